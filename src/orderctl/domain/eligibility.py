@@ -1,0 +1,122 @@
+"""Whether an order may be rejected. The one decision, as a table with two readings (design.md, section 3).
+
+`refusal()` reads the table in Python; `orderctl.store.eligibility` turns the same table into SQL for
+plans over a million orders and for the guarded `UPDATE`. Nothing else decides.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from orderctl.domain.orders import Status
+
+
+class Mode(StrEnum):
+    """How an order is rejected: among many, or singled out by its id."""
+
+    BULK = "bulk"
+    INDIVIDUAL = "individual"
+
+
+class Facts(Protocol):
+    """What the decision reads of an order."""
+
+    @property
+    def status(self) -> Status: ...  # noqa: D102 - the fields of Order
+    @property
+    def delivery_notes(self) -> int: ...  # noqa: D102
+    @property
+    def invoices(self) -> int: ...  # noqa: D102
+    @property
+    def backlog_skus(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One ground for leaving an order out: a status, or a count that is above zero.
+
+    `advice` says what the operator can do instead; `modes` are the ways of rejecting that it forbids.
+    """
+
+    code: str
+    reason: str
+    advice: str
+    status: Status | None = None
+    counted: Literal["delivery_notes", "invoices", "backlog_skus"] | None = None
+    modes: frozenset[Mode] = frozenset(Mode)
+
+    def applies_to(self, order: Facts) -> bool:
+        """Whether the order meets this ground, whatever the mode."""
+        if self.status is not None:
+            return order.status == self.status
+        return self.counted is not None and getattr(order, self.counted) > 0
+
+
+_BULK_ONLY = frozenset({Mode.BULK})
+_SINGLE = "reject it on its own: orderctl reject {id} --individual"
+
+# The first rule that applies is the reason that is shown, so the final ones stand first.
+RULES: tuple[Rule, ...] = (
+    Rule(
+        code="already-rejected",
+        reason="already rejected",
+        advice="nothing is left to do: a rejection is final",
+        status=Status.REJECTED,
+    ),
+    Rule(
+        code="returned-to-cart",
+        reason="returned to cart",
+        advice="the buyer has it back; it comes again as a new order",
+        status=Status.RETURNED_TO_CART,
+    ),
+    Rule(
+        code="invoiced",
+        reason="has an invoice",
+        advice="cancel the invoice in the system that made it, import again, then reject",
+        counted="invoices",
+    ),
+    Rule(
+        code="delivered",
+        reason="has a delivery note",
+        advice="cancel the delivery note in the system that made it, import again, then reject",
+        counted="delivery_notes",
+    ),
+    Rule(
+        code="backlog",
+        reason="has backlog SKUs",
+        advice="clear the backlog in the system that holds it, import again, then reject",
+        counted="backlog_skus",
+    ),
+    Rule(
+        code="oc-approved",
+        reason="OC approved by buyer",
+        advice=_SINGLE,
+        status=Status.OC_APPROVED,
+        modes=_BULK_ONLY,
+    ),
+    Rule(
+        code="oc-declined",
+        reason="OC rejected by buyer",
+        advice=_SINGLE,
+        status=Status.OC_DECLINED,
+        modes=_BULK_ONLY,
+    ),
+    Rule(
+        code="oc-confirmed",
+        reason="OC confirmed",
+        advice=_SINGLE,
+        status=Status.OC_CONFIRMED,
+        modes=_BULK_ONLY,
+    ),
+)
+RULE_BY_CODE = {rule.code: rule for rule in RULES}
+
+
+def rules_for(mode: Mode) -> tuple[Rule, ...]:
+    """The rules that hold when rejecting this way, in the order in which they are asked."""
+    return tuple(rule for rule in RULES if mode in rule.modes)
+
+
+def refusal(order: Facts, mode: Mode) -> Rule | None:
+    """Why this order cannot be rejected this way; None if it can."""
+    return next((rule for rule in rules_for(mode) if rule.applies_to(order)), None)

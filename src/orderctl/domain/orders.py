@@ -1,0 +1,150 @@
+"""Orders as values: what the store holds of one purchase order, and its statuses (design.md, sections 2 and 3)."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from orderctl.domain.money import Money
+
+
+class Status(StrEnum):
+    """The statuses of an order. The order of the members is the order of an order's life."""
+
+    NEEDS_OC = "needs-oc"
+    OC_CREATED = "oc-created"
+    OC_APPROVED = "oc-approved"
+    OC_DECLINED = "oc-declined"
+    OC_CONFIRMED = "oc-confirmed"
+    RETURNED_TO_CART = "returned-to-cart"
+    REJECTED = "rejected"
+
+    @property
+    def brand_sees(self) -> str:
+        """The words of the brand's side for it."""
+        return _BRAND_SEES[self]
+
+    @property
+    def buyer_sees(self) -> str:
+        """The words of the buyer's side for it."""
+        return _BUYER_SEES[self]
+
+
+_BRAND_SEES = {
+    Status.NEEDS_OC: "Please create an OC",
+    Status.OC_CREATED: "OC created",
+    Status.OC_APPROVED: "OC approved by buyer",
+    Status.OC_DECLINED: "OC rejected by buyer",
+    Status.OC_CONFIRMED: "OC confirmed",
+    Status.RETURNED_TO_CART: "Returned to cart",
+    Status.REJECTED: "Order rejected by brand",
+}
+_BUYER_SEES = {
+    Status.NEEDS_OC: "Awaiting OC creation",
+    Status.OC_CREATED: "Please check the contents of the OC",
+    Status.OC_APPROVED: "OC approved",
+    Status.OC_DECLINED: "OC rejected",
+    Status.OC_CONFIRMED: "OC confirmed",
+    Status.RETURNED_TO_CART: "Returned to cart",
+    Status.REJECTED: "Order declined",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyer:
+    """A shop that orders. `country` is ISO 3166-1 alpha-2 where known, `language` a BCP 47 tag."""
+
+    id: str
+    name: str
+    email: str | None = None
+    contact: str | None = None
+    country: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """One line: so many of one SKU. `unit_price` is in minor units of the order's currency."""
+
+    number: int
+    sku: str
+    name: str = ""
+    color: str = ""
+    size: str = ""
+    quantity: int
+    unit_price: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One purchase order. Instants are aware UTC, `total` is in minor units of `currency`."""
+
+    id: str
+    buyer: Buyer | None = None
+    brand: str = ""
+    status: Status
+    reference: str = ""
+    season: str = ""
+    ordered_at: datetime
+    terms: str = ""
+    delivery_address: str = ""
+    billing_address: str = ""
+    country: str | None = None
+    delivery_from: date | None = None
+    delivery_to: date | None = None
+    currency: str
+    total: int
+    quantity: int
+    delivery_notes: int = 0
+    invoices: int = 0
+    backlog_skus: int = 0
+    note: str = ""
+    archived_at: datetime | None = None
+    rejected_at: datetime | None = None
+    batch_id: str | None = None
+    version: int = 1
+    lines: tuple[OrderLine, ...] = ()
+    tags: frozenset[str] = frozenset()
+
+    @property
+    def amount(self) -> Money:
+        """The order's total."""
+        return Money(self.currency, self.total)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSummary:
+    """The part of an order that a list shows."""
+
+    id: str
+    buyer_name: str
+    status: Status
+    reference: str
+    season: str
+    ordered_at: datetime
+    delivery_from: date | None
+    country: str | None
+    currency: str
+    total: int
+    quantity: int
+    archived: bool = False
+    version: int = 1
+
+    @property
+    def amount(self) -> Money:
+        """The order's total."""
+        return Money(self.currency, self.total)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEvent:
+    """One line of an order's log. `batch_id` is set when a batch made it."""
+
+    order_id: str
+    id: str
+    batch_id: str | None
+    kind: str
+    from_status: str | None
+    to_status: str | None
+    detail: str
+    actor: str
+    at: datetime

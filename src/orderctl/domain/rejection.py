@@ -1,0 +1,216 @@
+"""A rejection: the plan that is shown, the approved plan that runs, and what came of it.
+
+The plan is one immutable value, computed before anything changes. The preview prints it, the
+confirmation is made from it, and execution takes it as it is: nothing is computed again
+(design.md, section 6).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from orderctl.domain.eligibility import Mode
+from orderctl.domain.money import Money
+from orderctl.domain.orders import OrderSummary, Status
+
+PLAN_SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The orders a plan rejects, each with the version it was read at.
+
+    Kept as one JSON object, id to version in the order of the ids, made and read by the database
+    itself: a plan of a million orders is one string and not a million objects.
+    """
+
+    packed: str
+    count: int
+
+    def versions(self) -> dict[str, int]:
+        """Unpack: id to version."""
+        versions: dict[str, int] = json.loads(self.packed)
+        return versions
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids."""
+        return iter(self.versions())
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The orders that one rule of `eligibility` leaves out; `packed` is a JSON array of their ids."""
+
+    code: str
+    count: int
+    packed: str
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids."""
+        return iter(json.loads(self.packed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What became of the ids as they were given: how many, how often twice, which the store does not know."""
+
+    ids: int
+    duplicates: int = 0
+    unknown: tuple[str, ...] = ()
+    unknown_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailPlan:
+    """The mails that a plan queues. `buyers_without_address` and `orders_without_buyer` get none."""
+
+    notify: bool
+    message: str = ""
+    per_order: bool = False
+    mails: int = 0
+    buyers_without_address: int = 0
+    orders_without_buyer: int = 0
+    languages: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Who rejects, from where, with which program, and how the orders were chosen, in words."""
+
+    account: str
+    actor: str
+    host: str
+    program: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionPlan:
+    """What a rejection would do. `id` becomes the batch's id, so that a plan can run once only."""
+
+    id: str
+    made_at: datetime
+    by: Provenance
+    mode: Mode
+    reason: str
+    given: Given
+    targets: Targets
+    skipped: tuple[Skipped, ...]
+    totals: tuple[Money, ...]
+    buyers: int
+    head: tuple[OrderSummary, ...]
+    mail: MailPlan
+
+    @property
+    def skipped_count(self) -> int:
+        """How many of the chosen orders stay as they are."""
+        return sum(group.count for group in self.skipped)
+
+    def approve(self, *, by: str, how: str) -> "ApprovedPlan":
+        """Turn it into the only thing that can be executed; `how` is the answer or flag that approved."""
+        return ApprovedPlan(plan=self, approver=by, how=how)
+
+    def to_json(self) -> str:
+        """The plan as canonical JSON text, with its schema version and digest."""
+        body = _canonical(_document(self))
+        return _canonical({"schema": PLAN_SCHEMA, "digest": _digest(body), "plan": json.loads(body)})
+
+    @classmethod
+    def from_json(cls, text: str) -> "RejectionPlan":
+        """Read a plan back; ValueError if its schema is unknown or it was edited since."""
+        document = json.loads(text)
+        if document.get("schema") != PLAN_SCHEMA:
+            raise ValueError(f"plan schema {document.get('schema')!r} is not {PLAN_SCHEMA}")
+        if document.get("digest") != _digest(_canonical(document["plan"])):
+            raise ValueError("the plan was edited after it was made: its digest does not match")
+        return _from_document(document["plan"])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the plan's canonical JSON."""
+        return _digest(_canonical(_document(self)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedPlan:
+    """A plan that somebody said yes to. Only `RejectionPlan.approve` makes one."""
+
+    plan: RejectionPlan
+    approver: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A planned order that was no longer as planned when the batch ran; `status` None if it is gone."""
+
+    id: str
+    planned_version: int
+    version: int | None
+    status: str | None
+    batch_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionResult:
+    """What a batch did. `batch_id` is None when there was nothing to do."""
+
+    plan: RejectionPlan
+    batch_id: str | None
+    rejected: int
+    left_out: tuple[LeftOut, ...]
+    totals: tuple[Money, ...]
+    mails: int
+
+
+def _canonical(document: object) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _document(plan: RejectionPlan) -> dict[str, Any]:
+    document = asdict(plan)
+    document["made_at"] = plan.made_at.isoformat()
+    for shown in document["head"]:
+        shown["ordered_at"] = shown["ordered_at"].isoformat()
+        shown["delivery_from"] = shown["delivery_from"] and shown["delivery_from"].isoformat()
+    return document
+
+
+def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
+    mail = dict(document["mail"])
+    mail["languages"] = tuple((tag, number) for tag, number in mail["languages"])
+    given = dict(document["given"])
+    given["unknown"] = tuple(given["unknown"])
+    return RejectionPlan(
+        id=document["id"],
+        made_at=datetime.fromisoformat(document["made_at"]),
+        by=Provenance(**document["by"]),
+        mode=Mode(document["mode"]),
+        reason=document["reason"],
+        given=Given(**given),
+        targets=Targets(**document["targets"]),
+        skipped=tuple(Skipped(**group) for group in document["skipped"]),
+        totals=tuple(Money(**money) for money in document["totals"]),
+        buyers=document["buyers"],
+        head=tuple(_summary(shown) for shown in document["head"]),
+        mail=MailPlan(**mail),
+    )
+
+
+def _summary(document: Mapping[str, Any]) -> OrderSummary:
+    delivery = document["delivery_from"]
+    return OrderSummary(
+        **{
+            **document,
+            "status": Status(document["status"]),
+            "ordered_at": datetime.fromisoformat(document["ordered_at"]),
+            "delivery_from": delivery and datetime.fromisoformat(delivery).date(),
+        }
+    )

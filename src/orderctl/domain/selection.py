@@ -1,0 +1,70 @@
+"""Which orders a command is about, and in words where that choice came from (design.md, section 6, step 1)."""
+
+from dataclasses import dataclass, field
+
+from orderctl.domain.filters import OrderFilter
+
+DEFAULT_SELECTION = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdList:
+    """Order ids as somebody gave them: in the order given, each once, with what was dropped."""
+
+    ids: tuple[str, ...]
+    duplicates: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterScope:
+    """All orders that a filter matches."""
+
+    filter: OrderFilter
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdScope:
+    """The orders with these ids."""
+
+    given: IdList
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionScope:
+    """The orders of an operator's named selection."""
+
+    actor: str
+    name: str
+    words: str
+
+
+Scope = FilterScope | IdScope | SelectionScope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A scope, less the ids that `--except` takes out again."""
+
+    scope: Scope
+    excluded: IdList = field(default_factory=lambda: IdList(ids=()))
+
+    @property
+    def words(self) -> str:
+        """The choice as the log keeps it."""
+        if not self.excluded.ids:
+            return self.scope.words
+        return f"{self.scope.words}, except {len(self.excluded.ids)} ids"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionReport:
+    """What a change of a selection did: how many orders it holds now, came in, went out, were unknown."""
+
+    name: str
+    size: int
+    added: int = 0
+    removed: int = 0
+    unknown: tuple[str, ...] = ()
+    duplicates: int = 0

@@ -1,0 +1,28 @@
+"""Text from outside, made safe to show. The only place that decides what a terminal may receive."""
+
+import unicodedata
+
+# Everything but letters, marks, numbers, punctuation, symbols and the plain space can move the
+# cursor, hide text or reverse its order: control, format (bidi), unassigned, line separators.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str) -> str:
+    r"""Show control, format and bidi characters as escapes (`\x1b`, `\u202e`) instead of obeying them."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(char) if unicodedata.category(char) in _UNSAFE else char for char in text)
+
+
+def _shown(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def fold(text: str) -> str:
+    """The form in which text is searched: compatibility-normalised and case-folded, on every engine alike."""
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def count_of(number: int, noun: str, plural: str = "") -> str:
+    """`1 order`, `2 orders`, `12,000 orders`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,203 @@
+"""What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, Self, TypeVar
+
+from orderctl.domain.eligibility import Mode
+from orderctl.domain.filters import OrderFilter
+from orderctl.domain.log import Batch
+from orderctl.domain.money import Money
+from orderctl.domain.orders import Order, OrderEvent, OrderSummary
+from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome
+from orderctl.domain.rejection import ApprovedPlan, Given, LeftOut, MailPlan, Skipped, Targets
+from orderctl.domain.selection import Choice
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The present, as an aware UTC instant."""
+
+    def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which orders to list: newest first unless `sort` names a column (`-` before it: descending)."""
+
+    limit: int | None = None
+    sort: str = "-ordered"
+
+
+class Orders(Protocol):
+    """Reads orders. Every read is scoped to the account the store was opened for."""
+
+    def page(self, wanted: OrderFilter, page: Page) -> Iterator[OrderSummary]: ...
+    def count(self, wanted: OrderFilter) -> int: ...
+    def ids(self, wanted: OrderFilter, page: Page) -> Iterator[str]: ...
+    def get(self, order_id: str) -> Order | None: ...
+    def events(self, order_id: str) -> tuple[OrderEvent, ...]: ...
+
+
+class Selections(Protocol):
+    """Named sets of order ids, per operator. Each change gives the number of orders that it moved."""
+
+    def add(self, actor: str, name: str, choice: Choice, origin: str, at: datetime) -> int: ...
+    def remove(self, actor: str, name: str, choice: Choice) -> int: ...
+    def clear(self, actor: str, name: str) -> int: ...
+    def size(self, actor: str, name: str) -> int: ...
+    def page(self, actor: str, name: str, limit: int | None) -> Iterator[OrderSummary]: ...
+    def names(self, actor: str) -> tuple[tuple[str, int], ...]: ...
+    def unknown(self, ids: Sequence[str]) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedFilter:
+    """A filter with a name, shared by everyone on the store: the expression as written, who, when."""
+
+    name: str
+    expression: str
+    actor: str
+    saved_at: datetime
+
+
+class SavedFilters(Protocol):
+    """Filters with names."""
+
+    def save(self, saved: SavedFilter) -> None: ...
+    def get(self, name: str) -> SavedFilter | None: ...
+    def all(self) -> tuple[SavedFilter, ...]: ...
+    def delete(self, name: str) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """A choice split by eligibility, with its figures: what the store contributes to a plan."""
+
+    given: Given
+    targets: Targets
+    skipped: tuple[Skipped, ...]
+    totals: tuple[Money, ...]
+    buyers: int
+    head: tuple[OrderSummary, ...]
+    mail: MailPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """What the store did of an approved plan."""
+
+    rejected: int
+    left_out: tuple[LeftOut, ...]
+    totals: tuple[Money, ...]
+    mails: int
+
+
+class Rejections(Protocol):
+    """Plans and executes, set-based, inside the database."""
+
+    def assess(self, choice: Choice, mode: Mode, *, notify: bool, per_order: bool) -> Assessment: ...
+    def sample(self, targets: Targets, limit: int) -> tuple[LetterFacts, ...]: ...
+    def execute(self, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed: ...
+    def batch(self, batch_id: str) -> Batch | None: ...
+    def batches(self, limit: int | None) -> Iterator[Batch]: ...
+    def batch_orders(self, batch_id: str) -> Iterator[OrderEvent]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailQuery:
+    """Which mails: by state, batch, buyer or order; due ones only."""
+
+    states: tuple[MailState, ...] = ()
+    batch_id: str | None = None
+    limit: int | None = None
+
+
+class Outbox(Protocol):
+    """The mails of the account. A claim is a lease with a token; every later write is fenced by it."""
+
+    def claim(
+        self, *, token: str, until: datetime, now: datetime, limit: int, batch_id: str | None
+    ) -> tuple[Mail, ...]: ...
+    def facts(self, mail_id: str) -> LetterFacts | None: ...
+    def start_sending(self, mail_id: str, token: str, letter: Letter, now: datetime) -> bool: ...
+    def settle(self, mail_id: str, token: str, outcome: Outcome, now: datetime) -> bool: ...
+    def release(self, token: str, now: datetime) -> int: ...
+    def expire(self, now: datetime) -> int: ...
+    def get(self, mail_id: str) -> Mail | None: ...
+    def find(self, query: MailQuery) -> Iterator[Mail]: ...
+    def counts(self, batch_id: str | None) -> dict[MailState, int]: ...
+    def order_ids(self, mail_id: str) -> tuple[str, ...]: ...
+    def move(
+        self, mail_id: str, *, frm: tuple[MailState, ...], to: MailState, detail: str, now: datetime
+    ) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportCounts:
+    """What an import did, in orders."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected_left_alone: int = 0
+
+
+class Imports(Protocol):
+    """Writes orders that come from files."""
+
+    def store(self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str) -> ImportCounts: ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction over the store of one account."""
+
+    @property
+    def orders(self) -> Orders: ...
+    @property
+    def selections(self) -> Selections: ...
+    @property
+    def saved_filters(self) -> SavedFilters: ...
+    @property
+    def rejections(self) -> Rejections: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def imports(self) -> Imports: ...
+
+
+class Store(Protocol):
+    """The database. `write` runs `work` in one transaction, again if the engine asks for a retry."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    def snapshot(self) -> AbstractContextManager[UnitOfWork]: ...
+    def write(self, work: Callable[[UnitOfWork], T]) -> T: ...
+
+
+class Composer(Protocol):
+    """Turns facts into what a buyer reads, in the buyer's language."""
+
+    def compose(self, facts: LetterFacts) -> Letter: ...
+
+
+class Mailer(Protocol):
+    """Hands one finished mail over, and says how that ended. Used as a context manager: one connection."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exc: object) -> None: ...
+    def send(self, mail: Mail, letter: Letter) -> Outcome: ...
+
+
+class Progress(Protocol):
+    """Called with how many units are done, and of how many where that is known."""
+
+    def __call__(self, done: int, total: int | None) -> None: ...
+
+
+Rows = Iterable[dict[str, object]]

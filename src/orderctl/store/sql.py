@@ -1,0 +1,179 @@
+"""The seam below which the database lies: SQL text with `:name` parameters, and the few ways engines differ.
+
+Statements are written once. A `Dialect` says what SQLite and PostgreSQL spell differently; a `Connection`
+runs a statement inside the transaction that `database.Database` opened. Values travel as parameters only.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+Params = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of SQL with the parameters it names."""
+
+    sql: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+class Dialect(Protocol):
+    """What the engines spell differently."""
+
+    name: str
+
+    def ids(self, parameter: str) -> str:
+        """A subquery that yields the texts of a list given by `bind_ids`."""
+
+    def bind_ids(self, ids: Sequence[str]) -> object:
+        """A list of ids as one parameter: an array (PostgreSQL) or a JSON array (SQLite)."""
+
+    def pairs(self, parameter: str) -> str:
+        """A subquery that yields (key, value), text and integer, of a JSON object given as text."""
+
+    def json_object(self, key: str, value: str) -> str:
+        """An aggregate that packs rows into one JSON object, as text."""
+
+    def json_array(self, value: str) -> str:
+        """An aggregate that packs texts into one JSON array, as text."""
+
+    def instant(self, value: datetime) -> object:
+        """An aware instant as the engine's parameter."""
+
+    def day(self, value: date) -> object:
+        """A day as the engine's parameter."""
+
+    @property
+    def lock_rows(self) -> str:
+        """The suffix of a SELECT that locks what it reads, where the engine has rows to lock."""
+
+    @property
+    def skip_locked(self) -> str:
+        """The same, leaving out rows that another transaction has locked."""
+
+
+class SqliteDialect:
+    """SQLite: instants and days as ISO 8601 text, lists as JSON."""
+
+    name = "sqlite"
+    lock_rows = ""
+    skip_locked = ""
+
+    def ids(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"SELECT value FROM json_each(:{parameter})"
+
+    def bind_ids(self, ids: Sequence[str]) -> object:
+        """See `Dialect`."""
+        return json.dumps(list(ids))
+
+    def pairs(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"SELECT key, value FROM json_each(:{parameter})"
+
+    def json_object(self, key: str, value: str) -> str:
+        """See `Dialect`."""
+        return f"json_group_object({key}, {value})"
+
+    def json_array(self, value: str) -> str:
+        """See `Dialect`."""
+        return f"json_group_array({value})"
+
+    def instant(self, value: datetime) -> object:
+        """See `Dialect`. Fixed width, so that text order is time order."""
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def day(self, value: date) -> object:
+        """See `Dialect`."""
+        return value.isoformat()
+
+
+class PostgresDialect:
+    """PostgreSQL: its own types, lists as arrays."""
+
+    name = "postgresql"
+    lock_rows = "FOR UPDATE"
+    skip_locked = "FOR UPDATE SKIP LOCKED"
+
+    def ids(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"SELECT unnest(:{parameter}::text[])"
+
+    def bind_ids(self, ids: Sequence[str]) -> object:
+        """See `Dialect`."""
+        return list(ids)
+
+    def pairs(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"SELECT key, value::bigint AS value FROM json_each_text(:{parameter}::json)"
+
+    def json_object(self, key: str, value: str) -> str:
+        """See `Dialect`."""
+        return f"coalesce(json_object_agg({key}, {value})::text, '{{}}')"
+
+    def json_array(self, value: str) -> str:
+        """See `Dialect`."""
+        return f"coalesce(json_agg({value})::text, '[]')"
+
+    def instant(self, value: datetime) -> object:
+        """See `Dialect`."""
+        return value
+
+    def day(self, value: date) -> object:
+        """See `Dialect`."""
+        return value
+
+
+def read_instant(value: Any) -> datetime:  # noqa: ANN401 - a column of either engine
+    """An instant column as an aware UTC datetime."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
+    """A day column as a date."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+class Cursor(Protocol):
+    """The part of a DB-API cursor that is used."""
+
+    rowcount: int
+
+    def fetchone(self) -> Row | None: ...
+    def fetchall(self) -> list[Row]: ...
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+class Connection(Protocol):
+    """One open transaction, scoped to one account: `:account` is bound in every statement."""
+
+    dialect: Dialect
+    account: str
+
+    def execute(self, sql: str, params: Params = ...) -> Cursor:
+        """Run one statement; `:account` need not be given."""
+
+    def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
+        """Run one statement for each of the parameter sets."""
+
+    def stream(self, sql: str, params: Params = ...) -> Iterator[Row]:
+        """Run a query whose rows are fetched as they are used, in constant memory."""
+
+
+# A parameter is a colon and a name, but `::type` is a cast. Literals in our SQL hold no colons.
+_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
+
+
+@lru_cache(maxsize=512)
+def for_psycopg(sql: str) -> str:
+    """The same statement with psycopg's placeholders."""
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
