@@ -50,12 +50,10 @@ class Dialect(Protocol):
     def day(self, value: date) -> object:
         """A day as the engine's parameter."""
 
-    @property
-    def lock_rows(self) -> str:
-        """The suffix of a SELECT that locks what it reads, where the engine has rows to lock."""
+    def lock(self, table: str) -> str:
+        """The suffix of a SELECT that locks the rows of one table, where the engine has rows to lock."""
 
-    @property
-    def skip_locked(self) -> str:
+    def lock_free(self, table: str) -> str:
         """The same, leaving out rows that another transaction has locked."""
 
 
@@ -63,8 +61,14 @@ class SqliteDialect:
     """SQLite: instants and days as ISO 8601 text, lists as JSON."""
 
     name = "sqlite"
-    lock_rows = ""
-    skip_locked = ""
+
+    def lock(self, table: str) -> str:  # noqa: ARG002 - SQLite locks the file: one transaction writes at a time
+        """See `Dialect`."""
+        return ""
+
+    def lock_free(self, table: str) -> str:  # noqa: ARG002
+        """See `Dialect`."""
+        return ""
 
     def ids(self, parameter: str) -> str:
         """See `Dialect`."""
@@ -99,8 +103,14 @@ class PostgresDialect:
     """PostgreSQL: its own types, lists as arrays."""
 
     name = "postgresql"
-    lock_rows = "FOR UPDATE"
-    skip_locked = "FOR UPDATE SKIP LOCKED"
+
+    def lock(self, table: str) -> str:
+        """See `Dialect`."""
+        return f"FOR UPDATE OF {table}"
+
+    def lock_free(self, table: str) -> str:
+        """See `Dialect`."""
+        return f"FOR UPDATE OF {table} SKIP LOCKED"
 
     def ids(self, parameter: str) -> str:
         """See `Dialect`."""
@@ -177,3 +187,7 @@ _PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 def for_psycopg(sql: str) -> str:
     """The same statement with psycopg's placeholders."""
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
+
+
+class CommitLostError(Exception):
+    """The connection ended during COMMIT: the transaction may or may not hold."""

@@ -1,0 +1,133 @@
+"""The main job: plan a rejection, hold it against what the caller expects, execute it (design.md, section 6)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from orderctl.domain.eligibility import Mode
+from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.outbox import LetterFacts
+from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
+from orderctl.domain.selection import Choice
+from orderctl.domain.text import count_of
+from orderctl.ports import Clock, Executed, Store, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionRequest:
+    """What somebody wants rejected, how, and what the buyers are told. `by` says who asks."""
+
+    choice: Choice
+    by: Provenance
+    mode: Mode = Mode.BULK
+    reason: str = ""
+    notify: bool = False
+    message: str = ""
+    per_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectations:
+    """What the caller counted on; a plan outside of it is not run. `expect` is a range, either end open."""
+
+    strict: bool = False
+    expect: tuple[int | None, int | None] = (None, None)
+    max_orders: int | None = None
+    ignore_unknown: bool = False
+
+
+def prepare_rejection(store: Store, request: RejectionRequest, *, clock: Clock, new_id: Callable[[], str]) -> RejectionPlan:
+    """Compute the plan on one snapshot. Nothing is changed; raises StoreUnavailableError."""
+    with store.snapshot() as work:
+        found = work.rejections.assess(
+            request.choice, request.mode, notify=request.notify, per_order=request.per_order
+        )
+    return RejectionPlan(
+        id=new_id(),
+        made_at=clock.now(),
+        by=request.by,
+        mode=request.mode,
+        reason=request.reason,
+        given=found.given,
+        targets=found.targets,
+        skipped=found.skipped,
+        totals=found.totals,
+        buyers=found.buyers,
+        head=found.head,
+        mail=replace(found.mail, message=request.message if request.notify else ""),
+    )
+
+
+def sample_letters(store: Store, plan: RejectionPlan, limit: int = 1) -> tuple[LetterFacts, ...]:
+    """The facts of the letters to a few of the plan's buyers, those with the most orders first."""
+    if not plan.mail.mails:
+        return ()
+    with store.snapshot() as work:
+        facts = work.rejections.sample(plan.targets, limit)
+    return tuple(replace(each, message=plan.mail.message, reason=plan.reason) for each in facts)
+
+
+def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
+    """Refuse a plan that is not what the caller meant.
+
+    Raises UsageError for unknown ids, UnexpectedPlanError for `--strict`, `--expect` and `--max-orders`.
+    """
+    if plan.given.unknown_count and not expected.ignore_unknown:
+        listed = ", ".join(plan.given.unknown)
+        more = plan.given.unknown_count - len(plan.given.unknown)
+        raise UsageError(
+            f"{count_of(plan.given.unknown_count, 'id')} unknown in this store: {listed}"
+            + (f" and {more:,} more" if more else ""),
+            hint="mend the list, or leave them out with --ignore-unknown",
+        )
+    targets = plan.targets.count
+    if expected.strict and plan.skipped_count:
+        raise UnexpectedPlanError(
+            f"{count_of(plan.skipped_count, 'order')} of the selection cannot be rejected, and --strict allows none",
+            hint="look at them with --dry-run, or leave out --strict",
+        )
+    low, high = expected.expect
+    if (low is not None and targets < low) or (high is not None and targets > high):
+        raise UnexpectedPlanError(
+            f"the plan has {count_of(targets, 'order')}, and --expect says {_range(low, high)}",
+            hint="look at it with --dry-run",
+        )
+    if expected.max_orders is not None and targets > expected.max_orders:
+        raise UnexpectedPlanError(
+            f"the plan has {count_of(targets, 'order')}, more than --max-orders {expected.max_orders:,}",
+            hint="narrow the selection, or raise the limit",
+        )
+
+
+def execute_rejection(
+    store: Store, approved: ApprovedPlan, *, clock: Clock, message_domain: str
+) -> RejectionResult:
+    """Run an approved plan in one transaction, once; without targets, do nothing.
+
+    Raises UnexpectedPlanError if it ran before, StoreUnavailableError, CommitUnknownError.
+    """
+    plan = approved.plan
+    if not plan.targets.count:
+        return RejectionResult(plan=plan, batch_id=None, rejected=0, left_out=(), totals=(), mails=0)
+    executed = store.write(
+        lambda work: work.rejections.execute(approved, clock.now(), message_domain),
+        landed=lambda work: _landed(work, plan),
+    )
+    return RejectionResult(
+        plan=plan,
+        batch_id=plan.id,
+        rejected=executed.rejected,
+        left_out=executed.left_out,
+        totals=executed.totals,
+        mails=executed.mails,
+    )
+
+
+def _landed(work: UnitOfWork, plan: RejectionPlan) -> Executed | None:
+    """What a batch did whose commit was cut off; None if it does not hold."""
+    return work.rejections.outcome(plan)
+
+
+def _range(low: int | None, high: int | None) -> str:
+    if low is not None and low == high:
+        return f"{low:,}"
+    return f"{'' if low is None else f'{low:,}'}..{'' if high is None else f'{high:,}'}"

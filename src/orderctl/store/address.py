@@ -1,0 +1,54 @@
+"""Where a store is: a SQLite file or a PostgreSQL URL, and how to say so without a password."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from orderctl.domain.errors import UsageError
+
+_POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
+_FORMS = "use a file path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A store's address: exactly one of `path` and `conninfo` is set. `shown` holds no secret."""
+
+    shown: str
+    path: Path | None = None
+    conninfo: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the password that `conninfo` may hold."""
+        return f"Address({self.shown!r})"
+
+
+def parse_address(url: str) -> Address:
+    """Read a store URL; UsageError (which never repeats the text, it may hold a password) if it is none."""
+    if url.startswith(_POSTGRES):
+        return _postgres(url)
+    if url.startswith("sqlite:///"):
+        return _sqlite(unquote(url.removeprefix("sqlite:///").partition("?")[0]))
+    if "://" in url:
+        raise UsageError(f"the store URL begins with {url.partition('://')[0]!r}://", hint=_FORMS)
+    return _sqlite(url)
+
+
+def _sqlite(path: str) -> Address:
+    if not path:
+        raise UsageError("the store URL names no file", hint=_FORMS)
+    return Address(shown=path, path=Path(path).expanduser())
+
+
+def _postgres(url: str) -> Address:
+    rest = url.partition("://")[2]
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        port = f":{parts.port}" if parts.port else ""
+        user = f"{unquote(parts.username)}@" if parts.username else ""
+    except ValueError:
+        raise UsageError("the store URL is not a valid PostgreSQL URL", hint=_FORMS) from None
+    if rest.count("@") > 1:
+        raise UsageError("the password in the store URL has a bare '@'", hint="write it as %40")
+    shown = f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
+    return Address(shown=shown, conninfo=f"postgresql://{rest}")

@@ -1,0 +1,128 @@
+"""Splits a choice of orders by eligibility and adds up what rejecting them means, inside the database."""
+
+import json
+from collections.abc import Iterable
+
+from orderctl.domain.eligibility import Mode
+from orderctl.domain.money import Money, add_up
+from orderctl.domain.orders import OrderSummary
+from orderctl.domain.rejection import Given, MailPlan, Skipped, Targets
+from orderctl.domain.selection import Choice, IdScope, SelectionScope
+from orderctl.ports import Assessment
+from orderctl.store import rows
+from orderctl.store.eligibility import eligible_sql, refusal_sql
+from orderctl.store.scopes import choice_condition
+from orderctl.store.sql import Connection, Fragment, Row
+
+HEAD = 20
+_SHOWN_UNKNOWN = 20
+
+
+def assess(connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool) -> Assessment:
+    """Assess a choice on one snapshot; nothing is changed."""
+    chosen = choice_condition(choice, connection.dialect)
+    groups = _split(connection, chosen, mode)
+    eligible = [group for group in groups if group[0] is None]
+    wanted = Fragment(f"{chosen.sql} AND {eligible_sql(mode)}", chosen.params)
+    buyers, mail = _mails(connection, wanted, notify=notify, per_order=per_order)
+    found = sum(group[2] for group in groups)
+    return Assessment(
+        given=_given(connection, choice, found),
+        targets=Targets(_join_objects(group[4] for group in eligible), sum(group[2] for group in eligible)),
+        skipped=_skipped(groups),
+        totals=add_up(Money(group[1], group[3]) for group in eligible),
+        buyers=buyers,
+        head=_head(connection, wanted),
+        mail=mail,
+    )
+
+
+def _split(connection: Connection, chosen: Fragment, mode: Mode) -> list[Row]:
+    """Rows of refusal code, currency, count, total, and the orders packed as one JSON object id -> version."""
+    return connection.execute(
+        "SELECT refusal, currency, count(*), CAST(sum(total) AS BIGINT),"
+        f" {connection.dialect.json_object('id', 'version')}"
+        f" FROM (SELECT id, version, currency, total, {refusal_sql(mode)} AS refusal FROM orders"
+        f" WHERE account = :account AND {chosen.sql} ORDER BY id) AS chosen"
+        " GROUP BY refusal, currency ORDER BY refusal, currency",
+        chosen.params,
+    ).fetchall()
+
+
+def _skipped(groups: list[Row]) -> tuple[Skipped, ...]:
+    packed: dict[str, list[Row]] = {}
+    for group in groups:
+        if group[0] is not None:
+            packed.setdefault(group[0], []).append(group)
+    return tuple(
+        Skipped(code, sum(group[2] for group in same), json.dumps([key for group in same for key in json.loads(group[4])]))
+        for code, same in sorted(packed.items())
+    )
+
+
+def _join_objects(packed: Iterable[str]) -> str:
+    """One JSON object out of several; the orders of each currency stay together."""
+    return "{" + ",".join(body for text in packed if (body := text.strip()[1:-1].strip())) + "}"
+
+
+def _given(connection: Connection, choice: Choice, found: int) -> Given:
+    scope = choice.scope
+    if isinstance(scope, IdScope):
+        unknown = _unknown(connection, scope.given.ids)
+        return Given(
+            ids=len(scope.given.ids),
+            duplicates=scope.given.duplicates,
+            unknown=unknown[:_SHOWN_UNKNOWN],
+            unknown_count=len(unknown),
+        )
+    if isinstance(scope, SelectionScope):
+        row = connection.execute(
+            "SELECT count(*) FROM selection_item"
+            " WHERE account = :account AND actor = :selected_by AND name = :selection",
+            {"selected_by": scope.actor, "selection": scope.name},
+        ).fetchone()
+        return Given(ids=row[0] if row else 0)
+    return Given(ids=found)
+
+
+def _unknown(connection: Connection, ids: tuple[str, ...]) -> list[str]:
+    given = connection.dialect.ids("given")
+    found = connection.execute(
+        f"SELECT id FROM orders WHERE account = :account AND id IN ({given})",
+        {"given": connection.dialect.bind_ids(ids)},
+    )
+    known = {order_id for (order_id,) in found}
+    return [order_id for order_id in ids if order_id not in known]
+
+
+def _head(connection: Connection, wanted: Fragment) -> tuple[OrderSummary, ...]:
+    sql = rows.summaries_sql(wanted.sql, "-ordered", "LIMIT :head")
+    return tuple(map(rows.summary, connection.execute(sql, {**wanted.params, "head": HEAD})))
+
+
+def _mails(
+    connection: Connection, wanted: Fragment, *, notify: bool, per_order: bool
+) -> tuple[int, MailPlan]:
+    """How many buyers are hit, and the mails that would tell them."""
+    found = connection.execute(
+        "SELECT hit.buyer_id IS NULL, buyer.email IS NULL, coalesce(buyer.language, ''), count(*), sum(hit.orders)"
+        f" FROM (SELECT buyer_id, count(*) AS orders FROM orders WHERE account = :account AND {wanted.sql}"
+        " GROUP BY buyer_id) AS hit"
+        " LEFT JOIN buyer ON buyer.account = :account AND buyer.id = hit.buyer_id GROUP BY 1, 2, 3 ORDER BY 3",
+        wanted.params,
+    ).fetchall()
+    known = [row for row in found if not row[0]]
+    reachable = [row for row in known if not row[1]]
+    buyers = sum(row[3] for row in known)
+    nobody = sum(int(row[4]) for row in found if row[0])
+    if not notify:
+        return buyers, MailPlan(notify=False, orders_without_buyer=nobody)
+    languages = tuple((row[2], int(row[4]) if per_order else row[3]) for row in reachable)
+    return buyers, MailPlan(
+        notify=True,
+        per_order=per_order,
+        mails=sum(number for _, number in languages),
+        buyers_without_address=sum(row[3] for row in known if row[1]),
+        orders_without_buyer=nobody,
+        languages=languages,
+    )

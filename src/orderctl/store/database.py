@@ -1,0 +1,138 @@
+"""The store: transactions over one account of one database, with the one retry loop."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeVar
+
+from orderctl.domain.errors import CommitUnknownError, OrderctlError
+from orderctl.store.address import Address
+from orderctl.store.revisions import CURRENT, REVISIONS, VERSION_TABLE
+from orderctl.store.sql import CommitLostError, Connection
+from orderctl.store.unit_of_work import SqlUnitOfWork
+
+T = TypeVar("T")
+
+ATTEMPTS = 8
+_FIRST_PAUSE_S = 0.02
+
+
+class Engine(Protocol):
+    """What the store asks of an engine's module."""
+
+    shown: str
+
+    def asks_for_retry(self, error: Exception) -> bool: ...  # noqa: D102 - see the engines
+    def reading(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
+    def writing(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
+    def translating(self) -> AbstractContextManager[None]: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+class SqlStore:
+    """One account of one database; see `ports.Store`."""
+
+    def __init__(self, engine: Engine, account: str, label: str = "") -> None:
+        self._engine = engine
+        self.account = account
+        self.label = label or engine.shown
+        self._checked = False
+
+    @contextmanager
+    def snapshot(self) -> Iterator[SqlUnitOfWork]:
+        """One consistent view for reading. Raises StoreUnavailableError if the store cannot be used."""
+        with self._engine.translating(), self._engine.reading(self.account) as connection:
+            self._check(connection)
+            yield SqlUnitOfWork(connection)
+
+    def write(
+        self, work: Callable[[SqlUnitOfWork], T], *, landed: Callable[[SqlUnitOfWork], T | None] | None = None
+    ) -> T:
+        """Run `work` in one transaction and commit; run it again if the engine asks for a retry.
+
+        `landed` is asked, on a new connection, whether a commit that was cut off holds: it gives the
+        result if so. Raises CommitUnknownError when nobody can tell.
+        """
+        with self._engine.translating():
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    return self._once(work)
+                except CommitLostError as lost:
+                    found = self._ask(landed, lost)
+                    if found is not None:
+                        return found
+                except Exception as error:
+                    if attempt == ATTEMPTS or not self._engine.asks_for_retry(error):
+                        raise
+                    _pause(attempt)
+        raise OrderctlError(f"the store {self.label} went away at each of {ATTEMPTS} tries")
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        self._engine.close()
+
+    def _once(self, work: Callable[[SqlUnitOfWork], T]) -> T:
+        with self._engine.writing(self.account) as connection:
+            self._check(connection)
+            return work(SqlUnitOfWork(connection))
+
+    def _ask(self, landed: Callable[[SqlUnitOfWork], T | None] | None, lost: CommitLostError) -> T | None:
+        self._engine.close()
+        if landed is None:
+            raise CommitUnknownError(hint="look whether the change is there before you run it again") from lost
+        try:
+            with self._engine.reading(self.account) as connection:
+                return landed(SqlUnitOfWork(connection))
+        except Exception as error:
+            raise CommitUnknownError(hint="orderctl log tells, once the store is back") from error
+
+    def _check(self, connection: Connection) -> None:
+        """Compare the schema's revision, once a process."""
+        if not self._checked:
+            check_revision(connection, self._engine.shown)
+            self._checked = True
+
+
+def check_revision(connection: Connection, shown: str) -> None:
+    """Raise OrderctlError unless this is an orderctl store of the revision that this program knows."""
+    revision = stored_revision(connection)
+    if revision is None:
+        raise OrderctlError(
+            f"{shown} is not an orderctl store: it has no {VERSION_TABLE} table",
+            hint="check the address, or make a store: orderctl store init",
+        )
+    if revision in REVISIONS[:-1]:
+        raise OrderctlError(
+            f"the store {shown} is of revision {revision}, older than {CURRENT}", hint="run: orderctl store upgrade"
+        )
+    if revision != CURRENT:
+        raise OrderctlError(
+            f"the store {shown} is of revision {revision}, newer than this program knows",
+            hint="upgrade orderctl to the version that the others use",
+        )
+
+
+def stored_revision(connection: Connection) -> str | None:
+    """The revision of the schema; None if this database holds no store of ours."""
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(f"SELECT 1 FROM sqlite_master WHERE name = '{VERSION_TABLE}'").fetchone()
+    else:
+        found = connection.execute(f"SELECT 1 WHERE to_regclass('{VERSION_TABLE}') IS NOT NULL").fetchone()
+    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone() if found else None
+    return row[0] if row else None
+
+
+def make_engine(address: Address) -> Engine:
+    """The engine for an address; PostgreSQL's driver is imported only when it is used."""
+    if address.path is not None:
+        from orderctl.store.sqlite import SqliteEngine  # noqa: PLC0415 - one engine is imported, not both
+
+        return SqliteEngine(address.path, address.shown)
+    from orderctl.store.postgres import PostgresEngine  # noqa: PLC0415
+
+    return PostgresEngine(address.conninfo or "", address.shown)
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter

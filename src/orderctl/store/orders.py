@@ -1,0 +1,66 @@
+"""Reads orders; see `ports.Orders`."""
+
+from collections.abc import Iterator
+
+from orderctl.domain.filters import OrderFilter
+from orderctl.domain.orders import Order, OrderEvent, OrderSummary
+from orderctl.ports import Page
+from orderctl.store import rows
+from orderctl.store.filtering import compile_filter
+from orderctl.store.sorting import order_by
+from orderctl.store.sql import Connection, Fragment
+
+class SqlOrders:
+    """Orders of the connection's account."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def page(self, wanted: OrderFilter, page: Page) -> Iterator[OrderSummary]:
+        """The summaries of the matching orders, sorted, streamed."""
+        condition, limit = self._condition(wanted, page)
+        sql = rows.summaries_sql(condition.sql, page.sort, limit)
+        run = self._connection.stream if page.limit is None else self._connection.execute
+        return map(rows.summary, run(sql, condition.params))
+
+    def ids(self, wanted: OrderFilter, page: Page) -> Iterator[str]:
+        """The ids of the matching orders, sorted, streamed."""
+        condition, limit = self._condition(wanted, page)
+        sql = f"SELECT id FROM orders WHERE account = :account AND {condition.sql} ORDER BY {order_by(page.sort)} {limit}"
+        return (row[0] for row in self._connection.stream(sql, condition.params))
+
+    def count(self, wanted: OrderFilter) -> int:
+        """How many orders match."""
+        condition = compile_filter(wanted, self._connection.dialect)
+        sql = f"SELECT count(*) FROM orders WHERE account = :account AND {condition.sql}"
+        row = self._connection.execute(sql, condition.params).fetchone()
+        return row[0] if row else 0
+
+    def get(self, order_id: str) -> Order | None:
+        """One order with its lines and tags."""
+        run = self._connection.execute
+        row = run(
+            f"SELECT {rows.ORDER_COLUMNS} FROM orders o LEFT JOIN buyer b"
+            " ON b.account = o.account AND b.id = o.buyer_id WHERE o.account = :account AND o.id = :id",
+            {"id": order_id},
+        ).fetchone()
+        if row is None:
+            return None
+        of_order = "WHERE account = :account AND order_id = :id"
+        lines = run(f"SELECT {rows.LINE_COLUMNS} FROM order_line {of_order} ORDER BY number", {"id": order_id})
+        tags = run(f"SELECT tag FROM order_tag {of_order}", {"id": order_id})
+        return rows.order(row, tuple(map(rows.line, lines)), frozenset(tag for (tag,) in tags))
+
+    def events(self, order_id: str) -> tuple[OrderEvent, ...]:
+        """The order's log, oldest first."""
+        found = self._connection.execute(
+            f"SELECT {rows.EVENT_COLUMNS} FROM order_event WHERE account = :account AND order_id = :id ORDER BY at, id",
+            {"id": order_id},
+        )
+        return tuple(map(rows.event, found))
+
+    def _condition(self, wanted: OrderFilter, page: Page) -> tuple[Fragment, str]:
+        condition = compile_filter(wanted, self._connection.dialect)
+        if page.limit is None:
+            return condition, ""
+        return Fragment(condition.sql, {**condition.params, "page_limit": page.limit}), "LIMIT :page_limit"

@@ -1,0 +1,147 @@
+"""How to reach PostgreSQL: one connection, explicit transactions, and its errors in our words."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from orderctl.domain.errors import OrderctlError, StoreUnavailableError, UsageError
+from orderctl.store.sql import CommitLostError, Cursor, Params, PostgresDialect, Row, for_psycopg
+
+CONNECT_WAIT_S = 10
+CHAIN_CONSTRAINT = "ix_batch_account_position"
+_FETCH = 2_000
+_OPTIONS = "-c timezone=UTC -c lock_timeout=30s -c client_min_messages=warning"
+
+
+class PostgresConnection:
+    """A connection in a transaction; see `sql.Connection`."""
+
+    def __init__(self, raw: psycopg.Connection[Row], account: str) -> None:
+        self.raw = raw
+        self.account = account
+        self.dialect = PostgresDialect()
+        self._cursor_names = count(1)
+
+    def execute(self, sql: str, params: Params | None = None) -> Cursor:
+        """See `sql.Connection`."""
+        return self.raw.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
+
+    def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
+        """See `sql.Connection`."""
+        with self.raw.cursor() as cursor:
+            cursor.executemany(for_psycopg(sql), ({"account": self.account, **row} for row in rows))
+
+    def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        """See `sql.Connection`."""
+        with self.raw.cursor(name=f"orderctl_{next(self._cursor_names)}") as cursor:
+            cursor.itersize = _FETCH
+            cursor.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
+            yield from cursor
+
+
+class PostgresEngine:
+    """Opens transactions on one PostgreSQL database."""
+
+    def __init__(self, conninfo: str, shown: str) -> None:
+        self._conninfo = conninfo
+        self.shown = shown
+        self._raw: psycopg.Connection[Row] | None = None
+
+    @staticmethod
+    def asks_for_retry(error: Exception) -> bool:
+        """Serialization failure (40001), deadlock (40P01), or two batches that took one place in the chain."""
+        if isinstance(error, errors.UniqueViolation):
+            return error.diag.constraint_name == CHAIN_CONSTRAINT
+        return isinstance(error, errors.SerializationFailure | errors.DeadlockDetected)
+
+    @contextmanager
+    def reading(self, account: str) -> Iterator[PostgresConnection]:
+        """A snapshot: what others write meanwhile is not seen."""
+        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as raw:
+            yield PostgresConnection(raw, account)
+
+    @contextmanager
+    def writing(self, account: str) -> Iterator[PostgresConnection]:
+        """A writing transaction at the database's own isolation level, so that a stricter one stays in force."""
+        with self._transaction("BEGIN") as raw:
+            yield PostgresConnection(raw, account)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[psycopg.Connection[Row]]:
+        raw = self.connect()
+        raw.execute(begin)
+        try:
+            yield raw
+        except BaseException:
+            self._abandon(raw)
+            raise
+        try:
+            raw.execute("COMMIT")
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self._abandon(raw)
+            if self.asks_for_retry(error):
+                raise
+            raise CommitLostError from error
+
+    def _abandon(self, raw: psycopg.Connection[Row]) -> None:
+        try:
+            raw.execute("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
+    def connect(self) -> psycopg.Connection[Row]:
+        """The connection, opened at the first call or after the server ended the last one."""
+        if self._raw is None or self._raw.closed:
+            self._raw = psycopg.connect(**self._arguments())
+            self._raw.prepare_threshold = None  # a pooler in transaction mode loses prepared statements
+        return self._raw
+
+    def _arguments(self) -> dict[str, Any]:
+        try:
+            given = psycopg.conninfo.conninfo_to_dict(self._conninfo)
+        except psycopg.ProgrammingError:
+            # libpq repeats the text, password and all.
+            raise UsageError("the store URL is not a valid PostgreSQL URL") from None
+        given.setdefault("connect_timeout", CONNECT_WAIT_S)
+        given["options"] = f"{_OPTIONS} {given.get('options', '')}".strip()
+        return {"application_name": "orderctl", **given, "autocommit": True}
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn PostgreSQL's errors into one sentence each."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: psycopg.Error) -> OrderctlError:
+        for kind, (message, hint) in _FAILURES.items():
+            if isinstance(error, kind):
+                return StoreUnavailableError(message.format(self.shown), hint=hint)
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, psycopg.OperationalError):
+            return StoreUnavailableError(
+                f"the store {self.shown} cannot be reached: {first_line}",
+                hint="check that the server runs and that the URL, user and password are right",
+            )
+        return OrderctlError(f"the store {self.shown} refused: {first_line}")
+
+
+_FAILURES: dict[type[Exception], tuple[str, str]] = {
+    errors.LockNotAvailable: ("the store {} is locked by another program", "try again when the other run has ended"),
+    errors.SerializationFailure: ("the store {} stayed busy beyond the retries", "try again in a moment"),
+    errors.DeadlockDetected: ("the store {} stayed busy beyond the retries", "try again in a moment"),
+    errors.QueryCanceled: ("the store {} ended a statement that took too long", "raise its statement_timeout"),
+    errors.ReadOnlySqlTransaction: ("the store {} is read-only", "use the primary server, not a standby"),
+    errors.InsufficientPrivilege: ("the database user may not do this on {}", "ask for the rights; see docs"),
+}

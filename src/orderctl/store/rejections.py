@@ -1,0 +1,207 @@
+"""Executes an approved plan, and reads what was done; see `ports.Rejections` (design.md, section 6, step 5)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from orderctl.domain.eligibility import Mode
+from orderctl.domain.errors import UnexpectedPlanError
+from orderctl.domain.log import Batch, seal
+from orderctl.domain.money import Money
+from orderctl.domain.orders import OrderEvent
+from orderctl.domain.outbox import LetterFacts, MailState
+from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan, Targets
+from orderctl.domain.selection import Choice
+from orderctl.ports import Assessment, Executed
+from orderctl.store import rows
+from orderctl.store.assessments import assess
+from orderctl.store.eligibility import eligible_sql
+from orderctl.store.letter_facts import sample_facts
+from orderctl.store.sql import Connection
+
+REJECTED = "rejected"
+_IN_BATCH = "account = :account AND batch_id = :batch"
+
+
+class SqlRejections:
+    """Rejections of the connection's account."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def assess(self, choice: Choice, mode: Mode, *, notify: bool, per_order: bool) -> Assessment:
+        """Split the choice by eligibility and add it up; see `assessments`."""
+        return assess(self._connection, choice, mode, notify=notify, per_order=per_order)
+
+    def sample(self, targets: Targets, limit: int) -> tuple[LetterFacts, ...]:
+        """What the mails to a few of the buyers would be made of."""
+        return sample_facts(self._connection, targets, limit)
+
+    def execute(self, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed:
+        """Reject every target that is still as planned, with its event, batch and mails.
+
+        The guarded `UPDATE` comes after the events, on the same condition and inside one transaction:
+        the rows are locked by the first statement. Raises UnexpectedPlanError if the plan ran before.
+        """
+        plan = approved.plan
+        if self.batch(plan.id) is not None:
+            raise UnexpectedPlanError(f"plan {plan.id} has run already", hint=f"see: orderctl log {plan.id}")
+        self._write_events(plan, at)
+        rejected = self._change_status(plan, at)
+        mails = self._queue_mails(plan, at, message_domain) if plan.mail.notify else 0
+        self._write_batch(approved, at, rejected, mails)
+        return self._executed(plan, rejected, mails)
+
+    def outcome(self, plan: RejectionPlan) -> Executed | None:
+        """What the plan's batch did; None if it never ran."""
+        batch = self.batch(plan.id)
+        return batch and self._executed(plan, batch.rejected, batch.mails)
+
+    def batch(self, batch_id: str) -> Batch | None:
+        """One batch."""
+        row = self._connection.execute(
+            f"SELECT {rows.BATCH_COLUMNS} FROM batch WHERE account = :account AND id = :id", {"id": batch_id}
+        ).fetchone()
+        return rows.batch(row) if row else None
+
+    def batches(self, limit: int | None) -> Iterator[Batch]:
+        """The batches, newest first."""
+        found = self._connection.execute(
+            f"SELECT {rows.BATCH_COLUMNS} FROM batch WHERE account = :account ORDER BY position DESC"
+            + ("" if limit is None else " LIMIT :batch_limit"),
+            {} if limit is None else {"batch_limit": limit},
+        )
+        return map(rows.batch, found)
+
+    def batch_orders(self, batch_id: str) -> Iterator[OrderEvent]:
+        """The events of a batch, in the order of their order ids."""
+        found = self._connection.stream(
+            f"SELECT {rows.EVENT_COLUMNS} FROM order_event WHERE account = :account AND id = :batch"
+            f" AND order_id IN (SELECT id FROM orders WHERE {_IN_BATCH}) ORDER BY order_id",
+            {"batch": batch_id},
+        )
+        return map(rows.event, found)
+
+    def _write_events(self, plan: RejectionPlan, at: datetime) -> None:
+        dialect = self._connection.dialect
+        self._connection.execute(
+            "INSERT INTO order_event"
+            " (account, order_id, id, batch_id, kind, from_status, to_status, detail, actor, at)"
+            f" SELECT o.account, o.id, :batch, :batch, '{REJECTED}', o.status, '{REJECTED}', :reason, :actor, :at"
+            # CROSS JOIN: SQLite then looks each target up instead of scanning all orders.
+            f" FROM ({dialect.pairs('targets')}) AS target CROSS JOIN orders AS o"
+            " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
+            f" AND {eligible_sql(plan.mode)} ORDER BY o.id {dialect.lock('o')}",
+            {
+                "targets": plan.targets.packed,
+                "batch": plan.id,
+                "reason": plan.reason,
+                "actor": plan.by.actor,
+                "at": dialect.instant(at),
+            },
+        )
+
+    def _change_status(self, plan: RejectionPlan, at: datetime) -> int:
+        dialect = self._connection.dialect
+        changed = self._connection.execute(
+            f"UPDATE orders SET status = '{REJECTED}', rejected_at = :at, batch_id = :batch, version = version + 1"
+            f" WHERE account = :account AND {eligible_sql(plan.mode)} AND id IN ("
+            f"SELECT target.key FROM ({dialect.pairs('targets')}) AS target CROSS JOIN order_event AS e"
+            " WHERE e.account = :account AND e.order_id = target.key AND e.id = :batch)",
+            {"targets": plan.targets.packed, "batch": plan.id, "at": dialect.instant(at)},
+        )
+        return changed.rowcount
+
+    def _queue_mails(self, plan: RejectionPlan, at: datetime, message_domain: str) -> int:
+        """One mail a buyer with an address, or one an order; the letters are composed when they are sent."""
+        one_each = "orders.id" if plan.mail.per_order else "orders.buyer_id"
+        numbered = (
+            f"SELECT orders.id, orders.buyer_id, buyer.email, buyer.language,"
+            f" dense_rank() OVER (ORDER BY {one_each}) AS number"
+            " FROM orders JOIN buyer ON buyer.account = orders.account AND buyer.id = orders.buyer_id"
+            " WHERE orders.account = :account AND orders.batch_id = :batch AND buyer.email IS NOT NULL"
+        )
+        mail_id = "CAST(:batch || '.' || number AS TEXT)"
+        bound: dict[str, object] = {"batch": plan.id}
+        queued = self._connection.execute(
+            "INSERT INTO mail (account, id, batch_id, buyer_id, recipient, language, message_id, state,"
+            " next_attempt_at, created_at, updated_at)"
+            f" SELECT :account, {mail_id}, :batch, min(buyer_id), min(email), coalesce(min(language), ''),"
+            f" '<orderctl.' || :batch || '.' || number || '@' || :domain || '>', '{MailState.WAITING}', :at, :at, :at"
+            f" FROM ({numbered}) AS told GROUP BY number",
+            {**bound, "domain": message_domain, "at": self._connection.dialect.instant(at)},
+        )
+        self._connection.execute(
+            "INSERT INTO mail_order (account, mail_id, order_id)"
+            f" SELECT :account, {mail_id}, id FROM ({numbered}) AS told",
+            bound,
+        )
+        return queued.rowcount
+
+    def _write_batch(self, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> None:
+        plan = approved.plan
+        last = next(self.batches(1), None)
+        batch = Batch(
+            id=plan.id,
+            position=last.position + 1 if last else 1,
+            at=at,
+            actor=plan.by.actor,
+            approver=f"{approved.approver} ({approved.how})",
+            host=plan.by.host,
+            program=plan.by.program,
+            mode=plan.mode,
+            source=plan.by.source,
+            reason=plan.reason,
+            message=plan.mail.message,
+            mail_per_order=plan.mail.per_order,
+            planned=plan.targets.count,
+            rejected=rejected,
+            skipped=plan.skipped_count,
+            mails=mails,
+            digest="",
+            previous=last.digest if last else "",
+        )
+        self._insert_batch(replace(batch, digest=seal(batch, self.batch_orders(plan.id))))
+
+    def _insert_batch(self, batch: Batch) -> None:
+        columns = rows.BATCH_COLUMNS.split(", ")
+        values = {column: getattr(batch, column) for column in columns}
+        values |= {
+            "at": self._connection.dialect.instant(batch.at),
+            "mail_per_order": int(batch.mail_per_order),
+            "mode": Mode(batch.mode).value,
+        }
+        self._connection.execute(
+            f"INSERT INTO batch (account, {rows.BATCH_COLUMNS})"
+            f" VALUES (:account, {', '.join(f':{column}' for column in columns)})",
+            values,
+        )
+
+    def _executed(self, plan: RejectionPlan, rejected: int, mails: int) -> Executed:
+        return Executed(
+            rejected=rejected,
+            left_out=self._left_out(plan) if rejected < plan.targets.count else (),
+            totals=self._totals(plan.id),
+            mails=mails,
+        )
+
+    def _totals(self, batch_id: str) -> tuple[Money, ...]:
+        found = self._connection.execute(
+            f"SELECT currency, CAST(sum(total) AS BIGINT) FROM orders WHERE {_IN_BATCH} GROUP BY currency"
+            " ORDER BY currency",
+            {"batch": batch_id},
+        )
+        return tuple(Money(currency, minor) for currency, minor in found)
+
+    def _left_out(self, plan: RejectionPlan) -> tuple[LeftOut, ...]:
+        found = self._connection.execute(
+            "SELECT target.key, target.value, o.version, o.status, o.batch_id"
+            f" FROM ({self._connection.dialect.pairs('targets')}) AS target"
+            " LEFT JOIN orders AS o ON o.account = :account AND o.id = target.key"
+            " WHERE o.batch_id IS NULL OR o.batch_id <> :batch ORDER BY target.key",
+            {"targets": plan.targets.packed, "batch": plan.id},
+        )
+        return tuple(
+            LeftOut(id=row[0], planned_version=row[1], version=row[2], status=row[3], batch_id=row[4])
+            for row in found
+        )

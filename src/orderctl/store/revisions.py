@@ -1,0 +1,8 @@
+"""The schema's revisions, oldest first. An ordinary start compares the store's with the last one, no more."""
+
+VERSION_TABLE = "orderctl_version"
+REVISIONS = ("0001",)
+CURRENT = REVISIONS[-1]
+
+# Marks a SQLite file as ours ("ordc"), beside the version table.
+SQLITE_APPLICATION_ID = 0x6F726463

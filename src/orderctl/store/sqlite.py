@@ -1,0 +1,130 @@
+"""How to reach SQLite: a private file, pragmas, explicit transactions, and its errors in our words."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from orderctl.domain.errors import OrderctlError, StoreUnavailableError
+from orderctl.store.sql import Cursor, Params, Row, SqliteDialect
+
+LOCK_WAIT_S = 10.0
+_FETCH = 2_000
+
+# FULL costs nothing measurable in one big transaction; recursive triggers make REPLACE fire the guards.
+_PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA recursive_triggers = ON",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA cache_size = -65536",
+)
+
+
+class SqliteConnection:
+    """A connection in a transaction; see `sql.Connection`."""
+
+    def __init__(self, raw: sqlite3.Connection, account: str) -> None:
+        self.raw = raw
+        self.account = account
+        self.dialect = SqliteDialect()
+
+    def execute(self, sql: str, params: Params | None = None) -> Cursor:
+        """See `sql.Connection`."""
+        return self.raw.execute(sql, {"account": self.account, **(params or {})})
+
+    def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
+        """See `sql.Connection`."""
+        self.raw.executemany(sql, ({"account": self.account, **row} for row in rows))
+
+    def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        """See `sql.Connection`."""
+        cursor = self.raw.execute(sql, {"account": self.account, **(params or {})})
+        while rows := cursor.fetchmany(_FETCH):
+            yield from rows
+
+
+class SqliteEngine:
+    """Opens transactions on one SQLite file."""
+
+    def __init__(self, path: Path, shown: str) -> None:
+        self.path = path
+        self.shown = shown
+        self._raw: sqlite3.Connection | None = None
+
+    @staticmethod
+    def asks_for_retry(error: Exception) -> bool:  # noqa: ARG004 - the same question as on PostgreSQL
+        """Never: one transaction writes at a time, and SQLite itself waits for its turn."""
+        return False
+
+    @contextmanager
+    def reading(self, account: str) -> Iterator[SqliteConnection]:
+        """A snapshot: what others write meanwhile is not seen."""
+        with self._transaction("BEGIN") as raw:
+            yield SqliteConnection(raw, account)
+
+    @contextmanager
+    def writing(self, account: str) -> Iterator[SqliteConnection]:
+        """The one writing transaction; begun IMMEDIATE, since a reader that starts to write may fail at once."""
+        with self._transaction("BEGIN IMMEDIATE") as raw:
+            yield SqliteConnection(raw, account)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self.translating():
+            raw = self.connect()
+            raw.execute(begin)
+            try:
+                yield raw
+                raw.execute("COMMIT")
+            except BaseException:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+                raise
+
+    def connect(self) -> sqlite3.Connection:
+        """The connection, opened at the first call. A file that is not there is never made by this."""
+        if self._raw is None:
+            if not self.path.is_file():
+                raise StoreUnavailableError(f"there is no store at {self.shown}", hint="orderctl store init makes one")
+            self._raw = sqlite3.connect(
+                f"{self.path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=LOCK_WAIT_S
+            )
+            for pragma in _PRAGMAS:
+                self._raw.execute(pragma)
+        return self._raw
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn SQLite's errors into one sentence each."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error) -> OrderctlError:
+        code = getattr(error, "sqlite_errorname", "")
+        for prefix, (message, hint) in _FAILURES.items():
+            if code.startswith(prefix):
+                return StoreUnavailableError(message.format(self.shown), hint=hint)
+        return OrderctlError(f"the store {self.shown} refused: {error}")
+
+
+_FAILURES = {
+    "SQLITE_BUSY": (
+        f"the store {{}} was locked by another program for {LOCK_WAIT_S:.0f} seconds",
+        "try again when the other run has ended",
+    ),
+    "SQLITE_LOCKED": ("the store {} is locked", "try again when the other run has ended"),
+    "SQLITE_READONLY": ("the store {} is read-only", "check the rights of the file and of its folder"),
+    "SQLITE_CANTOPEN": ("the store {} cannot be opened", "check the rights of the file and of its folder"),
+    "SQLITE_NOTADB": ("{} is not an orderctl store", "check the path, or make a store: orderctl store init"),
+    "SQLITE_CORRUPT": ("the store {} is damaged", "restore a backup; orderctl store check tells more"),
+    "SQLITE_FULL": ("the disk of the store {} is full", "free some space, then run it again"),
+    "SQLITE_IOERR": ("the disk of the store {} failed or is full", "free some space or check the disk"),
+}

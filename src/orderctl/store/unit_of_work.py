@@ -1,0 +1,48 @@
+"""One transaction, with every repository over it; see `ports.UnitOfWork`."""
+
+from functools import cached_property
+
+from orderctl.store.imports import SqlImports
+from orderctl.store.orders import SqlOrders
+from orderctl.store.outbox import SqlOutbox
+from orderctl.store.rejections import SqlRejections
+from orderctl.store.saved_filters import SqlSavedFilters
+from orderctl.store.selections import SqlSelections
+from orderctl.store.sql import Connection
+
+
+class SqlUnitOfWork:
+    """The repositories of one open transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @cached_property
+    def orders(self) -> SqlOrders:
+        """Orders, read only."""
+        return SqlOrders(self._connection)
+
+    @cached_property
+    def selections(self) -> SqlSelections:
+        """Named selections."""
+        return SqlSelections(self._connection)
+
+    @cached_property
+    def saved_filters(self) -> SqlSavedFilters:
+        """Filters with names."""
+        return SqlSavedFilters(self._connection)
+
+    @cached_property
+    def rejections(self) -> SqlRejections:
+        """Plans, their execution, and batches."""
+        return SqlRejections(self._connection)
+
+    @cached_property
+    def outbox(self) -> SqlOutbox:
+        """Mails."""
+        return SqlOutbox(self._connection)
+
+    @cached_property
+    def imports(self) -> SqlImports:
+        """Orders from files."""
+        return SqlImports(self._connection)
