@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from orderctl.domain.errors import CommitUnknownError, OrderctlError
 from orderctl.store.address import Address
@@ -68,7 +68,11 @@ class SqlStore:
                     _pause(attempt)
         raise OrderctlError(f"the store {self.label} went away at each of {ATTEMPTS} tries")
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        """The store closes itself at the end of the block."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
         """Close the connection, if one is open."""
         self._engine.close()
 

@@ -1,0 +1,49 @@
+"""Named selections: what comes in, what goes out, what is in (design.md, section 2)."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from orderctl.domain.errors import UsageError
+from orderctl.domain.selection import Choice, IdScope, SelectionReport
+from orderctl.ports import Store, UnitOfWork
+
+
+def add_to_selection(store: Store, choice: Choice, *, actor: str, name: str, at: datetime) -> SelectionReport:
+    """Add the orders of a choice to a selection. Unknown ids are reported, not added."""
+    return _change(store, choice, actor, name, lambda work: (work.selections.add(actor, name, choice, choice.words, at), 0))
+
+
+def remove_from_selection(store: Store, choice: Choice, *, actor: str, name: str) -> SelectionReport:
+    """Take the orders of a choice out of a selection."""
+    return _change(store, choice, actor, name, lambda work: (0, work.selections.remove(actor, name, choice)))
+
+
+def clear_selection(store: Store, *, actor: str, name: str) -> SelectionReport:
+    """Empty a selection."""
+    return store.write(
+        lambda work: SelectionReport(name=name, size=0, removed=work.selections.clear(actor, name))
+    )
+
+
+def refuse_everything(text: str, *, everything: bool) -> None:
+    """An empty filter means every order, so it wants `--all` spelled out (design.md, section 3)."""
+    if not text.strip() and not everything:
+        raise UsageError("an empty filter would take every order", hint="say which orders, or spell out --all")
+
+
+def _change(
+    store: Store, choice: Choice, actor: str, name: str, change: Callable[[UnitOfWork], tuple[int, int]]
+) -> SelectionReport:
+    def work_on(work: UnitOfWork) -> SelectionReport:
+        given = choice.scope.given if isinstance(choice.scope, IdScope) else None
+        added, removed = change(work)
+        return SelectionReport(
+            name=name,
+            size=work.selections.size(actor, name),
+            added=added,
+            removed=removed,
+            unknown=work.selections.unknown(given.ids) if given else (),
+            duplicates=given.duplicates if given else 0,
+        )
+
+    return store.write(work_on)

@@ -1,0 +1,83 @@
+"""Stores for the tests: each test gets a fresh one, made by the real migrations, on both engines."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from postgres_server import running_server
+
+from orderctl.store.address import parse_address
+from orderctl.store.database import SqlStore, make_engine
+from orderctl.store.schema import init_store
+
+_numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the developer's own settings, data or store."""
+    for name in [name for name in os.environ if name.startswith("ORDERCTL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    init_store(parse_address(str(path)))
+    with sqlite3.connect(path) as store:
+        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A server of this worker; the URL wants `.format(database=...)`."""
+    with running_server() as url:
+        with psycopg.connect(url.format(database="postgres"), autocommit=True) as admin:
+            admin.execute("CREATE DATABASE template_store")
+        init_store(parse_address(url.format(database="template_store")))
+        yield url
+
+
+@pytest.fixture
+def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+    path = tmp_path / f"store{next(_numbers)}.db"
+    shutil.copy(_sqlite_template, path)
+    path.chmod(0o600)
+    return str(path)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    name = f"store{next(_numbers)}"
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE template_store STRATEGY file_copy")
+        yield postgres_server.format(database=name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh store; the test runs on both engines."""
+    return request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[SqlStore]:
+    """A fresh store, opened; the test runs on both engines."""
+    with open_store(store_url) as opened:
+        yield opened
+
+
+def open_store(url: str, account: str = "main") -> SqlStore:
+    """Another connection to a store."""
+    return SqlStore(make_engine(parse_address(url)), account)
