@@ -72,7 +72,7 @@ def _given(connection: Connection, choice: Choice, found: int) -> Given:
         return Given(
             ids=len(scope.given.ids),
             duplicates=scope.given.duplicates,
-            unknown=unknown[:_SHOWN_UNKNOWN],
+            unknown=tuple(unknown[:_SHOWN_UNKNOWN]),
             unknown_count=len(unknown),
         )
     if isinstance(scope, SelectionScope):

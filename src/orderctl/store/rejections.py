@@ -159,9 +159,11 @@ class SqlRejections:
             skipped=plan.skipped_count,
             mails=mails,
             digest="",
+            leaves="",
             previous=last.digest if last else "",
         )
-        self._insert_batch(replace(batch, digest=seal(batch, self.batch_orders(plan.id))))
+        sealed = seal(batch, self.batch_orders(plan.id))
+        self._insert_batch(replace(batch, digest=sealed.digest, leaves=sealed.leaves))
 
     def _insert_batch(self, batch: Batch) -> None:
         columns = rows.BATCH_COLUMNS.split(", ")

@@ -117,7 +117,7 @@ def event(row: Row) -> OrderEvent:
 
 BATCH_COLUMNS = (
     "id, position, at, actor, approver, host, program, mode, source, reason, message, mail_per_order, planned,"
-    " rejected, skipped, mails, digest, previous"
+    " rejected, skipped, mails, digest, leaves, previous"
 )
 
 
@@ -141,7 +141,8 @@ def batch(row: Row) -> Batch:
         skipped=row[14],
         mails=row[15],
         digest=row[16],
-        previous=row[17],
+        leaves=row[17],
+        previous=row[18],
     )
 
 

@@ -229,6 +229,7 @@ class BatchRow(SQLModel, table=True):
     skipped: int = _count()
     mails: int = _count()
     digest: str = _text()
+    leaves: str = _text()
     previous: str = _text()
 
     __table_args__ = (

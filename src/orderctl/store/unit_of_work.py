@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from orderctl.store.changes import SqlChanges
 from orderctl.store.imports import SqlImports
 from orderctl.store.orders import SqlOrders
 from orderctl.store.outbox import SqlOutbox
@@ -46,3 +47,8 @@ class SqlUnitOfWork:
     def imports(self) -> SqlImports:
         """Orders from files."""
         return SqlImports(self._connection)
+
+    @cached_property
+    def changes(self) -> SqlChanges:
+        """Archiving and tags."""
+        return SqlChanges(self._connection)

@@ -48,6 +48,7 @@ def _create_batch() -> None:
         sa.Column("skipped", sa.Integer(), server_default="0", nullable=False),
         sa.Column("mails", sa.Integer(), server_default="0", nullable=False),
         sa.Column("digest", TEXT, server_default="", nullable=False),
+        sa.Column("leaves", TEXT, server_default="", nullable=False),
         sa.Column("previous", TEXT, server_default="", nullable=False),
         sa.CheckConstraint("mode IN ('bulk', 'individual')", name=op.f("ck_batch_mode")),
         sa.PrimaryKeyConstraint("account", "id", name=op.f("pk_batch")),

@@ -1,0 +1,333 @@
+"""The main job on both engines: plan, expectations, execution (design.md, sections 3 and 6)."""
+
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+import uuid6
+from conftest import open_store
+from factories import ACME, KUMO, MUTE, FixedClock, make_order, put, put_all
+
+from orderctl.domain.eligibility import Mode
+from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.filter_parser import parse_filter
+from orderctl.domain.log import seal
+from orderctl.domain.money import Money
+from orderctl.domain.orders import Status
+from orderctl.domain.outbox import MailState
+from orderctl.domain.rejection import Provenance, RejectionPlan
+from orderctl.domain.selection import Choice, FilterScope, IdList, IdScope, SelectionScope
+from orderctl.ports import MailQuery, Page
+from orderctl.services.rejecting import (
+    Expectations,
+    RejectionRequest,
+    check_expectations,
+    execute_rejection,
+    prepare_rejection,
+    sample_letters,
+)
+from orderctl.services.selecting import add_to_selection, clear_selection, remove_from_selection
+
+CLOCK = FixedClock()
+BY = Provenance(account="main", actor="mia", host="desk", program="orderctl 0", source="a test")
+
+
+def ids(*given, duplicates=0):
+    return Choice(scope=IdScope(given=IdList(ids=given, duplicates=duplicates), words="ids"))
+
+
+def matching(text):
+    found = parse_filter(text, today=datetime(2026, 3, 14, tzinfo=UTC).date())
+    return Choice(scope=FilterScope(filter=found, words=f"filter {text}"))
+
+
+def plan_for(store, choice, **request):
+    wanted = RejectionRequest(choice=choice, by=BY, reason="style dropped", **request)
+    return prepare_rejection(store, wanted, clock=CLOCK, new_id=lambda: str(uuid6.uuid7()))
+
+
+def execute(store, plan):
+    approved = plan.approve(by="mia", how="--yes")
+    return execute_rejection(store, approved, clock=CLOCK, message_domain="brand.example")
+
+
+def reject(store, choice, **request):
+    return execute(store, plan_for(store, choice, **request))
+
+
+def statuses(store):
+    with store.snapshot() as work:
+        everything = parse_filter("archived:yes or archived:no", today=CLOCK.at.date())
+        return {order_id: work.orders.get(order_id).status for order_id in work.orders.ids(everything, ALL)}
+
+
+
+ALL = Page(sort="id")
+
+EVERY_STATUS = {
+    "S1": Status.NEEDS_OC,
+    "S2": Status.OC_CREATED,
+    "S3": Status.OC_APPROVED,
+    "S4": Status.OC_DECLINED,
+    "S5": Status.OC_CONFIRMED,
+    "S6": Status.RETURNED_TO_CART,
+    "S7": Status.REJECTED,
+}
+
+
+def put_every_status(store):
+    put_all(
+        store,
+        [
+            make_order(
+                order_id, status=status, rejected_at=CLOCK.at if status is Status.REJECTED else None
+            )
+            for order_id, status in EVERY_STATUS.items()
+        ],
+    )
+    put(
+        store,
+        make_order("S8", invoices=1),
+        make_order("S9", delivery_notes=2),
+        make_order("SA", backlog_skus=1, status=Status.OC_CREATED),
+    )
+
+
+def reasons(plan):
+    return {order_id: group.code for group in plan.skipped for order_id in group}
+
+
+def test_a_mixed_selection_is_split_as_the_table_says(store):
+    put_every_status(store)
+    plan = plan_for(store, ids(*EVERY_STATUS, "S8", "S9", "SA", "nobody", duplicates=2))
+
+    assert plan.targets.versions() == {"S1": 1, "S2": 1}
+    assert reasons(plan) == {
+        "S3": "oc-approved",
+        "S4": "oc-declined",
+        "S5": "oc-confirmed",
+        "S6": "returned-to-cart",
+        "S7": "already-rejected",
+        "S8": "invoiced",
+        "S9": "delivered",
+        "SA": "backlog",
+    }
+    assert (plan.given.ids, plan.given.duplicates) == (11, 2)
+    assert (plan.given.unknown, plan.given.unknown_count) == (("nobody",), 1)
+    assert plan.totals == (Money("EUR", 24_100),)
+    assert [shown.id for shown in plan.head] == ["S2", "S1"]
+
+
+def test_an_individual_rejection_takes_what_the_bulk_one_leaves(store):
+    put_every_status(store)
+    plan = plan_for(store, ids(*EVERY_STATUS, "S8", "S9", "SA"), mode=Mode.INDIVIDUAL)
+    assert set(plan.targets) == {"S1", "S2", "S3", "S4", "S5"}
+    assert set(reasons(plan)) == {"S6", "S7", "S8", "S9", "SA"}
+
+
+def test_rejecting_changes_the_targets_and_nothing_else(store):
+    put_every_status(store)
+    before = statuses(store)
+    result = reject(store, ids(*EVERY_STATUS, "S8", "S9", "SA"))
+
+    assert (result.rejected, result.left_out, result.mails) == (2, (), 0)
+    assert result.totals == (Money("EUR", 24_100),)
+    assert statuses(store) == before | {"S1": Status.REJECTED, "S2": Status.REJECTED}
+    with store.snapshot() as work:
+        order = work.orders.get("S1")
+        assert (order.version, order.batch_id, order.rejected_at) == (2, result.batch_id, CLOCK.at)
+        (event,) = work.orders.events("S1")
+        assert (event.kind, event.from_status, event.to_status) == ("rejected", "needs-oc", "rejected")
+        assert (event.batch_id, event.actor, event.at, event.detail) == (
+            result.batch_id,
+            "mia",
+            CLOCK.at,
+            "style dropped",
+        )
+        assert work.orders.events("S3") == ()
+
+
+def test_the_batch_keeps_who_why_and_how_many_and_is_chained(store):
+    put(store, make_order("B1"), make_order("B2"), make_order("B3", status=Status.OC_CONFIRMED))
+    first = reject(store, ids("B1", "B3"))
+    second = reject(store, ids("B2"))
+    with store.snapshot() as work:
+        newest, oldest = work.rejections.batches(None)
+        assert (oldest.id, newest.id) == (first.batch_id, second.batch_id)
+        assert (oldest.position, newest.position) == (1, 2)
+        assert (oldest.previous, newest.previous) == ("", oldest.digest)
+        assert (oldest.actor, oldest.approver, oldest.host) == ("mia", "mia (--yes)", "desk")
+        assert (oldest.source, oldest.reason, oldest.mode) == ("a test", "style dropped", "bulk")
+        assert (oldest.planned, oldest.rejected, oldest.skipped, oldest.mails) == (1, 1, 1, 0)
+        for batch in (oldest, newest):
+            sealed = seal(batch, work.rejections.batch_orders(batch.id))
+            assert (batch.digest, batch.leaves) == (sealed.digest, sealed.leaves)
+
+
+def test_a_second_run_finds_nothing_to_do_and_makes_no_batch(store):
+    put(store, make_order("R1"), make_order("R2"))
+    assert reject(store, matching("season:26SS"), notify=True).rejected == 2
+    again = reject(store, matching("season:26SS"), notify=True)
+    assert (again.batch_id, again.rejected, again.mails) == (None, 0, 0)
+    assert reasons(again.plan) == {"R1": "already-rejected", "R2": "already-rejected"}
+    with store.snapshot() as work:
+        assert len(list(work.rejections.batches(None))) == 1
+        assert len(list(work.outbox.find(MailQuery()))) == 1
+
+
+def test_an_approved_plan_runs_once(store):
+    put(store, make_order("O1"))
+    plan = plan_for(store, ids("O1"))
+    execute(store, plan)
+    with pytest.raises(UnexpectedPlanError, match="has run already"):
+        execute(store, plan)
+
+
+def test_what_changed_since_the_preview_is_left_out_and_named(store):
+    put(store, make_order("C1"), make_order("C2"), make_order("C3"))
+    plan = plan_for(store, ids("C1", "C2", "C3"))
+    put(store, make_order("C1", status=Status.OC_CONFIRMED))
+    put(store, make_order("C2", note="please hurry"))
+    result = execute(store, plan)
+    assert result.rejected == 1
+    assert [(left.id, left.planned_version, left.version, left.status) for left in result.left_out] == [
+        ("C1", 1, 2, "oc-confirmed"),
+        ("C2", 1, 2, "needs-oc"),
+    ]
+    assert statuses(store) == {"C1": Status.OC_CONFIRMED, "C2": Status.NEEDS_OC, "C3": Status.REJECTED}
+
+
+def test_one_mail_a_buyer_with_an_address(store):
+    put(
+        store,
+        make_order("M1", buyer=ACME),
+        make_order("M2", buyer=ACME),
+        make_order("M3", buyer=KUMO, currency="JPY", total=90_000),
+        make_order("M4", buyer=MUTE),
+        make_order("M5", buyer=None),
+        make_order("M6", buyer=KUMO, status=Status.OC_CONFIRMED),
+    )
+    plan = plan_for(store, matching("season:26SS"), notify=True, message="Sorry.")
+    assert plan.buyers == 3
+    assert (plan.mail.mails, plan.mail.buyers_without_address, plan.mail.orders_without_buyer) == (2, 1, 1)
+    assert plan.mail.languages == (("fr", 1), ("ja", 1))
+    assert plan.totals == (Money("EUR", 4 * 12_050), Money("JPY", 90_000))
+    (letter,) = sample_letters(store, plan)
+    assert (letter.buyer, [order.id for order in letter.orders], letter.message) == (ACME, ["M1", "M2"], "Sorry.")
+
+    result = execute(store, plan)
+    assert (result.rejected, result.mails) == (5, 2)
+    with store.snapshot() as work:
+        mails = {mail.recipient: mail for mail in work.outbox.find(MailQuery())}
+        assert {to: work.outbox.order_ids(mail.id) for to, mail in mails.items()} == {
+            "achats@acme.example": ("M1", "M2"),
+            "order@kumo.example": ("M3",),
+        }
+        assert {mail.state for mail in mails.values()} == {MailState.WAITING}
+        assert {mail.message_id for mail in mails.values()} == {
+            f"<orderctl.{result.batch_id}.{number}@brand.example>" for number in (1, 2)
+        }
+        facts = work.outbox.facts(mails["achats@acme.example"].id)
+        assert (facts.message, facts.reason, facts.brand) == ("Sorry.", "style dropped", "nord")
+
+
+def test_one_mail_an_order_when_asked(store):
+    put(store, make_order("M1"), make_order("M2"), make_order("M3", buyer=KUMO))
+    result = reject(store, ids("M1", "M2", "M3"), notify=True, per_order=True)
+    assert result.mails == result.plan.mail.mails == 3
+    with store.snapshot() as work:
+        told = [work.outbox.order_ids(mail.id) for mail in work.outbox.find(MailQuery())]
+        assert sorted(told) == [("M1",), ("M2",), ("M3",)]
+
+
+def test_without_notifying_no_mail_row_is_written(store):
+    put(store, make_order("N1"))
+    reject(store, ids("N1"), notify=False, message="never read")
+    with store.snapshot() as work:
+        assert list(work.outbox.find(MailQuery())) == []
+
+
+def test_a_selection_and_what_is_excepted(store):
+    put(store, *(make_order(f"E{number}") for number in range(5)))
+    at = CLOCK.now()
+    assert add_to_selection(store, matching("id:E0,E1,E2,E3"), actor="mia", name="drop", at=at).size == 4
+    report = add_to_selection(store, ids("E3", "E4", "gone"), actor="mia", name="drop", at=at)
+    assert (report.added, report.size, report.unknown) == (1, 5, ("gone",))
+    assert remove_from_selection(store, ids("E0"), actor="mia", name="drop").size == 4
+    choice = Choice(
+        scope=SelectionScope(actor="mia", name="drop", words="selection drop"), excluded=IdList(ids=("E1",))
+    )
+    plan = plan_for(store, choice)
+    assert (set(plan.targets), plan.given.ids) == ({"E2", "E3", "E4"}, 4)
+    assert clear_selection(store, actor="mia", name="drop").removed == 4
+    assert plan_for(store, choice).targets.count == 0
+
+
+def test_expectations_refuse_before_anything_changes(store):
+    put(store, make_order("X1"), make_order("X2", status=Status.OC_CONFIRMED))
+    plan = plan_for(store, ids("X1", "X2", "X9"))
+    with pytest.raises(UsageError, match="1 id unknown in this store: X9"):
+        check_expectations(plan, Expectations())
+    known = Expectations(ignore_unknown=True)
+    check_expectations(plan, known)
+    check_expectations(plan, replace(known, expect=(1, 1), max_orders=1))
+    for wrong in (
+        replace(known, strict=True),
+        replace(known, expect=(2, None)),
+        replace(known, expect=(None, 0)),
+        replace(known, max_orders=0),
+    ):
+        with pytest.raises(UnexpectedPlanError):
+            check_expectations(plan, wrong)
+
+
+def test_another_account_is_another_world(store, store_url):
+    put(store, make_order("shared"), make_order("mine"))
+    with open_store(store_url, account="other") as other:
+        put(other, make_order("shared", status=Status.OC_CREATED))
+        plan = plan_for(other, ids("shared", "mine"))
+        assert (plan.targets.count, plan.given.unknown) == (1, ("mine",))
+        execute(other, plan)
+    assert statuses(store) == {"shared": Status.NEEDS_OC, "mine": Status.NEEDS_OC}
+
+
+def test_two_at_once_reject_each_order_once_and_mail_each_buyer_once(store_url):
+    with open_store(store_url) as first, open_store(store_url) as second:
+        put_all(first, [make_order(f"T{number:03}", buyer=(ACME, KUMO)[number % 2]) for number in range(200)])
+        plans = [
+            (first, plan_for(first, matching("season:26SS"), notify=True)),
+            (second, plan_for(second, matching("season:26SS"), notify=True)),
+        ]
+    results = []
+
+    def run(plan):
+        with open_store(store_url) as own:
+            results.append(execute(own, plan))
+
+    threads = [threading.Thread(target=run, args=(plan,)) for _, plan in plans]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winner, loser = sorted(results, key=lambda result: -result.rejected)
+    assert (winner.rejected, loser.rejected) == (200, 0)
+    assert len(loser.left_out) == 200
+    assert {left.batch_id for left in loser.left_out} == {winner.batch_id}
+    assert (winner.mails, loser.mails) == (2, 0)
+
+
+def test_a_plan_survives_being_saved_and_is_refused_when_edited(store):
+    put(store, make_order("P1"), make_order("P2", buyer=KUMO, status=Status.OC_CONFIRMED), make_order("P3", buyer=None))
+    plan = plan_for(store, ids("P1", "P2", "P3", "P9"), notify=True, message="你好")
+    text = plan.to_json()
+    assert RejectionPlan.from_json(text) == plan
+    assert text.isascii()
+    edited = json.loads(text)
+    edited["plan"]["targets"]["count"] = 1
+    with pytest.raises(ValueError, match="edited"):
+        RejectionPlan.from_json(json.dumps(edited))
+    edited = json.loads(text) | {"schema": 99}
+    with pytest.raises(ValueError, match="schema"):
+        RejectionPlan.from_json(json.dumps(edited))
