@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from postgres_server import running_server
 
 from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine
 from orderctl.store.schema import init_store
+from postgres_server import running_server
 
 _numbers = count(1)
 

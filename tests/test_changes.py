@@ -1,10 +1,10 @@
 """Archiving and tags, on both engines: what even a rejected order allows (design.md, section 3)."""
 
 import pytest
-from factories import NOW, make_order, put
-from test_rejection import ids, reject
 
+from factories import NOW, make_order, put
 from orderctl.domain.tags import parse_tag
+from test_rejection import ids, reject
 
 
 def change(store, verb, choice, *tag):

@@ -4,12 +4,12 @@ import sqlite3
 
 import psycopg
 import pytest
+
 from conftest import open_store
 from factories import make_order, put
+from orderctl.domain.orders import Status
 from test_rejection import ids, reject
 from test_schema import raw
-
-from orderctl.domain.orders import Status
 
 REFUSALS = (sqlite3.IntegrityError, psycopg.errors.IntegrityError)
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 import uuid6
+
 from conftest import open_store
 from factories import ACME, KUMO, MUTE, FixedClock, make_order, put, put_all
-
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.filter_parser import parse_filter
@@ -63,7 +63,6 @@ def statuses(store):
         return {order_id: work.orders.get(order_id).status for order_id in work.orders.ids(everything, ALL)}
 
 
-
 ALL = Page(sort="id")
 
 EVERY_STATUS = {
@@ -81,9 +80,7 @@ def put_every_status(store):
     put_all(
         store,
         [
-            make_order(
-                order_id, status=status, rejected_at=CLOCK.at if status is Status.REJECTED else None
-            )
+            make_order(order_id, status=status, rejected_at=CLOCK.at if status is Status.REJECTED else None)
             for order_id, status in EVERY_STATUS.items()
         ],
     )

@@ -1,6 +1,5 @@
 """The schema: migrations against tables, and what opening a store says when something is wrong with it."""
 
-import os
 import sqlite3
 import stat
 
@@ -10,8 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from conftest import open_store
 
+from conftest import open_store
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError, UsageError
 from orderctl.store import schema
 from orderctl.store.address import parse_address
@@ -45,8 +44,8 @@ def test_the_program_knows_the_last_migration():
 def test_init_makes_a_private_file_and_keeps_an_old_store(tmp_path):
     address = parse_address(f"sqlite:///{tmp_path}/new/store.db")
     assert schema.init_store(address)
-    assert stat.S_IMODE(os.stat(address.path).st_mode) == 0o600
-    assert stat.S_IMODE(os.stat(address.path.parent).st_mode) == 0o700
+    assert stat.S_IMODE(address.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(address.path.parent.stat().st_mode) == 0o700
     assert not schema.init_store(address)
 
 
@@ -111,5 +110,3 @@ def test_an_address_is_shown_without_its_password():
     address = parse_address("postgresql://alice:s3cret@db.example:5433/orders")
     assert address.shown == "postgresql://alice@db.example:5433/orders"
     assert "s3cret" not in repr(address)
-
-

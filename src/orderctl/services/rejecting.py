@@ -35,12 +35,12 @@ class Expectations:
     ignore_unknown: bool = False
 
 
-def prepare_rejection(store: Store, request: RejectionRequest, *, clock: Clock, new_id: Callable[[], str]) -> RejectionPlan:
+def prepare_rejection(
+    store: Store, request: RejectionRequest, *, clock: Clock, new_id: Callable[[], str]
+) -> RejectionPlan:
     """Compute the plan on one snapshot. Nothing is changed; raises StoreUnavailableError."""
     with store.snapshot() as work:
-        found = work.rejections.assess(
-            request.choice, request.mode, notify=request.notify, per_order=request.per_order
-        )
+        found = work.rejections.assess(request.choice, request.mode, notify=request.notify, per_order=request.per_order)
     return RejectionPlan(
         id=new_id(),
         made_at=clock.now(),
@@ -98,9 +98,7 @@ def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
         )
 
 
-def execute_rejection(
-    store: Store, approved: ApprovedPlan, *, clock: Clock, message_domain: str
-) -> RejectionResult:
+def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, message_domain: str) -> RejectionResult:
     """Run an approved plan in one transaction, once; without targets, do nothing.
 
     Raises UnexpectedPlanError if it ran before, StoreUnavailableError, CommitUnknownError.

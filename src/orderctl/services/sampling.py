@@ -14,7 +14,10 @@ SEED = 26
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """Where buyers are and how shops there are called. `price_factor` turns euro cents into minor units, in hundredths."""
+    """Where buyers are and how shops there are called.
+
+    `price_factor` turns euro cents into minor units, in hundredths.
+    """
 
     country: str
     language: str

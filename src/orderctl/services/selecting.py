@@ -10,7 +10,9 @@ from orderctl.ports import Store, UnitOfWork
 
 def add_to_selection(store: Store, choice: Choice, *, actor: str, name: str, at: datetime) -> SelectionReport:
     """Add the orders of a choice to a selection. Unknown ids are reported, not added."""
-    return _change(store, choice, actor, name, lambda work: (work.selections.add(actor, name, choice, choice.words, at), 0))
+    return _change(
+        store, choice, actor, name, lambda work: (work.selections.add(actor, name, choice, choice.words, at), 0)
+    )
 
 
 def remove_from_selection(store: Store, choice: Choice, *, actor: str, name: str) -> SelectionReport:
@@ -20,9 +22,7 @@ def remove_from_selection(store: Store, choice: Choice, *, actor: str, name: str
 
 def clear_selection(store: Store, *, actor: str, name: str) -> SelectionReport:
     """Empty a selection."""
-    return store.write(
-        lambda work: SelectionReport(name=name, size=0, removed=work.selections.clear(actor, name))
-    )
+    return store.write(lambda work: SelectionReport(name=name, size=0, removed=work.selections.clear(actor, name)))
 
 
 def refuse_everything(text: str, *, everything: bool) -> None:

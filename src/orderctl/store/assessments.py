@@ -55,7 +55,9 @@ def _skipped(groups: list[Row]) -> tuple[Skipped, ...]:
         if group[0] is not None:
             packed.setdefault(group[0], []).append(group)
     return tuple(
-        Skipped(code, sum(group[2] for group in same), json.dumps([key for group in same for key in json.loads(group[4])]))
+        Skipped(
+            code, sum(group[2] for group in same), json.dumps([key for group in same for key in json.loads(group[4])])
+        )
         for code, same in sorted(packed.items())
     )
 
@@ -100,9 +102,7 @@ def _head(connection: Connection, wanted: Fragment) -> tuple[OrderSummary, ...]:
     return tuple(map(rows.summary, connection.execute(sql, {**wanted.params, "head": HEAD})))
 
 
-def _mails(
-    connection: Connection, wanted: Fragment, *, notify: bool, per_order: bool
-) -> tuple[int, MailPlan]:
+def _mails(connection: Connection, wanted: Fragment, *, notify: bool, per_order: bool) -> tuple[int, MailPlan]:
     """How many buyers are hit, and the mails that would tell them."""
     found = connection.execute(
         "SELECT hit.buyer_id IS NULL, buyer.email IS NULL, coalesce(buyer.language, ''), count(*), sum(hit.orders)"

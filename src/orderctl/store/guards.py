@@ -10,11 +10,33 @@ FINAL = "a rejected order is final"
 APPEND_ONLY = "the log is append-only"
 
 # What archiving changes is left out: that much a rejected order still allows.
-_FROZEN = (
-    "account id buyer_id brand status reference season ordered_at terms delivery_address billing_address"
-    " country delivery_from delivery_to currency total quantity delivery_notes invoices backlog_skus note"
-    " folded fingerprint rejected_at batch_id"
-).split()
+_FROZEN = [
+    "account",
+    "id",
+    "buyer_id",
+    "brand",
+    "status",
+    "reference",
+    "season",
+    "ordered_at",
+    "terms",
+    "delivery_address",
+    "billing_address",
+    "country",
+    "delivery_from",
+    "delivery_to",
+    "currency",
+    "total",
+    "quantity",
+    "delivery_notes",
+    "invoices",
+    "backlog_skus",
+    "note",
+    "folded",
+    "fingerprint",
+    "rejected_at",
+    "batch_id",
+]
 _LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
 TRIGGERS = (
     "orders_final_update",
@@ -35,9 +57,7 @@ def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
 
 def _sqlite() -> Iterator[str]:
     changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in _FROZEN)
-    yield _sqlite_trigger(
-        "orders_final_update", "UPDATE ON orders", f"OLD.status = 'rejected' AND ({changed})", FINAL
-    )
+    yield _sqlite_trigger("orders_final_update", "UPDATE ON orders", f"OLD.status = 'rejected' AND ({changed})", FINAL)
     yield _sqlite_trigger("orders_final_delete", "DELETE ON orders", "OLD.status = 'rejected'", FINAL)
     # INSERT OR REPLACE deletes without firing the trigger above.
     there = "SELECT 1 FROM orders WHERE account = NEW.account AND id = NEW.id AND status = 'rejected'"

@@ -54,9 +54,7 @@ def _brand(connection: Connection, orders: Fragment) -> str:
     return str(found[0][0]) if len(found) == 1 else ""
 
 
-def _facts(
-    buyer: Buyer, orders: tuple[OrderSummary, ...], brand: str, message: str, reason: str
-) -> LetterFacts:
+def _facts(buyer: Buyer, orders: tuple[OrderSummary, ...], brand: str, message: str, reason: str) -> LetterFacts:
     return LetterFacts(
         buyer=buyer,
         orders=orders,

@@ -10,6 +10,7 @@ from orderctl.store.filtering import compile_filter
 from orderctl.store.sorting import order_by
 from orderctl.store.sql import Connection, Fragment
 
+
 class SqlOrders:
     """Orders of the connection's account."""
 
@@ -26,7 +27,9 @@ class SqlOrders:
     def ids(self, wanted: OrderFilter, page: Page) -> Iterator[str]:
         """The ids of the matching orders, sorted, streamed."""
         condition, limit = self._condition(wanted, page)
-        sql = f"SELECT id FROM orders WHERE account = :account AND {condition.sql} ORDER BY {order_by(page.sort)} {limit}"
+        sql = (
+            f"SELECT id FROM orders WHERE account = :account AND {condition.sql} ORDER BY {order_by(page.sort)} {limit}"
+        )
         return (row[0] for row in self._connection.stream(sql, condition.params))
 
     def count(self, wanted: OrderFilter) -> int:

@@ -204,6 +204,5 @@ class SqlRejections:
             {"targets": plan.targets.packed, "batch": plan.id},
         )
         return tuple(
-            LeftOut(id=row[0], planned_version=row[1], version=row[2], status=row[3], batch_id=row[4])
-            for row in found
+            LeftOut(id=row[0], planned_version=row[1], version=row[2], status=row[3], batch_id=row[4]) for row in found
         )

@@ -35,9 +35,7 @@ class SqlSavedFilters:
 
     def all(self) -> tuple[SavedFilter, ...]:
         """Every saved filter, by name."""
-        found = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM saved_filter WHERE account = :account ORDER BY name"
-        )
+        found = self._connection.execute(f"SELECT {_COLUMNS} FROM saved_filter WHERE account = :account ORDER BY name")
         return tuple(map(_saved, found))
 
     def delete(self, name: str) -> bool:

@@ -116,9 +116,7 @@ def _create_mail_order() -> None:
         sa.PrimaryKeyConstraint("account", "mail_id", "order_id", name=op.f("pk_mail_order")),
         sqlite_with_rowid=False,
     )
-    op.create_index(
-        op.f("ix_mail_order_account_order_id"), "mail_order", ["account", "order_id"], unique=False
-    )
+    op.create_index(op.f("ix_mail_order_account_order_id"), "mail_order", ["account", "order_id"], unique=False)
 
 
 def _create_order_event() -> None:
@@ -181,17 +179,13 @@ def _create_orders() -> None:
         sa.Column("rejected_at", INSTANT, nullable=True),
         sa.Column("batch_id", TEXT, nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
-        sa.CheckConstraint(
-            "(status = 'rejected') = (rejected_at IS NOT NULL)", name=op.f("ck_orders_rejected_at")
-        ),
+        sa.CheckConstraint("(status = 'rejected') = (rejected_at IS NOT NULL)", name=op.f("ck_orders_rejected_at")),
         sa.CheckConstraint(
             "status IN ('needs-oc', 'oc-created', 'oc-approved', 'oc-declined', 'oc-confirmed', 'returned-to-cart', 'rejected')",
             name=op.f("ck_orders_status"),
         ),
         sa.CheckConstraint("length(currency) = 3", name=op.f("ck_orders_currency")),
-        sa.ForeignKeyConstraint(
-            ["account", "buyer_id"], ["buyer.account", "buyer.id"], name=op.f("fk_orders_buyer")
-        ),
+        sa.ForeignKeyConstraint(["account", "buyer_id"], ["buyer.account", "buyer.id"], name=op.f("fk_orders_buyer")),
         sa.PrimaryKeyConstraint("account", "id", name=op.f("pk_orders")),
     )
     op.create_index(
@@ -208,9 +202,7 @@ def _create_orders() -> None:
         ["account", "buyer_id", "ordered_at"],
         unique=False,
     )
-    op.create_index(
-        op.f("ix_orders_account_ordered_at_id"), "orders", ["account", "ordered_at", "id"], unique=False
-    )
+    op.create_index(op.f("ix_orders_account_ordered_at_id"), "orders", ["account", "ordered_at", "id"], unique=False)
     op.create_index(
         op.f("ix_orders_account_status_ordered_at_id"),
         "orders",
