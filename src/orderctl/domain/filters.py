@@ -1,15 +1,187 @@
-"""Filters over orders as values (design.md, section 4)."""
+"""Filters over orders as values (design.md, section 4): the fields and the conditions.
+
+A condition has two readings: `filter_matching` answers it for an order in memory, `store.filtering` turns it into
+SQL. A test holds the two, and both engines, to the same answers.
+"""
 
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What the values of a field are."""
+
+    CHOICE = "one of a list"
+    TEXT = "text it contains; * stands for any text"
+    CODE = "the whole value, upper or lower case; * stands for any text"
+    EXACT = "the whole value, exactly"
+    DAY = "a day, a month, a year, -30d, -2w, -3m, today, or a range A..B"
+    AMOUNT = "a number, or a range A..B"
+    COUNT = "a whole number, or a range A..B"
+    FLAG = "yes or no"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of the language. `may_be_empty` allows `none` and `any`."""
+
+    name: str
+    kind: Kind
+    about: str
+    example: str
+    may_be_empty: bool = False
+
+
+_FIELDS = (
+    Field(name="status", kind=Kind.CHOICE, about="the status", example="status:needs-oc,oc-created"),
+    Field(name="buyer", kind=Kind.TEXT, about="the buyer's name", example='buyer:"Acme Paris"', may_be_empty=True),
+    Field(name="id", kind=Kind.EXACT, about="the order's id", example="id:1001,1002"),
+    Field(name="ref", kind=Kind.TEXT, about="the buyer's own reference", example="ref:PO-7*", may_be_empty=True),
+    Field(name="ordered", kind=Kind.DAY, about="the day of the order (UTC)", example="ordered:2026-01-01..2026-03-31"),
+    Field(
+        name="delivery",
+        kind=Kind.DAY,
+        about="a day of the delivery window",
+        example="delivery:2026-09",
+        may_be_empty=True,
+    ),
+    Field(name="total", kind=Kind.AMOUNT, about="the total, in the order's currency", example="total:1000.."),
+    Field(name="quantity", kind=Kind.COUNT, about="the pieces", example="quantity:..12"),
+    Field(name="currency", kind=Kind.CODE, about="the currency", example="currency:EUR"),
+    Field(name="brand", kind=Kind.CODE, about="the brand", example="brand:nord*", may_be_empty=True),
+    Field(name="season", kind=Kind.CODE, about="the season", example="season:26SS", may_be_empty=True),
+    Field(
+        name="country", kind=Kind.CODE, about="the country, its code or name", example="country:JP", may_be_empty=True
+    ),
+    Field(name="tag", kind=Kind.CODE, about="a tag", example="tag:late", may_be_empty=True),
+    Field(name="sku", kind=Kind.CODE, about="the SKU of a line", example="sku:AB-12*", may_be_empty=True),
+    Field(
+        name="rejected",
+        kind=Kind.DAY,
+        about="the day of its rejection (UTC)",
+        example="rejected:-7d..",
+        may_be_empty=True,
+    ),
+    Field(name="batch", kind=Kind.EXACT, about="the batch that rejected it", example="batch:none", may_be_empty=True),
+    Field(name="archived", kind=Kind.FLAG, about="archived or not", example="archived:yes"),
+)
+FILTER_FIELDS = {field.name: field for field in _FIELDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Text as literal pieces with any text between them: `ac*` is ("ac", ""), `acme` is ("acme",)."""
+
+    pieces: tuple[str, ...]
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether it has no wildcard."""
+        return len(self.pieces) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """Days from `first` to `last`, both included; None is open."""
+
+    first: date | None
+    last: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRange:
+    """Numbers from `low` to `high`, both included; None is open."""
+
+    low: Decimal | None
+    high: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """The field has no value (`none`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The field has a value (`any`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The field is so (`yes`) or not (`no`)."""
+
+    value: bool
+
+
+Test = Pattern | DayRange | NumberRange | Empty | Present | Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A field that passes any of the tests."""
+
+    field: str
+    tests: tuple[Test, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A bare word: contained in id, reference, notes or the buyer's name."""
+
+    pattern: Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite."""
+
+    of: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every one of them."""
+
+    of: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of them."""
+
+    of: tuple["Condition", ...]
+
+
+Condition = Term | Word | Not | All | AnyOf
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """A parsed filter: its text as written and its condition."""
+    """A parsed filter: its text as written, and its condition (None: every order)."""
 
     text: str
+    condition: Condition | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether it has no term at all."""
-        return not self.text
+        return self.condition is None
+
+    @property
+    def leaves_out_archived(self) -> bool:
+        """Whether archived orders are left out: unless the filter speaks of them."""
+        return self.condition is None or not _mentions(self.condition, "archived")
+
+
+def _mentions(condition: Condition, field: str) -> bool:
+    match condition:
+        case Term():
+            return condition.field == field
+        case Not(of):
+            return _mentions(of, field)
+        case All(of) | AnyOf(of):
+            return any(_mentions(each, field) for each in of)
+        case _:
+            return False

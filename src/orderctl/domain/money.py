@@ -5,30 +5,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 # ISO 4217: the currencies whose minor unit is not a hundredth.
-_DECIMALS = dict.fromkeys(
-    # fmt: off
-    (
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
+CURRENCIES_BY_DECIMALS = {
+    0: frozenset(
+        {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"}
+        | {"XAF", "XOF", "XPF"}
     ),
-    # fmt: on
-    0,
-) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
+    3: frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}),
+}
+USUAL_DECIMALS = 2
+_DECIMALS = {code: places for places, codes in CURRENCIES_BY_DECIMALS.items() for code in codes}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +30,7 @@ class Money:
 
 def decimals(currency: str) -> int:
     """How many decimals amounts of this currency have (ISO 4217)."""
-    return _DECIMALS.get(currency, 2)
+    return _DECIMALS.get(currency, USUAL_DECIMALS)
 
 
 def format_amount(minor: int, currency: str) -> str:

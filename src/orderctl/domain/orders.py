@@ -5,6 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from orderctl.domain.money import Money
+from orderctl.domain.text import fold
 
 
 class Status(StrEnum):
@@ -109,6 +110,11 @@ class Order:
     def amount(self) -> Money:
         """The order's total."""
         return Money(self.currency, self.total)
+
+    @property
+    def searched_text(self) -> str:
+        """Where a bare word of a filter is looked for, besides the buyer's name."""
+        return fold(f"{self.id}\n{self.reference}\n{self.note}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

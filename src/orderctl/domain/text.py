@@ -26,3 +26,11 @@ def fold(text: str) -> str:
 def count_of(number: int, noun: str, plural: str = "") -> str:
     """`1 order`, `2 orders`, `12,000 orders`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def lower_ascii(text: str) -> str:
+    """`A` to `Z` in lower case, all else as it is: what both engines' `lower()` make of a "C" collated text."""
+    return text.translate(_LOWER)
+
+
+_LOWER = {ord(char): char.lower() for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}

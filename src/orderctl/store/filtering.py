@@ -1,7 +1,188 @@
-"""PLACEHOLDER until filters land: overwrite me whole."""
+"""Filters as SQL: one condition over a row of `orders`, every value a bound parameter (see `domain.filters`).
 
-from orderctl.store.sql import Fragment
+Each part is true or false and never NULL, so that `NOT` means the same as in memory. `LIKE` is asked only of
+texts that are folded or in lower case, where both engines agree.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from orderctl.domain.filters import (
+    All,
+    AnyOf,
+    Condition,
+    DayRange,
+    Empty,
+    Flag,
+    Not,
+    NumberRange,
+    OrderFilter,
+    Pattern,
+    Present,
+    Term,
+    Test,
+    Word,
+)
+from orderctl.domain.money import CURRENCIES_BY_DECIMALS, USUAL_DECIMALS
+from orderctl.store.sql import Dialect, Fragment
+
+# The columns of `orders` that hold a field's text, and the query that looks it up elsewhere.
+_OWN = {
+    "status": "status",
+    "id": "id",
+    "ref": "lower(reference)",
+    "currency": "lower(currency)",
+    "brand": "lower(brand)",
+    "season": "lower(season)",
+    "country": "lower(country)",
+    "batch": "batch_id",
+}
+_NULLABLE = {
+    "country": "country",
+    "batch": "batch_id",
+    "buyer": "buyer_id",
+    "delivery": "delivery_from",
+    "rejected": "rejected_at",
+}
+_BLANK = {"ref": "reference", "brand": "brand", "season": "season"}
+_ELSEWHERE = {
+    "buyer": ("buyer_id", "SELECT id FROM buyer WHERE account = :account", "name_folded"),
+    "tag": ("id", "SELECT order_id FROM order_tag WHERE account = :account", "lower(tag)"),
+    "sku": ("id", "SELECT order_id FROM order_line WHERE account = :account AND sku <> ''", "lower(sku)"),
+}
+_INSTANTS = {"ordered": "ordered_at", "rejected": "rejected_at"}
 
 
-def compile_filter(wanted, dialect):
-    return Fragment("archived_at IS NULL", {})
+def compile_filter(wanted: OrderFilter, dialect: Dialect) -> Fragment:
+    """The condition of a filter, in parentheses where it needs them."""
+    compiler = _Compiler(dialect)
+    parts = ["archived_at IS NULL"] if wanted.leaves_out_archived else []
+    if wanted.condition is not None:
+        parts.append(compiler.condition(wanted.condition))
+    return Fragment(" AND ".join(parts) or "1 = 1", compiler.params)
+
+
+class _Compiler:
+    """Writes SQL and collects the parameters."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self.params: dict[str, object] = {}
+
+    def condition(self, condition: Condition) -> str:
+        match condition:
+            case Term(field, tests):
+                return self._any(self._test(field, test) for test in tests)
+            case Word(pattern):
+                text = self._bind(_like(pattern))
+                buyers = f"SELECT id FROM buyer WHERE account = :account AND name_folded LIKE {text} ESCAPE '\\'"
+                return f"(folded LIKE {text} ESCAPE '\\' OR (buyer_id IS NOT NULL AND buyer_id IN ({buyers})))"
+            case Not(of):
+                return f"NOT ({self.condition(of)})"
+            case All(of):
+                return "(" + " AND ".join(map(self.condition, of)) + ")"
+            case AnyOf(of):
+                return self._any(map(self.condition, of))
+
+    @staticmethod
+    def _any(parts: Iterable[str]) -> str:
+        return "(" + " OR ".join(parts) + ")"
+
+    def _bind(self, value: object) -> str:
+        name = f"f{len(self.params)}"
+        self.params[name] = value
+        return f":{name}"
+
+    def _test(self, field: str, test: Test) -> str:
+        match test:
+            case Empty():
+                return f"NOT ({_present(field)})"
+            case Present():
+                return _present(field)
+            case Flag(value):
+                return f"archived_at IS {'NOT ' if value else ''}NULL"
+            case DayRange():
+                return self._days(field, test)
+            case NumberRange():
+                return self._quantity(test) if field == "quantity" else self._total(test)
+            case Pattern():
+                return self._text(field, test)
+
+    def _text(self, field: str, pattern: Pattern) -> str:
+        if field in _ELSEWHERE:
+            column, lookup, text = _ELSEWHERE[field]
+            guard = "buyer_id IS NOT NULL AND " if field == "buyer" else ""
+            return f"({guard}{column} IN ({lookup} AND {self._compared(text, pattern)}))"
+        compared = self._compared(_OWN[field], pattern)
+        if field in _NULLABLE:
+            return f"({_NULLABLE[field]} IS NOT NULL AND {compared})"
+        # A pattern of stars alone would match an empty text, which is no value.
+        return f"({_BLANK[field]} <> '' AND {compared})" if field in _BLANK else compared
+
+    def _compared(self, column: str, pattern: Pattern) -> str:
+        if pattern.is_literal:
+            return f"{column} = {self._bind(pattern.pieces[0])}"
+        return f"{column} LIKE {self._bind(_like(pattern))} ESCAPE '\\'"
+
+    def _days(self, field: str, days: DayRange) -> str:
+        if field == "delivery":
+            parts = ["delivery_from IS NOT NULL"]
+            if days.last is not None:
+                parts.append(f"delivery_from <= {self._bind(self._dialect.day(days.last))}")
+            if days.first is not None:
+                parts.append(f"coalesce(delivery_to, delivery_from) >= {self._bind(self._dialect.day(days.first))}")
+            return f"({' AND '.join(parts)})"
+        column = _INSTANTS[field]
+        parts = [f"{column} IS NOT NULL"] if field == "rejected" else []
+        if days.first is not None:
+            parts.append(f"{column} >= {self._bind(self._dialect.instant(_midnight(days.first)))}")
+        if days.last is not None and days.last < date.max:
+            parts.append(f"{column} < {self._bind(self._dialect.instant(_midnight(days.last + timedelta(days=1))))}")
+        return f"({' AND '.join(parts) or '1 = 1'})"
+
+    def _quantity(self, numbers: NumberRange) -> str:
+        return self._between("quantity", numbers, lambda bound, rounding: self._bind(_minor(bound, 0, rounding)))
+
+    def _total(self, numbers: NumberRange) -> str:
+        return self._between("total", numbers, self._per_currency)
+
+    @staticmethod
+    def _between(column: str, numbers: NumberRange, bound: Callable[[Decimal, str], str]) -> str:
+        parts = []
+        if numbers.low is not None:
+            parts.append(f"{column} >= {bound(numbers.low, ROUND_CEILING)}")
+        if numbers.high is not None:
+            parts.append(f"{column} <= {bound(numbers.high, ROUND_FLOOR)}")
+        return f"({' AND '.join(parts)})"
+
+    def _per_currency(self, bound: Decimal, rounding: str) -> str:
+        """The bound in minor units of the order's own currency."""
+        cases = " ".join(
+            f"WHEN currency IN ({', '.join(map(repr, sorted(codes)))})"
+            f" THEN {self._bind(_minor(bound, places, rounding))}"
+            for places, codes in CURRENCIES_BY_DECIMALS.items()
+        )
+        return f"CASE {cases} ELSE {self._bind(_minor(bound, USUAL_DECIMALS, rounding))} END"
+
+
+def _present(field: str) -> str:
+    if field in _NULLABLE:
+        return f"{_NULLABLE[field]} IS NOT NULL"
+    if field in _ELSEWHERE:
+        column, lookup, _ = _ELSEWHERE[field]
+        return f"{column} IN ({lookup})"
+    return f"{_BLANK[field]} <> ''"
+
+
+def _like(pattern: Pattern) -> str:
+    escaped = (piece.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for piece in pattern.pieces)
+    return "%".join(escaped)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _minor(bound: Decimal, places: int, rounding: str) -> int:
+    return int(bound.scaleb(places).to_integral_value(rounding))

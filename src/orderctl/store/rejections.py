@@ -55,7 +55,7 @@ class SqlRejections:
     def outcome(self, plan: RejectionPlan) -> Executed | None:
         """What the plan's batch did; None if it never ran."""
         batch = self.batch(plan.id)
-        return batch and self._executed(plan, batch.rejected, batch.mails)
+        return self._executed(plan, batch.rejected, batch.mails) if batch else None
 
     def batch(self, batch_id: str) -> Batch | None:
         """One batch."""

@@ -156,8 +156,8 @@ def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
 class Cursor(Protocol):
     """The part of a DB-API cursor that is used."""
 
-    rowcount: int
-
+    @property
+    def rowcount(self) -> int: ...
     def fetchone(self) -> Row | None: ...
     def fetchall(self) -> list[Row]: ...
     def __iter__(self) -> Iterator[Row]: ...
@@ -166,8 +166,10 @@ class Cursor(Protocol):
 class Connection(Protocol):
     """One open transaction, scoped to one account: `:account` is bound in every statement."""
 
-    dialect: Dialect
-    account: str
+    @property
+    def dialect(self) -> Dialect: ...
+    @property
+    def account(self) -> str: ...
 
     def execute(self, sql: str, params: Params = ...) -> Cursor:
         """Run one statement; `:account` need not be given."""

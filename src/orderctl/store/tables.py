@@ -26,7 +26,7 @@ from orderctl.domain.eligibility import Mode
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
 
-SQLModel.metadata.naming_convention = {  # type: ignore[assignment]
+SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",

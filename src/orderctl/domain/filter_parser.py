@@ -1,0 +1,384 @@
+"""Reads the filter language (design.md, section 4).
+
+status:needs-oc,oc-created season:26SS      terms side by side mean *and*
+country:JP or (tag:late not buyer:ac*)      `or`, `not`, parentheses; `and` may be written
+buyer:"Acme Paris" total:1000..             quotes keep spaces, commas, stars and colons
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+
+from orderctl.domain.day_ranges import FORMS, parse_day_range
+from orderctl.domain.errors import UsageError
+from orderctl.domain.filters import (
+    FILTER_FIELDS,
+    All,
+    AnyOf,
+    Condition,
+    Empty,
+    Field,
+    Flag,
+    Kind,
+    Not,
+    NumberRange,
+    OrderFilter,
+    Pattern,
+    Present,
+    Term,
+    Test,
+    Word,
+)
+from orderctl.domain.orders import Status
+from orderctl.domain.text import fold, lower_ascii, safe
+
+MAX_LENGTH = 8_000
+MAX_DEPTH = 40
+MAX_TERMS = 300
+_MAX_VALUE = 500
+_OPERATORS = {"and", "or", "not"}
+_FLAGS = {"yes": True, "true": True, "no": False, "false": False}
+_FIELD = re.compile(r"([A-Za-z][A-Za-z_-]*):")
+_NUMBER = re.compile(r"\A[+-]?(\d{1,15})(\.\d{1,6})?\Z", re.ASCII)
+_NUMBER_FORMS = "write 1000, 1000.., ..12.50 or 10..20, without thousands separators"
+
+CountryCode = Callable[[str], str | None]
+
+
+class FilterError(UsageError):
+    """A filter that cannot be read: the message points at the place."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Char:
+    """One character of a word, and whether quotes or a backslash took its special meaning away."""
+
+    char: str
+    literal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A parenthesis, or a word with its characters; `at` is where it begins and `end` where it ends."""
+
+    at: int
+    end: int
+    chars: tuple[_Char, ...] = ()
+    paren: str = ""
+
+    @property
+    def operator(self) -> str:
+        """`and`, `or`, `not`, or nothing."""
+        if any(each.literal for each in self.chars):
+            return ""
+        word = _text(self.chars).lower()
+        return word if word in _OPERATORS else ""
+
+
+def parse_filter(text: str, *, today: date, country_code: CountryCode = lambda _: None) -> OrderFilter:
+    """Read a filter. Days are counted from `today`; `country_code` knows the code of a country's name.
+
+    Raises FilterError, whose message points at the place and suggests what may be meant.
+    """
+    tokens = tuple(_tokens(text))
+    if not tokens:
+        return OrderFilter(text.strip())
+    return OrderFilter(text.strip(), _Parser(text, tokens, today, country_code).parse())
+
+
+def join_words(words: Sequence[str]) -> str:
+    """The filter that the words of a command line spell.
+
+    The shell has taken the quotes of `buyer:"Acme Paris"` away; they are put back where the spaces can only
+    belong to the value: a text field is named once, at the beginning, and nothing else of the language follows.
+    """
+    return " ".join(_requoted(word) for word in words)
+
+
+def _requoted(word: str) -> str:
+    named = _FIELD.match(word)
+    rest = word[named.end() :] if named else ""
+    field = FILTER_FIELDS.get(named[1].lower()) if named else None
+    if field is None or field.kind not in {Kind.TEXT, Kind.CODE} or not re.search(r"\S\s+\S", rest):
+        return word
+    if re.search(r'[":()]', rest) or _OPERATORS & set(rest.lower().split()):
+        return word
+    # A star keeps its meaning only outside of quotes.
+    quoted = "*".join(f'"{piece}"' if piece else "" for piece in rest.replace("\\", "\\\\").split("*"))
+    return f"{field.name}:{quoted}"
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    if len(text) > MAX_LENGTH:
+        raise FilterError(
+            f"the filter is longer than {MAX_LENGTH:,} characters", hint="give ids with --ids FILE instead"
+        )
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+        elif text[at] in "()":
+            yield _Token(at, at + 1, paren=text[at])
+            at += 1
+        else:
+            chars, end = _word(text, at)
+            yield _Token(at, end, chars)
+            at = end
+
+
+def _word(text: str, at: int) -> tuple[tuple[_Char, ...], int]:
+    chars: list[_Char] = []
+    opened: int | None = None
+    start = at
+    while at < len(text):
+        char = text[at]
+        if opened is None and (char.isspace() or char in "()"):
+            break
+        if char == '"':
+            opened = at if opened is None else None
+            # An empty literal marks that there were quotes: "" is a value, and "or" a word.
+            chars.append(_Char("", literal=True))
+        elif opened is not None and char == "\\" and text[at + 1 : at + 2] in {'"', "\\"}:
+            at += 1
+            chars.append(_Char(text[at], literal=True))
+        else:
+            if not char.isprintable():
+                raise _error("a control character", text, at, at + 1, "take it out")
+            chars.append(_Char(char, literal=opened is not None))
+        at += 1
+    if opened is not None:
+        raise _error("a quote that is never closed", text, opened, len(text), 'close it with "')
+    return tuple(chars), max(at, start + 1)
+
+
+class _Parser:
+    """Recursive descent over the tokens; `or` binds weaker than *and*."""
+
+    def __init__(self, text: str, tokens: Sequence[_Token], today: date, country_code: CountryCode) -> None:
+        self._text = text
+        self._tokens = tokens
+        self._today = today
+        self._country_code = country_code
+        self._next = 0
+        self._terms = 0
+
+    def parse(self) -> Condition:
+        condition = self._alternatives(0)
+        if self._next < len(self._tokens):
+            token = self._tokens[self._next]
+            raise self._error("a parenthesis that was never opened", token, "take it out, or open one before")
+        return condition
+
+    def _peek(self) -> _Token | None:
+        return self._tokens[self._next] if self._next < len(self._tokens) else None
+
+    def _alternatives(self, depth: int) -> Condition:
+        found = [self._sequence(depth)]
+        while (token := self._peek()) and token.operator == "or":
+            self._next += 1
+            found.append(self._sequence(depth))
+        return found[0] if len(found) == 1 else AnyOf(tuple(found))
+
+    def _sequence(self, depth: int) -> Condition:
+        found: list[Condition] = []
+        while (token := self._peek()) and token.paren != ")" and token.operator != "or":
+            if token.operator == "and":
+                self._next += 1
+                if (
+                    not found
+                    or (after := self._peek()) is None
+                    or after.paren == ")"
+                    or after.operator in {"or", "and"}
+                ):
+                    raise self._error("'and' with nothing on one side", token, "write a term on both sides")
+            found.append(self._factor(depth))
+        if not found:
+            raise self._nothing_here()
+        return found[0] if len(found) == 1 else All(tuple(found))
+
+    def _factor(self, depth: int) -> Condition:
+        token = self._tokens[self._next]
+        if depth > MAX_DEPTH:
+            raise self._error("parentheses nested too deep", token, f"use at most {MAX_DEPTH}")
+        self._next += 1
+        if token.operator == "not":
+            after = self._peek()
+            if after is None or after.paren == ")" or after.operator in {"and", "or"}:
+                raise self._error("'not' with nothing after it", token, "write a term after it")
+            return Not(self._factor(depth + 1))
+        if token.paren == "(":
+            inner = self._alternatives(depth + 1)
+            if self._peek() is None:
+                raise self._error("a parenthesis that is never closed", token, "close it with )")
+            self._next += 1
+            return inner
+        return self._leaf(token)
+
+    def _nothing_here(self) -> FilterError:
+        token = self._peek() or self._tokens[-1]
+        if token.paren == ")" or (self._next and self._tokens[self._next - 1].paren == "("):
+            return self._error("a parenthesis with nothing in it", token, "write a term inside, or take it out")
+        return self._error("'or' with nothing on one side", token, "write a term on both sides")
+
+    def _leaf(self, token: _Token) -> Condition:
+        self._terms += 1
+        if self._terms > MAX_TERMS:
+            raise self._error(f"more than {MAX_TERMS} terms", token, "give ids with --ids FILE instead")
+        colon = next((at for at, each in enumerate(token.chars) if each.char == ":" and not each.literal), None)
+        if colon is None or not colon:
+            if not _text(token.chars).strip():
+                raise self._error("an empty word", token, "write something between the quotes")
+            return Word(_within(_pattern(token.chars, fold)))
+        return self._term(token, colon)
+
+    def _term(self, token: _Token, colon: int) -> Term:
+        name = _text(token.chars[:colon]).lower()
+        field = FILTER_FIELDS.get(name)
+        if field is None:
+            raise self._unknown_field(name, token)
+        if len(token.chars) == colon + 1:
+            raise self._error(f"{name}: with no value", token, f"for example {field.example}")
+        parts = list(_split(token.chars[colon + 1 :]))
+        tests = tuple(self._test(field, part, token) for part in parts)
+        return Term(name, tests)
+
+    def _test(self, field: Field, part: tuple[_Char, ...], token: _Token) -> Test:
+        text = _text(part)
+        if not text.strip():
+            raise self._error(f"{field.name}: with an empty value", token, f"for example {field.example}")
+        if len(text) > _MAX_VALUE:
+            raise self._error(f"a value longer than {_MAX_VALUE} characters", token, "shorten it")
+        if field.may_be_empty and not any(each.literal for each in part) and text.lower() in {"none", "any"}:
+            return Empty() if text.lower() == "none" else Present()
+        try:
+            return self._READERS[field.kind](self, field, part)
+        except ValueError as error:
+            message, _, hint = str(error).partition("\n")
+            raise self._error(message, token, hint or f"for example {field.example}") from None
+
+    def _choice(self, field: Field, part: tuple[_Char, ...]) -> Test:
+        text = _text(part).lower()
+        if text not in set(Status):
+            raise ValueError(f"{text!r} is not a {field.name}\n{_suggest(text, tuple(Status))}")
+        return Pattern((text,))
+
+    def _contained(self, field: Field, part: tuple[_Char, ...]) -> Test:
+        pattern = _pattern(part, fold if field.name == "buyer" else lower_ascii)
+        return _within(pattern) if pattern.is_literal else pattern
+
+    def _code(self, field: Field, part: tuple[_Char, ...]) -> Test:
+        pattern = _pattern(part, lower_ascii)
+        if field.name == "country" and pattern.is_literal:
+            return Pattern((lower_ascii(self._country_code(_text(part)) or _text(part)),))
+        return pattern
+
+    def _exact(self, field: Field, part: tuple[_Char, ...]) -> Test:
+        if any(each.char == "*" and not each.literal for each in part):
+            raise ValueError(
+                f'{field.name}: takes whole values, no *\nput it in quotes if it belongs to the value: "*"'
+            )
+        return Pattern((_text(part),))
+
+    def _days(self, field: Field, part: tuple[_Char, ...]) -> Test:
+        try:
+            return parse_day_range(_text(part), self._today)
+        except ValueError as error:
+            raise ValueError(f"{field.name}: {error}\n{FORMS}") from None
+
+    def _number(self, field: Field, part: tuple[_Char, ...]) -> Test:
+        low, dots, high = _text(part).partition("..")
+        if not dots:
+            high = low
+        if not low and not high:
+            raise ValueError(f"{field.name}: a range needs at least one end\n{_NUMBER_FORMS}")
+        found = NumberRange(_decimal(field, low), _decimal(field, high))
+        if found.low is not None and found.high is not None and found.low > found.high:
+            raise ValueError(f"{field.name}: the range ends before it begins\n{_NUMBER_FORMS}")
+        return found
+
+    def _flag(self, field: Field, part: tuple[_Char, ...]) -> Test:
+        text = _text(part).lower()
+        if text not in _FLAGS:
+            raise ValueError(f"{field.name}: is yes or no, not {text!r}")
+        return Flag(_FLAGS[text])
+
+    _READERS = {  # noqa: RUF012 - a table of methods, never changed
+        Kind.CHOICE: _choice,
+        Kind.TEXT: _contained,
+        Kind.CODE: _code,
+        Kind.EXACT: _exact,
+        Kind.DAY: _days,
+        Kind.AMOUNT: _number,
+        Kind.COUNT: _number,
+        Kind.FLAG: _flag,
+    }
+
+    def _unknown_field(self, name: str, token: _Token) -> FilterError:
+        hint = _suggest(name, tuple(FILTER_FIELDS))
+        message = f"there is no field {safe(name)!r}"
+        return _error(
+            message, self._text, token.at, token.at + len(name), f'{hint}; to search for a colon, quote it: "a:b"'
+        )
+
+    def _error(self, what: str, token: _Token, hint: str) -> FilterError:
+        return _error(what, self._text, token.at, token.end, hint)
+
+
+def _decimal(field: Field, text: str) -> Decimal | None:
+    if not text:
+        return None
+    found = _NUMBER.match(text)
+    if not found:
+        raise ValueError(f"{field.name}: {text!r} is not a number\n{_NUMBER_FORMS}")
+    if field.kind is Kind.COUNT and found[2]:
+        raise ValueError(f"{field.name}: {text!r} is not a whole number\n{_NUMBER_FORMS}")
+    return Decimal(text)
+
+
+def _split(chars: tuple[_Char, ...]) -> Iterator[tuple[_Char, ...]]:
+    """The values between commas."""
+    commas = [at for at, each in enumerate(chars) if each.char == "," and not each.literal]
+    for before, after in pairwise([-1, *commas, len(chars)]):
+        yield chars[before + 1 : after]
+
+
+def _pattern(chars: tuple[_Char, ...], normal: Callable[[str], str]) -> Pattern:
+    pieces = [""]
+    for each in chars:
+        if each.char == "*" and not each.literal:
+            pieces.append("")
+        else:
+            pieces[-1] += each.char
+    return Pattern(tuple(normal(piece) for piece in pieces))
+
+
+def _within(pattern: Pattern) -> Pattern:
+    """The pattern for a text that holds it anywhere."""
+    return Pattern(("", *pattern.pieces, ""))
+
+
+def _text(chars: Sequence[_Char]) -> str:
+    return "".join(each.char for each in chars)
+
+
+def _suggest(text: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"one of: {', '.join(known)}"
+
+
+def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:
+    """An error that shows the part of the filter around the place, with `^^^^` below it."""
+    before, place, after = text[max(0, at - 40) : at], text[at : min(end, at + 60)], text[end : end + 30]
+    shown = safe(before.replace("\n", " "))
+    marks = " " * _width(shown) + "^" * max(1, _width(safe(place)))
+    line = f"{shown}{safe(place)}{safe(after)}".replace("\n", " ")
+    return FilterError(f"the filter has {what}, column {at + 1}\n  {line}\n  {marks}", hint=hint)
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
