@@ -287,7 +287,7 @@ def test_an_error_says_what_points_and_suggests(text, wrong):
         read(text)
     shown = str(caught.value)
     assert message in shown
-    assert f"column {column}\n" in shown
+    assert f"column {column}: " in shown
     assert hint in caught.value.hint
     assert caught.value.hint
     assert "^" in shown.splitlines()[2]

@@ -377,7 +377,7 @@ def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:
     shown = safe(before.replace("\n", " "))
     marks = " " * _width(shown) + "^" * max(1, _width(safe(place)))
     line = f"{shown}{safe(place)}{safe(after)}".replace("\n", " ")
-    return FilterError(f"the filter has {what}, column {at + 1}\n  {line}\n  {marks}", hint=hint)
+    return FilterError(f"the filter, column {at + 1}: {what}\n  {line}\n  {marks}", hint=hint)
 
 
 def _width(text: str) -> int:

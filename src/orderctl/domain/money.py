@@ -38,6 +38,11 @@ def format_amount(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-decimals(currency)):,f}"
 
 
+def plain_amount(minor: int, currency: str) -> str:
+    """Write minor units for machines: the currency's decimals, no separators (`1234.50`)."""
+    return f"{Decimal(minor).scaleb(-decimals(currency)):f}"
+
+
 def to_minor(amount: Decimal, currency: str) -> int:
     """Turn a decimal amount into minor units; ValueError if it is finer than the currency's minor unit."""
     scaled = amount.scaleb(decimals(currency))

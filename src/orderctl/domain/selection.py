@@ -1,6 +1,8 @@
 """Which orders a command is about, and in words where that choice came from (design.md, section 6, step 1)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Self
 
 from orderctl.domain.filters import OrderFilter
 
@@ -13,6 +15,13 @@ class IdList:
 
     ids: tuple[str, ...]
     duplicates: int = 0
+
+    @classmethod
+    def collect(cls, ids: Iterable[str]) -> Self:
+        """Keep each id once, where it came first."""
+        given = list(ids)
+        unique = tuple(dict.fromkeys(given))
+        return cls(ids=unique, duplicates=len(given) - len(unique))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.filters import OrderFilter
 from orderctl.domain.selection import Choice, IdScope, SelectionReport
 from orderctl.ports import Store, UnitOfWork
 
@@ -25,9 +26,9 @@ def clear_selection(store: Store, *, actor: str, name: str) -> SelectionReport:
     return store.write(lambda work: SelectionReport(name=name, size=0, removed=work.selections.clear(actor, name)))
 
 
-def refuse_everything(text: str, *, everything: bool) -> None:
+def refuse_everything(wanted: OrderFilter, *, everything: bool) -> None:
     """An empty filter means every order, so it wants `--all` spelled out (design.md, section 3)."""
-    if not text.strip() and not everything:
+    if wanted.is_empty and not everything:
         raise UsageError("an empty filter would take every order", hint="say which orders, or spell out --all")
 
 

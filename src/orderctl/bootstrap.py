@@ -1,0 +1,269 @@
+"""Puts the program together: the only module that imports adapters, each when a command first needs it."""
+
+import getpass
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orderctl import __version__
+from orderctl.domain.errors import UsageError
+from orderctl.ports import Store
+from orderctl.settings import Settings, Value, read_settings
+
+if TYPE_CHECKING:
+    from orderctl.domain.filters import OrderFilter
+    from orderctl.domain.order_columns import Column
+    from orderctl.domain.orders import OrderSummary
+    from orderctl.domain.rejection import Provenance
+    from orderctl.domain.selection import IdList
+    from orderctl.mail.letters import JinjaComposer
+    from orderctl.ports import Mailer
+    from orderctl.store.address import Address
+    from orderctl.terminal.output import Output
+    from orderctl.terminal.prompts import Prompts
+    from orderctl.terminal.screen import Screen
+
+
+_LONGEST_CODE = 2
+
+
+class SystemClock:
+    """The computer's clock."""
+
+    @staticmethod
+    def now() -> datetime:
+        """The present in UTC."""
+        return datetime.now(UTC)
+
+
+class Program:
+    """The parts of the program for one run, made when they are first asked for."""
+
+    def __init__(self, *, store: str | None, profile: str | None, quiet: bool) -> None:
+        self._flags: dict[str, Value] = {"store": store, "profile": profile}
+        self.quiet = quiet
+        self.clock = SystemClock()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, read once. Raises UsageError."""
+        _refuse_password(self._flags["store"])
+        return read_settings(_config_file(), os.environ, self._flags)
+
+    @cached_property
+    def actor(self) -> str:
+        """Who acts: the setting, or the login name."""
+        try:
+            return self.settings.text("actor") or getpass.getuser()
+        except (KeyError, OSError):
+            raise UsageError("nobody is logged in under a name", hint="set ORDERCTL_ACTOR") from None
+
+    @cached_property
+    def address(self) -> "Address":
+        """Where the store is: as set, or a file in the user's data folder."""
+        from orderctl.store.address import parse_address
+
+        return parse_address(self.settings.text("store") or str(_default_store()))
+
+    def open_store(self) -> Store:
+        """The store of the profile's account, as a context manager."""
+        from orderctl.store.database import SqlStore, make_engine
+
+        return SqlStore(make_engine(self.address), self.settings.text("account"), self.settings.text("label"))
+
+    @cached_property
+    def output(self) -> "Output":
+        """Standard output for what other programs read."""
+        from orderctl.terminal.output import Output
+
+        return Output()
+
+    def write_orders(self, orders: "Iterable[OrderSummary]", columns: "Sequence[Column]", format_: str) -> None:
+        """Write orders to standard output as `csv` or `jsonl`."""
+        from orderctl.files.table_writers import WRITERS
+
+        WRITERS[format_](orders, columns, self.output.stream)
+
+    @cached_property
+    def screen(self) -> "Screen":
+        """What is shown: results on standard output, talk on standard error."""
+        from orderctl.terminal.screen import Screen
+
+        return Screen(quiet=self.quiet)
+
+    @cached_property
+    def prompts(self) -> "Prompts":
+        """Questions, asked on the controlling terminal only."""
+        from orderctl.terminal.prompts import Prompts
+
+        return Prompts()
+
+    def parse_filter(self, text: str) -> "OrderFilter":
+        """Read a filter with today's date and the names of countries. Raises FilterError."""
+        from orderctl.domain.filter_parser import parse_filter
+
+        return parse_filter(text, today=self.today(), country_code=_country_code)
+
+    def today(self) -> date:
+        """The day it is in UTC, from which relative days are counted."""
+        return self.clock.now().date()
+
+    @staticmethod
+    def read_ids(source: str) -> "IdList":
+        """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line."""
+        from orderctl.files.id_file import read_ids
+
+        if source == "-":
+            return read_ids(sys.stdin.buffer, "standard input")
+        try:
+            with Path(source).open("rb") as stream:
+                return read_ids(stream, source)
+        except OSError as error:
+            raise UsageError(f"{source} cannot be read: {error.strerror}", hint="check the path") from error
+
+    def provenance(self, source: str) -> "Provenance":
+        """Who acts from where, for the log."""
+        from orderctl.domain.rejection import Provenance
+
+        return Provenance(
+            account=self.settings.text("account"),
+            actor=self.actor,
+            host=socket.gethostname(),
+            program=f"orderctl {__version__}",
+            source=source,
+        )
+
+    @staticmethod
+    def new_id() -> str:
+        """A new id of ours: UUIDv7, ordered by time."""
+        import uuid6
+
+        return str(uuid6.uuid7())
+
+    def composer(self) -> "JinjaComposer":
+        """What turns facts into letters."""
+        from orderctl.mail.letters import JinjaComposer
+
+        own = self.settings.text("mail.templates")
+        return JinjaComposer(Path(own).expanduser() if own else None, self.settings.text("mail.language"))
+
+    def check_mail(self) -> None:
+        """Raise UsageError unless mails can leave; nothing is opened."""
+        self.mailer_factory()
+
+    def mailer_factory(self) -> "Callable[[], Mailer]":
+        """How to open the mail transport; checked now, opened later. Raises UsageError if it is not set up."""
+        settings = self.settings
+        transport, sender = settings.text("mail.transport"), settings.text("mail.sender")
+        if not transport or not sender:
+            missing = "mail.sender" if transport else "mail.transport"
+            raise UsageError(f"mail is not set up: {missing} is not set", hint="see docs/reference/mail.md")
+        if transport == "maildir":
+            return self._maildir(sender)
+        return self._smtp(sender)
+
+    def _maildir(self, sender: str) -> "Callable[[], Mailer]":
+        from orderctl.mail.maildir import MaildirMailer
+
+        folder = self.settings.text("mail.maildir")
+        if not folder:
+            raise UsageError("mail is not set up: mail.maildir is not set", hint="name a folder")
+        return lambda: MaildirMailer(
+            Path(folder).expanduser(), sender=sender, reply_to=self.settings.text("mail.reply_to")
+        )
+
+    def _smtp(self, sender: str) -> "Callable[[], Mailer]":
+        from orderctl.mail.smtp import SmtpMailer, SmtpSettings
+
+        text, number = self.settings.text, self.settings.number
+        security = text("mail.security")
+        smtp = SmtpSettings(
+            host=text("mail.host"),
+            port=number("mail.port") or (465 if security == "tls" else 587),
+            security=security,
+            user=text("mail.user") or None,
+            password=_mail_password(self.settings),
+            sender=sender,
+            reply_to=text("mail.reply_to") or None,
+            timeout_s=number("mail.timeout") or 30,
+            ca_file=text("mail.ca_file") or None,
+        )
+        return lambda: SmtpMailer(smtp)
+
+    def init_store(self) -> bool:
+        """Make the store; False if it is there."""
+        from orderctl.store.schema import init_store
+
+        return init_store(self.address)
+
+    def upgrade_store(self) -> tuple[str, str]:
+        """Bring the store to the current revision; gives the revision before and after."""
+        from orderctl.store.schema import upgrade_store
+
+        return upgrade_store(self.address)
+
+    @property
+    def message_domain(self) -> str:
+        """The domain of our Message-IDs: that of the sender."""
+        return self.settings.text("mail.sender").rpartition("@")[2] or "orderctl.invalid"
+
+
+def _country_code(name: str) -> str | None:
+    if len(name) <= _LONGEST_CODE:
+        return None
+    from orderctl.files.countries import country_code
+
+    code = country_code(name)
+    return None if code == name else code
+
+
+def _refuse_password(store: Value) -> None:
+    """A password on the command line stands in the process list for everyone to read."""
+    text = str(store or "")
+    if "://" in text and ":" in text.partition("://")[2].rpartition("@")[0]:
+        raise UsageError(
+            "the store URL on the command line holds a password, which every user of this computer can see",
+            hint="put it into ORDERCTL_STORE, a profile, or ~/.pgpass",
+        )
+
+
+def _mail_password(settings: Settings) -> str | None:
+    """The password of the mail server: as set, from a private file, or from the keyring."""
+    given, file = settings.text("mail.password"), settings.text("mail.password_file")
+    if given:
+        return given
+    if file:
+        return _private_text(Path(file).expanduser(), "mail.password_file")
+    if settings.flag("mail.keyring"):
+        import keyring
+
+        return keyring.get_password("orderctl", settings.text("mail.user"))
+    return None
+
+
+def _private_text(path: Path, key: str) -> str:
+    """The text of a file that only its owner may read. Raises UsageError."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise UsageError(f"{key}: others may read {path}", hint=f"chmod 600 {path}")
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"{key}: {path} cannot be read: {error.strerror}") from error
+
+
+def _config_file() -> Path:
+    import platformdirs
+
+    named = os.environ.get("ORDERCTL_CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("orderctl") / "config.toml"
+
+
+def _default_store() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("orderctl") / "orderctl.db"

@@ -1,0 +1,28 @@
+"""The commands by name: where each lives and what it does. A command is imported when it is called."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command: its module in `orderctl.cli`, one line about it, and the panel of `--help` that lists it."""
+
+    module: str
+    about: str
+    panel: str
+
+
+_MAIN, _AROUND, _RECORD, _SETUP = "The main job", "Around it", "The record", "Set-up"
+COMMANDS = {
+    "search": Entry("search", "Find orders: a table on a terminal, ids in a pipe.", _MAIN),
+    "select": Entry("select", "Collect orders in a named selection.", _MAIN),
+    "reject": Entry("reject", "Plan, preview, confirm, reject, and tell the buyers.", _MAIN),
+    "show": Entry("show", "Show one order: lines, tags, log, and whether it can be rejected.", _AROUND),
+    "import": Entry("importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
+    "filter": Entry("filters", "Keep filters under a name, for everyone on the store.", _AROUND),
+    "mail": Entry("mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
+    "log": Entry("log", "Who rejected what, when and why.", _RECORD),
+    "store": Entry("store", "Make, upgrade and check the database.", _SETUP),
+    "config": Entry("config", "Show the settings and where each came from.", _SETUP),
+    "demo": Entry("demo", "A guided run on sample orders, in a folder of its own.", _SETUP),
+}

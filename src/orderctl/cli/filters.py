@@ -1,0 +1,68 @@
+"""`orderctl filter save|list|show|delete`."""
+
+from typing import Annotated
+
+import typer
+
+from orderctl.cli.apps import group_app
+from orderctl.cli.options import FilterWords, program_of
+from orderctl.cli.sources import saved_expression
+from orderctl.domain.errors import UsageError
+from orderctl.domain.filter_parser import join_words
+from orderctl.ports import SavedFilter
+
+app = group_app()
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The filter's name.")]
+
+
+@app.callback()
+def filters() -> None:
+    """Keep filters under a name, for everyone on the store."""
+
+
+@app.command(epilog="Examples:\n\norderctl filter save dropped status:needs-oc 'sku:LN-10*'")
+def save(ctx: typer.Context, name: Name, words: FilterWords = None) -> None:
+    """Keep a filter under a name, in place of an older one."""
+    program = program_of(ctx)
+    if not name.isprintable() or not name.strip():
+        raise UsageError("the filter's name is empty or holds a control character")
+    expression = join_words(words or ())
+    if program.parse_filter(expression).is_empty:
+        raise UsageError("the filter is empty", hint="orderctl filter save NAME FILTER")
+    saved = SavedFilter(name=name, expression=expression, actor=program.actor, saved_at=program.clock.now())
+    with program.open_store() as store:
+        store.write(lambda work: work.saved_filters.save(saved))
+    program.screen.tell(f"saved {name}: {expression}")
+
+
+@app.command("list", epilog="Examples:\n\norderctl filter list")
+def list_(ctx: typer.Context) -> None:
+    """List the saved filters."""
+    program = program_of(ctx)
+    with program.open_store() as store, store.snapshot() as work:
+        saved = work.saved_filters.all()
+    if not program.output.is_terminal:
+        program.output.lines(f"{each.name}\t{each.expression}" for each in saved)
+        return
+    program.screen.pairs(
+        ("Name", "Filter", "Saved by", "When (UTC)"),
+        [(each.name, each.expression, each.actor, f"{each.saved_at:%Y-%m-%d %H:%M}") for each in saved],
+    )
+
+
+@app.command(epilog="Examples:\n\norderctl filter show dropped")
+def show(ctx: typer.Context, name: Name) -> None:
+    """Print the expression of a saved filter."""
+    program = program_of(ctx)
+    with program.open_store() as store:
+        program.output.lines([saved_expression(store, name)])
+
+
+@app.command(epilog="Examples:\n\norderctl filter delete dropped")
+def delete(ctx: typer.Context, name: Name) -> None:
+    """Forget a saved filter."""
+    program = program_of(ctx)
+    with program.open_store() as store:
+        if not store.write(lambda work: work.saved_filters.delete(name)):
+            saved_expression(store, name)
+    program.screen.tell(f"deleted {name}")

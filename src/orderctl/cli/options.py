@@ -1,0 +1,46 @@
+"""The options that several commands share."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from orderctl.bootstrap import Program
+
+
+class OrderFormat(StrEnum):
+    """How a list of orders is written."""
+
+    TABLE = "table"
+    IDS = "ids"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+FilterWords = Annotated[
+    list[str] | None, typer.Argument(metavar="[FILTER]...", help="Terms of a filter; side by side they mean and.")
+]
+OrderIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Order ids.")]
+IdsFile = Annotated[
+    str | None, typer.Option("--ids", metavar="FILE", help="Read order ids from a file, or - for standard input.")
+]
+SavedName = Annotated[str | None, typer.Option("--saved", metavar="NAME", help="A saved filter.")]
+FilterText = Annotated[str | None, typer.Option("--filter", metavar="EXPR", help="A filter, as one argument.")]
+SelectionName = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The selection's name.")]
+Everything = Annotated[bool, typer.Option("--all", help="Allow an empty filter, which takes every order.")]
+Excepted = Annotated[list[str] | None, typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.")]
+AsReport = Annotated[ReportFormat, typer.Option("--format", help="text for people, json for programs.")]
+
+
+def program_of(ctx: typer.Context) -> Program:
+    """The program that the root command made."""
+    program = ctx.obj
+    assert isinstance(program, Program)  # noqa: S101 - for the type checker; the root command saw to it
+    return program

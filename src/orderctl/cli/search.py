@@ -1,0 +1,71 @@
+"""`orderctl search`."""
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from orderctl.bootstrap import Program
+from orderctl.cli.apps import command_app
+from orderctl.cli.options import FilterWords, OrderFormat, SavedName, program_of
+from orderctl.cli.sources import filter_text_of
+from orderctl.domain.filters import OrderFilter
+from orderctl.domain.order_columns import DEFAULT_COLUMNS, columns_of, parse_columns
+from orderctl.domain.text import count_of
+from orderctl.ports import Page, Store
+
+app = command_app()
+PAGE = 50
+
+
+@app.command(
+    epilog="Examples:\n\norderctl search status:needs-oc season:26SS\n\n"
+    "orderctl search country:FR 'total:1000..' --sort -total --limit 10\n\n"
+    "orderctl search tag:late --format ids | orderctl reject --ids - --dry-run"
+)
+def search(
+    ctx: typer.Context,
+    words: FilterWords = None,
+    saved: SavedName = None,
+    as_: Annotated[
+        OrderFormat | None,
+        typer.Option("--format", help="table on a terminal, ids in a pipe, unless said otherwise."),
+    ] = None,
+    columns: Annotated[str | None, typer.Option(metavar="NAMES", help="Columns, e.g. id,buyer,total.")] = None,
+    sort: Annotated[str, typer.Option(metavar="NAME", help="Column to sort by; - before it: descending.")] = "-ordered",
+    limit: Annotated[int | None, typer.Option(min=0, help=f"At most so many; 0: all. {PAGE} in a table.")] = None,
+    count: Annotated[bool, typer.Option("--count", help="Print only how many match.")] = False,
+    null: Annotated[bool, typer.Option("--null", "-0", help="End ids with NUL instead of a line break.")] = False,
+) -> None:
+    """Find orders: a table on a terminal, ids in a pipe."""
+    program = program_of(ctx)
+    with program.open_store() as store:
+        wanted = program.parse_filter(filter_text_of(store, words, saved))
+        if count:
+            with store.snapshot() as work:
+                program.output.lines([str(work.orders.count(wanted))])
+            return
+        format_ = as_ or (OrderFormat.TABLE if program.output.is_terminal and not null else OrderFormat.IDS)
+        if format_ is OrderFormat.TABLE:
+            _table(program, store, wanted, columns, Page(sort=sort, limit=PAGE if limit is None else limit or None))
+            return
+        page = Page(sort=sort, limit=limit or None)
+        with store.snapshot() as work:
+            if format_ is OrderFormat.IDS:
+                program.output.lines(work.orders.ids(wanted, page), end="\0" if null else "\n")
+            else:
+                shown = parse_columns(columns) if columns else columns_of(DEFAULT_COLUMNS)
+                program.write_orders(work.orders.page(wanted, page), shown, format_.value)
+
+
+def _table(program: Program, store: Store, wanted: OrderFilter, columns: str | None, page: Page) -> None:
+    """The first orders in a table, and on standard error how many there are."""
+    shown = parse_columns(columns) if columns else ()
+    with store.snapshot() as work:
+        head = list(islice(work.orders.page(wanted, page), page.limit))
+        program.screen.orders(head, shown)
+        if page.limit is None or len(head) < page.limit:
+            program.screen.tell(count_of(len(head), "order"))
+        else:
+            total = work.orders.count(wanted)
+            program.screen.tell(f"{len(head):,} of {count_of(total, 'order')}; --limit 0 shows all")

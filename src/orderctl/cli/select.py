@@ -1,0 +1,95 @@
+"""`orderctl select`."""
+
+from typing import Annotated
+
+import typer
+
+from orderctl.bootstrap import Program
+from orderctl.cli.apps import command_app
+from orderctl.cli.options import Everything, FilterWords, IdsFile, SavedName, SelectionName, program_of
+from orderctl.cli.sources import Source, choose, filter_text_of
+from orderctl.domain.errors import UsageError
+from orderctl.domain.selection import DEFAULT_SELECTION, SelectionReport
+from orderctl.domain.text import count_of
+from orderctl.ports import Store
+from orderctl.services.selecting import add_to_selection, clear_selection, remove_from_selection
+
+app = command_app()
+_SHOWN = 50
+
+
+@app.command(
+    epilog="Examples:\n\norderctl select status:needs-oc tag:late\n\n"
+    "orderctl select --ids orders.txt --name friday\n\norderctl select country:JP --remove\n\norderctl select"
+)
+def select(
+    ctx: typer.Context,
+    words: FilterWords = None,
+    saved: SavedName = None,
+    ids_file: IdsFile = None,
+    everything: Everything = False,
+    name: SelectionName = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the orders out instead of putting them in.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Empty the selection.")] = False,
+) -> None:
+    """Collect orders in a named selection; without arguments, show it."""
+    program = program_of(ctx)
+    chosen = name or DEFAULT_SELECTION
+    asks = bool(words or saved or ids_file is not None or everything)
+    with program.open_store() as store:
+        if clear:
+            if asks:
+                raise UsageError("--clear empties the selection and takes no orders", hint="run the two one by one")
+            _report(program, clear_selection(store, actor=program.actor, name=chosen))
+        elif not asks:
+            _show(program, store, chosen)
+        else:
+            _change(
+                program, store, _source(store, words, saved, ids_file, everything=everything), chosen, remove=remove
+            )
+
+
+def _source(
+    store: Store, words: list[str] | None, saved: str | None, ids_file: str | None, *, everything: bool
+) -> Source:
+    if ids_file is not None and (words or saved):
+        raise UsageError("--ids and a filter are two sources of orders", hint="give one of them")
+    if ids_file is not None:
+        return Source(ids_file=ids_file)
+    return Source(filter_text=filter_text_of(store, words, saved), everything=everything)
+
+
+def _change(program: Program, store: Store, source: Source, name: str, *, remove: bool) -> None:
+    choice = choose(program, store, source)
+    if remove:
+        _report(program, remove_from_selection(store, choice, actor=program.actor, name=name))
+        return
+    report = add_to_selection(store, choice, actor=program.actor, name=name, at=program.clock.now())
+    _report(program, report)
+    if report.unknown:
+        raise UsageError(
+            f"{count_of(len(report.unknown), 'id')} unknown in this store: {', '.join(report.unknown[:10])}",
+            hint="the others were selected",
+        )
+
+
+def _report(program: Program, report: SelectionReport) -> None:
+    parts = [f"{report.added:,} added" if report.added else "", f"{report.removed:,} removed" if report.removed else ""]
+    if report.duplicates:
+        parts.append(f"{report.duplicates:,} given twice")
+    changes = ", ".join(part for part in parts if part) or "nothing changed"
+    program.screen.tell(f"{changes}; selection {report.name}: {count_of(report.size, 'order')}")
+
+
+def _show(program: Program, store: Store, name: str) -> None:
+    with store.snapshot() as work:
+        size = work.selections.size(program.actor, name)
+        if not program.output.is_terminal:
+            program.output.lines(order.id for order in work.selections.page(program.actor, name, None))
+            return
+        program.screen.orders(list(work.selections.page(program.actor, name, _SHOWN)))
+        others = [f"{other} ({number:,})" for other, number in work.selections.names(program.actor) if other != name]
+    shown = f"{min(size, _SHOWN):,} of " if size > _SHOWN else ""
+    program.screen.tell(f"selection {name}: {shown}{count_of(size, 'order')}")
+    if others:
+        program.screen.tell(f"other selections: {', '.join(others)}")

@@ -1,0 +1,35 @@
+"""`orderctl show`."""
+
+from typing import Annotated
+
+import typer
+
+from orderctl.cli.apps import command_app
+from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.cli.sources import read_id_argument
+from orderctl.domain.errors import UsageError
+from orderctl.domain.reports import order_document
+
+app = command_app()
+
+
+@app.command(epilog="Examples:\n\norderctl show 10021\n\norderctl show 10021 --format json | jq .refused")
+def show(
+    ctx: typer.Context,
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Show one order: lines, tags, log, and whether it can be rejected."""
+    program = program_of(ctx)
+    wanted = read_id_argument(order_id)
+    with program.open_store() as store, store.snapshot() as work:
+        order = work.orders.get(wanted)
+        if order is None:
+            raise UsageError(
+                f"there is no order {wanted!r} in this store", hint="orderctl search finds it by other words"
+            )
+        events = work.orders.events(wanted)
+    if as_ is ReportFormat.JSON:
+        program.output.document(order_document(order, events))
+    else:
+        program.screen.order(order, events)

@@ -1,0 +1,111 @@
+"""Where orders come from: the one place that turns a command's arguments into a choice (design.md, section 5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orderctl.bootstrap import Program
+from orderctl.domain.errors import UsageError
+from orderctl.domain.filter_parser import join_words
+from orderctl.domain.order_ids import parse_order_id
+from orderctl.domain.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
+from orderctl.ports import Store
+from orderctl.services.selecting import refuse_everything
+
+_SHOWN_IDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a command line says about the orders it means."""
+
+    ids: Sequence[str] = ()
+    ids_file: str | None = None
+    saved: str | None = None
+    filter_text: str | None = None
+    selection: str | None = None
+    everything: bool = False
+    excepted: Sequence[str] = ()
+
+    @property
+    def given(self) -> list[str]:
+        """The sources that were given, as they are written."""
+        named = {
+            "ids": bool(self.ids),
+            "--ids": self.ids_file is not None,
+            "--saved": self.saved is not None,
+            "--filter": self.filter_text is not None,
+            "--name": self.selection is not None,
+        }
+        return [name for name, is_given in named.items() if is_given]
+
+
+def choose(program: Program, store: Store, source: Source) -> Choice:
+    """The choice that the arguments spell; the default selection if they name nothing.
+
+    Raises UsageError for two sources at once, an unknown saved filter, and an empty filter without `--all`.
+    """
+    given = source.given
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} are two sources of orders", hint="give one of them")
+    return Choice(scope=_scope(program, store, source), excluded=read_id_arguments(source.excepted))
+
+
+def _scope(program: Program, store: Store, source: Source) -> Scope:
+    if source.ids:
+        ids = read_id_arguments(source.ids)
+        more = f" and {len(ids.ids) - _SHOWN_IDS} more" if len(ids.ids) > _SHOWN_IDS else ""
+        return IdScope(given=ids, words=f"ids {', '.join(ids.ids[:_SHOWN_IDS])}{more}")
+    if source.ids_file is not None:
+        words = "ids from standard input" if source.ids_file == "-" else f"ids from {source.ids_file}"
+        return IdScope(given=program.read_ids(source.ids_file), words=words)
+    if source.saved is not None:
+        return _filter_scope(program, saved_expression(store, source.saved), f"saved filter {source.saved}", source)
+    if source.filter_text is not None or source.everything:
+        return _filter_scope(program, source.filter_text or "", "filter", source)
+    name = source.selection or DEFAULT_SELECTION
+    with store.snapshot() as work:
+        size = work.selections.size(program.actor, name)
+    if not size:
+        raise UsageError(
+            f"the selection {name!r} is empty", hint="give order ids, --ids, --saved or --filter, or: orderctl select"
+        )
+    return SelectionScope(actor=program.actor, name=name, words=f"selection {name}")
+
+
+def _filter_scope(program: Program, text: str, origin: str, source: Source) -> FilterScope:
+    wanted = program.parse_filter(text)
+    refuse_everything(wanted, everything=source.everything)
+    return FilterScope(filter=wanted, words=f"{origin} [{wanted.text or 'all orders'}]")
+
+
+def filter_text_of(store: Store, words: Sequence[str] | None, saved: str | None) -> str:
+    """The filter that words and a saved filter's name spell together: both hold."""
+    typed = join_words(words or ())
+    if saved is None:
+        return typed
+    expression = saved_expression(store, saved)
+    return f"({expression}) {typed}" if typed and expression else expression or typed
+
+
+def saved_expression(store: Store, name: str) -> str:
+    """The expression of a saved filter. Raises UsageError if there is none of that name."""
+    with store.snapshot() as work:
+        saved = work.saved_filters.get(name)
+        known = [each.name for each in work.saved_filters.all()]
+    if saved is None:
+        hint = f"the saved filters: {', '.join(known)}" if known else "save one: orderctl filter save NAME FILTER"
+        raise UsageError(f"there is no saved filter {name!r}", hint=hint)
+    return saved.expression
+
+
+def read_id_arguments(texts: Sequence[str]) -> IdList:
+    """Ids as arguments. Raises UsageError naming the one that is none."""
+    return IdList.collect(read_id_argument(text) for text in texts)
+
+
+def read_id_argument(text: str) -> str:
+    """One id as an argument. Raises UsageError."""
+    try:
+        return parse_order_id(text)
+    except ValueError as error:
+        raise UsageError(f"the order id {text!r} {error}") from None

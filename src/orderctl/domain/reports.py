@@ -1,0 +1,98 @@
+"""What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from orderctl.domain.eligibility import RULE_BY_CODE, Mode, refusal
+from orderctl.domain.log import Batch
+from orderctl.domain.money import Money, plain_amount
+from orderctl.domain.orders import Order, OrderEvent
+from orderctl.domain.outbox import DeliveryReport, Mail
+from orderctl.domain.rejection import RejectionPlan, RejectionResult
+
+SCHEMA = 1
+Document = dict[str, object]
+
+
+def plan_document(plan: RejectionPlan) -> Document:
+    """A plan: what would be rejected and what not, and why."""
+    return {
+        "id": plan.id,
+        "made_at": plan.made_at.isoformat(),
+        "account": plan.by.account,
+        "actor": plan.by.actor,
+        "source": plan.by.source,
+        "mode": plan.mode.value,
+        "reason": plan.reason,
+        "targets": list(plan.targets),
+        "totals": amounts(plan.totals),
+        "buyers": plan.buyers,
+        "skipped": [
+            {"code": group.code, "reason": RULE_BY_CODE[group.code].reason, "count": group.count, "ids": list(group)}
+            for group in plan.skipped
+        ],
+        "given": asdict(plan.given),
+        "mail": asdict(plan.mail) | {"languages": dict(plan.mail.languages)},
+    }
+
+
+def rejection_document(
+    plan: RejectionPlan, result: RejectionResult | None, delivery: DeliveryReport | None
+) -> Document:
+    """A plan and what came of it; `outcome` is dry-run, nothing-to-do or rejected."""
+    document: Document = {"schema": SCHEMA, "plan": plan_document(plan)}
+    if result is None:
+        return document | {"outcome": "dry-run", "batch": None, "rejected": 0}
+    outcome = "nothing-to-do" if result.batch_id is None else "rejected"
+    return document | {
+        "outcome": outcome,
+        "batch": result.batch_id,
+        "rejected": result.rejected,
+        "totals": amounts(result.totals),
+        "left_out": [asdict(left) for left in result.left_out],
+        "mails": {"queued": result.mails, **({} if delivery is None else asdict(delivery))},
+    }
+
+
+def amounts(totals: Iterable[Money]) -> list[Document]:
+    """Amounts, each in minor units and written out."""
+    return [
+        {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
+        for money in totals
+    ]
+
+
+def order_document(order: Order, events: Iterable[OrderEvent]) -> Document:
+    """One order with its log, and whether it can be rejected."""
+    document = asdict(order)
+    for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at"):
+        document[name] = document[name] and document[name].isoformat()
+    document["tags"] = sorted(order.tags)
+    document["amount"] = plain_amount(order.total, order.currency)
+    refusals = {mode.value: refusal(order, mode) for mode in Mode}
+    return {
+        "schema": SCHEMA,
+        "order": document,
+        "refused": {mode: rule and {"code": rule.code, "reason": rule.reason} for mode, rule in refusals.items()},
+        "events": [event_document(event) for event in events],
+    }
+
+
+def event_document(event: OrderEvent) -> Document:
+    """One line of a log."""
+    return asdict(event) | {"at": event.at.isoformat()}
+
+
+def batch_document(batch: Batch) -> Document:
+    """One batch, without the short digests of its events."""
+    document = asdict(batch) | {"schema": SCHEMA, "at": batch.at.isoformat()}
+    del document["leaves"]
+    return document
+
+
+def mail_document(mail: Mail, order_ids: Iterable[str]) -> Document:
+    """One mail with the orders it speaks of."""
+    document = asdict(mail) | {"schema": SCHEMA, "state": mail.state.value, "order_ids": list(order_ids)}
+    for name in ("next_attempt_at", "created_at", "updated_at"):
+        document[name] = document[name].isoformat()
+    return document

@@ -1,0 +1,42 @@
+"""Writes orders as CSV and JSON lines, one at a time, for other programs (design.md, section 8)."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+from orderctl.domain.order_columns import Column
+from orderctl.domain.orders import OrderSummary
+
+SCHEMA = 1
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def inert(text: str) -> str:
+    """Text that a spreadsheet does not run as a formula: a quote before what would begin one."""
+    return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text
+
+
+def write_csv(orders: Iterable[OrderSummary], columns: Sequence[Column], out: TextIO) -> None:
+    """One line an order after a header; text that would run as a formula is made inert."""
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(column.name for column in columns)
+    for order in orders:
+        writer.writerow([_cell(column, order) for column in columns])
+
+
+def write_jsonl(orders: Iterable[OrderSummary], columns: Sequence[Column], out: TextIO) -> None:
+    """One object a line, with the version of its schema; non-ASCII is escaped."""
+    for order in orders:
+        document: dict[str, object] = {"schema": SCHEMA}
+        document |= {column.name: column.plain(order) for column in columns}
+        out.write(f"{json.dumps(document)}\n")
+
+
+WRITERS = {"csv": write_csv, "jsonl": write_jsonl}
+
+
+def _cell(column: Column, order: OrderSummary) -> str | int:
+    value = column.plain(order)
+    # A negative amount is a number, not a formula.
+    return value if column.is_number or not isinstance(value, str) else inert(value)

@@ -1,0 +1,207 @@
+"""Settings: flag, then environment variable, then the profile in the file, then the default; each knows its origin.
+
+One TOML file holds profiles; the keys of a profile are those of `OPTIONS`, dotted ones in a table of their own:
+
+    default_profile = "eu"
+
+    [profile.eu]
+    store = "postgresql://orders@db.example/eu"
+    production = true
+    mail.host = "smtp.example"
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orderctl.domain.errors import UsageError
+
+Value = str | bool | int | tuple[str, ...] | None
+DEFAULT_PROFILE = "default"
+_YES_NO = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting: what its values are, its default, and whether it must never be shown."""
+
+    key: str
+    kind: type
+    about: str
+    default: Value = None
+    one_of: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return f"ORDERCTL_{self.key.upper().replace('.', '_')}"
+
+
+_ALL = (
+    Option(key="store", kind=str, about="a file path or a PostgreSQL URL"),
+    Option(key="account", kind=str, about="whose orders these are", default="main"),
+    Option(key="label", kind=str, about="how the store is called in previews", default=""),
+    Option(key="production", kind=bool, about="mark it PRODUCTION in previews", default=False),
+    Option(key="actor", kind=str, about="who acts; the login name by default", default=""),
+    Option(key="notify", kind=bool, about="mail the buyers unless told otherwise", default=False),
+    Option(key="max_orders", kind=int, about="refuse plans with more orders"),
+    Option(key="reasons", kind=tuple, about="the codes that --reason takes; empty: free text", default=()),
+    Option(key="mail.transport", kind=str, about="how mails leave", default="", one_of=("smtp", "maildir")),
+    Option(key="mail.maildir", kind=str, about="the folder of the maildir transport", default=""),
+    Option(key="mail.host", kind=str, about="the SMTP server", default=""),
+    Option(key="mail.port", kind=int, about="its port; 587 with starttls, 465 with tls"),
+    Option(
+        key="mail.security",
+        kind=str,
+        about="how the connection is secured; none is for this computer only",
+        default="starttls",
+        one_of=("starttls", "tls", "none"),
+    ),
+    Option(key="mail.user", kind=str, about="the login; empty: no login", default=""),
+    Option(key="mail.password", kind=str, about="better in the keyring or a file", default="", secret=True),
+    Option(key="mail.password_file", kind=str, about="a file that only you can read", default=""),
+    Option(key="mail.keyring", kind=bool, about="ask the system's keyring for the password", default=False),
+    Option(key="mail.sender", kind=str, about="the From address", default=""),
+    Option(key="mail.reply_to", kind=str, about="where answers go", default=""),
+    Option(key="mail.timeout", kind=int, about="seconds to wait for the server", default=30),
+    Option(key="mail.ca_file", kind=str, about="certificates to trust instead of the system's", default=""),
+    Option(key="mail.templates", kind=str, about="a folder with the brand's own templates", default=""),
+    Option(key="mail.language", kind=str, about="for buyers whose language has no template", default="en"),
+)
+OPTIONS = {option.key: option for option in _ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value and where it came from, in words."""
+
+    value: Value
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one profile. `config_file` is where they were looked for."""
+
+    profile: str
+    config_file: Path
+    found: Mapping[str, Setting]
+
+    def text(self, key: str) -> str:
+        """A text; empty if it is not set."""
+        return str(self.found[key].value or "")
+
+    def flag(self, key: str) -> bool:
+        """A yes or no."""
+        return bool(self.found[key].value)
+
+    def number(self, key: str) -> int | None:
+        """A number; None if it is not set."""
+        value = self.found[key].value
+        return value if isinstance(value, int) else None
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts."""
+        value = self.found[key].value
+        return value if isinstance(value, tuple) else ()
+
+
+def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[str, Value]) -> Settings:
+    """Read the settings. `flags` holds what the command line says, `profile` among it; None is unsaid.
+
+    Raises UsageError naming file and key, or the variable, that is wrong.
+    """
+    document = _document(config_file)
+    profiles = document.get("profile", {})
+    if not isinstance(profiles, dict):
+        raise UsageError(f"{config_file}: profile is not a table", hint="write [profile.NAME]")
+    chosen = flags.get("profile") or environ.get("ORDERCTL_PROFILE") or document.get("default_profile")
+    name = str(chosen or DEFAULT_PROFILE)
+    if chosen and name not in profiles:
+        known = ", ".join(map(str, profiles)) or "none"
+        raise UsageError(f"there is no profile {name!r} in {config_file}", hint=f"the profiles there: {known}")
+    profile = _flat(profiles.get(name, {}), f"{config_file}: profile.{name}")
+    found = {key: _resolve(option, flags, environ, profile, config_file) for key, option in OPTIONS.items()}
+    return Settings(profile=name, config_file=config_file, found=found)
+
+
+def _document(config_file: Path) -> dict[str, object]:
+    try:
+        document = tomllib.loads(config_file.read_bytes().decode("utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsageError(f"{config_file} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{config_file} is not TOML: {error}", hint="mend the file") from error
+    unknown = document.keys() - {"profile", "default_profile"}
+    if unknown:
+        raise UsageError(f"{config_file}: unknown key {min(unknown)!r}", hint="settings stand in [profile.NAME]")
+    return document
+
+
+def _flat(table: object, where: str) -> dict[str, object]:
+    """The keys of a profile, dotted, checked against `OPTIONS`."""
+    if not isinstance(table, dict):
+        raise UsageError(f"{where} is not a table")
+    flat: dict[str, object] = {}
+    for key, value in table.items():
+        inner = {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+        flat |= inner
+    for key in flat:
+        if key not in OPTIONS:
+            close = difflib.get_close_matches(key, OPTIONS, n=1)
+            raise UsageError(
+                f"{where}: unknown key {key!r}",
+                hint=f"did you mean {close[0]}?" if close else "see: orderctl config show",
+            )
+    return flat
+
+
+def _resolve(
+    option: Option,
+    flags: Mapping[str, Value],
+    environ: Mapping[str, str],
+    profile: Mapping[str, object],
+    config_file: Path,
+) -> Setting:
+    if flags.get(option.key) is not None:
+        return Setting(flags[option.key], "command line")
+    if option.variable in environ:
+        return Setting(_from_text(option, environ[option.variable]), option.variable)
+    if option.key in profile:
+        return Setting(_from_file(option, profile[option.key], config_file), str(config_file))
+    return Setting(option.default, "default")
+
+
+def _from_text(option: Option, text: str) -> Value:
+    if option.kind is bool and text.lower() in _YES_NO:
+        return _YES_NO[text.lower()]
+    if option.kind is int and text.isascii() and text.isdigit():
+        return int(text)
+    if option.kind is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if option.kind is str:
+        return _checked(option, text, option.variable)
+    raise UsageError(f"{option.variable} is not {_KINDS[option.kind]}", hint=option.about)
+
+
+def _from_file(option: Option, value: object, config_file: Path) -> Value:
+    where = f"{config_file}: {option.key}"
+    if option.kind is tuple and isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return tuple(value)
+    if type(value) is not option.kind:
+        raise UsageError(f"{where} is not {_KINDS[option.kind]}", hint=option.about)
+    return _checked(option, value, where) if isinstance(value, str) else value  # type: ignore[return-value]
+
+
+def _checked(option: Option, text: str, where: str) -> str:
+    if option.one_of and text and text not in option.one_of:
+        raise UsageError(f"{where} is {text!r}", hint=f"one of: {', '.join(option.one_of)}")
+    return text
+
+
+_KINDS = {bool: "yes or no", int: "a whole number", str: "a text", tuple: "a list of texts"}

@@ -1,0 +1,211 @@
+"""One order, one mail, one batch, and the tables that list mails and batches, for people."""
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from orderctl.domain.eligibility import Mode, refusal
+from orderctl.domain.log import Batch
+from orderctl.domain.money import format_amount
+from orderctl.domain.orders import Order, OrderEvent
+from orderctl.domain.outbox import Letter, Mail
+from orderctl.domain.text import count_of
+from orderctl.terminal.styles import FAINT, HEADING, plain, state_text, status_text
+
+_SHOWN_EVENTS = 50
+
+
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+    """A table of texts; what is no `Text` yet is made safe."""
+    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(each if isinstance(each, Text) else plain(each) for each in row))
+    return table
+
+
+def order_details(order: Order, events: Sequence[OrderEvent], *, width: int) -> RenderableType:
+    """An order: header, whether it can be rejected, lines, log."""
+    parts: list[RenderableType] = [_order_title(order), Padding(_facts(_order_facts(order)), (1, 0))]
+    parts.append(_eligibility(order))
+    if order.lines:
+        parts.append(Padding(_lines(order, width), (1, 0, 0, 0)))
+    if events:
+        parts.append(Padding(event_table(events), (1, 0, 0, 0)))
+    return Group(*parts)
+
+
+def _order_title(order: Order) -> Text:
+    title = Text.assemble(("Order ", HEADING), plain(order.id, HEADING), "  ", status_text(order.status))
+    title.append_text(plain(f"  {order.status.brand_sees} / {order.status.buyer_sees}", FAINT))
+    if order.archived_at:
+        title.append("  archived", style=FAINT)
+    return title
+
+
+def _order_facts(order: Order) -> list[tuple[str, str]]:
+    buyer = order.buyer
+    delivery = " to ".join(day.isoformat() for day in (order.delivery_from, order.delivery_to) if day)
+    held = (
+        (order.delivery_notes, "delivery note"),
+        (order.invoices, "invoice"),
+        (order.backlog_skus, "backlog SKU"),
+    )
+    return [
+        ("Buyer", f"{buyer.name} ({buyer.id})" if buyer else "none"),
+        ("Mail", (buyer.email or "no address") if buyer else ""),
+        ("Brand", order.brand),
+        ("Reference", order.reference),
+        ("Season", order.season),
+        ("Ordered", f"{order.ordered_at:%Y-%m-%d %H:%M} UTC"),
+        ("Delivery", delivery),
+        ("Country", order.country or ""),
+        ("Total", f"{order.amount} for {count_of(order.quantity, 'piece')}"),
+        ("Terms", order.terms),
+        ("Ship to", order.delivery_address),
+        ("Bill to", order.billing_address),
+        ("Refers", ", ".join(count_of(number, noun) for number, noun in held if number)),
+        ("Tags", ", ".join(sorted(order.tags))),
+        ("Note", order.note),
+        ("Batch", order.batch_id or ""),
+        ("Version", str(order.version)),
+    ]
+
+
+def _eligibility(order: Order) -> Text:
+    """Whether it can be rejected, by which rule not, and what to do instead (design.md, section 3)."""
+    bulk = refusal(order, Mode.BULK)
+    if bulk is None:
+        return Text("Can be rejected.", style="green")
+    text = Text.assemble(("Cannot be rejected", "yellow"))
+    text.append(" in bulk" if refusal(order, Mode.INDIVIDUAL) is None else "", style="yellow")
+    text.append_text(plain(f": {bulk.reason}. {bulk.advice.format(id=order.id).capitalize()}."))
+    return text
+
+
+def _lines(order: Order, width: int) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False, width=min(width, 100))
+    for name, right in (("SKU", False), ("Item", False), ("Pieces", True), ("Price", True), ("Amount", True)):
+        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    for line in order.lines:
+        item = " ".join(part for part in (line.name, line.color, line.size) if part)
+        amounts = (line.unit_price, line.quantity * line.unit_price)
+        table.add_row(
+            plain(line.sku),
+            plain(item),
+            f"{line.quantity:,}",
+            *(format_amount(each, order.currency) for each in amounts),
+        )
+    return table
+
+
+def event_table(events: Sequence[OrderEvent]) -> Table:
+    """The log of an order, oldest first."""
+    return text_table(
+        ("When (UTC)", "What", "Who", "Detail"),
+        (
+            (
+                f"{event.at:%Y-%m-%d %H:%M:%S}",
+                event.kind + (f" (was {event.from_status})" if event.from_status else ""),
+                event.actor,
+                "; ".join(part for part in (event.detail, f"batch {event.batch_id}" if event.batch_id else "") if part),
+            )
+            for event in events
+        ),
+    )
+
+
+def _facts(pairs: Iterable[tuple[str, str]]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style=HEADING, no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        if value:
+            grid.add_row(name, plain(value))
+    return grid
+
+
+def mail_table(mails: Sequence[Mail]) -> Table:
+    """Mails, one a row."""
+    return text_table(
+        ("Mail", "State", "To", "Orders", "Tries", "Next try or last word"),
+        (
+            (
+                mail.id,
+                state_text(mail.state),
+                mail.recipient,
+                f"{mail.orders:,}",
+                str(mail.attempts),
+                mail.last_error or "",
+            )
+            for mail in mails
+        ),
+    )
+
+
+def mail_details(mail: Mail, letter: Letter | None, order_ids: Sequence[str]) -> RenderableType:
+    """A mail: its state and what the buyer reads."""
+    facts = [
+        ("Mail", mail.id),
+        ("To", mail.recipient),
+        ("State", mail.state.value),
+        ("Tries", str(mail.attempts)),
+        ("Next try", f"{mail.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC" if mail.state in {"waiting", "retry"} else ""),
+        ("Last word", mail.last_error),
+        ("Message-ID", mail.message_id),
+        ("Batch", mail.batch_id),
+        ("Orders", ", ".join(order_ids)),
+    ]
+    parts: list[RenderableType] = [_facts(facts)]
+    if letter is not None:
+        body = Text.assemble(plain(letter.subject, HEADING), "\n\n")
+        for line in letter.text.strip().splitlines():
+            body.append_text(plain(f"{line}\n"))
+        body.rstrip()
+        parts.append(Panel(body, border_style=FAINT))
+    return Group(*parts)
+
+
+def batch_table(batches: Sequence[Batch]) -> Table:
+    """Batches, one a row."""
+    return text_table(
+        ("Batch", "When (UTC)", "Who", "Rejected", "Skipped", "Mails", "Reason"),
+        (
+            (
+                batch.id,
+                f"{batch.at:%Y-%m-%d %H:%M}",
+                batch.actor,
+                f"{batch.rejected:,}",
+                f"{batch.skipped:,}",
+                f"{batch.mails:,}",
+                batch.reason,
+            )
+            for batch in batches
+        ),
+    )
+
+
+def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
+    """A batch: who, how, why, and its orders."""
+    facts = [
+        ("Batch", f"{batch.id} (number {batch.position:,})"),
+        ("When", f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
+        ("Who", f"{batch.actor} on {batch.host}, {batch.program}"),
+        ("Approved", batch.approver),
+        ("Orders of", batch.source),
+        ("Reason", batch.reason),
+        ("Message", batch.message),
+        ("Rejected", f"{batch.rejected:,} of {count_of(batch.planned, 'planned order')}"),
+        ("Skipped", f"{batch.skipped:,}" if batch.skipped else ""),
+        ("Mails", f"{batch.mails:,}"),
+        ("Digest", batch.digest),
+    ]
+    shown = ", ".join(event.order_id for event in events[:_SHOWN_EVENTS])
+    more = f" and {len(events) - _SHOWN_EVENTS:,} more" if len(events) > _SHOWN_EVENTS else ""
+    return _facts([*facts, ("Orders", shown + more)])

@@ -1,0 +1,47 @@
+"""Standard output as other programs read it: lines and documents, nothing drawn."""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TextIO
+
+from orderctl.domain.text import safe
+
+_BLOCK = 2_000
+
+
+class Output:
+    """Writes results as they are; on a terminal, what could control it is shown instead of obeyed."""
+
+    @property
+    def stream(self) -> TextIO:
+        """The stream itself."""
+        return sys.stdout
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks at it."""
+        return sys.stdout.isatty()
+
+    def lines(self, texts: Iterable[str], *, end: str = "\n") -> None:
+        """Write texts one a line, or ended by NUL, in blocks."""
+        block: list[str] = []
+        for text in map(safe, texts) if self.is_terminal else texts:
+            block.append(text)
+            if len(block) >= _BLOCK:
+                self._write(block, end)
+        self._write(block, end)
+        self.stream.flush()
+
+    def document(self, document: object) -> None:
+        """Write one JSON document; non-ASCII is escaped."""
+        self.lines([json.dumps(document, indent=2)])
+
+    def documents(self, documents: Iterable[object]) -> None:
+        """Write one JSON document a line."""
+        self.lines(map(json.dumps, documents))
+
+    def _write(self, block: list[str], end: str) -> None:
+        if block:
+            self.stream.write(end.join(block) + end)
+            block.clear()

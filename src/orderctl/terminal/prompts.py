@@ -1,0 +1,57 @@
+"""Questions to the person at the controlling terminal. `/dev/tty` is asked, so piped input never answers."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from orderctl.domain.errors import UsageError
+from orderctl.domain.text import count_of
+
+# Up to so many orders a yes is enough; beyond, the number has to be typed.
+SMALL = 10
+
+
+class Prompts:
+    """Asks with questionary. Ctrl-C raises KeyboardInterrupt: it is never an answer."""
+
+    @staticmethod
+    def can_ask() -> bool:
+        """Whether there is a controlling terminal."""
+        try:
+            os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        except OSError:
+            return False
+        return True
+
+    def confirm_rejection(self, count: int) -> bool:
+        """Ask for the go-ahead: yes or no for a few orders, the typed number for more. Anything else is no."""
+        if count <= SMALL:
+            return self.yes_or_no(f"Reject {count_of(count, 'order')}?")
+        answer = self._ask("text", f"Type {count} to reject {count_of(count, 'order')}:")
+        return str(answer).replace(",", "").strip() == str(count)
+
+    def yes_or_no(self, question: str) -> bool:
+        """A yes or no that defaults to no."""
+        return bool(self._ask("confirm", question, default=False))
+
+    @staticmethod
+    def _ask(kind: str, question: str, **options: object) -> Any:  # noqa: ANN401 - what questionary answers
+        import questionary  # noqa: PLC0415 - a tenth of a second that only a question is worth
+
+        with _terminal() as streams:
+            return getattr(questionary, kind)(question, **options, **streams).unsafe_ask()
+
+
+@contextmanager
+def _terminal() -> Iterator[dict[str, Any]]:
+    """prompt_toolkit's input and output on the controlling terminal."""
+    from prompt_toolkit.input import create_input  # noqa: PLC0415
+    from prompt_toolkit.output import create_output  # noqa: PLC0415
+
+    try:
+        reading, writing = open("/dev/tty", encoding="utf-8"), open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    except OSError:
+        raise UsageError("there is no terminal to ask on", hint="say yes with --yes") from None
+    with reading, writing:
+        yield {"input": create_input(stdin=reading), "output": create_output(stdout=writing)}

@@ -1,0 +1,125 @@
+"""What people see: results on standard output, talk on standard error; data only as `safe` text."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from orderctl.domain.log import Batch
+from orderctl.domain.order_columns import Column
+from orderctl.domain.orders import Order, OrderEvent, OrderSummary
+from orderctl.domain.outbox import DeliveryReport, Letter, Mail
+from orderctl.domain.rejection import RejectionPlan, RejectionResult
+from orderctl.domain.text import safe
+from orderctl.terminal.details import (
+    batch_details,
+    batch_table,
+    event_table,
+    mail_details,
+    mail_table,
+    order_details,
+    text_table,
+)
+from orderctl.terminal.preview import delivery_report, plan_preview, result_report
+from orderctl.terminal.tables import order_table
+
+
+class Screen:
+    """Where things are printed. `quiet` leaves out everything but results and errors."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
+
+    @cached_property
+    def _results(self) -> Console:
+        return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+    @cached_property
+    def _talk(self) -> Console:
+        return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+    def show(self, *what: RenderableType) -> None:
+        """Print a result."""
+        for each in what:
+            self._results.print(each)
+
+    def tell(self, *what: RenderableType) -> None:
+        """Say something about the run, unless it is to be quiet."""
+        if not self.quiet:
+            self.insist(*what)
+
+    def insist(self, *what: RenderableType) -> None:
+        """Say something that is never left out: a warning, or what a question is about."""
+        for each in what:
+            self._talk.print(each)
+
+    def warn(self, message: str) -> None:
+        """Say what went less than well."""
+        self.insist(Text.assemble(("warning: ", "yellow"), safe(message)))
+
+    def orders(self, orders: Sequence[OrderSummary], columns: Sequence[Column] = ()) -> None:
+        """Print a table of orders; without `columns`, those that fit."""
+        self.show(order_table(orders, width=self._results.width, columns=columns))
+
+    def preview(self, plan: RejectionPlan, *, store: str, production: bool, letter: Letter | None) -> None:
+        """Show what a plan would do, on standard error."""
+        self.insist(plan_preview(plan, store=store, production=production, letter=letter, width=self._talk.width))
+
+    def result(self, result: RejectionResult, delivery: DeliveryReport | None) -> None:
+        """Print what a rejection did."""
+        self.show(result_report(result, delivery, notify=result.plan.mail.notify))
+
+    def delivery(self, report: DeliveryReport) -> None:
+        """Print how a run of the outbox went."""
+        self.show(delivery_report(report))
+
+    def order(self, order: Order, events: Sequence[OrderEvent]) -> None:
+        """Print one order with its log."""
+        self.show(order_details(order, events, width=self._results.width))
+
+    def mails(self, mails: Sequence[Mail]) -> None:
+        """Print a table of mails."""
+        self.show(mail_table(mails))
+
+    def mail(self, mail: Mail, letter: Letter | None, order_ids: Sequence[str]) -> None:
+        """Print one mail as the buyer reads it."""
+        self.show(mail_details(mail, letter, order_ids))
+
+    def batches(self, batches: Sequence[Batch]) -> None:
+        """Print a table of batches."""
+        self.show(batch_table(batches))
+
+    def batch(self, batch: Batch, events: Sequence[OrderEvent]) -> None:
+        """Print one batch with its orders."""
+        self.show(batch_details(batch, events))
+
+    def events(self, events: Sequence[OrderEvent]) -> None:
+        """Print the log of an order."""
+        self.show(event_table(events))
+
+    def pairs(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print a small table of texts."""
+        self.show(text_table(header, rows))
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[int, int | None], None]]:
+        """A bar on standard error while something long runs; nothing where no one looks."""
+        if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield lambda _done, _total: None
+            return
+        from rich.progress import (  # noqa: PLC0415 - costs start-up, and most runs show no bar
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._talk, transient=True) as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)

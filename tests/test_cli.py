@@ -1,0 +1,329 @@
+"""The commands as processes, on both engines: streams, formats, exit codes (design.md, sections 5, 6 and 8)."""
+
+import json
+
+import pytest
+
+from cli import Cli
+from conftest import open_store
+from factories import KUMO, MUTE, NOW, make_order, put, put_all
+from orderctl.domain.orders import Status
+
+
+@pytest.fixture
+def cli(store_url, tmp_path):
+    return Cli(
+        store_url,
+        tmp_path / "home",
+        ORDERCTL_MAIL_TRANSPORT="maildir",
+        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
+        ORDERCTL_MAIL_SENDER="orders@brand.example",
+    )
+
+
+@pytest.fixture
+def filled(cli, store_url):
+    with open_store(store_url) as store:
+        put_all(store, [
+            make_order("1001", tags=frozenset({"late"})),
+            make_order("1002", buyer=KUMO, country="JP", currency="JPY", total=90_000),
+            make_order("1003", buyer=MUTE, country="GB"),
+            make_order("1004", buyer=None, status=Status.OC_CREATED),
+            make_order("1005", status=Status.OC_APPROVED),
+            make_order("1006", status=Status.OC_DECLINED),
+            make_order("1007", status=Status.OC_CONFIRMED),
+            make_order("1008", status=Status.RETURNED_TO_CART),
+            make_order("1009", status=Status.REJECTED, rejected_at=NOW),
+            make_order("1010", invoices=1),
+        ])  # fmt: skip
+    return cli
+
+
+def statuses(cli):
+    rows = [json.loads(line) for line in cli("search", "--format", "jsonl", "--sort", "id").lines]
+    return {row["id"]: row["status"] for row in rows}
+
+
+def rejected(cli):
+    return sorted(order_id for order_id, status in statuses(cli).items() if status == "rejected")
+
+
+def test_search_prints_ids_in_a_pipe_and_nothing_else(filled):
+    ran = filled("search", "status:needs-oc", "--sort", "id")
+    assert (ran.code, ran.out, ran.err) == (0, "1001\n1002\n1003\n1010\n", "")
+
+
+def test_search_writes_csv_and_json_lines_for_programs(filled):
+    ran = filled("search", "id:1002", "--format", "csv", "--columns", "id,buyer,total,currency")
+    assert ran.out == "id,buyer,total,currency\n1002,雲商店,90000,JPY\n"
+    ran = filled("search", "id:1001", "--format", "jsonl", "--columns", "id,total,delivery")
+    assert ran.json == {"schema": 1, "id": "1001", "total": "120.50", "delivery": "2026-09-01"}
+
+
+def test_search_counts_limits_and_ends_ids_with_nul(filled):
+    assert filled("search", "--count").out == "10\n"
+    assert filled("search", "--sort", "id", "--limit", "2", "-0").out == "1001\x001002\x00"
+    assert filled("search", "--sort", "-total", "--limit", "1").out == "1002\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["search", "staus:x"], "there is no field 'staus'"),
+        (["search", "--sort", "colour"], "cannot sort by 'colour'"),
+        (["search", "--columns", "id,colour", "--format", "csv"], "there is no column 'colour'"),
+        (["search", "--saved", "nope"], "there is no saved filter 'nope'"),
+        (["show", "nobody"], "there is no order 'nobody'"),
+        (["show", "a\x1bb"], "holds a control character"),
+        (["log", "nobody"], "there is no order and no batch 'nobody'"),
+        (["reject", "--filter", "", "--yes"], "an empty filter would take every order"),
+        (["reject", "--yes"], "the selection 'default' is empty"),
+        (["reject", "1001", "--filter", "late", "--yes"], "ids and --filter are two sources"),
+        (["reject", "1001", "--expect", "a few", "--yes"], "is not a number or a range"),
+        (["reject", "1001", "--yes", "--message", "x", "--edit"], "three ways of one message"),
+        (["reject", "1001", "--yes", "--message", "x", "--no-notify"], "--no-notify sends none"),
+        (["reject", "--ids", "/nowhere", "--yes"], "/nowhere cannot be read"),
+        (["filter", "save", "x"], "the filter is empty"),
+        (["filter", "delete", "x"], "there is no saved filter 'x'"),
+        (["mail", "show", "x"], "there is no mail 'x'"),
+        (["mail", "retry", "x"], "there is no mail 'x'"),
+    ],
+    ids=lambda value: " ".join(value).encode("unicode_escape").decode() if isinstance(value, list) else "",
+)
+def test_a_wrong_call_says_what_is_wrong_and_ends_with_2(filled, args, message):
+    ran = filled(*args)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("orderctl: ")
+    assert message in ran.err
+
+
+def test_a_mixed_selection_is_rejected_as_the_table_says(filled):
+    ids = [*(str(number) for number in range(1001, 1011)), "1001"]
+    ran = filled("reject", *ids, "nobody", "--yes", "--ignore-unknown", "--reason", "style dropped", "--format", "json")
+    assert ran.code == 0
+    report = ran.json
+    assert (report["schema"], report["outcome"], report["rejected"]) == (1, "rejected", 4)
+    assert report["plan"]["targets"] == ["1001", "1002", "1003", "1004"]
+    assert {group["code"]: group["ids"] for group in report["plan"]["skipped"]} == {
+        "oc-approved": ["1005"],
+        "oc-declined": ["1006"],
+        "oc-confirmed": ["1007"],
+        "returned-to-cart": ["1008"],
+        "already-rejected": ["1009"],
+        "invoiced": ["1010"],
+    }
+    assert report["plan"]["given"] == {"ids": 11, "duplicates": 1, "unknown": ["nobody"], "unknown_count": 1}
+    assert report["totals"] == [
+        {"currency": "EUR", "minor": 36_150, "amount": "361.50"},
+        {"currency": "JPY", "minor": 90_000, "amount": "90000"},
+    ]
+    assert rejected(filled) == ["1001", "1002", "1003", "1004", "1009"]
+
+
+def test_the_pipe_rejects_exactly_what_the_search_found_once(filled, tmp_path):
+    found = filled("search", "status:needs-oc", "country:JP,FR", "--format", "ids")
+    options = ("--ids", "-", "--yes", "--notify", "--message", "Sorry.", "--format", "json")
+    first = filled("reject", *options, stdin=found.out)
+    assert (first.code, first.json["rejected"], first.json["mails"]["sent"]) == (0, 2, 2)
+    second = filled("reject", *options, stdin=found.out)
+    assert (second.code, second.json["outcome"], second.json["mails"]) == (0, "nothing-to-do", {"queued": 0})
+    assert len(list((tmp_path / "mails" / "new").iterdir())) == 2
+    assert rejected(filled) == ["1001", "1002", "1009"]
+
+
+def test_a_dry_run_shows_the_plan_and_changes_nothing(filled):
+    ran = filled("reject", "--filter", "status:needs-oc", "--dry-run")
+    assert (ran.code, ran.out) == (0, "")
+    for words in ("Reject 3 orders", "361.50", "1 order: has an invoice", "This cannot be undone", "A dry run"):
+        assert words in ran.err or words == "361.50"
+    assert rejected(filled) == ["1009"]
+    ran = filled("reject", "--filter", "status:needs-oc", "--dry-run", "--format", "json", "--notify")
+    assert (ran.json["outcome"], ran.json["batch"], ran.json["plan"]["mail"]["mails"]) == ("dry-run", None, 2)
+
+
+def test_without_a_terminal_and_without_yes_nothing_happens(filled):
+    ran = filled("reject", "1001", stdin="y\ny\ny\n")
+    assert ran.code == 2
+    assert "no terminal to confirm on" in ran.err
+    assert rejected(filled) == ["1009"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--strict"], ["--expect", "3"], ["--expect", "5.."], ["--expect", "..3"], ["--max-orders", "3"]],
+    ids=" ".join,
+)
+def test_a_plan_that_is_not_as_expected_ends_with_3(filled, options):
+    ran = filled("reject", "--filter", "status:needs-oc,oc-created", "--yes", *options)
+    assert ran.code == 3
+    assert rejected(filled) == ["1009"]
+
+
+def test_expectations_that_hold_let_it_run(filled):
+    ran = filled("reject", "--filter", "status:needs-oc,oc-created", "--yes", "--expect", "4..4", "--max-orders", "4")
+    assert ran.code == 0
+    assert len(rejected(filled)) == 5
+
+
+def test_an_unknown_id_stops_before_anything_changes(filled):
+    ran = filled("reject", "1001", "nobody", "--yes")
+    assert ran.code == 2
+    assert "1 id unknown in this store: nobody" in ran.err
+    assert rejected(filled) == ["1009"]
+
+
+def test_except_takes_orders_out_again(filled):
+    ran = filled("reject", "--filter", "status:needs-oc", "--except", "1001", "--except", "1003", "--yes")
+    assert ran.code == 0
+    assert rejected(filled) == ["1002", "1009"]
+
+
+def test_everything_must_be_spelled_out(filled):
+    assert filled("select", "--all").code == 0
+    assert filled("reject", "--all", "--dry-run").code == 0
+    assert filled("reject", "--filter", "", "--dry-run").code == 2
+
+
+def test_a_selection_is_collected_shown_and_rejected(filled):
+    assert "4 added; selection default: 4 orders" in filled("select", "status:needs-oc").err
+    assert "1 removed; selection default: 3 orders" in filled("select", "id:1001", "--remove").err
+    ran = filled("select", "--ids", "-", stdin="1004\n1004\nnobody\n")
+    assert (ran.code, "1 id unknown in this store: nobody" in ran.err) == (2, True)
+    assert sorted(filled("select").lines) == ["1002", "1003", "1004", "1010"]
+    assert filled("reject", "--yes").code == 0
+    assert rejected(filled) == ["1002", "1003", "1004", "1009"]
+    assert "4 removed" in filled("select", "--clear").err
+    assert filled("select", "late", "--name", "friday").code == 0
+    assert filled("select", "--name", "friday").lines == ["1001"]
+    assert filled("select").lines == []
+
+
+def test_a_saved_filter_is_kept_as_written(filled):
+    assert filled("filter", "save", "dropped", "tag:late", "status:needs-oc").code == 0
+    assert filled("filter", "show", "dropped").out == "tag:late status:needs-oc\n"
+    assert filled("filter", "list").out == "dropped\ttag:late status:needs-oc\n"
+    assert filled("search", "--saved", "dropped").out == "1001\n"
+    assert filled("search", "--saved", "dropped", "country:JP").out == ""
+    assert filled("reject", "--saved", "dropped", "--yes").code == 0
+    assert rejected(filled) == ["1001", "1009"]
+    assert filled("filter", "delete", "dropped").code == 0
+    assert filled("filter", "list").out == ""
+
+
+def test_show_tells_whether_an_order_can_be_rejected_and_what_happened(filled):
+    shown = filled("show", "1010").out
+    assert "Cannot be rejected: has an invoice" in shown
+    assert "Can be rejected." in filled("show", "1001").out
+    assert "in bulk: OC confirmed" in filled("show", "1007").out
+    batch = filled("reject", "1001", "--yes", "--reason", "dropped", "--format", "json").json["batch"]
+    report = filled("show", "1001", "--format", "json").json
+    assert report["order"]["status"] == "rejected"
+    assert [(event["kind"], event["detail"], event["batch_id"]) for event in report["events"]] == [
+        ("rejected", "dropped", batch)
+    ]
+    assert report["refused"]["bulk"]["code"] == "already-rejected"
+
+
+def test_the_log_keeps_batches_and_their_orders(filled):
+    assert "nothing was rejected yet" in filled("log").err
+    batch = filled("reject", "1001", "1002", "--yes", "--reason", "dropped", "--format", "json").json["batch"]
+    (kept,) = [json.loads(line) for line in filled("log", "--format", "json").lines]
+    assert (kept["id"], kept["rejected"], kept["reason"], kept["actor"]) == (batch, 2, "dropped", "mia")
+    events = filled("log", batch, "--format", "json").json["events"]
+    assert [event["order_id"] for event in events] == ["1001", "1002"]
+    assert batch in filled("log").out
+    assert "1001, 1002" in filled("log", batch).out
+    assert "dropped" in filled("log", "1001").out
+    assert "nothing is logged" in filled("log", "1003").err
+
+
+def test_mails_are_listed_shown_and_settled(filled):
+    ran = filled(
+        "reject", "1001", "1002", "1003", "1004", "--yes", "--notify", "--message", "So sorry", "--format", "json"
+    )
+    assert ran.json["mails"]["sent"] == 2
+    assert "nobody is told" in ran.err
+    mails = [json.loads(line) for line in filled("mail", "list", "--format", "json").lines]
+    assert {mail["recipient"]: (mail["state"], mail["order_ids"]) for mail in mails} == {
+        "achats@acme.example": ("sent", ["1001"]),
+        "order@kumo.example": ("sent", ["1002"]),
+    }
+    shown = filled("mail", "show", mails[0]["id"]).out
+    assert "So sorry" in shown
+    assert "2 sent" in filled("mail", "list").err
+    assert filled("mail", "list", "--state", "waiting").out == ""
+    assert filled("mail", "cancel", mails[0]["id"]).code == 2
+    assert filled("mail", "send").code == 0
+
+
+def test_mail_that_is_not_set_up_is_refused_before_the_plan(filled):
+    del filled.environ["ORDERCTL_MAIL_SENDER"]
+    ran = filled("reject", "1001", "--yes", "--notify")
+    assert (ran.code, "mail.sender is not set" in ran.err) == (2, True)
+    assert rejected(filled) == ["1009"]
+
+
+def test_a_password_on_the_command_line_is_refused_and_never_repeated(cli):
+    ran = cli("--store", "postgresql://mia:s3cret@db.example/x", "search")
+    assert ran.code == 2
+    assert "s3cret" not in ran.err
+
+
+def test_text_from_outside_controls_nothing(cli, store_url):
+    evil = "\x1b[2J\x1b]0;owned\x07[red]boo[/red] \u202eback"
+    with open_store(store_url) as store:
+        put(store, make_order("E1", note=evil, reference=evil))
+    for args in (["show", "E1"], ["reject", "E1", "--dry-run"], ["reject", "E1", "--yes", "--reason", evil], ["log"]):
+        ran = cli(*args)
+        assert "\x1b" not in ran.out + ran.err
+        assert "\u202e" not in ran.out + ran.err
+    assert "[red]boo[/red]" in cli("show", "E1").out
+    assert "\x1b" not in cli("search", "E1", "--format", "jsonl").out
+
+
+def test_quiet_says_nothing_but_the_result(filled):
+    ran = filled("--quiet", "reject", "1001", "--yes", "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.json["rejected"] == 1
+
+
+def test_a_closed_pipe_ends_quietly(cli, store_url):
+    with open_store(store_url) as store:
+        put_all(store, [make_order(f"Q{number:05}" + "x" * 150) for number in range(1500)])
+    process = cli.start("search")
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.close()
+    err = process.stderr.read()
+    process.stderr.close()
+    assert (process.wait(), err) == (0, "")
+
+
+def test_the_store_is_made_and_checked(tmp_path):
+    cli = Cli(str(tmp_path / "new" / "store.db"), tmp_path / "home")
+    ran = cli("search")
+    assert (ran.code, "there is no store at" in ran.err, "orderctl store init" in ran.err) == (7, True, True)
+    assert cli("store", "init").code == 0
+    assert "in order, 0 orders" in cli("store", "check").out
+    assert "there already" in cli("store", "init").err
+    assert "is of revision" in cli("store", "upgrade").err
+
+
+def test_config_says_where_each_value_came_from(cli, tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text('[profile.eu]\nlabel = "EU"\nmail.password = "s3cret"\nmail.port = 2525\n')
+    cli.environ["ORDERCTL_CONFIG"] = str(file)
+    ran = cli("--profile", "eu", "config", "show")
+    rows = dict(line.split("\t", 1) for line in ran.lines)
+    assert rows["label"] == f"EU\t{file}"
+    assert rows["mail.port"] == f"2525\t{file}"
+    assert rows["mail.password"] == f"(hidden)\t{file}"
+    assert rows["actor"] == "mia\tORDERCTL_ACTOR"
+    assert rows["notify"] == "no\tdefault"
+    assert "s3cret" not in ran.out + ran.err
+    assert "no profile 'us'" in cli("--profile", "us", "config", "show").err
+    file.write_text("[profile.eu]\nlable = 1\n")
+    ran = cli("--profile", "eu", "config", "show")
+    assert (ran.code, "did you mean label?" in ran.err) == (2, True)
+    file.write_text("[profile.eu\n")
+    assert "line 1" in cli("config", "show").err

@@ -1,0 +1,120 @@
+"""What an operator sees and types in a real terminal (design.md, section 6, steps 3 and 4)."""
+
+import pytest
+
+from cli import Cli
+from conftest import open_store
+from factories import KUMO, make_order, put_all
+from terminal import Terminal
+
+ORDERS = 24
+
+
+@pytest.fixture
+def cli(sqlite_url, tmp_path):
+    cli = Cli(sqlite_url, tmp_path / "home", ORDERCTL_LABEL="Nordlys Europe", ORDERCTL_PRODUCTION="yes")
+    with open_store(sqlite_url) as store:
+        put_all(store, [make_order(f"{number}", buyer=KUMO, reference="PO-1") for number in range(1001, 1001 + ORDERS)])
+    return cli
+
+
+def rejected(cli):
+    return len(cli("search", "status:rejected").lines)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_preview_fits_the_terminal(cli, columns):
+    with Terminal(cli, "reject", "--all", "--dry-run", columns=columns) as terminal:
+        assert terminal.end() == 0
+        lines = terminal.lines
+    assert lines[0] == "Reject 24 orders in Nordlys Europe  PRODUCTION  (account main), from filter [all" + (
+        "" if columns == 80 else " orders]"
+    )
+    heads = [line for line in lines if line.strip().startswith("Order ")]
+    assert len(heads) == 1
+    assert heads[0].split()[:3] == ["Order", "Buyer", "Status"]
+    assert ("Country" in heads[0]) == (columns == 120)
+    row = next(line for line in lines if "1024" in line)
+    assert row.rstrip().endswith("120.50  EUR")
+    assert "雲商店" in row.replace(" ", "")
+    assert any(line.strip() == "… and 9 more" for line in lines)
+    assert "This cannot be undone." in lines
+
+
+def test_the_typed_number_rejects(cli):
+    with Terminal(cli, "reject", "--all") as terminal:
+        terminal.wait_for("Type 24 to reject 24 orders:")
+        terminal.type("24\r")
+        terminal.wait_for("Rejected 24 orders")
+        assert terminal.end() == 0
+    assert rejected(cli) == ORDERS
+
+
+@pytest.mark.parametrize("answer", ["23\r", "\r", "yes\r", "y\r"], ids=repr)
+def test_anything_else_rejects_nothing(cli, answer):
+    with Terminal(cli, "reject", "--all") as terminal:
+        terminal.wait_for("Type 24 to reject 24 orders:")
+        terminal.type(answer)
+        terminal.wait_for("declined; nothing was changed")
+        assert terminal.end() == 4
+    assert rejected(cli) == 0
+
+
+def test_ctrl_c_at_the_question_rejects_nothing(cli):
+    with Terminal(cli, "reject", "--all") as terminal:
+        terminal.wait_for("Type 24 to reject 24 orders:")
+        terminal.type("\x03")
+        terminal.wait_for("interrupted; nothing was changed")
+        assert terminal.end() == 130
+    assert rejected(cli) == 0
+
+
+def test_a_few_orders_want_a_yes_and_the_default_is_no(cli):
+    for keys, code in (("\r", 4), ("n", 4), ("y", 0)):
+        with Terminal(cli, "reject", "1001", "1002") as terminal:
+            terminal.wait_for("Reject 2 orders?")
+            terminal.type(keys)
+            assert terminal.end() == code
+    assert rejected(cli) == 2
+
+
+def test_with_ids_piped_in_the_question_is_still_asked_on_the_terminal(cli):
+    shell = "printf '1001\\n1002\\n' | $PYTHON -m orderctl reject --ids -"
+    with Terminal(cli, shell=shell) as terminal:
+        terminal.wait_for("Reject 2 orders?")
+        terminal.type("y")
+        terminal.wait_for("Rejected 2 orders")
+        assert terminal.end() == 0
+    assert rejected(cli) == 2
+
+
+def test_yes_in_a_pipe_answers_nothing(cli):
+    with Terminal(cli, shell="yes | $PYTHON -m orderctl reject 1001") as terminal:
+        terminal.wait_for("Reject 1 order?")
+        terminal.type("n")
+        assert terminal.end() == 4
+    assert rejected(cli) == 0
+
+
+def test_the_buyers_are_told_only_if_somebody_says_so(cli, tmp_path):
+    cli.environ |= {
+        "ORDERCTL_MAIL_TRANSPORT": "maildir",
+        "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "mails"),
+        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
+    }
+    with Terminal(cli, "reject", "1001") as terminal:
+        terminal.wait_for("Tell the buyers by mail?")
+        terminal.type("y")
+        terminal.wait_for("1 mail")
+        terminal.wait_for("Reject 1 order?")
+        terminal.type("y")
+        terminal.wait_for("1 mail sent")
+        assert terminal.end() == 0
+    assert len(list((tmp_path / "mails" / "new").iterdir())) == 1
+
+
+def test_search_shows_a_table_and_says_how_many_there_are(cli):
+    with Terminal(cli, "search", "--limit", "5", columns=80) as terminal:
+        assert terminal.end() == 0
+        assert "5 of 24 orders; --limit 0 shows all" in terminal.text
+        assert all(len(line) <= 80 for line in terminal.lines)
