@@ -123,6 +123,7 @@ class Outbox(Protocol):
     def claim(
         self, *, token: str, until: datetime, now: datetime, limit: int, batch_id: str | None
     ) -> tuple[Mail, ...]: ...
+    def due(self, now: datetime, batch_id: str | None) -> int: ...
     def facts(self, mail_id: str) -> LetterFacts | None: ...
     def start_sending(
         self, mail_id: str, token: str, letter: Letter, *, until: datetime, now: datetime
@@ -206,7 +207,10 @@ class Composer(Protocol):
 
 
 class Mailer(Protocol):
-    """Hands one finished mail over, and says how that ended. Used as a context manager: one connection."""
+    """Hands one finished mail over, and says how that ended. Used as a context manager: one connection.
+
+    Both may raise MailUnavailableError: then nothing was handed over.
+    """
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...

@@ -40,3 +40,7 @@ class CommitUnknownError(OrderctlError):
     """The store went away during the commit and cannot be asked whether it holds."""
 
     exit_code = 8
+
+
+class MailUnavailableError(OrderctlError):
+    """Mails cannot be handed over at present; those that are queued wait."""

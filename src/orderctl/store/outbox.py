@@ -37,11 +37,11 @@ class SqlOutbox:
     ) -> tuple[Mail, ...]:
         """Lease the mails that are due, the longest due first. Workers never get the same one."""
         dialect = self._connection.dialect
-        of_batch = "" if batch_id is None else " AND batch_id = :batch"
+        of_batch, bound = _of_batch(batch_id)
         due = self._connection.execute(
             f"SELECT id FROM mail WHERE account = :account AND {_DUE}{of_batch}"
             f" ORDER BY next_attempt_at, id LIMIT :most {dialect.lock_free('mail')}",
-            {"now": dialect.instant(now), "most": limit} | ({} if batch_id is None else {"batch": batch_id}),
+            {"now": dialect.instant(now), "most": limit, **bound},
         ).fetchall()
         claimed = [str(mail_id) for (mail_id,) in due]
         if not claimed:
@@ -57,6 +57,15 @@ class SqlOutbox:
             },
         )
         return self._in_order(claimed)
+
+    def due(self, now: datetime, batch_id: str | None) -> int:
+        """How many mails could be claimed."""
+        of_batch, bound = _of_batch(batch_id)
+        row = self._connection.execute(
+            f"SELECT count(*) FROM mail WHERE account = :account AND {_DUE}{of_batch}",
+            {"now": self._connection.dialect.instant(now), **bound},
+        ).fetchone()
+        return int(row[0]) if row else 0
 
     def facts(self, mail_id: str) -> LetterFacts | None:
         """What the mail's letter is made of; None if the mail or its buyer is gone."""
@@ -162,10 +171,10 @@ class SqlOutbox:
 
     def counts(self, batch_id: str | None) -> dict[MailState, int]:
         """How many mails are in each state, of one batch or of all."""
-        of_batch = "" if batch_id is None else " AND batch_id = :batch"
+        of_batch, bound = _of_batch(batch_id)
         found = self._connection.execute(
             f"SELECT state, count(*) FROM mail WHERE account = :account{of_batch} GROUP BY state",
-            {} if batch_id is None else {"batch": batch_id},
+            bound,
         )
         counted = {MailState(state): int(number) for state, number in found}
         return {state: counted.get(state, 0) for state in MailState}
@@ -210,6 +219,10 @@ class SqlOutbox:
             {"wanted": dialect.bind_ids(mail_ids)},
         )
         return tuple(map(_mail, found))
+
+
+def _of_batch(batch_id: str | None) -> tuple[str, dict[str, object]]:
+    return ("", {}) if batch_id is None else (" AND batch_id = :batch", {"batch": batch_id})
 
 
 def _settled(outcome: Outcome, attempts: int) -> tuple[MailState, str]:
