@@ -8,6 +8,7 @@ from typing import Protocol, Self, TypeVar
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.filters import OrderFilter
+from orderctl.domain.importing import RowProblem, SourceFigures
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
@@ -156,11 +157,28 @@ class ImportCounts:
     unchanged: int = 0
     rejected_left_alone: int = 0
 
+    def __add__(self, other: "ImportCounts") -> "ImportCounts":
+        return ImportCounts(
+            created=self.created + other.created,
+            updated=self.updated + other.updated,
+            unchanged=self.unchanged + other.unchanged,
+            rejected_left_alone=self.rejected_left_alone + other.rejected_left_alone,
+        )
+
 
 class Imports(Protocol):
     """Writes orders that come from files."""
 
     def store(self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str) -> ImportCounts: ...
+
+
+class OrderSource(Protocol):
+    """A file of orders, read and checked. `orders` and `problems` start anew at every call."""
+
+    @property
+    def figures(self) -> SourceFigures: ...
+    def orders(self) -> Iterator[Order]: ...
+    def problems(self) -> Iterator[RowProblem]: ...
 
 
 class UnitOfWork(Protocol):

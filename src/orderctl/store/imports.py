@@ -83,7 +83,7 @@ class SqlImports:
         }
         counts = ImportCounts()
         for start in range(0, len(orders), CHUNK):
-            counts = _add(counts, self._store_chunk(orders[start : start + CHUNK], event))
+            counts += self._store_chunk(orders[start : start + CHUNK], event)
         return counts
 
     def _store_chunk(self, orders: Sequence[Order], event: dict[str, object]) -> ImportCounts:
@@ -247,15 +247,6 @@ def _recordset(dialect: Dialect, columns: dict[str, str]) -> str:
 
 def _packed(rows: list[dict[str, object]]) -> str:
     return json.dumps(rows, default=lambda value: value.isoformat())
-
-
-def _add(one: ImportCounts, other: ImportCounts) -> ImportCounts:
-    return ImportCounts(
-        created=one.created + other.created,
-        updated=one.updated + other.updated,
-        unchanged=one.unchanged + other.unchanged,
-        rejected_left_alone=one.rejected_left_alone + other.rejected_left_alone,
-    )
 
 
 def _merged(earlier: Buyer | None, later: Buyer) -> Buyer:

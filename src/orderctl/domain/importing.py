@@ -1,0 +1,380 @@
+"""Orders out of the rows of a file: every problem of every row is collected, and nothing is guessed."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, tzinfo
+from difflib import get_close_matches
+from typing import TypeVar
+
+from orderctl.domain.cells import (
+    LARGEST_NUMBER,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    Cell,
+    is_blank,
+    read_amount,
+    read_count,
+    read_day,
+    read_instant,
+    read_integer,
+    read_text,
+    read_truth,
+)
+from orderctl.domain.order_ids import parse_order_id
+from orderctl.domain.orders import Buyer, Order, OrderLine, Status
+from orderctl.domain.tags import parse_tag
+from orderctl.domain.text import safe
+
+T = TypeVar("T")
+
+_NAMES = ("brand", "reference", "season")
+_TEXTS = ("terms", "delivery_address", "billing_address", "note")
+_COUNTS = ("delivery_notes", "invoices", "backlog_skus")
+BUYER_FIELDS = ("buyer_id", "buyer_name", "buyer_email", "buyer_contact", "buyer_country", "buyer_language")
+LINE_FIELDS = ("sku", "line_name", "color", "size", "line_quantity", "unit_price")
+ORDER_FIELDS = (
+    *("id", *BUYER_FIELDS, *_NAMES, *_TEXTS, *_COUNTS, "status", "ordered", "country", "delivery_from", "delivery_to"),
+    *("currency", "total", "quantity", "tags", "archived"),
+)
+FIELDS = (*ORDER_FIELDS, *LINE_FIELDS)
+NEEDED = ("id", "status", "ordered", "currency")
+NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
+NESTED_LINES = "lines"
+
+_SHOWN_VALUE = 200
+_LANGUAGE_LETTERS = (2, 8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowProblem:
+    """One thing that is wrong with one row of a file."""
+
+    file: str
+    row: int
+    column: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFigures:
+    """What a file holds: rows read, orders that are good and bad, rows and cells with a problem."""
+
+    rows: int = 0
+    orders: int = 0
+    bad_orders: int = 0
+    bad_rows: int = 0
+    problems: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file, its cells by the field that they mean."""
+
+    number: int
+    cells: Mapping[str, Cell]
+
+
+def _as_written(text: str) -> str:
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingRules:
+    """How a file is meant: a map's content, and the readers that need a library."""
+
+    file: str
+    read_at: datetime
+    one_line_a_row: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Cell] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    rejected_id_prefix: str = ""
+    date_formats: tuple[str, ...] = ()
+    decimal_comma: bool = False
+    round_prices: bool = False
+    zone: tzinfo = UTC
+    tag_separator: str = ","
+    country_code: Callable[[str], str] = _as_written
+    email_address: Callable[[str], str] = _as_written
+
+    def problem(self, row: int, field_name: str, cell: Cell, reason: str) -> RowProblem:
+        """A problem in the words of the file: its own name of the column, the cell as it stands there."""
+        shown = "" if cell is None else str(cell)[:_SHOWN_VALUE]
+        column = self.columns.get(field_name, field_name)
+        return RowProblem(file=self.file, row=row, column=safe(column), value=safe(shown), reason=reason)
+
+
+def read_id(cell: Cell) -> str:
+    """The id of an order or a buyer; a spreadsheet's number is read as the text that it was."""
+    return parse_order_id(read_text(cell, LONGEST_NAME))
+
+
+def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
+    """A status: as a map translates it, by its code, or in the brand's words."""
+    text = read_text(cell, LONGEST_NAME)
+    known = {key.casefold(): code for key, code in words.items()}
+    code = known.get(text.casefold()) or _STATUS_WORDS.get(_plain(text))
+    if code is None:
+        close = get_close_matches(_plain(text), _STATUS_WORDS, n=1)
+        hint = f"did you mean {_STATUS_WORDS[close[0]]}?" if close else f"one of {', '.join(Status)}"
+        raise ValueError(f"is not a known status ({hint})")
+    return Status(code)
+
+
+def _plain(text: str) -> str:
+    return "-".join(text.casefold().replace("_", " ").replace("-", " ").split())
+
+
+_STATUS_WORDS = {_plain(words): status for status in Status for words in (status.brand_sees, status.value)}
+
+
+def build_order(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> Order | list[RowProblem]:
+    """The order that these rows of a file describe, or everything that is wrong with them."""
+    draft = _Draft(order_id, rows, rules)
+    order = draft.order()
+    return draft.problems or order
+
+
+class _Draft:
+    """An order in the making. Where rows of it differ, the first value counts, unless they have to agree."""
+
+    def __init__(self, order_id: str, rows: Sequence[Row], rules: ReadingRules) -> None:
+        self.problems: list[RowProblem] = []
+        self._id = order_id
+        self._rows = rows
+        self._rules = rules
+
+    def order(self) -> Order:
+        """The order; not to be used if there are problems."""
+        currency = self._currency()
+        lines = self._lines(currency)
+        ordered = self._all("ordered", self._instant, needed=True)
+        archived = self._first("archived", read_truth)
+        first, last = self._delivery()
+        self._refuse_repetition()
+        return Order(
+            id=self._id,
+            buyer=self._buyer(),
+            status=self._status(),
+            ordered_at=min(ordered, default=self._rules.read_at),
+            currency=currency or "",
+            country=self._first("country", self._country),
+            delivery_from=first,
+            delivery_to=last,
+            total=self._total(currency, lines),
+            quantity=self._quantity(lines),
+            archived_at=self._rules.read_at if archived else None,
+            lines=lines,
+            tags=self._tags(),
+            brand=self._first("brand", _name) or "",
+            reference=self._first("reference", _name) or "",
+            season=self._first("season", _name) or "",
+            terms=self._first("terms", _text) or "",
+            delivery_address=self._first("delivery_address", _text) or "",
+            billing_address=self._first("billing_address", _text) or "",
+            note=self._first("note", _text) or "",
+            delivery_notes=self._first("delivery_notes", read_count) or 0,
+            invoices=self._first("invoices", read_count) or 0,
+            backlog_skus=self._first("backlog_skus", read_count) or 0,
+        )
+
+    def _delivery(self) -> tuple[date | None, date | None]:
+        first, last = self._first("delivery_from", self._day), self._first("delivery_to", self._day)
+        if first and last and first > last:
+            self._complain(self._rows[0].number, "delivery_from", str(first), f"is after the last day, {last}")
+        return first, last
+
+    def _refuse_repetition(self) -> None:
+        if not self._rules.one_line_a_row:
+            for row in self._rows[1:]:
+                self._complain(row.number, "id", self._id, f"is in the file twice; first in row {self._rows[0].number}")
+
+    def _cells(self, name: str) -> Iterator[tuple[int, Cell]]:
+        """The different values of a field, each with the first row that has it."""
+        if len(self._rows) == 1 or not self._rules.one_line_a_row:
+            row = self._rows[0]
+            cell = row.cells.get(name)
+            found = [] if is_blank(cell) else [(row.number, cell)]
+        else:
+            found = []
+            for row in self._rows:
+                cell = row.cells.get(name)
+                if not is_blank(cell) and all(cell != earlier for _, earlier in found):
+                    found.append((row.number, cell))
+        if not found and not is_blank(self._rules.defaults.get(name)):
+            found.append((self._rows[0].number, self._rules.defaults[name]))
+        return iter(found)
+
+    def _all(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> list[T]:
+        values = []
+        empty = True
+        for row, cell in self._cells(name):
+            empty = False
+            try:
+                values.append(read(cell))
+            except ValueError as error:
+                self._complain(row, name, cell, str(error))
+        if needed and empty:
+            self._complain(self._rows[0].number, name, None, "is missing")
+        return values
+
+    def _first(self, name: str, read: Callable[[Cell], T]) -> T | None:
+        values = self._all(name, read)
+        return values[0] if values else None
+
+    def _agreed(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> T | None:
+        """The one value of a field on which all rows of the order have to agree."""
+        values = list(dict.fromkeys(self._all(name, read, needed=needed)))
+        if len(values) > 1:
+            shown = ", ".join(str(value) for value in values)
+            self._complain(self._rows[0].number, name, shown, "differs among the rows of the order")
+        return values[0] if values else None
+
+    def _complain(self, row: int, name: str, cell: Cell, reason: str) -> None:
+        self.problems.append(self._rules.problem(row, name, cell, reason))
+
+    def _instant(self, cell: Cell) -> datetime:
+        return read_instant(cell, self._rules.date_formats, self._rules.zone)
+
+    def _day(self, cell: Cell) -> date:
+        return read_day(cell, self._rules.date_formats)
+
+    def _country(self, cell: Cell) -> str:
+        return self._rules.country_code(_name(cell))
+
+    def _currency(self) -> str | None:
+        return self._agreed("currency", _currency, needed=True)
+
+    def _status(self) -> Status:
+        prefix = self._rules.rejected_id_prefix
+        if prefix and self._id.startswith(prefix):
+            return Status.REJECTED
+        words = self._rules.statuses
+        found = self._agreed("status", lambda cell: read_status(cell, words), needed=True)
+        return found or Status.NEEDS_OC
+
+    def _buyer(self) -> Buyer | None:
+        buyer_id = self._agreed("buyer_id", read_id)
+        if buyer_id is None:
+            row = self._rows[0]
+            if any(not is_blank(row.cells.get(name)) for name in ("buyer_name", "buyer_email")):
+                self._complain(row.number, "buyer_id", None, "is missing, but the buyer has a name or an address")
+            return None
+        return Buyer(
+            id=buyer_id,
+            name=self._buyer_name(buyer_id),
+            email=self._first("buyer_email", self._email),
+            contact=self._first("buyer_contact", _name),
+            country=self._first("buyer_country", self._country),
+            language=self._first("buyer_language", _language),
+        )
+
+    def _buyer_name(self, buyer_id: str) -> str:
+        template = self._rules.defaults.get("buyer_name")
+        if all(is_blank(row.cells.get("buyer_name")) for row in self._rows):
+            return str(template or "{buyer_id}").replace("{buyer_id}", buyer_id)
+        return self._first("buyer_name", _name) or buyer_id
+
+    def _email(self, cell: Cell) -> str:
+        return self._rules.email_address(_name(cell))
+
+    def _amount(self, cell: Cell, currency: str | None) -> int:
+        # An unknown currency is a problem of its own: how fine its amounts may be cannot be said.
+        rounded = self._rules.round_prices or currency is None
+        return read_amount(cell, currency or "", decimal_comma=self._rules.decimal_comma, rounded=rounded)
+
+    def _total(self, currency: str | None, lines: tuple[OrderLine, ...]) -> int:
+        total = self._agreed("total", lambda cell: self._amount(cell, currency), needed=not self._has_lines)
+        if total is None:
+            total = sum(line.quantity * line.unit_price for line in lines)
+            if abs(total) > LARGEST_NUMBER:
+                self._complain(self._rows[0].number, "total", str(total), "is too large a number")
+        return total
+
+    def _quantity(self, lines: tuple[OrderLine, ...]) -> int:
+        quantity = self._agreed("quantity", self._integer)
+        if quantity is None:
+            quantity = sum(line.quantity for line in lines)
+            if abs(quantity) > LARGEST_NUMBER:
+                self._complain(self._rows[0].number, "quantity", str(quantity), "is too large a number")
+        return quantity
+
+    def _integer(self, cell: Cell) -> int:
+        return read_integer(cell, decimal_comma=self._rules.decimal_comma)
+
+    def _tags(self) -> frozenset[str]:
+        found: list[str] = []
+        for row in self._rows:
+            cell = row.cells.get("tags")
+            cell = self._rules.defaults.get("tags") if is_blank(cell) else cell
+            parts = cell if isinstance(cell, list) else read_text(cell, LONGEST_TEXT).split(self._rules.tag_separator)
+            for part in parts:
+                try:
+                    found += [parse_tag(str(part))] if str(part).strip() else []
+                except ValueError as error:
+                    self._complain(row.number, "tags", cell, f"{safe(str(part))!r} {error}")
+        return frozenset(found)
+
+    @property
+    def _has_lines(self) -> bool:
+        return self._rules.one_line_a_row or NESTED_LINES in self._rows[0].cells
+
+    def _lines(self, currency: str | None) -> tuple[OrderLine, ...]:
+        sources: list[tuple[int, Mapping[str, Cell]]] = []
+        nested = self._rows[0].cells.get(NESTED_LINES)
+        if self._rules.one_line_a_row:
+            sources = [(row.number, row.cells) for row in self._rows]
+        elif isinstance(nested, list):
+            sources = [(self._rows[0].number, cells) for cells in nested if isinstance(cells, dict)]
+        return tuple(self._line(number, row, cells, currency) for number, (row, cells) in enumerate(sources, start=1))
+
+    def _line(self, number: int, row: int, cells: Mapping[str, Cell], currency: str | None) -> OrderLine:
+        def read(name: str, reader: Callable[[Cell], T], otherwise: T) -> T:
+            cell = cells.get(name)
+            if is_blank(cell):
+                cell = self._rules.defaults.get(name)
+            if is_blank(cell):
+                if name in NEEDED_OF_LINES:
+                    self._complain(row, name, None, "is missing")
+                return otherwise
+            try:
+                return reader(cell)
+            except ValueError as error:
+                self._complain(row, name, cell, str(error))
+                return otherwise
+
+        return OrderLine(
+            number=number,
+            sku=read("sku", _name, ""),
+            name=read("line_name", _name, ""),
+            color=read("color", _name, ""),
+            size=read("size", _name, ""),
+            quantity=read("line_quantity", self._integer, 0),
+            unit_price=read("unit_price", lambda cell: self._amount(cell, currency), 0),
+        )
+
+
+def _name(cell: Cell) -> str:
+    return read_text(cell, LONGEST_NAME)
+
+
+def _text(cell: Cell) -> str:
+    return read_text(cell, LONGEST_TEXT)
+
+
+def _currency(cell: Cell) -> str:
+    code = _name(cell)
+    if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):  # noqa: PLR2004 - ISO 4217
+        raise ValueError("is not a currency code of three capital letters (ISO 4217)")
+    return code
+
+
+def _language(cell: Cell) -> str:
+    tag = _name(cell)
+    shortest, longest = _LANGUAGE_LETTERS
+    first, *others = tag.split("-")
+    plain = tag.isascii() and first.isalpha() and all(part.isalnum() and len(part) <= longest for part in others)
+    if not plain or not shortest <= len(first) <= longest:
+        raise ValueError("is not a language tag such as en or pt-BR (BCP 47)")
+    return tag

@@ -1,0 +1,195 @@
+"""Column maps: what the columns of somebody else's file mean, as TOML; see docs/reference/import.md."""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, tzinfo
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from orderctl.domain.cells import Cell
+from orderctl.domain.errors import UsageError
+from orderctl.domain.importing import FIELDS, read_status
+from orderctl.domain.text import safe
+
+_TABLES = ("columns", "defaults", "status")
+_KEYS: dict[str, type] = {
+    "rows": str,
+    "rejected_id_prefix": str,
+    "date_formats": list,
+    "decimal_comma": bool,
+    "round_prices": bool,
+    "timezone": str,
+    "tag_separator": str,
+    "sheet": str,
+}
+_ROWS = ("orders", "lines")
+_KIND_WORDS = {str: "a text", list: "a list of texts", bool: "true or false", dict: "a table"}
+_OTHER_NAMES = {"order": "id", "order_id": "id", "ordered_at": "ordered", "colour": "color", "buyer": "buyer_name"}
+_OWN_NAMES = {name: name for name in FIELDS} | _OTHER_NAMES
+NESTED_NAMES = {"name": "line_name", "quantity": "line_quantity"}
+_LARGEST_MAP = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnMap:
+    """Which column holds which field, what stands in for missing ones, and how cells are written."""
+
+    file: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Cell] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    rows: str | None = None
+    rejected_id_prefix: str = ""
+    date_formats: tuple[str, ...] = ()
+    decimal_comma: bool = False
+    round_prices: bool = False
+    timezone: tzinfo = UTC
+    tag_separator: str = ","
+    sheet: str | None = None
+
+
+def read_map(path: Path) -> ColumnMap:
+    """Read a map; UsageError names the file, the key, and the key that was probably meant."""
+    try:
+        with path.open("rb") as file:
+            content = tomllib.loads(file.read(_LARGEST_MAP).decode())
+    except OSError as error:
+        raise UsageError(f"the column map {path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"the column map {path} is not TOML: {error}") from None
+    return _checked(content, str(path))
+
+
+def _checked(content: Mapping[str, object], file: str) -> ColumnMap:
+    for key, value in content.items():
+        kind = dict if key in _TABLES else _KEYS.get(key)
+        if kind is None:
+            raise _unknown(file, "key", key, (*_TABLES, *_KEYS))
+        if not isinstance(value, kind):
+            raise UsageError(f"{file}: {key} must be {_KIND_WORDS[kind]}")
+    return _with_settings(
+        ColumnMap(
+            file=file,
+            columns=_texts(content.get("columns", {}), f"{file}: columns", FIELDS),
+            defaults=_defaults(content.get("defaults", {}), file),
+            statuses=_texts(content.get("status", {}), f"{file}: status", None),
+        ),
+        {key: content[key] for key in _KEYS if key in content},
+    )
+
+
+def _with_settings(found: ColumnMap, given: dict[str, Any]) -> ColumnMap:
+    _check_settings(given, found.file)
+    _check_statuses(found)
+    if "date_formats" in given:
+        given["date_formats"] = _formats(given["date_formats"], found.file)
+    if "timezone" in given:
+        given["timezone"] = _zone(given["timezone"], found.file)
+    return replace(found, **given)
+
+
+def own_fields(header: Iterable[str], file: str) -> dict[str, str]:
+    """Field to column for a file that uses our own names; UsageError for any other column."""
+    found: dict[str, str] = {}
+    for column in header:
+        name = own_field(column)
+        if name is None:
+            error = _unknown(file, "column", column, FIELDS)
+            error.hint += "; or give a column map: --map"
+            raise error
+        if name in found:
+            raise UsageError(f"{file}: the columns {safe(found[name])!r} and {safe(column)!r} both mean {name}")
+        found[name] = column
+    return found
+
+
+def own_field(column: str) -> str | None:
+    """The field that a column's name means, whatever its case, spaces and hyphens."""
+    return _OWN_NAMES.get("_".join(column.replace("_", " ").replace("-", " ").split()).casefold())
+
+
+def mapped_fields(columns: ColumnMap, header: Iterable[str], file: str) -> dict[str, str]:
+    """Field to column as a map says; UsageError if it names a column that the file does not have."""
+    there = set(header)
+    for name, column in columns.columns.items():
+        if column not in there:
+            close = get_close_matches(column, there, n=1)
+            raise UsageError(
+                f"{file} has no column {safe(column)!r}, which {columns.file} maps to {name}",
+                hint=f"did you mean {safe(close[0])!r}?" if close else f"it has: {', '.join(map(safe, header))}",
+            )
+    return dict(columns.columns)
+
+
+def _unknown(file: str, what: str, name: str, known: Iterable[str]) -> UsageError:
+    known = tuple(known)
+    close = get_close_matches(name.casefold(), known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}"
+    return UsageError(f"{file}: unknown {what} {safe(name)!r}", hint=hint)
+
+
+def _check_settings(settings: Mapping[str, object], file: str) -> None:
+    rows = settings.get("rows", "orders")
+    if rows not in _ROWS:
+        raise UsageError(f"{file}: rows must be one of {', '.join(_ROWS)}, not {safe(str(rows))!r}")
+    if settings.get("tag_separator") == "":
+        raise UsageError(f"{file}: tag_separator must not be empty")
+
+
+def _texts(table: object, where: str, known: tuple[str, ...] | None) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in table.items() if isinstance(table, dict) else ():
+        if known is not None and key not in known:
+            raise _unknown(where, "field", key, known)
+        if not isinstance(value, str):
+            raise UsageError(f"{where}.{safe(key)} must be a text")
+        found[key] = value
+    return found
+
+
+def _defaults(table: object, file: str) -> dict[str, Cell]:
+    found: dict[str, Cell] = {}
+    for key, value in table.items() if isinstance(table, dict) else ():
+        if key not in FIELDS:
+            raise _unknown(f"{file}: defaults", "field", key, FIELDS)
+        if not isinstance(value, str | int | float | bool | datetime | date):
+            raise UsageError(f"{file}: defaults.{key} must be a single value")
+        found[key] = value
+    return found
+
+
+def _formats(formats: list[object], file: str) -> tuple[str, ...]:
+    found = tuple(form for form in formats if isinstance(form, str))
+    if len(found) != len(formats):
+        raise UsageError(f"{file}: date_formats must be a list of texts")
+    for form in found:
+        sample = datetime(2011, 12, 31, 23, 59, tzinfo=UTC)
+        try:
+            back = datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - only whether it can be read
+        except ValueError:
+            back = None
+        if back is None or (back.year, back.month, back.day) != (sample.year, sample.month, sample.day):
+            raise UsageError(f"{file}: date_formats: {safe(form)!r} does not give a day", hint="such as %d/%m/%Y %H:%M")
+    return found
+
+
+def _zone(name: str, file: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError):
+        raise UsageError(
+            f"{file}: timezone: {safe(name)!r} is not a known time zone", hint="such as Europe/London"
+        ) from None
+
+
+def _check_statuses(found: ColumnMap) -> None:
+    default = found.defaults.get("status")
+    named = [*found.statuses.values(), *([default] if default is not None else [])]
+    for code in named:
+        try:
+            read_status(code, {})
+        except ValueError as error:
+            raise UsageError(f"{found.file}: status: {safe(str(code))!r} {error}") from None

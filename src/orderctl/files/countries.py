@@ -1,0 +1,59 @@
+"""Names of countries to ISO 3166-1 codes."""
+
+from functools import cache
+
+_LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl", "da", "sv", "nb", "fi", "pl", "ja", "ko", "zh")
+_LETTERS = 2
+# What people write that is in no list of names.
+_ALIASES = {
+    "eire": "IE",
+    "republic of ireland": "IE",
+    "rsa": "ZA",
+    "uk": "GB",
+    "great britain": "GB",
+    "england": "GB",
+    "scotland": "GB",
+    "wales": "GB",
+    "northern ireland": "GB",
+    "usa": "US",
+    "united states of america": "US",
+    "uae": "AE",
+    "czech republic": "CZ",
+    "holland": "NL",
+    "the netherlands": "NL",
+    "turkey": "TR",
+    "hong kong": "HK",
+    "macau": "MO",
+    "korea": "KR",
+    "republic of korea": "KR",
+    "russian federation": "RU",
+    "viet nam": "VN",
+    "ivory coast": "CI",
+}
+
+
+def country_code(name: str) -> str:
+    """The alpha-2 code of a country's name in one of many languages; any other text as it is written.
+
+    `Channel Islands` and `European Community` are no countries, so they stay what they are.
+    """
+    if len(name) == _LETTERS and name.upper() in _codes():
+        return name.upper()
+    return _ALIASES.get(name.casefold()) or _names().get(name.casefold(), name)
+
+
+@cache
+def _names() -> dict[str, str]:
+    from babel import Locale  # noqa: PLC0415 - slow to load, and most files hold no country
+
+    names: dict[str, str] = {}
+    for language in _LANGUAGES:
+        for code, name in Locale(language).territories.items():
+            if len(code) == _LETTERS and code.isalpha() and code not in {"EU", "EZ", "UN", "ZZ", "XA", "XB", "QO"}:
+                names.setdefault(name.casefold(), code)
+    return names
+
+
+@cache
+def _codes() -> frozenset[str]:
+    return frozenset(_names().values())

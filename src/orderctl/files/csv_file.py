@@ -1,0 +1,50 @@
+"""Reads tables from CSV: strict UTF-8, or what a byte order mark says; comma, semicolon or tab."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from orderctl.domain.cells import Cell
+from orderctl.domain.errors import UsageError
+from orderctl.files.tables import Table, header_of, is_empty
+from orderctl.files.text_lines import text_lines
+
+LONGEST_LINE = 1_000_000
+_DELIMITERS = ",;\t"
+
+
+def read_csv(path: Path) -> Table:
+    """The table of a CSV file. UsageError names the line that is no CSV or no text."""
+    lines = _lines(path)
+    first = next((line for line in lines if line.strip()), "")
+    delimiter = max(_DELIMITERS, key=lambda mark: len(_header(first, mark)))
+    return Table(header=header_of(_header(first, delimiter), path.name), rows=_rows(path, delimiter))
+
+
+def _header(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        for _, line in text_lines(file, path.name, LONGEST_LINE):
+            yield line + "\n"
+
+
+def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
+    """The rows below the header, each with the line where it begins."""
+    reader = csv.reader(_lines(path), delimiter=delimiter, strict=True)
+    header = True
+    start = 1
+    try:
+        for cells in reader:
+            number, start = start, reader.line_num + 1
+            if is_empty(cells):
+                continue
+            if not header:
+                yield number, cells
+            header = False
+    except csv.Error as error:
+        raise UsageError(
+            f"{path.name}:{start}: the row is not CSV: {error}", hint="look for a quotation mark that is not closed"
+        ) from None

@@ -1,0 +1,16 @@
+"""Checks e-mail addresses of buyers."""
+
+from functools import lru_cache
+
+from email_validator import EmailNotValidError, validate_email
+
+_CACHED = 10_000
+
+
+@lru_cache(maxsize=_CACHED)
+def email_address(text: str) -> str:
+    """Exactly one address, as it is to be written; ValueError says what is wrong with it."""
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"is not one e-mail address: {error}") from None

@@ -1,0 +1,45 @@
+"""Reads JSON lines: one object a line, one order an object; its `lines` may be a list of objects."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orderctl.domain.cells import Cell
+from orderctl.files.text_lines import text_lines
+
+LONGEST_LINE = 8_000_000
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A line that is not a JSON object."""
+
+    text: str
+    reason: str
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Cell] | Broken]]:
+    """The object of each line that is not blank. Numbers stay as they are written, so none loses a digit."""
+    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse)
+    with path.open("rb") as file:
+        for number, line in text_lines(file, path.name, LONGEST_LINE):
+            if line.strip():
+                yield number, _object(decoder, line.strip())
+
+
+def _object(decoder: json.JSONDecoder, line: str) -> dict[str, Cell] | Broken:
+    try:
+        found = decoder.decode(line)
+    except json.JSONDecodeError as error:
+        return Broken(line[:_SHOWN], f"is not JSON: {error.msg} at column {error.colno}")
+    except ValueError as error:
+        return Broken(line[:_SHOWN], f"is not JSON: {error}")
+    except RecursionError:
+        return Broken(line[:_SHOWN], "is nested too deep")
+    return found if isinstance(found, dict) else Broken(line[:_SHOWN], "is not a JSON object")
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(f"{word} is no number")

@@ -1,0 +1,240 @@
+"""A file of orders, read once, checked whole, and given as often as it is asked for; see `ports.OrderSource`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Self, TypeVar
+
+from orderctl.domain.cells import Cell, is_blank
+from orderctl.domain.errors import UsageError
+from orderctl.domain.importing import (
+    LINE_FIELDS,
+    NEEDED,
+    NEEDED_OF_LINES,
+    ReadingRules,
+    Row,
+    RowProblem,
+    SourceFigures,
+    build_order,
+    read_id,
+)
+from orderctl.domain.orders import Order
+from orderctl.files.column_map import ColumnMap, mapped_fields, own_fields, read_map
+from orderctl.files.countries import country_code
+from orderctl.files.csv_file import read_csv
+from orderctl.files.email_addresses import email_address
+from orderctl.files.excel_file import read_excel
+from orderctl.files.json_fields import JsonFields
+from orderctl.files.jsonl_file import Broken, read_jsonl
+from orderctl.files.staging import Staging
+from orderctl.files.tables import Table
+from orderctl.ports import Progress
+
+T = TypeVar("T")
+
+_EXCEL = {".xlsx", ".xlsm"}
+_CSV = {".csv", ".tsv", ".txt"}
+_JSON = {".jsonl", ".ndjson"}
+_REPORT_EVERY = 1_000
+
+
+class FileSource:
+    """The orders and the problems of one file; its scratch data are deleted at the end of the block."""
+
+    def __init__(self, rules: ReadingRules, staging: Staging, rows: int) -> None:
+        self._rules = rules
+        self._staging = staging
+        self._check()
+        orders, bad_orders, bad_rows, problems = staging.count()
+        self.figures = SourceFigures(
+            rows=rows, orders=orders - bad_orders, bad_orders=bad_orders, bad_rows=bad_rows, problems=problems
+        )
+
+    def __enter__(self) -> Self:
+        """Give the source itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Delete the scratch data."""
+        self._staging.__exit__(*exc)
+
+    def orders(self) -> Iterator[Order]:
+        """The good orders, sorted by id."""
+        for order_id, rows in self._staging.orders(good=True):
+            order = build_order(order_id, rows, self._rules)
+            if isinstance(order, Order):
+                yield order
+
+    def problems(self) -> Iterator[RowProblem]:
+        """All problems, in the order of the file; each row of a bad order is among them."""
+        return self._staging.problems(self._rules.file)
+
+    def _check(self) -> None:
+        for order_id, rows in self._staging.orders():
+            found = build_order(order_id, rows, self._rules)
+            if isinstance(found, list):
+                self._staging.complain(found, order_id)
+            wrong = self._staging.bad_rows(order_id)
+            if wrong:
+                self._staging.complain([self._left_out(order_id, row) for row in rows if row.number not in wrong])
+
+    def _left_out(self, order_id: str, row: Row) -> RowProblem:
+        return self._rules.problem(row.number, "id", order_id, "is left out: another row of the order is wrong")
+
+
+def open_source(
+    path: Path,
+    *,
+    read_at: datetime,
+    map_path: Path | None = None,
+    scratch: Path | None = None,
+    progress: Progress | None = None,
+) -> FileSource:
+    """Read and check a file of orders: `.xlsx`, `.csv`, `.tsv` or `.jsonl`, with a column map or our own names.
+
+    UsageError if the file cannot be read as what it is; what is wrong with single rows are its problems.
+    """
+    columns = read_map(map_path) if map_path else ColumnMap()
+    kind = path.suffix.lower()
+    if kind not in _EXCEL | _CSV | _JSON:
+        raise UsageError(f"{path.name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", hint="convert it")
+    staging = Staging(scratch)
+    try:
+        if kind in _JSON:
+            rules, rows = _stage_json(path, columns, read_at, staging, progress)
+        else:
+            table = read_excel(path, columns.sheet) if kind in _EXCEL else read_csv(path)
+            rules, rows = _stage_table(path, table, columns, read_at, staging, progress)
+        return FileSource(rules, staging, rows)
+    except OSError as error:
+        staging.__exit__()
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    except BaseException:
+        staging.__exit__()
+        raise
+
+
+def _stage_table(
+    path: Path, table: Table, columns: ColumnMap, read_at: datetime, staging: Staging, progress: Progress | None
+) -> tuple[ReadingRules, int]:
+    fields = (
+        mapped_fields(columns, table.header, path.name)
+        if columns.file
+        else own_fields((name for name in table.header if name), path.name)
+    )
+    by_line = columns.rows == "lines" or (columns.rows is None and "sku" in fields)
+    _refuse_gaps(fields, columns, path.name, by_line=by_line)
+    rules = _rules(path.name, columns, fields, read_at, by_line=by_line)
+    places = [(name, table.header.index(column)) for name, column in fields.items()]
+    width = len(table.header)
+    counted = _Counted(progress, table.total)
+
+    def rows() -> Iterator[tuple[str, Row]]:
+        for number, cells in counted.each(table.rows):
+            extra = [cell for cell in cells[width:] if not is_blank(cell)]
+            if len(cells) < width or extra:
+                reason = f"has {len(cells)} cells, but the header has {width}"
+                _refuse(staging, rules, Row(number, {}), "id", cells[0], reason)
+                continue
+            row = Row(number, {name: cells[place] for name, place in places})
+            yield from _identified(row, rules, staging)
+
+    staging.put(rows())
+    return rules, counted.count
+
+
+def _stage_json(
+    path: Path, columns: ColumnMap, read_at: datetime, staging: Staging, progress: Progress | None
+) -> tuple[ReadingRules, int]:
+    reader = JsonFields(columns)
+    objects = read_jsonl(path)
+    first = next(((number, found) for number, found in objects if isinstance(found, dict)), None)
+    names = reader.fields(first[1])[0] if first and isinstance(first[1], dict) else {}
+    by_line = columns.rows == "lines" or (columns.rows is None and "sku" in names)
+    rules = _rules(path.name, columns, columns.columns, read_at, by_line=by_line)
+    counted = _Counted(progress, None)
+
+    def rows() -> Iterator[tuple[str, Row]]:
+        for number, found in counted.each(read_jsonl(path)):
+            if isinstance(found, Broken):
+                _refuse(staging, rules, Row(number, {}), "", found.text, found.reason)
+                continue
+            cells, wrong = reader.fields(found)
+            row = Row(number, cells)
+            for identified in _identified(row, rules, staging):
+                if wrong:
+                    problems = [rules.problem(number, name, value, reason) for name, value, reason in wrong]
+                    staging.complain(problems, identified[0])
+                yield identified
+
+    staging.put(rows())
+    return rules, counted.count
+
+
+def _identified(row: Row, rules: ReadingRules, staging: Staging) -> Iterator[tuple[str, Row]]:
+    cell = row.cells.get("id")
+    cell = rules.defaults.get("id") if is_blank(cell) else cell
+    try:
+        yield read_id(cell), row
+    except ValueError as error:
+        _refuse(staging, rules, row, "id", cell, str(error))
+
+
+def _refuse(staging: Staging, rules: ReadingRules, row: Row, name: str, cell: Cell, reason: str) -> None:
+    staging.complain([rules.problem(row.number, name, cell, reason)])
+
+
+def _refuse_gaps(fields: Mapping[str, str], columns: ColumnMap, file: str, *, by_line: bool) -> None:
+    """A column that every order needs and no row can have is told once, not once a row."""
+    needed = [*NEEDED, *(NEEDED_OF_LINES if by_line else ["total"])]
+    missing = [name for name in needed if name not in fields and name not in columns.defaults]
+    if missing:
+        raise UsageError(
+            f"{file} has no column for {', '.join(missing)}",
+            hint="name the columns so, or give a column map with [columns] and [defaults]: --map",
+        )
+    if not by_line and (lines := [name for name in LINE_FIELDS if name in fields]):
+        raise UsageError(
+            f"{file} has columns of order lines ({', '.join(lines)}), but its rows are meant to be orders",
+            hint='put rows = "lines" into the column map',
+        )
+
+
+def _rules(
+    file: str, columns: ColumnMap, fields: Mapping[str, str], read_at: datetime, *, by_line: bool
+) -> ReadingRules:
+    return ReadingRules(
+        file=file,
+        read_at=read_at,
+        one_line_a_row=by_line,
+        columns=fields,
+        defaults=columns.defaults,
+        statuses=columns.statuses,
+        rejected_id_prefix=columns.rejected_id_prefix,
+        date_formats=columns.date_formats,
+        decimal_comma=columns.decimal_comma,
+        round_prices=columns.round_prices,
+        zone=columns.timezone,
+        tag_separator=columns.tag_separator,
+        country_code=country_code,
+        email_address=email_address,
+    )
+
+
+class _Counted:
+    """Counts the rows that pass, and tells how far it is."""
+
+    def __init__(self, progress: Progress | None, total: int | None) -> None:
+        self.count = 0
+        self._progress = progress
+        self._total = total
+
+    def each(self, rows: Iterable[T]) -> Iterator[T]:
+        """The same rows."""
+        for row in rows:
+            self.count += 1
+            if self._progress and self.count % _REPORT_EVERY == 0:
+                self._progress(self.count, self._total)
+            yield row
+        if self._progress:
+            self._progress(self.count, self.count)

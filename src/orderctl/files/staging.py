@@ -1,0 +1,111 @@
+"""Rows of a file set aside on disk, so that those of one order come together in constant memory."""
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from itertools import groupby, islice
+from operator import itemgetter
+from pathlib import Path
+from typing import Self
+
+from orderctl.domain.errors import UsageError
+from orderctl.domain.importing import Row, RowProblem
+
+_BATCH = 5_000
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE staged (order_id TEXT NOT NULL, number INTEGER NOT NULL, cells TEXT NOT NULL);
+CREATE TABLE problem (number INTEGER NOT NULL, column_name TEXT, value TEXT, reason TEXT);
+CREATE TABLE bad (order_id TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (order_id, number)) WITHOUT ROWID;
+BEGIN;
+"""
+
+
+class Staging:
+    """A scratch database in a private folder of its own, which is deleted at the end."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._home = tempfile.TemporaryDirectory(prefix="orderctl-", dir=folder)
+        self._base = sqlite3.connect(Path(self._home.name) / "rows.db", isolation_level=None)
+        self._base.executescript(_TABLES)
+
+    def __enter__(self) -> Self:
+        """The rows are forgotten at the end of the block."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Delete the scratch database."""
+        self._base.close()
+        self._home.cleanup()
+
+    def put(self, rows: Iterable[tuple[str, Row]]) -> None:
+        """Set rows aside under their orders."""
+        packed = ((order_id, row.number, json.dumps(row.cells, default=_packed)) for order_id, row in rows)
+        try:
+            while batch := list(islice(packed, _BATCH)):
+                self._base.executemany("INSERT INTO staged VALUES (?, ?, ?)", batch)
+        except sqlite3.OperationalError as error:
+            raise UsageError(
+                f"the rows cannot be set aside in {self._home.name}: {error}",
+                hint="free some space, or let TMPDIR name a folder that has some",
+            ) from None
+
+    def orders(self, *, good: bool = False) -> Iterator[tuple[str, list[Row]]]:
+        """Each order, or each that no problem spoils, with its rows in the order of the file."""
+        wanted = "order_id NOT IN (SELECT order_id FROM bad)" if good else "true"
+        rows = self._base.execute(
+            f"SELECT order_id, number, cells FROM staged WHERE {wanted} ORDER BY order_id, number, rowid"
+        )
+        for order_id, group in groupby(rows, itemgetter(0)):
+            yield order_id, [Row(number, json.loads(cells, object_hook=_unpacked)) for _, number, cells in group]
+
+    def complain(self, problems: Sequence[RowProblem], order_id: str | None = None) -> None:
+        """Keep problems, and which order they spoil."""
+        self._base.executemany(
+            "INSERT INTO problem VALUES (?, ?, ?, ?)",
+            [(problem.row, problem.column, problem.value, problem.reason) for problem in problems],
+        )
+        if order_id is not None:
+            self._base.executemany(
+                "INSERT OR IGNORE INTO bad VALUES (?, ?)", [(order_id, problem.row) for problem in problems]
+            )
+
+    def bad_rows(self, order_id: str) -> set[int]:
+        """The rows of an order that have a problem."""
+        return {row for (row,) in self._base.execute("SELECT number FROM bad WHERE order_id = ?", (order_id,))}
+
+    def problems(self, file: str) -> Iterator[RowProblem]:
+        """All problems, in the order of the file."""
+        for row, column, value, reason in self._base.execute("SELECT * FROM problem ORDER BY number, rowid"):
+            yield RowProblem(file=file, row=row, column=column, value=value, reason=reason)
+
+    def count(self) -> tuple[int, int, int, int]:
+        """Orders, bad orders, rows with a problem, problems."""
+        found = self._base.execute(
+            "SELECT (SELECT count(DISTINCT order_id) FROM staged), (SELECT count(DISTINCT order_id) FROM bad),"
+            " (SELECT count(DISTINCT number) FROM problem), (SELECT count(*) FROM problem)"
+        ).fetchone()
+        return found[0], found[1], found[2], found[3]
+
+
+def _packed(value: object) -> dict[str, str]:
+    if isinstance(value, datetime):
+        return {"\x00instant": value.isoformat()}
+    if isinstance(value, date):
+        return {"\x00day": value.isoformat()}
+    return {"\x00text": str(value)}
+
+
+def _unpacked(packed: dict[str, object]) -> object:
+    if len(packed) == 1:
+        (key, value), *_ = packed.items()
+        if key == "\x00instant":
+            return datetime.fromisoformat(str(value))
+        if key == "\x00day":
+            return date.fromisoformat(str(value))
+        if key == "\x00text":
+            return value
+    return packed
