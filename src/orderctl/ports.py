@@ -238,7 +238,7 @@ class Mailer(Protocol):
 class Progress(Protocol):
     """Called with how many units are done, and of how many where that is known."""
 
-    def __call__(self, done: int, total: int | None) -> None: ...
+    def __call__(self, done: int, total: int | None, /) -> None: ...
 
 
 Rows = Iterable[dict[str, object]]

@@ -26,11 +26,6 @@ class _Delivery:
     figures: dict[MailState, int] = field(default_factory=dict)
     stopped: str = ""
 
-    @property
-    def done(self) -> int:
-        """How many mails the run has dealt with."""
-        return sum(self.figures.values())
-
     def claim(self, most: int, due_by: datetime) -> tuple[tuple[Mail, LetterFacts | None], ...]:
         """Lease the next few mails, with what their letters are made of."""
         until = self.clock.now() + LEASE

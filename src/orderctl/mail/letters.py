@@ -1,0 +1,157 @@
+"""Letters from templates: in the buyer's language, sandboxed, with everything from outside as values only."""
+
+import traceback
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from rich.cells import cell_len
+
+from orderctl.domain.errors import UsageError
+from orderctl.domain.orders import OrderSummary
+from orderctl.domain.outbox import Letter, LetterFacts
+from orderctl.domain.text import safe
+
+BUILT_IN = Path(__file__).parent / "templates"
+PARTS = ("subject.txt", "body.txt", "body.html")
+_DROPPED = frozenset({"Cc", "Cs"})
+_GAP = "  "
+
+
+class JinjaComposer:
+    """Composes letters; see `ports.Composer`. A brand's own folder replaces our templates file by file."""
+
+    def __init__(self, templates_dir: Path | None = None, default_language: str = "en") -> None:
+        """Raises UsageError if the folder is missing or the default language has no template."""
+        if templates_dir is not None and not templates_dir.is_dir():
+            raise UsageError(f"mail.templates: there is no folder {templates_dir}", hint="check the path")
+        self._folders = [BUILT_IN] if templates_dir is None else [templates_dir, BUILT_IN]
+        self._environment = _environment(self._folders)
+        self._default = default_language.lower()
+        if not self._has(self._default):
+            raise UsageError(
+                f"mail.language: there is no template for {default_language!r}",
+                hint="use en or ja, or add a folder of that name to mail.templates",
+            )
+
+    def compose(self, facts: LetterFacts) -> Letter:
+        """The letter. Raises UsageError naming file and line if a template is broken."""
+        language = self._language(facts.language)
+        values = _values(facts, language)
+        subject = " ".join(self._render(language, "subject.txt", values).split())
+        values["subject"] = subject
+        return Letter(
+            subject=subject,
+            text=self._render(language, "body.txt", values).strip("\n") + "\n",
+            html=self._render(language, "body.html", values).strip("\n") + "\n",
+        )
+
+    def _language(self, tag: str) -> str:
+        """The nearest language that has templates: `ja-JP`, then `ja`, then the default."""
+        wanted = tag.lower().replace("_", "-")
+        for candidate in (wanted, wanted.partition("-")[0]):
+            if self._has(candidate):
+                return candidate
+        return self._default
+
+    def _has(self, language: str) -> bool:
+        plain = language.replace("-", "").isalnum() and language.isascii()
+        return plain and any((folder / language / part).is_file() for folder in self._folders for part in PARTS)
+
+    def _render(self, language: str, part: str, values: Mapping[str, object]) -> str:
+        name = f"{language}/{part}"
+        try:
+            return self._environment.get_template(name).render(values)
+        except TemplateNotFound as error:
+            raise UsageError(
+                f"the mail template {error.name} is missing", hint=f"add it to {self._folders[0]}"
+            ) from None
+        except TemplateSyntaxError as error:
+            raise _broken(f"{error.filename or name}:{error.lineno}", error) from None
+        except Exception as error:  # noqa: BLE001 - a template may raise anything, and is not our code
+            raise _broken(self._place(name, error), error) from None
+
+    def _place(self, name: str, error: Exception) -> str:
+        """Where in the templates it happened: Jinja gives its frames the file and line of the template."""
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if any(Path(frame.filename).is_relative_to(folder) for folder in self._folders):
+                return f"{frame.filename}:{frame.lineno}"
+        return name
+
+
+def _environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
+        undefined=StrictUndefined,
+        autoescape=lambda name: name is not None and name.endswith(".html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["table"] = text_table
+    return environment
+
+
+def _broken(place: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"{place}: the mail template is broken: {safe(str(error))}", hint="docs/reference/mail.md lists the values"
+    )
+
+
+def _values(facts: LetterFacts, language: str) -> dict[str, object]:
+    """What a template may use: texts and lists of texts, nothing that leads into the program."""
+    return {
+        "language": language,
+        "name": safe(facts.buyer.contact or facts.buyer.name),
+        "buyer": safe(facts.buyer.name),
+        "orders": [_order(order, language) for order in facts.orders],
+        "totals": [str(total) for total in facts.totals],
+        "message": operators_text(facts.message),
+        "reason": safe(facts.reason),
+        "brand": safe(facts.brand),
+    }
+
+
+def _order(order: OrderSummary, language: str) -> dict[str, str]:
+    return {
+        "id": safe(order.id),
+        "reference": safe(order.reference),
+        "season": safe(order.season),
+        "date": _day(order.ordered_at.date(), language),
+        "amount": str(order.amount),
+    }
+
+
+def operators_text(text: str) -> str:
+    """The operator's words: lines and joined emoji stay, control characters go."""
+    lines = text.expandtabs(4).splitlines()
+    kept = ("".join(char for char in line if unicodedata.category(char) not in _DROPPED).rstrip() for line in lines)
+    return "\n".join(kept).strip("\n")
+
+
+@lru_cache(maxsize=1024)
+def _day(day: date, language: str) -> str:
+    """A day as the language writes it, or ISO 8601 for a language that Babel does not know."""
+    try:
+        return format_date(day, "medium", Locale.parse(language, sep="-"))
+    except (UnknownLocaleError, ValueError):
+        return day.isoformat()
+
+
+def text_table(rows: Sequence[Mapping[str, str]], **titles: str) -> str:
+    """Rows as aligned columns; wide characters count as two. The last column is flush right."""
+    lines = [list(titles.values()), *([row[key] for key in titles] for row in rows)]
+    widths = [max(cell_len(line[number]) for line in lines) for number in range(len(titles))]
+    lines.insert(1, ["-" * width for width in widths])
+    return "\n".join(_table_line(line, widths) for line in lines)
+
+
+def _table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    *left, last = cells
+    padded = [cell + " " * (width - cell_len(cell)) for cell, width in zip(left, widths[:-1], strict=True)]
+    return _GAP.join([*padded, " " * (widths[-1] - cell_len(last)) + last])
