@@ -1,6 +1,7 @@
 """Writes mails into a Maildir instead of sending them: for trials, and for a mail system that reads one."""
 
-import mailbox
+import os
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -37,12 +38,22 @@ class MaildirMailer:
         """Write one message, whole or not at all. Raises MailUnavailableError."""
         try:
             message = build_message(mail, letter, sender=self._sender, reply_to=self._reply_to, date=datetime.now(UTC))
-            name = mailbox.Maildir(self._path, create=False).add(message)
+            written = self._write(message.replace(b"\r\n", b"\n"))
         except UnsendableError as error:
             return Outcome(state=MailState.REFUSED, detail=str(error))
         except OSError as error:
             raise self._unavailable(error) from error
-        return Outcome(state=MailState.SENT, detail=f"written to {self._path / 'new' / name}")
+        return Outcome(state=MailState.SENT, detail=f"written to {written}")
+
+    def _write(self, message: bytes) -> Path:
+        """Write under `tmp` and move to `new` when all of it is on the disk, as a Maildir wants it."""
+        name = f"{int(datetime.now(UTC).timestamp())}.{secrets.token_hex(16)}.orderctl"
+        unfinished, finished = self._path / "tmp" / name, self._path / "new" / name
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(message)
+            file.flush()
+            os.fsync(file.fileno())
+        return unfinished.rename(finished)
 
     def _unavailable(self, error: OSError) -> MailUnavailableError:
         return MailUnavailableError(

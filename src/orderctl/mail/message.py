@@ -14,6 +14,7 @@ from orderctl.domain.outbox import Letter, Mail
 
 _POLICY = SMTP.clone(cte_type="7bit")
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
+_ADDRESSES = ("From", "To", "Reply-To")
 _LANGUAGE = re.compile(r'<html[^>]*\slang="([A-Za-z0-9-]+)"')
 
 
@@ -57,15 +58,13 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
     return message
 
 
-_ADDRESSES = ("From", "To", "Reply-To")
-
-
 def _message(headers: dict[str, str], letter: Letter) -> EmailMessage:
     message = EmailMessage(policy=_POLICY)
-    for name, value in headers.items():
-        message[name] = Address(addr_spec=value) if name in _ADDRESSES else value
     message.set_content(letter.text)
     message.add_alternative(letter.html, subtype="html")
+    # After the parts: adding them moves every Content- header into the first.
+    for name, value in headers.items():
+        message[name] = Address(addr_spec=value) if name in _ADDRESSES else value
     return message
 
 

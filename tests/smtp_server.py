@@ -1,0 +1,187 @@
+"""Mail servers for the tests: a real one with TLS and login, and one that misbehaves as told, step by step."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
+from functools import cache
+from pathlib import Path
+
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+
+HOST = "127.0.0.1"
+USER, PASSWORD = "orders@brand.example", "correct horse"
+DROP, HANG = "drop", "hang"
+
+
+@cache
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@cache
+def _server_context(name: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority().issue_cert(name).configure_cert(context)
+    return context
+
+
+def ca_file(folder: Path) -> str:
+    path = folder / "ca.pem"
+    authority().cert_pem.write_to_path(path)
+    return str(path)
+
+
+def read(message: bytes) -> EmailMessage:
+    return message_from_bytes(message, policy=SMTP)
+
+
+def body(mail: EmailMessage, kind: str = "plain") -> str:
+    return mail.get_body((kind,)).get_content().replace("\r\n", "\n")
+
+
+@dataclass
+class Inbox:
+    """What a server took."""
+
+    port: int = 0
+    messages: list[bytes] = field(default_factory=list)
+    envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
+    connections: int = 0
+
+    @property
+    def mails(self) -> list[EmailMessage]:
+        return [read(message) for message in self.messages]
+
+
+class _Handler:
+    def __init__(self, inbox: Inbox) -> None:
+        self.inbox = inbox
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: ARG002, N802 - as aiosmtpd calls it
+        self.inbox.messages.append(envelope.content)
+        self.inbox.envelopes.append((envelope.mail_from, envelope.rcpt_tos))
+        return "250 2.0.0 Ok: queued as 4F2A"
+
+
+def _login(_server, _session, _envelope, _mechanism, login):
+    good = (login.login, login.password) == (USER.encode(), PASSWORD.encode())
+    return AuthResult(success=good, handled=False)
+
+
+@contextmanager
+def real_server(security: str, certificate_for: str = HOST) -> Iterator[Inbox]:
+    """A server that wants TLS (`starttls` or `tls`) and a login."""
+    inbox = Inbox(port=_free_port())
+    context = _server_context(certificate_for)
+    controller = Controller(
+        _Handler(inbox),
+        hostname=HOST,
+        port=inbox.port,
+        authenticator=_login,
+        auth_required=True,
+        auth_require_tls=security == "starttls",
+        **({"ssl_context": context} if security == "tls" else {"tls_context": context, "require_starttls": True}),
+    )
+    controller.start()
+    try:
+        yield inbox
+    finally:
+        controller.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return probe.getsockname()[1]
+
+
+_USUAL = {
+    "connect": "220 hello",
+    "EHLO": "250 brand.example",
+    "MAIL": "250 ok",
+    "RCPT": "250 ok",
+    "DATA": "354 go on",
+    "end": "250 taken",
+    "RSET": "250 forgotten",
+    "QUIT": "221 bye",
+}
+
+
+class _Script:
+    """The replies of a scripted server: the n-th time a step comes, the n-th of its replies; then the usual one."""
+
+    def __init__(self, replies: Mapping[str, str | list[str]]) -> None:
+        self._left = {step: [given] if isinstance(given, str) else list(given) for step, given in replies.items()}
+
+    def next(self, step: str) -> str:
+        left = self._left.get(step)
+        return left.pop(0) if left else _USUAL.get(step, "500 what?")
+
+
+@contextmanager
+def scripted_server(replies: Mapping[str, str | list[str]] = {}) -> Iterator[Inbox]:
+    """A server without TLS that answers a step as told: with a reply, or `DROP`, or `HANG`."""
+    script, over = _Script(replies), threading.Event()
+    with socket.create_server((HOST, 0)) as listening:
+        inbox = Inbox(port=listening.getsockname()[1])
+        listening.settimeout(0.05)
+        serving = threading.Thread(target=_serve, args=(listening, script, inbox, over))
+        serving.start()
+        try:
+            yield inbox
+        finally:
+            over.set()
+            serving.join()
+
+
+def _serve(listening: socket.socket, script: _Script, inbox: Inbox, over: threading.Event) -> None:
+    while not over.is_set():
+        try:
+            connection, _ = listening.accept()
+        except TimeoutError:
+            continue
+        inbox.connections += 1
+        connection.settimeout(5)
+        with connection, connection.makefile("rb") as lines:
+            try:
+                _talk(connection, lines, script, inbox)
+            except OSError:
+                continue
+
+
+def _talk(connection, lines, script: _Script, inbox: Inbox) -> None:
+    def said(step: str) -> str:
+        """The reply that was sent; an empty one if the connection is to end."""
+        reply = script.next(step)
+        if reply == HANG:
+            lines.readline()  # until the client has had enough
+        if reply in (DROP, HANG):
+            return ""
+        connection.sendall(reply.encode() + b"\r\n")
+        return "" if reply.startswith("421") else reply
+
+    going = said("connect")
+    while going:
+        step = lines.readline()[:4].decode("ascii", "replace").upper()
+        going = said(step) if step else ""
+        if step == "QUIT":
+            return
+        if step == "DATA" and going.startswith("354"):
+            inbox.messages.append(_content(lines))
+            going = said("end")
+
+
+def _content(lines) -> bytes:
+    """The message up to the final dot."""
+    content = []
+    while (line := lines.readline()) not in (b".\r\n", b""):
+        content.append(line.removeprefix(b"."))
+    return b"".join(content)
