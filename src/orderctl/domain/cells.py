@@ -116,7 +116,7 @@ def _number(cell: Cell, *, decimal_comma: bool) -> Decimal:
     found = (_WITH_COMMA if decimal_comma else _WITH_POINT).match(text) if len(text) <= _LONGEST_NUMBER else None
     if not found:
         raise ValueError(f"is not a number written with a decimal {'comma' if decimal_comma else 'point'}")
-    whole = "".join(char for char in found[2] if char.isdigit())
+    whole = found[2] if found[2].isdigit() else "".join(char for char in found[2] if char.isdigit())
     return Decimal(f"{found[1]}{whole}.{found[3] or '0'}")
 
 

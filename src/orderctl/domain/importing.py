@@ -41,6 +41,7 @@ NEEDED = ("id", "status", "ordered", "currency")
 NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
 NESTED_LINES = "lines"
 
+_OF_LINES = frozenset({*LINE_FIELDS, NESTED_LINES})
 _SHOWN_VALUE = 200
 _LANGUAGE_LETTERS = (2, 8)
 
@@ -111,10 +112,9 @@ def read_id(cell: Cell) -> str:
 
 
 def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
-    """A status: as a map translates it, by its code, or in the brand's words."""
+    """A status: as a map translates it (words in folded case), by its code, or in the brand's words."""
     text = read_text(cell, LONGEST_NAME)
-    known = {key.casefold(): code for key, code in words.items()}
-    code = known.get(text.casefold()) or _STATUS_WORDS.get(_plain(text))
+    code = words.get(text.casefold()) or _STATUS_WORDS.get(_plain(text))
     if code is None:
         close = get_close_matches(_plain(text), _STATUS_WORDS, n=1)
         hint = f"did you mean {_STATUS_WORDS[close[0]]}?" if close else f"one of {', '.join(Status)}"
@@ -136,6 +136,26 @@ def build_order(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> Orde
     return draft.problems or order
 
 
+def _different_cells(rows: Sequence[Row], defaults: Mapping[str, Cell]) -> dict[str, list[tuple[int, Cell]]]:
+    """The different values of each field that holds any, each with the first row that has it."""
+    first, *others = rows
+    found: dict[str, list[tuple[int, Cell]]] = {
+        name: [(first.number, cell)]
+        for name, cell in first.cells.items()
+        if cell is not None and name not in _OF_LINES and not is_blank(cell)
+    }
+    for row in others:
+        for name, cell in row.cells.items():
+            if name not in _OF_LINES and not is_blank(cell):
+                earlier = found.setdefault(name, [])
+                if all(cell != other for _, other in earlier):
+                    earlier.append((row.number, cell))
+    for name, cell in defaults.items():
+        if name not in found and not is_blank(cell):
+            found[name] = [(rows[0].number, cell)]
+    return found
+
+
 class _Draft:
     """An order in the making. Where rows of it differ, the first value counts, unless they have to agree."""
 
@@ -144,6 +164,7 @@ class _Draft:
         self._id = order_id
         self._rows = rows
         self._rules = rules
+        self._found = _different_cells(rows if rules.one_line_a_row else rows[:1], rules.defaults)
 
     def order(self) -> Order:
         """The order; not to be used if there are problems."""
@@ -190,33 +211,18 @@ class _Draft:
             for row in self._rows[1:]:
                 self._complain(row.number, "id", self._id, f"is in the file twice; first in row {self._rows[0].number}")
 
-    def _cells(self, name: str) -> Iterator[tuple[int, Cell]]:
-        """The different values of a field, each with the first row that has it."""
-        if len(self._rows) == 1 or not self._rules.one_line_a_row:
-            row = self._rows[0]
-            cell = row.cells.get(name)
-            found = [] if is_blank(cell) else [(row.number, cell)]
-        else:
-            found = []
-            for row in self._rows:
-                cell = row.cells.get(name)
-                if not is_blank(cell) and all(cell != earlier for _, earlier in found):
-                    found.append((row.number, cell))
-        if not found and not is_blank(self._rules.defaults.get(name)):
-            found.append((self._rows[0].number, self._rules.defaults[name]))
-        return iter(found)
-
     def _all(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> list[T]:
+        found = self._found.get(name)
+        if found is None:
+            if needed:
+                self._complain(self._rows[0].number, name, None, "is missing")
+            return []
         values = []
-        empty = True
-        for row, cell in self._cells(name):
-            empty = False
+        for row, cell in found:
             try:
                 values.append(read(cell))
             except ValueError as error:
                 self._complain(row, name, cell, str(error))
-        if needed and empty:
-            self._complain(self._rows[0].number, name, None, "is missing")
         return values
 
     def _first(self, name: str, read: Callable[[Cell], T]) -> T | None:
@@ -271,8 +277,8 @@ class _Draft:
         )
 
     def _buyer_name(self, buyer_id: str) -> str:
-        template = self._rules.defaults.get("buyer_name")
         if all(is_blank(row.cells.get("buyer_name")) for row in self._rows):
+            template = self._rules.defaults.get("buyer_name")
             return str(template or "{buyer_id}").replace("{buyer_id}", buyer_id)
         return self._first("buyer_name", _name) or buyer_id
 
@@ -304,17 +310,20 @@ class _Draft:
         return read_integer(cell, decimal_comma=self._rules.decimal_comma)
 
     def _tags(self) -> frozenset[str]:
-        found: list[str] = []
-        for row in self._rows:
-            cell = row.cells.get("tags")
-            cell = self._rules.defaults.get("tags") if is_blank(cell) else cell
-            parts = cell if isinstance(cell, list) else read_text(cell, LONGEST_TEXT).split(self._rules.tag_separator)
-            for part in parts:
-                try:
-                    found += [parse_tag(str(part))] if str(part).strip() else []
-                except ValueError as error:
-                    self._complain(row.number, "tags", cell, f"{safe(str(part))!r} {error}")
-        return frozenset(found)
+        return frozenset(tag for row, cell in self._found.get("tags", ()) for tag in self._tags_of(row, cell))
+
+    def _tags_of(self, row: int, cell: Cell) -> Iterator[str]:
+        try:
+            parts = cell if isinstance(cell, list) else _text(cell).split(self._rules.tag_separator)
+        except ValueError as error:
+            self._complain(row, "tags", cell, str(error))
+            return
+        for part in map(str, parts):
+            try:
+                if part.strip():
+                    yield parse_tag(part)
+            except ValueError as error:
+                self._complain(row, "tags", cell, f"{safe(part)!r} {error}")
 
     @property
     def _has_lines(self) -> bool:

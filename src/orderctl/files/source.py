@@ -84,9 +84,9 @@ class FileSource:
 
 def open_source(
     path: Path,
+    map_path: Path | None = None,
     *,
     read_at: datetime,
-    map_path: Path | None = None,
     scratch: Path | None = None,
     progress: Progress | None = None,
 ) -> FileSource:
@@ -209,7 +209,7 @@ def _rules(
         one_line_a_row=by_line,
         columns=fields,
         defaults=columns.defaults,
-        statuses=columns.statuses,
+        statuses={word.casefold(): code for word, code in columns.statuses.items()},
         rejected_id_prefix=columns.rejected_id_prefix,
         date_formats=columns.date_formats,
         decimal_comma=columns.decimal_comma,

@@ -43,7 +43,7 @@ class Staging:
 
     def put(self, rows: Iterable[tuple[str, Row]]) -> None:
         """Set rows aside under their orders."""
-        packed = ((order_id, row.number, json.dumps(row.cells, default=_packed)) for order_id, row in rows)
+        packed = ((order_id, row.number, _ENCODER.encode(row.cells)) for order_id, row in rows)
         try:
             while batch := list(islice(packed, _BATCH)):
                 self._base.executemany("INSERT INTO staged VALUES (?, ?, ?)", batch)
@@ -60,7 +60,7 @@ class Staging:
             f"SELECT order_id, number, cells FROM staged WHERE {wanted} ORDER BY order_id, number, rowid"
         )
         for order_id, group in groupby(rows, itemgetter(0)):
-            yield order_id, [Row(number, json.loads(cells, object_hook=_unpacked)) for _, number, cells in group]
+            yield order_id, [Row(number, _DECODER.decode(cells)) for _, number, cells in group]
 
     def complain(self, problems: Sequence[RowProblem], order_id: str | None = None) -> None:
         """Keep problems, and which order they spoil."""
@@ -109,3 +109,8 @@ def _unpacked(packed: dict[str, object]) -> object:
         if key == "\x00text":
             return value
     return packed
+
+
+# Made once: json.dumps and json.loads make new ones for every row.
+_ENCODER = json.JSONEncoder(default=_packed)
+_DECODER = json.JSONDecoder(object_hook=_unpacked)

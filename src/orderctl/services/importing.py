@@ -17,7 +17,7 @@ PROBLEMS_SHOWN = 20
 class ImportReport:
     """What came of an import. `problems` holds the first few; the source lists them all.
 
-    `stored` is false when nothing was written because of the problems.
+    `stored` is false when nothing was written: because of the problems, or because it was a check only.
     """
 
     figures: SourceFigures
@@ -34,16 +34,17 @@ def import_orders(
     actor: str,
     at: datetime,
     detail: str,
+    check_only: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Write the orders of a checked file in one transaction.
 
     With a bad row nothing is written, unless `skip_bad` leaves out the orders that have one. The store
-    may run the transaction again, so each run reads the source from its start.
+    may run the transaction again, so each run reads the source from its start. `check_only` writes nothing.
     """
     figures = source.figures
     problems = tuple(islice(source.problems(), PROBLEMS_SHOWN))
-    if figures.problems and not skip_bad:
+    if check_only or (figures.problems and not skip_bad):
         return ImportReport(figures=figures, counts=ImportCounts(), problems=problems, stored=False)
 
     def store_all(work: UnitOfWork) -> ImportCounts:
