@@ -101,7 +101,10 @@ def own_fields(header: Iterable[str], file: str) -> dict[str, str]:
             error.hint += "; or give a column map: --map"
             raise error
         if name in found:
-            raise UsageError(f"{file}: the columns {safe(found[name])!r} and {safe(column)!r} both mean {name}")
+            raise UsageError(
+                f"{file}: the columns {safe(found[name])!r} and {safe(column)!r} both mean {name}",
+                hint="leave one of them out",
+            )
         found[name] = column
     return found
 
@@ -179,7 +182,7 @@ def _formats(formats: list[object], file: str) -> tuple[str, ...]:
 def _zone(name: str, file: str) -> tzinfo:
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise UsageError(
             f"{file}: timezone: {safe(name)!r} is not a known time zone", hint="such as Europe/London"
         ) from None
