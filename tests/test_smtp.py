@@ -295,6 +295,11 @@ def test_a_maildir_holds_what_would_have_been_sent(tmp_path):
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
 
 
+def test_a_maildir_wants_a_sender_too(tmp_path):
+    with pytest.raises(UsageError, match="mail.sender: 'nobody' is not one e-mail address"):
+        MaildirMailer(tmp_path, sender="nobody", reply_to="")
+
+
 def test_a_maildir_that_cannot_be_written_stops_the_run(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(MailUnavailableError, match="cannot be written"):

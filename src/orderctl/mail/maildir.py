@@ -8,7 +8,7 @@ from typing import Self
 
 from orderctl.domain.errors import MailUnavailableError
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
-from orderctl.mail.message import UnsendableError, build_message
+from orderctl.mail.message import UnsendableError, build_message, check_own_addresses
 
 _PRIVATE = 0o700
 
@@ -17,6 +17,8 @@ class MaildirMailer:
     """A Maildir as the way out; see `ports.Mailer`. What it makes, only its owner can read."""
 
     def __init__(self, path: Path, *, sender: str, reply_to: str | None) -> None:
+        """Raises UsageError if an address is none."""
+        check_own_addresses(sender, reply_to)
         self._path = path
         self._sender = sender
         self._reply_to = reply_to

@@ -10,6 +10,7 @@ from email.utils import format_datetime
 
 from email_validator import EmailNotValidError, validate_email
 
+from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import Letter, Mail
 
 _POLICY = SMTP.clone(cte_type="7bit")
@@ -31,6 +32,16 @@ def ascii_address(text: str) -> str:
     if address is None:
         raise UnsendableError(f"{text!r} has letters before the @ that not every mail server takes")
     return address
+
+
+def check_own_addresses(sender: str, reply_to: str | None) -> None:
+    """Raise UsageError if mails could not be sent from, or answered to, these addresses."""
+    for key, address in (("mail.sender", sender), ("mail.reply_to", reply_to)):
+        try:
+            if address or key == "mail.sender":
+                ascii_address(address or "")
+        except UnsendableError as error:
+            raise UsageError(f"{key}: {error}", hint="write it as name@brand.example") from None
 
 
 def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | None, date: datetime) -> bytes:

@@ -18,7 +18,7 @@ import yagmail
 from orderctl.domain.errors import MailUnavailableError, UsageError
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.domain.text import safe
-from orderctl.mail.message import UnsendableError, ascii_address, build_message
+from orderctl.mail.message import UnsendableError, ascii_address, build_message, check_own_addresses
 
 SECURITIES = ("starttls", "tls", "none")
 # RFC 5321: the first digit of a reply.
@@ -58,8 +58,7 @@ class SmtpSettings:
                 f"there is no password for {self.user} at {self.host}",
                 hint="set ORDERCTL_MAIL_PASSWORD, mail.password_file or mail.keyring",
             )
-        for key, address in (("mail.sender", self.sender), ("mail.reply_to", self.reply_to)):
-            _check_address(key, address)
+        check_own_addresses(self.sender, self.reply_to)
 
 
 class SmtpMailer:
@@ -302,12 +301,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _check_address(key: str, address: str | None) -> None:
-    if address is None:
-        return
-    try:
-        ascii_address(address)
-    except UnsendableError as error:
-        raise UsageError(f"{key}: {error}", hint="write it as name@brand.example") from None

@@ -1,0 +1,262 @@
+"""Delivery on both engines and real servers: each mail once, and nothing lost or hidden when something breaks."""
+
+import threading
+from collections import Counter
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from conftest import open_store
+from factories import ACME, KUMO, FixedClock, make_order, put
+from orderctl.domain.errors import MailUnavailableError
+from orderctl.domain.outbox import DeliveryReport, MailState
+from orderctl.mail.letters import JinjaComposer
+from orderctl.mail.maildir import MaildirMailer
+from orderctl.mail.smtp import SmtpMailer, SmtpSettings
+from orderctl.ports import MailQuery
+from orderctl.services.delivering import CHUNK, LEASE, cancel_mail, deliver, retry_mail
+from smtp_server import DROP, HOST, body, read, scripted_server
+from test_outbox import claim, get, queue, start, states
+from test_rejection import CLOCK, ids, reject
+
+NOW = CLOCK.at
+COMPOSER = JinjaComposer()
+_tokens = count(1)
+
+
+def smtp(port, **changes):
+    plain = {
+        "host": HOST,
+        "port": port,
+        "security": "none",
+        "user": None,
+        "password": None,
+        "sender": "orders@brand.example",
+        "reply_to": None,
+        "timeout_s": 5,
+    }
+    return lambda: SmtpMailer(SmtpSettings(**(plain | changes)))
+
+
+def maildir(path):
+    return lambda: MaildirMailer(path, sender="orders@brand.example", reply_to=None)
+
+
+def run(store, mailer_factory, *, clock=CLOCK, composer=COMPOSER, **how):
+    return deliver(store, composer, mailer_factory, clock=clock, new_token=lambda: f"run{next(_tokens)}", **how)
+
+
+def later(minutes):
+    return FixedClock(NOW + timedelta(minutes=minutes))
+
+
+def test_every_buyer_gets_their_letter(store):
+    put(store, make_order("A1"), make_order("A2"), make_order("A3", buyer=KUMO, currency="JPY", total=90_000))
+    reject(store, ids("A1", "A2", "A3"), notify=True, message="Sorry {{ 7*7 }}")
+    seen = []
+    with scripted_server() as inbox:
+        report = run(store, smtp(inbox.port), progress=lambda done, total: seen.append((done, total)))
+    assert report == DeliveryReport(sent=2)
+    assert report.complete
+    assert seen == [(1, 2), (2, 2)]
+    mails = {mail["To"]: mail for mail in inbox.mails}
+    assert set(mails) == {ACME.email, KUMO.email}
+    assert (mails[ACME.email]["Subject"], mails[KUMO.email]["Subject"]) == (
+        "Your 2 orders were rejected by nord",
+        "【nord】ご注文 A3 をお断りしました",
+    )
+    assert "Sorry {{ 7*7 }}" in body(mails[ACME.email])
+    assert "90,000 JPY" in body(mails[KUMO.email])
+    with store.snapshot() as work:
+        for mail in work.outbox.find(MailQuery()):
+            assert (mail.state, mail.last_error) == (MailState.SENT, "250 taken")
+            assert mail.letter.text == body(mails[mail.recipient])
+            assert mail.message_id == mails[mail.recipient]["Message-ID"]
+
+
+def test_without_due_mails_no_connection_is_made(store):
+    (mail_id,) = queue(store, 1)
+    claim(store)
+
+    def never():
+        raise AssertionError("connected")
+
+    assert run(store, never) == DeliveryReport()
+    assert run(store, never, clock=later(1), batch_id="another") == DeliveryReport()
+    assert get(store, mail_id).state is MailState.CLAIMED
+
+
+def test_more_than_a_chunk_and_no_more_than_the_limit(store, tmp_path):
+    queue(store, CHUNK + 5)
+    assert run(store, maildir(tmp_path / "m"), limit=CHUNK + 2) == DeliveryReport(sent=CHUNK + 2)
+    assert Counter(states(store).values()) == {MailState.SENT: CHUNK + 2, MailState.WAITING: 3}
+    assert run(store, maildir(tmp_path / "m")) == DeliveryReport(sent=3)
+    assert len(list((tmp_path / "m" / "new").iterdir())) == CHUNK + 5
+
+
+def test_each_outcome_is_kept_and_the_run_goes_on(store):
+    first, second, third, fourth, fifth = queue(store, 5)
+    replies = {"RCPT": ["450 later", "550 no such user"], "end": [DROP, "250 taken", "421 closing"]}
+    with scripted_server(replies) as inbox:
+        report = run(store, smtp(inbox.port))
+        assert report == DeliveryReport(sent=1, retry=2, refused=1, unknown=1)
+        assert not report.complete
+        assert states(store) == {
+            first: MailState.RETRY,
+            second: MailState.REFUSED,
+            third: MailState.UNKNOWN,
+            fourth: MailState.SENT,
+            fifth: MailState.RETRY,
+        }
+        assert get(store, first).last_error == "RCPT: 450 later"
+        assert get(store, second).last_error == "RCPT: 550 no such user"
+        assert get(store, first).next_attempt_at == NOW + timedelta(minutes=1)
+        assert run(store, smtp(inbox.port), clock=later(0.9)) == DeliveryReport()
+        assert run(store, smtp(inbox.port), clock=later(1)) == DeliveryReport(sent=2)
+    assert get(store, first).attempts == 2
+
+
+def test_a_mail_of_unknown_fate_is_only_sent_again_when_an_operator_says_so(store):
+    (mail_id,) = queue(store, 1)
+    with scripted_server({"end": DROP}) as inbox:
+        assert run(store, smtp(inbox.port)) == DeliveryReport(unknown=1)
+        assert run(store, smtp(inbox.port), clock=later(10_000)) == DeliveryReport()
+        retry_mail(store, mail_id, clock=later(10_000))
+        assert run(store, smtp(inbox.port), clock=later(10_000)) == DeliveryReport(sent=1)
+    first, second = inbox.mails
+    assert first["Message-ID"] == second["Message-ID"] == get(store, mail_id).message_id
+    assert body(first) == body(second)
+
+
+def test_a_sender_that_died_while_sending_leaves_an_unknown_that_is_not_resent(store, tmp_path):
+    first, second = queue(store, 2)
+    claim(store, "died")
+    start(store, first, "died")
+    after = FixedClock(NOW + LEASE + timedelta(seconds=1))
+    assert run(store, maildir(tmp_path / "m"), clock=after) == DeliveryReport(sent=1)
+    assert states(store) == {first: MailState.UNKNOWN, second: MailState.SENT}
+    assert run(store, maildir(tmp_path / "m"), clock=later(10_000)) == DeliveryReport()
+
+
+def test_a_server_that_is_not_there_stops_the_run_and_the_mails_wait(store):
+    with scripted_server() as inbox:
+        port = inbox.port
+    queue(store, 2)
+    report = run(store, smtp(port))
+    assert report == DeliveryReport(
+        stopped=f"the mail server {HOST}:{port} cannot be reached: Connection refused;"
+        " check mail.host and mail.port, or try later"
+    )
+    assert not report.complete
+    assert set(states(store).values()) == {MailState.WAITING}
+
+
+def test_a_server_that_goes_away_stops_the_run_and_the_rest_wait(store):
+    first, second, third = queue(store)
+    with scripted_server({"connect": ["220 hello", "421 too busy"], "end": ["250 taken", "421 closing"]}) as inbox:
+        report = run(store, smtp(inbox.port))
+    assert (report.sent, report.retry) == (1, 2)
+    assert "turned us away (421)" in report.stopped
+    assert states(store) == {first: MailState.SENT, second: MailState.RETRY, third: MailState.RETRY}
+
+
+def test_a_server_that_suddenly_wants_a_login_leaves_nothing_unclear(store):
+    first, second, third = queue(store)
+    with scripted_server({"MAIL": ["250 ok", "530 login first"]}) as inbox:
+        report = run(store, smtp(inbox.port))
+    assert (report.sent, report.retry, "wants a login" in report.stopped) == (1, 1, True)
+    assert states(store) == {first: MailState.SENT, second: MailState.RETRY, third: MailState.WAITING}
+
+
+def test_a_broken_template_stops_the_run_and_the_mails_wait(store, tmp_path):
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "body.txt").write_text("{{ nobody }}", encoding="utf-8")
+    queue(store, 2)
+    report = run(store, maildir(tmp_path / "m"), composer=JinjaComposer(tmp_path))
+    assert "body.txt:1: the mail template is broken" in report.stopped
+    assert set(states(store).values()) == {MailState.WAITING}
+
+
+def test_an_interruption_gives_back_what_was_not_begun(store, tmp_path):
+    first, second, third = queue(store)
+
+    def interrupt(done, _total):
+        if done == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(store, maildir(tmp_path / "m"), progress=interrupt)
+    assert states(store) == {first: MailState.SENT, second: MailState.WAITING, third: MailState.WAITING}
+
+
+def test_an_interruption_in_the_middle_of_a_mail_is_not_called_a_failure(store):
+    first, second = queue(store, 2)
+
+    class Interrupted(SmtpMailer):
+        def send(self, mail, letter):
+            super().send(mail, letter)
+            raise KeyboardInterrupt
+
+    with scripted_server() as inbox:
+        settings = smtp(inbox.port)()._settings
+        with pytest.raises(KeyboardInterrupt):
+            run(store, lambda: Interrupted(settings))
+    assert states(store) == {first: MailState.UNKNOWN, second: MailState.WAITING}
+    assert "may have taken" in get(store, first).last_error
+
+
+def test_a_run_that_is_told_to_stop_ends_between_two_mails(store, tmp_path):
+    queue(store, 3)
+    sent = []
+    report = run(
+        store,
+        maildir(tmp_path / "m"),
+        progress=lambda done, _total: sent.append(done),
+        should_stop=lambda: len(sent) == 2,
+    )
+    assert report == DeliveryReport(sent=2)
+    assert Counter(states(store).values()) == {MailState.SENT: 2, MailState.WAITING: 1}
+
+
+def test_a_mail_that_is_cancelled_during_the_run_is_not_sent(store, tmp_path):
+    first, second, third = queue(store)
+
+    def cancel_the_second(done, _total):
+        if done == 1:
+            cancel_mail(store, second, clock=CLOCK)
+
+    assert run(store, maildir(tmp_path / "m"), progress=cancel_the_second) == DeliveryReport(sent=2)
+    assert states(store) == {first: MailState.SENT, second: MailState.CANCELLED, third: MailState.SENT}
+
+
+def test_two_deliverers_at_once_send_each_mail_once(store_url, tmp_path):
+    with open_store(store_url) as store:
+        queue(store, 3 * CHUNK)
+    reports, ready = [], threading.Barrier(2)
+
+    def work():
+        with open_store(store_url) as mine:
+            ready.wait()
+            reports.append(run(mine, maildir(tmp_path / "m")))
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sum(report.sent for report in reports) == 3 * CHUNK
+    written = [read(path.read_bytes())["Message-ID"] for path in (tmp_path / "m" / "new").iterdir()]
+    assert len(written) == len(set(written)) == 3 * CHUNK
+    with open_store(store_url) as store:
+        assert set(states(store).values()) == {MailState.SENT}
+
+
+def test_a_mailer_that_cannot_start_raises_nothing_else(store):
+    (mail_id,) = queue(store, 1)
+
+    def broken():
+        raise MailUnavailableError("no way out", hint="mend it")
+
+    assert run(store, broken).stopped == "no way out; mend it"
+    assert get(store, mail_id).state is MailState.WAITING

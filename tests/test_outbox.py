@@ -1,0 +1,244 @@
+"""The outbox on both engines: leases, fencing, back-off, and what an operator may do."""
+
+from datetime import timedelta
+
+import pytest
+
+from conftest import open_store
+from factories import ACME, KUMO, FixedClock, make_order, put
+from orderctl.domain.errors import UsageError
+from orderctl.domain.outbox import MAX_ATTEMPTS, Letter, MailState, Outcome
+from orderctl.ports import MailQuery
+from orderctl.services.delivering import cancel_mail, retry_mail, settle_mail
+from test_rejection import CLOCK, ids, reject
+
+NOW = CLOCK.at
+LETTER = Letter(subject="Subject", text="Text", html="<p>Text</p>")
+MINUTE = timedelta(minutes=1)
+EVERYTHING = MailQuery()
+
+
+def queue(store, orders=3):
+    """A batch that mails one order each; the ids of the mails, in the order in which they are due."""
+    order_ids = [f"Q{number}" for number in range(orders)]
+    put(store, *(make_order(order_id) for order_id in order_ids))
+    batch_id = reject(store, ids(*order_ids), notify=True, per_order=True).batch_id
+    return [f"{batch_id}.{number}" for number in range(1, orders + 1)]
+
+
+def claim(store, holder="t", *, limit=10, now=NOW, batch_id=None):
+    claimed = store.write(
+        lambda work: work.outbox.claim(token=holder, until=now + 10 * MINUTE, now=now, limit=limit, batch_id=batch_id)
+    )
+    return [mail.id for mail in claimed]
+
+
+def start(store, mail_id, holder="t", now=NOW):
+    return store.write(
+        lambda work: work.outbox.start_sending(mail_id, holder, LETTER, until=now + 10 * MINUTE, now=now)
+    )
+
+
+def settle(store, mail_id, state, *, holder="t", detail="", now=NOW):
+    return store.write(lambda work: work.outbox.settle(mail_id, holder, Outcome(state=state, detail=detail), now))
+
+
+def get(store, mail_id):
+    with store.snapshot() as work:
+        return work.outbox.get(mail_id)
+
+
+def states(store):
+    with store.snapshot() as work:
+        return {mail.id: mail.state for mail in work.outbox.find(EVERYTHING)}
+
+
+def test_a_mail_goes_from_waiting_to_sent(store):
+    (mail_id,) = queue(store, 1)
+    waiting = get(store, mail_id)
+    assert (waiting.state, waiting.attempts, waiting.orders, waiting.letter) == (MailState.WAITING, 0, 1, None)
+    assert (waiting.recipient, waiting.buyer_id, waiting.language) == (ACME.email, ACME.id, "fr")
+
+    assert claim(store) == [mail_id]
+    assert get(store, mail_id).state is MailState.CLAIMED
+    assert start(store, mail_id)
+    sending = get(store, mail_id)
+    assert (sending.state, sending.attempts, sending.letter) == (MailState.SENDING, 1, LETTER)
+    assert settle(store, mail_id, MailState.SENT, detail="250 ok", now=NOW + MINUTE)
+    sent = get(store, mail_id)
+    assert (sent.state, sent.last_error, sent.updated_at) == (MailState.SENT, "250 ok", NOW + MINUTE)
+    assert sent.message_id == waiting.message_id
+    assert claim(store) == []
+
+
+def test_a_claim_takes_only_what_is_due_and_free(store):
+    first, second, third = queue(store)
+    assert claim(store, "a", limit=2) == [first, second]
+    assert claim(store, "b") == [third]
+    assert claim(store, "c") == []
+    assert claim(store, "c", now=NOW - MINUTE) == []
+
+
+def test_a_claim_may_be_of_one_batch(store):
+    mine = queue(store, 2)
+    put(store, make_order("other", buyer=KUMO))
+    other = reject(store, ids("other"), notify=True).batch_id
+    with store.snapshot() as work:
+        assert (work.outbox.due(NOW, other), work.outbox.due(NOW, None)) == (1, 3)
+        assert work.outbox.counts(other)[MailState.WAITING] == 1
+        assert [mail.batch_id for mail in work.outbox.find(MailQuery(batch_id=other))] == [other]
+    assert claim(store, batch_id=other) == [f"{other}.1"]
+    assert claim(store, "later") == mine
+
+
+def test_only_the_holder_of_the_lease_may_send_and_settle(store):
+    (mail_id,) = queue(store, 1)
+    assert not start(store, mail_id)
+    claim(store)
+    assert not start(store, mail_id, holder="thief")
+    assert not settle(store, mail_id, MailState.SENT)
+    assert start(store, mail_id)
+    assert not start(store, mail_id)
+    assert not settle(store, mail_id, MailState.SENT, holder="thief")
+    assert settle(store, mail_id, MailState.SENT)
+    assert not settle(store, mail_id, MailState.REFUSED)
+    assert get(store, mail_id).state is MailState.SENT
+
+
+def test_a_temporary_refusal_backs_off_and_gives_up_at_last(store):
+    (mail_id,) = queue(store, 1)
+    now, pauses = NOW, []
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        assert claim(store, now=now) == [mail_id]
+        assert start(store, mail_id, now=now)
+        assert settle(store, mail_id, MailState.RETRY, detail="451 later", now=now)
+        mail = get(store, mail_id)
+        assert mail.attempts == attempt
+        pauses.append(int((mail.next_attempt_at - now) / MINUTE))
+        if attempt < MAX_ATTEMPTS:
+            assert claim(store, now=mail.next_attempt_at - timedelta(seconds=1)) == []
+        now = mail.next_attempt_at
+    assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 256, 360, 360, 0]
+    assert (mail.state, mail.last_error) == (MailState.REFUSED, f"given up after {MAX_ATTEMPTS} attempts: 451 later")
+    assert claim(store, now=now) == []
+
+
+def test_what_was_claimed_is_given_back(store):
+    first, second, third = queue(store)
+    claim(store, limit=1)
+    start(store, first)
+    settle(store, first, MailState.RETRY)
+    assert claim(store, now=NOW + MINUTE) == [second, third, first]
+    start(store, second)
+    assert store.write(lambda work: work.outbox.release("t", NOW)) == 2
+    assert states(store) == {first: MailState.RETRY, second: MailState.SENDING, third: MailState.WAITING}
+
+
+def test_a_lease_that_ran_out_makes_a_claim_due_and_a_sending_unknown(store):
+    first, second = queue(store, 2)
+    claim(store)
+    start(store, first)
+    assert store.write(lambda work: work.outbox.expire(NOW + 9 * MINUTE)) == 0
+    assert store.write(lambda work: work.outbox.expire(NOW + 11 * MINUTE)) == 2
+    assert states(store) == {first: MailState.UNKNOWN, second: MailState.WAITING}
+    assert "may have taken" in get(store, first).last_error
+    assert claim(store, "next", now=NOW + timedelta(days=9)) == [second]
+
+
+def test_a_sender_that_outlived_its_lease_may_still_tell_what_it_knows(store):
+    (mail_id,) = queue(store, 1)
+    claim(store)
+    start(store, mail_id)
+    store.write(lambda work: work.outbox.expire(NOW + 11 * MINUTE))
+    assert not settle(store, mail_id, MailState.SENT, holder="thief")
+    assert settle(store, mail_id, MailState.SENT)
+    assert get(store, mail_id).state is MailState.SENT
+
+
+def test_mails_are_found_by_state_newest_first(store):
+    first, second, third = queue(store)
+    claim(store, limit=1)
+    with store.snapshot() as work:
+        assert [mail.id for mail in work.outbox.find(EVERYTHING)] == [third, second, first]
+        waiting = MailQuery(states=(MailState.WAITING,), limit=1)
+        assert [mail.id for mail in work.outbox.find(waiting)] == [third]
+        both = MailQuery(states=(MailState.CLAIMED, MailState.SENT))
+        assert [mail.id for mail in work.outbox.find(both)] == [first]
+        counts = work.outbox.counts(None)
+        assert {state: number for state, number in counts.items() if number} == {
+            MailState.WAITING: 2,
+            MailState.CLAIMED: 1,
+        }
+        assert work.outbox.order_ids(first) == ("Q0",)
+        assert work.outbox.get("nobody") is None
+        assert work.outbox.facts("nobody") is None
+
+
+def test_accounts_do_not_see_each_others_mails(store, store_url):
+    (mail_id,) = queue(store, 1)
+    claim(store)
+    with open_store(store_url, "other") as other:
+        assert (claim(other), states(other), get(other, mail_id)) == ([], {}, None)
+        assert not start(other, mail_id)
+        assert other.write(lambda work: work.outbox.release("t", NOW)) == 0
+        assert other.write(lambda work: work.outbox.expire(NOW + timedelta(days=1))) == 0
+        with pytest.raises(UsageError, match="there is no mail"):
+            cancel_mail(other, mail_id, clock=CLOCK)
+
+
+def in_state(store, state):
+    (mail_id,) = queue(store, 1)
+    if state is MailState.CANCELLED:
+        cancel_mail(store, mail_id, clock=CLOCK)
+    elif state is not MailState.WAITING:
+        claim(store)
+        if state is not MailState.CLAIMED:
+            start(store, mail_id)
+        if state not in (MailState.CLAIMED, MailState.SENDING):
+            settle(store, mail_id, state, detail="as told")
+    assert get(store, mail_id).state is state
+    return mail_id
+
+
+ACTIONS = {
+    "retry": lambda store, mail_id: retry_mail(store, mail_id, clock=CLOCK),
+    "cancel": lambda store, mail_id: cancel_mail(store, mail_id, clock=CLOCK),
+    "sent": lambda store, mail_id: settle_mail(store, mail_id, as_sent=True, clock=CLOCK),
+    "not sent": lambda store, mail_id: settle_mail(store, mail_id, as_sent=False, clock=CLOCK),
+}
+ALLOWED = {
+    "retry": dict.fromkeys(
+        (MailState.REFUSED, MailState.UNKNOWN, MailState.RETRY, MailState.CANCELLED), MailState.WAITING
+    ),
+    "cancel": dict.fromkeys((MailState.WAITING, MailState.RETRY, MailState.CLAIMED), MailState.CANCELLED),
+    "sent": {MailState.UNKNOWN: MailState.SENT},
+    "not sent": {MailState.UNKNOWN: MailState.REFUSED},
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("state", MailState)
+def test_what_an_operator_may_do(sqlite_url, state, action):
+    with open_store(sqlite_url) as store:
+        mail_id = in_state(store, state)
+        if state in ALLOWED[action]:
+            ACTIONS[action](store, mail_id)
+            assert get(store, mail_id).state is ALLOWED[action][state]
+        else:
+            with pytest.raises(UsageError, match=f"mail {mail_id} is {state}; only one that is"):
+                ACTIONS[action](store, mail_id)
+            assert get(store, mail_id).state is state
+
+
+def test_an_operators_retry_is_due_at_once_and_takes_the_mail_from_its_sender(store):
+    mail_id = in_state(store, MailState.UNKNOWN)
+    retry_mail(store, mail_id, clock=FixedClock(NOW + MINUTE))
+    assert not settle(store, mail_id, MailState.SENT)
+    assert claim(store, now=NOW + MINUTE) == [mail_id]
+
+
+def test_a_cancelled_mail_is_taken_from_whoever_claimed_it(store):
+    mail_id = in_state(store, MailState.CLAIMED)
+    cancel_mail(store, mail_id, clock=CLOCK)
+    assert not start(store, mail_id)
+    assert claim(store) == []
