@@ -1,0 +1,275 @@
+"""Imports into the store: what is created, updated, left alone, and that it is all or nothing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from conftest import open_store
+from factories import ACME, NOW, make_order
+from orderctl.domain.filters import OrderFilter
+from orderctl.domain.importing import RowProblem, SourceFigures
+from orderctl.domain.orders import Buyer, Order, OrderEvent, OrderLine, Status
+from orderctl.files.source import open_source
+from orderctl.ports import ImportCounts, Page, Store, UnitOfWork
+from orderctl.services.importing import ImportReport, import_orders
+from orderctl.store.address import parse_address
+from orderctl.store.database import SqlStore, make_engine
+
+HEADER = "id,status,ordered,currency,total\n"
+GOOD = "A1,needs-oc,2026-01-01,EUR,1\n"
+BAD = "A2,needs-oc,2026-01-01,EUR,x\n"
+
+
+class ListedSource:
+    """Orders that need no file."""
+
+    def __init__(self, *orders: Order) -> None:
+        self._orders = orders
+        self.figures = SourceFigures(rows=len(orders), orders=len(orders))
+
+    def orders(self) -> Iterator[Order]:
+        return iter(self._orders)
+
+    def problems(self) -> Iterator[RowProblem]:
+        return iter(())
+
+
+def run(store: Store, *orders: Order) -> ImportCounts:
+    source = ListedSource(*orders)
+    return import_orders(store, source, skip_bad=False, actor="ann", at=NOW, detail="import of x.csv").counts
+
+
+def run_file(store: Store, path: Path, *, skip_bad: bool = False, check_only: bool = False) -> ImportReport:
+    with open_source(path, read_at=NOW) as source:
+        return import_orders(
+            store, source, skip_bad=skip_bad, check_only=check_only, actor="ann", at=NOW, detail="import"
+        )
+
+
+def get(store: SqlStore, order_id: str) -> Order:
+    with store.snapshot() as work:
+        order = work.orders.get(order_id)
+    assert order is not None
+    return order
+
+
+def events(store: SqlStore, order_id: str) -> tuple[OrderEvent, ...]:
+    with store.snapshot() as work:
+        return work.orders.events(order_id)
+
+
+def ids(store: SqlStore) -> list[str]:
+    with store.snapshot() as work:
+        return list(work.orders.ids(OrderFilter(text=""), Page(sort="id")))
+
+
+def test_a_new_order_is_stored_whole(store: SqlStore) -> None:
+    order = make_order(
+        "A1",
+        note="keep \x1b[2J, 'quotes', \"double\" and \U0001f600",
+        terms="net 30",
+        delivery_address="1 rue A\nParis",
+        billing_address="2 rue B",
+        delivery_notes=1,
+        invoices=2,
+        backlog_skus=3,
+        archived_at=NOW,
+        total=-(2**62),
+        quantity=2**62,
+        tags=frozenset({"vip", "late"}),
+    )
+    assert run(store, order) == ImportCounts(created=1)
+    assert get(store, "A1") == order
+
+
+def test_the_same_file_again_changes_nothing(store: SqlStore) -> None:
+    orders = [make_order(f"A{number}", tags=frozenset({"x"})) for number in range(3)]
+    run(store, *orders)
+    before = [get(store, order.id) for order in orders]
+    assert run(store, *orders) == ImportCounts(unchanged=3)
+    assert [get(store, order.id) for order in orders] == before
+
+
+def test_changed_content_replaces_the_lines_and_counts_up_the_version(store: SqlStore) -> None:
+    order = make_order("A1")
+    run(store, order)
+    lines = (
+        OrderLine(number=1, sku="N1", quantity=1, unit_price=5),
+        OrderLine(number=2, sku="N2", quantity=2, unit_price=5),
+    )
+    changed = replace(order, lines=lines, total=15, status=Status.OC_APPROVED, buyer=None)
+    assert run(store, changed) == ImportCounts(updated=1)
+    assert get(store, "A1") == replace(changed, version=2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": Status.OC_CREATED},
+        {"note": "n"},
+        {"tags": frozenset({"t"})},
+        {"lines": ()},
+        {"ordered_at": datetime(2026, 1, 16, tzinfo=UTC)},
+        {"delivery_from": None},
+        {"country": "DE"},
+        {"invoices": 1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_change_is_seen(store: SqlStore, change: dict[str, object]) -> None:
+    order = make_order("A1")
+    run(store, order)
+    assert run(store, replace(order, **change)) == ImportCounts(updated=1)
+    assert get(store, "A1") == replace(order, version=2, **change)
+
+
+def test_an_import_takes_no_tag_away_and_archives_nothing_again(store: SqlStore) -> None:
+    order = make_order("A1", tags=frozenset({"file"}), archived_at=NOW)
+    run(store, order)
+    with_note = replace(order, note="changed", tags=frozenset({"second"}), archived_at=None)
+    run(store, with_note)
+    stored = get(store, "A1")
+    assert (stored.tags, stored.archived_at, stored.note) == ({"file", "second"}, NOW, "changed")
+
+
+def test_what_a_file_does_not_say_of_a_buyer_stays(store: SqlStore) -> None:
+    run(store, make_order("A1", buyer=ACME))
+    run(store, make_order("A2", buyer=Buyer(id="acme", name="Acme Lyon", contact="Zoé")))
+    assert get(store, "A1").buyer == replace(ACME, name="Acme Lyon", contact="Zoé")
+    run(store, make_order("A3", buyer=Buyer(id="acme", name="acme")))
+    assert get(store, "A1").buyer == replace(ACME, name="Acme Lyon", contact="Zoé")
+
+
+def test_one_import_may_tell_of_a_buyer_in_pieces(store: SqlStore) -> None:
+    pieces = [
+        Buyer(id="b", name="Bo", email="a@b.example"),
+        Buyer(id="b", name="b"),
+        Buyer(id="b", name="", country="FR"),
+    ]
+    run(store, *(make_order(f"A{number}", buyer=buyer) for number, buyer in enumerate(pieces)))
+    assert get(store, "A0").buyer == Buyer(id="b", name="Bo", email="a@b.example", country="FR")
+
+
+def test_an_order_may_arrive_rejected(store: SqlStore) -> None:
+    order = make_order("A1", status=Status.REJECTED, tags=frozenset({"x"}))
+    assert run(store, order) == ImportCounts(created=1)
+    assert get(store, "A1") == replace(order, rejected_at=NOW)
+    [event] = events(store, "A1")
+    assert (event.kind, event.batch_id, event.from_status, event.to_status) == (
+        "imported-as-rejected",
+        None,
+        None,
+        "rejected",
+    )
+    assert (event.actor, event.at, event.detail) == ("ann", NOW, "import of x.csv")
+
+
+def test_an_order_that_is_there_may_become_rejected(store: SqlStore) -> None:
+    order = make_order("A1", status=Status.OC_APPROVED)
+    run(store, order)
+    changed = replace(order, status=Status.REJECTED, lines=(), note="last word")
+    assert run(store, changed) == ImportCounts(updated=1)
+    assert get(store, "A1") == replace(changed, version=2, rejected_at=NOW)
+    assert [event.from_status for event in events(store, "A1")] == ["oc-approved"]
+
+
+def test_a_rejected_order_is_left_alone(store: SqlStore) -> None:
+    order = make_order("A1", status=Status.REJECTED)
+    run(store, order)
+    before = get(store, "A1")
+    other = make_order("A2")
+    again = replace(order, status=Status.NEEDS_OC, note="x", tags=frozenset({"new"}), lines=())
+    assert run(store, again, other) == ImportCounts(created=1, rejected_left_alone=1)
+    assert get(store, "A1") == before
+    assert len(events(store, "A1")) == 1
+
+
+def test_an_import_of_many_orders_is_one_transaction(store: SqlStore) -> None:
+    class Breaking(ListedSource):
+        def orders(self) -> Iterator[Order]:
+            yield from super().orders()
+            raise RuntimeError("the disk is gone")
+
+    source = Breaking(*(make_order(f"A{number:05}", lines=()) for number in range(2_500)))
+    with pytest.raises(RuntimeError):
+        import_orders(store, source, skip_bad=False, actor="ann", at=NOW, detail="")
+    assert ids(store) == []
+
+
+def test_progress_is_told_in_orders(store: SqlStore) -> None:
+    source = ListedSource(*(make_order(f"A{number:05}", lines=()) for number in range(2_500)))
+    seen: list[tuple[int, int | None]] = []
+    report = import_orders(
+        store,
+        source,
+        skip_bad=False,
+        actor="ann",
+        at=NOW,
+        detail="",
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert report.counts == ImportCounts(created=2_500)
+    assert seen == [(2_000, 2_500), (2_500, 2_500)]
+
+
+def test_another_account_is_not_touched(store: SqlStore, store_url: str) -> None:
+    run(store, make_order("A1", note="mine"))
+    with open_store(store_url, account="other") as other:
+        run(other, make_order("A1", note="theirs", buyer=replace(ACME, name="Theirs")))
+        assert get(other, "A1").note == "theirs"
+    stored = get(store, "A1")
+    assert (stored.note, stored.buyer) == ("mine", ACME)
+
+
+def test_nothing_is_written_if_a_row_is_bad(store: SqlStore, tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(HEADER + GOOD + BAD)
+    report = run_file(store, path)
+    assert not report.stored
+    assert report.figures == SourceFigures(rows=2, orders=1, bad_orders=1, bad_rows=1, problems=1)
+    assert [(problem.row, problem.column) for problem in report.problems] == [(3, "total")]
+    assert ids(store) == []
+
+
+def test_the_good_orders_alone_when_asked(store: SqlStore, tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(HEADER + GOOD + BAD)
+    report = run_file(store, path, skip_bad=True)
+    assert (report.stored, report.counts) == (True, ImportCounts(created=1))
+    assert ids(store) == ["A1"]
+
+
+def test_a_check_writes_nothing(store: SqlStore, tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(HEADER + GOOD)
+    report = run_file(store, path, check_only=True)
+    assert (report.stored, report.figures.orders, report.problems) == (False, 1, ())
+    assert ids(store) == []
+
+
+def test_a_file_without_rows_is_an_import_of_nothing(store: SqlStore, tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    path.write_text(HEADER)
+    assert run_file(store, path).counts == ImportCounts()
+
+
+def test_a_transaction_that_runs_again_reads_the_file_from_its_start(sqlite_url: str) -> None:
+    class Twice(SqlStore):
+        def write(self, work, *, landed=None):
+            class UndoneError(Exception):
+                pass
+
+            def undone(unit: UnitOfWork) -> None:
+                work(unit)
+                raise UndoneError
+
+            with pytest.raises(UndoneError):
+                super().write(undone)
+            return super().write(work, landed=landed)
+
+    with Twice(make_engine(parse_address(sqlite_url)), "main") as store:
+        assert run(store, make_order("A1"), make_order("A2")) == ImportCounts(created=2)
+        assert ids(store) == ["A1", "A2"]

@@ -1,0 +1,135 @@
+"""A real export of 40,000 order lines, with all its dirt, and a look-alike that is made here.
+
+Where the real file is not at hand, its look-alike still has the same columns and the same dirt.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import openpyxl
+import pytest
+
+from factories import NOW
+from orderctl.domain.filters import OrderFilter
+from orderctl.domain.orders import Buyer, Status
+from orderctl.files import source as source_module
+from orderctl.files.error_report import write_error_report
+from orderctl.files.source import open_source
+from orderctl.ports import ImportCounts, Page
+from orderctl.services.importing import import_orders
+from orderctl.store.database import SqlStore
+
+ROOT = Path(__file__).resolve().parent.parent
+MAP = Path(source_module.__file__).parent / "maps" / "online_retail.toml"
+REAL = Path(os.environ.get("ORDERCTL_REAL_DATA", ROOT.parent / "shared" / "data" / "online_retail_sample.xlsx"))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is known of a file: its rows, invoices, cancelled ones, bad invoice with its rows, and facts of some."""
+
+    rows: int
+    orders: int
+    cancelled: int
+    without_buyer: int
+    bad_rows: int
+    bad_prices: list[tuple[int, str]]
+
+
+LOOK_ALIKE = Expected(rows=14, orders=9, cancelled=1, without_buyer=3, bad_rows=2, bad_prices=[(9, "0.001")])
+OF_REAL = Expected(
+    rows=40_000, orders=13_198, cancelled=569, without_buyer=1_134, bad_rows=8, bad_prices=[(25_247, "0.001")]
+)
+
+
+def make_look_alike(path: Path) -> Path:
+    at = datetime(2011, 7, 1, 9, 30)  # noqa: DTZ001 - as a spreadsheet holds it
+    book = openpyxl.Workbook()
+    for row in [
+        ["InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"],
+        [573415.0, 21166.0, "COOK WITH WINE METAL SIGN ", 1.0, at, 2.08, 13607.0, "United Kingdom"],
+        [553156.0, "85123A", "T-LIGHT HOLDER, É★", 6.0, at, 2.55, 17841.0, "EIRE"],
+        [573415.0, "POST", "POSTAGE", 2.0, datetime(2011, 7, 1, 9, 29), 18.0, 13607.0, "United Kingdom"],  # noqa: DTZ001
+        ["C536379", "D", "Discount", -1.0, at, 27.5, 14527.0, "United Kingdom"],
+        [547606.0, 22173.0, None, -22.0, at, 0.0, None, "United Kingdom"],
+        ["A563185", "B", "Adjust bad debt", 1.0, at, -11062.06, None, "United Kingdom"],
+        [550193.0, 22423.0, "CAKESTAND", 1.0, at, 12.75, 13952.0, "United Kingdom"],
+        [550193.0, "PADS", "PADS TO MATCH ALL CUSHIONS", 1.0, at, 0.001, 13952.0, "United Kingdom"],
+        [551454.0, "gift_0001", "Voucher 10", 1.0, at, 0.1 + 0.2, None, "Unspecified"],
+        [551455.0, 10002, "=HYPERLINK()", 12.0, at, 0.85, 12583.0, "RSA"],
+        [551455.0, 10002, "INFLATABLE GLOBE", 12.0, at, 0.85, 12583.0, "RSA"],
+        [551456.0, 10080, "GROOVY CACTUS", 80995.0, at, 1e6, 16446.0, "Channel Islands"],
+        ["C536379", "D", "Discount", -3.0, at, 0.5, 14527.0, "United Kingdom"],
+        [None, None, None, None, None, None, None, None],
+        [551457.0, 10080, "GROOVY CACTUS", 1.0, at, 0.39, 16446.0, "European Community"],
+    ]:
+        book.active.append(row)
+    for cell in book.active["C"]:
+        cell.data_type = "s"  # text, also where it begins like a formula
+    book.save(path)
+    return path
+
+
+def real_or_not() -> list[str]:
+    return ["look-alike", *(["real"] if REAL.is_file() else [])]
+
+
+@pytest.fixture(params=real_or_not())
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Expected]:
+    if request.param == "real":
+        return REAL, OF_REAL
+    return make_look_alike(tmp_path / "retail.xlsx"), LOOK_ALIKE
+
+
+def test_every_invoice_is_an_order_or_in_the_error_report(
+    store: SqlStore, file: tuple[Path, Expected], tmp_path: Path
+) -> None:
+    path, expected = file
+    with open_source(path, MAP, read_at=NOW) as source:
+        refused = import_orders(store, source, skip_bad=False, actor="ann", at=NOW, detail="retail")
+        assert not refused.stored
+        report = import_orders(store, source, skip_bad=True, actor="ann", at=NOW, detail="retail")
+        again = import_orders(store, source, skip_bad=True, actor="ann", at=NOW, detail="retail")
+        problems = list(source.problems())
+        written = write_error_report(tmp_path / "errors.csv", source.problems())
+    assert report.figures.rows == expected.rows
+    assert report.counts == ImportCounts(created=expected.orders)
+    assert again.counts == ImportCounts(
+        unchanged=expected.orders - expected.cancelled, rejected_left_alone=expected.cancelled
+    )
+    assert (report.figures.bad_orders, report.figures.bad_rows) == (1, expected.bad_rows)
+    assert written == expected.bad_rows
+    assert {problem.value for problem in problems if problem.column == "InvoiceNo"} == {"550193"}
+    assert [
+        (problem.row, problem.value) for problem in problems if problem.column == "UnitPrice"
+    ] == expected.bad_prices
+    with store.snapshot() as work:
+        stored = list(work.orders.page(OrderFilter(text=""), Page(sort="id")))
+    assert len(stored) == expected.orders
+    rejected = [order for order in stored if order.status is Status.REJECTED]
+    assert len(rejected) == expected.cancelled
+    assert all(order.id.startswith("C") for order in rejected)
+    assert sum(not order.buyer_name for order in stored) == expected.without_buyer
+    assert {order.currency for order in stored} == {"GBP"}
+
+
+def test_the_cells_of_the_look_alike(store: SqlStore, tmp_path: Path) -> None:
+    with open_source(make_look_alike(tmp_path / "retail.xlsx"), MAP, read_at=NOW) as source:
+        import_orders(store, source, skip_bad=True, actor="ann", at=NOW, detail="retail")
+    with store.snapshot() as work:
+        first, cancelled, debt, voucher, globe = (
+            work.orders.get(order_id) for order_id in ("573415", "C536379", "A563185", "551454", "551455")
+        )
+    assert first.buyer == Buyer(id="13607", name="Customer 13607", country="GB", language="en")
+    assert first.ordered_at == datetime(2011, 7, 1, 8, 29, tzinfo=UTC)
+    assert (first.total, first.quantity, first.country) == (3_808, 3, "GB")
+    assert [(line.sku, line.name) for line in first.lines] == [
+        ("21166", "COOK WITH WINE METAL SIGN"),
+        ("POST", "POSTAGE"),
+    ]
+    assert (cancelled.status, cancelled.total, cancelled.quantity) == (Status.REJECTED, -2_900, -4)
+    assert (debt.status, debt.total, debt.buyer) == (Status.NEEDS_OC, -1_106_206, None)
+    assert (voucher.total, voucher.country) == (30, "Unspecified")
+    assert (globe.country, globe.lines[0].name) == ("ZA", "=HYPERLINK()")
