@@ -149,7 +149,7 @@ def _serve(listening: socket.socket, script: _Script, inbox: Inbox, over: thread
         except TimeoutError:
             continue
         inbox.connections += 1
-        connection.settimeout(5)
+        connection.settimeout(30)
         with connection, connection.makefile("rb") as lines:
             try:
                 _talk(connection, lines, script, inbox)

@@ -129,6 +129,30 @@ def test_a_mail_of_unknown_fate_is_only_sent_again_when_an_operator_says_so(stor
     assert body(first) == body(second)
 
 
+def test_the_same_message_id_stands_for_the_same_text(store, tmp_path):
+    queue(store, 1)
+    (tmp_path / "en").mkdir()
+    (tmp_path / "en" / "subject.txt").write_text("A new subject", encoding="utf-8")
+    with scripted_server({"end": "450 later"}) as inbox:
+        run(store, smtp(inbox.port))
+        run(store, smtp(inbox.port), clock=later(1), composer=JinjaComposer(tmp_path))
+    assert [mail["Subject"] for mail in inbox.mails] == ["Your order Q0 was rejected by nord"] * 2
+
+
+def test_what_was_put_off_is_not_due_again_in_the_same_run(store):
+    mail_ids = queue(store, CHUNK + 1)
+    clock = FixedClock()
+
+    def an_hour_passes(done, _total):
+        clock.at += timedelta(hours=1)
+        if done == CHUNK:
+            cancel_mail(store, mail_ids[-1], clock=clock)
+
+    with scripted_server({"RCPT": "450 later"}) as inbox:
+        report = run(store, smtp(inbox.port), clock=clock, progress=an_hour_passes)
+    assert report == DeliveryReport(sent=CHUNK - 1, retry=1)
+
+
 def test_a_sender_that_died_while_sending_leaves_an_unknown_that_is_not_resent(store, tmp_path):
     first, second = queue(store, 2)
     claim(store, "died")

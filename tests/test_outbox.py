@@ -23,7 +23,7 @@ def queue(store, orders=3):
     order_ids = [f"Q{number}" for number in range(orders)]
     put(store, *(make_order(order_id) for order_id in order_ids))
     batch_id = reject(store, ids(*order_ids), notify=True, per_order=True).batch_id
-    return [f"{batch_id}.{number}" for number in range(1, orders + 1)]
+    return sorted(f"{batch_id}.{number}" for number in range(1, orders + 1))
 
 
 def claim(store, holder="t", *, limit=10, now=NOW, batch_id=None):
@@ -77,6 +77,17 @@ def test_a_claim_takes_only_what_is_due_and_free(store):
     assert claim(store, "b") == [third]
     assert claim(store, "c") == []
     assert claim(store, "c", now=NOW - MINUTE) == []
+
+
+def test_a_claim_does_not_wait_for_another_that_is_not_committed(postgres_url):
+    with open_store(postgres_url) as store, open_store(postgres_url) as other:
+        first, second, third = queue(store)
+
+        def claim_while_another_claims(work):
+            mine = work.outbox.claim(token="a", until=NOW + MINUTE, now=NOW, limit=2, batch_id=None)
+            return [mail.id for mail in mine], claim(other, "b")
+
+        assert store.write(claim_while_another_claims) == ([first, second], [third])
 
 
 def test_a_claim_may_be_of_one_batch(store):

@@ -134,12 +134,13 @@ def test_a_server_that_will_not_talk_stops_the_run(replies, said):
         assert said in str(caught.value)
 
 
+TIMED_OUT = "the connection was lost (Connection unexpectedly closed: timed out)"
 ENDS = [
     ({}, MailState.SENT, "250 taken"),
     ({"MAIL": "451 try later"}, MailState.RETRY, "MAIL: 451 try later"),
     ({"MAIL": "550 not you"}, MailState.REFUSED, "MAIL: 550 not you"),
     ({"MAIL": "421 closing"}, MailState.RETRY, "MAIL: 421 closing"),
-    ({"MAIL": HANG}, MailState.RETRY, "MAIL: the connection was lost"),
+    ({"MAIL": HANG}, MailState.RETRY, f"MAIL: {TIMED_OUT}"),
     ({"RCPT": "450 greylisted"}, MailState.RETRY, "RCPT: 450 greylisted"),
     ({"RCPT": "550 no such user"}, MailState.REFUSED, "RCPT: 550 no such user"),
     ({"RCPT": "421 closing"}, MailState.RETRY, "RCPT: 421 closing"),
@@ -151,7 +152,7 @@ ENDS = [
     ({"end": "421 closing"}, MailState.RETRY, "end of data: 421 closing"),
     ({"end": "554 spam"}, MailState.REFUSED, "end of data: 554 spam"),
     ({"end": DROP}, MailState.UNKNOWN, "end of data: the connection was lost"),
-    ({"end": HANG}, MailState.UNKNOWN, "end of data: the connection was lost"),
+    ({"end": HANG}, MailState.UNKNOWN, f"end of data: {TIMED_OUT}"),
     ({"end": "gibberish"}, MailState.UNKNOWN, "end of data: -1"),
     ({"end": "250 \x1b[2Jtaken"}, MailState.SENT, r"250 \x1b[2Jtaken"),
 ]
