@@ -19,6 +19,7 @@ COMMANDS = {
     "reject": Entry("reject", "Plan, preview, confirm, reject, and tell the buyers.", _MAIN),
     "show": Entry("show", "Show one order: lines, tags, log, and whether it can be rejected.", _AROUND),
     "import": Entry("importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
+    "export": Entry("export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
     "filter": Entry("filters", "Keep filters under a name, for everyone on the store.", _AROUND),
     "mail": Entry("mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
     "log": Entry("log", "Who rejected what, when and why.", _RECORD),

@@ -9,6 +9,8 @@ from orderctl.domain.importing import FIELDS, LINE_FIELDS, NESTED_LINES
 from orderctl.files.column_map import NESTED_NAMES, ColumnMap, own_field
 
 Wrong = tuple[str, Cell, str]
+# Our own exports say which version of the schema they follow.
+_SCHEMA = "schema"
 
 
 class JsonFields:
@@ -29,7 +31,7 @@ class JsonFields:
                 cells[key] = self._lines(value, wrong)
                 continue
             names = self._named(key)
-            if not names and not self._mapped:
+            if not names and not self._mapped and key != _SCHEMA:
                 wrong.append((key, None, _unknown(key, FIELDS)))
             for name in names:
                 if name in cells:

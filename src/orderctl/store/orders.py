@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
+from orderctl.domain.selection import Choice
 from orderctl.ports import Page
 from orderctl.store import rows
 from orderctl.store.filtering import compile_filter
+from orderctl.store.order_streams import stream_orders
 from orderctl.store.sorting import order_by
 from orderctl.store.sql import Connection, Fragment
 
@@ -53,6 +55,10 @@ class SqlOrders:
         lines = run(f"SELECT {rows.LINE_COLUMNS} FROM order_line {of_order} ORDER BY number", {"id": order_id})
         tags = run(f"SELECT tag FROM order_tag {of_order}", {"id": order_id})
         return rows.order(row, tuple(map(rows.line, lines)), frozenset(tag for (tag,) in tags))
+
+    def chosen(self, choice: Choice) -> Iterator[Order]:
+        """The orders of a choice with their lines and tags, sorted by id, streamed."""
+        return stream_orders(self._connection, choice)
 
     def events(self, order_id: str) -> tuple[OrderEvent, ...]:
         """The order's log, oldest first."""

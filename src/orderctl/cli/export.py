@@ -1,0 +1,107 @@
+"""`orderctl export`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orderctl.bootstrap import Program
+from orderctl.cli.apps import command_app
+from orderctl.cli.options import (
+    Everything,
+    Excepted,
+    FilterText,
+    IdsFile,
+    OrderIds,
+    SavedName,
+    SelectionName,
+    program_of,
+)
+from orderctl.cli.sources import Source, choose
+from orderctl.domain.errors import UsageError
+from orderctl.domain.exporting import ExportFormat, ExportRequest
+from orderctl.domain.text import count_of
+from orderctl.services.exporting import export_orders
+
+app = command_app()
+_BY_ENDING = {f".{each.value}": each for each in ExportFormat if each is not ExportFormat.OC_PDF}
+
+
+@app.command(
+    epilog="Examples:\n\norderctl export --filter 'season:26SS' -o orders.xlsx\n\n"
+    "orderctl export --saved dropped --format csv --lines > lines.csv\n\n"
+    "orderctl search tag:late | orderctl export --ids - --format pdf --per-order -o papers\n\n"
+    "orderctl export 10021 --format oc-pdf -o 10021-oc.pdf"
+)
+def export(
+    ctx: typer.Context,
+    ids: OrderIds = None,
+    ids_file: IdsFile = None,
+    saved: SavedName = None,
+    filter_text: FilterText = None,
+    name: SelectionName = None,
+    everything: Everything = False,
+    excepted: Excepted = None,
+    as_: Annotated[
+        ExportFormat | None, typer.Option("--format", help="What to write; by the ending of --output if not said.")
+    ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="PATH", help="The file, or - for standard output.")
+    ] = "-",
+    lines: Annotated[bool, typer.Option("--lines", help="CSV: a row a line of the orders, not an order.")] = False,
+    per_order: Annotated[bool, typer.Option("--per-order", help="PDF: a file an order, in the folder PATH.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV: leave texts alone that a spreadsheet would run as formulas.")
+    ] = False,
+) -> None:
+    """Write orders as Excel, CSV, JSON lines or PDF. Without a source: the default selection."""
+    program = program_of(ctx)
+    request = _checked(
+        program,
+        ExportRequest(
+            format=_format(as_, output),
+            path=None if output == "-" else output,
+            by_line=lines,
+            per_order=per_order,
+            force=force,
+            raw=raw,
+        ),
+    )
+    source = Source(
+        ids=ids or (),
+        ids_file=ids_file,
+        saved=saved,
+        filter_text=filter_text,
+        selection=name,
+        everything=everything,
+        excepted=excepted or (),
+    )
+    with program.open_store() as store:
+        choice = choose(program, store, source)
+        with program.screen.progress("Exporting") as progress:
+            count = export_orders(
+                store, choice, lambda orders: program.write_export(orders, request), progress=progress
+            )
+    if request.path is not None:
+        program.screen.tell(f"{count_of(count, 'order')} written")
+
+
+def _format(said: ExportFormat | None, output: str) -> ExportFormat:
+    found = said or _BY_ENDING.get(Path(output).suffix.lower())
+    if found is None:
+        raise UsageError("the format is missing", hint=f"--format {'|'.join(ExportFormat)}")
+    return found
+
+
+def _checked(program: Program, request: ExportRequest) -> ExportRequest:
+    """The request. Raises UsageError if its parts do not go together."""
+    if (request.by_line or request.raw) and request.format is not ExportFormat.CSV:
+        raise UsageError(f"--lines and --raw are about CSV, not {request.format}", hint="leave them out")
+    if request.per_order and not request.format.is_document:
+        raise UsageError(f"--per-order is about PDF, not {request.format}", hint="leave it out")
+    if request.per_order and request.path is None:
+        raise UsageError("--per-order writes files, but there is no folder", hint="name one: --output FOLDER")
+    if request.path is None and not request.format.is_text and program.output.is_terminal:
+        raise UsageError(f"a terminal cannot show {request.format}", hint="name a file: --output FILE")
+    return request

@@ -1,0 +1,251 @@
+"""An order as pages: what stands where, before anything is drawn. A4, in points, from the top left corner."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from orderctl.domain.money import format_amount
+from orderctl.domain.orders import Order, OrderLine, Status
+from orderctl.domain.text import count_of
+from orderctl.files.pdf_text import fitted
+
+PAGE_WIDTH, PAGE_HEIGHT, MARGIN = 595.0, 842.0, 42.0
+WIDTH = PAGE_WIDTH - 2 * MARGIN
+_ROOM = PAGE_HEIGHT - 2 * MARGIN - 14
+_LEADING = 1.3
+_TEXT, _SMALL, _LARGE = 9.0, 8.0, 15.0
+_GAP = 6.0
+_LABELS = 62.0
+_HALF = WIDTH / 2 - _GAP
+_DRAFTS = {Status.NEEDS_OC, Status.RETURNED_TO_CART}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One line of text: `x` is its left edge, or its right edge where it is aligned so."""
+
+    x: float
+    text: str
+    size: float = _TEXT
+    bold: bool = False
+    right: bool = False
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strip:
+    """What stands side by side across a page, with a rule below it or none."""
+
+    height: float
+    pieces: tuple[Piece, ...] = ()
+    ruled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """The pages of one order, and the mark that is written across them."""
+
+    title: str
+    brand: str
+    pages: tuple[tuple[Strip, ...], ...]
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    header: str
+    x: float
+    width: float
+    right: bool = False
+
+
+_COLUMNS = (
+    _Column(header="#", x=0, width=22),
+    _Column(header="SKU", x=26, width=82),
+    _Column(header="Article", x=112, width=140),
+    _Column(header="Colour", x=256, width=58),
+    _Column(header="Size", x=318, width=40),
+    _Column(header="Pieces", x=362, width=36, right=True),
+    _Column(header="Price", x=402, width=50, right=True),
+    _Column(header="Amount", x=456, width=WIDTH - 456, right=True),
+)
+
+
+def lay_out(order: Order, *, confirmation: bool) -> Document:
+    """The document of an order, or the confirmation of it."""
+    title = f"{_kind(order, confirmation=confirmation)} {order.id}"
+    flow = _Flow(head=_side_by_side([_paragraph(title, _HALF, size=_SMALL)]))
+    for strips in _heading(order, title), _rejection(order), _facts(order, confirmation=confirmation), _places(order):
+        flow.add(strips)
+    header = _row([column.header for column in _COLUMNS], bold=True, ruled=True)
+    if order.lines:
+        flow.add(header)
+    for line in order.lines:
+        flow.add(_row(_cells(line, order.currency)), again=header)
+    flow.add(_totals(order))
+    flow.add(_note(order))
+    mark = "REJECTED" if order.status is Status.REJECTED else ""
+    return Document(title=title, brand=order.brand, pages=tuple(map(tuple, flow.pages)), mark=mark)
+
+
+@dataclass(slots=True)
+class _Flow:
+    """Fills pages from the top down; `head` begins every page but the first."""
+
+    head: Sequence[Strip]
+    pages: list[list[Strip]] = field(default_factory=lambda: [[]])
+    left: float = _ROOM
+
+    def add(self, strips: Sequence[Strip], again: Sequence[Strip] = ()) -> None:
+        """Put strips on one page if they fit on one; `again` is repeated above them on a new page."""
+        together = sum(strip.height for strip in strips)
+        begun = sum(strip.height for strip in (*self.head, *again))
+        if self.left < together <= _ROOM - begun:
+            self._turn(again)
+        for strip in strips:
+            if strip.height > self.left:
+                self._turn(again)
+            self._put(strip)
+
+    def _turn(self, again: Sequence[Strip]) -> None:
+        self.pages.append([])
+        self.left = _ROOM
+        for strip in (*self.head, *again):
+            self._put(strip)
+
+    def _put(self, strip: Strip) -> None:
+        self.pages[-1].append(strip)
+        self.left -= strip.height
+
+
+def _kind(order: Order, *, confirmation: bool) -> str:
+    if not confirmation:
+        return "Order"
+    return "Order confirmation (draft)" if order.status in _DRAFTS else "Order confirmation"
+
+
+def _paragraph(
+    text: str, width: float, *, x: float = 0, size: float = _TEXT, bold: bool = False, alarm: bool = False
+) -> list[Piece]:
+    lines = fitted(text, size=size, width=width, bold=bold)
+    return [Piece(x=x, text=line, size=size, bold=bold, alarm=alarm) for line in lines]
+
+
+def _side_by_side(columns: Iterable[Sequence[Piece]], *, after: float = _GAP) -> list[Strip]:
+    """Columns of lines as strips, with some room after the last."""
+    strips = []
+    for row in zip_longest(*columns):
+        pieces = tuple(piece for piece in row if piece is not None)
+        strips.append(Strip(height=max(piece.size for piece in pieces) * _LEADING, pieces=pieces))
+    return [*strips, Strip(height=after)] if strips else []
+
+
+def _heading(order: Order, title: str) -> list[Strip]:
+    brand = _paragraph(order.brand, _HALF, size=_LARGE, bold=True)
+    named = _paragraph(title, _HALF, x=WIDTH / 2, size=_LARGE - 3, bold=True)
+    return [*_side_by_side([brand, named], after=2), Strip(height=1, ruled=True), Strip(height=_GAP)]
+
+
+def _rejection(order: Order) -> list[Strip]:
+    if order.status is not Status.REJECTED:
+        return []
+    words = ["REJECTED"]
+    if order.rejected_at:
+        words.append(f"on {order.rejected_at:%Y-%m-%d %H:%M} UTC")
+    if order.batch_id:
+        words.append(f"in batch {order.batch_id}")
+    return _side_by_side([_paragraph(" ".join(words), WIDTH, bold=True, alarm=True)])
+
+
+def _facts(order: Order, *, confirmation: bool) -> list[Strip]:
+    """The order's own facts on the left, the buyer on the right."""
+    delivery = " to ".join(day.isoformat() for day in (order.delivery_from, order.delivery_to) if day)
+    status = order.status.buyer_sees if confirmation else order.status.brand_sees
+    left = _labelled(
+        [
+            ("Reference", order.reference),
+            ("Season", order.season),
+            ("Ordered", f"{order.ordered_at:%Y-%m-%d}"),
+            ("Delivery", delivery),
+            ("Terms", order.terms),
+            ("Status", status),
+        ],
+        x=0,
+    )
+    right: list[Piece] = []
+    if order.buyer:
+        buyer = order.buyer
+        right = _labelled(
+            [
+                ("Buyer", f"{buyer.name}\n{buyer.id}" if buyer.name != buyer.id else buyer.id),
+                ("Contact", buyer.contact or ""),
+                ("E-mail", buyer.email or ""),
+                ("Country", buyer.country or ""),
+            ],
+            x=WIDTH / 2,
+        )
+    return _side_by_side(_split(left) + _split(right))
+
+
+def _labelled(facts: Iterable[tuple[str, str]], x: float) -> list[Piece]:
+    """A label before the first line of each fact that there is; an empty label keeps the others in step."""
+    pieces = []
+    for label, text in facts:
+        for number, piece in enumerate(_paragraph(text, _HALF - _LABELS, x=x + _LABELS)):
+            pieces += [Piece(x=x, text="" if number else label, bold=True), piece]
+    return pieces
+
+
+def _split(pieces: Sequence[Piece]) -> list[Sequence[Piece]]:
+    return [pieces[::2], pieces[1::2]]
+
+
+def _places(order: Order) -> list[Strip]:
+    delivery = "\n".join(part for part in (order.delivery_address, order.country or "") if part)
+    columns = []
+    for x, label, text in ((0, "Delivery address", delivery), (WIDTH / 2, "Billing address", order.billing_address)):
+        if text.strip():
+            columns.append([Piece(x=x, text=label, bold=True), *_paragraph(text, _HALF, x=x)])
+    return _side_by_side(columns)
+
+
+def _cells(line: OrderLine, currency: str) -> list[str]:
+    return [
+        str(line.number),
+        line.sku,
+        line.name,
+        line.color,
+        line.size,
+        f"{line.quantity:,}",
+        format_amount(line.unit_price, currency),
+        format_amount(line.quantity * line.unit_price, currency),
+    ]
+
+
+def _row(cells: Sequence[str], *, bold: bool = False, ruled: bool = False) -> list[Strip]:
+    columns = []
+    for column, cell in zip(_COLUMNS, cells, strict=True):
+        edge = column.x + column.width if column.right else column.x
+        lines = fitted(cell, size=_SMALL, width=column.width, bold=bold)
+        columns.append([Piece(x=edge, text=line, size=_SMALL, bold=bold, right=column.right) for line in lines])
+    *strips, _ = _side_by_side(columns)
+    return [*strips, Strip(height=3, ruled=ruled)]
+
+
+def _totals(order: Order) -> list[Strip]:
+    added = sum(line.quantity * line.unit_price for line in order.lines)
+    figures = [(count_of(order.quantity, "piece"), "")]
+    if order.lines and added != order.total:
+        figures.append(("Sum of the lines", format_amount(added, order.currency)))
+    figures.append(("Total", str(order.amount)))
+    columns: list[list[Piece]] = [[], []]
+    for label, amount in figures:
+        bold = label == "Total"
+        columns[0].append(Piece(x=_COLUMNS[4].x, text=label, bold=bold))
+        columns[1].append(Piece(x=WIDTH, text=amount, bold=bold, right=True))
+    return [Strip(height=1, ruled=True), Strip(height=3), *_side_by_side(columns)]
+
+
+def _note(order: Order) -> list[Strip]:
+    lines = _paragraph(order.note, WIDTH)
+    return _side_by_side([[Piece(x=0, text="Note", bold=True), *lines]]) if lines else []
