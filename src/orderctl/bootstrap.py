@@ -16,9 +16,10 @@ from orderctl.ports import Store
 from orderctl.settings import Settings, Value, read_settings
 
 if TYPE_CHECKING:
+    from orderctl.domain.exporting import ExportRequest
     from orderctl.domain.filters import OrderFilter
     from orderctl.domain.order_columns import Column
-    from orderctl.domain.orders import OrderSummary
+    from orderctl.domain.orders import Order, OrderSummary
     from orderctl.domain.rejection import Provenance
     from orderctl.domain.selection import IdList
     from orderctl.mail.letters import JinjaComposer
@@ -125,6 +126,13 @@ class Program:
                 return read_ids(stream, source)
         except OSError as error:
             raise UsageError(f"{source} cannot be read: {error.strerror}", hint="check the path") from error
+
+    @staticmethod
+    def write_export(orders: "Iterable[Order]", request: "ExportRequest") -> None:
+        """Write orders as the request says. Raises UsageError if the target is taken."""
+        from orderctl.files.export import write_export
+
+        write_export(orders, request)
 
     def provenance(self, source: str) -> "Provenance":
         """Who acts from where, for the log."""
