@@ -193,7 +193,7 @@ def test_a_selection_is_collected_shown_and_rejected(filled):
     assert filled("reject", "--yes").code == 0
     assert rejected(filled) == ["1002", "1003", "1004", "1009"]
     assert "4 removed" in filled("select", "--clear").err
-    assert filled("select", "late", "--name", "friday").code == 0
+    assert filled("select", "tag:late", "--name", "friday").code == 0
     assert filled("select", "--name", "friday").lines == ["1001"]
     assert filled("select").lines == []
 

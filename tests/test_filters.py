@@ -109,6 +109,7 @@ def filled(_sqlite_template, postgres_server, tmp_path_factory):
     path = tmp_path_factory.mktemp("filters") / "store.db"
     shutil.copy(_sqlite_template, path)
     with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS filters WITH (FORCE)")
         admin.execute("CREATE DATABASE filters TEMPLATE template_store STRATEGY file_copy")
     with open_store(str(path)) as sqlite, open_store(postgres_server.format(database="filters")) as postgres:
         for store in (sqlite, postgres):

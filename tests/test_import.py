@@ -10,10 +10,10 @@ import pytest
 from conftest import open_store
 from factories import ACME, NOW, make_order
 from orderctl.domain.filters import OrderFilter
-from orderctl.domain.importing import RowProblem, SourceFigures
+from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
 from orderctl.domain.orders import Buyer, Order, OrderEvent, OrderLine, Status
 from orderctl.files.source import open_source
-from orderctl.ports import ImportCounts, Page, Store, UnitOfWork
+from orderctl.ports import Page, Store, UnitOfWork
 from orderctl.services.importing import ImportReport, import_orders
 from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderctl.domain.errors import UsageError
-from orderctl.domain.importing import RowProblem
+from orderctl.domain.import_figures import RowProblem
 from orderctl.domain.orders import Buyer, Order, OrderLine, Status
 from orderctl.domain.text import safe
 from orderctl.files.error_report import write_error_report

@@ -13,11 +13,12 @@ import pytest
 
 from factories import NOW
 from orderctl.domain.filters import OrderFilter
+from orderctl.domain.import_figures import ImportCounts
 from orderctl.domain.orders import Buyer, Status
 from orderctl.files import source as source_module
 from orderctl.files.error_report import write_error_report
 from orderctl.files.source import open_source
-from orderctl.ports import ImportCounts, Page
+from orderctl.ports import Page
 from orderctl.services.importing import import_orders
 from orderctl.store.database import SqlStore
 

@@ -9,8 +9,9 @@ import pytest
 from factories import NOW
 from orderctl.domain.errors import MailUnavailableError, UsageError
 from orderctl.domain.outbox import Letter, Mail, MailState
+from orderctl.mail.addresses import UnsendableError, ascii_address
 from orderctl.mail.maildir import MaildirMailer
-from orderctl.mail.message import UnsendableError, ascii_address, build_message
+from orderctl.mail.message import build_message
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from smtp_server import DROP, HANG, HOST, PASSWORD, USER, body, ca_file, read, real_server, scripted_server
 

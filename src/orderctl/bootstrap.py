@@ -18,12 +18,14 @@ from orderctl.settings import Settings, Value, read_settings
 if TYPE_CHECKING:
     from orderctl.domain.exporting import ExportRequest
     from orderctl.domain.filters import OrderFilter
+    from orderctl.domain.import_figures import RowProblem
     from orderctl.domain.order_columns import Column
     from orderctl.domain.orders import Order, OrderSummary
     from orderctl.domain.rejection import Provenance
     from orderctl.domain.selection import IdList
+    from orderctl.files.source import FileSource
     from orderctl.mail.letters import JinjaComposer
-    from orderctl.ports import Mailer
+    from orderctl.ports import Mailer, Progress
     from orderctl.store.address import Address
     from orderctl.terminal.output import Output
     from orderctl.terminal.prompts import Prompts
@@ -127,6 +129,29 @@ class Program:
         except OSError as error:
             raise UsageError(f"{source} cannot be read: {error.strerror}", hint="check the path") from error
 
+    def open_source(self, file: str, map_file: str | None, progress: "Progress") -> "FileSource":
+        """A file of orders, read and checked, as a context manager. Raises UsageError if it cannot be read at all."""
+        from orderctl.files.source import open_source
+
+        columns = Path(map_file) if map_file else None
+        return open_source(Path(file), columns, read_at=self.clock.now(), progress=progress)
+
+    @staticmethod
+    def write_error_report(path: str, problems: "Iterable[RowProblem]", *, force: bool) -> None:
+        """Write the problems of an import as CSV. Raises UsageError if the file is there, unless forced."""
+        from orderctl.files.error_report import write_error_report
+
+        write_error_report(Path(path), problems, force=force)
+
+    @staticmethod
+    def write_sample(path: Path, number: int) -> None:
+        """Write that many sample orders as JSON lines, as an import reads them. Raises UsageError."""
+        from orderctl.domain.exporting import ExportFormat, ExportRequest
+        from orderctl.files.export import write_export
+        from orderctl.services.sampling import sample_orders
+
+        write_export(sample_orders(number), ExportRequest(format=ExportFormat.JSONL, path=str(path)))
+
     @staticmethod
     def write_export(orders: "Iterable[Order]", request: "ExportRequest") -> None:
         """Write orders as the request says. Raises UsageError if the target is taken."""
@@ -148,10 +173,10 @@ class Program:
 
     @staticmethod
     def new_id() -> str:
-        """A new id of ours: UUIDv7, ordered by time."""
-        import uuid6
+        """A new id of ours, ordered by time."""
+        from orderctl.domain.own_ids import new_id
 
-        return str(uuid6.uuid7())
+        return new_id()
 
     def composer(self) -> "JinjaComposer":
         """What turns facts into letters."""
@@ -161,8 +186,8 @@ class Program:
         return JinjaComposer(Path(own).expanduser() if own else None, self.settings.text("mail.language"))
 
     def check_mail(self) -> None:
-        """Raise UsageError unless mails can leave; nothing is opened."""
-        self.mailer_factory()
+        """Raise UsageError unless mails could leave; nothing is connected to."""
+        self.mailer_factory()()
 
     def mailer_factory(self) -> "Callable[[], Mailer]":
         """How to open the mail transport; checked now, opened later. Raises UsageError if it is not set up."""
@@ -218,7 +243,9 @@ class Program:
     @property
     def message_domain(self) -> str:
         """The domain of our Message-IDs: that of the sender."""
-        return self.settings.text("mail.sender").rpartition("@")[2] or "orderctl.invalid"
+        from orderctl.mail.addresses import domain_of
+
+        return domain_of(self.settings.text("mail.sender")) or "orderctl.invalid"
 
 
 def _country_code(name: str) -> str | None:
@@ -250,7 +277,8 @@ def _mail_password(settings: Settings) -> str | None:
     if settings.flag("mail.keyring"):
         import keyring
 
-        return keyring.get_password("orderctl", settings.text("mail.user"))
+        found: str | None = keyring.get_password("orderctl", settings.text("mail.user"))
+        return found
     return None
 
 

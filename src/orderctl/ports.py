@@ -8,7 +8,7 @@ from typing import Protocol, Self, TypeVar
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.filters import OrderFilter
-from orderctl.domain.importing import RowProblem, SourceFigures
+from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
@@ -145,24 +145,6 @@ class Changes(Protocol):
     def unarchive(self, choice: Choice, *, event_id: str, actor: str, at: datetime) -> int: ...
     def tag(self, choice: Choice, tag: str, *, event_id: str, actor: str, at: datetime) -> int: ...
     def untag(self, choice: Choice, tag: str, *, event_id: str, actor: str, at: datetime) -> int: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportCounts:
-    """What an import did, in orders."""
-
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    rejected_left_alone: int = 0
-
-    def __add__(self, other: "ImportCounts") -> "ImportCounts":
-        return ImportCounts(
-            created=self.created + other.created,
-            updated=self.updated + other.updated,
-            unchanged=self.unchanged + other.unchanged,
-            rejected_left_alone=self.rejected_left_alone + other.rejected_left_alone,
-        )
 
 
 class Imports(Protocol):

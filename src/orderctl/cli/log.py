@@ -16,7 +16,9 @@ app = command_app()
 _SHOWN = 20
 
 
-@app.command(epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log 0190f3c2-…-1d2c --format json")
+@app.command(
+    epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log 068fj5h7qb3p16ko7s2gi7a8q4 --format json"
+)
 def log(
     ctx: typer.Context,
     subject: Annotated[str | None, typer.Argument(metavar="[ORDER|BATCH]", help="An order's id, or a batch's.")] = None,

@@ -47,7 +47,7 @@ def list_(
     program.screen.tell(summary or "no mails")
 
 
-@app.command(epilog="Examples:\n\norderctl mail show 0190f3c2-7d41-7c1c-8d0e-3f1f0d9c8a11.1")
+@app.command(epilog="Examples:\n\norderctl mail show 068fj5h7qb3p16ko7s2gi7a8q4.1")
 def show(ctx: typer.Context, mail_id: MailId, as_: AsReport = ReportFormat.TEXT) -> None:
     """Show one mail as the buyer reads it, and how its delivery went."""
     program = program_of(ctx)
@@ -64,9 +64,7 @@ def show(ctx: typer.Context, mail_id: MailId, as_: AsReport = ReportFormat.TEXT)
     program.screen.mail(found, letter, orders)
 
 
-@app.command(
-    epilog="Examples:\n\norderctl mail send\n\norderctl mail send --batch 0190f3c2-7d41-7c1c-8d0e-3f1f0d9c8a11"
-)
+@app.command(epilog="Examples:\n\norderctl mail send\n\norderctl mail send --batch 068fj5h7qb3p16ko7s2gi7a8q4")
 def send(
     ctx: typer.Context,
     batch: BatchId = None,
@@ -90,7 +88,7 @@ def send(
         raise typer.Exit(MAILS_REMAIN)
 
 
-@app.command(epilog="Examples:\n\norderctl mail retry 0190f3c2-7d41-7c1c-8d0e-3f1f0d9c8a11.1")
+@app.command(epilog="Examples:\n\norderctl mail retry 068fj5h7qb3p16ko7s2gi7a8q4.1")
 def retry(ctx: typer.Context, mail_id: MailId) -> None:
     """Let a mail be sent again: one that was refused, cancelled, or of unknown fate."""
     program = program_of(ctx)
@@ -99,7 +97,7 @@ def retry(ctx: typer.Context, mail_id: MailId) -> None:
     program.screen.tell(f"{mail_id} waits; send with: orderctl mail send")
 
 
-@app.command(epilog="Examples:\n\norderctl mail cancel 0190f3c2-7d41-7c1c-8d0e-3f1f0d9c8a11.1")
+@app.command(epilog="Examples:\n\norderctl mail cancel 068fj5h7qb3p16ko7s2gi7a8q4.1")
 def cancel(ctx: typer.Context, mail_id: MailId) -> None:
     """Never send a mail that waits."""
     program = program_of(ctx)
@@ -108,7 +106,7 @@ def cancel(ctx: typer.Context, mail_id: MailId) -> None:
     program.screen.tell(f"{mail_id} will not be sent")
 
 
-@app.command(epilog="Examples:\n\norderctl mail settle 0190f3c2-7d41-7c1c-8d0e-3f1f0d9c8a11.1 --sent")
+@app.command(epilog="Examples:\n\norderctl mail settle 068fj5h7qb3p16ko7s2gi7a8q4.1 --sent")
 def settle(
     ctx: typer.Context,
     mail_id: MailId,

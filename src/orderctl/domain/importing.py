@@ -20,6 +20,7 @@ from orderctl.domain.cells import (
     read_text,
     read_truth,
 )
+from orderctl.domain.import_figures import RowProblem
 from orderctl.domain.order_ids import parse_order_id
 from orderctl.domain.orders import Buyer, Order, OrderLine, Status
 from orderctl.domain.tags import parse_tag
@@ -44,28 +45,6 @@ NESTED_LINES = "lines"
 _OF_LINES = frozenset({*LINE_FIELDS, NESTED_LINES})
 _SHOWN_VALUE = 200
 _LANGUAGE_LETTERS = (2, 8)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowProblem:
-    """One thing that is wrong with one row of a file."""
-
-    file: str
-    row: int
-    column: str
-    value: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFigures:
-    """What a file holds: rows read, orders that are good and bad, rows and cells with a problem."""
-
-    rows: int = 0
-    orders: int = 0
-    bad_orders: int = 0
-    bad_rows: int = 0
-    problems: int = 0
 
 
 @dataclass(frozen=True, slots=True)

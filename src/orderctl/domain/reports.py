@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from orderctl.domain.eligibility import RULE_BY_CODE, Mode, refusal
+from orderctl.domain.import_figures import ImportCounts, SourceFigures
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money, plain_amount
 from orderctl.domain.orders import Order, OrderEvent
@@ -24,7 +25,7 @@ def plan_document(plan: RejectionPlan) -> Document:
         "source": plan.by.source,
         "mode": plan.mode.value,
         "reason": plan.reason,
-        "targets": list(plan.targets),
+        "targets": sorted(plan.targets),
         "totals": amounts(plan.totals),
         "buyers": plan.buyers,
         "skipped": [
@@ -60,6 +61,11 @@ def amounts(totals: Iterable[Money]) -> list[Document]:
         {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
         for money in totals
     ]
+
+
+def import_document(figures: SourceFigures, counts: ImportCounts, *, stored: bool, errors: str) -> Document:
+    """What an import read and did; `errors` names the report of the bad rows."""
+    return {"schema": SCHEMA, "stored": stored, **asdict(figures), **asdict(counts), "errors": errors or None}
 
 
 def order_document(order: Order, events: Iterable[OrderEvent]) -> Document:

@@ -7,14 +7,13 @@ from typing import Self, TypeVar
 
 from orderctl.domain.cells import Cell, is_blank
 from orderctl.domain.errors import UsageError
+from orderctl.domain.import_figures import RowProblem, SourceFigures
 from orderctl.domain.importing import (
     LINE_FIELDS,
     NEEDED,
     NEEDED_OF_LINES,
     ReadingRules,
     Row,
-    RowProblem,
-    SourceFigures,
     build_order,
     read_id,
 )

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Self
 
 from orderctl.domain.errors import UsageError
-from orderctl.domain.importing import Row, RowProblem
+from orderctl.domain.import_figures import RowProblem
+from orderctl.domain.importing import Row
 
 _BATCH = 5_000
 _TABLES = """

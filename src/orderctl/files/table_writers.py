@@ -9,7 +9,7 @@ from orderctl.domain.order_columns import Column
 from orderctl.domain.orders import OrderSummary
 
 SCHEMA = 1
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def inert(text: str) -> str:

@@ -8,7 +8,8 @@ from typing import Self
 
 from orderctl.domain.errors import MailUnavailableError
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
-from orderctl.mail.message import UnsendableError, build_message, check_own_addresses
+from orderctl.mail.addresses import UnsendableError, check_own_addresses
+from orderctl.mail.message import build_message
 
 _PRIVATE = 0o700
 

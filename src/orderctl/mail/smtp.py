@@ -18,7 +18,8 @@ import yagmail
 from orderctl.domain.errors import MailUnavailableError, UsageError
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.domain.text import safe
-from orderctl.mail.message import UnsendableError, ascii_address, build_message, check_own_addresses
+from orderctl.mail.addresses import UnsendableError, ascii_address, check_own_addresses, own_address
+from orderctl.mail.message import build_message
 
 SECURITIES = ("starttls", "tls", "none")
 # RFC 5321: the first digit of a reply.
@@ -109,7 +110,8 @@ class SmtpMailer:
     def _attempt(self, recipient: str, message: bytes) -> Outcome:
         connection = self._connected()
         self._used += 1
-        outcome = _hand_over(connection, ascii_address(self._settings.sender), recipient, message)
+        sender = own_address(self._settings.sender, "mail.sender").addr_spec
+        outcome = _hand_over(connection, sender, recipient, message)
         if outcome.state is MailState.UNKNOWN:
             self._drop()
         elif outcome.state is not MailState.SENT:

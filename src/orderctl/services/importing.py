@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from orderctl.domain.importing import RowProblem, SourceFigures
+from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
 from orderctl.domain.orders import Order
-from orderctl.ports import ImportCounts, OrderSource, Progress, Store, UnitOfWork
+from orderctl.ports import OrderSource, Progress, Store, UnitOfWork
 
 CHUNK = 2_000
 PROBLEMS_SHOWN = 20

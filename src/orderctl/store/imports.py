@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import uuid6
-
 from orderctl.domain.errors import OrderctlError
+from orderctl.domain.import_figures import ImportCounts
 from orderctl.domain.orders import Buyer, Order, Status
+from orderctl.domain.own_ids import new_id
 from orderctl.domain.text import fold
-from orderctl.ports import ImportCounts
 from orderctl.store.sql import Connection, Dialect
 
 CHUNK = 2_000
@@ -76,7 +75,7 @@ class SqlImports:
     def store(self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str) -> ImportCounts:
         """Create new orders, update changed ones; tags are added, and what a file does not say of a buyer stays."""
         event = {
-            "event": str(uuid6.uuid7()),
+            "event": new_id(),
             "actor": actor,
             "at": self._connection.dialect.instant(at),
             "detail": detail,

@@ -13,18 +13,20 @@ from orderctl.domain.eligibility import Mode, refusal
 from orderctl.domain.log import Batch
 from orderctl.domain.money import format_amount
 from orderctl.domain.orders import Order, OrderEvent
-from orderctl.domain.outbox import Letter, Mail
+from orderctl.domain.outbox import Letter, Mail, MailState
 from orderctl.domain.text import count_of
-from orderctl.terminal.styles import FAINT, HEADING, plain, state_text, status_text
+from orderctl.terminal.styles import FAINT, HEADING, letter_text, plain, state_text, status_text
 
 _SHOWN_EVENTS = 50
+_OWN_IDS = {"Batch", "Mail"}
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """A table of texts; what is no `Text` yet is made safe."""
-    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in header:
-        table.add_column(name, overflow="fold")
+        # An id of ours is to be copied: it stays in one piece.
+        table.add_column(name, overflow="fold", no_wrap=name in _OWN_IDS)
     for row in rows:
         table.add_row(*(each if isinstance(each, Text) else plain(each) for each in row))
     return table
@@ -134,7 +136,7 @@ def _facts(pairs: Iterable[tuple[str, str]]) -> Table:
 def mail_table(mails: Sequence[Mail]) -> Table:
     """Mails, one a row."""
     return text_table(
-        ("Mail", "State", "To", "Orders", "Tries", "Next try or last word"),
+        ("Mail", "State", "To", "Orders", "Tries", "Last word"),
         (
             (
                 mail.id,
@@ -142,7 +144,7 @@ def mail_table(mails: Sequence[Mail]) -> Table:
                 mail.recipient,
                 f"{mail.orders:,}",
                 str(mail.attempts),
-                mail.last_error or "",
+                "" if mail.state is MailState.SENT else mail.last_error,
             )
             for mail in mails
         ),
@@ -164,11 +166,7 @@ def mail_details(mail: Mail, letter: Letter | None, order_ids: Sequence[str]) ->
     ]
     parts: list[RenderableType] = [_facts(facts)]
     if letter is not None:
-        body = Text.assemble(plain(letter.subject, HEADING), "\n\n")
-        for line in letter.text.strip().splitlines():
-            body.append_text(plain(f"{line}\n"))
-        body.rstrip()
-        parts.append(Panel(body, border_style=FAINT))
+        parts.append(Panel(letter_text(letter), border_style=FAINT))
     return Group(*parts)
 
 

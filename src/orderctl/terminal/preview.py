@@ -13,7 +13,7 @@ from orderctl.domain.money import Money
 from orderctl.domain.outbox import DeliveryReport, Letter
 from orderctl.domain.rejection import LeftOut, MailPlan, RejectionPlan, RejectionResult
 from orderctl.domain.text import count_of
-from orderctl.terminal.styles import DANGER, FAINT, HEADING, plain
+from orderctl.terminal.styles import DANGER, FAINT, HEADING, letter_text, plain
 from orderctl.terminal.tables import order_table
 
 SHOWN_ORDERS = 15
@@ -91,12 +91,7 @@ def _mails(mail: MailPlan) -> Text:
 
 
 def _sample(letter: Letter) -> Panel:
-    body = Text(no_wrap=False)
-    body.append_text(plain(f"{letter.subject}\n\n", HEADING))
-    for line in letter.text.strip().splitlines():
-        body.append_text(plain(f"{line}\n"))
-    body.rstrip()
-    return Panel(body, title="A sample of the mails", title_align="left", border_style=FAINT)
+    return Panel(letter_text(letter), title="A sample of the mails", title_align="left", border_style=FAINT)
 
 
 def _amounts(totals: Iterable[Money]) -> Text:

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from orderctl.domain.orders import Status
-from orderctl.domain.outbox import MailState
+from orderctl.domain.outbox import Letter, MailState
 from orderctl.domain.text import safe
 
 STATUS_STYLES = {
@@ -35,6 +35,12 @@ def status_text(status: Status) -> Text:
 def state_text(state: MailState) -> Text:
     """A mail's state in its colour."""
     return Text(state.value, style=MAIL_STYLES.get(state, ""))
+
+
+def letter_text(letter: Letter) -> Text:
+    """What a buyer reads, line by line."""
+    lines = [plain(letter.subject, HEADING), Text(), *map(plain, letter.text.strip().splitlines())]
+    return Text("\n").join(lines)
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -1,8 +1,9 @@
-"""Tables of orders, sized to the terminal."""
+"""Tables of orders, sized to the terminal: ids, dates and amounts are shown whole or not at all."""
 
 from collections.abc import Iterable, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -10,44 +11,49 @@ from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of
 from orderctl.domain.orders import OrderSummary
 from orderctl.terminal.styles import HEADING, STATUS_STYLES, plain
 
-# What is left out on a narrow terminal, first things first, and the width from which all of it fits.
-_DISPENSABLE = ("country", "ref", "quantity", "delivery", "season")
-_WIDE = 118
-_WIDTHS = {"country": 9, "ref": 13, "quantity": 8, "delivery": 12, "season": 8}
-_SHORTEST_BUYER = 12
+# What is left out on a narrow terminal, first things first.
+_DISPENSABLE = ("country", "ref", "quantity", "delivery", "season", "ordered")
+_GAP = 2
+_SHORTEST_BUYER = 16
+_LONGEST_ID = 24
+_LONGEST_TEXT = 20
 
 
-def order_table(
-    orders: Iterable[OrderSummary], *, width: int, columns: Sequence[Column] = (), extra: Sequence[Sequence[str]] = ()
-) -> Table:
-    """A table of orders; without `columns`, those that fit the width. `extra` rows stand below, faint."""
-    shown = tuple(columns) or _fitting(width)
-    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False)
+def order_table(orders: Iterable[OrderSummary], *, width: int, columns: Sequence[Column] = ()) -> Table:
+    """A table of orders; without `columns`, those that fit the width. Only names and references are cut."""
+    listed = tuple(orders)
+    shown = tuple(columns) or _fitting(listed, width)
+    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in shown:
+        needed = _needed(column, listed)
         table.add_column(
-            column.header or column.name.title() * (column.name != "currency"),
+            column.header,
             justify="right" if column.is_number else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=_SHORTEST_BUYER if column.name == "buyer" else None,
-            ratio=1 if column.name == "buyer" else None,
+            no_wrap=column.name != "id",
+            overflow="fold" if column.name == "id" else "ellipsis",
+            min_width=needed,
+            max_width=needed if column.name == "id" else None,
         )
-    for order in orders:
+    for order in listed:
         table.add_row(*(_cell(column, order) for column in shown))
-    for row in extra:
-        table.add_row(*(Text(text, style="dim") for text in row))
     return table
 
 
-def _fitting(width: int) -> tuple[Column, ...]:
-    names = list(DEFAULT_COLUMNS)
-    missing = _WIDE - width
+def _fitting(orders: Sequence[OrderSummary], width: int) -> tuple[Column, ...]:
+    """The default columns, less those for which there is no room."""
+    widths = {column.name: _needed(column, orders) + _GAP for column in columns_of(DEFAULT_COLUMNS)}
     for name in _DISPENSABLE:
-        if missing <= 0:
+        if sum(widths.values()) - _GAP <= width:
             break
-        names.remove(name)
-        missing -= _WIDTHS[name]
-    return columns_of(names)
+        del widths[name]
+    return columns_of(tuple(widths))
+
+
+def _needed(column: Column, orders: Sequence[OrderSummary]) -> int:
+    """The width below which a column says too little."""
+    natural = max((cell_len(plain(column.shown(order)).plain) for order in orders), default=0)
+    bounds = {"buyer": _SHORTEST_BUYER, "id": _LONGEST_ID, "ref": _LONGEST_TEXT, "season": _LONGEST_TEXT}
+    return max(cell_len(column.header), min(natural, bounds.get(column.name, natural)))
 
 
 def _cell(column: Column, order: OrderSummary) -> Text:

@@ -1,0 +1,120 @@
+"""`orderctl demo`: the main job on sample orders, with the real commands, each printed before it runs."""
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orderctl.bootstrap import Program
+from orderctl.cli.apps import command_app
+from orderctl.cli.options import program_of
+from orderctl.domain.errors import OrderctlError
+
+app = command_app()
+ORDERS = 2_400
+_DROPPED = "season:26SS sku:LN-10* status:needs-oc,oc-created"
+_CONFIG = """\
+default_profile = "demo"
+
+[profile.demo]
+store = "{folder}/orders.db"
+label = "Nordlys demo"
+mail.transport = "maildir"
+mail.maildir = "{folder}/mails"
+mail.sender = "Nordlys orders <orders@nordlys.example>"
+mail.reply_to = "service@nordlys.example"
+"""
+_MESSAGE = (
+    "We had to drop the linen shirt: the mill could not deliver. Our apologies; the other styles are on their way."
+)
+
+
+@app.command(epilog="Examples:\n\norderctl demo\n\norderctl demo --folder ./try-orderctl")
+def demo(
+    ctx: typer.Context,
+    folder: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where to set it up; a temporary folder otherwise.")
+    ] = None,
+) -> None:
+    """A guided run on sample orders, in a folder of its own."""
+    tour = _Tour(program_of(ctx), _folder(folder))
+    tour.say(f"A wholesale brand, {ORDERS:,} orders. The style LN-10 is dropped: its open orders have to be rejected.")
+    tour.say("1. A store, and the orders out of a file")
+    tour.run("store", "init")
+    tour.run("import", str(tour.sample))
+    tour.say("2. Look: which orders are these?")
+    tour.run("search", *shlex.split(_DROPPED), "--format", "table", "--limit", "5")
+    tour.run("filter", "save", "dropped", *shlex.split(_DROPPED))
+    tour.say("3. Select them, and a few more that cannot be rejected")
+    tour.run("select", *shlex.split(_DROPPED))
+    tour.run("select", "season:26SS", "sku:LN-10*", "status:oc-confirmed", "buyer:paris")
+    tour.say("4. Preview: nothing is changed yet")
+    options = ("--reason", "style LN-10 dropped", "--notify", "--message", _MESSAGE)
+    tour.run("reject", *options, "--dry-run")
+    tour.say("5. Reject them, once, and tell the buyers (mails go to a folder, not to people)")
+    tour.run("--quiet", "reject", *options, "--yes", "--max-orders", "500")
+    tour.say("6. The same again finds nothing to do")
+    tour.run("--quiet", "reject", *options, "--yes")
+    tour.say("7. The proof: what was done, what one order went through, what a buyer read")
+    tour.run("log")
+    tour.run("show", tour.first("status:rejected", "season:26SS", "sku:LN-10*", "--sort", "id"))
+    tour.run("mail", "list", "--limit", "3")
+    tour.farewell()
+
+
+class _Tour:
+    """Runs commands on the demo's own store and settings, and shows each as a user would type it."""
+
+    def __init__(self, program: Program, folder: Path) -> None:
+        self._program = program
+        self._folder = folder
+        self._config = folder / "config.toml"
+        self._config.write_text(_CONFIG.format(folder=folder), encoding="utf-8")
+        self.sample = folder / "orders.jsonl"
+        program.write_sample(self.sample, ORDERS)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERCTL_")}
+        self._environ = {**kept, "ORDERCTL_CONFIG": str(self._config)}
+
+    def say(self, text: str) -> None:
+        self._program.output.lines(["", text])
+
+    def run(self, *args: str) -> None:
+        """Print a command and run it. Raises OrderctlError if it fails."""
+        self._program.output.lines(["", f"$ {shlex.join(['orderctl', *args])}"])
+        done = subprocess.run([sys.executable, "-m", "orderctl", *args], env=self._environ, check=False)  # noqa: S603
+        if done.returncode:
+            raise OrderctlError(f"the demo stopped: orderctl {args[0]} ended with {done.returncode}")
+
+    def first(self, *args: str) -> str:
+        """The first id that a search finds."""
+        command = [sys.executable, "-m", "orderctl", "search", *args, "--limit", "1"]
+        return subprocess.check_output(command, env=self._environ, text=True).strip()  # noqa: S603
+
+    def farewell(self) -> None:
+        """How to go on by hand."""
+        program = Path(sys.argv[0]).absolute() if sys.argv[0].endswith("orderctl") else Path("orderctl")
+        self._program.output.lines(
+            [
+                "",
+                "Go on by hand; this store is yours:",
+                "",
+                f"  export ORDERCTL_CONFIG={shlex.quote(str(self._config))}",
+                f"  alias orderctl={shlex.quote(str(program))}",
+                "  orderctl search status:needs-oc country:JP",
+                "  orderctl reject --filter 'status:needs-oc country:JP'",
+                f"  ls {shlex.quote(str(self._folder / 'mails' / 'new'))}",
+            ]
+        )
+
+
+def _folder(given: str | None) -> Path:
+    if given is None:
+        return Path(tempfile.mkdtemp(prefix="orderctl-demo-"))
+    folder = Path(given).absolute()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

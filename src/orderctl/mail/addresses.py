@@ -1,0 +1,48 @@
+"""E-mail addresses: exactly one, in the form that every server takes, and our own with a name."""
+
+from email.headerregistry import Address
+from email.policy import SMTP
+
+from email_validator import EmailNotValidError, validate_email
+
+from orderctl.domain.errors import UsageError
+
+
+class UnsendableError(Exception):
+    """The mail can never be sent as it is, whatever the server."""
+
+
+def ascii_address(text: str) -> str:
+    """Exactly one address in the form that every server takes; UnsendableError if there is none."""
+    try:
+        address = validate_email(text, check_deliverability=False, globally_deliverable=False).ascii_email
+    except EmailNotValidError as error:
+        raise UnsendableError(f"{text!r} is not one e-mail address: {error}") from None
+    if address is None:
+        raise UnsendableError(f"{text!r} has letters before the @ that not every mail server takes")
+    return address
+
+
+def own_address(text: str, key: str) -> Address:
+    """An address of the settings, with or without a name: `Nord orders <orders@nord.example>`.
+
+    Raises UsageError that names the setting.
+    """
+    try:
+        (found,) = SMTP.header_factory("From", text).addresses if "<" in text else (Address(addr_spec=text),)
+        return Address(found.display_name, addr_spec=ascii_address(found.addr_spec))
+    except (UnsendableError, ValueError, IndexError) as error:
+        why = str(error) if isinstance(error, UnsendableError) else f"{text!r} is not one e-mail address"
+        raise UsageError(f"{key}: {why}", hint="write it as name@brand.example or Name <name@brand.example>") from None
+
+
+def check_own_addresses(sender: str, reply_to: str | None) -> None:
+    """Raise UsageError if mails could not be sent from, or answered to, these addresses."""
+    own_address(sender, "mail.sender")
+    if reply_to:
+        own_address(reply_to, "mail.reply_to")
+
+
+def domain_of(text: str) -> str:
+    """The domain of a sender as the settings give it; empty if there is none."""
+    return text.rpartition("@")[2].strip(" <>")
