@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from orderctl.domain.orders import OrderEvent
@@ -48,21 +48,47 @@ class Seal:
 
 LEAF_LENGTH = 8
 
+# What a digest covers. Never change these: the digests of every batch that was ever written depend on them.
+SEALED_FIELDS = (
+    "id",
+    "position",
+    "at",
+    "actor",
+    "approver",
+    "host",
+    "program",
+    "mode",
+    "source",
+    "reason",
+    "message",
+    "mail_per_order",
+    "planned",
+    "rejected",
+    "skipped",
+    "mails",
+    "previous",
+)
+# Fields that came later, each with its default: sealed where they are set, so that older digests still hold.
+SEALED_LATER: dict[str, object] = {}
+NOT_SEALED = ("digest", "leaves")
+
 
 def seal(batch: Batch, events: Iterable[OrderEvent]) -> Seal:
-    """Seal a batch: SHA-256 over its fields and over its events in the order of their order ids.
-
-    The batch's own `digest` and `leaves` are left out of it.
-    """
-    header = asdict(batch) | {"at": batch.at.isoformat()}
-    del header["digest"], header["leaves"]
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    """Seal a batch: SHA-256 over its header and over its events in the order of their order ids."""
+    digest = hashlib.sha256(header_line(batch))
     leaves = []
     for event in events:
         line = event_line(event)
         digest.update(line)
         leaves.append(leaf(line))
     return Seal(digest.hexdigest(), "".join(leaves))
+
+
+def header_line(batch: Batch) -> bytes:
+    """A batch as the bytes that are digested: a JSON object of the sealed fields."""
+    header = {name: getattr(batch, name) for name in SEALED_FIELDS}
+    header |= {name: getattr(batch, name) for name, unset in SEALED_LATER.items() if getattr(batch, name) != unset}
+    return json.dumps(header | {"at": batch.at.isoformat()}, sort_keys=True).encode()
 
 
 def event_line(event: OrderEvent) -> bytes:
