@@ -14,25 +14,25 @@ from orderctl.terminal.styles import HEADING, STATUS_STYLES, plain
 # What is left out on a narrow terminal, first things first.
 _DISPENSABLE = ("country", "ref", "quantity", "delivery", "season", "ordered")
 _GAP = 2
-_SHORTEST_BUYER = 16
-_LONGEST_ID = 24
-_LONGEST_TEXT = 20
+# Columns whose texts may be longer: a buyer's name gets what is left, an id is folded.
+_BOUNDS = {"buyer": 16, "id": 24, "ref": 20, "season": 20}
 
 
 def order_table(orders: Iterable[OrderSummary], *, width: int, columns: Sequence[Column] = ()) -> Table:
     """A table of orders; without `columns`, those that fit the width. Only names and references are cut."""
     listed = tuple(orders)
     shown = tuple(columns) or _fitting(listed, width)
+    needed = {column.name: _needed(column, listed) for column in shown}
+    spare = max(0, width - sum(needed.values()) - _GAP * (len(shown) - 1))
     table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in shown:
-        needed = _needed(column, listed)
+        more = min(spare, _natural(column, listed) - needed[column.name]) if column.name == "buyer" else 0
         table.add_column(
             column.header,
             justify="right" if column.is_number else "left",
             no_wrap=column.name != "id",
             overflow="fold" if column.name == "id" else "ellipsis",
-            min_width=needed,
-            max_width=needed if column.name == "id" else None,
+            width=needed[column.name] + max(0, more),
         )
     for order in listed:
         table.add_row(*(_cell(column, order) for column in shown))
@@ -51,9 +51,12 @@ def _fitting(orders: Sequence[OrderSummary], width: int) -> tuple[Column, ...]:
 
 def _needed(column: Column, orders: Sequence[OrderSummary]) -> int:
     """The width below which a column says too little."""
-    natural = max((cell_len(plain(column.shown(order)).plain) for order in orders), default=0)
-    bounds = {"buyer": _SHORTEST_BUYER, "id": _LONGEST_ID, "ref": _LONGEST_TEXT, "season": _LONGEST_TEXT}
-    return max(cell_len(column.header), min(natural, bounds.get(column.name, natural)))
+    natural = _natural(column, orders)
+    return max(cell_len(column.header), min(natural, _BOUNDS.get(column.name, natural)))
+
+
+def _natural(column: Column, orders: Sequence[OrderSummary]) -> int:
+    return max((cell_len(plain(column.shown(order)).plain) for order in orders), default=0)
 
 
 def _cell(column: Column, order: OrderSummary) -> Text:
