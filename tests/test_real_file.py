@@ -29,7 +29,7 @@ REAL = Path(os.environ.get("ORDERCTL_REAL_DATA", ROOT.parent / "shared" / "data"
 
 @dataclass(frozen=True)
 class Expected:
-    """What is known of a file: its rows, invoices, cancelled ones, bad invoice with its rows, and facts of some."""
+    """What is known of a file: its rows, invoices, cancelled ones, bad ones, and how many of a country are open."""
 
     rows: int
     orders: int
@@ -37,11 +37,29 @@ class Expected:
     without_buyer: int
     bad_rows: int
     bad_prices: list[tuple[int, str]]
+    country: str
+    open_there: int
 
 
-LOOK_ALIKE = Expected(rows=14, orders=9, cancelled=1, without_buyer=3, bad_rows=2, bad_prices=[(9, "0.001")])
+LOOK_ALIKE = Expected(
+    rows=14,
+    orders=9,
+    cancelled=1,
+    without_buyer=3,
+    bad_rows=2,
+    bad_prices=[(9, "0.001")],
+    country="GB",
+    open_there=3,
+)
 OF_REAL = Expected(
-    rows=40_000, orders=13_198, cancelled=569, without_buyer=1_134, bad_rows=8, bad_prices=[(25_247, "0.001")]
+    rows=40_000,
+    orders=13_198,
+    cancelled=569,
+    without_buyer=1_134,
+    bad_rows=8,
+    bad_prices=[(25_247, "0.001")],
+    country="France",
+    open_there=259,
 )
 
 
