@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, Self, TypeVar
 
+from orderctl.domain.changes import Change, Reach
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
@@ -139,12 +140,10 @@ class Outbox(Protocol):
 
 
 class Changes(Protocol):
-    """What may be changed on any order. Each gives the number of orders that changed."""
+    """What may be changed on any order. `apply` gives the number of orders that changed."""
 
-    def archive(self, choice: Choice, *, event_id: str, actor: str, at: datetime) -> int: ...
-    def unarchive(self, choice: Choice, *, event_id: str, actor: str, at: datetime) -> int: ...
-    def tag(self, choice: Choice, tag: str, *, event_id: str, actor: str, at: datetime) -> int: ...
-    def untag(self, choice: Choice, tag: str, *, event_id: str, actor: str, at: datetime) -> int: ...
+    def reach(self, choice: Choice, change: Change) -> Reach: ...
+    def apply(self, choice: Choice, change: Change, *, event_id: str, actor: str, at: datetime) -> int: ...
 
 
 class Imports(Protocol):

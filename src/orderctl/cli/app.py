@@ -35,7 +35,8 @@ class LazyCommands(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if name is None or listed is None:
             return name, listed, rest
-        command = typer.main.get_command(import_module(f"orderctl.cli.{COMMANDS[name].module}").app)
+        entry = COMMANDS[name]
+        command = typer.main.get_command(getattr(import_module(f"orderctl.cli.{entry.module}"), entry.app))
         command.name = name
         return name, command, rest
 

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command: its module in `orderctl.cli`, one line about it, and the panel of `--help` that lists it."""
+    """One command: its module in `orderctl.cli`, one line about it, and the panel of `--help` that lists it.
+
+    `app` is the name of its app in the module.
+    """
 
     module: str
     about: str
     panel: str
+    app: str = "app"
 
 
 _MAIN, _AROUND, _RECORD, _SETUP = "The main job", "Around it", "The record", "Set-up"
@@ -18,6 +22,10 @@ COMMANDS = {
     "select": Entry("select", "Collect orders in a named selection.", _MAIN),
     "reject": Entry("reject", "Plan, preview, confirm, reject, and tell the buyers.", _MAIN),
     "show": Entry("show", "Show one order: lines, tags, log, and whether it can be rejected.", _AROUND),
+    "archive": Entry("changing", "Take orders out of the default view.", _AROUND, "archive"),
+    "unarchive": Entry("changing", "Put archived orders back into the default view.", _AROUND, "unarchive"),
+    "tag": Entry("changing", "Put a tag on orders.", _AROUND, "tag"),
+    "untag": Entry("changing", "Take a tag off orders.", _AROUND, "untag"),
     "import": Entry("importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
     "export": Entry("export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
     "filter": Entry("filters", "Keep filters under a name, for everyone on the store.", _AROUND),

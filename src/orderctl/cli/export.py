@@ -12,6 +12,7 @@ from orderctl.cli.options import (
     Excepted,
     FilterText,
     IdsFile,
+    IgnoreUnknown,
     OrderIds,
     SavedName,
     SelectionName,
@@ -42,6 +43,7 @@ def export(
     name: SelectionName = None,
     everything: Everything = False,
     excepted: Excepted = None,
+    ignore_unknown: IgnoreUnknown = False,
     as_: Annotated[
         ExportFormat | None, typer.Option("--format", help="What to write; by the ending of --output if not said.")
     ] = None,
@@ -81,7 +83,11 @@ def export(
         choice = choose(program, store, source)
         with program.screen.progress("Exporting") as progress:
             count = export_orders(
-                store, choice, lambda orders: program.write_export(orders, request), progress=progress
+                store,
+                choice,
+                lambda orders: program.write_export(orders, request),
+                progress=progress,
+                ignore_unknown=ignore_unknown,
             )
     if request.path is not None:
         program.screen.tell(f"{count_of(count, 'order')} written")

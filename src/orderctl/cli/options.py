@@ -25,9 +25,9 @@ class ReportFormat(StrEnum):
 
 
 FilterWords = Annotated[
-    list[str] | None, typer.Argument(metavar="[FILTER]...", help="Terms of a filter; side by side they mean and.")
+    list[str] | None, typer.Argument(metavar="FILTER", help="Terms of a filter; side by side they mean and.")
 ]
-OrderIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Order ids.")]
+OrderIds = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Order ids.")]
 IdsFile = Annotated[
     str | None, typer.Option("--ids", metavar="FILE", help="Read order ids from a file, or - for standard input.")
 ]
@@ -36,6 +36,8 @@ FilterText = Annotated[str | None, typer.Option("--filter", metavar="EXPR", help
 SelectionName = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The selection's name.")]
 Everything = Annotated[bool, typer.Option("--all", help="Allow an empty filter, which takes every order.")]
 Excepted = Annotated[list[str] | None, typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.")]
+IgnoreUnknown = Annotated[bool, typer.Option("--ignore-unknown", help="Leave out ids the store does not know.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 AsReport = Annotated[ReportFormat, typer.Option("--format", help="text for people, json for programs.")]
 
 

@@ -15,10 +15,12 @@ from orderctl.cli.options import (
     Excepted,
     FilterText,
     IdsFile,
+    IgnoreUnknown,
     OrderIds,
     ReportFormat,
     SavedName,
     SelectionName,
+    Yes,
     program_of,
 )
 from orderctl.cli.sources import Source, choose
@@ -74,16 +76,14 @@ def reject(
     message_file: Annotated[str | None, typer.Option(metavar="FILE", help="The message, from a file.")] = None,
     edit: Annotated[bool, typer.Option("--edit", help="Write the message in $EDITOR.")] = False,
     mail_per_order: Annotated[bool, typer.Option("--mail-per-order", help="A mail an order, not a buyer.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan and stop.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")] = False,
     expect: Annotated[
         str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")
     ] = None,
     max_orders: Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a larger plan.")] = None,
-    ignore_unknown: Annotated[
-        bool, typer.Option("--ignore-unknown", help="Leave out ids the store does not know.")
-    ] = False,
+    ignore_unknown: IgnoreUnknown = False,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Plan, preview, confirm, reject, and tell the buyers. Without a source: the default selection."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from orderctl.domain.changes import ChangeReport
 from orderctl.domain.eligibility import RULE_BY_CODE, Mode, refusal
 from orderctl.domain.import_figures import ImportCounts, SourceFigures
 from orderctl.domain.log import Batch
@@ -66,6 +67,20 @@ def amounts(totals: Iterable[Money]) -> list[Document]:
 def import_document(figures: SourceFigures, counts: ImportCounts, *, stored: bool, errors: str) -> Document:
     """What an import read and did; `errors` names the report of the bad rows."""
     return {"schema": SCHEMA, "stored": stored, **asdict(figures), **asdict(counts), "errors": errors or None}
+
+
+def change_document(report: ChangeReport, *, dry_run: bool) -> Document:
+    """What archiving or a tag changed, or would change."""
+    return {
+        "schema": SCHEMA,
+        "outcome": "dry-run" if dry_run else "done",
+        "change": report.change.kind.value,
+        "tag": report.change.tag or None,
+        "changed": report.reach.changing,
+        "unchanged": report.unchanged,
+        "unknown": list(report.unknown),
+        "duplicates": report.duplicates,
+    }
 
 
 def order_document(order: Order, events: Iterable[OrderEvent]) -> Document:

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from orderctl.domain.errors import UsageError
 from orderctl.domain.orders import Order
-from orderctl.domain.selection import Choice, IdScope
-from orderctl.domain.text import count_of
+from orderctl.domain.selection import Choice
 from orderctl.ports import Progress, Store
+from orderctl.services.selecting import refuse_unknown
 
 _REPORT_EVERY = 100
-_SHOWN_IDS = 5
 
 
-def export_orders(store: Store, choice: Choice, write: Callable[[Iterable[Order]], None], *, progress: Progress) -> int:
+def export_orders(
+    store: Store,
+    choice: Choice,
+    write: Callable[[Iterable[Order]], None],
+    *,
+    progress: Progress,
+    ignore_unknown: bool = False,
+) -> int:
     """Hand the orders of the choice to `write`, sorted by id; gives how many.
 
     Raises UsageError, before anything is written, if the choice names an order that there is not.
@@ -28,16 +33,6 @@ def export_orders(store: Store, choice: Choice, write: Callable[[Iterable[Order]
                 progress(count, None)
 
     with store.snapshot() as work:
-        if isinstance(choice.scope, IdScope):
-            _refuse_unknown(work.selections.unknown(choice.scope.given.ids))
+        refuse_unknown(work, choice, ignore=ignore_unknown)
         write(counted(work.orders.chosen(choice)))
     return count
-
-
-def _refuse_unknown(ids: tuple[str, ...]) -> None:
-    if ids:
-        more = f" and {len(ids) - _SHOWN_IDS:,} more" if len(ids) > _SHOWN_IDS else ""
-        raise UsageError(
-            f"the store does not know {count_of(len(ids), 'order')}: {', '.join(map(repr, ids[:_SHOWN_IDS]))}{more}",
-            hint="leave them out",
-        )

@@ -2,11 +2,19 @@
 
 from datetime import datetime
 
+from orderctl.domain.changes import Change, ChangeKind, Reach
 from orderctl.domain.selection import Choice
 from orderctl.store.scopes import choice_condition
 from orderctl.store.sql import Connection
 
 _TAGGED = "EXISTS (SELECT 1 FROM order_tag AS t WHERE t.account = o.account AND t.order_id = o.id AND t.tag = :tag)"
+# What holds for an order that a change changes.
+_CHANGES = {
+    ChangeKind.ARCHIVED: "o.archived_at IS NULL",
+    ChangeKind.UNARCHIVED: "o.archived_at IS NOT NULL",
+    ChangeKind.TAGGED: f"NOT {_TAGGED}",
+    ChangeKind.UNTAGGED: _TAGGED,
+}
 
 
 class SqlChanges:
@@ -15,69 +23,58 @@ class SqlChanges:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def archive(self, choice: Choice, *, event_id: str, actor: str, at: datetime) -> int:
-        """Take orders out of the default view; gives how many were not archived before."""
-        changed = self._log(choice, "o.archived_at IS NULL", "archived", "", event_id, actor, at)
-        self._set_archived(changed, ":at", at)
-        return len(changed)
-
-    def unarchive(self, choice: Choice, *, event_id: str, actor: str, at: datetime) -> int:
-        """Put orders back into the default view; gives how many were archived."""
-        changed = self._log(choice, "o.archived_at IS NOT NULL", "unarchived", "", event_id, actor, at)
-        self._set_archived(changed, "NULL", at)
-        return len(changed)
-
-    def tag(self, choice: Choice, tag: str, *, event_id: str, actor: str, at: datetime) -> int:
-        """Add a tag; gives how many orders did not have it."""
-        changed = self._log(choice, f"NOT {_TAGGED}", "tagged", tag, event_id, actor, at)
-        self._connection.execute(
-            "INSERT INTO order_tag (account, order_id, tag) SELECT account, id, :tag FROM orders"
-            f" WHERE account = :account AND {self._among} ON CONFLICT DO NOTHING",
-            {"tag": tag, **self._bound(changed)},
-        )
-        return len(changed)
-
-    def untag(self, choice: Choice, tag: str, *, event_id: str, actor: str, at: datetime) -> int:
-        """Take a tag away; gives how many orders had it."""
-        changed = self._log(choice, _TAGGED, "untagged", tag, event_id, actor, at)
-        self._connection.execute(
-            "DELETE FROM order_tag WHERE account = :account AND tag = :tag AND order_id IN"
-            f" (SELECT id FROM orders WHERE account = :account AND {self._among})",
-            {"tag": tag, **self._bound(changed)},
-        )
-        return len(changed)
-
-    def _log(
-        self, choice: Choice, needed: str, kind: str, detail: str, event_id: str, actor: str, at: datetime
-    ) -> list[str]:
-        """Lock the orders that will change and write their events; gives their ids."""
+    def reach(self, choice: Choice, change: Change) -> Reach:
+        """How many orders are chosen, and how many of them the change would change."""
         chosen = choice_condition(choice, self._connection.dialect)
+        row = self._connection.execute(
+            f"SELECT count(*), count(CASE WHEN {_CHANGES[change.kind]} THEN 1 END) FROM orders AS o"
+            f" WHERE o.account = :account AND {chosen.sql}",
+            {**chosen.params, "tag": change.tag},
+        ).fetchone()
+        return Reach(chosen=row[0], changing=row[1]) if row else Reach(chosen=0, changing=0)
+
+    def apply(self, choice: Choice, change: Change, *, event_id: str, actor: str, at: datetime) -> int:
+        """Change the chosen orders; gives how many were not so already."""
+        ids = self._log(choice, change, event_id, actor, at)
+        changed = {"changed": self._connection.dialect.bind_ids(ids)}
+        among = f"id IN ({self._connection.dialect.ids('changed')})"
+        match change.kind:
+            case ChangeKind.ARCHIVED:
+                self._set_archived(among, ":at", {**changed, "at": self._connection.dialect.instant(at)})
+            case ChangeKind.UNARCHIVED:
+                self._set_archived(among, "NULL", changed)
+            case ChangeKind.TAGGED:
+                self._connection.execute(
+                    "INSERT INTO order_tag (account, order_id, tag) SELECT account, id, :tag FROM orders"
+                    f" WHERE account = :account AND {among} ON CONFLICT DO NOTHING",
+                    {"tag": change.tag, **changed},
+                )
+            case ChangeKind.UNTAGGED:
+                self._connection.execute(
+                    f"DELETE FROM order_tag WHERE account = :account AND tag = :tag AND order_{among}",
+                    {"tag": change.tag, **changed},
+                )
+        return len(ids)
+
+    def _log(self, choice: Choice, change: Change, event_id: str, actor: str, at: datetime) -> list[str]:
+        """Lock the chosen orders and write the events of those that will change; gives their ids."""
+        dialect = self._connection.dialect
+        chosen = choice_condition(choice, dialect)
+        among = f"FROM orders AS o WHERE o.account = :account AND {chosen.sql}"
+        lock = dialect.lock("o")
+        if lock:
+            # A statement of its own: the next one then sees the tags of whoever held the locks before.
+            self._connection.execute(f"SELECT 1 {among} ORDER BY o.id {lock}", chosen.params)
         written = self._connection.execute(
             "INSERT INTO order_event (account, order_id, id, kind, detail, actor, at)"
-            f" SELECT o.account, o.id, :event, '{kind}', :detail, :actor, :at FROM orders AS o"
-            f" WHERE o.account = :account AND {chosen.sql} AND {needed}"
-            f" ORDER BY o.id {self._connection.dialect.lock('o')} RETURNING order_id",
-            {
-                **chosen.params,
-                "event": event_id,
-                "tag": detail,
-                "detail": detail,
-                "actor": actor,
-                "at": self._connection.dialect.instant(at),
-            },
+            f" SELECT o.account, o.id, :event, '{change.kind}', :tag, :actor, :at {among}"
+            f" AND {_CHANGES[change.kind]} ORDER BY o.id RETURNING order_id",
+            {**chosen.params, "event": event_id, "tag": change.tag, "actor": actor, "at": dialect.instant(at)},
         )
         return [order_id for (order_id,) in written.fetchall()]
 
-    @property
-    def _among(self) -> str:
-        return f"id IN ({self._connection.dialect.ids('changed')})"
-
-    def _bound(self, ids: list[str]) -> dict[str, object]:
-        return {"changed": self._connection.dialect.bind_ids(ids)}
-
-    def _set_archived(self, ids: list[str], value: str, at: datetime) -> None:
+    def _set_archived(self, among: str, value: str, params: dict[str, object]) -> None:
         self._connection.execute(
-            f"UPDATE orders SET archived_at = {value}, version = version + 1"
-            f" WHERE account = :account AND {self._among}",
-            {"at": self._connection.dialect.instant(at), **self._bound(ids)},
+            f"UPDATE orders SET archived_at = {value}, version = version + 1 WHERE account = :account AND {among}",
+            params,
         )

@@ -1,0 +1,188 @@
+"""`orderctl archive|unarchive|tag|untag`: what any order allows, a rejected one included."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from orderctl.bootstrap import Program
+from orderctl.cli.apps import command_app
+from orderctl.cli.options import (
+    AsReport,
+    Everything,
+    Excepted,
+    FilterText,
+    IdsFile,
+    IgnoreUnknown,
+    OrderIds,
+    ReportFormat,
+    SavedName,
+    SelectionName,
+    Yes,
+    program_of,
+)
+from orderctl.cli.sources import Source, choose
+from orderctl.domain.changes import Change, ChangeKind, ChangeReport
+from orderctl.domain.errors import DeclinedError, UsageError
+from orderctl.domain.reports import change_document
+from orderctl.domain.selection import Choice, FilterScope
+from orderctl.domain.tags import parse_tag
+from orderctl.domain.text import count_of
+from orderctl.services.changing import ChangeRequest, change_orders, preview_change
+
+# Up to so many orders nobody is asked: the change can be taken back.
+UNASKED = 1_000
+
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show how many orders would change, and stop.")]
+Tag = Annotated[str, typer.Argument(help="The tag.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """How this call is to go on."""
+
+    ignore_unknown: bool
+    dry_run: bool
+    yes: bool
+    as_: ReportFormat
+
+
+def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
+    """A command that takes the sources of orders and nothing else."""
+    app = command_app()
+
+    @app.command(help=about, epilog=f"Examples:\n\n{examples}")
+    def command(
+        ctx: typer.Context,
+        ids: OrderIds = None,
+        ids_file: IdsFile = None,
+        saved: SavedName = None,
+        filter_text: FilterText = None,
+        name: SelectionName = None,
+        everything: Everything = False,
+        excepted: Excepted = None,
+        yes: Yes = False,
+        dry_run: DryRun = False,
+        ignore_unknown: IgnoreUnknown = False,
+        as_: AsReport = ReportFormat.TEXT,
+    ) -> None:
+        source = Source(
+            ids=ids or (),
+            ids_file=ids_file,
+            saved=saved,
+            filter_text=filter_text,
+            selection=name,
+            everything=everything,
+            excepted=excepted or (),
+        )
+        run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
+        _change(program_of(ctx), source, Change(kind=kind), run)
+
+    return app
+
+
+def _tag_command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
+    """A command that takes a tag before the sources of orders."""
+    app = command_app()
+
+    @app.command(help=about, epilog=f"Examples:\n\n{examples}")
+    def command(
+        ctx: typer.Context,
+        tag: Tag,
+        ids: OrderIds = None,
+        ids_file: IdsFile = None,
+        saved: SavedName = None,
+        filter_text: FilterText = None,
+        name: SelectionName = None,
+        everything: Everything = False,
+        excepted: Excepted = None,
+        yes: Yes = False,
+        dry_run: DryRun = False,
+        ignore_unknown: IgnoreUnknown = False,
+        as_: AsReport = ReportFormat.TEXT,
+    ) -> None:
+        source = Source(
+            ids=ids or (),
+            ids_file=ids_file,
+            saved=saved,
+            filter_text=filter_text,
+            selection=name,
+            everything=everything,
+            excepted=excepted or (),
+        )
+        run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
+        _change(program_of(ctx), source, Change(kind=kind, tag=_read_tag(tag)), run)
+
+    return app
+
+
+def _read_tag(text: str) -> str:
+    try:
+        return parse_tag(text)
+    except ValueError as error:
+        raise UsageError(f"the tag {text!r} {error}") from None
+
+
+def _change(program: Program, source: Source, change: Change, run: _Run) -> None:
+    """Preview, ask if many orders would change, change, report."""
+    with program.open_store() as store:
+        choice = choose(program, store, source)
+        request = ChangeRequest(choice=choice, change=change, ignore_unknown=run.ignore_unknown)
+        found = preview_change(store, request)
+        if not run.dry_run and found.reach.changing:
+            _confirm(program, found, run)
+            found = change_orders(store, request, actor=program.actor, clock=program.clock, new_id=program.new_id)
+    if run.as_ is ReportFormat.JSON:
+        program.output.document(change_document(found, dry_run=run.dry_run))
+    _tell(program, found, choice, run)
+
+
+def _confirm(program: Program, found: ChangeReport, run: _Run) -> None:
+    """Ask before very many orders change. Raises UsageError without a terminal, DeclinedError for a no."""
+    if run.yes or found.reach.changing <= UNASKED:
+        return
+    what = f"{count_of(found.reach.changing, 'order')} would be {found.change.words}"
+    if not program.prompts.can_ask():
+        raise UsageError(
+            f"{what}, and there is no terminal to ask on", hint="look with --dry-run, then say yes with --yes"
+        )
+    if not program.prompts.yes_or_no(f"{what}. Go on?"):
+        raise DeclinedError("declined; nothing was changed")
+
+
+def _tell(program: Program, found: ChangeReport, choice: Choice, run: _Run) -> None:
+    """The counts in words; and why an unarchiving finds nothing, if it is the filter that hides what it is to find."""
+    would = "would be " if run.dry_run else ""
+    words = [f"{count_of(found.reach.changing, 'order')} {would}{found.change.words}"]
+    if found.unchanged:
+        words.append(f"{found.unchanged:,} unchanged")
+    if found.unknown:
+        words.append(f"{count_of(len(found.unknown), 'unknown id')} left out")
+    if found.duplicates:
+        words.append(f"{found.duplicates:,} given twice")
+    program.screen.tell(f"{'A dry run: ' if run.dry_run else ''}{'; '.join(words)}")
+    hides_archived = isinstance(choice.scope, FilterScope) and choice.scope.filter.leaves_out_archived
+    if found.change.kind is ChangeKind.UNARCHIVED and hides_archived:
+        program.screen.warn("the filter leaves archived orders out; add archived:yes to it")
+
+
+archive = _command(
+    ChangeKind.ARCHIVED,
+    "Take orders out of the default view. Without a source: the default selection.",
+    "orderctl archive 10021 10022\n\norderctl archive --filter 'status:rejected season:25SS' --dry-run",
+)
+unarchive = _command(
+    ChangeKind.UNARCHIVED,
+    "Put archived orders back into the default view. Without a source: the default selection.",
+    "orderctl unarchive 10021\n\norderctl unarchive --filter 'archived:yes season:25SS'",
+)
+tag = _tag_command(
+    ChangeKind.TAGGED,
+    "Put a tag on orders. Without a source: the default selection.",
+    "orderctl tag late 10021 10022\n\norderctl tag checked --filter 'season:26SS country:JP'",
+)
+untag = _tag_command(
+    ChangeKind.UNTAGGED,
+    "Take a tag off orders. Without a source: the default selection.",
+    "orderctl untag late 10021\n\norderctl search tag:late | orderctl untag late --ids -",
+)
