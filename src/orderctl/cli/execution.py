@@ -1,0 +1,139 @@
+"""From a plan to its report, for `reject` and `plan run` alike: preview, confirm, execute, mail, report."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orderctl.bootstrap import Program
+from orderctl.cli.options import ReportFormat
+from orderctl.domain.errors import DeclinedError, UsageError
+from orderctl.domain.outbox import DeliveryReport
+from orderctl.domain.rejection import ApprovedPlan, RejectionPlan, RejectionResult
+from orderctl.domain.reports import rejection_document
+from orderctl.domain.text import count_of
+from orderctl.ports import Store
+from orderctl.services.delivering import deliver
+from orderctl.services.rejecting import Expectations, sample_letters
+
+MAILS_REMAIN, FEWER_THAN_PLANNED = 5, 6
+_EXPECT = re.compile(r"\A(\d*)(\.\.)?(\d*)\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How this call is to go on once the plan is made."""
+
+    expected: Expectations
+    dry_run: bool
+    yes: bool
+    as_: ReportFormat
+
+
+def read_expectations(
+    program: Program, *, strict: bool, expect: str | None, max_orders: int | None, ignore_unknown: bool
+) -> Expectations:
+    """What the options and the settings say about the size of a plan. Raises UsageError."""
+    return Expectations(
+        strict=strict,
+        expect=_range(expect),
+        max_orders=max_orders if max_orders is not None else program.settings.number("max_orders"),
+        ignore_unknown=ignore_unknown,
+    )
+
+
+def _range(text: str | None) -> tuple[int | None, int | None]:
+    """`--expect 300`, `..300`, `10..` or `10..300`."""
+    if text is None:
+        return None, None
+    found = _EXPECT.match(text.replace(",", ""))
+    if not found or not (found[1] or found[3]) or (found[3] and not found[2]):
+        raise UsageError(f"--expect {text!r} is not a number or a range", hint="write 300, ..300 or 10..300")
+    low = int(found[1]) if found[1] else None
+    return low, (int(found[3]) if found[3] else None) if found[2] else low
+
+
+def check_can_ask(program: Program, run: Run) -> None:
+    """Without a terminal nobody can say yes; better known before the plan than after."""
+    if not (run.yes or run.dry_run or program.prompts.can_ask()):
+        raise UsageError(
+            "there is no terminal to confirm on, and nothing was changed",
+            hint="look with --dry-run, then say yes with --yes",
+        )
+
+
+def show_preview(program: Program, store: Store, plan: RejectionPlan) -> None:
+    """Show what the plan would do, with a sample of its mails."""
+    if program.quiet:
+        return
+    facts = sample_letters(store, plan)
+    letter = program.composer().compose(facts[0]) if facts else None
+    program.screen.preview(plan, store=store.label, production=program.settings.flag("production"), letter=letter)
+
+
+def confirmed(program: Program, plan: RejectionPlan, run: Run) -> ApprovedPlan:
+    """The plan with its approval. Raises DeclinedError."""
+    if run.yes or not plan.targets.count:
+        return plan.approve(by=program.actor, how="--yes")
+    try:
+        agreed = program.prompts.confirm_rejection(plan.targets.count)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; nothing was changed") from None
+    if not agreed:
+        raise DeclinedError("declined; nothing was changed")
+    return plan.approve(by=program.actor, how="confirmed at the terminal")
+
+
+def uninterrupted(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
+    """Execute the plan; when that is interrupted, say what was done."""
+    try:
+        return execute()
+    except KeyboardInterrupt:
+        # The interruption may have come after the commit: the store knows.
+        with program.open_store() as asked, asked.snapshot() as work:
+            batch = work.rejections.batch(plan.id)
+        done = f"{count_of(batch.rejected, 'order')} rejected as batch {batch.id}" if batch else "nothing was changed"
+        raise KeyboardInterrupt(f"interrupted; {done}") from None
+
+
+def conclude(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
+    """Mail what the batch queued and report; gives the exit code."""
+    delivery = _deliver(program, store, result, run)
+    report(program, run, result.plan, result, delivery)
+    if result.left_out:
+        return FEWER_THAN_PLANNED
+    return 0 if delivery is None or delivery.complete else MAILS_REMAIN
+
+
+def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) -> DeliveryReport | None:
+    if not result.mails or result.batch_id is None:
+        return None
+    try:
+        with program.screen.progress("Mailing") as progress:
+            return deliver(
+                store,
+                program.composer(),
+                program.mailer_factory(),
+                clock=program.clock,
+                new_token=program.new_id,
+                batch_id=result.batch_id,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        report(program, run, result.plan, result, None)
+        raise KeyboardInterrupt("interrupted; the mails that are left wait for: orderctl mail send") from None
+
+
+def report(
+    program: Program,
+    run: Run,
+    plan: RejectionPlan,
+    result: RejectionResult | None,
+    delivery: DeliveryReport | None,
+) -> None:
+    """Say what came of the plan; without a result it was a dry run."""
+    if run.as_ is ReportFormat.JSON:
+        program.output.document(rejection_document(plan, result, delivery))
+    elif result is None:
+        program.screen.tell("A dry run: nothing was changed.")
+    else:
+        program.screen.result(result, delivery)
