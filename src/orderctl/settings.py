@@ -48,7 +48,12 @@ _ALL = (
     Option(key="actor", kind=str, about="who acts; the login name by default", default=""),
     Option(key="notify", kind=bool, about="mail the buyers unless told otherwise", default=False),
     Option(key="max_orders", kind=int, about="refuse plans with more orders"),
-    Option(key="reasons", kind=tuple, about="the codes that --reason takes; empty: free text", default=()),
+    Option(
+        key="reasons",
+        kind=tuple,
+        about="the codes that --reason takes, each with its words; empty: free text",
+        default=(),
+    ),
     Option(key="mail.transport", kind=str, about="how mails leave", default="", one_of=("smtp", "maildir")),
     Option(key="mail.maildir", kind=str, about="the folder of the maildir transport", default=""),
     Option(key="mail.host", kind=str, about="the SMTP server", default=""),
@@ -149,8 +154,10 @@ def _flat(table: object, where: str) -> dict[str, object]:
         raise UsageError(f"{where} is not a table")
     flat: dict[str, object] = {}
     for key, value in table.items():
-        inner = {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
-        flat |= inner
+        if isinstance(value, dict) and key not in OPTIONS:
+            flat |= {f"{key}.{name}": each for name, each in value.items()}
+        else:
+            flat[key] = value
     for key in flat:
         if key not in OPTIONS:
             close = difflib.get_close_matches(key, OPTIONS, n=1)
@@ -193,6 +200,8 @@ def _from_file(option: Option, value: object, config_file: Path) -> Value:
     where = f"{config_file}: {option.key}"
     if option.kind is tuple and isinstance(value, list) and all(isinstance(each, str) for each in value):
         return tuple(value)
+    if option.kind is tuple and isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
+        return tuple(f"{name}: {each}" for name, each in value.items())
     if type(value) is not option.kind:
         raise UsageError(f"{where} is not {_KINDS[option.kind]}", hint=option.about)
     return _checked(option, value, where) if isinstance(value, str) else value  # type: ignore[return-value]

@@ -36,6 +36,7 @@ class Batch:
     digest: str
     leaves: str
     previous: str
+    reason_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ SEALED_FIELDS = (
     "previous",
 )
 # Fields that came later, each with its default: sealed where they are set, so that older digests still hold.
-SEALED_LATER: dict[str, object] = {}
+SEALED_LATER: dict[str, object] = {"reason_code": ""}
 NOT_SEALED = ("digest", "leaves")
 
 
@@ -104,7 +105,8 @@ def event_line(event: OrderEvent) -> bytes:
         event.actor,
         event.at.isoformat(),
     )
-    return json.dumps(fields).encode() + b"\n"
+    # The code came later: sealed where it is set, so that older digests still hold.
+    return json.dumps((*fields, event.reason_code) if event.reason_code else fields).encode() + b"\n"
 
 
 def leaf(line: bytes) -> str:

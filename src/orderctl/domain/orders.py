@@ -77,7 +77,10 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One purchase order. Instants are aware UTC, `total` is in minor units of `currency`."""
+    """One purchase order. Instants are aware UTC, `total` is in minor units of `currency`.
+
+    `changed_at` is the last change by an import, archiving or a tag; None since the order came in.
+    """
 
     id: str
     buyer: Buyer | None = None
@@ -101,6 +104,7 @@ class Order:
     note: str = ""
     archived_at: datetime | None = None
     rejected_at: datetime | None = None
+    changed_at: datetime | None = None
     batch_id: str | None = None
     version: int = 1
     lines: tuple[OrderLine, ...] = ()
@@ -143,7 +147,7 @@ class OrderSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent:
-    """One line of an order's log. `batch_id` is set when a batch made it."""
+    """One line of an order's log. `batch_id` is set when a batch made it, `reason_code` where a reason has one."""
 
     order_id: str
     id: str
@@ -154,3 +158,4 @@ class OrderEvent:
     detail: str
     actor: str
     at: datetime
+    reason_code: str = ""

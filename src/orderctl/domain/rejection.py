@@ -96,6 +96,7 @@ class RejectionPlan:
     by: Provenance
     mode: Mode
     reason: str
+    reason_code: str = ""
     given: Given
     targets: Targets
     skipped: tuple[Skipped, ...]
@@ -194,6 +195,7 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
         by=Provenance(**document["by"]),
         mode=Mode(document["mode"]),
         reason=document["reason"],
+        reason_code=document["reason_code"],
         given=Given(**given),
         targets=Targets(**document["targets"]),
         skipped=tuple(Skipped(**group) for group in document["skipped"]),

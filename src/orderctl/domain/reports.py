@@ -86,7 +86,7 @@ def change_document(report: ChangeReport, *, dry_run: bool) -> Document:
 def order_document(order: Order, events: Iterable[OrderEvent]) -> Document:
     """One order with its log, and whether it can be rejected."""
     document = asdict(order)
-    for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at"):
+    for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at", "changed_at"):
         document[name] = document[name] and document[name].isoformat()
     document["tags"] = sorted(order.tags)
     document["amount"] = plain_amount(order.total, order.currency)

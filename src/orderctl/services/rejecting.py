@@ -20,6 +20,7 @@ class RejectionRequest:
     by: Provenance
     mode: Mode = Mode.BULK
     reason: str = ""
+    reason_code: str = ""
     notify: bool = False
     message: str = ""
     per_order: bool = False
@@ -47,6 +48,7 @@ def prepare_rejection(
         by=request.by,
         mode=request.mode,
         reason=request.reason,
+        reason_code=request.reason_code,
         given=found.given,
         targets=found.targets,
         skipped=found.skipped,

@@ -97,7 +97,7 @@ class SqlImports:
             if order.id in known and order.id not in final and known[order.id].fingerprint != prints[order.id]
         ]
         self._insert(new, prints)
-        self._update(changed, prints, known)
+        self._update(changed, prints, known, event)
         written = [*new, *changed]
         self._insert_rows("order_line", _LINE, _lines(written))
         self._insert_rows("order_tag", _TAG, _tags(written), "ON CONFLICT DO NOTHING")
@@ -151,7 +151,9 @@ class SqlImports:
                 hint="run the import again",
             )
 
-    def _update(self, orders: list[Order], prints: dict[str, str], known: dict[str, _Known]) -> None:
+    def _update(
+        self, orders: list[Order], prints: dict[str, str], known: dict[str, _Known], event: dict[str, object]
+    ) -> None:
         if not orders:
             return
         dialect = self._connection.dialect
@@ -161,9 +163,9 @@ class SqlImports:
                 row["status"] = known[str(row["id"])].status
         changes = ", ".join(f"{column} = r.{column}" for column in _CONTENT)
         self._connection.execute(
-            f"UPDATE orders SET {changes}, version = orders.version + 1 FROM ({_recordset(dialect, _ORDER)}) AS r"
+            f"UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at FROM ({_recordset(dialect, _ORDER)}) AS r"
             " WHERE orders.account = :account AND orders.id = r.id AND orders.status <> 'rejected'",
-            {"rows": _packed(rows)},
+            {"rows": _packed(rows), "at": event["at"]},
         )
         self._connection.execute(
             f"DELETE FROM order_line WHERE account = :account AND order_id IN ({dialect.ids('ids')})",

@@ -86,8 +86,8 @@ class SqlRejections:
         dialect = self._connection.dialect
         self._connection.execute(
             "INSERT INTO order_event"
-            " (account, order_id, id, batch_id, kind, from_status, to_status, detail, actor, at)"
-            f" SELECT o.account, o.id, :batch, :batch, '{REJECTED}', o.status, '{REJECTED}', :reason, :actor, :at"
+            " (account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at)"
+            f" SELECT o.account, o.id, :batch, :batch, '{REJECTED}', o.status, '{REJECTED}', :reason, :code, :actor, :at"
             # CROSS JOIN: SQLite then looks each target up instead of scanning all orders.
             f" FROM ({dialect.pairs('targets')}) AS target CROSS JOIN orders AS o"
             " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
@@ -96,6 +96,7 @@ class SqlRejections:
                 "targets": plan.targets.packed,
                 "batch": plan.id,
                 "reason": plan.reason,
+                "code": plan.reason_code,
                 "actor": plan.by.actor,
                 "at": dialect.instant(at),
             },
@@ -152,6 +153,7 @@ class SqlRejections:
             mode=plan.mode,
             source=plan.by.source,
             reason=plan.reason,
+            reason_code=plan.reason_code,
             message=plan.mail.message,
             mail_per_order=plan.mail.per_order,
             planned=plan.targets.count,

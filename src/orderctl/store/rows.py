@@ -46,7 +46,7 @@ ORDER_COLUMNS = (
     "o.id, o.brand, o.status, o.reference, o.season, o.ordered_at, o.terms, o.delivery_address, o.billing_address,"
     " o.country, o.delivery_from, o.delivery_to, o.currency, o.total, o.quantity, o.delivery_notes, o.invoices,"
     " o.backlog_skus, o.note, o.archived_at, o.rejected_at, o.batch_id, o.version,"
-    " b.id, b.name, b.email, b.contact, b.country, b.language"
+    " b.id, b.name, b.email, b.contact, b.country, b.language, o.changed_at"
 )
 
 
@@ -76,6 +76,7 @@ def order(row: Row, lines: tuple[OrderLine, ...], tags: frozenset[str]) -> Order
         rejected_at=_optional(read_instant, row[20]),
         batch_id=row[21],
         version=row[22],
+        changed_at=_optional(read_instant, row[29]),
         buyer=buyer(row[23:29]) if row[23] is not None else None,
         lines=lines,
         tags=tags,
@@ -97,7 +98,7 @@ def line(row: Row) -> OrderLine:
     )
 
 
-EVENT_COLUMNS = "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at"
+EVENT_COLUMNS = "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code"
 
 
 def event(row: Row) -> OrderEvent:
@@ -112,12 +113,13 @@ def event(row: Row) -> OrderEvent:
         detail=row[6],
         actor=row[7],
         at=read_instant(row[8]),
+        reason_code=row[9],
     )
 
 
 BATCH_COLUMNS = (
     "id, position, at, actor, approver, host, program, mode, source, reason, message, mail_per_order, planned,"
-    " rejected, skipped, mails, digest, leaves, previous"
+    " rejected, skipped, mails, digest, leaves, previous, reason_code"
 )
 
 
@@ -143,6 +145,7 @@ def batch(row: Row) -> Batch:
         digest=row[16],
         leaves=row[17],
         previous=row[18],
+        reason_code=row[19],
     )
 
 

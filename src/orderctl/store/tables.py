@@ -19,6 +19,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Text,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -40,6 +41,7 @@ TEXT = Text().with_variant(Text(collation="C"), "postgresql")
 # SQLite has no types for time: fixed-width ISO 8601 text, whose order is that of time.
 INSTANT = Text().with_variant(DateTime(timezone=True), "postgresql")
 DAY = Text().with_variant(Date(), "postgresql")
+OPEN = text("status NOT IN ('returned-to-cart', 'rejected')")
 
 
 def _key() -> Any:  # noqa: ANN401 - a pydantic field
@@ -128,6 +130,7 @@ class OrderRow(SQLModel, table=True):
     fingerprint: str = _text()
     archived_at: datetime | None = _optional_instant()
     rejected_at: datetime | None = _optional_instant()
+    changed_at: datetime | None = _optional_instant()
     batch_id: str | None = _optional_text()
     version: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))
 
@@ -139,6 +142,18 @@ class OrderRow(SQLModel, table=True):
         Index(None, "account", "ordered_at", "id"),
         Index(None, "account", "status", "ordered_at", "id"),
         Index(None, "account", "buyer_id", "ordered_at"),
+        # How many orders of a season are open, and what a buyer has in it, without reading the orders.
+        Index(
+            "ix_orders_open",
+            "account",
+            "season",
+            "buyer_id",
+            "status",
+            "currency",
+            "total",
+            sqlite_where=OPEN,
+            postgresql_where=OPEN,
+        ),
         Index(
             None,
             "account",
@@ -222,6 +237,7 @@ class BatchRow(SQLModel, table=True):
     mode: str = Field(sa_column=Column(TEXT, nullable=False))
     source: str = _text()
     reason: str = _text()
+    reason_code: str = _text()
     message: str = _text()
     mail_per_order: int = _count()
     planned: int = _count()
@@ -251,6 +267,7 @@ class OrderEventRow(SQLModel, table=True):
     from_status: str | None = _optional_text()
     to_status: str | None = _optional_text()
     detail: str = _text()
+    reason_code: str = _text()
     actor: str = _text()
     at: datetime = _instant()
 
@@ -296,5 +313,6 @@ class MailOrderRow(SQLModel, table=True):
     account: str = _key()
     mail_id: str = _key()
     order_id: str = _key()
+    message: str = _text()
 
     __table_args__ = (Index(None, "account", "order_id"), {"sqlite_with_rowid": False})
