@@ -163,7 +163,8 @@ class SqlImports:
                 row["status"] = known[str(row["id"])].status
         changes = ", ".join(f"{column} = r.{column}" for column in _CONTENT)
         self._connection.execute(
-            f"UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at FROM ({_recordset(dialect, _ORDER)}) AS r"
+            f"UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at"
+            f" FROM ({_recordset(dialect, _ORDER)}) AS r"
             " WHERE orders.account = :account AND orders.id = r.id AND orders.status <> 'rejected'",
             {"rows": _packed(rows), "at": event["at"]},
         )

@@ -87,7 +87,8 @@ class SqlRejections:
         self._connection.execute(
             "INSERT INTO order_event"
             " (account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at)"
-            f" SELECT o.account, o.id, :batch, :batch, '{REJECTED}', o.status, '{REJECTED}', :reason, :code, :actor, :at"
+            f" SELECT o.account, o.id, :batch, :batch, '{REJECTED}', o.status, '{REJECTED}', :reason, :code,"
+            " :actor, :at"
             # CROSS JOIN: SQLite then looks each target up instead of scanning all orders.
             f" FROM ({dialect.pairs('targets')}) AS target CROSS JOIN orders AS o"
             " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
