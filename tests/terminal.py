@@ -46,6 +46,10 @@ class Terminal:
     def type(self, keys: str) -> None:
         self._process.send(keys)
 
+    def resize(self, *, columns: int, rows: int) -> None:
+        self._screen.resize(rows, columns)
+        self._process.setwinsize(rows, columns)
+
     def end(self) -> int:
         """Read to the end; gives the exit code."""
         while self._read():

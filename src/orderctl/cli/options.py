@@ -38,6 +38,7 @@ Everything = Annotated[bool, typer.Option("--all", help="Allow an empty filter, 
 Excepted = Annotated[list[str] | None, typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.")]
 IgnoreUnknown = Annotated[bool, typer.Option("--ignore-unknown", help="Leave out ids the store does not know.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Pick = Annotated[bool, typer.Option("--pick", help="Tick the orders one by one in a list.")]
 AsReport = Annotated[ReportFormat, typer.Option("--format", help="text for people, json for programs.")]
 
 

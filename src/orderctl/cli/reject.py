@@ -25,12 +25,14 @@ from orderctl.cli.options import (
     IdsFile,
     IgnoreUnknown,
     OrderIds,
+    Pick,
     ReportFormat,
     SavedName,
     SelectionName,
     Yes,
     program_of,
 )
+from orderctl.cli.picking import pick_choice
 from orderctl.cli.sources import Source, choose
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UsageError
@@ -59,6 +61,7 @@ def reject(
     individual: Annotated[
         bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")
     ] = False,
+    pick: Pick = False,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the log and told to the buyers.")] = "",
     notify: Annotated[bool | None, typer.Option("--notify/--no-notify", help="Mail the buyers, or not.")] = None,
     message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the buyers.")] = None,
@@ -96,6 +99,8 @@ def reject(
     text = read_message(message, message_file, edit=edit)
     with program.open_store() as store:
         choice = choose(program, store, source)
+        if pick:
+            choice = pick_choice(program, store, choice)
         request = RejectionRequest(
             choice=choice,
             by=program.provenance(choice.words),

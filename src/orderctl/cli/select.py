@@ -6,12 +6,14 @@ import typer
 
 from orderctl.bootstrap import Program
 from orderctl.cli.apps import command_app
-from orderctl.cli.options import Everything, FilterWords, IdsFile, SavedName, SelectionName, program_of
+from orderctl.cli.options import Everything, FilterWords, IdsFile, Pick, SavedName, SelectionName, program_of
+from orderctl.cli.picking import pick_orders
 from orderctl.cli.sources import Source, choose, filter_text_of
 from orderctl.domain.errors import UsageError
 from orderctl.domain.selection import DEFAULT_SELECTION, SelectionReport
 from orderctl.domain.text import count_of
 from orderctl.ports import Store
+from orderctl.services.picking import save_picks
 from orderctl.services.selecting import add_to_selection, clear_selection, remove_from_selection
 
 app = command_app()
@@ -20,6 +22,7 @@ _SHOWN = 50
 
 @app.command(
     epilog="Examples:\n\norderctl select status:needs-oc tag:late\n\n"
+    "orderctl select --pick status:needs-oc country:FR\n\n"
     "orderctl select --ids orders.txt --name friday\n\norderctl select country:JP --remove\n\norderctl select"
 )
 def select(
@@ -31,6 +34,7 @@ def select(
     name: SelectionName = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the orders out instead of putting them in.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Empty the selection.")] = False,
+    pick: Pick = False,
 ) -> None:
     """Collect orders in a named selection; without arguments, show it."""
     program = program_of(ctx)
@@ -38,9 +42,11 @@ def select(
     asks = bool(words or saved or ids_file is not None or everything)
     with program.open_store() as store:
         if clear:
-            if asks:
+            if asks or pick:
                 raise UsageError("--clear empties the selection and takes no orders", hint="run the two one by one")
             _report(program, clear_selection(store, actor=program.actor, name=chosen))
+        elif pick:
+            _pick(program, store, _source(store, words, saved, ids_file, everything=True), chosen)
         elif not asks:
             _show(program, store, chosen)
         else:
@@ -71,6 +77,12 @@ def _change(program: Program, store: Store, source: Source, name: str, *, remove
             f"{count_of(len(report.unknown), 'id')} unknown in this store: {', '.join(report.unknown[:10])}",
             hint="the others were selected",
         )
+
+
+def _pick(program: Program, store: Store, source: Source, name: str) -> None:
+    picks = pick_orders(program, store, choose(program, store, source), selection=name, done=f"save in {name}")
+    report = save_picks(store, picks, actor=program.actor, name=name, at=program.clock.now())
+    _report(program, report)
 
 
 def _report(program: Program, report: SelectionReport) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from orderctl.domain.filters import (
     All,
@@ -30,10 +31,11 @@ def matches(wanted: OrderFilter, order: Order) -> bool:
     """Whether the order is one that the filter finds."""
     if wanted.leaves_out_archived and order.archived_at is not None:
         return False
-    return wanted.condition is None or _holds(wanted.condition, order)
+    return wanted.condition is None or holds(wanted.condition, order)
 
 
-def _holds(condition: Condition, order: Order) -> bool:
+def holds(condition: Condition, order: Order) -> bool:
+    """Whether the condition is true of the order, archived or not."""
     match condition:
         case Term(field, tests):
             return any(_passes(field, test, order) for test in tests)
@@ -41,11 +43,11 @@ def _holds(condition: Condition, order: Order) -> bool:
             buyer = fold(order.buyer.name) if order.buyer else ""
             return any(_found(pattern, text) for text in (order.searched_text, buyer))
         case Not(of):
-            return not _holds(of, order)
+            return not holds(of, order)
         case All(of):
-            return all(_holds(each, order) for each in of)
+            return all(holds(each, order) for each in of)
         case AnyOf(of):
-            return any(_holds(each, order) for each in of)
+            return any(holds(each, order) for each in of)
 
 
 def _passes(field: str, test: Test, order: Order) -> bool:
@@ -88,7 +90,12 @@ def _values(field: str, order: Order) -> list[str]:
 
 
 def _found(pattern: Pattern, text: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.pieces)), text, re.DOTALL) is not None
+    return _compiled(pattern).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=512)
+def _compiled(pattern: Pattern) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.pieces)), re.DOTALL)
 
 
 def _in_days(field: str, days: DayRange, order: Order) -> bool:

@@ -1,9 +1,10 @@
 """One order, one mail, one batch, and the tables that list mails and batches, for people."""
 
 from collections.abc import Iterable, Sequence
+from io import StringIO
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
@@ -41,6 +42,13 @@ def order_details(order: Order, events: Sequence[OrderEvent], *, width: int) -> 
     if events:
         parts.append(Padding(event_table(events), (1, 0, 0, 0)))
     return Group(*parts)
+
+
+def draw_order(order: Order, width: int) -> str:
+    """An order without its log, drawn with the escape codes of a terminal of that width."""
+    console = Console(file=StringIO(), width=width, force_terminal=True, color_system="standard", highlight=False)
+    console.print(order_details(order, (), width=width))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
 def _order_title(order: Order) -> Text:

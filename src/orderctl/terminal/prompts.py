@@ -1,11 +1,13 @@
 """Questions to the person at the controlling terminal. `/dev/tty` is asked, so piped input never answers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.filters import OrderFilter
+from orderctl.domain.picking import PickList, Picks
 from orderctl.domain.text import count_of
 
 # Up to so many orders a yes is enough; beyond, the number has to be typed.
@@ -36,15 +38,24 @@ class Prompts:
         return bool(self._ask("confirm", question, default=False))
 
     @staticmethod
+    def pick(picks: PickList, *, purpose: str, done: str, parse: Callable[[str], OrderFilter]) -> Picks | None:
+        """Let the operator tick orders in a full-screen list; None if they left it."""
+        from orderctl.terminal.details import draw_order  # noqa: PLC0415 - only a list that is shown is worth it
+        from orderctl.terminal.picker import Picker  # noqa: PLC0415
+
+        with open_terminal() as streams:
+            return Picker(picks, purpose=purpose, done=done, parse=parse, detail=draw_order).run(streams)
+
+    @staticmethod
     def _ask(kind: str, question: str, **options: object) -> Any:  # noqa: ANN401 - what questionary answers
         import questionary  # noqa: PLC0415 - a tenth of a second that only a question is worth
 
-        with _terminal() as streams:
+        with open_terminal() as streams:
             return getattr(questionary, kind)(question, **options, **streams).unsafe_ask()
 
 
 @contextmanager
-def _terminal() -> Iterator[dict[str, Any]]:
+def open_terminal() -> Iterator[dict[str, Any]]:
     """prompt_toolkit's input and output on the controlling terminal."""
     from prompt_toolkit.input import create_input  # noqa: PLC0415
     from prompt_toolkit.output import create_output  # noqa: PLC0415
@@ -52,6 +63,6 @@ def _terminal() -> Iterator[dict[str, Any]]:
     try:
         reading, writing = open("/dev/tty", encoding="utf-8"), open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123, SIM115
     except OSError:
-        raise UsageError("there is no terminal to ask on", hint="say yes with --yes") from None
+        raise UsageError("there is no terminal to ask on", hint="say yes with --yes, or leave out --pick") from None
     with reading, writing:
         yield {"input": create_input(stdin=reading), "output": create_output(stdout=writing)}
