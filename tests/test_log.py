@@ -1,10 +1,20 @@
 """The log that proves itself: what digests cover, and that every kind of tampering is named, on both engines."""
 
+import json
 from dataclasses import fields
 from datetime import UTC, datetime
 
+import pytest
+
+from cli import Cli
+from conftest import open_store
+from factories import NOW, make_order, put, put_all
+from orderctl.domain.changes import Change, ChangeKind
 from orderctl.domain.log import NOT_SEALED, SEALED_FIELDS, SEALED_LATER, Batch, seal
-from orderctl.domain.orders import OrderEvent
+from orderctl.domain.orders import OrderEvent, Status
+from orderctl.services.verifying import verify_log
+from test_rejection import ids, reject
+from test_schema import raw
 
 AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 BATCH = Batch(
@@ -49,3 +59,270 @@ def test_a_digest_never_changes_whatever_later_versions_add():
 
 def test_every_field_of_a_batch_is_sealed_or_left_out_on_purpose():
     assert {field.name for field in fields(Batch)} == {*SEALED_FIELDS, *SEALED_LATER, *NOT_SEALED}
+
+
+@pytest.fixture
+def cli(store_url, tmp_path):
+    return Cli(store_url, tmp_path / "home")
+
+
+@pytest.fixture
+def batches(store_url):
+    """Three batches (of two, two and one orders), one order that came as rejected, and a tag."""
+    with open_store(store_url) as store:
+        put_all(store, [make_order(f"L{number}") for number in range(1, 8)])
+        put(store, make_order("old", status=Status.REJECTED, rejected_at=NOW))
+        made = [
+            reject(store, ids("L1", "L2")).batch_id,
+            reject(store, ids("L3", "L4"), notify=True).batch_id,
+            reject(store, ids("L5")).batch_id,
+        ]
+        late = Change(kind=ChangeKind.TAGGED, tag="late")
+        store.write(lambda work: work.changes.apply(ids("L1"), late, event_id="t1", actor="mia", at=NOW))
+    return made
+
+
+def tamper(url, *statements):
+    """Run statements as somebody who may do anything: the guards are switched off before and on after."""
+    with raw(url) as connection:
+        if "://" in url:
+            for table in ("orders", "order_event", "batch"):
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+            for statement in statements:
+                connection.execute(statement)
+            for table in ("orders", "order_event", "batch"):
+                connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
+            return
+        dropped = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in dropped:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement)
+        for _, sql in dropped:
+            connection.execute(sql)
+    connection.close()
+
+
+def found_in(url, anchor=None):
+    """What a verification names, each record with its problem."""
+    found = []
+    with open_store(url) as store:
+        verify_log(store, anchor=anchor, report=found.append, progress=lambda _done, _total: None)
+    return [f"{tampering.record}: {tampering.problem}" for tampering in found]
+
+
+def test_a_log_that_nobody_touched_is_as_written(cli, batches):
+    ran = cli("log", "verify")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.lines[:2] == [
+        "as written: 3 batches and 5 events of them",
+        "no digest covers 2 events outside batches (imports as rejected: 1, archiving, tags)",
+    ]
+    assert ran.lines[2] == f"head: batch {batches[2]}, number 3"
+    head = ran.lines[3].split()[-1]
+    verdict = cli("log", "verify", "--format", "json", "--anchor", head).json
+    assert verdict == {
+        "schema": 1,
+        "type": "verdict",
+        "outcome": "as-written",
+        "tampered": 0,
+        "batches": 3,
+        "events": 5,
+        "anchored": True,
+        "outside_batches": {"events": 2, "imported_as_rejected": 1},
+        "head": {"batch": batches[2], "position": 3, "digest": head},
+    }
+
+
+def test_an_empty_log_is_as_written(cli):
+    ran = cli("log", "verify")
+    assert (ran.code, ran.lines) == (0, ["as written: 0 batches and 0 events of them"])
+
+
+_RESET = "UPDATE orders SET status = 'needs-oc', rejected_at = NULL, batch_id = NULL WHERE id"
+TAMPERINGS = {
+    "an edited event": (
+        ["UPDATE order_event SET actor = 'nobody' WHERE order_id = 'L2' AND kind = 'rejected'"],
+        ["event of order L2 in batch {0}: was edited"],
+    ),
+    "an event taken out of its batch": (
+        ["UPDATE order_event SET batch_id = NULL WHERE order_id = 'L2' AND kind = 'rejected'"],
+        ["event of order L2 in batch {0}: was edited"],
+    ),
+    "an event under another id": (
+        ["UPDATE order_event SET id = 'x' WHERE order_id = 'L2' AND kind = 'rejected'"],
+        ["event of order L2 in batch {0}: was edited"],
+    ),
+    "a deleted event": (
+        ["DELETE FROM order_event WHERE order_id = 'L3'"],
+        ["event of order L3 in batch {1}: was removed"],
+    ),
+    "the last batch's event": (
+        ["DELETE FROM order_event WHERE order_id = 'L5'"],
+        ["event of order L5 in batch {2}: was removed"],
+    ),
+    "an inserted event": (
+        [
+            (
+                "INSERT INTO order_event"
+                " (account, order_id, id, batch_id, kind, from_status, to_status, detail, actor, at)"
+                " SELECT account, 'L7', id, batch_id, kind, from_status, to_status, detail, actor, at FROM order_event"
+                " WHERE order_id = 'L1' AND kind = 'rejected'"
+            )
+        ],
+        ["event of order L7 in batch {0}: was inserted"],
+    ),
+    "a second event of one order": (
+        [
+            (
+                "INSERT INTO order_event (account, order_id, id, batch_id, kind, detail, actor, at)"
+                " SELECT account, order_id, 'a', batch_id, kind, detail, 'other', at FROM order_event"
+                " WHERE order_id = 'L1' AND kind = 'rejected'"
+            )
+        ],
+        ["event of order L1 in batch {0}: was inserted"],
+    ),
+    "a rejection outside any batch": (
+        [
+            (
+                "INSERT INTO order_event (account, order_id, id, kind, to_status, actor, at)"
+                " SELECT account, 'L7', 'x', 'rejected', 'rejected', actor, at FROM order_event WHERE order_id = 'L5'"
+            )
+        ],
+        ["event of order L7: is a rejection outside any batch"],
+    ),
+    "an edited batch": (
+        ["UPDATE batch SET reason = 'another' WHERE position = 2"],
+        ["batch {1}: was edited: its digest does not match"],
+    ),
+    "edited short digests": (
+        ["UPDATE batch SET leaves = 'zz' WHERE position = 2"],
+        ["batch {1}: its short digests of events were edited"],
+    ),
+    "a batch written anew": (
+        ["UPDATE batch SET digest = 'new' WHERE position = 2"],
+        ["batch {1}: was edited: its digest does not match", "batch {2}: does not follow batch {1}"],
+    ),
+    "a removed batch": (
+        ["DELETE FROM batch WHERE position = 2"],
+        [
+            "batch {2}: 1 batch before it, from number 2 on, is missing",
+            "batch {2}: does not follow batch {0}",
+            "batch {1}: was removed: 2 orders, 2 events, 1 mail still refer to it",
+        ],
+    ),
+    "a removed last batch": (
+        ["DELETE FROM batch WHERE position = 3"],
+        ["batch {2}: was removed: 1 order, 1 event still refer to it"],
+    ),
+    "the first batch": (
+        ["DELETE FROM batch WHERE position = 1"],
+        [
+            "batch {1}: 1 batch before it, from number 1 on, is missing",
+            "batch {1}: names a batch before it, and is the first",
+            "batch {0}: was removed: 2 orders, 2 events still refer to it",
+        ],
+    ),
+    "a reordered chain": (
+        [
+            "UPDATE batch SET position = 9 WHERE position = 1",
+            "UPDATE batch SET position = 1 WHERE position = 2",
+            "UPDATE batch SET position = 2 WHERE position = 9",
+        ],
+        [
+            "batch {1}: names a batch before it, and is the first",
+            "batch {1}: was edited: its digest does not match",
+            "batch {0}: does not follow batch {1}",
+            "batch {0}: was edited: its digest does not match",
+            "batch {2}: does not follow batch {0}",
+        ],
+    ),
+    "an order taken back": (
+        [f"{_RESET} = 'L4'"],
+        ["order L4: is not marked as rejected any more, or is gone: batch {1} rejected it"],
+    ),
+    "an order half taken back": (
+        ["UPDATE orders SET status = 'needs-oc', rejected_at = NULL WHERE id = 'L4'"],
+        ["order L4: is not rejected any more: batch {1} rejected it"],
+    ),
+    "an order and its event": (
+        ["DELETE FROM order_event WHERE order_id = 'L4'", f"{_RESET} = 'L4'"],
+        ["batch {1}: 1 event of it was removed, and the orders of them no longer name it"],
+    ),
+    "an order of no batch": (
+        ["UPDATE orders SET status = 'rejected', rejected_at = ordered_at WHERE id = 'L7'"],
+        ["order L7: is rejected, and the log does not say by whom"],
+    ),
+    "an order put into a batch": (
+        ["UPDATE orders SET status = 'rejected', rejected_at = ordered_at, batch_id = '{0}' WHERE id = 'L7'"],
+        ["order L7: says it was rejected by batch {0}, which did not"],
+    ),
+    "an imported order reopened": (
+        ["UPDATE orders SET status = 'needs-oc', rejected_at = NULL WHERE id = 'old'"],
+        ["order old: came as rejected and is not any more"],
+    ),
+    "a mail removed": (
+        ["DELETE FROM mail"],
+        ["mails of batch {1}: the batch queued 1, and the outbox holds 0"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("statements", "records"), TAMPERINGS.values(), ids=TAMPERINGS)
+def test_the_tampered_record_is_named(batches, store_url, statements, records):
+    tamper(store_url, *(statement.format(*batches) for statement in statements))
+    assert found_in(store_url) == [record.format(*batches) for record in records]
+
+
+def test_a_last_batch_removed_with_every_trace_shows_only_against_an_anchor(cli, batches, store_url):
+    anchor = cli("log", "verify").lines[-1].split()[-1]
+    tamper(
+        store_url,
+        "DELETE FROM batch WHERE position = 3",
+        "DELETE FROM order_event WHERE order_id = 'L5'",
+        f"{_RESET} = 'L5'",
+    )
+    assert found_in(store_url) == []
+    assert found_in(store_url, anchor) == [
+        "anchor: no batch has this digest: one that was there is gone, or was written anew"
+    ]
+
+
+def test_tampering_is_told_to_programs_too(cli, batches, store_url):
+    tamper(store_url, "DELETE FROM order_event WHERE order_id = 'L3'")
+    ran = cli("log", "verify", "--format", "json")
+    record, verdict = map(json.loads, ran.lines)
+    assert record == {
+        "schema": 1,
+        "type": "tampering",
+        "record": f"event of order L3 in batch {batches[1]}",
+        "kind": "event",
+        "problem": "was removed",
+        "batch_id": batches[1],
+        "order_id": "L3",
+        "event_id": batches[1],
+    }
+    assert (ran.code, verdict["outcome"], verdict["tampered"]) == (1, "tampered", 1)
+    ran = cli("log", "verify")
+    assert (ran.code, ran.lines[0]) == (1, f"event of order L3 in batch {batches[1]}: was removed")
+    assert "the log is not as it was written: 1 record" in ran.err
+
+
+def test_another_account_has_a_chain_of_its_own(cli, batches, store_url):
+    with open_store(store_url, "other") as store:
+        put(store, make_order("L1"))
+        reject(store, ids("L1"))
+    tamper(store_url, "UPDATE batch SET actor = 'x' WHERE account = 'other'")
+    assert cli("log", "verify").code == 0
+    cli.environ["ORDERCTL_ACCOUNT"] = "other"
+    assert cli("log", "verify").code == 1
+
+
+def test_an_order_that_is_called_like_a_command_can_be_looked_at(cli, store_url):
+    with open_store(store_url) as store:
+        put_all(store, [make_order("verify"), make_order("show")])
+        reject(store, ids("verify", "show"))
+    for args in (["show", "verify"], ["show", "show"], ["--limit", "3", "verify"], ["--", "verify"]):
+        assert "style dropped" in cli("log", *args).out
+    assert cli("log", "verify").out.startswith("as written: 1 batch and 2 events")
+    assert "orderctl log show verify" in cli("log", "--help").out

@@ -48,6 +48,8 @@ class Seal:
 
 
 LEAF_LENGTH = 8
+# The event of an order that came as rejected: it has no batch.
+IMPORTED = "imported-as-rejected"
 
 # What a digest covers. Never change these: the digests of every batch that was ever written depend on them.
 SEALED_FIELDS = (

@@ -11,6 +11,7 @@ from orderctl.domain.money import Money, plain_amount
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.outbox import DeliveryReport, Mail
 from orderctl.domain.rejection import RejectionPlan, RejectionResult
+from orderctl.domain.verification import LogVerdict, Tampering
 
 SCHEMA = 1
 Document = dict[str, object]
@@ -109,6 +110,27 @@ def batch_document(batch: Batch) -> Document:
     document = asdict(batch) | {"schema": SCHEMA, "at": batch.at.isoformat()}
     del document["leaves"]
     return document
+
+
+def tampering_document(tampering: Tampering) -> Document:
+    """One record that is not as it was written."""
+    return {"schema": SCHEMA, "type": "tampering", "record": tampering.record, **asdict(tampering)}
+
+
+def verdict_document(verdict: LogVerdict) -> Document:
+    """What a verification of the log read and found."""
+    head = verdict.head
+    return {
+        "schema": SCHEMA,
+        "type": "verdict",
+        "outcome": "tampered" if verdict.tampered else "as-written",
+        "tampered": verdict.tampered,
+        "batches": verdict.batches,
+        "events": verdict.events,
+        "anchored": verdict.anchored,
+        "outside_batches": {"events": verdict.loose, "imported_as_rejected": verdict.imported},
+        "head": head and {"batch": head.id, "position": head.position, "digest": head.digest},
+    }
 
 
 def mail_document(mail: Mail, order_ids: Iterable[str]) -> Document:

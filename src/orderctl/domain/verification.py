@@ -1,70 +1,266 @@
 """Whether the log is as it was written: each batch against its seal, each event against its leaf."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
 
-from orderctl.domain.log import LEAF_LENGTH, Batch, event_line, leaf, seal
-from orderctl.domain.orders import OrderEvent
+from orderctl.domain.log import LEAF_LENGTH, Batch, event_line, header_line, leaf
+from orderctl.domain.orders import OrderEvent, Status
+from orderctl.domain.text import count_of
+
+MOST_NAMED = 1_000
+
+
+class Kind(StrEnum):
+    """What kind of record is not as it was written."""
+
+    BATCH = "batch"
+    EVENT = "event"
+    ORDER = "order"
+    MAILS = "mails"
+    ANCHOR = "anchor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tampering:
     """One record that is not as it was written: which one, and what is wrong with it."""
 
-    record: str
+    kind: Kind
     problem: str
+    batch_id: str | None = None
+    order_id: str | None = None
+    event_id: str | None = None
+
+    @property
+    def record(self) -> str:
+        """The record in words."""
+        words = {
+            Kind.EVENT: f"event of order {self.order_id}",
+            Kind.ORDER: f"order {self.order_id}",
+            Kind.BATCH: f"batch {self.batch_id}",
+            Kind.MAILS: f"mails of batch {self.batch_id}",
+            Kind.ANCHOR: "anchor",
+        }[self.kind]
+        return f"{words} in batch {self.batch_id}" if self.kind is Kind.EVENT and self.batch_id else words
 
 
-def check_chain(batches: Iterable[Batch]) -> Iterator[Tampering]:
-    """The batches, oldest first: each stands at the next position and names the digest of the one before."""
-    previous, position = "", 0
-    for batch in batches:
-        position += 1
-        if batch.position != position:
-            yield Tampering(
-                record=f"batch {batch.id}", problem=f"stands at position {batch.position}, expected {position}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedOrder:
+    """What an order says of its own rejection by a batch."""
+
+    id: str
+    batch_id: str
+    status: str
+    rejected_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostBatch:
+    """A batch that is not there, and how many records still refer to it."""
+
+    id: str
+    orders: int
+    events: int
+    mails: int
+
+
+@dataclass(slots=True, kw_only=True)
+class LogVerdict:
+    """What a verification read and found. `loose` events stand outside batches: no digest covers them."""
+
+    batches: int = 0
+    events: int = 0
+    loose: int = 0
+    imported: int = 0
+    head: Batch | None = None
+    anchored: bool | None = None
+    tampered: int = 0
+
+
+class Chain:
+    """Follows the batches, oldest first: each stands at the next position and names the digest of the one before."""
+
+    def __init__(self) -> None:
+        self.head: Batch | None = None
+
+    def check(self, batch: Batch) -> Iterator[Tampering]:
+        """One batch more."""
+        before, self.head = self.head, batch
+        expected = before.position + 1 if before else 1
+        if batch.position > expected:
+            missing = count_of(batch.position - expected, "batch", "batches")
+            problem = (
+                f"{missing} before it, from number {expected} on, {'is' if missing[:2] == '1 ' else 'are'} missing"
             )
-            position = batch.position
-        if batch.previous != previous:
-            yield Tampering(record=f"batch {batch.id}", problem="does not follow the batch before it")
-        previous = batch.digest
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        elif batch.position < expected:
+            problem = f"stands at number {batch.position}, where another batch stands"
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        if before is None and batch.previous:
+            problem = "names a batch before it, and is the first"
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        elif before is not None and batch.previous != before.digest:
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=f"does not follow batch {before.id}")
 
 
-def check_batch(batch: Batch, events: Sequence[OrderEvent], order_ids: Iterable[str]) -> Iterator[Tampering]:
-    """One batch with its events and the orders that say they were rejected by it, both in the order of ids."""
-    sealed = seal(batch, events)
-    if (sealed.digest, sealed.leaves) == (batch.digest, batch.leaves):
-        yield from _strays(batch, events, order_ids)
-        return
-    found = list(_wrong_events(batch, events, order_ids))
-    yield from found or [Tampering(record=f"batch {batch.id}", problem="was edited: its digest does not match")]
+@dataclass(slots=True)
+class _Named:
+    """The records of one batch that are wrong, up to a bound; the others are counted."""
+
+    found: list[Tampering] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, tampering: Tampering) -> None:
+        if len(self.found) < MOST_NAMED:
+            self.found.append(tampering)
+        else:
+            self.more += 1
 
 
-def _wrong_events(batch: Batch, events: Sequence[OrderEvent], order_ids: Iterable[str]) -> Iterator[Tampering]:
-    """Events whose leaf is not among those of the seal, and orders of the batch that have no event."""
-    written = _leaves(batch.leaves)
-    known = set(written)
-    present = {event.order_id: leaf(event_line(event)) for event in events}
-    rejected = set(order_ids)
-    for order_id, mark in present.items():
-        if mark not in known:
-            problem = "was edited" if order_id in rejected else "was inserted"
-            yield Tampering(record=_event(batch, order_id), problem=problem)
-    for order_id in sorted(rejected - present.keys()):
-        yield Tampering(record=_event(batch, order_id), problem="was removed")
+class BatchCheck:
+    """Checks one batch while its events and its orders pass by once, in constant memory."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._digest = hashlib.sha256(header_line(batch))
+        self._leaves = _Leaves(batch.leaves)
+        self.events = 0
+        self._explained = 0
+        self._events_wrong, self._orders_wrong = _Named(), _Named()
+
+    def run(self, events: Iterable[OrderEvent], orders: Iterable[MarkedOrder]) -> Iterator[Tampering]:
+        """Both in the order of the order ids."""
+        marked = iter(orders)
+        order = next(marked, None)
+        for order_id, of_order in groupby(events, lambda event: event.order_id):
+            while order is not None and order.id < order_id:
+                self._without_event(order)
+                order = next(marked, None)
+            mine = order if order is not None and order.id == order_id else None
+            self._check_events(order_id, of_order, mine)
+            if mine is not None:
+                self._check_mark(mine)
+                order = next(marked, None)
+        while order is not None:
+            self._without_event(order)
+            order = next(marked, None)
+        yield from self._verdict()
+
+    def _check_events(self, order_id: str, events: Iterable[OrderEvent], order: MarkedOrder | None) -> None:
+        """The events of one order in this batch: there should be one, as it was written."""
+        matched, wrong = 0, list[str]()
+        for event in events:
+            self.events += 1
+            line = event_line(event)
+            self._digest.update(line)
+            if self._leaves.take(leaf(line)):
+                matched += 1
+            else:
+                wrong.append(event.id)
+        if order is None and matched:
+            problem = f"is not marked as rejected any more, or is gone: batch {self._batch.id} rejected it"
+            self._wrong_order(order_id, problem)
+        if wrong and order is not None and not matched:
+            edited = self._batch.id if self._batch.id in wrong else wrong[0]
+            wrong.remove(edited)
+            self._explained += 1
+            self._wrong_event(order_id, edited, "was edited")
+        for event_id in wrong:
+            self._wrong_event(order_id, event_id, "was inserted")
+
+    def _check_mark(self, order: MarkedOrder) -> None:
+        if order.status != Status.REJECTED:
+            self._wrong_order(order.id, f"is not rejected any more: batch {self._batch.id} rejected it")
+        elif order.rejected_at != self._batch.at:
+            self._wrong_order(order.id, f"says another time of rejection than its batch {self._batch.id}")
+
+    def _without_event(self, order: MarkedOrder) -> None:
+        self._explained += 1
+        self._wrong_event(order.id, self._batch.id, "was removed")
+
+    def _verdict(self) -> Iterator[Tampering]:
+        batch = self._batch
+        if self._digest.hexdigest() == batch.digest:
+            if self._leaves.wrong:
+                yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem="its short digests of events were edited")
+            yield from self._strays()
+            yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
+            return
+        removed = self._leaves.left - self._explained
+        if removed > 0:
+            problem = f"{count_of(removed, 'event')} of it {'was' if removed == 1 else 'were'} removed, and the orders"
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=f"{problem} of them no longer name it")
+        elif not self._events_wrong.found:
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem="was edited: its digest does not match")
+        yield from _all_of(self._events_wrong, batch.id, Kind.EVENT)
+        yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
+
+    def _strays(self) -> Iterator[Tampering]:
+        """Orders that name a batch whose log, which is whole, knows nothing of them."""
+        for wrong in self._events_wrong.found:
+            if wrong.problem == "was removed":
+                problem = f"says it was rejected by batch {self._batch.id}, which did not"
+                yield Tampering(kind=Kind.ORDER, order_id=wrong.order_id, batch_id=self._batch.id, problem=problem)
+
+    def _wrong_event(self, order_id: str, event_id: str, problem: str) -> None:
+        self._events_wrong.add(
+            Tampering(kind=Kind.EVENT, batch_id=self._batch.id, order_id=order_id, event_id=event_id, problem=problem)
+        )
+
+    def _wrong_order(self, order_id: str, problem: str) -> None:
+        self._orders_wrong.add(Tampering(kind=Kind.ORDER, batch_id=self._batch.id, order_id=order_id, problem=problem))
 
 
-def _strays(batch: Batch, events: Sequence[OrderEvent], order_ids: Iterable[str]) -> Iterator[Tampering]:
-    """Orders that say they were rejected by a batch whose log knows nothing of it, or the other way round."""
-    logged, rejected = {event.order_id for event in events}, set(order_ids)
-    for order_id in sorted(rejected ^ logged):
-        problem = "says it was rejected by a batch that did not" if order_id in rejected else "is not rejected any more"
-        yield Tampering(record=f"order {order_id}", problem=f"{problem} ({batch.id})")
+class _Leaves:
+    """The leaves of a seal, ticked off one by one; sorted out only when one does not match its place."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0
+        self._sorted: array[int] | None = None
+        self._taken = 0
+        self.wrong = False
+
+    @property
+    def left(self) -> int:
+        """How many leaves no event has matched."""
+        return len(self._text) // LEAF_LENGTH - self._taken
+
+    def take(self, mark: str) -> bool:
+        """Whether an event's leaf is among those that were written."""
+        if self._sorted is None and self._text[self._place : self._place + LEAF_LENGTH] == mark:
+            self._place += LEAF_LENGTH
+            self._taken += 1
+            return True
+        if self._sorted is None:
+            self._sorted = _sorted_numbers(self._text[self._place :])
+            self.wrong = True
+        number = int(mark, 16)
+        place = bisect_left(self._sorted, number)
+        known = place < len(self._sorted) and self._sorted[place] == number
+        self._taken += known
+        return known
 
 
-def _leaves(text: str) -> list[str]:
-    return [text[start : start + LEAF_LENGTH] for start in range(0, len(text), LEAF_LENGTH)]
+def _sorted_numbers(leaves: str) -> "array[int]":
+    numbers: array[int] = array("Q")
+    for start in range(0, len(leaves), LEAF_LENGTH):
+        text = leaves[start : start + LEAF_LENGTH]
+        # Whoever edited the leaves may have left anything there.
+        numbers.append(int(text, 16) if text and _is_hex(text) else 0)
+    return array("Q", sorted(numbers))
 
 
-def _event(batch: Batch, order_id: str) -> str:
-    return f"event of order {order_id} in batch {batch.id}"
+def _is_hex(text: str) -> bool:
+    return not text.strip("0123456789abcdef")
+
+
+def _all_of(named: _Named, batch_id: str, kind: Kind) -> Iterator[Tampering]:
+    yield from named.found
+    if named.more:
+        yield Tampering(kind=Kind.BATCH, batch_id=batch_id, problem=f"{named.more:,} more {kind}s of it are wrong")

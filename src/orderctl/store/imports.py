@@ -11,6 +11,7 @@ from datetime import datetime
 
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.import_figures import ImportCounts
+from orderctl.domain.log import IMPORTED
 from orderctl.domain.orders import Buyer, Order, Status
 from orderctl.domain.own_ids import new_id
 from orderctl.domain.text import fold
@@ -183,7 +184,7 @@ class SqlImports:
         ]
         self._connection.execute(
             "INSERT INTO order_event (account, order_id, id, kind, from_status, to_status, detail, actor, at)"
-            " SELECT :account, r.id, :event, 'imported-as-rejected', r.from_status, 'rejected', :detail, :actor, :at"
+            f" SELECT :account, r.id, :event, '{IMPORTED}', r.from_status, 'rejected', :detail, :actor, :at"
             f" FROM ({_recordset(dialect, _REJECTED)}) AS r",
             {"rows": _packed(earlier), **event},
         )

@@ -6,6 +6,7 @@ from orderctl.store.changes import SqlChanges
 from orderctl.store.imports import SqlImports
 from orderctl.store.orders import SqlOrders
 from orderctl.store.outbox import SqlOutbox
+from orderctl.store.record import SqlRecord
 from orderctl.store.rejections import SqlRejections
 from orderctl.store.saved_filters import SqlSavedFilters
 from orderctl.store.selections import SqlSelections
@@ -52,3 +53,8 @@ class SqlUnitOfWork:
     def changes(self) -> SqlChanges:
         """Archiving and tags."""
         return SqlChanges(self._connection)
+
+    @cached_property
+    def record(self) -> SqlRecord:
+        """The whole log, read only."""
+        return SqlRecord(self._connection)

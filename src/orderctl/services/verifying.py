@@ -1,0 +1,119 @@
+"""Checks the whole record in one snapshot, in constant memory: is it as it was written."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Generic, TypeVar
+
+from orderctl.domain.log import IMPORTED
+from orderctl.domain.orders import OrderEvent
+from orderctl.domain.text import count_of
+from orderctl.domain.verification import BatchCheck, Chain, Kind, LogVerdict, Tampering
+from orderctl.ports import Progress, Record, Store
+
+T = TypeVar("T")
+_REPORT_EVERY = 5_000
+
+
+def verify_log(
+    store: Store, *, anchor: str | None, report: Callable[[Tampering], None], progress: Progress
+) -> LogVerdict:
+    """Check the whole record of the account; each record that is not as it was written goes to `report`.
+
+    `anchor` is the digest of a batch as it was noted elsewhere: it proves that the chain up to there is the same.
+    """
+    verdict = LogVerdict(anchored=None if anchor is None else False)
+    with store.snapshot() as work:
+        for tampering in _tamperings(work.record, verdict, anchor, progress):
+            verdict.tampered += 1
+            report(tampering)
+    return verdict
+
+
+def _tamperings(record: Record, verdict: LogVerdict, anchor: str | None, progress: Progress) -> Iterator[Tampering]:
+    yield from _batches(record, verdict, anchor, _counted(record, progress))
+    yield from _lost(record)
+    yield from _loose(record, verdict)
+    for order_id in record.unproven_orders():
+        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem="is rejected, and the log does not say by whom")
+    for order_id in record.reopened_orders():
+        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem="came as rejected and is not any more")
+    if verdict.anchored is False:
+        problem = "no batch has this digest: one that was there is gone, or was written anew"
+        yield Tampering(kind=Kind.ANCHOR, problem=problem)
+
+
+def _batches(
+    record: Record, verdict: LogVerdict, anchor: str | None, tick: Callable[[int], None]
+) -> Iterator[Tampering]:
+    """The chain, and each batch against its events, its orders and its mails."""
+    chain, mails = Chain(), record.mails_by_batch()
+    events = _Groups(record.batch_events(), _owner)
+    orders = _Groups(record.marked_orders(), lambda order: order.batch_id)
+    for batch in record.batches():
+        yield from chain.check(batch)
+        check = BatchCheck(batch)
+        yield from check.run((event for _, event in events.of(batch.id)), orders.of(batch.id))
+        if mails.get(batch.id, 0) != batch.mails:
+            problem = f"the batch queued {batch.mails:,}, and the outbox holds {mails.get(batch.id, 0):,}"
+            yield Tampering(kind=Kind.MAILS, batch_id=batch.id, problem=problem)
+        verdict.batches += 1
+        verdict.events += check.events
+        if anchor is not None and batch.digest == anchor.strip().lower():
+            verdict.anchored = True
+        tick(verdict.events)
+    verdict.head = chain.head
+
+
+def _lost(record: Record) -> Iterator[Tampering]:
+    for lost in record.lost_batches():
+        named = [
+            count_of(number, noun)
+            for number, noun in ((lost.orders, "order"), (lost.events, "event"), (lost.mails, "mail"))
+            if number
+        ]
+        problem = f"was removed: {', '.join(named)} still refer to it"
+        yield Tampering(kind=Kind.BATCH, batch_id=lost.id, problem=problem)
+
+
+def _loose(record: Record, verdict: LogVerdict) -> Iterator[Tampering]:
+    """Events outside batches; one that says an order was rejected would have to be in one."""
+    for event in record.loose_events():
+        verdict.loose += 1
+        if event.kind == IMPORTED:
+            verdict.imported += 1
+        elif event.to_status == "rejected" and event.batch_id is None:
+            yield Tampering(
+                kind=Kind.EVENT, order_id=event.order_id, event_id=event.id, problem="is a rejection outside any batch"
+            )
+
+
+class _Groups(Generic[T]):
+    """A stream that is sorted by batch, taken batch by batch beside the batches themselves."""
+
+    def __init__(self, items: Iterator[T], batch_of: Callable[[T], str]) -> None:
+        self._groups = groupby(items, batch_of)
+        self._next = next(self._groups, None)
+
+    def of(self, batch_id: str) -> Iterator[T]:
+        """The items of this batch; the batches must be asked for in the order of the stream."""
+        if self._next is None or self._next[0] != batch_id:
+            return
+        yield from self._next[1]
+        self._next = next(self._groups, None)
+
+
+def _counted(record: Record, progress: Progress) -> Callable[[int], None]:
+    """Progress over the events, said now and then."""
+    total, said = record.size(), 0
+
+    def tick(done: int) -> None:
+        nonlocal said
+        if done - said >= _REPORT_EVERY:
+            said = done
+            progress(done, total)
+
+    return tick
+
+
+def _owner(item: tuple[str, OrderEvent]) -> str:
+    return item[0]
