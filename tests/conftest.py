@@ -14,6 +14,7 @@ from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine
 from orderctl.store.schema import init_store
 from postgres_server import running_server
+from stress.forkserver import ForkServer
 
 _numbers = count(1)
 
@@ -46,6 +47,13 @@ def postgres_server() -> Iterator[str]:
             admin.execute("CREATE DATABASE template_store")
         init_store(parse_address(url.format(database="template_store")))
         yield url
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Runs of the program forked from a warm process; see `stress.forkserver`."""
+    with ForkServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from aiosmtpd.smtp import AuthResult
 
 HOST = "127.0.0.1"
 USER, PASSWORD = "orders@brand.example", "correct horse"
-DROP, HANG = "drop", "hang"
+DROP, HANG, SLOW = "drop", "hang", "slow: "
+_BYTE_EVERY_S = 0.02
 
 
 @cache
@@ -55,6 +57,13 @@ class Inbox:
     messages: list[bytes] = field(default_factory=list)
     envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
     connections: int = 0
+
+    def settle(self) -> None:
+        """Wait until the scripted server is done with every connection so far: it serves them one after the other."""
+        with socket.create_connection((HOST, self.port), timeout=30) as last, last.makefile("rb") as lines:
+            lines.readline()
+            last.sendall(b"QUIT\r\n")
+            lines.readline()
 
     @property
     def mails(self) -> list[EmailMessage]:
@@ -165,8 +174,8 @@ def _talk(connection, lines, script: _Script, inbox: Inbox) -> None:
             lines.readline()  # until the client has had enough
         if reply in (DROP, HANG):
             return ""
-        connection.sendall(reply.encode() + b"\r\n")
-        return "" if reply.startswith("421") else reply
+        _say(connection, reply)
+        return "" if reply.startswith("421") else reply.removeprefix(SLOW)
 
     going = said("connect")
     while going:
@@ -175,13 +184,29 @@ def _talk(connection, lines, script: _Script, inbox: Inbox) -> None:
         if step == "QUIT":
             return
         if step == "DATA" and going.startswith("354"):
-            inbox.messages.append(_content(lines))
+            content = _content(lines)
+            if content is None:
+                return
+            inbox.messages.append(content)
             going = said("end")
 
 
-def _content(lines) -> bytes:
-    """The message up to the final dot."""
+def _say(connection: socket.socket, reply: str) -> None:
+    """Send a reply; one that begins with `SLOW` a byte at a time."""
+    line = f"{reply.removeprefix(SLOW)}\r\n".encode()
+    if not reply.startswith(SLOW):
+        connection.sendall(line)
+        return
+    for byte in line:
+        connection.sendall(bytes([byte]))
+        time.sleep(_BYTE_EVERY_S)
+
+
+def _content(lines) -> bytes | None:
+    """The message up to the final dot; None if the client went away before it: then nothing was taken."""
     content = []
-    while (line := lines.readline()) not in (b".\r\n", b""):
+    while (line := lines.readline()) != b".\r\n":
+        if not line:
+            return None
         content.append(line.removeprefix(b"."))
     return b"".join(content)

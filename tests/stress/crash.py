@@ -1,0 +1,219 @@
+"""The crash harness: kill the program at a point, look at the store, run it again, compare with an undisturbed run.
+
+A *scenario* is a store as it was before, one call of the program, and the call that goes on after a crash. Its
+kill points are those that an undisturbed run passes; see `faultpoints`.
+"""
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from factories import KUMO, MUTE, FixedClock, make_order, put
+from orderctl.domain.orders import Status
+from orderctl.domain.rejection import Provenance
+from orderctl.domain.selection import Choice, IdList, IdScope
+from orderctl.ports import Store
+from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
+from smtp_server import HOST, Inbox, read, scripted_server
+from stress.forkserver import Ended, ForkServer, fresh
+from stress.invariants import Picture, mail_violations, violations
+from stress.stores import Template
+
+TARGETS = frozenset({"K1", "K2", "K3", "K4", "K5"})
+GIVEN = sorted(TARGETS | {"K6", "K7"})
+BUYERS_TOLD = 2
+_AFTER_THE_LEASE_S = 700
+REJECT = ("reject", *GIVEN, "--yes", "--notify", "--reason", "style dropped", "--message", "We are sorry.")
+SEND = ("mail", "send")
+
+
+def fill(store: Store) -> None:
+    """Five orders to reject of two buyers with an address, one without and nobody; two that must stay."""
+    put(
+        store,
+        make_order("K1"),
+        make_order("K2", buyer=KUMO, currency="JPY", total=90_000),
+        make_order("K3", status=Status.OC_CREATED),
+        make_order("K4", buyer=MUTE),
+        make_order("K5", buyer=None),
+        make_order("K6", status=Status.OC_APPROVED),
+        make_order("K7", buyer=KUMO, invoices=1),
+    )
+
+
+def fill_and_reject(store: Store) -> None:
+    """The same, rejected, with the mails waiting."""
+    fill(store)
+    request = RejectionRequest(
+        choice=Choice(scope=IdScope(given=IdList(ids=tuple(GIVEN)), words="ids")),
+        by=Provenance(account="main", actor="mia", host="desk", program="orderctl", source="a test"),
+        notify=True,
+    )
+    clock = FixedClock(datetime.now(UTC) - timedelta(minutes=1))
+    plan = prepare_rejection(store, request, clock=clock, new_id=lambda: "b1")
+    execute_rejection(store, plan.approve(by="mia", how="--yes"), clock=clock, message_domain="brand.example")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A store, a call, and the way the mails go."""
+
+    name: str
+    fill: Callable[[Store], None]
+    call: tuple[str, ...]
+    transport: str = "smtp"
+
+
+SCENARIOS = (
+    Scenario("reject", fill, REJECT),
+    Scenario("mail send", fill_and_reject, SEND),
+    Scenario("mail send to a Maildir", fill_and_reject, SEND, "maildir"),
+)
+
+
+@dataclass
+class Tally:
+    """What was tried and what came of it."""
+
+    points: int = 0
+    orders_lost: int = 0
+    orders_doubled: int = 0
+    mails_lost: int = 0
+    mails_doubled: int = 0
+    unknown: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        for name in ("points", "orders_lost", "orders_doubled", "mails_lost", "mails_doubled", "unknown"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.wrong += other.wrong
+
+
+class Bench:
+    """One scenario on one engine, with its mail server and its way of starting the program."""
+
+    def __init__(self, scenario: Scenario, template: Template, server: ForkServer, inbox: Inbox, folder: Path) -> None:
+        self.scenario = scenario
+        self._template = template
+        self._server = server
+        self._inbox = inbox
+        self._folder = folder
+        self.title = f"{scenario.name}, {template.engine}"
+
+    def points(self) -> list[str]:
+        """The points of an undisturbed run, whose end is as it should be."""
+        trace = self._folder / "trace"
+        with self._template.copy() as url:
+            ended = self._server(*self.scenario.call, environ=self._environ(url), trace=trace)
+            assert ended.code == 0, ended
+            assert Picture.of(url).rejected == TARGETS
+            assert Picture.of(url).states == Counter(sent=BUYERS_TOLD)
+            assert violations(url) + mail_violations(url, self._taken()) == []
+        return trace.read_text("utf-8").splitlines()
+
+    def kill(self, at: int, *, a_fresh_process: bool = False) -> Tally:
+        """Kill at a point, counted from 1, and go on."""
+        run = fresh if a_fresh_process else self._server
+        return self._tried(f"{self.title}, point {at}", lambda call, environ: run(*call, environ=environ, kill_at=at))
+
+    def die_after(self, seconds: float) -> Tally:
+        """Die at an instant, wherever the run is then; it may have ended."""
+        return self._tried(
+            f"{self.title}, after {seconds * 1000:.1f} ms",
+            lambda call, environ: self._server(*call, environ=environ, die_after_s=seconds),
+        )
+
+    def _tried(self, what: str, disturbed: Callable[[tuple[str, ...], Mapping[str, str]], Ended]) -> Tally:
+        tally = Tally(points=1)
+        with self._template.copy() as url:
+            environ = self._environ(url)
+            ended = disturbed(self.scenario.call, environ)
+            if "point" in what and not ended.killed:
+                tally.wrong.append(f"the run was not killed: {ended}")
+            self._look(url, tally)
+            for again in (self.scenario.call, SEND):
+                ended = self._server(*again, environ=environ, later_s=_AFTER_THE_LEASE_S)
+                if ended.code not in (0, 5):
+                    tally.wrong.append(f"going on ended with {ended.code}: {ended.err}")
+            self._look(url, tally)
+            self._compare(url, environ, tally)
+        tally.wrong = [f"{what}: {wrong}" for wrong in tally.wrong]
+        return tally
+
+    def _look(self, url: str, tally: Tally) -> None:
+        """All or nothing, and every invariant."""
+        rejected = Picture.of(url).rejected
+        if rejected not in (frozenset(), TARGETS):
+            tally.wrong.append(f"half a batch: {sorted(rejected)}")
+        found = violations(url)
+        tally.orders_doubled += sum("twice" in each for each in found)
+        mails = mail_violations(url, self._taken())
+        tally.mails_doubled += sum("times" in each for each in mails)
+        tally.wrong += found + mails
+
+    def _compare(self, url: str, environ: Mapping[str, str], tally: Tally) -> None:
+        """With an undisturbed run: the same orders, and each buyer told once or shown as unknown."""
+        picture, taken = Picture.of(url), set(self._taken())
+        if picture.rejected != TARGETS:
+            tally.orders_lost += len(TARGETS - picture.rejected)
+            tally.wrong.append(f"rejected in the end: {sorted(picture.rejected)}")
+        unknown = {each for each, state in picture.mails.items() if state == "unknown"}
+        tally.unknown += len(unknown)
+        lost = [each for each in picture.mails if each not in taken | unknown]
+        tally.mails_lost += len(lost)
+        if lost or set(picture.states) - {"sent", "unknown"} or len(picture.mails) != BUYERS_TOLD:
+            tally.wrong.append(f"mails in the end: {picture.mails}, taken: {sorted(taken)}")
+        if unknown:
+            shown = self._server("mail", "list", "--state", "unknown", environ=environ).out
+            if sum("unknown" in line for line in shown.splitlines()) < len(unknown):
+                tally.wrong.append(f"an unknown mail is not shown: {shown}")
+
+    def _taken(self) -> list[str]:
+        """The Message-IDs of what was taken on the present store."""
+        if self.scenario.transport == "maildir":
+            return [read(path.read_bytes())["Message-ID"] for path in (self._folder / "mails" / "new").glob("*")]
+        self._inbox.settle()
+        return [mail["Message-ID"] for mail in self._inbox.mails]
+
+    def _environ(self, url: str) -> dict[str, str]:
+        self._inbox.messages.clear()
+        for old in (self._folder / "mails").glob("*/*"):
+            old.unlink()
+        return environ(url, self._folder, self._inbox.port, self.scenario.transport)
+
+
+def environ(url: str, folder: Path, port: int, transport: str = "smtp") -> dict[str, str]:
+    """The settings of a run: a home of its own, and the mail server at a port of this computer."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder / "home"),
+        "ORDERCTL_STORE": url,
+        "ORDERCTL_ACTOR": "mia",
+        "ORDERCTL_MAIL_TRANSPORT": transport,
+        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
+        "ORDERCTL_MAIL_HOST": HOST,
+        "ORDERCTL_MAIL_PORT": str(port),
+        "ORDERCTL_MAIL_SECURITY": "none",
+        "ORDERCTL_MAIL_TIMEOUT": "5",
+        "ORDERCTL_MAIL_MAILDIR": str(folder / "mails"),
+        "PYTHONIOENCODING": "utf-8",
+        "COLUMNS": "200",
+    }
+
+
+@contextmanager
+def bench(scenario: Scenario, postgres: str | None, server: ForkServer) -> Iterator[Bench]:
+    """A scenario on PostgreSQL, given a server's URL, or on SQLite."""
+    with tempfile.TemporaryDirectory(prefix="orderctl-crash-") as name, scripted_server() as inbox:
+        folder = Path(name)
+        yield Bench(scenario, Template(folder, postgres, scenario.fill), server, inbox, folder)
+
+
+def sample(points: int, most: int, rng: random.Random) -> list[int]:
+    """Some of the points, counted from 1, drawn by the seed."""
+    return sorted(rng.sample(range(1, points + 1), min(most, points)))

@@ -1,0 +1,205 @@
+"""Runs of the program without the price of its imports: a warm process that forks one child a run.
+
+`python -m stress.forkserver` reads a JSON request a line (`args`, `environ`, `told`, `stdin`, `out`, `err`),
+answers with the child's pid, and when it has ended with its wait status. The child calls the real `main()`.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn, Self
+
+from orderctl.services.sampling import sample_orders
+from orderctl.store.address import parse_address
+from orderctl.store.database import SqlStore, make_engine
+from orderctl.store.schema import init_store
+from stress.faultpoints import install
+
+TESTS = Path(__file__).parent.parent
+_FIRST_CALLS = (
+    ("search", "--count", "status:needs-oc"),
+    ("reject", "--filter", "status:needs-oc", "--yes", "--notify"),
+    ("mail", "list"),
+    ("show", "nobody"),
+)
+_WARM = (
+    "orderctl.store.sqlite",
+    "orderctl.store.postgres",
+    "orderctl.store.database",
+    "orderctl.mail.smtp",
+    "orderctl.mail.maildir",
+    "orderctl.mail.letters",
+    "orderctl.terminal.screen",
+    "orderctl.terminal.output",
+    "orderctl.terminal.prompts",
+    "orderctl.files.id_file",
+    "orderctl.files.source",
+    "orderctl.domain.own_ids",
+    "orderctl.domain.filter_parser",
+    "platformdirs",
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended; a negative code is the signal that ended it."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def killed(self) -> bool:
+        return self.code < 0
+
+
+class ForkServer:
+    """The asking side, as a context manager: one run at a time."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="orderctl-fork-")
+        self._lock = threading.Lock()
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS), "HOME": self._folder.name}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "stress.forkserver"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environ,
+            start_new_session=True,
+        )
+        self.pid = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._process.stdin.close()
+        self._process.wait(timeout=20)
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def __call__(self, *args: str, environ: Mapping[str, str], stdin: str = "", **told: object) -> Ended:
+        """Run to the end. `told`: kill_at, trace, later_s, die_after_s, lock_s; see `faultpoints.install`."""
+        with self._lock:
+            files = {name: Path(self._folder.name) / name for name in ("stdin", "out", "err")}
+            files["stdin"].write_text(stdin, encoding="utf-8")
+            request = {
+                "args": args,
+                "environ": dict(environ),
+                "told": {f"STRESS_{name.upper()}": str(value) for name, value in told.items()},
+                **{name: str(path) for name, path in files.items()},
+            }
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            self.pid = json.loads(self._process.stdout.readline())["pid"]
+            status = json.loads(self._process.stdout.readline())["status"]
+            out, err = (files[name].read_text("utf-8", "replace") for name in ("out", "err"))
+        assert "Traceback" not in err, err
+        return Ended(os.waitstatus_to_exitcode(status), out, err)
+
+
+def fresh(*args: str, environ: Mapping[str, str], stdin: str = "", **told: object) -> Ended:
+    """The same with a process of its own, from the interpreter's start."""
+    variables = {f"STRESS_{name.upper()}": str(value) for name, value in told.items()}
+    path = os.pathsep.join([str(Path(__file__).parent / "site"), str(TESTS)])
+    process = subprocess.run(
+        [sys.executable, "-m", "orderctl", *args],
+        env={**environ, **variables, "PYTHONPATH": path},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+        start_new_session=True,
+    )
+    assert "Traceback" not in process.stderr, process.stderr
+    return Ended(process.returncode, process.stdout, process.stderr)
+
+
+def _serve() -> None:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    _warm_up()
+    for line in sys.stdin:
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _run(request)
+        answers.write(json.dumps({"pid": pid}) + "\n")
+        answers.flush()
+        _, status = os.waitpid(pid, 0)
+        answers.write(json.dumps({"status": status}) + "\n")
+        answers.flush()
+
+
+def _warm_up() -> None:
+    """Import what runs import, also what libraries put off to their first use: by running a few commands."""
+    catalogue = importlib.import_module("orderctl.cli.catalogue")
+    for module in _WARM:
+        importlib.import_module(module)
+    for entry in catalogue.COMMANDS.values():
+        importlib.import_module(f"orderctl.cli.{entry.module}")
+    main = importlib.import_module("orderctl.__main__").main
+    os.environ |= {
+        "ORDERCTL_STORE": str(_some_store(Path(os.environ["HOME"]) / "warm.db")),
+        "ORDERCTL_MAIL_TRANSPORT": "maildir",
+        "ORDERCTL_MAIL_MAILDIR": str(Path(os.environ["HOME"]) / "warm.mails"),
+        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
+    }
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    with contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        for call in _FIRST_CALLS:
+            sys.argv = ["orderctl", *call]
+            with contextlib.suppress(SystemExit):
+                main()
+    gc.collect()
+    gc.freeze()
+
+
+def _some_store(path: Path) -> Path:
+    init_store(parse_address(str(path)))
+    with SqlStore(make_engine(parse_address(str(path))), "main") as store:
+        orders = list(sample_orders(20))
+        store.write(lambda work: work.imports.store(orders, actor="mia", at=datetime.now(UTC), detail="warm"))
+    return path
+
+
+def _run(request: Mapping[str, object]) -> NoReturn:
+    code: object = 1
+    try:
+        os.setsid()
+        for number, name in enumerate(("stdin", "out", "err")):
+            flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            os.dup2(os.open(str(request[name]), flags, 0o600), number)
+        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+        os.environ.clear()
+        os.environ.update(request["environ"])
+        random.seed()
+        sys.argv = ["orderctl", *request["args"]]
+        install(request["told"])
+        importlib.import_module("orderctl.__main__").main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    except BaseException:  # noqa: BLE001 - as the interpreter does at its end
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,68 @@
+"""Killed anywhere, a run leaves all or nothing, and the next one ends as an undisturbed one would.
+
+A few of the kill points of each scenario, always the same ones; `make stress` tries them all (docs/reliability.md).
+"""
+
+import random
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from conftest import open_store
+from stress.crash import SCENARIOS, bench, fill_and_reject, sample
+from stress.invariants import Picture, mail_violations, violations
+
+_POINTS = 4
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
+def test_a_run_killed_at_a_point_leaves_all_or_nothing_and_the_next_one_goes_on(request, forks, scenario, engine):
+    postgres = request.getfixturevalue("postgres_server") if engine == "postgresql" else None
+    with bench(scenario, postgres, forks) as tried:
+        points = tried.points()
+        for at in sample(len(points), _POINTS, random.Random(f"{scenario.name} {engine}")):
+            tally = tried.kill(at)
+            assert (tally.wrong, tally.orders_lost, tally.mails_lost) == ([], 0, 0), points[at - 1]
+
+
+def test_a_mail_that_the_server_took_unheard_is_unknown_and_never_sent_again(forks):
+    with bench(SCENARIOS[1], None, forks) as tried:
+        points = tried.points()
+        tally = tried.kill(points.index("before SMTP reply", points.index("after SMTP b'.\\r\\n'")) + 1)
+    assert (tally.wrong, tally.unknown, tally.mails_doubled) == ([], 1, 0)
+
+
+def test_a_process_of_its_own_is_killed_at_the_same_points(forks):
+    with bench(SCENARIOS[0], None, forks) as tried:
+        points = tried.points()
+        tally = tried.kill(points.index("before COMMIT", 60) + 1, a_fresh_process=True)
+    assert tally.wrong == []
+
+
+def test_the_harness_sees_what_a_crash_could_spoil(sqlite_url):
+    """Without this the other tests could pass because nothing is looked at."""
+    with open_store(sqlite_url) as store:
+        fill_and_reject(store)
+    assert violations(sqlite_url) == []
+    with closing(sqlite3.connect(sqlite_url)) as spoiled:
+        for (trigger,) in spoiled.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            spoiled.execute(f"DROP TRIGGER {trigger}")
+        spoiled.execute("UPDATE orders SET status = 'oc-created', rejected_at = NULL WHERE id = 'K1'")
+        spoiled.execute("DELETE FROM order_event WHERE order_id = 'K2' AND batch_id IS NOT NULL")
+        spoiled.execute("DELETE FROM mail_order WHERE order_id = 'K3'")
+        spoiled.commit()
+    assert {
+        "K1 belongs to a batch and is oc-created",
+        "K2 is rejected without its event",
+        "K3 stands in no mail although its buyer was to be told",
+        "event of order K2 in batch b1 was removed",
+    } <= set(violations(sqlite_url))
+    (first, second) = Picture.of(sqlite_url).mails
+    assert mail_violations(sqlite_url, []) == []
+    assert sorted(mail_violations(sqlite_url, [first, first, second])) == [
+        f"mail {first} was taken 2 times",
+        f"mail {first} was taken and is waiting",
+        f"mail {second} was taken and is waiting",
+    ]
