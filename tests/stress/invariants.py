@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from orderctl.domain.verification import check_batch, check_chain
+from orderctl.domain.verification import Tampering
+from orderctl.services.verifying import verify_log
 from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine
 
@@ -73,14 +74,10 @@ class Picture:
 def violations(url: str) -> list[str]:
     """What does not hold; empty if all is well."""
     found = [f"{record} {what}" for record, what in rows(url, _FALSE_REJECTIONS)]
-    rejected = rows(url, "SELECT id, batch_id FROM orders WHERE batch_id IS NOT NULL")
-    with SqlStore(make_engine(parse_address(url)), "main") as store, store.snapshot() as work:
-        batches = sorted(work.rejections.batches(None), key=lambda batch: batch.position)
-        found += [f"{each.record} {each.problem}" for each in check_chain(batches)]
-        for batch in batches:
-            events = list(work.rejections.batch_orders(batch.id))
-            ids = sorted(order_id for order_id, of_batch in rejected if of_batch == batch.id)
-            found += [f"{each.record} {each.problem}" for each in check_batch(batch, events, ids)]
+    tampered: list[Tampering] = []
+    with SqlStore(make_engine(parse_address(url)), "main") as store:
+        verify_log(store, anchor=None, report=tampered.append, progress=lambda _done, _total: None)
+    found += [f"{each.record} {each.problem}" for each in tampered]
     if not url.startswith("postgres"):
         found += [f"SQLite: {said}" for (said,) in rows(url, "PRAGMA integrity_check") if said != "ok"]
         found += [f"SQLite: foreign key {row}" for row in rows(url, "PRAGMA foreign_key_check")]
