@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, Self, TypeVar
 
 from orderctl.domain.changes import Change, Reach
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.filters import OrderFilter
+from orderctl.domain.impact import Impact
 from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money
@@ -88,6 +89,7 @@ class Assessment:
     buyers: int
     head: tuple[OrderSummary, ...]
     mail: MailPlan
+    impact: Impact = field(default_factory=Impact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,9 @@ class Executed:
 class Rejections(Protocol):
     """Plans and executes, set-based, inside the database."""
 
-    def assess(self, choice: Choice, mode: Mode, *, notify: bool, per_order: bool) -> Assessment: ...
+    def assess(
+        self, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
+    ) -> Assessment: ...
     def sample(self, targets: Targets, limit: int) -> tuple[LetterFacts, ...]: ...
     def execute(self, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed: ...
     def outcome(self, plan: RejectionPlan) -> Executed | None: ...

@@ -8,11 +8,12 @@ confirmation is made from it, and execution takes it as it is: nothing is comput
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from orderctl.domain.eligibility import Mode
+from orderctl.domain.impact import Impact, impact_document, read_impact
 from orderctl.domain.money import Money
 from orderctl.domain.orders import OrderSummary, Status
 
@@ -104,6 +105,7 @@ class RejectionPlan:
     buyers: int
     head: tuple[OrderSummary, ...]
     mail: MailPlan
+    impact: Impact = field(default_factory=Impact)
 
     @property
     def skipped_count(self) -> int:
@@ -178,6 +180,7 @@ def _digest(text: str) -> str:
 def _document(plan: RejectionPlan) -> dict[str, Any]:
     document = asdict(plan)
     document["made_at"] = plan.made_at.isoformat()
+    document["impact"] = impact_document(plan.impact)
     for shown in document["head"]:
         shown["ordered_at"] = shown["ordered_at"].isoformat()
         shown["delivery_from"] = shown["delivery_from"] and shown["delivery_from"].isoformat()
@@ -203,6 +206,7 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
         buyers=document["buyers"],
         head=tuple(_summary(shown) for shown in document["head"]),
         mail=MailPlan(**mail),
+        impact=read_impact(document["impact"]),
     )
 
 

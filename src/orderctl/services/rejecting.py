@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.impact import RECENT
 from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
 from orderctl.domain.selection import Choice
@@ -40,11 +41,18 @@ def prepare_rejection(
     store: Store, request: RejectionRequest, *, clock: Clock, new_id: Callable[[], str]
 ) -> RejectionPlan:
     """Compute the plan on one snapshot. Nothing is changed; raises StoreUnavailableError."""
+    at = clock.now()
     with store.snapshot() as work:
-        found = work.rejections.assess(request.choice, request.mode, notify=request.notify, per_order=request.per_order)
+        found = work.rejections.assess(
+            request.choice,
+            request.mode,
+            notify=request.notify,
+            per_order=request.per_order,
+            changed_since=at - RECENT,
+        )
     return RejectionPlan(
         id=new_id(),
-        made_at=clock.now(),
+        made_at=at,
         by=request.by,
         mode=request.mode,
         reason=request.reason,
@@ -56,6 +64,7 @@ def prepare_rejection(
         buyers=found.buyers,
         head=found.head,
         mail=replace(found.mail, message=request.message if request.notify else ""),
+        impact=found.impact,
     )
 
 

@@ -16,6 +16,7 @@ from orderctl.ports import Assessment, Executed
 from orderctl.store import rows
 from orderctl.store.assessments import assess
 from orderctl.store.eligibility import eligible_sql
+from orderctl.store.impact import impact_of
 from orderctl.store.letter_facts import sample_facts
 from orderctl.store.sql import Connection
 
@@ -29,9 +30,12 @@ class SqlRejections:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def assess(self, choice: Choice, mode: Mode, *, notify: bool, per_order: bool) -> Assessment:
-        """Split the choice by eligibility and add it up; see `assessments`."""
-        return assess(self._connection, choice, mode, notify=notify, per_order=per_order)
+    def assess(
+        self, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
+    ) -> Assessment:
+        """Split the choice by eligibility and add it up; see `assessments` and `impact`."""
+        found = assess(self._connection, choice, mode, notify=notify, per_order=per_order)
+        return replace(found, impact=impact_of(self._connection, choice, mode, changed_since=changed_since))
 
     def sample(self, targets: Targets, limit: int) -> tuple[LetterFacts, ...]:
         """What the mails to a few of the buyers would be made of."""

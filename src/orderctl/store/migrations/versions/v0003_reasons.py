@@ -19,7 +19,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_orders_open",
         "orders",
-        ["account", "season", "buyer_id", "status", "currency", "total"],
+        ["account", "season", "currency", "buyer_id", "status", "total"],
         sqlite_where=OPEN,
         postgresql_where=OPEN,
     )
