@@ -11,10 +11,11 @@ def safe(text: str) -> str:
     r"""Show control, format and bidi characters as escapes (`\x1b`, `\u202e`) instead of obeying them."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_shown(char) if unicodedata.category(char) in _UNSAFE else char for char in text)
+    return "".join(escape(char) if unicodedata.category(char) in _UNSAFE else char for char in text)
 
 
-def _shown(char: str) -> str:
+def escape(char: str) -> str:
+    r"""A character as the escape that names it: `\x1b`."""
     return char.encode("unicode_escape").decode("ascii")
 
 

@@ -15,7 +15,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 
-from orderctl.domain.text import safe
+from orderctl.domain.text import escape, safe
 
 _LATIN = {False: "Helvetica", True: "Helvetica-Bold"}
 _MORE_LATIN = {False: TTFont("Vera", "Vera.ttf"), True: TTFont("VeraBd", "VeraBd.ttf")}
@@ -127,8 +127,8 @@ def _glyph(char: str, bold: bool) -> Glyph:
     base, accent = letter[0], _ACCENTS.get(letter[1:])
     if accent and _encodable(base, "cp1252"):
         return Glyph(latin, base, pdfmetrics.stringWidth(base, latin, 1), accent)
-    escape = char.encode("unicode_escape").decode("ascii")
-    return Glyph(latin, escape, pdfmetrics.stringWidth(escape, latin, 1))
+    shown = escape(char)
+    return Glyph(latin, shown, pdfmetrics.stringWidth(shown, latin, 1))
 
 
 def _font_of(char: str, *, bold: bool) -> str | None:
