@@ -34,7 +34,7 @@ from orderctl.services.changing import ChangeRequest, change_orders, preview_cha
 UNASKED = 1_000
 
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show how many orders would change, and stop.")]
-Tag = Annotated[str, typer.Argument(help="The tag.")]
+Tag = Annotated[str, typer.Argument(metavar="TAG", help="The tag.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -306,13 +306,15 @@ class _Draft:
 
     @property
     def _has_lines(self) -> bool:
-        return self._rules.one_line_a_row or NESTED_LINES in self._rows[0].cells
+        if self._rules.one_line_a_row:
+            return any(map(_has_line, self._rows))
+        return NESTED_LINES in self._rows[0].cells
 
     def _lines(self, currency: str | None) -> tuple[OrderLine, ...]:
         sources: list[tuple[int, Mapping[str, Cell]]] = []
         nested = self._rows[0].cells.get(NESTED_LINES)
         if self._rules.one_line_a_row:
-            sources = [(row.number, row.cells) for row in self._rows]
+            sources = [(row.number, row.cells) for row in self._rows if _has_line(row)]
         elif isinstance(nested, list):
             sources = [(self._rows[0].number, cells) for cells in nested if isinstance(cells, dict)]
         return tuple(self._line(number, row, cells, currency) for number, (row, cells) in enumerate(sources, start=1))
@@ -341,6 +343,11 @@ class _Draft:
             quantity=read("line_quantity", self._integer, 0),
             unit_price=read("unit_price", lambda cell: self._amount(cell, currency), 0),
         )
+
+
+def _has_line(row: Row) -> bool:
+    """Whether the row holds a line, and not only what belongs to the order."""
+    return any(not is_blank(row.cells.get(name)) for name in LINE_FIELDS)
 
 
 def _name(cell: Cell) -> str:

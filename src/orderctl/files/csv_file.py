@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orderctl.domain.cells import Cell
 from orderctl.domain.errors import UsageError
+from orderctl.files.table_writers import bare
 from orderctl.files.tables import Table, header_of, is_empty
 from orderctl.files.text_lines import text_lines
 
@@ -42,7 +43,7 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
             if is_empty(cells):
                 continue
             if not header:
-                yield number, cells
+                yield number, [bare(cell) if cell.startswith("'") else cell for cell in cells]
             header = False
     except csv.Error as error:
         raise UsageError(

@@ -1,23 +1,33 @@
 """An order as pages: what stands where, before anything is drawn. A4, in points, from the top left corner."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from itertools import zip_longest
 
 from orderctl.domain.money import format_amount
 from orderctl.domain.orders import Order, OrderLine, Status
-from orderctl.domain.text import count_of
 from orderctl.files.pdf_text import fitted
 
 PAGE_WIDTH, PAGE_HEIGHT, MARGIN = 595.0, 842.0, 42.0
 WIDTH = PAGE_WIDTH - 2 * MARGIN
 _ROOM = PAGE_HEIGHT - 2 * MARGIN - 14
 _LEADING = 1.3
-_TEXT, _SMALL, _LARGE = 9.0, 8.0, 15.0
-_GAP = 6.0
+_TEXT, _SMALL, _TITLE, _BRAND = 9.0, 8.0, 13.0, 18.0
+_GAP = 12.0
+_TOTAL = 11.0
+_PADDING = 3.0
+_HAIRLINE, _RULE = 0.25, 1.0
 _LABELS = 62.0
 _HALF = WIDTH / 2 - _GAP
 _DRAFTS = {Status.NEEDS_OC, Status.RETURNED_TO_CART}
+
+
+class Shade(StrEnum):
+    """What a strip stands on."""
+
+    HEADER = "header"
+    ALARM = "alarm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +44,12 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strip:
-    """What stands side by side across a page, with a rule below it or none."""
+    """What stands side by side across a page, on one base line; `rule` is how wide a line runs through its middle."""
 
     height: float
     pieces: tuple[Piece, ...] = ()
-    ruled: bool = False
+    rule: float = 0
+    shade: Shade | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +82,20 @@ _COLUMNS = (
 )
 
 
+_LINE_END = Strip(height=2 * _PADDING, rule=_HAIRLINE)
+
+
 def lay_out(order: Order, *, confirmation: bool) -> Document:
     """The document of an order, or the confirmation of it."""
     title = f"{_kind(order, confirmation=confirmation)} {order.id}"
     flow = _Flow(head=_side_by_side([_paragraph(title, _HALF, size=_SMALL)]))
     for strips in _heading(order, title), _rejection(order), _facts(order, confirmation=confirmation), _places(order):
         flow.add(strips)
-    header = _row([column.header for column in _COLUMNS], bold=True, ruled=True)
+    header = _shaded(_row([column.header for column in _COLUMNS], bold=True), Shade.HEADER)
     if order.lines:
         flow.add(header)
     for line in order.lines:
-        flow.add(_row(_cells(line, order.currency)), again=header)
+        flow.add([Strip(height=_PADDING), *_row(_cells(line, order.currency)), _LINE_END], again=header)
     flow.add(_totals(order))
     flow.add(_note(order))
     mark = "REJECTED" if order.status is Status.REJECTED else ""
@@ -124,11 +138,9 @@ def _kind(order: Order, *, confirmation: bool) -> str:
     return "Order confirmation (draft)" if order.status in _DRAFTS else "Order confirmation"
 
 
-def _paragraph(
-    text: str, width: float, *, x: float = 0, size: float = _TEXT, bold: bool = False, alarm: bool = False
-) -> list[Piece]:
+def _paragraph(text: str, width: float, *, x: float = 0, size: float = _TEXT, bold: bool = False) -> list[Piece]:
     lines = fitted(text, size=size, width=width, bold=bold)
-    return [Piece(x=x, text=line, size=size, bold=bold, alarm=alarm) for line in lines]
+    return [Piece(x=x, text=line, size=size, bold=bold) for line in lines]
 
 
 def _side_by_side(columns: Iterable[Sequence[Piece]], *, after: float = _GAP) -> list[Strip]:
@@ -140,10 +152,16 @@ def _side_by_side(columns: Iterable[Sequence[Piece]], *, after: float = _GAP) ->
     return [*strips, Strip(height=after)] if strips else []
 
 
+def _shaded(strips: Sequence[Strip], shade: Shade) -> list[Strip]:
+    """The strips on a shade, with some of it above and below them."""
+    padding = Strip(height=_PADDING)
+    return [replace(strip, shade=shade) for strip in (padding, *strips, padding)]
+
+
 def _heading(order: Order, title: str) -> list[Strip]:
-    brand = _paragraph(order.brand, _HALF, size=_LARGE, bold=True)
-    named = _paragraph(title, _HALF, x=WIDTH / 2, size=_LARGE - 3, bold=True)
-    return [*_side_by_side([brand, named], after=2), Strip(height=1, ruled=True), Strip(height=_GAP)]
+    brand = _paragraph(order.brand, _HALF, size=_BRAND, bold=True)
+    named = [replace(piece, right=True) for piece in _paragraph(title, _HALF, x=WIDTH, size=_TITLE, bold=True)]
+    return [*_side_by_side([brand, named], after=3), Strip(height=2, rule=_RULE), Strip(height=_GAP)]
 
 
 def _rejection(order: Order) -> list[Strip]:
@@ -154,7 +172,8 @@ def _rejection(order: Order) -> list[Strip]:
         words.append(f"on {order.rejected_at:%Y-%m-%d %H:%M} UTC")
     if order.batch_id:
         words.append(f"in batch {order.batch_id}")
-    return _side_by_side([_paragraph(" ".join(words), WIDTH, bold=True, alarm=True)])
+    lines = [replace(piece, alarm=True) for piece in _paragraph(" ".join(words), WIDTH, bold=True)]
+    return [*_shaded(_side_by_side([lines], after=0), Shade.ALARM), Strip(height=_GAP)]
 
 
 def _facts(order: Order, *, confirmation: bool) -> list[Strip]:
@@ -202,8 +221,9 @@ def _split(pieces: Sequence[Piece]) -> list[Sequence[Piece]]:
 
 def _places(order: Order) -> list[Strip]:
     delivery = "\n".join(part for part in (order.delivery_address, order.country or "") if part)
+    named = "Delivery address" if order.delivery_address else "Delivery country"
     columns = []
-    for x, label, text in ((0, "Delivery address", delivery), (WIDTH / 2, "Billing address", order.billing_address)):
+    for x, label, text in ((0, named, delivery), (WIDTH / 2, "Billing address", order.billing_address)):
         if text.strip():
             columns.append([Piece(x=x, text=label, bold=True), *_paragraph(text, _HALF, x=x)])
     return _side_by_side(columns)
@@ -222,28 +242,30 @@ def _cells(line: OrderLine, currency: str) -> list[str]:
     ]
 
 
-def _row(cells: Sequence[str], *, bold: bool = False, ruled: bool = False) -> list[Strip]:
+def _row(cells: Sequence[str], *, bold: bool = False) -> list[Strip]:
     columns = []
     for column, cell in zip(_COLUMNS, cells, strict=True):
         edge = column.x + column.width if column.right else column.x
         lines = fitted(cell, size=_SMALL, width=column.width, bold=bold)
         columns.append([Piece(x=edge, text=line, size=_SMALL, bold=bold, right=column.right) for line in lines])
-    *strips, _ = _side_by_side(columns)
-    return [*strips, Strip(height=3, ruled=ruled)]
+    return _side_by_side(columns, after=0)
 
 
 def _totals(order: Order) -> list[Strip]:
     added = sum(line.quantity * line.unit_price for line in order.lines)
-    figures = [(count_of(order.quantity, "piece"), "")]
+    figures = [("Pieces", f"{order.quantity:,}")]
     if order.lines and added != order.total:
         figures.append(("Sum of the lines", format_amount(added, order.currency)))
-    figures.append(("Total", str(order.amount)))
-    columns: list[list[Piece]] = [[], []]
-    for label, amount in figures:
-        bold = label == "Total"
-        columns[0].append(Piece(x=_COLUMNS[4].x, text=label, bold=bold))
-        columns[1].append(Piece(x=WIDTH, text=amount, bold=bold, right=True))
-    return [Strip(height=1, ruled=True), Strip(height=3), *_side_by_side(columns)]
+    left = _COLUMNS[4].x
+    columns = [
+        [Piece(x=left, text=label) for label, _ in figures],
+        [Piece(x=WIDTH, text=amount, right=True) for _, amount in figures],
+    ]
+    total = [
+        [Piece(x=left, text="Total", size=_TOTAL, bold=True)],
+        [Piece(x=WIDTH, text=str(order.amount), size=_TOTAL, bold=True, right=True)],
+    ]
+    return [Strip(height=_GAP / 2), *_side_by_side(columns, after=2), *_side_by_side(total)]
 
 
 def _note(order: Order) -> list[Strip]:

@@ -8,11 +8,13 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 
 from orderctl.domain.orders import Order
-from orderctl.files.pdf_layout import MARGIN, PAGE_HEIGHT, PAGE_WIDTH, WIDTH, Document, Piece, Strip, lay_out
+from orderctl.files.pdf_layout import MARGIN, PAGE_HEIGHT, PAGE_WIDTH, WIDTH, Document, Piece, Shade, Strip, lay_out
 from orderctl.files.pdf_text import accent_font, fitted, runs
 
 _BLACK, _GREY = Color(0, 0, 0), Color(0.45, 0.45, 0.45)
 _RED, _FAINT_RED = Color(0.75, 0, 0), Color(0.97, 0.86, 0.86)
+_SHADES = {Shade.HEADER: Color(0.93, 0.93, 0.93), Shade.ALARM: Color(0.98, 0.9, 0.9)}
+_BLEED = 4
 _FOOT, _FOOT_SIZE = MARGIN - 14, 7.5
 _MARK_SIZE, _MARK_ANGLE = 92, 52
 _ASCENT = 0.95
@@ -48,12 +50,18 @@ def _draw(canvas: Canvas, document: Document) -> None:
 
 
 def _draw_strip(canvas: Canvas, strip: Strip, top: float) -> None:
+    if strip.shade:
+        canvas.setFillColor(_SHADES[strip.shade])
+        # A hair higher than the strip, so that no gap shows between two of them.
+        canvas.rect(MARGIN - _BLEED, top - strip.height, WIDTH + 2 * _BLEED, strip.height + 0.2, stroke=0, fill=1)
+    tallest = max((piece.size for piece in strip.pieces), default=0)
     for piece in strip.pieces:
-        _draw_piece(canvas, piece, top - piece.size * _ASCENT, _RED if piece.alarm else _BLACK)
-    if strip.ruled:
-        canvas.setStrokeColor(_GREY)
-        canvas.setLineWidth(0.5)
-        canvas.line(MARGIN, top - strip.height / 2, MARGIN + WIDTH, top - strip.height / 2)
+        _draw_piece(canvas, piece, top - tallest * _ASCENT, _RED if piece.alarm else _BLACK)
+    if strip.rule:
+        canvas.setStrokeColor(_BLACK if strip.rule >= 1 else _GREY)
+        canvas.setLineWidth(strip.rule)
+        middle = top - strip.height / 2
+        canvas.line(MARGIN - _BLEED, middle, MARGIN + WIDTH + _BLEED, middle)
 
 
 def _draw_piece(canvas: Canvas, piece: Piece, baseline: float, color: Color) -> None:

@@ -13,8 +13,16 @@ _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def inert(text: str) -> str:
-    """Text that a spreadsheet does not run as a formula: a quote before what would begin one."""
-    return f"'{text}" if text.startswith(_STARTS_A_FORMULA) else text
+    """Text that a spreadsheet does not run as a formula: a quote before what would begin one.
+
+    Quotes that stand before one already get another, so that `bare` gives back what was meant.
+    """
+    return f"'{text}" if text.lstrip("'").startswith(_STARTS_A_FORMULA) else text
+
+
+def bare(text: str) -> str:
+    """The text that was made inert."""
+    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_STARTS_A_FORMULA) else text
 
 
 def write_csv(orders: Iterable[OrderSummary], columns: Sequence[Column], out: TextIO) -> None:
