@@ -87,11 +87,12 @@ def tamper(url, *statements):
     with raw(url) as connection:
         if "://" in url:
             for table in ("orders", "order_event", "batch"):
-                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
             for statement in statements:
                 connection.execute(statement)
-            for table in ("orders", "order_event", "batch"):
-                connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL")
+            guards = connection.execute("SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE NOT tgisinternal")
+            for table, name in guards.fetchall():
+                connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
             return
         dropped = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in dropped:

@@ -18,6 +18,7 @@ from orderctl.settings import Settings, Value, read_settings
 if TYPE_CHECKING:
     from orderctl.domain.exporting import ExportRequest
     from orderctl.domain.filters import OrderFilter
+    from orderctl.domain.health import Check
     from orderctl.domain.import_figures import RowProblem
     from orderctl.domain.order_columns import Column
     from orderctl.domain.orders import Order, OrderSummary
@@ -234,11 +235,45 @@ class Program:
 
         return init_store(self.address)
 
-    def upgrade_store(self) -> tuple[str, str]:
-        """Bring the store to the current revision; gives the revision before and after."""
-        from orderctl.store.schema import upgrade_store
+    def upgrade_store(self) -> tuple[str, str, Path | None]:
+        """Bring the store to the current revision; gives the revision before and after, and the copy made before."""
+        from orderctl.store.revisions import CURRENT
+        from orderctl.store.schema import upgradable_revision, upgrade_store
 
-        return upgrade_store(self.address)
+        before = upgradable_revision(self.address)
+        if before == CURRENT:
+            return before, CURRENT, None
+        copy = None
+        if self.address.path is not None:
+            name = f"{self.address.path.name}.before-{CURRENT}-{self.clock.now():%Y%m%dT%H%M%S}"
+            copy = self.address.path.with_name(name)
+            self.backup_store(copy, force=False)
+        upgrade_store(self.address)
+        return before, CURRENT, copy
+
+    def backup_store(self, file: Path, *, force: bool) -> None:
+        """Copy a SQLite store to a private file while others work on it. Raises UsageError for PostgreSQL."""
+        from orderctl.files.safe_files import create_path
+        from orderctl.store.copies import copy_store
+        from orderctl.store.sqlite import SqliteEngine
+
+        if self.address.path is None:
+            raise UsageError(
+                "a PostgreSQL store is copied by PostgreSQL's own tools",
+                hint=f"pg_dump --format=custom --file {file} {self.address.shown!r}; see docs/howto/backup.md",
+            )
+        engine = SqliteEngine(self.address.path, self.address.shown)
+        try:
+            with create_path(file, force=force) as unfinished:
+                copy_store(engine, unfinished)
+        finally:
+            engine.close()
+
+    def inspect_store(self, *, quick: bool) -> "Iterable[Check]":
+        """Look the store over. Raises StoreUnavailableError if it cannot be reached."""
+        from orderctl.store.inspection import inspect_store
+
+        return inspect_store(self.address, self.settings.text("account"), quick=quick)
 
     @property
     def message_domain(self) -> str:

@@ -31,7 +31,7 @@ COMMANDS = {
     "filter": Entry("filters", "Keep filters under a name, for everyone on the store.", _AROUND),
     "mail": Entry("mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
     "log": Entry("log", "Who rejected what, when and why.", _RECORD),
-    "store": Entry("store", "Make, upgrade and check the database.", _SETUP),
+    "store": Entry("store", "Make, upgrade, check and copy the database.", _SETUP),
     "config": Entry("config", "Show the settings and where each came from.", _SETUP),
     "demo": Entry("demo", "A guided run on sample orders, in a folder of its own.", _SETUP),
 }

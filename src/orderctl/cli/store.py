@@ -1,16 +1,27 @@
-"""`orderctl store init|upgrade|check`."""
+"""`orderctl store init|upgrade|check|backup`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from orderctl.bootstrap import Program
 from orderctl.cli.apps import group_app
-from orderctl.cli.options import program_of
+from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.domain.errors import OrderctlError
+from orderctl.domain.health import Check
+from orderctl.domain.reports import health_document
+from orderctl.domain.text import count_of
+from orderctl.domain.verification import Tampering
+from orderctl.services.verifying import verify_log
 
 app = group_app()
 
 
 @app.callback()
 def store() -> None:
-    """Make, upgrade and check the database."""
+    """Make, upgrade, check and copy the database."""
 
 
 @app.command(epilog="Examples:\n\norderctl store init\n\norderctl --store orders.db store init")
@@ -23,19 +34,76 @@ def init(ctx: typer.Context) -> None:
 
 @app.command(epilog="Examples:\n\norderctl store upgrade")
 def upgrade(ctx: typer.Context) -> None:
-    """Bring the store's schema to this program's revision."""
+    """Bring the store's schema to this program's revision; a SQLite store is copied before."""
     program = program_of(ctx)
-    before, after = program.upgrade_store()
+    before, after, copy = program.upgrade_store()
+    if copy is not None:
+        program.screen.tell(f"copied the store as it was to {copy}")
     program.screen.tell(
         f"the store is of revision {after}" if before == after else f"upgraded the store from {before} to {after}"
     )
 
 
-@app.command(epilog="Examples:\n\norderctl store check")
-def check(ctx: typer.Context) -> None:
-    """Open the store and say how many orders it holds; fails if it cannot be used."""
+@app.command(epilog="Examples:\n\norderctl store backup orders-2026-03-14.db")
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; only you will be able to read it.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Copy a SQLite store while others work on it, and check the copy."""
     program = program_of(ctx)
-    with program.open_store() as opened, opened.snapshot() as work:
-        orders = work.orders.count(program.parse_filter("archived:yes or archived:no"))
-        batches = sum(1 for _ in work.rejections.batches(None))
-    program.output.lines([f"{program.address.shown}: in order, {orders:,} orders, {batches:,} batches"])
+    program.backup_store(file, force=force)
+    program.screen.tell(f"copied {program.address.shown} to {file}, and checked the copy")
+
+
+@app.command(
+    epilog="Examples:\n\norderctl store check\n\norderctl --quiet store check --quick || page-somebody\n\n"
+    "orderctl store check --format json\n\nEnds with 0: in order, 1: something is wrong, 7: cannot be reached."
+)
+def check(
+    ctx: typer.Context,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what reads every row.")] = False,
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Look the store over: schema, guards, references, orphans, and the chain of the log."""
+    program = program_of(ctx)
+    checks = []
+    for found in _checks(program, quick=quick):
+        checks.append(found)
+        if as_ is ReportFormat.TEXT:
+            program.output.lines([f"{'ok   ' if found.ok else 'WRONG'}  {found.name}: {found.detail}"])
+    if as_ is ReportFormat.JSON:
+        program.output.document(health_document(program.address.shown, checks))
+    wrong = sum(not found.ok for found in checks)
+    if wrong:
+        raise OrderctlError(
+            f"{count_of(wrong, 'thing')} wrong with the store {program.address.shown}",
+            hint="see docs/reference/store.md for what each of them means",
+        )
+
+
+def _checks(program: Program, *, quick: bool) -> Iterator[Check]:
+    usable = True
+    for found in program.inspect_store(quick=quick):
+        usable = usable and (found.ok or found.name not in {"schema", "integrity"})
+        yield found
+    if usable and not quick:
+        yield _log(program)
+
+
+def _log(program: Program) -> Check:
+    """The chain of the log, with the first record that is not as it was written."""
+    tampered: list[Tampering] = []
+
+    def report(tampering: Tampering) -> None:
+        if not tampered:
+            tampered.append(tampering)
+
+    with program.open_store() as opened, program.screen.progress("Verifying the log") as progress:
+        verdict = verify_log(opened, anchor=None, report=report, progress=progress)
+    if tampered:
+        first = f"{tampered[0].record}: {tampered[0].problem}"
+        more = f"; {verdict.tampered - 1:,} more, see: orderctl log verify" if verdict.tampered > 1 else ""
+        return Check("log", ok=False, detail=first + more)
+    read = f"{count_of(verdict.batches, 'batch', 'batches')} and {count_of(verdict.events, 'event')} as written"
+    return Check("log", ok=True, detail=read)

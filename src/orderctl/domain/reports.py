@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from orderctl.domain.changes import ChangeReport
 from orderctl.domain.eligibility import RULE_BY_CODE, Mode, refusal
+from orderctl.domain.health import Check
 from orderctl.domain.import_figures import ImportCounts, SourceFigures
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money, plain_amount
@@ -131,6 +132,12 @@ def verdict_document(verdict: LogVerdict) -> Document:
         "outside_batches": {"events": verdict.loose, "imported_as_rejected": verdict.imported},
         "head": head and {"batch": head.id, "position": head.position, "digest": head.digest},
     }
+
+
+def health_document(store: str, checks: Iterable[Check]) -> Document:
+    """What a check of the store found."""
+    listed = [asdict(check) for check in checks]
+    return {"schema": SCHEMA, "store": store, "ok": all(check["ok"] for check in listed), "checks": listed}
 
 
 def mail_document(mail: Mail, order_ids: Iterable[str]) -> Document:

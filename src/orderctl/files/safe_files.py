@@ -23,14 +23,25 @@ def create_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
 
     Raises UsageError if there is something of that name (with `force`: something that is no file).
     """
+    with create_path(path, force=force) as unfinished:
+        try:
+            with unfinished.open("wb") as stream:
+                yield stream
+        except OSError as error:
+            raise _failed(path, error) from None
+
+
+@contextmanager
+def create_path(path: Path, *, force: bool) -> Iterator[Path]:
+    """The same for who writes by path: an empty file to be filled, private, that is renamed at the end."""
     _refuse(path, force=force)
     try:
         descriptor, written = tempfile.mkstemp(dir=path.parent, prefix=".orderctl-", suffix=".part")
+        os.close(descriptor)
     except OSError as error:
         raise _unwritable(path, error) from None
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
+        yield Path(written)
         if not force:
             # Whoever took the name in the meantime keeps it.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
@@ -38,9 +49,7 @@ def create_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     except FileExistsError:
         raise _there_already(path) from None
     except OSError as error:
-        raise OrderctlError(
-            f"{path} cannot be written: {error.strerror or error}", hint="free some space, or write elsewhere"
-        ) from None
+        raise _failed(path, error) from None
     finally:
         with suppress(OSError):
             Path(written).unlink()
@@ -91,6 +100,12 @@ def _refuse(path: Path, *, force: bool) -> None:
 
 def _there_already(path: Path) -> UsageError:
     return UsageError(f"{path} is there already", hint="give another name, or --force")
+
+
+def _failed(path: Path, error: OSError) -> OrderctlError:
+    return OrderctlError(
+        f"{path} cannot be written: {error.strerror or error}", hint="free some space, or write elsewhere"
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:

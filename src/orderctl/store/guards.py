@@ -51,8 +51,13 @@ TRIGGERS = (
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
     """Create every trigger, on the engine named `sqlite` or `postgresql`."""
-    for statement in _sqlite() if dialect == "sqlite" else _postgresql():
+    for statement in guard_statements(dialect):
         execute(statement)
+
+
+def guard_statements(dialect: str) -> tuple[str, ...]:
+    """The statements that create the guards, so that a check can compare them with what is there."""
+    return tuple(_sqlite() if dialect == "sqlite" else _postgresql())
 
 
 def _sqlite() -> Iterator[str]:

@@ -13,29 +13,39 @@ from sqlalchemy.pool import NullPool
 from orderctl.domain.errors import OrderctlError, UsageError
 from orderctl.store.address import Address
 from orderctl.store.database import make_engine, stored_revision
-from orderctl.store.revisions import CURRENT, SQLITE_APPLICATION_ID
+from orderctl.store.revisions import REVISIONS, SQLITE_APPLICATION_ID
 
 
 def init_store(address: Address) -> bool:
     """Make the store; False if it is there already. Refuses a database that holds other tables."""
-    if address.path is not None:
-        _make_private_file(address.path)
-    if revision_of(address) is not None:
+    made = address.path is not None and _make_private_file(address.path)
+    dangling = address.path is not None and not address.path.is_file()
+    if not (made or dangling) and revision_of(address) is not None:
         return False
+    if not made and address.path is not None:
+        _refuse_planted(address.path)
     if _holds_tables(address):
         raise UsageError(f"{address.shown} holds tables that are not orderctl's", hint="name an empty database")
     _migrate(address)
     return True
 
 
-def upgrade_store(address: Address) -> tuple[str, str]:
-    """Bring the schema to the current revision; gives the revision before and after."""
-    before = revision_of(address)
-    if before is None:
+def upgrade_store(address: Address) -> None:
+    """Bring the schema to the current revision, wholly or not at all."""
+    _migrate(address)
+
+
+def upgradable_revision(address: Address) -> str:
+    """The revision of a store that this program can upgrade. Raises OrderctlError if it is none."""
+    found = revision_of(address)
+    if found is None:
         raise OrderctlError(f"{address.shown} is not an orderctl store", hint="make one: orderctl store init")
-    if before != CURRENT:
-        _migrate(address)
-    return before, CURRENT
+    if found not in REVISIONS:
+        raise OrderctlError(
+            f"the store {address.shown} is of revision {found}, newer than this program knows",
+            hint="upgrade orderctl to the version that the others use",
+        )
+    return found
 
 
 def revision_of(address: Address) -> str | None:
@@ -48,14 +58,25 @@ def revision_of(address: Address) -> str | None:
         engine.close()
 
 
-def _make_private_file(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _make_private_file(path: Path) -> bool:
+    """Make the file, for its owner only; False if something of that name is there."""
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     except FileExistsError:
-        return
+        return False
     except OSError as error:
         raise UsageError(f"the store {path} cannot be made: {error.strerror}") from error
+    return True
+
+
+def _refuse_planted(path: Path) -> None:
+    """A store is made only in a file of our own: others must not have put it there, nor may they read it."""
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link, and not to a store", hint="remove it, or name the file that it points to")
+    if path.stat().st_uid != os.geteuid():
+        raise UsageError(f"{path} belongs to another user", hint="give another name")
+    path.chmod(0o600)
 
 
 def _holds_tables(address: Address) -> bool:
@@ -73,7 +94,7 @@ def _holds_tables(address: Address) -> bool:
         engine.close()
 
 
-def _migrate(address: Address) -> None:
+def _migrate(address: Address, target: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     engine = make_engine(address)
@@ -83,7 +104,7 @@ def _migrate(address: Address) -> None:
             connection.exec_driver_sql(f"PRAGMA application_id = {SQLITE_APPLICATION_ID}")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, target)
         connection.commit()
 
 

@@ -55,7 +55,8 @@ class Screen:
     def insist(self, *what: RenderableType) -> None:
         """Say something that is never left out: a warning, or what a question is about."""
         for each in what:
-            self._talk.print(each)
+            # A sentence is left to the terminal to break: a path in it can be copied.
+            self._talk.print(each, soft_wrap=isinstance(each, str))
 
     def warn(self, message: str) -> None:
         """Say what went less than well."""
