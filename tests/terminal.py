@@ -26,6 +26,10 @@ class Terminal:
         self._process.close(force=True)
 
     @property
+    def screen(self) -> pyte.Screen:
+        return self._screen
+
+    @property
     def lines(self) -> list[str]:
         return [line.rstrip() for line in self._screen.display]
 

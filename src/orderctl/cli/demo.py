@@ -40,9 +40,17 @@ def demo(
     folder: Annotated[
         str | None, typer.Option(metavar="DIR", help="Where to set it up; a temporary folder otherwise.")
     ] = None,
+    set_up_only: Annotated[
+        bool, typer.Option("--set-up-only", help="Make the store, and leave the rest to you.")
+    ] = False,
 ) -> None:
     """A guided run on sample orders, in a folder of its own."""
     tour = _Tour(program_of(ctx), _folder(folder))
+    if set_up_only:
+        tour.run("store", "init")
+        tour.run("import", str(tour.sample))
+        tour.farewell()
+        return
     tour.say(f"A wholesale brand, {ORDERS:,} orders. The style LN-10 is dropped: its open orders have to be rejected.")
     tour.say("1. A store, and the orders out of a file")
     tour.run("store", "init")
@@ -74,6 +82,7 @@ class _Tour:
         self._program = program
         self._folder = folder
         self._config = folder / "config.toml"
+        self._config.touch(mode=0o600)
         self._config.write_text(_CONFIG.format(folder=folder), encoding="utf-8")
         self.sample = folder / "orders.jsonl"
         program.write_sample(self.sample, ORDERS)
