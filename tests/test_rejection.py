@@ -155,7 +155,8 @@ def test_the_batch_keeps_who_why_and_how_many_and_is_chained(store):
         assert (oldest.id, newest.id) == (first.batch_id, second.batch_id)
         assert (oldest.position, newest.position) == (1, 2)
         assert (oldest.previous, newest.previous) == ("", oldest.digest)
-        assert (oldest.actor, oldest.approver, oldest.host) == ("mia", "mia (--yes)", "desk")
+        login = f" (db: {work.login})" if work.login else ""
+        assert (oldest.actor, oldest.approver, oldest.host) == ("mia", f"mia{login} (--yes)", "desk")
         assert (oldest.source, oldest.reason, oldest.mode) == ("a test", "style dropped", "bulk")
         assert (oldest.planned, oldest.rejected, oldest.skipped, oldest.mails) == (1, 1, 1, 0)
         for batch in (oldest, newest):

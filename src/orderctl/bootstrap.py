@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from orderctl.domain.import_figures import RowProblem
     from orderctl.domain.order_columns import Column
     from orderctl.domain.orders import Order, OrderSummary
+    from orderctl.domain.plan_terms import PlanTerms
     from orderctl.domain.rejection import Provenance
     from orderctl.domain.selection import IdList
     from orderctl.files.source import FileSource
     from orderctl.mail.letters import JinjaComposer
     from orderctl.ports import Mailer, Progress
+    from orderctl.services.plan_terms import PlanTerms
     from orderctl.store.address import Address
     from orderctl.terminal.output import Output
     from orderctl.terminal.prompts import Prompts
@@ -159,6 +161,17 @@ class Program:
         from orderctl.files.export import write_export
 
         write_export(orders, request)
+
+    def plan_terms(self) -> "PlanTerms":
+        """How long saved plans last, and which need a second operator. Raises UsageError."""
+        from orderctl.domain.plan_terms import read_terms
+
+        return read_terms(
+            lifetime=self.settings.text("plan_expires"),
+            always=self.settings.flag("require_second_operator"),
+            above_orders=self.settings.number("second_operator_above_orders"),
+            above_amount=self.settings.text("second_operator_above_amount"),
+        )
 
     def provenance(self, source: str) -> "Provenance":
         """Who acts from where, for the log."""

@@ -25,7 +25,10 @@ _YES_NO = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One setting: what its values are, its default, and whether it must never be shown."""
+    """One setting: what its values are, its default, and whether it must never be shown.
+
+    `or_number` lets a text be written as a whole number too.
+    """
 
     key: str
     kind: type
@@ -33,6 +36,7 @@ class Option:
     default: Value = None
     one_of: tuple[str, ...] = ()
     secret: bool = False
+    or_number: bool = False
 
     @property
     def variable(self) -> str:
@@ -48,6 +52,18 @@ _ALL = (
     Option(key="actor", kind=str, about="who acts; the login name by default", default=""),
     Option(key="notify", kind=bool, about="mail the buyers unless told otherwise", default=False),
     Option(key="max_orders", kind=int, about="refuse plans with more orders"),
+    Option(key="plan_expires", kind=str, about="how long a saved plan may run: 36h, 3d", default="24h", or_number=True),
+    Option(
+        key="require_second_operator", kind=bool, about="every plan needs another operator's approval", default=False
+    ),
+    Option(key="second_operator_above_orders", kind=int, about="plans with more orders need it"),
+    Option(
+        key="second_operator_above_amount",
+        kind=str,
+        about="plans of more, in any currency, need it: 10000",
+        default="",
+        or_number=True,
+    ),
     Option(
         key="reasons",
         kind=tuple,
@@ -202,6 +218,8 @@ def _from_file(option: Option, value: object, config_file: Path) -> Value:
         return tuple(value)
     if option.kind is tuple and isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
         return tuple(f"{name}: {each}" for name, each in value.items())
+    if option.or_number and type(value) is int:
+        value = str(value)
     if type(value) is not option.kind:
         raise UsageError(f"{where} is not {_KINDS[option.kind]}", hint=option.about)
     return _checked(option, value, where) if isinstance(value, str) else value  # type: ignore[return-value]

@@ -21,6 +21,7 @@ COMMANDS = {
     "search": Entry("search", "Find orders: a table on a terminal, ids in a pipe.", _MAIN),
     "select": Entry("select", "Collect orders in a named selection.", _MAIN),
     "reject": Entry("reject", "Plan, preview, confirm, reject, and tell the buyers.", _MAIN),
+    "plan": Entry("plan", "Saved plans: what would happen, what changed, who approved.", _MAIN),
     "show": Entry("show", "Show one order: lines, tags, log, and whether it can be rejected.", _AROUND),
     "archive": Entry("changing", "Take orders out of the default view.", _AROUND, "archive"),
     "unarchive": Entry("changing", "Put archived orders back into the default view.", _AROUND, "unarchive"),

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from orderctl.bootstrap import Program
 from orderctl.cli.options import ReportFormat
 from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import ApprovedPlan, RejectionPlan, RejectionResult
-from orderctl.domain.reports import rejection_document
+from orderctl.domain.reports import Document, rejection_document
 from orderctl.domain.text import count_of
 from orderctl.ports import Store
 from orderctl.services.delivering import deliver
@@ -21,12 +22,18 @@ _EXPECT = re.compile(r"\A(\d*)(\.\.)?(\d*)\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """How this call is to go on once the plan is made."""
+    """How this call is to go on once the plan is made: `save` keeps it, `hold` executes it that much later.
+
+    `one_a_line` writes JSON documents one a line, where there are several.
+    """
 
     expected: Expectations
     dry_run: bool
     yes: bool
     as_: ReportFormat
+    save: bool = False
+    hold: timedelta | None = None
+    one_a_line: bool = False
 
 
 def read_expectations(
@@ -54,7 +61,7 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
 
 def check_can_ask(program: Program, run: Run) -> None:
     """Without a terminal nobody can say yes; better known before the plan than after."""
-    if not (run.yes or run.dry_run or program.prompts.can_ask()):
+    if not (run.yes or run.dry_run or run.save or program.prompts.can_ask()):
         raise UsageError(
             "there is no terminal to confirm on, and nothing was changed",
             hint="look with --dry-run, then say yes with --yes",
@@ -132,8 +139,16 @@ def report(
 ) -> None:
     """Say what came of the plan; without a result it was a dry run."""
     if run.as_ is ReportFormat.JSON:
-        program.output.document(rejection_document(plan, result, delivery))
+        write_document(program, run, rejection_document(plan, result, delivery))
     elif result is None:
         program.screen.tell("A dry run: nothing was changed.")
     else:
         program.screen.result(result, delivery)
+
+
+def write_document(program: Program, run: Run, document: Document) -> None:
+    """Write a report as JSON, alone or as one of several."""
+    if run.one_a_line:
+        program.output.documents([document])
+    else:
+        program.output.document(document)

@@ -39,6 +39,11 @@ Excepted = Annotated[list[str] | None, typer.Option("--except", metavar="ID", he
 IgnoreUnknown = Annotated[bool, typer.Option("--ignore-unknown", help="Leave out ids the store does not know.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Pick = Annotated[bool, typer.Option("--pick", help="Tick the orders one by one in a list.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan and stop.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")]
+Expect = Annotated[str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")]
+MaxOrders = Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a larger plan.")]
+PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.")]
 AsReport = Annotated[ReportFormat, typer.Option("--format", help="text for people, json for programs.")]
 
 

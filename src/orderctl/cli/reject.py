@@ -19,27 +19,34 @@ from orderctl.cli.execution import (
 from orderctl.cli.messages import read_message
 from orderctl.cli.options import (
     AsReport,
+    DryRun,
     Everything,
     Excepted,
+    Expect,
     FilterText,
     IdsFile,
     IgnoreUnknown,
+    MaxOrders,
     OrderIds,
     Pick,
     ReportFormat,
     SavedName,
     SelectionName,
+    Strict,
     Yes,
     program_of,
 )
 from orderctl.cli.picking import pick_choice
+from orderctl.cli.saved_plans import keep_plan, read_hold, run_plan
 from orderctl.cli.sources import Source, choose
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UsageError
 from orderctl.ports import Store
+from orderctl.services.planning import check_one_operator_suffices
 from orderctl.services.rejecting import RejectionRequest, check_expectations, execute_rejection, prepare_rejection
 
 app = command_app()
+_WITH_PLAN = frozenset({"plan", "yes", "dry_run", "strict", "expect", "max_orders", "ignore_unknown", "as_"})
 
 
 @app.command(
@@ -47,6 +54,7 @@ app = command_app()
     "orderctl reject --filter 'status:needs-oc sku:LN-10*' --dry-run\n\n"
     "orderctl reject 10023 --individual\n\n"
     "orderctl search tag:late | orderctl reject --ids - --yes --max-orders 200\n\n"
+    "orderctl reject --filter tag:late --save-plan\n\n"
     "orderctl reject --saved dropped --notify --message-file sorry.txt --yes --format json"
 )
 def reject(
@@ -69,12 +77,15 @@ def reject(
     edit: Annotated[bool, typer.Option("--edit", help="Write the message in $EDITOR.")] = False,
     mail_per_order: Annotated[bool, typer.Option("--mail-per-order", help="A mail an order, not a buyer.")] = False,
     yes: Yes = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan and stop.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")] = False,
-    expect: Annotated[
-        str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")
+    dry_run: DryRun = False,
+    save_plan: Annotated[bool, typer.Option("--save-plan", help="Keep the plan for review and stop.")] = False,
+    hold: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Confirm now, reject so much later, as in 15m.")
     ] = None,
-    max_orders: Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a larger plan.")] = None,
+    plan: Annotated[str | None, typer.Option("--plan", metavar="ID", help="Run a saved plan, as it is.")] = None,
+    strict: Strict = False,
+    expect: Expect = None,
+    max_orders: MaxOrders = None,
     ignore_unknown: IgnoreUnknown = False,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
@@ -83,8 +94,14 @@ def reject(
     expected = read_expectations(
         program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=ignore_unknown
     )
-    run = Run(expected=expected, dry_run=dry_run, yes=yes, as_=as_)
+    run = Run(expected=expected, dry_run=dry_run, yes=yes, as_=as_, save=save_plan, hold=read_hold(hold))
     check_can_ask(program, run)
+    if plan is not None:
+        _check_plan_alone(ctx)
+        with program.open_store() as store:
+            raise typer.Exit(run_plan(program, store, plan, run))
+    if save_plan and run.hold:
+        raise UsageError("--save-plan keeps a plan, --hold confirms it", hint="give one of them")
     source = Source(
         ids=ids or (),
         ids_file=ids_file,
@@ -123,13 +140,32 @@ def _carry_out(program: Program, store: Store, request: RejectionRequest, run: R
     if run.dry_run:
         report(program, run, plan, None, None)
         return 0
+    if run.save and plan.targets.count:
+        return keep_plan(program, store, plan, run)
+    check_one_operator_suffices(plan, program.plan_terms().rule)
     approved = confirmed(program, plan, run)
+    if run.hold and plan.targets.count:
+        return keep_plan(program, store, plan, run, how=approved.how)
     result = uninterrupted(
         program,
         plan,
         lambda: execute_rejection(store, approved, clock=program.clock, message_domain=program.message_domain),
     )
     return conclude(program, store, result, run)
+
+
+def _check_plan_alone(ctx: typer.Context) -> None:
+    """A saved plan runs as it is: nothing that would make another plan goes with it."""
+    added = [
+        param.opts[0]
+        for param in ctx.command.params
+        if param.name not in _WITH_PLAN and ctx.params.get(param.name or "") not in (None, param.default, "", [], ())
+    ]
+    if added:
+        raise UsageError(
+            f"--plan runs a saved plan as it is, and {', '.join(added)} would make another",
+            hint="leave it out, or make a new plan",
+        )
 
 
 def _check_single(source: Source) -> None:
@@ -146,7 +182,7 @@ def _notify(program: Program, said: bool | None, run: Run, *, said_something: bo
         return said
     if said_something or program.settings.flag("notify"):
         return True
-    if run.yes or run.dry_run or not program.settings.text("mail.transport"):
+    if run.yes or run.dry_run or not program.settings.text("mail.transport") or not program.prompts.can_ask():
         return False
     return program.prompts.yes_or_no("Tell the buyers by mail?")
 

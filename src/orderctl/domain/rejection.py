@@ -15,6 +15,7 @@ from typing import Any
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.impact import Impact, impact_document, read_impact
 from orderctl.domain.money import Money
+from orderctl.domain.order_changes import OrderChange
 from orderctl.domain.orders import OrderSummary, Status
 
 PLAN_SCHEMA = 1
@@ -148,13 +149,17 @@ class ApprovedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A planned order that was no longer as planned when the batch ran; `status` None if it is gone."""
+    """A planned order that was no longer as planned when the batch ran; `status` None if it is gone.
+
+    `changes` says what is different, where the plan was saved with what its orders were like.
+    """
 
     id: str
     planned_version: int
     version: int | None
     status: str | None
     batch_id: str | None
+    changes: tuple[OrderChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

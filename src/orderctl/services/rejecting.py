@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.identity import Identity
 from orderctl.domain.impact import RECENT
 from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
@@ -118,7 +119,7 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
     if not plan.targets.count:
         return RejectionResult(plan=plan, batch_id=None, rejected=0, left_out=(), totals=(), mails=0)
     executed = store.write(
-        lambda work: work.rejections.execute(approved, clock.now(), message_domain),
+        lambda work: work.rejections.execute(signed(approved, work.login), clock.now(), message_domain),
         landed=lambda work: _landed(work, plan),
     )
     return RejectionResult(
@@ -129,6 +130,11 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
         totals=executed.totals,
         mails=executed.mails,
     )
+
+
+def signed(approved: ApprovedPlan, login: str) -> ApprovedPlan:
+    """The same approval with the database's own name for who gives it."""
+    return approved.plan.approve(by=str(Identity(actor=approved.approver, login=login)), how=approved.how)
 
 
 def _landed(work: UnitOfWork, plan: RejectionPlan) -> Executed | None:

@@ -28,6 +28,7 @@ class Dialect(Protocol):
     """What the engines spell differently."""
 
     name: str
+    login: str
 
     def ids(self, parameter: str) -> str:
         """A subquery that yields the texts of a list given by `bind_ids`."""
@@ -61,6 +62,7 @@ class SqliteDialect:
     """SQLite: instants and days as ISO 8601 text, lists as JSON."""
 
     name = "sqlite"
+    login = "''"
 
     def lock(self, table: str) -> str:  # noqa: ARG002 - SQLite locks the file: one transaction writes at a time
         """See `Dialect`."""
@@ -103,6 +105,7 @@ class PostgresDialect:
     """PostgreSQL: its own types, lists as arrays."""
 
     name = "postgresql"
+    login = "session_user"  # who logged in: neither SET ROLE nor a SECURITY DEFINER function changes it
 
     def lock(self, table: str) -> str:
         """See `Dialect`."""

@@ -26,6 +26,7 @@ from sqlmodel import Field, SQLModel
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
+from orderctl.domain.saved_plans import PlanState
 
 SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
@@ -316,3 +317,56 @@ class MailOrderRow(SQLModel, table=True):
     message: str = _text()
 
     __table_args__ = (Index(None, "account", "order_id"), {"sqlite_with_rowid": False})
+
+
+class PlanRow(SQLModel, table=True):
+    """A plan that is kept. `digest` seals the row, `plan_digest` the plan in it."""
+
+    __tablename__ = "plan"
+
+    account: str = _key()
+    id: str = _key()
+    plan: str = _text()
+    plan_digest: str = _text()
+    made_at: datetime = _instant()
+    author: str = _text()
+    author_login: str = _text()
+    targets: int = _count()
+    totals: str = _text()
+    reason: str = _text()
+    second_operator: int = _count()
+    expires_at: datetime = _instant()
+    state: str = Field(sa_column=Column(TEXT, nullable=False))
+    approver: str | None = _optional_text()
+    approver_login: str | None = _optional_text()
+    approved_at: datetime | None = _optional_instant()
+    how: str = _text()
+    due_at: datetime | None = _optional_instant()
+    closed_at: datetime | None = _optional_instant()
+    closed_by: str | None = _optional_text()
+    closed_by_login: str | None = _optional_text()
+    digest: str = _text()
+
+    __table_args__ = (_one_of("state", PlanState), Index(None, "account", "state", "due_at"))
+
+
+class PlanOrderRow(SQLModel, table=True):
+    """What a planned order was like, to tell later what changed."""
+
+    __tablename__ = "plan_order"
+
+    account: str = _key()
+    plan_id: str = _key()
+    order_id: str = _key()
+    was_status: str = _text()
+    was_currency: str = _text()
+    was_total: int = _big()
+    was_quantity: int = _big()
+    was_delivery_notes: int = _count()
+    was_invoices: int = _count()
+    was_backlog_skus: int = _count()
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account", "plan_id"], ["plan.account", "plan.id"]),
+        {"sqlite_with_rowid": False},
+    )

@@ -6,6 +6,7 @@ from orderctl.store.changes import SqlChanges
 from orderctl.store.imports import SqlImports
 from orderctl.store.orders import SqlOrders
 from orderctl.store.outbox import SqlOutbox
+from orderctl.store.plans import SqlPlans
 from orderctl.store.record import SqlRecord
 from orderctl.store.rejections import SqlRejections
 from orderctl.store.saved_filters import SqlSavedFilters
@@ -38,6 +39,17 @@ class SqlUnitOfWork:
     def rejections(self) -> SqlRejections:
         """Plans, their execution, and batches."""
         return SqlRejections(self._connection)
+
+    @cached_property
+    def plans(self) -> SqlPlans:
+        """Plans that are kept."""
+        return SqlPlans(self._connection)
+
+    @cached_property
+    def login(self) -> str:
+        """The database's own name for who is connected; empty on SQLite."""
+        row = self._connection.execute(f"SELECT {self._connection.dialect.login}").fetchone()
+        return str(row[0]) if row else ""
 
     @cached_property
     def outbox(self) -> SqlOutbox:

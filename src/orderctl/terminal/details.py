@@ -19,7 +19,7 @@ from orderctl.domain.text import count_of
 from orderctl.terminal.styles import FAINT, HEADING, letter_text, plain, state_text, status_text
 
 _SHOWN_EVENTS = 50
-_OWN_IDS = {"Batch", "Mail"}
+_OWN_IDS = {"Batch", "Mail", "Plan"}
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
@@ -35,7 +35,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> T
 
 def order_details(order: Order, events: Sequence[OrderEvent], *, width: int) -> RenderableType:
     """An order: header, whether it can be rejected, lines, log."""
-    parts: list[RenderableType] = [_order_title(order), Padding(_facts(_order_facts(order)), (1, 0))]
+    parts: list[RenderableType] = [_order_title(order), Padding(facts_table(_order_facts(order)), (1, 0))]
     parts.append(_eligibility(order))
     if order.lines:
         parts.append(Padding(_lines(order, width), (1, 0, 0, 0)))
@@ -131,13 +131,14 @@ def event_table(events: Sequence[OrderEvent]) -> Table:
     )
 
 
-def _facts(pairs: Iterable[tuple[str, str]]) -> Table:
+def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Table:
+    """Names and values, one a line; what is no `Text` yet is made safe."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=HEADING, no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in pairs:
         if value:
-            grid.add_row(name, plain(value))
+            grid.add_row(name, value if isinstance(value, Text) else plain(value))
     return grid
 
 
@@ -172,7 +173,7 @@ def mail_details(mail: Mail, letter: Letter | None, order_ids: Sequence[str]) ->
         ("Batch", mail.batch_id),
         ("Orders", ", ".join(order_ids)),
     ]
-    parts: list[RenderableType] = [_facts(facts)]
+    parts: list[RenderableType] = [facts_table(facts)]
     if letter is not None:
         parts.append(Panel(letter_text(letter), border_style=FAINT))
     return Group(*parts)
@@ -214,4 +215,4 @@ def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
     ]
     shown = ", ".join(event.order_id for event in events[:_SHOWN_EVENTS])
     more = f" and {len(events) - _SHOWN_EVENTS:,} more" if len(events) > _SHOWN_EVENTS else ""
-    return _facts([*facts, ("Orders", shown + more)])
+    return facts_table([*facts, ("Orders", shown + more)])

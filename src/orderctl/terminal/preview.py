@@ -132,6 +132,8 @@ def left_out_words(left: LeftOut) -> str:
         return f"{left.id}: is gone"
     if left.batch_id:
         return f"{left.id}: rejected meanwhile by batch {left.batch_id}"
+    if left.changes:
+        return f"{left.id}: {'; '.join(map(str, left.changes))}"
     return f"{left.id}: was changed meanwhile and is {left.status} now"
 
 

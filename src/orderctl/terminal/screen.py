@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 
 from rich.console import Console, RenderableType
@@ -13,7 +14,8 @@ from orderctl.domain.log import Batch
 from orderctl.domain.order_columns import Column
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
 from orderctl.domain.outbox import DeliveryReport, Letter, Mail
-from orderctl.domain.rejection import RejectionPlan, RejectionResult
+from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
+from orderctl.domain.saved_plans import SavedPlan
 from orderctl.domain.text import safe
 from orderctl.terminal.details import (
     batch_details,
@@ -24,6 +26,7 @@ from orderctl.terminal.details import (
     order_details,
     text_table,
 )
+from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
 from orderctl.terminal.preview import delivery_report, plan_preview, result_report
 from orderctl.terminal.tables import order_table
 
@@ -105,6 +108,37 @@ class Screen:
     def pairs(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a small table of texts."""
         self.show(text_table(header, rows))
+
+    def plans(self, plans: Sequence[SavedPlan], now: datetime) -> None:
+        """Print a table of saved plans."""
+        self.show(plan_table(plans, now))
+
+    def plan(
+        self,
+        saved: SavedPlan,
+        plan: RejectionPlan,
+        *,
+        store: str,
+        production: bool,
+        letter: Letter | None,
+        now: datetime,
+    ) -> None:
+        """Print one saved plan."""
+        shown = plan_preview(plan, store=store, production=production, letter=letter, width=self._results.width)
+        self.show(plan_details(saved, plan.mode, shown, now))
+
+    def kept(self, saved: SavedPlan, now: datetime) -> None:
+        """Print what became of a plan that was kept or approved."""
+        self.show(kept_report(saved, now))
+
+    def changes(self, plan: RejectionPlan, changed: Sequence[LeftOut]) -> None:
+        """Print every planned order that is no longer as planned."""
+        self.show(changes_report(plan, changed, None))
+
+    def tell_changes(self, plan: RejectionPlan, changed: Sequence[LeftOut]) -> None:
+        """Say which planned orders will be left out, beside the preview."""
+        if changed:
+            self.tell(changes_report(plan, changed))
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int | None], None]]:

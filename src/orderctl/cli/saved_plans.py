@@ -1,0 +1,142 @@
+"""Keeping a plan and running a kept one, for `reject` and `plan` alike."""
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+
+from orderctl.bootstrap import Program
+from orderctl.cli.execution import (
+    FEWER_THAN_PLANNED,
+    MAILS_REMAIN,
+    Run,
+    conclude,
+    confirmed,
+    report,
+    show_preview,
+    uninterrupted,
+    write_document,
+)
+from orderctl.cli.options import ReportFormat
+from orderctl.domain.durations import parse_duration
+from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.plan_reports import saved_plan_document
+from orderctl.domain.rejection import LeftOut, RejectionPlan
+from orderctl.domain.reports import rejection_document
+from orderctl.domain.saved_plans import PlanClosedError, SavedPlan
+from orderctl.domain.short_ids import short_id
+from orderctl.domain.text import count_of
+from orderctl.ports import Store
+from orderctl.services.planning import (
+    KeptPlan,
+    Operator,
+    check_runnable,
+    differences,
+    due_plans,
+    execute_kept,
+    load_plan,
+    save_plan,
+)
+from orderctl.services.rejecting import check_expectations
+
+STALE = UnexpectedPlanError.exit_code
+
+
+def operator_of(program: Program) -> Operator:
+    """Who calls, and under which terms. Raises UsageError."""
+    return Operator(actor=program.actor, clock=program.clock, terms=program.plan_terms())
+
+
+def read_hold(text: str | None) -> timedelta | None:
+    """`--hold 15m`. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--hold {text!r} {error}", hint="for example: --hold 15m") from None
+
+
+def keep_plan(program: Program, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
+    """Save the plan, or hold it if it was confirmed for later; gives the exit code."""
+    saved = save_plan(store, plan, operator_of(program), how=how, hold=run.hold)
+    now = program.clock.now()
+    if run.as_ is ReportFormat.JSON:
+        kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, now)}
+        write_document(program, run, rejection_document(plan, None, None) | kept)
+    else:
+        program.screen.kept(saved, now)
+    return 0
+
+
+def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
+    """Run one saved plan after preview and confirmation; gives the exit code."""
+    kept = _ready(program, store, text, run)
+    plan = kept.plan
+    show_preview(program, store, plan)
+    changed = differences(store, plan)
+    program.screen.tell_changes(plan, changed)
+    if run.expected.strict and changed:
+        raise UnexpectedPlanError(
+            f"{count_of(len(changed), 'order')} of {kept.saved.name} changed since, and --strict allows none",
+            hint=f"look: orderctl plan diff {short_id(plan.id)}",
+        )
+    if run.dry_run:
+        _dry_run(program, plan, run, changed)
+        return 0
+    how = confirmed(program, plan, run).how
+    return _execute(program, store, kept, run, how)
+
+
+def run_due_plans(program: Program, store: Store, run: Run) -> int:
+    """Run every held plan whose time has come; gives the exit code that says most."""
+    codes = {0}
+    due = due_plans(store, program.clock)
+    for plan_id in due:
+        try:
+            kept = _ready(program, store, plan_id, run)
+            codes.add(_execute(program, store, kept, run, "when it was due"))
+        except PlanClosedError as closed:
+            program.screen.tell(str(closed))
+        except UnexpectedPlanError as refused:
+            program.screen.warn(f"{refused}; {refused.hint}")
+            codes.add(STALE)
+    if not due:
+        program.screen.tell("no plan is due")
+    return next(code for code in (FEWER_THAN_PLANNED, MAILS_REMAIN, STALE, 0) if code in codes)
+
+
+def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
+    """The plan, checked against everything that can be known before it runs."""
+    kept = load_plan(store, text)
+    check_runnable(kept, operator_of(program))
+    # What was unknown was left out, and shown, when the plan was made.
+    check_expectations(kept.plan, replace(run.expected, ignore_unknown=True))
+    if kept.plan.mail.notify:
+        program.check_mail()
+    return kept
+
+
+def _execute(program: Program, store: Store, kept: KeptPlan, run: Run, how: str) -> int:
+    operator = operator_of(program)
+    result = uninterrupted(
+        program,
+        kept.plan,
+        lambda: execute_kept(store, kept, operator, how=how, message_domain=program.message_domain),
+    )
+    return conclude(program, store, result, run)
+
+
+def _dry_run(program: Program, plan: RejectionPlan, run: Run, changed: tuple[LeftOut, ...]) -> None:
+    if run.as_ is ReportFormat.JSON:
+        left_out = {"left_out": [asdict(left) for left in changed]}
+        write_document(program, run, rejection_document(plan, None, None) | left_out)
+    else:
+        report(program, run, plan, None, None)
+
+
+def tell_kept(program: Program, saved: SavedPlan, as_: ReportFormat) -> None:
+    """Say where a plan stands after a step of its life."""
+    now = program.clock.now()
+    if as_ is ReportFormat.JSON:
+        program.output.document(saved_plan_document(saved, now))
+    else:
+        program.screen.kept(saved, now)

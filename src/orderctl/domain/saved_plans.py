@@ -1,0 +1,185 @@
+"""A plan that is kept: who made it, who approved it, until when it may run, and that nobody edited it.
+
+A saved plan is sealed: its `digest` covers every field, the plan's own digest among them. Each step of
+its life makes a new value with a new seal, and the store takes the step only from the seal before.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from orderctl.domain.durations import duration_words
+from orderctl.domain.errors import UnexpectedPlanError
+from orderctl.domain.identity import Identity
+from orderctl.domain.money import Money
+from orderctl.domain.rejection import RejectionPlan
+from orderctl.domain.short_ids import short_id
+
+
+class PlanState(StrEnum):
+    """The life of a plan. `held` is approved and waits for its time."""
+
+    SAVED = "saved"
+    APPROVED = "approved"
+    HELD = "held"
+    EXECUTED = "executed"
+    CANCELLED = "cancelled"
+
+
+OPEN = frozenset({PlanState.SAVED, PlanState.APPROVED, PlanState.HELD})
+EDITED = "was edited in the store after it was saved, and is not run"
+
+
+class PlanClosedError(UnexpectedPlanError):
+    """The plan ran already or was cancelled; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """A plan in the store, without its orders. `plan_digest` ties it to them, `digest` seals it."""
+
+    id: str
+    made_at: datetime
+    author: Identity
+    targets: int
+    totals: tuple[Money, ...]
+    reason: str
+    plan_digest: str
+    second_operator: bool
+    expires_at: datetime
+    state: PlanState = PlanState.SAVED
+    approver: Identity | None = None
+    approved_at: datetime | None = None
+    how: str = ""
+    due_at: datetime | None = None
+    closed_at: datetime | None = None
+    closed_by: Identity | None = None
+    digest: str = ""
+
+    @classmethod
+    def of(
+        cls, plan: RejectionPlan, *, author: Identity, at: datetime, lifetime: timedelta, second_operator: bool
+    ) -> "SavedPlan":
+        """Keep a plan from now on, for so long."""
+        return cls(
+            id=plan.id,
+            made_at=at,
+            author=author,
+            targets=plan.targets.count,
+            totals=plan.totals,
+            reason=plan.reason,
+            plan_digest=plan.digest,
+            second_operator=second_operator,
+            expires_at=at + lifetime,
+        ).sealed()
+
+    @property
+    def seal(self) -> str:
+        """SHA-256 over every field but the digest."""
+        fields = asdict(self)
+        del fields["digest"]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the row in the store is as this program wrote it."""
+        return self.digest == self.seal
+
+    @property
+    def name(self) -> str:
+        """The plan as messages call it."""
+        return f"plan {short_id(self.id)}"
+
+    def sealed(self) -> "SavedPlan":
+        """The same with its digest."""
+        return replace(self, digest=self.seal)
+
+    def state_at(self, now: datetime) -> str:
+        """The state as people see it: an open plan may have expired, and an edited one says so."""
+        if not self.is_intact:
+            return "edited"
+        return "expired" if self.state in OPEN and now >= self.expires_at else self.state.value
+
+    def time_left(self, now: datetime) -> str:
+        """In words: until it is run, or until it expires; empty if neither will be."""
+        if self.state not in OPEN or now >= self.expires_at:
+            return ""
+        if self.due_at is None:
+            return f"expires in {duration_words(self.expires_at - now)}"
+        return f"runs in {duration_words(self.due_at - now)}" if now < self.due_at else "due now"
+
+    def approve(self, by: Identity, at: datetime, *, how: str, due: datetime | None) -> "SavedPlan":
+        """Approve it; with a time, it is held until then. It keeps its lifetime beyond that time."""
+        lifetime = self.expires_at - (self.due_at or self.made_at)
+        due = due or self.due_at
+        return replace(
+            self,
+            state=PlanState.HELD if due else PlanState.APPROVED,
+            approver=by,
+            approved_at=at,
+            how=how,
+            due_at=due,
+            expires_at=due + lifetime if due else self.expires_at,
+        ).sealed()
+
+    def close(self, state: PlanState, by: Identity, at: datetime) -> "SavedPlan":
+        """End it: executed or cancelled."""
+        return replace(self, state=state, closed_by=by, closed_at=at).sealed()
+
+    def check_intact(self) -> None:
+        """Raise UnexpectedPlanError if somebody edited it."""
+        if not self.is_intact:
+            raise UnexpectedPlanError(f"{self.name} {EDITED}", hint="make a new plan, and ask who edited this one")
+
+    def check_open(self) -> None:
+        """Raise PlanClosedError if it ran or was cancelled."""
+        if self.state in OPEN:
+            return
+        ended = f"{self.closed_at:%Y-%m-%d %H:%M} UTC" if self.closed_at else "an unknown time"
+        done, hint = (
+            ("has run already", f"see: orderctl log {self.id}")
+            if self.state is PlanState.EXECUTED
+            else ("was cancelled", "make a new plan")
+        )
+        raise PlanClosedError(f"{self.name} {done}, at {ended} by {self.closed_by}", hint=hint)
+
+    def check_current(self, now: datetime) -> None:
+        """Raise UnexpectedPlanError if it expired."""
+        if now >= self.expires_at:
+            ago = duration_words(now - self.expires_at)
+            raise UnexpectedPlanError(f"{self.name} expired {ago} ago", hint="make a new plan")
+
+    def check_runnable(self, now: datetime, *, needs: str) -> None:
+        """Raise UnexpectedPlanError unless it may run now. `needs` says why it needs a second operator, if so."""
+        self.check_intact()
+        self.check_open()
+        self.check_current(now)
+        if self.due_at is not None and now < self.due_at:
+            raise UnexpectedPlanError(
+                f"{self.name} is held for another {duration_words(self.due_at - now)}, until {self.due_at:%H:%M} UTC",
+                hint=f"orderctl plan cancel {short_id(self.id)} stops it; orderctl plan run --due runs it then",
+            )
+        if not (needs or self.second_operator):
+            return
+        if self.approver is None or self.approver.may_be(self.author):
+            raise UnexpectedPlanError(
+                f"{self.name} needs the approval of an operator other than its author {self.author}"
+                + (f" ({needs})" if needs else ""),
+                hint=f"another operator reads and approves it: orderctl plan approve {short_id(self.id)}",
+            )
+
+    def check_approvable(self, by: Identity, now: datetime, *, needs: str) -> None:
+        """Raise UnexpectedPlanError unless this operator may approve it now."""
+        self.check_intact()
+        self.check_open()
+        self.check_current(now)
+        only_by_author = self.approver is not None and self.approver.may_be(self.author)
+        if self.approver is not None and (by.may_be(self.author) or not only_by_author):
+            raise UnexpectedPlanError(f"{self.name} is approved already, by {self.approver}", hint="nothing is to do")
+        if (needs or self.second_operator) and by.may_be(self.author):
+            raise UnexpectedPlanError(
+                f"{self.name} was made by {self.author}, and you are {by}: one operator cannot be both",
+                hint="another operator, with another login to the database where it has logins, approves it",
+            )

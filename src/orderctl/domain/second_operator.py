@@ -1,0 +1,34 @@
+"""When a plan needs a second pair of eyes (design.md, section 6, step 4)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from orderctl.domain.money import Money, decimals
+from orderctl.domain.text import count_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondOperatorRule:
+    """Which plans run only when somebody else approved them. `above_amount` is in major units of any currency."""
+
+    always: bool = False
+    above_orders: int | None = None
+    above_amount: Decimal | None = None
+
+    def why(self, targets: int, totals: Iterable[Money]) -> str:
+        """Why such a plan needs a second operator, in words; empty if it needs none."""
+        if not targets:
+            return ""
+        if self.always:
+            return "require_second_operator is set"
+        if self.above_orders is not None and targets > self.above_orders:
+            return f"{count_of(targets, 'order')}, more than {self.above_orders:,}"
+        for total in totals:
+            if self.above_amount is not None and _major(total) > self.above_amount:
+                return f"{total}, more than {self.above_amount:,f}"
+        return ""
+
+
+def _major(money: Money) -> Decimal:
+    return Decimal(money.minor).scaleb(-decimals(money.currency))

@@ -1,0 +1,21 @@
+"""The ids that we make, as people type them: any ending that is long enough and that only one of them has."""
+
+import re
+
+LENGTH = 26
+SHORTEST_ENDING = 6
+_SHOWN = 8
+_ENDING = re.compile(rf"\A[0-9a-v]{{{SHORTEST_ENDING},{LENGTH}}}\Z", re.ASCII)
+
+
+def short_id(own_id: str) -> str:
+    """The ending that is shown to people; the beginning is the time, and much the same in all."""
+    return own_id[-_SHOWN:]
+
+
+def read_ending(text: str) -> str:
+    """An id or its ending as typed, in lower case. ValueError if it can be neither."""
+    ending = text.strip().lower()
+    if not _ENDING.match(ending):
+        raise ValueError(f"is no id and no ending of one: {SHORTEST_ENDING} to {LENGTH} letters a to v and digits")
+    return ending

@@ -1,0 +1,216 @@
+"""Plans that are kept: saved, approved, held, cancelled, and run once (design.md, section 6, step 4)."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.identity import Identity
+from orderctl.domain.plan_terms import PlanTerms
+from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan, RejectionResult
+from orderctl.domain.saved_plans import EDITED, PlanState, SavedPlan
+from orderctl.domain.second_operator import SecondOperatorRule
+from orderctl.domain.short_ids import read_ending, short_id
+from orderctl.ports import Clock, Executed, Store, UnitOfWork
+
+_LISTED = "orderctl plan list shows them"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPlan:
+    """A plan from the store, checked: the row and the plan that it holds."""
+
+    saved: SavedPlan
+    plan: RejectionPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Who calls, by what clock, and under which terms."""
+
+    actor: str
+    clock: Clock
+    terms: PlanTerms
+
+    def identity(self, work: UnitOfWork) -> Identity:
+        """The caller as the store knows them."""
+        return Identity(actor=self.actor, login=work.login)
+
+
+def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule) -> None:
+    """Raise UnexpectedPlanError if the plan may not run on its author's word alone."""
+    needs = rule.why(plan.targets.count, plan.totals)
+    if needs:
+        raise UnexpectedPlanError(
+            f"this plan needs a second operator ({needs}); nothing was changed",
+            hint="keep it with --save-plan; another operator approves it with: orderctl plan approve",
+        )
+
+
+def save_plan(
+    store: Store, plan: RejectionPlan, operator: Operator, *, how: str = "", hold: timedelta | None = None
+) -> SavedPlan:
+    """Keep a plan; with `hold` it is confirmed (`how` says by what) and executed that much later."""
+    now = operator.clock.now()
+
+    def keep(work: UnitOfWork) -> SavedPlan:
+        author = operator.identity(work)
+        needs = operator.terms.rule.why(plan.targets.count, plan.totals)
+        saved = SavedPlan.of(plan, author=author, at=now, lifetime=operator.terms.lifetime, second_operator=bool(needs))
+        if hold is not None:
+            saved = saved.approve(author, now, how=how, due=now + hold)
+        work.plans.save(saved, plan)
+        return saved
+
+    def kept(work: UnitOfWork) -> SavedPlan | None:
+        return work.plans.get(plan.id)
+
+    return store.write(keep, landed=kept)
+
+
+def find_plan(work: UnitOfWork, text: str) -> str:
+    """The id of the only plan whose id ends so. Raises UsageError if there is none, or more than one."""
+    try:
+        ending = read_ending(text)
+    except ValueError as error:
+        raise UsageError(f"the plan id {text!r} {error}", hint=_LISTED) from None
+    found = work.plans.ids_ending(ending)
+    if not found:
+        raise UsageError(f"there is no plan {text!r} in this store", hint=_LISTED)
+    if len(found) > 1:
+        raise UsageError(f"{text!r} is the ending of several plans: {', '.join(found)}", hint="type more of the id")
+    return found[0]
+
+
+def load_plan(store: Store, text: str) -> KeptPlan:
+    """A plan by its id or ending. Raises UnexpectedPlanError if it was edited in the store."""
+    with store.snapshot() as work:
+        return _loaded(work, _get(work, find_plan(work, text)))
+
+
+def differences(store: Store, plan: RejectionPlan) -> tuple[LeftOut, ...]:
+    """The planned orders that are no longer as planned, each with what changed."""
+    with store.snapshot() as work:
+        return work.plans.differences(plan)
+
+
+def list_plans(store: Store, states: Iterable[PlanState], limit: int | None) -> tuple[SavedPlan, ...]:
+    """The plans in these states, newest first."""
+    with store.snapshot() as work:
+        return work.plans.find(states, limit)
+
+
+def approve_plan(store: Store, text: str, operator: Operator, *, hold: timedelta | None = None) -> SavedPlan:
+    """Approve a plan; with `hold` it is executed that much later. Raises UnexpectedPlanError."""
+
+    def approve(work: UnitOfWork, saved: SavedPlan) -> SavedPlan:
+        by, now = operator.identity(work), operator.clock.now()
+        kept = _loaded(work, saved)
+        needs = operator.terms.rule.why(kept.plan.targets.count, kept.plan.totals)
+        saved.check_approvable(by, now, needs=needs)
+        return saved.approve(by, now, how="plan approve", due=now + hold if hold else None)
+
+    return _step(store, text, approve)
+
+
+def cancel_plan(store: Store, text: str, operator: Operator) -> SavedPlan:
+    """Make sure that a plan never runs. Raises PlanClosedError if it ran or was cancelled."""
+
+    def cancel(work: UnitOfWork, saved: SavedPlan) -> SavedPlan:
+        saved.check_open()
+        return saved.close(PlanState.CANCELLED, operator.identity(work), operator.clock.now())
+
+    return _step(store, text, cancel)
+
+
+def check_runnable(kept: KeptPlan, operator: Operator) -> None:
+    """Raise UnexpectedPlanError unless the plan may run now."""
+    needs = operator.terms.rule.why(kept.plan.targets.count, kept.plan.totals)
+    kept.saved.check_runnable(operator.clock.now(), needs=needs)
+
+
+def due_plans(store: Store, clock: Clock) -> tuple[str, ...]:
+    """The ids of the held plans whose time has come."""
+    with store.snapshot() as work:
+        return work.plans.due(clock.now())
+
+
+def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, message_domain: str) -> RejectionResult:
+    """Run a kept plan, once: its state changes in the transaction of its batch.
+
+    Raises UnexpectedPlanError if it ran, was cancelled, expired, changed or lacks an approval meanwhile.
+    """
+    plan = kept.plan
+
+    def execute(work: UnitOfWork) -> Executed:
+        saved = _get(work, plan.id, lock=True)
+        current = _loaded(work, saved)
+        check_runnable(current, operator)
+        now, runner = operator.clock.now(), operator.identity(work)
+        work.rejections.execute(_approved(current, runner, how), now, message_domain)
+        _take(work, saved, saved.close(PlanState.EXECUTED, runner, now))
+        return _outcome(work, plan)
+
+    def landed(work: UnitOfWork) -> Executed | None:
+        return _outcome(work, plan) if work.rejections.batch(plan.id) else None
+
+    executed = store.write(execute, landed=landed)
+    return RejectionResult(
+        plan=plan,
+        batch_id=plan.id,
+        rejected=executed.rejected,
+        left_out=executed.left_out,
+        totals=executed.totals,
+        mails=executed.mails,
+    )
+
+
+def _outcome(work: UnitOfWork, plan: RejectionPlan) -> Executed:
+    """What the plan's batch did, and for each order that it left out what changed."""
+    executed = work.rejections.outcome(plan)
+    assert executed is not None  # noqa: S101 - the batch is there: it was just written or looked up
+    return replace(executed, left_out=work.plans.differences(plan)) if executed.left_out else executed
+
+
+def _approved(kept: KeptPlan, runner: Identity, how: str) -> ApprovedPlan:
+    """The plan with whoever approved it, or with the one who runs it."""
+    saved = kept.saved
+    if saved.approver is None:
+        return kept.plan.approve(by=str(runner), how=f"plan run, {how}")
+    return kept.plan.approve(by=str(saved.approver), how=f"{saved.how}; run by {runner}, {how}")
+
+
+def _step(store: Store, text: str, step: Callable[[UnitOfWork, SavedPlan], SavedPlan]) -> SavedPlan:
+    """Take one step of a plan's life in one transaction."""
+
+    def take(work: UnitOfWork) -> SavedPlan:
+        saved = _get(work, find_plan(work, text), lock=True)
+        after = step(work, saved)
+        _take(work, saved, after)
+        return after
+
+    return store.write(take)
+
+
+def _take(work: UnitOfWork, before: SavedPlan, after: SavedPlan) -> None:
+    if not work.plans.change(before, after):
+        raise UnexpectedPlanError(f"{before.name} was changed at this moment", hint="look: orderctl plan list")
+
+
+def _get(work: UnitOfWork, plan_id: str, *, lock: bool = False) -> SavedPlan:
+    saved = work.plans.get(plan_id, lock=lock)
+    if saved is None:
+        raise UsageError(f"there is no plan {short_id(plan_id)} in this store any more", hint=_LISTED)
+    return saved
+
+
+def _loaded(work: UnitOfWork, saved: SavedPlan) -> KeptPlan:
+    """The plan in a row, its digests checked."""
+    saved.check_intact()
+    try:
+        plan = RejectionPlan.from_json(work.plans.text(saved.id))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnexpectedPlanError(f"{saved.name} {EDITED} ({error})", hint="make a new plan") from error
+    if (plan.id, plan.digest) != (saved.id, saved.plan_digest):
+        raise UnexpectedPlanError(f"{saved.name} {EDITED}", hint="make a new plan")
+    return KeptPlan(saved=saved, plan=plan)

@@ -1,0 +1,397 @@
+"""Saved plans on both engines: kept, approved, held, cancelled, run once (design.md, section 6, step 4)."""
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import open_store
+from factories import KUMO, NOW, FixedClock, make_order, put
+from orderctl.domain.changes import Change, ChangeKind
+from orderctl.domain.durations import duration_words, parse_duration
+from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.filter_parser import parse_filter
+from orderctl.domain.money import Money
+from orderctl.domain.orders import Status
+from orderctl.domain.own_ids import new_id
+from orderctl.domain.plan_terms import PlanTerms, read_terms
+from orderctl.domain.rejection import Provenance
+from orderctl.domain.saved_plans import PlanClosedError, PlanState
+from orderctl.domain.second_operator import SecondOperatorRule
+from orderctl.domain.selection import Choice, IdList, IdScope
+from orderctl.domain.short_ids import short_id
+from orderctl.ports import Page
+from orderctl.services.changing import ChangeRequest, change_orders
+from orderctl.services.planning import (
+    Operator,
+    approve_plan,
+    cancel_plan,
+    differences,
+    due_plans,
+    execute_kept,
+    list_plans,
+    load_plan,
+    save_plan,
+)
+from orderctl.services.rejecting import RejectionRequest, prepare_rejection
+
+FREE = PlanTerms(lifetime=timedelta(hours=24), rule=SecondOperatorRule())
+STRICT = PlanTerms(lifetime=timedelta(hours=24), rule=SecondOperatorRule(always=True))
+HOUR = timedelta(hours=1)
+
+
+def operator(actor="mia", *, at=NOW, terms=FREE):
+    return Operator(actor=actor, clock=FixedClock(at), terms=terms)
+
+
+MIA = operator()
+
+
+def plan_of(store, *ids, actor="mia"):
+    choice = Choice(scope=IdScope(given=IdList(ids=ids), words="ids"))
+    by = Provenance(account=store.account, actor=actor, host="desk", program="orderctl 0", source="ids")
+    request = RejectionRequest(choice=choice, by=by, reason="dropped")
+    return prepare_rejection(store, request, clock=FixedClock(), new_id=new_id)
+
+
+def save(store, *ids, by=MIA, hold=None):
+    return save_plan(store, plan_of(store, *ids), by, how="--yes", hold=hold)
+
+
+def run(store, saved, by=MIA):
+    return execute_kept(store, load_plan(store, saved.id), by, how="--yes", message_domain="brand.example")
+
+
+def rejected(store):
+    with store.snapshot() as work:
+        everything = parse_filter("archived:yes or archived:no", today=NOW.date())
+        every = work.orders.ids(everything, Page(sort="id"))
+        return [order_id for order_id in list(every) if work.orders.get(order_id).status == "rejected"]
+
+
+def edit(store, sql):
+    store.write(lambda work: work._connection.execute(f"UPDATE plan SET {sql} WHERE account = :account"))
+
+
+def test_a_saved_plan_changes_nothing_and_keeps_everything(store):
+    put(store, make_order("K1", total=100), make_order("K2", buyer=KUMO, currency="JPY", total=900))
+    plan = plan_of(store, "K1", "K2", "K9")
+    saved = save_plan(store, plan, MIA)
+    assert (saved.id, saved.state, saved.targets) == (plan.id, PlanState.SAVED, 2)
+    assert saved.totals == (Money("EUR", 100), Money("JPY", 900))
+    assert (saved.made_at, saved.expires_at, saved.time_left(NOW)) == (NOW, NOW + 24 * HOUR, "expires in 1 d")
+    kept = load_plan(store, saved.id)
+    assert (kept.plan, kept.saved) == (plan, saved)
+    assert list_plans(store, list(PlanState), None) == (saved,)
+    assert (rejected(store), differences(store, plan)) == ([], ())
+
+
+def test_what_changed_since_is_left_out_and_said_and_the_rest_is_rejected(store):
+    orders = [make_order(f"C{number}", total=12_050) for number in range(8)]
+    put(store, *orders)
+    saved = save(store, *(order.id for order in orders))
+    put(store, replace(orders[0], status=Status.OC_CONFIRMED))
+    put(store, replace(orders[1], total=13_000, quantity=6))
+    put(store, replace(orders[2], note="please hurry"))
+    put(store, replace(orders[3], invoices=1))
+    one = Choice(scope=IdScope(given=IdList(ids=("C4",)), words="ids"))
+    for change in (Change(kind=ChangeKind.TAGGED, tag="late"), Change(kind=ChangeKind.ARCHIVED)):
+        request = ChangeRequest(choice=one, change=change)
+        change_orders(store, request, actor="ana", clock=FixedClock(), new_id=new_id)
+    other = save(store, "C5", by=operator("ana"))
+    assert run(store, other, operator("ana")).rejected == 1
+
+    expected = {
+        "C0": ["status was needs-oc, is oc-confirmed"],
+        "C1": ["total was 120.50 EUR, is 130.00 EUR", "quantity was 5, is 6"],
+        "C2": ["edited: version was 1, is 2"],
+        "C3": ["invoices was 0, is 1"],
+        "C4": ["tagged late by ana", "archived by ana"],
+        "C5": [f"rejected meanwhile by batch {other.id}"],
+    }
+
+    def told(left_out):
+        return {left.id: sorted(map(str, left.changes)) for left in left_out}
+
+    wanted = {order_id: sorted(words) for order_id, words in expected.items()}
+    assert told(differences(store, load_plan(store, saved.id).plan)) == wanted
+    result = run(store, saved)
+    assert (result.rejected, result.batch_id, result.totals) == (2, saved.id, (Money("EUR", 24_100),))
+    assert told(result.left_out) == wanted
+    assert rejected(store) == ["C5", "C6", "C7"]
+    with pytest.raises(PlanClosedError, match="has run already"):
+        run(store, saved)
+    assert rejected(store) == ["C5", "C6", "C7"]
+
+
+def test_the_batch_says_who_made_approved_and_ran_the_plan(store):
+    put(store, make_order("B1"), make_order("B2"))
+    with store.snapshot() as work:
+        login = f" (db: {work.login})" if work.login else ""
+    first = save(store, "B1")
+    approve_plan(store, first.id, operator("ana"))
+    run(store, first, operator("cron"))
+    second = save(store, "B2")
+    run(store, second)
+    with store.snapshot() as work:
+        approvers = [(batch.actor, batch.approver) for batch in work.rejections.batches(None)]
+    assert approvers == [
+        ("mia", f"mia{login} (plan run, --yes)"),
+        ("mia", f"ana{login} (plan approve; run by cron{login}, --yes)"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "plan = replace(plan, 'E2', 'E3')",
+        "plan = '{}'",
+        "plan = 'nonsense'",
+        "plan_digest = digest",
+        "author = 'ana'",
+        "approver = 'ana', state = 'approved'",
+        "expires_at = '2999-01-01T00:00:00.000000Z'",
+        "second_operator = 1",
+        "totals = 'nothing'",
+        "digest = ''",
+    ],
+)
+def test_a_plan_edited_in_the_store_is_refused(store, sql):
+    put(store, make_order("E1"), make_order("E2"), make_order("E3"))
+    saved = save(store, "E1", "E2")
+    edit(store, sql)
+    for use in (lambda: run(store, saved), lambda: approve_plan(store, saved.id, operator("ana"))):
+        with pytest.raises(UnexpectedPlanError, match="was edited in the store after it was saved") as caught:
+            use()
+        assert caught.value.exit_code == 3
+    assert rejected(store) == []
+    assert cancel_plan(store, saved.id, MIA).state is PlanState.CANCELLED
+
+
+def test_an_executed_plan_set_back_by_hand_is_refused(store):
+    put(store, make_order("S1"))
+    saved = save(store, "S1")
+    run(store, saved)
+    edit(store, "state = 'saved', closed_at = NULL, closed_by = NULL, closed_by_login = NULL")
+    with pytest.raises(UnexpectedPlanError, match="was edited"):
+        run(store, saved)
+
+
+def test_a_plan_edited_between_loading_and_running_is_refused(store):
+    put(store, make_order("L1"))
+    kept = load_plan(store, save(store, "L1").id)
+    edit(store, "author = 'eve'")
+    with pytest.raises(UnexpectedPlanError, match="was edited"):
+        execute_kept(store, kept, MIA, how="--yes", message_domain="brand.example")
+    assert rejected(store) == []
+
+
+def test_a_plan_expires(store):
+    put(store, make_order("X1"))
+    saved = save(store, "X1")
+    late = operator(at=NOW + 24 * HOUR)
+    assert saved.state_at(late.clock.now()) == "expired"
+    for use in (lambda: run(store, saved, late), lambda: approve_plan(store, saved.id, late)):
+        with pytest.raises(UnexpectedPlanError, match="expired"):
+            use()
+    assert rejected(store) == []
+    assert run(store, saved, operator(at=NOW + 24 * HOUR - timedelta(seconds=1))).rejected == 1
+
+
+def test_under_the_rule_another_operator_approves(store, store_url):
+    put(store, make_order("R1"))
+    saved = save(store, "R1", by=operator(terms=STRICT))
+    assert saved.second_operator
+    for name in ("mia", "MIA", " mia "):
+        with pytest.raises(UnexpectedPlanError, match="one operator cannot be both"):
+            approve_plan(store, saved.id, operator(name, terms=STRICT))
+    with pytest.raises(UnexpectedPlanError, match="needs the approval of an operator other than its author"):
+        run(store, saved)
+    assert rejected(store) == []
+    with AsLogin(store_url, "ana_db") as others:
+        assert approve_plan(others, saved.id, operator("ana", terms=STRICT)).approver.actor == "ana"
+        with pytest.raises(UnexpectedPlanError, match="approved already, by ana"):
+            approve_plan(others, saved.id, operator("eva", terms=STRICT))
+    assert run(store, saved, operator(terms=STRICT)).rejected == 1
+
+
+def test_the_rule_stays_with_the_plan_and_catches_plans_made_without_it(store):
+    put(store, make_order("Y1"), make_order("Y2"))
+    under_rule = save(store, "Y1", by=operator(terms=STRICT))
+    without = save(store, "Y2", hold=timedelta(minutes=1))
+    later = NOW + HOUR
+    with pytest.raises(UnexpectedPlanError, match="needs the approval"):
+        run(store, under_rule, operator(at=later))
+    with pytest.raises(UnexpectedPlanError, match="needs the approval"):
+        run(store, without, operator(at=later, terms=STRICT))
+    assert rejected(store) == []
+
+
+def test_one_login_to_the_database_is_one_operator_whatever_it_calls_itself(store, store_url):
+    if store_url.startswith("postgresql"):
+        put(store, make_order("D1"))
+        saved = save(store, "D1", by=operator(terms=STRICT))
+        assert str(saved.author) == "mia (db: postgres)"
+        with pytest.raises(UnexpectedPlanError, match=r"made by mia \(db: postgres\), and you are ana \("):
+            approve_plan(store, saved.id, operator("ana", terms=STRICT))
+        with AsLogin(store_url, "ana_db") as others:
+            with pytest.raises(UnexpectedPlanError, match="one operator cannot be both"):
+                approve_plan(others, saved.id, operator("mia", terms=STRICT))
+            approved = approve_plan(others, saved.id, operator("ana", terms=STRICT))
+        assert str(approved.approver) == "ana (db: ana_db)"
+    else:
+        put(store, make_order("D1"))
+        saved = save(store, "D1", by=operator(terms=STRICT))
+        assert str(saved.author) == "mia"
+        assert str(approve_plan(store, saved.id, operator("ana", terms=STRICT)).approver) == "ana"
+
+
+class AsLogin:
+    """The store through another login, where the engine has logins."""
+
+    def __init__(self, url, login):
+        self._login = login if url.startswith("postgresql") else None
+        self._admin = url
+        self._store = open_store(url.replace("postgres@", f"{login}@"))
+
+    def __enter__(self):
+        self._run("CREATE ROLE {} LOGIN SUPERUSER")
+        return self._store
+
+    def __exit__(self, *exc):
+        self._store.__exit__(*exc)
+        self._run("DROP ROLE {}")
+
+    def _run(self, sql):
+        if self._login:
+            with psycopg.connect(self._admin, autocommit=True) as admin:
+                admin.execute(sql.format(self._login))
+
+
+@pytest.mark.parametrize(
+    ("rule", "needed"),
+    [
+        (SecondOperatorRule(), False),
+        (SecondOperatorRule(always=True), True),
+        (SecondOperatorRule(above_orders=3), False),
+        (SecondOperatorRule(above_orders=2), True),
+        (SecondOperatorRule(above_amount=Decimal(100)), False),
+        (SecondOperatorRule(above_amount=Decimal("99.99")), True),
+    ],
+)
+def test_the_rule_looks_at_orders_and_at_the_total_of_each_currency(rule, needed):
+    totals = (Money("EUR", 10_000), Money("JPY", 100))
+    assert bool(rule.why(3, totals)) == needed
+    assert rule.why(0, ()) == ""
+
+
+def test_a_held_plan_waits_and_is_cancelled_in_time(store):
+    put(store, make_order("H1"))
+    saved = save(store, "H1", hold=timedelta(minutes=15))
+    assert (saved.state, saved.time_left(NOW), saved.due_at) == (PlanState.HELD, "runs in 15 min", NOW + HOUR / 4)
+    assert saved.expires_at == NOW + HOUR / 4 + 24 * HOUR
+    with pytest.raises(UnexpectedPlanError, match="is held for another 15 min, until 09:41 UTC"):
+        run(store, saved)
+    assert due_plans(store, FixedClock(NOW + timedelta(minutes=14))) == ()
+    cancelled = cancel_plan(store, saved.id, operator("ana", at=NOW + timedelta(minutes=14)))
+    assert (cancelled.state, cancelled.closed_by.actor) == (PlanState.CANCELLED, "ana")
+    assert due_plans(store, FixedClock(NOW + HOUR)) == ()
+    with pytest.raises(PlanClosedError, match="was cancelled, at 2026-03-14 09:40 UTC by ana"):
+        run(store, saved, operator(at=NOW + HOUR))
+    with pytest.raises(PlanClosedError, match="was cancelled"):
+        cancel_plan(store, saved.id, MIA)
+    assert rejected(store) == []
+
+
+def test_a_plan_that_ran_cannot_be_cancelled(store):
+    put(store, make_order("Z1"))
+    saved = save(store, "Z1")
+    run(store, saved)
+    with pytest.raises(PlanClosedError, match="has run already"):
+        cancel_plan(store, saved.id, MIA)
+
+
+def test_two_runs_at_once_run_a_plan_once(store_url):
+    with open_store(store_url) as store:
+        put(store, *(make_order(f"T{number:03}") for number in range(100)))
+        saved = save(store, *(f"T{number:03}" for number in range(100)), hold=timedelta(minutes=1))
+    ended = []
+    barrier = threading.Barrier(2)
+
+    def run_due():
+        with open_store(store_url) as own:
+            kept = load_plan(own, saved.id)
+            barrier.wait()
+            try:
+                late = operator(at=NOW + HOUR)
+                ended.append(execute_kept(own, kept, late, how="--yes", message_domain="brand.example").rejected)
+            except PlanClosedError as closed:
+                ended.append(str(closed).split(",")[0])
+
+    threads = [threading.Thread(target=run_due) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ended, key=str) == [100, f"plan {short_id(saved.id)} has run already"]
+    with open_store(store_url) as store, store.snapshot() as work:
+        assert [batch.rejected for batch in work.rejections.batches(None)] == [100]
+
+
+def test_a_plan_is_named_by_any_ending_that_only_it_has(store, store_url):
+    put(store, make_order("N1"))
+    plan = plan_of(store, "N1")
+    twins = [replace(plan, id="06gqa1s0000000000000abcdef"), replace(plan, id="06gqa1s0000000000001abcdef")]
+    for twin in twins:
+        save_plan(store, twin, MIA)
+    assert load_plan(store, "1ABCDEF").saved.id == twins[1].id
+    assert load_plan(store, twins[0].id).saved.id == twins[0].id
+    with pytest.raises(UsageError, match=r"'abcdef' is the ending of several plans: 06gqa1s0000000000001abcdef, 06g"):
+        load_plan(store, "abcdef")
+    with pytest.raises(UsageError, match="there is no plan 'aaaaaa'"):
+        load_plan(store, "aaaaaa")
+    for wrong in ("bcdef", "%%%%%%", "zzzzzz", "", "0" * 27):
+        with pytest.raises(UsageError, match="is no id and no ending of one"):
+            load_plan(store, wrong)
+    with open_store(store_url, account="other") as other, pytest.raises(UsageError, match="there is no plan"):
+        load_plan(other, twins[0].id)
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("15m", 15), ("36h", 36 * 60), ("3d", 3 * 1440), ("1h30m", 90), ("1H 30M", 90), ("24", 1440)]
+)
+def test_lengths_of_time_are_read(text, minutes):
+    assert parse_duration(text, bare_hours=True) == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("text", ["", "0m", "-5m", "15", "5s", "h", "400d", "1.5h", "٣h", "9" * 30 + "m"])
+def test_what_is_no_length_of_time_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_duration(text)
+
+
+@given(st.integers(min_value=1, max_value=365 * 1440))
+def test_a_length_is_never_said_longer_than_a_minute_off(minutes):
+    said = duration_words(timedelta(minutes=minutes)).replace(" ", "").replace("min", "m")
+    off = timedelta(minutes=minutes) - parse_duration(said)
+    assert timedelta() <= off < (timedelta(hours=1) if minutes >= 1440 else timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"lifetime": "soon"}, "the setting plan_expires, 'soon', is no length of time"),
+        ({"above_amount": "much"}, "the setting second_operator_above_amount, 'much', is no amount"),
+        ({"above_amount": "-1"}, "is no amount"),
+        ({"above_amount": "nan"}, "is no amount"),
+    ],
+)
+def test_a_wrong_setting_is_named(wrong, says):
+    right = {"lifetime": "24h", "always": False, "above_orders": None, "above_amount": ""}
+    with pytest.raises(UsageError, match=says):
+        read_terms(**(right | wrong))
