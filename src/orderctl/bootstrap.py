@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from orderctl.files.source import FileSource
     from orderctl.mail.letters import JinjaComposer
     from orderctl.ports import Mailer, Progress
-    from orderctl.services.plan_terms import PlanTerms
     from orderctl.store.address import Address
     from orderctl.terminal.output import Output
     from orderctl.terminal.prompts import Prompts
