@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -48,29 +48,30 @@ def _unprivileged() -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def running_server() -> Iterator[str]:
-    """Start a server in a folder of its own; gives a URL without a database: append one."""
+def running_server(data: Path | None = None, settings: Mapping[str, str] = _SETTINGS) -> Iterator[str]:
+    """Start a server in a folder of its own; gives a URL without a database: append one.
+
+    With `data`, the cluster lives there and is kept, for the benchmarks.
+    """
     folder = Path(tempfile.mkdtemp(prefix="orderctl-pg-"))
     as_user = _unprivileged()
-    data = folder / "data"
-    data.mkdir(mode=0o700)
+    data = data or folder / "data"
+    is_new = not data.is_dir()
+    if is_new:
+        data.mkdir(mode=0o700)
     folder.chmod(0o755)
     if as_user:
-        os.chown(data, as_user["user"], as_user["group"])
-        os.chown(folder, as_user["user"], as_user["group"])
+        for own in [folder, *([data] if is_new else [])]:
+            os.chown(own, as_user["user"], as_user["group"])
     binaries = _binaries(folder)
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
     run = {"cwd": folder, "env": environment, **as_user}
-    subprocess.run(
-        [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
-        check=True,
-        capture_output=True,
-        **run,
-    )
-    settings = [f"--{key}={value}" for key, value in _SETTINGS.items()]
+    if is_new:
+        _make_cluster(binaries, data, run)
+    options = [f"--{key}={value}" for key, value in settings.items()]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
-            [binaries / "postgres", "-D", data, "-k", folder, *settings], stdout=log, stderr=log, **run
+            [binaries / "postgres", "-D", data, "-k", folder, *options], stdout=log, stderr=log, **run
         )
     try:
         url = f"postgresql://postgres@/{{database}}?host={folder}"
@@ -78,8 +79,17 @@ def running_server() -> Iterator[str]:
         yield url
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(timeout=20)
+        server.wait(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_cluster(binaries: Path, data: Path, run: dict[str, object]) -> None:
+    subprocess.run(
+        [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"],
+        check=True,
+        capture_output=True,
+        **run,
+    )
 
 
 def _wait(url: str, server: subprocess.Popen) -> None:

@@ -1,0 +1,1 @@
+"""Measures orderctl beside what its databases and libraries can do at all; see docs/performance.md."""

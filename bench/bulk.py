@@ -1,0 +1,70 @@
+"""Bulk rejections: the whole `reject --yes` process beside the bare set-based statements."""
+
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.measuring import Cost, Result, floor, in_turn, orderctl, run
+from bench.stores import A_DAY, ENGINES, Stores
+
+# A relay that nobody answers: the mails are queued, and wait.
+MAIL = {
+    "ORDERCTL_MAIL_TRANSPORT": "smtp",
+    "ORDERCTL_MAIL_HOST": "127.0.0.1",
+    "ORDERCTL_MAIL_PORT": "9",
+    "ORDERCTL_MAIL_SECURITY": "none",
+    "ORDERCTL_MAIL_SENDER": "orders@brand.example",
+}
+MEMORY_MB = 400
+MAILS_REMAIN = 5
+
+
+def rows(stores: Stores, rounds: int) -> Iterator[Result]:
+    """Every engine, source and size."""
+    sizes = [size for size in (10_000, 100_000, 1_000_000) if size <= stores.size] or [stores.size]
+    for engine in ENGINES:
+        for size in sizes:
+            goal = 2.0 if size <= 10_000 else 1.5
+            times = rounds if size < 1_000_000 else max(1, rounds // 2)
+            yield _row(stores, engine, "filter", size, times, goal, mailed=False)
+            if size >= 10_000:
+                yield _row(stores, engine, "ids", size, times, goal, mailed=False)
+                yield _row(stores, engine, "filter", size, times, goal, mailed=True)
+
+
+def _row(stores: Stores, engine: str, source: str, size: int, rounds: int, goal: float, *, mailed: bool) -> Result:
+    with tempfile.TemporaryDirectory(prefix="orderctl-bench-") as folder:
+        file = Path(folder) / "ids.txt"
+        file.write_text("\n".join(_ids(size, stores.size)) + "\n")
+        days = max(1, size // A_DAY)
+        floor_source = f"days={days}" if source == "filter" else f"ids={file}"
+        ours_source = ["--filter", f"ordered:..{_day(days)}"] if source == "filter" else ["--ids", str(file)]
+        more = ["--notify", "--mail-per-order"] if mailed else ["--no-notify"]
+        name = "reject_sqlite" if engine == "sqlite" else "reject_postgres"
+
+        def bare() -> Cost:
+            with stores.copy(engine) as url:
+                run(floor("drop_guards", url))
+                return run(floor(name, url, floor_source, str(int(mailed))))
+
+        def ours() -> Cost:
+            with stores.copy(engine) as url:
+                command = orderctl(url, "reject", *ours_source, "--yes", "--expect", str(size), *more)
+                return run(command, environ=MAIL if mailed else {}, allowed=[MAILS_REMAIN if mailed else 0])
+
+        ours_cost, floor_cost = in_turn(rounds, ours, bare)
+    title = f"reject {size:,} by {source}{', a mail each' if mailed else ''}, {engine}"
+    return Result(title, ours_cost, floor_cost, goal, units=size, memory_goal_mb=MEMORY_MB)
+
+
+def _ids(size: int, of: int) -> list[str]:
+    """So many ids out of the store, in no order."""
+    picked = random.Random(26).sample(range(of), size)
+    return [f"PO-{number:07d}" for number in picked]
+
+
+def _day(days: int) -> str:
+    from datetime import date, timedelta  # noqa: PLC0415
+
+    return (date(2023, 1, 1) + timedelta(days=days - 1)).isoformat()

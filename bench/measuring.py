@@ -1,0 +1,119 @@
+"""Whole processes, measured: wall time, processor time and the most memory held; floor and ours in turn."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parent.parent
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run took. The processor time is that of the process alone: a server's is not in it."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the table: ours beside the floor, medians over the rounds; `goal` bounds the ratio.
+
+    The ratio is that of wall times. Where the floor is None, `goal` bounds our own seconds.
+    """
+
+    name: str
+    ours: Cost
+    floor: Cost | None
+    goal: float | None
+    units: int = 1
+    at_least: bool = False
+    memory_goal_mb: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.wall_s / self.floor.wall_s if self.floor else self.ours.wall_s
+
+    @property
+    def met(self) -> bool:
+        fits = self.memory_goal_mb is None or self.ours.peak_mb <= self.memory_goal_mb
+        if self.goal is None:
+            return fits
+        return fits and (self.ratio >= self.goal if self.at_least else self.ratio <= self.goal)
+
+    def document(self) -> dict[str, object]:
+        return asdict(self) | {"ratio": round(self.ratio, 3), "met": self.met}
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    allowed: Sequence[int] = (0,),
+    stdout: int | None = None,
+) -> Cost:
+    """Run a process to its end; raises RuntimeError with what it said if its exit code is not allowed."""
+    with tempfile.TemporaryFile() as said:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            arguments,
+            env=_environ(environ or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if stdout is None else stdout,
+            stderr=said,
+            cwd=ROOT,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in allowed:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}: {said.read().decode()[-2000:]}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def orderctl(store: str | None, *arguments: str) -> list[str]:
+    """The program's arguments, as `make` installs it."""
+    command = [PYTHON, "-m", "orderctl"]
+    return [*command, *(["--store", store] if store else []), *arguments]
+
+
+def floor(name: str, *arguments: str) -> list[str]:
+    """The arguments of a floor: a script of bench/floors."""
+    return [PYTHON, str(Path(__file__).parent / "floors" / f"{name}.py"), *arguments]
+
+
+def in_turn(rounds: int, *measured: Callable[[], Cost]) -> list[Cost]:
+    """Medians of each, taken in turn, so that all meet the same weather."""
+    costs: list[list[Cost]] = [[] for _ in measured]
+    for _ in range(rounds):
+        for taken, measure in zip(costs, measured, strict=True):
+            taken.append(measure())
+    return [
+        Cost(
+            median(cost.wall_s for cost in taken),
+            median(cost.cpu_s for cost in taken),
+            median(cost.peak_mb for cost in taken),
+        )
+        for taken in costs
+    ]
+
+
+def _environ(more: Mapping[str, str]) -> dict[str, str]:
+    home = tempfile.gettempdir()
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": home,
+        "ORDERCTL_ACTOR": "bench",
+        "ORDERCTL_CONFIG": f"{home}/no-orderctl-settings.toml",
+        "PYTHONIOENCODING": "utf-8",
+        **more,
+    }
