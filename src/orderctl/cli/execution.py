@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from orderctl.bootstrap import Program
 from orderctl.cli.options import ReportFormat
-from orderctl.domain.errors import DeclinedError, UsageError
+from orderctl.domain.errors import DeclinedError, OrderctlError, UsageError
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import ApprovedPlan, RejectionPlan, RejectionResult
 from orderctl.domain.reports import Document, rejection_document
@@ -125,6 +125,9 @@ def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) 
                 batch_id=result.batch_id,
                 progress=progress,
             )
+    except OrderctlError as error:
+        # The rejection stands whatever becomes of its mails: they wait.
+        return DeliveryReport(stopped=error.sentence)
     except KeyboardInterrupt:
         report(program, run, result.plan, result, None)
         raise KeyboardInterrupt("interrupted; the mails that are left wait for: orderctl mail send") from None

@@ -11,6 +11,11 @@ class OrderctlError(Exception):
         super().__init__(message or (self.__doc__ or "").splitlines()[0])
         self.hint = hint
 
+    @property
+    def sentence(self) -> str:
+        """What was wrong and what to do next, on one line."""
+        return f"{self}; {self.hint}" if self.hint else str(self)
+
 
 class UsageError(OrderctlError):
     """The call, the configuration or an input file is wrong; nothing was changed."""
