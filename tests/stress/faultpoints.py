@@ -33,7 +33,7 @@ class Points:
 
 
 def install(told: Mapping[str, str]) -> None:
-    """Wrap the drivers as `told`: STRESS_KILL_AT, STRESS_TRACE, STRESS_LATER_S, STRESS_DIE_AFTER_S, STRESS_LOCK_S."""
+    """Wrap the drivers as `told`: STRESS_KILL_AT, _TRACE, _LATER_S, _DIE_AFTER_S, _LOCK_S (to wait for locks), _UID."""
     if "STRESS_KILL_AT" in told or "STRESS_TRACE" in told:
         points = Points(int(told.get("STRESS_KILL_AT", "0")), told.get("STRESS_TRACE", ""))
         _wrap_sqlite(points)
@@ -44,6 +44,9 @@ def install(told: Mapping[str, str]) -> None:
         _live_later(timedelta(seconds=float(told["STRESS_LATER_S"])))
     if "STRESS_LOCK_S" in told:
         _wait_for_locks(float(told["STRESS_LOCK_S"]))
+    if "STRESS_UID" in told:
+        os.setgroups([])
+        os.setuid(int(told["STRESS_UID"]))
     if "STRESS_DIE_AFTER_S" in told:
         # SIGALRM is caught by nobody here: the kernel ends the process wherever it is.
         signal.setitimer(signal.ITIMER_REAL, float(told["STRESS_DIE_AFTER_S"]))

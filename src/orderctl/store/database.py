@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 8
 _FIRST_PAUSE_S = 0.02
+_LATER = "orderctl log tells, once the store is back"
 
 
 class Engine(Protocol):
@@ -54,19 +55,27 @@ class SqlStore:
         `landed` is asked, on a new connection, whether a commit that was cut off holds: it gives the
         result if so. Raises CommitUnknownError when nobody can tell.
         """
+        lost: CommitLostError | None = None
         with self._engine.translating():
             for attempt in range(1, ATTEMPTS + 1):
                 try:
                     return self._once(work)
-                except CommitLostError as lost:
+                except CommitLostError as error:
+                    lost = error
                     found = self._ask(landed, lost)
                     if found is not None:
                         return found
                 except Exception as error:
+                    # A commit that was cut off may land after it was asked for, and this try ran into it.
+                    found = self._ask(landed, lost) if lost else None
+                    if found is not None:
+                        return found
                     if attempt == ATTEMPTS or not self._engine.asks_for_retry(error):
-                        raise
+                        if lost is None:
+                            raise
+                        break
                     _pause(attempt)
-        raise OrderctlError(f"the store {self.label} went away at each of {ATTEMPTS} tries")
+        raise CommitUnknownError(hint=_LATER) from lost
 
     def __enter__(self) -> Self:
         """The store closes itself at the end of the block."""
@@ -89,7 +98,7 @@ class SqlStore:
             with self._engine.reading(self.account) as connection:
                 return landed(SqlUnitOfWork(connection))
         except Exception as error:
-            raise CommitUnknownError(hint="orderctl log tells, once the store is back") from error
+            raise CommitUnknownError(hint=_LATER) from error
 
     def _check(self, connection: Connection) -> None:
         """Compare the schema's revision, once a process."""

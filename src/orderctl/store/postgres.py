@@ -1,7 +1,7 @@
 """How to reach PostgreSQL: one connection, explicit transactions, and its errors in our words."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -61,7 +61,8 @@ class PostgresEngine:
     @contextmanager
     def reading(self, account: str) -> Iterator[PostgresConnection]:
         """A snapshot: what others write meanwhile is not seen."""
-        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as raw:
+        # What was read was read: whether the server hears of the end does not matter.
+        with suppress(CommitLostError), self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as raw:
             yield PostgresConnection(raw, account)
 
     @contextmanager
@@ -72,8 +73,7 @@ class PostgresEngine:
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[psycopg.Connection[Row]]:
-        raw = self.connect()
-        raw.execute(begin)
+        raw = self._begun(begin)
         try:
             yield raw
         except BaseException:
@@ -86,6 +86,20 @@ class PostgresEngine:
             if self.asks_for_retry(error):
                 raise
             raise CommitLostError from error
+
+    def _begun(self, begin: str) -> psycopg.Connection[Row]:
+        """A transaction, on a new connection if the server ended the last one since it was used."""
+        used = self._raw is not None and not self._raw.closed
+        raw = self.connect()
+        try:
+            raw.execute(begin)
+        except psycopg.OperationalError:
+            if not used:
+                raise
+            self.close()
+            raw = self.connect()
+            raw.execute(begin)
+        return raw
 
     def _abandon(self, raw: psycopg.Connection[Row]) -> None:
         try:
