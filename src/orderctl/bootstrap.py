@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from orderctl.domain.order_columns import Column
     from orderctl.domain.orders import Order, OrderSummary
     from orderctl.domain.plan_terms import PlanTerms
+    from orderctl.domain.reasons import ReasonCodes
     from orderctl.domain.rejection import Provenance
     from orderctl.domain.selection import IdList
     from orderctl.files.source import FileSource
@@ -118,16 +119,29 @@ class Program:
         """The day it is in UTC, from which relative days are counted."""
         return self.clock.now().date()
 
-    @staticmethod
-    def read_ids(source: str) -> "IdList":
-        """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line."""
+    @cached_property
+    def reason_codes(self) -> "ReasonCodes":
+        """The reasons that the settings list. Raises UsageError."""
+        from orderctl.domain.reasons import ReasonCodes
+
+        try:
+            return ReasonCodes.collect(self.settings.texts("reasons"))
+        except ValueError as error:
+            raise UsageError(f"reasons: {error}", hint="see docs/reference/reject.md") from None
+
+    def read_ids(self, source: str, *, notes: bool = False) -> "IdList":
+        """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line.
+
+        With `notes`, the reasons and messages that a CSV has beside them too.
+        """
         from orderctl.files.id_file import read_ids
 
+        codes = self.reason_codes if notes else None
         if source == "-":
-            return read_ids(sys.stdin.buffer, "standard input")
+            return read_ids(sys.stdin.buffer, "standard input", codes)
         try:
             with Path(source).open("rb") as stream:
-                return read_ids(stream, source)
+                return read_ids(stream, source, codes)
         except OSError as error:
             raise UsageError(f"{source} cannot be read: {error.strerror}", hint="check the path") from error
 

@@ -11,6 +11,7 @@ from orderctl.cli.options import (
     AsReport,
     Everything,
     Excepted,
+    ExceptedFile,
     FilterText,
     IdsFile,
     IgnoreUnknown,
@@ -61,6 +62,7 @@ def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
         name: SelectionName = None,
         everything: Everything = False,
         excepted: Excepted = None,
+        excepted_file: ExceptedFile = None,
         yes: Yes = False,
         dry_run: DryRun = False,
         ignore_unknown: IgnoreUnknown = False,
@@ -74,6 +76,7 @@ def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
             selection=name,
             everything=everything,
             excepted=excepted or (),
+            excepted_file=excepted_file,
         )
         run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
         _change(program_of(ctx), source, Change(kind=kind), run)
@@ -96,6 +99,7 @@ def _tag_command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
         name: SelectionName = None,
         everything: Everything = False,
         excepted: Excepted = None,
+        excepted_file: ExceptedFile = None,
         yes: Yes = False,
         dry_run: DryRun = False,
         ignore_unknown: IgnoreUnknown = False,
@@ -109,6 +113,7 @@ def _tag_command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
             selection=name,
             everything=everything,
             excepted=excepted or (),
+            excepted_file=excepted_file,
         )
         run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
         _change(program_of(ctx), source, Change(kind=kind, tag=_read_tag(tag)), run)

@@ -10,6 +10,7 @@ from orderctl.cli.apps import command_app
 from orderctl.cli.options import (
     Everything,
     Excepted,
+    ExceptedFile,
     FilterText,
     IdsFile,
     IgnoreUnknown,
@@ -43,6 +44,7 @@ def export(
     name: SelectionName = None,
     everything: Everything = False,
     excepted: Excepted = None,
+    excepted_file: ExceptedFile = None,
     ignore_unknown: IgnoreUnknown = False,
     as_: Annotated[
         ExportFormat | None, typer.Option("--format", help="What to write; by the ending of --output if not said.")
@@ -78,6 +80,7 @@ def export(
         selection=name,
         everything=everything,
         excepted=excepted or (),
+        excepted_file=excepted_file,
     )
     with program.open_store() as store:
         choice = choose(program, store, source)

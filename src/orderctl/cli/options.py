@@ -35,6 +35,9 @@ SavedName = Annotated[str | None, typer.Option("--saved", metavar="NAME", help="
 FilterText = Annotated[str | None, typer.Option("--filter", metavar="EXPR", help="A filter, as one argument.")]
 SelectionName = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The selection's name.")]
 Everything = Annotated[bool, typer.Option("--all", help="Allow an empty filter, which takes every order.")]
+ExceptedFile = Annotated[
+    str | None, typer.Option("--except-ids", metavar="FILE", help="Take the ids of a file, or of - out again.")
+]
 Excepted = Annotated[list[str] | None, typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.")]
 IgnoreUnknown = Annotated[bool, typer.Option("--ignore-unknown", help="Leave out ids the store does not know.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -22,6 +22,7 @@ from orderctl.cli.options import (
     DryRun,
     Everything,
     Excepted,
+    ExceptedFile,
     Expect,
     FilterText,
     IdsFile,
@@ -37,6 +38,7 @@ from orderctl.cli.options import (
     program_of,
 )
 from orderctl.cli.picking import pick_choice
+from orderctl.cli.reasons import read_reason
 from orderctl.cli.saved_plans import keep_plan, read_hold, run_plan
 from orderctl.cli.sources import Source, choose
 from orderctl.domain.eligibility import Mode
@@ -66,11 +68,14 @@ def reject(
     name: SelectionName = None,
     everything: Everything = False,
     excepted: Excepted = None,
+    excepted_file: ExceptedFile = None,
     individual: Annotated[
         bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")
     ] = False,
     pick: Pick = False,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the log and told to the buyers.")] = "",
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why, for the log: words, or where codes are set CODE or 'CODE: words'.")
+    ] = "",
     notify: Annotated[bool | None, typer.Option("--notify/--no-notify", help="Mail the buyers, or not.")] = None,
     message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the buyers.")] = None,
     message_file: Annotated[str | None, typer.Option(metavar="FILE", help="The message, from a file.")] = None,
@@ -110,20 +115,26 @@ def reject(
         selection=name,
         everything=everything,
         excepted=excepted or (),
+        excepted_file=excepted_file,
+        notes=True,
     )
     if individual:
         _check_single(source)
     text = read_message(message, message_file, edit=edit)
     with program.open_store() as store:
         choice = choose(program, store, source)
+        notes, needless = choice.notes, choice.all_have_reasons
         if pick:
             choice = pick_choice(program, store, choice)
+        why = read_reason(program, reason, run, every_order_has_one=needless)
         request = RejectionRequest(
             choice=choice,
             by=program.provenance(choice.words),
             mode=Mode.INDIVIDUAL if individual else Mode.BULK,
-            reason=_reason(program, reason),
-            notify=_notify(program, notify, run, said_something=bool(text)),
+            reason=why.text,
+            reason_code=why.code,
+            notes=notes,
+            notify=_notify(program, notify, run, said_something=bool(text or notes.messages)),
             message=text,
             per_order=mail_per_order,
         )
@@ -170,7 +181,7 @@ def _check_plan_alone(ctx: typer.Context) -> None:
 
 def _check_single(source: Source) -> None:
     """One order is singled out by its id, and by nothing else."""
-    if source.given != ["ids"] or len(set(source.ids)) != 1 or source.excepted:
+    if source.given != ["ids"] or len(set(source.ids)) != 1 or source.excepted or source.excepted_file:
         raise UsageError("--individual rejects one order, named by its id", hint="orderctl reject ID --individual")
 
 
@@ -185,14 +196,3 @@ def _notify(program: Program, said: bool | None, run: Run, *, said_something: bo
     if run.yes or run.dry_run or not program.settings.text("mail.transport") or not program.prompts.can_ask():
         return False
     return program.prompts.yes_or_no("Tell the buyers by mail?")
-
-
-def _reason(program: Program, text: str) -> str:
-    """The reason; where the settings list codes, it begins with one of them."""
-    codes = program.settings.texts("reasons")
-    if codes and text.partition(":")[0].strip() not in codes:
-        raise UsageError(
-            f"--reason begins with no code of the settings: {text!r}" if text else "a reason is missing",
-            hint=f"--reason CODE or 'CODE: words'; the codes: {', '.join(codes)}",
-        )
-    return text.strip()

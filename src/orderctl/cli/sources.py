@@ -16,7 +16,10 @@ _SHOWN_IDS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What a command line says about the orders it means."""
+    """What a command line says about the orders it means.
+
+    `notes`: reasons and messages beside the ids of a file matter.
+    """
 
     ids: Sequence[str] = ()
     ids_file: str | None = None
@@ -25,6 +28,8 @@ class Source:
     selection: str | None = None
     everything: bool = False
     excepted: Sequence[str] = ()
+    excepted_file: str | None = None
+    notes: bool = False
 
     @property
     def given(self) -> list[str]:
@@ -47,7 +52,15 @@ def choose(program: Program, store: Store, source: Source) -> Choice:
     given = source.given
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} are two sources of orders", hint="give one of them")
-    return Choice(scope=_scope(program, store, source), excluded=read_id_arguments(source.excepted))
+    if source.ids_file == source.excepted_file == "-":
+        raise UsageError("--ids - and --except-ids - cannot both read standard input", hint="put one into a file")
+    return Choice(scope=_scope(program, store, source), excluded=_excluded(program, source))
+
+
+def _excluded(program: Program, source: Source) -> IdList:
+    named = read_id_arguments(source.excepted).ids
+    listed = program.read_ids(source.excepted_file).ids if source.excepted_file is not None else ()
+    return IdList.collect((*named, *listed))
 
 
 def _scope(program: Program, store: Store, source: Source) -> Scope:
@@ -57,7 +70,7 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
         return IdScope(given=ids, words=f"ids {', '.join(ids.ids[:_SHOWN_IDS])}{more}")
     if source.ids_file is not None:
         words = "ids from standard input" if source.ids_file == "-" else f"ids from {source.ids_file}"
-        return IdScope(given=program.read_ids(source.ids_file), words=words)
+        return IdScope(given=program.read_ids(source.ids_file, notes=source.notes), words=words)
     if source.saved is not None:
         return _filter_scope(program, saved_expression(store, source.saved), f"saved filter {source.saved}", source)
     if source.filter_text is not None or source.everything:

@@ -36,7 +36,10 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterFacts:
-    """What a letter is made of: the buyer, their rejected orders, and the operator's own words."""
+    """What a letter is made of: the buyer, their rejected orders, and the operator's own words.
+
+    `notes` are messages on single orders, by the order's id.
+    """
 
     buyer: Buyer
     orders: tuple[OrderSummary, ...]
@@ -45,6 +48,7 @@ class LetterFacts:
     reason: str
     brand: str
     language: str
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from orderctl.domain.eligibility import Mode
 from orderctl.domain.impact import Impact, impact_document, read_impact
 from orderctl.domain.money import Money
 from orderctl.domain.order_changes import OrderChange
+from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import OrderSummary, Status
 
 PLAN_SCHEMA = 1
@@ -57,12 +58,18 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What became of the ids as they were given: how many, how often twice, which the store does not know."""
+    """What became of the ids as they were given: how many, how often twice, which the store does not know.
+
+    `excluded` are the first of those that `--except` took out; `excluded_elsewhere` it named in vain.
+    """
 
     ids: int
     duplicates: int = 0
     unknown: tuple[str, ...] = ()
     unknown_count: int = 0
+    excluded: tuple[str, ...] = ()
+    excluded_count: int = 0
+    excluded_elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +106,7 @@ class RejectionPlan:
     mode: Mode
     reason: str
     reason_code: str = ""
+    notes: OrderNotes = field(default_factory=OrderNotes)
     given: Given
     targets: Targets
     skipped: tuple[Skipped, ...]
@@ -196,7 +204,8 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
     mail = dict(document["mail"])
     mail["languages"] = tuple((tag, number) for tag, number in mail["languages"])
     given = dict(document["given"])
-    given["unknown"] = tuple(given["unknown"])
+    for name in ("unknown", "excluded"):
+        given[name] = tuple(given[name])
     return RejectionPlan(
         id=document["id"],
         made_at=datetime.fromisoformat(document["made_at"]),
@@ -204,6 +213,7 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
         mode=Mode(document["mode"]),
         reason=document["reason"],
         reason_code=document["reason_code"],
+        notes=OrderNotes(**document["notes"]),
         given=Given(**given),
         targets=Targets(**document["targets"]),
         skipped=tuple(Skipped(**group) for group in document["skipped"]),

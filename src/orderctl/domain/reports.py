@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from datetime import date
 
 from orderctl.domain.changes import ChangeReport
 from orderctl.domain.eligibility import RULE_BY_CODE, Mode, refusal
 from orderctl.domain.health import Check
+from orderctl.domain.impact import Impact, percent_of
 from orderctl.domain.import_figures import ImportCounts, SourceFigures
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money, plain_amount
+from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.outbox import DeliveryReport, Mail
 from orderctl.domain.rejection import RejectionPlan, RejectionResult
@@ -28,6 +31,7 @@ def plan_document(plan: RejectionPlan) -> Document:
         "source": plan.by.source,
         "mode": plan.mode.value,
         "reason": plan.reason,
+        "reason_code": plan.reason_code,
         "targets": sorted(plan.targets),
         "totals": amounts(plan.totals),
         "buyers": plan.buyers,
@@ -35,9 +39,66 @@ def plan_document(plan: RejectionPlan) -> Document:
             {"code": group.code, "reason": RULE_BY_CODE[group.code].reason, "count": group.count, "ids": list(group)}
             for group in plan.skipped
         ],
-        "given": asdict(plan.given),
+        "given": {name: getattr(plan.given, name) for name in ("ids", "duplicates", "unknown", "unknown_count")},
+        "excluded": {
+            "count": plan.given.excluded_count,
+            "ids": plan.given.excluded,
+            "elsewhere": plan.given.excluded_elsewhere,
+        },
+        "notes": {"reasons": plan.notes.reasons, "messages": plan.notes.messages, "orders": _notes(plan.notes)},
+        "impact": _impact(plan.impact),
         "mail": asdict(plan.mail) | {"languages": dict(plan.mail.languages)},
     }
+
+
+def _notes(notes: OrderNotes) -> list[Document]:
+    return [
+        {
+            "id": note.id,
+            "reason": note.reason.text or None,
+            "reason_code": note.reason.code or None,
+            "message": note.message or None,
+        }
+        for note in notes
+    ]
+
+
+def _impact(impact: Impact) -> Document:
+    """The impact with its amounts written out and its shares in percent."""
+    return {
+        "season_count": impact.season_count,
+        "seasons": [
+            {
+                "season": share.season,
+                "orders": share.orders,
+                "open_orders": share.open_orders,
+                "percent_of_orders": percent_of(share.orders, share.open_orders),
+                "total": _amount(Money(share.currency, share.total)),
+                "open_total": _amount(Money(share.currency, share.open_total)),
+                "percent_of_total": percent_of(share.total, share.open_total),
+            }
+            for share in impact.seasons
+        ],
+        "largest": [
+            {
+                "id": largest.id,
+                "total": _amount(largest.amount),
+                "among_orders": largest.among_orders,
+                "percent_of_total": largest.percent,
+                "stands_out": largest.stands_out,
+            }
+            for largest in impact.largest
+        ],
+        "changed_within_the_hour": impact.recently_changed,
+        "ordered": _span(impact.ordered_from, impact.ordered_to),
+        "delivery": _span(impact.delivery_from, impact.delivery_to),
+        "buyers_without_address": asdict(impact.without_address),
+        "buyers_with_confirmed_orders": asdict(impact.with_confirmed),
+    }
+
+
+def _span(first: date | None, last: date | None) -> Document:
+    return {"first": first and first.isoformat(), "last": last and last.isoformat()}
 
 
 def rejection_document(
@@ -60,10 +121,11 @@ def rejection_document(
 
 def amounts(totals: Iterable[Money]) -> list[Document]:
     """Amounts, each in minor units and written out."""
-    return [
-        {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
-        for money in totals
-    ]
+    return [_amount(money) for money in totals]
+
+
+def _amount(money: Money) -> Document:
+    return {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
 
 
 def import_document(figures: SourceFigures, counts: ImportCounts, *, stored: bool, errors: str) -> Document:

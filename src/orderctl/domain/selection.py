@@ -5,16 +5,18 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from orderctl.domain.filters import OrderFilter
+from orderctl.domain.order_notes import OrderNotes
 
 DEFAULT_SELECTION = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdList:
-    """Order ids as somebody gave them: in the order given, each once, with what was dropped."""
+    """Order ids as somebody gave them: in that order, each once, with what was dropped and what was said of them."""
 
     ids: tuple[str, ...]
     duplicates: int = 0
+    notes: OrderNotes = field(default_factory=OrderNotes)
 
     @classmethod
     def collect(cls, ids: Iterable[str]) -> Self:
@@ -58,6 +60,16 @@ class Choice:
 
     scope: Scope
     excluded: IdList = field(default_factory=lambda: IdList(ids=()))
+
+    @property
+    def notes(self) -> OrderNotes:
+        """What was said of single orders beside their ids."""
+        return self.scope.given.notes if isinstance(self.scope, IdScope) else OrderNotes()
+
+    @property
+    def all_have_reasons(self) -> bool:
+        """Whether each order was given with a reason of its own."""
+        return isinstance(self.scope, IdScope) and 0 < len(self.scope.given.ids) == self.notes.reasons
 
     @property
     def words(self) -> str:

@@ -1,12 +1,18 @@
-"""Reads order ids from a file or a pipe: one a line, NUL-separated, or a CSV with an id column."""
+"""Reads order ids from a file or a pipe: one a line, NUL-separated, or a CSV with an id column.
+
+A CSV may say more of an order in columns named `reason` and `message`.
+"""
 
 import csv
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.order_ids import parse_order_id
+from orderctl.domain.order_notes import LONGEST_NOTE, OrderNote, OrderNotes
+from orderctl.domain.reasons import ReasonCodes
 from orderctl.domain.selection import IdList
 from orderctl.domain.text import safe
 from orderctl.files.text_lines import text_lines
@@ -15,57 +21,124 @@ LONGEST_LINE = 4_096
 _HEADERS = {"id", "ids", "order", "orders", "orderid", "orderids", "orderno", "ordernumber", "invoiceno"}
 _DELIMITERS = ",;\t"
 _SHOWN = 60
+_OPEN_QUOTE = "unexpected end of data"
 
 
-def read_ids(stream: BinaryIO, name: str) -> IdList:
-    """Read ids: each once, in the order given. UsageError names `name` and the line of the first wrong one."""
-    seen: dict[str, None] = {}
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where in a line the id stands, and what is said of the order."""
+
+    order_id: int = 0
+    reason: int | None = None
+    message: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A line of a file, for what is said about it."""
+
+    name: str
+    line: int
+
+    def wrong(self, what: str, hint: str = "give one order id a line, or a CSV with a column named id") -> UsageError:
+        return UsageError(f"{self.name}:{self.line}: {what}", hint=hint)
+
+
+def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None) -> IdList:
+    """Read ids: each once, in the order given. UsageError names `name` and the line of the first wrong one.
+
+    With `codes`, reasons and messages beside the ids are read too, and checked.
+    """
+    seen: dict[str, OrderNote | None] = {}
     count = 0
-    for number, text in _id_texts(stream, name):
-        try:
-            order_id = parse_order_id(text)
-        except ValueError as error:
-            shown = f" {safe(text[:_SHOWN])!r}" if text.strip() else ""
-            raise _wrong(name, number, f"the order id{shown} {error}") from None
+    for place, cells, columns in _rows(stream, name):
+        order_id = _order_id(cells, columns, place)
+        note = None if codes is None else _note(order_id, cells, columns, codes, place)
+        if order_id in seen and note not in (None, seen[order_id]):
+            raise place.wrong(f"the order {order_id} stands above with another reason or message", "keep one of them")
+        seen.setdefault(order_id, note)
         count += 1
-        seen[order_id] = None
-    return IdList(ids=tuple(seen), duplicates=count - len(seen))
+    notes = OrderNotes.pack(note for note in seen.values() if note)
+    return IdList(ids=tuple(seen), duplicates=count - len(seen), notes=notes)
 
 
-def _id_texts(stream: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
-    """The id of each line that holds one; the first such line may be a header."""
-    column: int | None = None
-    delimiter = ""
-    for number, line in text_lines(stream, name, LONGEST_LINE, nul_ends=True):
+def _rows(stream: BinaryIO, name: str) -> Iterator[tuple[_Place, list[str], _Columns]]:
+    """The cells of each line that holds any; the first such line may be a header."""
+    columns: _Columns | None = None
+    delimiter: str | None = None
+    lines = text_lines(stream, name, LONGEST_LINE, nul_ends=True)
+    for number, line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        if column is None:
+        place = _Place(name, number)
+        if delimiter is None:
             delimiter = next((mark for mark in _DELIMITERS if mark in line), "")
-            cells = _cells(line, delimiter, name, number)
-            header = _id_column(cells)
+        cells = _cells(line, lines, delimiter, place)
+        if columns is None:
+            header = _header(cells)
             if len(cells) > 1 and header is None:
-                raise _wrong(name, number, "the line has several columns, but none of them is named id")
-            column = header or 0
+                raise place.wrong("the line has several columns, but none of them is named id")
+            columns = header or _Columns()
             if header is not None:
                 continue
-        cells = _cells(line, delimiter, name, number)
-        if column >= len(cells):
-            raise _wrong(name, number, "the line has no id: it is too short")
-        yield number, cells[column]
+        yield place, cells, columns
 
 
-def _id_column(cells: list[str]) -> int | None:
+def _header(cells: list[str]) -> _Columns | None:
+    """The columns that a header names; None if this is no header."""
     plain = [re.sub(r"[\s_.-]", "", cell).casefold() for cell in cells]
-    return next((place for place, cell in enumerate(plain) if cell in _HEADERS), None)
+    order_id = next((place for place, cell in enumerate(plain) if cell in _HEADERS), None)
+    if order_id is None:
+        return None
+    reason, message = (plain.index(word) if word in plain else None for word in ("reason", "message"))
+    return _Columns(order_id, reason, message)
 
 
-def _cells(line: str, delimiter: str, name: str, number: int) -> list[str]:
+def _order_id(cells: list[str], columns: _Columns, place: _Place) -> str:
+    if columns.order_id >= len(cells):
+        raise place.wrong("the line has no id: it is too short")
+    text = cells[columns.order_id]
+    try:
+        return parse_order_id(text)
+    except ValueError as error:
+        shown = f" {safe(text[:_SHOWN])!r}" if text.strip() else ""
+        raise place.wrong(f"the order id{shown} {error}") from None
+
+
+def _note(order_id: str, cells: list[str], columns: _Columns, codes: ReasonCodes, place: _Place) -> OrderNote | None:
+    """What the line says of its order; None if it says nothing."""
+    reason, message = _cell(cells, columns.reason), _cell(cells, columns.message)
+    if not (reason or message):
+        return None
+    for column, text in (("reason", reason), ("message", message)):
+        if "\x00" in text:
+            raise place.wrong(f"the {column} holds a NUL character", "take it out")
+    if len(message) > LONGEST_NOTE:
+        raise place.wrong(f"the message is longer than {LONGEST_NOTE:,} characters", "shorten it")
+    try:
+        return OrderNote(id=order_id, reason=codes.read(reason), message=message)
+    except ValueError as error:
+        hint = f"the codes: {codes}" if codes.words else "shorten it"
+        raise place.wrong(f"the reason {error}", hint) from None
+
+
+def _cell(cells: list[str], column: int | None) -> str:
+    return cells[column].strip() if column is not None and column < len(cells) else ""
+
+
+def _cells(line: str, lines: Iterator[tuple[int, str]], delimiter: str, place: _Place) -> list[str]:
+    """The cells of a line; a quoted cell may go on in the lines after it."""
     if not delimiter:
         return [_unquoted(line.strip())]
-    try:
-        return next(csv.reader([line], delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise _wrong(name, number, f"the line is not CSV: {error}") from None
+    text = line
+    while True:
+        try:
+            return next(csv.reader([text], delimiter=delimiter, strict=True))
+        except csv.Error as error:
+            following = next(lines, None) if str(error) == _OPEN_QUOTE and len(text) <= LONGEST_LINE else None
+            if following is None:
+                raise place.wrong(f"the line is not CSV: {error}") from None
+            text = f"{text}\n{following[1]}"
 
 
 def _unquoted(text: str) -> str:
@@ -73,7 +146,3 @@ def _unquoted(text: str) -> str:
     if quote in "\"'" and len(text) > 1 and text.endswith(quote):
         return text[1:-1].replace(quote * 2, quote)
     return text
-
-
-def _wrong(name: str, number: int, what: str) -> UsageError:
-    return UsageError(f"{name}:{number}: {what}", hint="give one order id a line, or a CSV with a column named id")

@@ -105,11 +105,12 @@ def _broken(place: str, error: Exception) -> UsageError:
 
 def _values(facts: LetterFacts, language: str) -> dict[str, object]:
     """What a template may use: texts and lists of texts, nothing that leads into the program."""
+    notes = dict(facts.notes)
     return {
         "language": language,
         "name": safe(facts.buyer.contact or facts.buyer.name),
         "buyer": safe(facts.buyer.name),
-        "orders": [_order(order, language) for order in facts.orders],
+        "orders": [_order(order, notes.get(order.id, ""), language) for order in facts.orders],
         "totals": [str(total) for total in facts.totals],
         "message": operators_text(facts.message),
         "reason": safe(facts.reason),
@@ -117,13 +118,14 @@ def _values(facts: LetterFacts, language: str) -> dict[str, object]:
     }
 
 
-def _order(order: OrderSummary, language: str) -> dict[str, str]:
+def _order(order: OrderSummary, message: str, language: str) -> dict[str, str]:
     return {
         "id": safe(order.id),
         "reference": safe(order.reference),
         "season": safe(order.season),
         "date": _day(order.ordered_at.date(), language),
         "amount": str(order.amount),
+        "message": operators_text(message),
     }
 
 
@@ -144,11 +146,17 @@ def _day(day: date, language: str) -> str:
 
 
 def text_table(rows: Sequence[Mapping[str, str]], **titles: str) -> str:
-    """Rows as aligned columns; wide characters count as two. The last column is flush right."""
-    lines = [list(titles.values()), *([row[key] for key in titles] for row in rows)]
-    widths = [max(cell_len(line[number]) for line in lines) for number in range(len(titles))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(_table_line(line, widths) for line in lines)
+    """Rows as aligned columns; wide characters count as two. The last column is flush right.
+
+    A row's `message` stands below it, indented.
+    """
+    cells = [list(titles.values()), *([row[key] for key in titles] for row in rows)]
+    widths = [max(cell_len(line[number]) for line in cells) for number in range(len(titles))]
+    lines = [_table_line(cells[0], widths), _table_line(["-" * width for width in widths], widths)]
+    for row, line in zip(rows, cells[1:], strict=True):
+        lines.append(_table_line(line, widths))
+        lines += [f"{_GAP}{text}".rstrip() for text in row.get("message", "").splitlines()]
+    return "\n".join(lines)
 
 
 def _table_line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -1,12 +1,13 @@
 """The main job: plan a rejection, hold it against what the caller expects, execute it (design.md, section 6)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.identity import Identity
 from orderctl.domain.impact import RECENT
+from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
 from orderctl.domain.selection import Choice
@@ -23,6 +24,7 @@ class RejectionRequest:
     mode: Mode = Mode.BULK
     reason: str = ""
     reason_code: str = ""
+    notes: OrderNotes = field(default_factory=OrderNotes)
     notify: bool = False
     message: str = ""
     per_order: bool = False
@@ -58,6 +60,7 @@ def prepare_rejection(
         mode=request.mode,
         reason=request.reason,
         reason_code=request.reason_code,
+        notes=request.notes.among(found.targets.versions()) if request.notes else request.notes,
         given=found.given,
         targets=found.targets,
         skipped=found.skipped,

@@ -40,20 +40,22 @@ class SqlChanges:
         among = f"id IN ({self._connection.dialect.ids('changed')})"
         match change.kind:
             case ChangeKind.ARCHIVED:
-                self._set_archived(among, ":at", {**changed, "at": self._connection.dialect.instant(at)})
+                self._set_archived(among, ":at", at, changed)
             case ChangeKind.UNARCHIVED:
-                self._set_archived(among, "NULL", changed)
+                self._set_archived(among, "NULL", at, changed)
             case ChangeKind.TAGGED:
                 self._connection.execute(
                     "INSERT INTO order_tag (account, order_id, tag) SELECT account, id, :tag FROM orders"
                     f" WHERE account = :account AND {among} ON CONFLICT DO NOTHING",
                     {"tag": change.tag, **changed},
                 )
+                self._touch(among, at, changed)
             case ChangeKind.UNTAGGED:
                 self._connection.execute(
                     f"DELETE FROM order_tag WHERE account = :account AND tag = :tag AND order_{among}",
                     {"tag": change.tag, **changed},
                 )
+                self._touch(among, at, changed)
         return len(ids)
 
     def _log(self, choice: Choice, change: Change, event_id: str, actor: str, at: datetime) -> list[str]:
@@ -73,8 +75,15 @@ class SqlChanges:
         )
         return [order_id for (order_id,) in written.fetchall()]
 
-    def _set_archived(self, among: str, value: str, params: dict[str, object]) -> None:
+    def _set_archived(self, among: str, value: str, at: datetime, changed: dict[str, object]) -> None:
         self._connection.execute(
-            f"UPDATE orders SET archived_at = {value}, version = version + 1 WHERE account = :account AND {among}",
-            params,
+            f"UPDATE orders SET archived_at = {value}, changed_at = :at, version = version + 1"
+            f" WHERE account = :account AND {among}",
+            {**changed, "at": self._connection.dialect.instant(at)},
+        )
+
+    def _touch(self, among: str, at: datetime, changed: dict[str, object]) -> None:
+        self._connection.execute(
+            f"UPDATE orders SET changed_at = :at WHERE account = :account AND {among}",
+            {**changed, "at": self._connection.dialect.instant(at)},
         )

@@ -15,7 +15,7 @@ from orderctl.domain.log import IMPORTED
 from orderctl.domain.orders import Buyer, Order, Status
 from orderctl.domain.own_ids import new_id
 from orderctl.domain.text import fold
-from orderctl.store.sql import Connection, Dialect
+from orderctl.store.sql import Connection, Dialect, recordset
 
 CHUNK = 2_000
 _PROVISIONAL = Status.NEEDS_OC
@@ -165,7 +165,7 @@ class SqlImports:
         changes = ", ".join(f"{column} = r.{column}" for column in _CONTENT)
         self._connection.execute(
             f"UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at"
-            f" FROM ({_recordset(dialect, _ORDER)}) AS r"
+            f" FROM ({recordset(dialect, _ORDER)}) AS r"
             " WHERE orders.account = :account AND orders.id = r.id AND orders.status <> 'rejected'",
             {"rows": _packed(rows), "at": event["at"]},
         )
@@ -185,7 +185,7 @@ class SqlImports:
         self._connection.execute(
             "INSERT INTO order_event (account, order_id, id, kind, from_status, to_status, detail, actor, at)"
             f" SELECT :account, r.id, :event, '{IMPORTED}', r.from_status, 'rejected', :detail, :actor, :at"
-            f" FROM ({_recordset(dialect, _REJECTED)}) AS r",
+            f" FROM ({recordset(dialect, _REJECTED)}) AS r",
             {"rows": _packed(earlier), **event},
         )
         self._connection.execute(
@@ -203,7 +203,7 @@ class SqlImports:
         # `WHERE true`: without it SQLite takes the ON of ON CONFLICT for that of a join.
         written = self._connection.execute(
             f"INSERT INTO {table} (account, {named}) SELECT :account, {named}"
-            f" FROM ({_recordset(self._connection.dialect, columns)}) AS r WHERE true {conflict}",
+            f" FROM ({recordset(self._connection.dialect, columns)}) AS r WHERE true {conflict}",
             {"rows": _packed(rows)},
         )
         return written.rowcount
@@ -237,15 +237,6 @@ def fingerprint(order: Order) -> str:
         sorted(order.tags),
     )  # fmt: skip
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _recordset(dialect: Dialect, columns: dict[str, str]) -> str:
-    """A subquery that yields the objects of the JSON array `:rows` as rows."""
-    if dialect.name == "sqlite":
-        values = ", ".join(f"value ->> '$.{column}' AS {column}" for column in columns)
-        return f"SELECT {values} FROM json_each(:rows)"
-    typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
-    return f"SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r({typed})"
 
 
 def _packed(rows: list[dict[str, object]]) -> str:

@@ -1,6 +1,7 @@
 """The outbox: mails as rows that workers lease, send and settle; see `ports.Outbox` (design.md, section 7)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from orderctl.domain.outbox import (
@@ -12,6 +13,7 @@ from orderctl.domain.outbox import (
     Outcome,
     pause_after,
 )
+from orderctl.domain.reasons import words_of
 from orderctl.ports import MailQuery
 from orderctl.store.letter_facts import letter_facts
 from orderctl.store.sql import Connection, Fragment, Row, read_instant
@@ -70,7 +72,7 @@ class SqlOutbox:
     def facts(self, mail_id: str) -> LetterFacts | None:
         """What the mail's letter is made of; None if the mail or its buyer is gone."""
         row = self._connection.execute(
-            "SELECT mail.buyer_id, batch.message, batch.reason FROM mail JOIN batch"
+            "SELECT mail.buyer_id, batch.message, batch.reason, batch.reason_code FROM mail JOIN batch"
             " ON batch.account = mail.account AND batch.id = mail.batch_id"
             " WHERE mail.account = :account AND mail.id = :mail",
             {"mail": mail_id},
@@ -80,7 +82,13 @@ class SqlOutbox:
         told = Fragment(
             "id IN (SELECT order_id FROM mail_order WHERE account = :account AND mail_id = :mail)", {"mail": mail_id}
         )
-        return letter_facts(self._connection, row[0], told, message=row[1], reason=row[2])
+        notes = self._connection.execute(
+            "SELECT order_id, message FROM mail_order"
+            " WHERE account = :account AND mail_id = :mail AND message <> '' ORDER BY order_id",
+            {"mail": mail_id},
+        )
+        found = letter_facts(self._connection, row[0], told, message=row[1], reason=words_of(row[2], row[3]))
+        return found and replace(found, notes=tuple((order_id, text) for order_id, text in notes))
 
     def start_sending(self, mail_id: str, token: str, letter: Letter, *, until: datetime, now: datetime) -> bool:
         """Note, before the server hears of it, that this mail is about to be sent; False if the lease is lost."""

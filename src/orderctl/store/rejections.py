@@ -16,8 +16,10 @@ from orderctl.ports import Assessment, Executed
 from orderctl.store import rows
 from orderctl.store.assessments import assess
 from orderctl.store.eligibility import eligible_sql
+from orderctl.store.exclusions import with_exclusions
 from orderctl.store.impact import impact_of
 from orderctl.store.letter_facts import sample_facts
+from orderctl.store.notes import notes_sql
 from orderctl.store.sql import Connection
 
 REJECTED = "rejected"
@@ -35,7 +37,10 @@ class SqlRejections:
     ) -> Assessment:
         """Split the choice by eligibility and add it up; see `assessments` and `impact`."""
         found = assess(self._connection, choice, mode, notify=notify, per_order=per_order)
-        return replace(found, impact=impact_of(self._connection, choice, mode, changed_since=changed_since))
+        given = with_exclusions(self._connection, found.given, choice)
+        return replace(
+            found, given=given, impact=impact_of(self._connection, choice, mode, changed_since=changed_since)
+        )
 
     def sample(self, targets: Targets, limit: int) -> tuple[LetterFacts, ...]:
         """What the mails to a few of the buyers would be made of."""
@@ -88,16 +93,18 @@ class SqlRejections:
 
     def _write_events(self, plan: RejectionPlan, at: datetime) -> None:
         dialect = self._connection.dialect
+        note = notes_sql(plan.notes, dialect, "o.id")
         self._connection.execute(
             "INSERT INTO order_event"
             " (account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at)"
-            f" SELECT o.account, o.id, :batch, :batch, '{REJECTED}', o.status, '{REJECTED}', :reason, :code,"
-            " :actor, :at"
+            f" {note.with_}SELECT o.account, o.id, :batch, :batch, '{REJECTED}', o.status, '{REJECTED}',"
+            f" {note.reason}, {note.code}, :actor, :at"
             # CROSS JOIN: SQLite then looks each target up instead of scanning all orders.
-            f" FROM ({dialect.pairs('targets')}) AS target CROSS JOIN orders AS o"
+            f" FROM ({dialect.pairs('targets')}) AS target CROSS JOIN orders AS o{note.join}"
             " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
             f" AND {eligible_sql(plan.mode)} ORDER BY o.id {dialect.lock('o')}",
             {
+                **note.params,
                 "targets": plan.targets.packed,
                 "batch": plan.id,
                 "reason": plan.reason,
@@ -127,6 +134,7 @@ class SqlRejections:
             " FROM orders JOIN buyer ON buyer.account = orders.account AND buyer.id = orders.buyer_id"
             " WHERE orders.account = :account AND orders.batch_id = :batch AND buyer.email IS NOT NULL"
         )
+        note = notes_sql(plan.notes, self._connection.dialect, "told.id")
         mail_id = "CAST(:batch || '.' || number AS TEXT)"
         bound: dict[str, object] = {"batch": plan.id}
         queued = self._connection.execute(
@@ -138,9 +146,9 @@ class SqlRejections:
             {**bound, "domain": message_domain, "at": self._connection.dialect.instant(at)},
         )
         self._connection.execute(
-            "INSERT INTO mail_order (account, mail_id, order_id)"
-            f" SELECT :account, {mail_id}, id FROM ({numbered}) AS told",
-            bound,
+            "INSERT INTO mail_order (account, mail_id, order_id, message)"
+            f" {note.with_}SELECT :account, {mail_id}, told.id, {note.message} FROM ({numbered}) AS told{note.join}",
+            {**bound, **note.params},
         )
         return queued.rowcount
 

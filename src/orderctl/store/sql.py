@@ -156,6 +156,15 @@ def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
+def recordset(dialect: Dialect, columns: Mapping[str, str], parameter: str = "rows") -> str:
+    """A subquery that yields the objects of a JSON array as rows; `columns` gives PostgreSQL's types."""
+    if dialect.name == "sqlite":
+        values = ", ".join(f"value ->> '$.{column}' AS {column}" for column in columns)
+        return f"SELECT {values} FROM json_each(:{parameter})"
+    typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    return f"SELECT * FROM json_to_recordset(CAST(:{parameter} AS json)) AS r({typed})"
+
+
 class Cursor(Protocol):
     """The part of a DB-API cursor that is used."""
 

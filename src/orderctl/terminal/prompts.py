@@ -1,14 +1,14 @@
 """Questions to the person at the controlling terminal. `/dev/tty` is asked, so piped input never answers."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.picking import PickList, Picks
-from orderctl.domain.text import count_of
+from orderctl.domain.text import count_of, safe
 
 # Up to so many orders a yes is enough; beyond, the number has to be typed.
 SMALL = 10
@@ -36,6 +36,12 @@ class Prompts:
     def yes_or_no(self, question: str) -> bool:
         """A yes or no that defaults to no."""
         return bool(self._ask("confirm", question, default=False))
+
+    def choose(self, question: str, words_by_value: Mapping[str, str]) -> str:
+        """Let the operator choose one of several values, each shown with its words."""
+        width = max(map(len, words_by_value))
+        choices = {safe(f"{value:<{width}}  {words}".rstrip()): value for value, words in words_by_value.items()}
+        return choices[str(self._ask("select", question, choices=list(choices), instruction=" "))]
 
     @staticmethod
     def pick(picks: PickList, *, purpose: str, done: str, parse: Callable[[str], OrderFilter]) -> Picks | None:
