@@ -157,5 +157,5 @@ _FAILURES: dict[type[Exception], tuple[str, str]] = {
     errors.DeadlockDetected: ("the store {} stayed busy beyond the retries", "try again in a moment"),
     errors.QueryCanceled: ("the store {} ended a statement that took too long", "raise its statement_timeout"),
     errors.ReadOnlySqlTransaction: ("the store {} is read-only", "use the primary server, not a standby"),
-    errors.InsufficientPrivilege: ("the database user may not do this on {}", "ask for the rights; see docs"),
+    errors.InsufficientPrivilege: ("the database user may not do this on {}", "see docs/postgresql-roles.sql"),
 }
