@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from orderctl.domain.reasons import ReasonCodes
     from orderctl.domain.rejection import Provenance
     from orderctl.domain.selection import IdList
+    from orderctl.domain.statistics import Statistics
     from orderctl.files.source import FileSource
     from orderctl.mail.letters import JinjaComposer
     from orderctl.ports import Mailer, Progress
@@ -94,6 +95,12 @@ class Program:
         from orderctl.files.table_writers import WRITERS
 
         WRITERS[format_](orders, columns, self.output.stream)
+
+    def write_figures(self, statistics: "Statistics") -> None:
+        """Write the breakdowns of figures to standard output as CSV."""
+        from orderctl.files.figure_rows import write_figures
+
+        write_figures(statistics, self.output.stream)
 
     @cached_property
     def screen(self) -> "Screen":

@@ -18,6 +18,7 @@ from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome
 from orderctl.domain.rejection import ApprovedPlan, Given, LeftOut, MailPlan, RejectionPlan, Skipped, Targets
 from orderctl.domain.saved_plans import PlanState, SavedPlan
 from orderctl.domain.selection import Choice
+from orderctl.domain.statistics import Breakdown, Figure, Question, Subject
 from orderctl.domain.verification import LostBatch, MarkedOrder
 
 T = TypeVar("T")
@@ -165,6 +166,14 @@ class Changes(Protocol):
     def apply(self, choice: Choice, change: Change, *, event_id: str, actor: str, at: datetime) -> int: ...
 
 
+class Figures(Protocol):
+    """Counts and amounts per currency, added up inside the database."""
+
+    def totals(self, wanted: OrderFilter, subject: Subject) -> tuple[Figure, ...]: ...
+    def rejected(self, wanted: OrderFilter) -> int: ...
+    def breakdown(self, wanted: OrderFilter, subject: Subject, question: Question) -> Breakdown: ...
+
+
 class Imports(Protocol):
     """Writes orders that come from files."""
 
@@ -215,6 +224,8 @@ class UnitOfWork(Protocol):
     def imports(self) -> Imports: ...
     @property
     def changes(self) -> Changes: ...
+    @property
+    def figures(self) -> Figures: ...
     @property
     def record(self) -> Record: ...
 

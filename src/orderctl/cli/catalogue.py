@@ -29,6 +29,7 @@ COMMANDS = {
     "untag": Entry("changing", "Take a tag off orders.", _AROUND, "untag"),
     "import": Entry("importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
     "export": Entry("export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
+    "stats": Entry("stats", "Count orders and add up their amounts, with charts.", _AROUND),
     "filter": Entry("filters", "Keep filters under a name, for everyone on the store.", _AROUND),
     "mail": Entry("mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
     "log": Entry("log", "Who rejected what, when and why.", _RECORD),

@@ -175,6 +175,14 @@ class OrderFilter:
         return self.condition is None or not _mentions(self.condition, "archived")
 
 
+def with_archived(wanted: OrderFilter) -> OrderFilter:
+    """The same filter; where it says nothing of archived orders, they match too."""
+    if not wanted.leaves_out_archived:
+        return wanted
+    either = Term("archived", (Flag(True), Flag(False)))
+    return OrderFilter(wanted.text, All((wanted.condition, either)) if wanted.condition else either)
+
+
 def _mentions(condition: Condition, field: str) -> bool:
     match condition:
         case Term():

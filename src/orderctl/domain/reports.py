@@ -15,6 +15,7 @@ from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.outbox import DeliveryReport, Mail
 from orderctl.domain.rejection import RejectionPlan, RejectionResult
+from orderctl.domain.statistics import Figure, Statistics, Subject
 from orderctl.domain.verification import LogVerdict, Tampering
 
 SCHEMA = 1
@@ -144,6 +145,40 @@ def change_document(report: ChangeReport, *, dry_run: bool) -> Document:
         "unchanged": report.unchanged,
         "unknown": list(report.unknown),
         "duplicates": report.duplicates,
+    }
+
+
+def statistics_document(statistics: Statistics, filter_text: str) -> Document:
+    """Figures per currency; `rest` is what a limit left out."""
+    return {
+        "schema": SCHEMA,
+        "subject": statistics.subject.value,
+        "filter": filter_text,
+        "rejected_left_out": statistics.rejected if statistics.subject is Subject.ORDERS else 0,
+        "totals": [_figure_document(figure) for figure in statistics.totals],
+        "by": [
+            {
+                "by": list(breakdown.question.by),
+                "figures": [
+                    dict(zip(breakdown.question.by, figure.keys, strict=True))
+                    | {"label": " / ".join(figure.labels)}
+                    | _figure_document(figure)
+                    for figure in breakdown.figures
+                ],
+                "rest": [_figure_document(figure) | {"groups": figure.groups} for figure in breakdown.rest],
+            }
+            for breakdown in statistics.breakdowns
+        ],
+    }
+
+
+def _figure_document(figure: Figure) -> Document:
+    return {
+        "currency": figure.currency,
+        "orders": figure.orders,
+        "quantity": figure.quantity,
+        "minor": figure.amount,
+        "amount": plain_amount(figure.amount, figure.currency),
     }
 
 

@@ -51,6 +51,9 @@ class Dialect(Protocol):
     def day(self, value: date) -> object:
         """A day as the engine's parameter."""
 
+    def month(self, column: str) -> str:
+        """The year and month of an instant or a day column, as `2026-03`."""
+
     def lock(self, table: str) -> str:
         """The suffix of a SELECT that locks the rows of one table, where the engine has rows to lock."""
 
@@ -100,6 +103,10 @@ class SqliteDialect:
         """See `Dialect`."""
         return value.isoformat()
 
+    def month(self, column: str) -> str:
+        """See `Dialect`."""
+        return f"substr({column}, 1, 7)"
+
 
 class PostgresDialect:
     """PostgreSQL: its own types, lists as arrays."""
@@ -142,6 +149,10 @@ class PostgresDialect:
     def day(self, value: date) -> object:
         """See `Dialect`."""
         return value
+
+    def month(self, column: str) -> str:
+        """See `Dialect`. The session's time zone is UTC."""
+        return f"to_char({column}, 'YYYY-MM')"
 
 
 def read_instant(value: Any) -> datetime:  # noqa: ANN401 - a column of either engine

@@ -12,6 +12,7 @@ from orderctl.store.rejections import SqlRejections
 from orderctl.store.saved_filters import SqlSavedFilters
 from orderctl.store.selections import SqlSelections
 from orderctl.store.sql import Connection
+from orderctl.store.statistics import SqlFigures
 
 
 class SqlUnitOfWork:
@@ -70,3 +71,8 @@ class SqlUnitOfWork:
     def record(self) -> SqlRecord:
         """The whole log, read only."""
         return SqlRecord(self._connection)
+
+    @cached_property
+    def figures(self) -> SqlFigures:
+        """Statistics."""
+        return SqlFigures(self._connection)

@@ -16,7 +16,9 @@ from orderctl.domain.orders import Order, OrderEvent, OrderSummary
 from orderctl.domain.outbox import DeliveryReport, Letter, Mail
 from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
 from orderctl.domain.saved_plans import SavedPlan
+from orderctl.domain.statistics import Statistics
 from orderctl.domain.text import safe
+from orderctl.terminal.charts import statistics_view
 from orderctl.terminal.details import (
     batch_details,
     batch_table,
@@ -104,6 +106,10 @@ class Screen:
     def events(self, events: Sequence[OrderEvent]) -> None:
         """Print the log of an order."""
         self.show(event_table(events))
+
+    def figures(self, statistics: Statistics) -> None:
+        """Print figures with bars."""
+        self.show(*statistics_view(statistics))
 
     def pairs(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a small table of texts."""

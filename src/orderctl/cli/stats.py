@@ -1,0 +1,66 @@
+"""`orderctl stats`."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from orderctl.cli.apps import command_app
+from orderctl.cli.options import FilterWords, SavedName, program_of
+from orderctl.cli.sources import filter_text_of
+from orderctl.domain.reports import statistics_document
+from orderctl.domain.statistics import DIMENSIONS, Subject, parse_question
+from orderctl.services.statistics import statistics_of
+
+app = command_app()
+
+
+class StatsFormat(StrEnum):
+    """How figures are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+@app.command(
+    epilog="Examples:\n\norderctl stats\n\norderctl stats season:26SS --by country --by buyer --top 10\n\n"
+    "orderctl stats --by month,status --format csv > figures.csv\n\norderctl stats --rejections --by reason"
+)
+def stats(
+    ctx: typer.Context,
+    words: FilterWords = None,
+    saved: SavedName = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"{', '.join(DIMENSIONS[Subject.ORDERS])}; several at once with commas; repeatable.",
+        ),
+    ] = None,
+    top: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the N largest, in each currency.")] = None,
+    rejections: Annotated[
+        bool, typer.Option("--rejections", help="Figures of the rejections; --by reason and actor too.")
+    ] = False,
+    as_: Annotated[
+        StatsFormat | None,
+        typer.Option("--format", help="table on a terminal, csv in a pipe, unless said otherwise."),
+    ] = None,
+) -> None:
+    """Count orders and add up their amounts, per currency. Rejected orders are never counted."""
+    program = program_of(ctx)
+    subject = Subject.REJECTIONS if rejections else Subject.ORDERS
+    questions = [parse_question(name, subject, top) for name in by or ()]
+    with program.open_store() as store:
+        wanted = program.parse_filter(filter_text_of(store, words, saved))
+        found = statistics_of(store, wanted, subject, questions, top=top)
+    format_ = as_ or (StatsFormat.TABLE if program.output.is_terminal else StatsFormat.CSV)
+    if format_ is StatsFormat.JSON:
+        program.output.document(statistics_document(found, wanted.text))
+        return
+    if format_ is StatsFormat.CSV:
+        program.write_figures(found)
+        if found.left_out:
+            program.screen.tell(found.left_out)
+        return
+    program.screen.figures(found)

@@ -1,0 +1,119 @@
+"""Figures as tables with bars: one table a currency, its bars on that currency's own scale."""
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.bar import Bar
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.constrain import Constrain
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from orderctl.domain.money import format_amount
+from orderctl.domain.statistics import Breakdown, Dimension, Figure, Question, Statistics, Subject
+from orderctl.domain.text import count_of
+from orderctl.terminal.styles import FAINT, HEADING, plain
+
+_NARROWEST_BAR, _WIDEST = 6, 110
+_LONGEST_LABEL = 28
+_HEADERS = {Dimension.DELIVERY: "Delivery month"}
+_NOTHING = {Dimension.BUYER: "(no buyer)", Dimension.REASON: "(no reason)"}
+
+
+def statistics_view(statistics: Statistics) -> Iterator[RenderableType]:
+    """All figures, from the totals to what is not counted."""
+    of_rejections = statistics.subject is Subject.REJECTIONS
+    if not statistics.totals:
+        yield Text("no rejection yet" if of_rejections else "no order to count")
+    for figure in statistics.totals:
+        yield Text.assemble(
+            (f"{format_amount(figure.amount, figure.currency)} {figure.currency}", HEADING),
+            f"  {count_of(figure.orders, 'order')}{' rejected' if of_rejections else ''},"
+            f" {count_of(figure.quantity, 'piece')}",
+        )
+    widths = _widths(statistics.breakdowns)
+    for breakdown in statistics.breakdowns:
+        for currency in breakdown.currencies:
+            yield Padding(Constrain(_chart(breakdown, currency, widths), _WIDEST), (1, 0, 0, 0))
+    if statistics.left_out:
+        yield Padding(Text(statistics.left_out, style=FAINT), (1, 0, 0, 0))
+
+
+def _widths(breakdowns: Sequence[Breakdown]) -> tuple[int, ...]:
+    """So wide are labels, orders, pieces and amounts anywhere: the bars of all charts begin in one column."""
+    labels, numbers = 0, [0, 0, 0]
+    for breakdown in breakdowns:
+        question = breakdown.question
+        labels = max(labels, sum(_label_widths(breakdown)) + len(question.by) - 1)
+        for figure in (*breakdown.figures, *breakdown.rest):
+            numbers = [max(width, len(text)) for width, text in zip(numbers, _numbers(figure), strict=True)]
+    return labels, *numbers
+
+
+def _label_widths(breakdown: Breakdown) -> list[int]:
+    columns = zip(*(_labels(figure, breakdown.question) for figure in breakdown.figures), strict=True)
+    found = [max(label.cell_len for label in column) for column in columns]
+    headers = [len(_header(dimension)) for dimension in breakdown.question.by]
+    return [min(_LONGEST_LABEL, max(pair)) for pair in zip(found or headers, headers, strict=True)]
+
+
+def _header(dimension: Dimension) -> str:
+    return _HEADERS.get(dimension, dimension.capitalize())
+
+
+def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> Table:
+    """One currency's figures; the longest bar is its largest amount."""
+    figures = [figure for figure in breakdown.figures if figure.currency == currency]
+    largest = max((abs(figure.amount) for figure in figures), default=0)
+    table = Table(
+        box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, expand=True
+    )
+    room = widths[0]
+    for dimension, width in zip(breakdown.question.by, _label_widths(breakdown), strict=True):
+        last = dimension is breakdown.question.by[-1]
+        table.add_column(_header(dimension), width=room if last else width, no_wrap=True, overflow="ellipsis")
+        room -= width + 1
+    for header, width in zip(("Orders", "Pieces", currency), widths[1:], strict=True):
+        table.add_column(header, justify="right", no_wrap=True, min_width=max(width, len(header)))
+    table.add_column("", ratio=1, min_width=_NARROWEST_BAR)
+    for figure in figures:
+        table.add_row(*_labels(figure, breakdown.question), *_numbers(figure), _AmountBar(figure.amount, largest))
+    for rest in breakdown.rest:
+        if rest.currency == currency:
+            filled = [Text("")] * (len(breakdown.question.by) - 1)
+            table.add_row(Text(f"{rest.groups:,} more"), *filled, *_numbers(rest), style=FAINT)
+    return table
+
+
+def _labels(figure: Figure, question: Question) -> Sequence[Text]:
+    return [
+        plain(label) if label else Text(_NOTHING.get(dimension, "(none)"), style=FAINT)
+        for dimension, label in zip(question.by, figure.labels, strict=True)
+    ]
+
+
+def _numbers(figure: Figure) -> tuple[str, str, str]:
+    return f"{figure.orders:,}", f"{figure.quantity:,}", format_amount(figure.amount, figure.currency)
+
+
+class _AmountBar:
+    """A bar as long as its part of the largest amount; one below zero is red, and its number says so too."""
+
+    def __init__(self, amount: int, largest: int) -> None:
+        self._amount = amount
+        self._largest = largest
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it as wide as there is room."""
+        part = abs(self._amount) / self._largest if self._largest else 0
+        color = "red" if self._amount < 0 else "cyan"
+        if options.ascii_only:
+            yield Text("#" * round(part * options.max_width), style=color)
+        else:
+            yield Bar(1, 0, part, color=color)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        """Between a stub and all there is."""
+        return Measurement(_NARROWEST_BAR, options.max_width)
