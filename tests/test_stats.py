@@ -130,7 +130,7 @@ def test_the_largest_are_listed_in_each_currency_and_the_rest_is_added_up(store)
     assert (rest.currency, rest.groups, rest.orders, rest.amount) == ("EUR", 3, 3, 600)
 
 
-def test_months_are_in_order_and_an_overview_keeps_the_last_twelve(store):
+def test_months_are_in_order_and_an_overview_keeps_the_last_six(store):
     first = datetime(2025, 1, 31, tzinfo=UTC)
     put_all(store, [make_order(ordered_at=first + timedelta(days=30 * number)) for number in range(15)])
     [asked] = figures(store, Question(by=(Dimension.MONTH,))).breakdowns
@@ -138,9 +138,9 @@ def test_months_are_in_order_and_an_overview_keeps_the_last_twelve(store):
     assert months == sorted(months)
     overview = figures(store).breakdowns
     assert [breakdown.question.name for breakdown in overview] == ["status", "month", "buyer"]
-    assert [figure.keys[0] for figure in overview[1].figures] == months[-12:]
+    assert [figure.keys[0] for figure in overview[1].figures] == months[-6:]
     kept = sum(figure.orders for figure in overview[1].figures)
-    assert [(rest.groups, rest.orders) for rest in overview[1].rest] == [(len(months) - 12, 15 - kept)]
+    assert [(rest.groups, rest.orders) for rest in overview[1].rest] == [(len(months) - 6, 15 - kept)]
 
 
 def test_statuses_are_in_the_order_of_an_orders_life(store):

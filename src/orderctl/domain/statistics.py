@@ -69,7 +69,7 @@ class Question:
         return (self.limit is not None and not self.latest) or not self.by[0].has_order
 
 
-_RECENT, _LARGEST = 12, 5
+_RECENT, _LARGEST = 6, 3
 OVERVIEWS = {
     Subject.ORDERS: (
         Question(by=(Dimension.STATUS,)),
