@@ -10,6 +10,7 @@ from conftest import open_store
 from factories import KUMO, FixedClock, make_order, put, put_all
 from orderctl.domain.orders import Status
 from orderctl.services.planning import save_plan
+from terminal import Terminal
 from test_planning import FREE, Operator, plan_of
 
 ORDERS = ("P1", "P2", "P3", "P4")
@@ -173,6 +174,34 @@ def test_what_is_due_but_may_not_run_is_told_and_the_others_run(cli, store_url):
     ran = cli("plan", "run", "--due")
     assert (ran.code, "expired" in ran.err, "Rejected 1 order" in ran.out) == (3, True, True)
     assert rejected(cli) == ["P2"]
+
+
+def test_at_the_terminal_a_plan_says_whose_it_is_and_asks(sqlite_cli):
+    with Terminal(sqlite_cli, "reject", "P1", "P2", "--hold", "1h") as terminal:
+        terminal.wait_for("Once confirmed it waits for 1 h, in which it can be cancelled.")
+        terminal.wait_for("Reject 2 orders?")
+        terminal.type("y")
+        terminal.wait_for("runs in 1 h")
+        assert terminal.end() == 0
+    plan_id = saved_as(sqlite_cli("reject", "P3", "--save-plan", "--format", "json"))
+    for keys, code in (("n", 4), ("y", 0)):
+        with Terminal(sqlite_cli, "plan", "run", plan_id[-6:]) as terminal:
+            terminal.wait_for(f"This is plan {plan_id[-8:]}, made at ")
+            terminal.wait_for("Reject 1 order?")
+            terminal.type(keys)
+            assert terminal.end() == code
+    assert rejected(sqlite_cli) == ["P3"]
+
+
+def test_names_from_other_programs_control_no_terminal(sqlite_cli):
+    evil = "eve\x1b[2J\u202e[red]"
+    sqlite_cli.environ["ORDERCTL_ACTOR"] = evil
+    plan_id = saved_as(sqlite_cli("reject", "P1", "--save-plan", "--format", "json"))
+    sqlite_cli("plan", "cancel", plan_id)
+    for args in (["plan", "list"], ["plan", "show", plan_id], ["plan", "run", plan_id, "--yes"]):
+        ran = sqlite_cli(*args)
+        assert "eve" in ran.out + ran.err
+        assert not {"\x1b", "\u202e"} & set(ran.out + ran.err)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ from orderctl.cli.picking import pick_choice
 from orderctl.cli.reasons import read_reason
 from orderctl.cli.saved_plans import keep_plan, read_hold, run_plan
 from orderctl.cli.sources import Source, choose
+from orderctl.domain.durations import duration_words
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UsageError
 from orderctl.ports import Store
@@ -154,6 +155,8 @@ def _carry_out(program: Program, store: Store, request: RejectionRequest, run: R
     if run.save and plan.targets.count:
         return keep_plan(program, store, plan, run)
     check_one_operator_suffices(plan, program.plan_terms().rule)
+    if run.hold and plan.targets.count:
+        program.screen.tell(f"Once confirmed it waits for {duration_words(run.hold)}, in which it can be cancelled.")
     approved = confirmed(program, plan, run)
     if run.hold and plan.targets.count:
         return keep_plan(program, store, plan, run, how=approved.how)

@@ -73,6 +73,7 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
     plan = kept.plan
     show_preview(program, store, plan)
     changed = differences(store, plan)
+    program.screen.tell(f"This is {kept.saved.story}.")
     program.screen.tell_changes(plan, changed)
     if run.expected.strict and changed:
         raise UnexpectedPlanError(

@@ -16,6 +16,7 @@ from orderctl.domain.identity import Identity
 from orderctl.domain.money import Money
 from orderctl.domain.rejection import RejectionPlan
 from orderctl.domain.short_ids import short_id
+from orderctl.domain.text import safe
 
 
 class PlanState(StrEnum):
@@ -92,6 +93,12 @@ class SavedPlan:
         """The plan as messages call it."""
         return f"plan {short_id(self.id)}"
 
+    @property
+    def story(self) -> str:
+        """Who made it when, and who approved it."""
+        made = f"{self.name}, made at {self.made_at:%Y-%m-%d %H:%M} UTC by {_said(self.author)}"
+        return f"{made}, approved by {_said(self.approver)}" if self.approver else made
+
     def sealed(self) -> "SavedPlan":
         """The same with its digest."""
         return replace(self, digest=self.seal)
@@ -143,7 +150,7 @@ class SavedPlan:
             if self.state is PlanState.EXECUTED
             else ("was cancelled", "make a new plan")
         )
-        raise PlanClosedError(f"{self.name} {done}, at {ended} by {self.closed_by}", hint=hint)
+        raise PlanClosedError(f"{self.name} {done}, at {ended} by {_said(self.closed_by)}", hint=hint)
 
     def check_current(self, now: datetime) -> None:
         """Raise UnexpectedPlanError if it expired."""
@@ -165,7 +172,7 @@ class SavedPlan:
             return
         if self.approver is None or self.approver.may_be(self.author):
             raise UnexpectedPlanError(
-                f"{self.name} needs the approval of an operator other than its author {self.author}"
+                f"{self.name} needs the approval of an operator other than its author {_said(self.author)}"
                 + (f" ({needs})" if needs else ""),
                 hint=f"another operator reads and approves it: orderctl plan approve {short_id(self.id)}",
             )
@@ -177,9 +184,16 @@ class SavedPlan:
         self.check_current(now)
         only_by_author = self.approver is not None and self.approver.may_be(self.author)
         if self.approver is not None and (by.may_be(self.author) or not only_by_author):
-            raise UnexpectedPlanError(f"{self.name} is approved already, by {self.approver}", hint="nothing is to do")
+            raise UnexpectedPlanError(
+                f"{self.name} is approved already, by {_said(self.approver)}", hint="nothing is to do"
+            )
         if (needs or self.second_operator) and by.may_be(self.author):
             raise UnexpectedPlanError(
-                f"{self.name} was made by {self.author}, and you are {by}: one operator cannot be both",
+                f"{self.name} was made by {_said(self.author)}, and you are {_said(by)}: one operator cannot be both",
                 hint="another operator, with another login to the database where it has logins, approves it",
             )
+
+
+def _said(who: Identity | None) -> str:
+    """An actor in a message: names come from other programs."""
+    return safe(str(who))

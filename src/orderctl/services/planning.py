@@ -12,6 +12,7 @@ from orderctl.domain.saved_plans import EDITED, PlanState, SavedPlan
 from orderctl.domain.second_operator import SecondOperatorRule
 from orderctl.domain.short_ids import read_ending, short_id
 from orderctl.ports import Clock, Executed, Store, UnitOfWork
+from orderctl.services.rejecting import result_of
 
 _LISTED = "orderctl plan list shows them"
 
@@ -155,14 +156,7 @@ def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, 
         return _outcome(work, plan) if work.rejections.batch(plan.id) else None
 
     executed = store.write(execute, landed=landed)
-    return RejectionResult(
-        plan=plan,
-        batch_id=plan.id,
-        rejected=executed.rejected,
-        left_out=executed.left_out,
-        totals=executed.totals,
-        mails=executed.mails,
-    )
+    return result_of(plan, executed)
 
 
 def _outcome(work: UnitOfWork, plan: RejectionPlan) -> Executed:

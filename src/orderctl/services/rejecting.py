@@ -125,6 +125,11 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
         lambda work: work.rejections.execute(signed(approved, work.login), clock.now(), message_domain),
         landed=lambda work: _landed(work, plan),
     )
+    return result_of(plan, executed)
+
+
+def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
+    """What the store did of a plan, as its report."""
     return RejectionResult(
         plan=plan,
         batch_id=plan.id,
