@@ -177,7 +177,7 @@ def test_what_is_due_but_may_not_run_is_told_and_the_others_run(cli, store_url):
 
 
 def test_at_the_terminal_a_plan_says_whose_it_is_and_asks(sqlite_cli):
-    with Terminal(sqlite_cli, "reject", "P1", "P2", "--hold", "1h") as terminal:
+    with Terminal(sqlite_cli, "reject", "P1", "P2", "--no-notify", "--hold", "1h") as terminal:
         terminal.wait_for("Once confirmed it waits for 1 h, in which it can be cancelled.")
         terminal.wait_for("Reject 2 orders?")
         terminal.type("y")
