@@ -15,7 +15,9 @@ from orderctl.mail.letters import JinjaComposer
 from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from orderctl.ports import MailQuery
-from orderctl.services.delivering import CHUNK, LEASE, cancel_mail, deliver, retry_mail
+from orderctl.services.delivering import deliver
+from orderctl.services.delivery_run import CHUNK
+from orderctl.services.mail_actions import cancel_mail, retry_mail
 from smtp_server import DROP, HOST, body, read, scripted_server
 from test_outbox import claim, get, queue, start, states
 from test_rejection import CLOCK, ids, reject
@@ -157,8 +159,7 @@ def test_a_sender_that_died_while_sending_leaves_an_unknown_that_is_not_resent(s
     first, second = queue(store, 2)
     claim(store, "died")
     start(store, first, "died")
-    after = FixedClock(NOW + LEASE + timedelta(seconds=1))
-    assert run(store, maildir(tmp_path / "m"), clock=after) == DeliveryReport(sent=1)
+    assert run(store, maildir(tmp_path / "m"), clock=later(11)) == DeliveryReport(sent=1)
     assert states(store) == {first: MailState.UNKNOWN, second: MailState.SENT}
     assert run(store, maildir(tmp_path / "m"), clock=later(10_000)) == DeliveryReport()
 
@@ -180,17 +181,19 @@ def test_a_server_that_goes_away_stops_the_run_and_the_rest_wait(store):
     first, second, third = queue(store)
     with scripted_server({"connect": ["220 hello", "421 too busy"], "end": ["250 taken", "421 closing"]}) as inbox:
         report = run(store, smtp(inbox.port))
-    assert (report.sent, report.retry) == (1, 2)
+    assert (report.sent, report.retry) == (1, 1)
     assert "turned us away (421)" in report.stopped
-    assert states(store) == {first: MailState.SENT, second: MailState.RETRY, third: MailState.RETRY}
+    assert states(store) == {first: MailState.SENT, second: MailState.RETRY, third: MailState.WAITING}
+    assert get(store, third).attempts == 0
 
 
 def test_a_server_that_suddenly_wants_a_login_leaves_nothing_unclear(store):
     first, second, third = queue(store)
     with scripted_server({"MAIL": ["250 ok", "530 login first"]}) as inbox:
         report = run(store, smtp(inbox.port))
-    assert (report.sent, report.retry, "wants a login" in report.stopped) == (1, 1, True)
-    assert states(store) == {first: MailState.SENT, second: MailState.RETRY, third: MailState.WAITING}
+    assert (report.sent, report.retry, "wants a login" in report.stopped) == (1, 0, True)
+    assert states(store) == {first: MailState.SENT, second: MailState.WAITING, third: MailState.WAITING}
+    assert get(store, second).attempts == 0
 
 
 def test_a_broken_template_stops_the_run_and_the_mails_wait(store, tmp_path):
@@ -218,8 +221,8 @@ def test_an_interruption_in_the_middle_of_a_mail_is_not_called_a_failure(store):
     first, second = queue(store, 2)
 
     class Interrupted(SmtpMailer):
-        def send(self, mail, letter):
-            super().send(mail, letter)
+        def send(self, mail, message, begin):
+            super().send(mail, message, begin)
             raise KeyboardInterrupt
 
     with scripted_server() as inbox:

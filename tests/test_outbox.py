@@ -1,5 +1,6 @@
 """The outbox on both engines: leases, fencing, back-off, and what an operator may do."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from conftest import open_store
 from factories import ACME, KUMO, FixedClock, make_order, put
 from orderctl.domain.errors import UsageError
-from orderctl.domain.outbox import MAX_ATTEMPTS, Letter, MailState, Outcome
+from orderctl.domain.outbox import MAX_ATTEMPTS, Letter, MailState, Outcome, settlement
 from orderctl.ports import MailQuery
-from orderctl.services.delivering import cancel_mail, retry_mail, settle_mail
+from orderctl.services.mail_actions import cancel_mail, retry_mail, settle_mail
 from test_rejection import CLOCK, ids, reject
 
 NOW = CLOCK.at
@@ -34,13 +35,20 @@ def claim(store, holder="t", *, limit=10, now=NOW, batch_id=None):
 
 
 def start(store, mail_id, holder="t", now=NOW):
-    return store.write(
-        lambda work: work.outbox.start_sending(mail_id, holder, LETTER, until=now + 10 * MINUTE, now=now)
+    started = store.write(
+        lambda work: work.outbox.start_sending(holder, {mail_id: LETTER}, until=now + 10 * MINUTE, now=now)
     )
+    return started == {mail_id}
 
 
 def settle(store, mail_id, state, *, holder="t", detail="", now=NOW):
-    return store.write(lambda work: work.outbox.settle(mail_id, holder, Outcome(state=state, detail=detail), now))
+    def work(unit):
+        mail = unit.outbox.get(mail_id)
+        as_claimed = replace(mail, attempts=mail.attempts - 1)
+        settled = settlement(as_claimed, Outcome(state=state, detail=detail), now)
+        return unit.outbox.settle(holder, [settled], now)
+
+    return store.write(work) == {mail_id}
 
 
 def get(store, mail_id):
@@ -182,7 +190,7 @@ def test_mails_are_found_by_state_newest_first(store):
         }
         assert work.outbox.order_ids(first) == ("Q0",)
         assert work.outbox.get("nobody") is None
-        assert work.outbox.facts("nobody") is None
+        assert work.outbox.facts(["nobody"]) == {}
 
 
 def test_accounts_do_not_see_each_others_mails(store, store_url):

@@ -227,7 +227,7 @@ def test_one_mail_a_buyer_with_an_address(store):
         assert {mail.message_id for mail in mails.values()} == {
             f"<orderctl.{result.batch_id}.{number}@brand.example>" for number in (1, 2)
         }
-        facts = work.outbox.facts(mails["achats@acme.example"].id)
+        facts = work.outbox.facts([mails["achats@acme.example"].id])[mails["achats@acme.example"].id]
         assert (facts.message, facts.reason, facts.brand) == ("Sorry.", "style dropped", "nord")
 
 

@@ -1,6 +1,6 @@
 """What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigur
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
-from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome
+from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome, Settlement
 from orderctl.domain.rejection import ApprovedPlan, Given, LeftOut, MailPlan, RejectionPlan, Skipped, Targets
 from orderctl.domain.saved_plans import PlanState, SavedPlan
 from orderctl.domain.selection import Choice
@@ -147,9 +147,13 @@ class Outbox(Protocol):
         self, *, token: str, until: datetime, now: datetime, limit: int, batch_id: str | None
     ) -> tuple[Mail, ...]: ...
     def due(self, now: datetime, batch_id: str | None) -> int: ...
-    def facts(self, mail_id: str) -> LetterFacts | None: ...
-    def start_sending(self, mail_id: str, token: str, letter: Letter, *, until: datetime, now: datetime) -> bool: ...
-    def settle(self, mail_id: str, token: str, outcome: Outcome, now: datetime) -> bool: ...
+    def facts(self, mail_ids: Sequence[str]) -> dict[str, LetterFacts]: ...
+    def start_sending(
+        self, token: str, begun: Mapping[str, Letter], *, until: datetime, now: datetime
+    ) -> frozenset[str]: ...
+    def sending(self, token: str) -> frozenset[str]: ...
+    def settle(self, token: str, settled: Sequence[Settlement], now: datetime) -> frozenset[str]: ...
+    def renew(self, token: str, until: datetime) -> int: ...
     def release(self, token: str, now: datetime) -> int: ...
     def expire(self, now: datetime) -> int: ...
     def get(self, mail_id: str) -> Mail | None: ...
@@ -254,15 +258,31 @@ class Composer(Protocol):
     def compose(self, facts: LetterFacts) -> Letter: ...
 
 
-class Mailer(Protocol):
-    """Hands one finished mail over, and says how that ended. Used as a context manager: one connection.
+# Asked once a mail, just before its server could take it: whether the store knows of it and it is still ours.
+Begin = Callable[[], bool]
 
-    Both may raise MailUnavailableError: then nothing was handed over.
+
+class Mailer(Protocol):
+    """One connection over which mails leave, as a context manager that opens and closes it.
+
+    `connect` and `send` may raise MailUnavailableError: then nothing was handed over.
     """
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
-    def send(self, mail: Mail, letter: Letter) -> Outcome: ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether the next mail can go over the connection as it is."""
+
+    def connect(self) -> None:
+        """Connect anew if that is needed."""
+
+    def write(self, mail: Mail, letter: Letter) -> bytes:
+        """The message that a mail is; no connection is needed. Raises UnsendableError."""
+
+    def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
+        """Hand one mail over and say how that ended; None if `begin` said no, and so nothing was sent."""
 
 
 class Progress(Protocol):

@@ -10,7 +10,8 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
 from orderctl.ports import MailQuery
-from orderctl.services.delivering import cancel_mail, deliver, retry_mail, settle_mail
+from orderctl.services.delivering import deliver
+from orderctl.services.mail_actions import cancel_mail, retry_mail, settle_mail
 
 app = group_app()
 MAILS_REMAIN = 5
@@ -56,7 +57,7 @@ def show(ctx: typer.Context, mail_id: MailId, as_: AsReport = ReportFormat.TEXT)
         if found is None:
             raise UsageError(f"there is no mail {mail_id!r} in this store", hint="orderctl mail list shows them")
         orders = work.outbox.order_ids(mail_id)
-        facts = None if found.letter else work.outbox.facts(mail_id)
+        facts = None if found.letter else work.outbox.facts([mail_id]).get(mail_id)
     if as_ is ReportFormat.JSON:
         program.output.document(mail_document(found, orders))
         return

@@ -49,3 +49,11 @@ class CommitUnknownError(OrderctlError):
 
 class MailUnavailableError(OrderctlError):
     """Mails cannot be handed over at present; those that are queued wait."""
+
+
+class MailSetupError(MailUnavailableError):
+    """The mail server turns us away until a person mends the settings; mails that are queued wait."""
+
+
+class UnsendableError(OrderctlError):
+    """The mail can never be sent as it is, whatever the server."""

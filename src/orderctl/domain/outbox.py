@@ -76,10 +76,24 @@ class Mail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one attempt ended: `SENT`, `RETRY`, `REFUSED` or `UNKNOWN`, and what the server said."""
+    """How one attempt ended: `SENT`, `RETRY`, `REFUSED` or `UNKNOWN`, and what the server said.
+
+    `WAITING` is for an attempt that did not come about, and does not count.
+    """
 
     state: MailState
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What an attempt leaves in the outbox. `due` is when to try again; None leaves it as it was."""
+
+    mail_id: str
+    state: MailState
+    detail: str
+    attempts: int
+    due: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +111,40 @@ class DeliveryReport:
         """Whether every mail of the run was sent."""
         return not (self.retry or self.refused or self.unknown or self.stopped)
 
+    def plus(self, other: "DeliveryReport") -> "DeliveryReport":
+        """Both together; the later one says why it stopped."""
+        return DeliveryReport(
+            sent=self.sent + other.sent,
+            retry=self.retry + other.retry,
+            refused=self.refused + other.refused,
+            unknown=self.unknown + other.unknown,
+            stopped=other.stopped,
+        )
+
 
 def pause_after(attempts: int) -> timedelta:
     """How long to wait after the n-th temporary refusal: a minute, doubled each time, at most six hours."""
     doublings = min(max(0, attempts - 1), MAX_ATTEMPTS)
     return min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE)
+
+
+def settlement(mail: Mail, outcome: Outcome, now: datetime) -> Settlement:
+    """How a mail that was claimed is left after an attempt: too many temporary refusals are a refusal."""
+    attempts = mail.attempts + 1
+    match outcome.state:
+        case MailState.WAITING:
+            state = MailState.RETRY if mail.attempts else MailState.WAITING
+            return Settlement(mail_id=mail.id, state=state, detail=outcome.detail, attempts=mail.attempts)
+        case MailState.RETRY if attempts < MAX_ATTEMPTS:
+            return Settlement(
+                mail_id=mail.id,
+                state=MailState.RETRY,
+                detail=outcome.detail,
+                attempts=attempts,
+                due=now + pause_after(attempts),
+            )
+        case MailState.RETRY:
+            detail = f"given up after {attempts} attempts: {outcome.detail}"
+            return Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=detail, attempts=attempts)
+        case state:
+            return Settlement(mail_id=mail.id, state=state, detail=outcome.detail, attempts=attempts)

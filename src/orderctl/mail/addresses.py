@@ -2,16 +2,14 @@
 
 from email.headerregistry import Address
 from email.policy import SMTP
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
-from orderctl.domain.errors import UsageError
+from orderctl.domain.errors import UnsendableError, UsageError
 
 
-class UnsendableError(Exception):
-    """The mail can never be sent as it is, whatever the server."""
-
-
+@lru_cache(maxsize=1024)
 def ascii_address(text: str) -> str:
     """Exactly one address in the form that every server takes; UnsendableError if there is none."""
     try:
@@ -23,6 +21,7 @@ def ascii_address(text: str) -> str:
     return address
 
 
+@lru_cache(maxsize=8)
 def own_address(text: str, key: str) -> Address:
     """An address of the settings, with or without a name: `Nord orders <orders@nord.example>`.
 

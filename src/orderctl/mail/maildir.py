@@ -8,8 +8,9 @@ from typing import Self
 
 from orderctl.domain.errors import MailUnavailableError
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
-from orderctl.mail.addresses import UnsendableError, check_own_addresses
+from orderctl.mail.addresses import check_own_addresses
 from orderctl.mail.message import build_message
+from orderctl.ports import Begin
 
 _PRIVATE = 0o700
 
@@ -26,24 +27,36 @@ class MaildirMailer:
 
     def __enter__(self) -> Self:
         """Make the folder if it is not there. Raises MailUnavailableError."""
+        self.connect()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Nothing is held open."""
+
+    @property
+    def connected(self) -> bool:
+        """Always: a folder does not hang up."""
+        return True
+
+    def connect(self) -> None:
+        """Make the folder if it is not there. Raises MailUnavailableError."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self._path, *(self._path / name for name in ("tmp", "new", "cur"))):
                 folder.mkdir(mode=_PRIVATE, exist_ok=True)
         except OSError as error:
             raise self._unavailable(error) from error
-        return self
 
-    def __exit__(self, *exc: object) -> None:
-        """Nothing is held open."""
+    def write(self, mail: Mail, letter: Letter) -> bytes:
+        """See `ports.Mailer`."""
+        return build_message(mail, letter, sender=self._sender, reply_to=self._reply_to)
 
-    def send(self, mail: Mail, letter: Letter) -> Outcome:
-        """Write one message, whole or not at all. Raises MailUnavailableError."""
+    def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:  # noqa: ARG002 - it names its recipient
+        """Write one message, whole or not at all; see `ports.Mailer`."""
+        if not begin():
+            return None
         try:
-            message = build_message(mail, letter, sender=self._sender, reply_to=self._reply_to, date=datetime.now(UTC))
             written = self._write(message.replace(b"\r\n", b"\n"))
-        except UnsendableError as error:
-            return Outcome(state=MailState.REFUSED, detail=str(error))
         except OSError as error:
             raise self._unavailable(error) from error
         return Outcome(state=MailState.SENT, detail=f"written to {written}")

@@ -10,21 +10,22 @@ import smtplib
 import socket
 import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Self
 
 import yagmail
 
-from orderctl.domain.errors import MailUnavailableError, UsageError
+from orderctl.domain.errors import MailSetupError, MailUnavailableError, UsageError
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.domain.text import safe
-from orderctl.mail.addresses import UnsendableError, ascii_address, check_own_addresses, own_address
+from orderctl.mail.addresses import ascii_address, check_own_addresses, own_address
 from orderctl.mail.message import build_message
+from orderctl.ports import Begin
 
 SECURITIES = ("starttls", "tls", "none")
 # RFC 5321: the first digit of a reply.
 _YES, _GO_AHEAD, _NOT_NOW, _NEVER = 2, 3, 4, 5
 _CLOSING = 421
+_NO_REPLY = -1  # what smtplib makes of a line that is no reply
 _LOGIN_WANTED = frozenset({530, 534, 535, 538})
 _LONGEST_DETAIL = 500
 
@@ -63,7 +64,7 @@ class SmtpSettings:
 
 
 class SmtpMailer:
-    """One SMTP server as the way out; see `ports.Mailer`."""
+    """One connection to an SMTP server as the way out; see `ports.Mailer`."""
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
@@ -72,7 +73,7 @@ class SmtpMailer:
 
     def __enter__(self) -> Self:
         """Connect and log in. Raises MailUnavailableError."""
-        self._connected()
+        self.connect()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -81,37 +82,55 @@ class SmtpMailer:
             self._leave()
         self._drop()
 
-    def send(self, mail: Mail, letter: Letter) -> Outcome:
-        """Hand one mail over. Raises MailUnavailableError if no server can be spoken to; then it was not taken."""
-        settings = self._settings
-        try:
-            recipient = ascii_address(mail.recipient)
-            message = build_message(
-                mail, letter, sender=settings.sender, reply_to=settings.reply_to, date=datetime.now(UTC)
-            )
-        except UnsendableError as error:
-            return Outcome(state=MailState.REFUSED, detail=safe(str(error)))
-        if self._used >= settings.max_per_connection:
+    @property
+    def connected(self) -> bool:
+        """Whether the next mail can go over the connection as it is."""
+        return self._connection is not None and self._used < self._settings.max_per_connection
+
+    def connect(self) -> None:
+        """Connect anew if the connection ended or has carried enough. Raises MailUnavailableError."""
+        if not self.connected:
             self._leave()
+            self._connection = _log_in(self._settings)
+            self._used = 0
+
+    def write(self, mail: Mail, letter: Letter) -> bytes:
+        """See `ports.Mailer`."""
+        return build_message(mail, letter, sender=self._settings.sender, reply_to=self._settings.reply_to)
+
+    def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
+        """Hand one mail over; see `ports.Mailer`."""
+        recipient = ascii_address(mail.recipient)
         idle = self._used > 0
         try:
-            return self._attempt(recipient, message)
+            return self._attempt(recipient, message, begin)
         except _Lost as lost:
             self._drop()
             if not (idle and lost.step == "MAIL"):
                 return lost.outcome
         # Servers hang up on a connection that was idle: that says nothing about this mail.
         try:
-            return self._attempt(recipient, message)
+            return self._attempt(recipient, message, begin)
         except _Lost as lost:
             self._drop()
             return lost.outcome
 
-    def _attempt(self, recipient: str, message: bytes) -> Outcome:
-        connection = self._connected()
+    def _attempt(self, recipient: str, message: bytes, begin: Begin) -> Outcome | None:
+        self.connect()
+        connection = self._connection
+        assert connection is not None  # noqa: S101 - for the type checker: `connect` made it
         self._used += 1
-        sender = own_address(self._settings.sender, "mail.sender").addr_spec
-        outcome = _hand_over(connection, sender, recipient, message)
+        try:
+            sender = own_address(self._settings.sender, "mail.sender").addr_spec
+            refused = _address(connection, sender, recipient)
+            if refused is None and not begin():
+                # The server waits for the content: only hanging up tells it that there is none.
+                self._drop()
+                return None
+            outcome = refused or _hand_over(connection, message)
+        except MailUnavailableError:
+            self._drop()
+            raise
         if outcome.state is MailState.UNKNOWN:
             self._drop()
         elif outcome.state is not MailState.SENT:
@@ -124,12 +143,6 @@ class SmtpMailer:
             connection.rset()
         except OSError:
             self._drop()
-
-    def _connected(self) -> smtplib.SMTP:
-        if self._connection is None:
-            self._connection = _log_in(self._settings)
-            self._used = 0
-        return self._connection
 
     def _leave(self) -> None:
         if self._connection is not None:
@@ -156,16 +169,41 @@ class _Lost(Exception):  # noqa: N818 - not an error yet: what it means depends 
         self.outcome = outcome
 
 
-def _hand_over(connection: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> Outcome:
-    """Speak the commands of one mail. Until the final dot is sent the server cannot have taken it."""
-    for step, command, good in (
+def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome | None:
+    """Speak the commands before the content; None if the server waits for it, else why not.
+
+    Where the server offers PIPELINING (RFC 2920) they go out in one write, and are answered in one go;
+    the first refusal counts, as it does one by one.
+    """
+    steps = (
         ("MAIL", f"MAIL FROM:{smtplib.quoteaddr(sender)}", _YES),
         ("RCPT", f"RCPT TO:{smtplib.quoteaddr(recipient)}", _YES),
         ("DATA", "DATA", _GO_AHEAD),
-    ):
-        code, text = _ask(connection, step, command)
+    )
+    at_once = connection.has_extn("pipelining")
+    if at_once:
+        _speak(connection, "MAIL", "\r\n".join(command for _, command, _ in steps))
+    refused = None
+    for step, command, good in steps:
+        if not at_once:
+            _speak(connection, step, command)
+        try:
+            code, text = _reply(connection, step)
+            if refused and code // 100 == _GO_AHEAD:
+                # Nobody is to get anything: an empty content ends it.
+                _speak(connection, step, ".")
+                _reply(connection, step)
+        except _Lost as lost:
+            raise _Lost(step, refused or lost.outcome) from lost
         if code // 100 != good:
-            return _refusal(step, code, text, otherwise=MailState.RETRY)
+            refused = refused or _refusal(step, code, text, otherwise=MailState.RETRY)
+            if not at_once:
+                break
+    return refused
+
+
+def _hand_over(connection: smtplib.SMTP, message: bytes) -> Outcome:
+    """Send the content. Until the final dot is sent the server cannot have taken it."""
     try:
         connection.send(_stuffed(message))
     except OSError as error:
@@ -181,20 +219,27 @@ def _hand_over(connection: smtplib.SMTP, sender: str, recipient: str, message: b
     return _refusal("end of data", code, text, otherwise=MailState.UNKNOWN)
 
 
-def _ask(connection: smtplib.SMTP, step: str, command: str) -> tuple[int, str]:
+def _speak(connection: smtplib.SMTP, step: str, command: str) -> None:
     try:
-        connection.putcmd(command)
+        connection.send(f"{command}\r\n".encode("ascii"))
+    except OSError as error:
+        raise _Lost(step, _no_answer(MailState.RETRY, step, error)) from error
+
+
+def _reply(connection: smtplib.SMTP, step: str) -> tuple[int, str]:
+    try:
         code, reply = connection.getreply()
     except OSError as error:
         raise _Lost(step, _no_answer(MailState.RETRY, step, error)) from error
-    if code == _CLOSING:
-        raise _Lost(step, _refusal(step, code, _shown(reply), otherwise=MailState.RETRY))
+    text = _shown(reply)
+    if code in (_CLOSING, _NO_REPLY):
+        raise _Lost(step, _refusal(step, code, text, otherwise=MailState.RETRY))
     if code in _LOGIN_WANTED:
-        raise MailUnavailableError(
-            f"the mail server wants a login before it takes mails: {code} {_shown(reply)}",
+        raise MailSetupError(
+            f"the mail server wants a login before it takes mails: {code} {text}",
             hint="check mail.user and the password",
         )
-    return code, _shown(reply)
+    return code, text
 
 
 def _refusal(step: str, code: int, text: str, *, otherwise: MailState) -> Outcome:
@@ -215,8 +260,8 @@ def _shown(reply: bytes) -> str:
 
 def _stuffed(message: bytes) -> bytes:
     """The message with a dot doubled where a line begins with one, and ended by a line break (RFC 5321, 4.5.2)."""
-    lines = message.removesuffix(b"\r\n").split(b"\r\n")
-    return b"".join((b"." + line if line.startswith(b".") else line) + b"\r\n" for line in lines)
+    dotted = message.removesuffix(b"\r\n").replace(b"\r\n.", b"\r\n..") + b"\r\n"
+    return b"." + dotted if dotted.startswith(b".") else dotted
 
 
 def _log_in(settings: SmtpSettings) -> smtplib.SMTP:
@@ -273,22 +318,22 @@ def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError
     where = f"the mail server {settings.host}:{settings.port}"
     match error:
         case ssl.SSLCertVerificationError():
-            return MailUnavailableError(
+            return MailSetupError(
                 f"{where} showed a certificate that is not trusted: {error.verify_message}",
                 hint="check mail.host; a private authority's certificate goes into mail.ca_file",
             )
         case ssl.SSLError():
-            return MailUnavailableError(
+            return MailSetupError(
                 f"{where} did not agree on encryption", hint="check mail.security and mail.port (587 starttls, 465 tls)"
             )
-        case smtplib.SMTPAuthenticationError():
-            return MailUnavailableError(
+        case smtplib.SMTPAuthenticationError() if error.smtp_code // 100 == _NEVER:
+            return MailSetupError(
                 f"{where} refused the login of {settings.user} ({error.smtp_code})",
                 hint="check mail.user and the password",
             )
         case smtplib.SMTPNotSupportedError():
             lacking = "starttls" if settings.security == "starttls" else "a login that we know"
-            return MailUnavailableError(f"{where} does not offer {lacking}", hint="check mail.security and mail.port")
+            return MailSetupError(f"{where} does not offer {lacking}", hint="check mail.security and mail.port")
         case smtplib.SMTPResponseException():
             return MailUnavailableError(f"{where} turned us away ({error.smtp_code})", hint="try again later")
         case TimeoutError():

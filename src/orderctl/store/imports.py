@@ -15,7 +15,7 @@ from orderctl.domain.log import IMPORTED
 from orderctl.domain.orders import Buyer, Order, Status
 from orderctl.domain.own_ids import new_id
 from orderctl.domain.text import fold
-from orderctl.store.sql import Connection, Dialect, recordset
+from orderctl.store.sql import Connection, Dialect, packed, recordset
 
 CHUNK = 2_000
 _PROVISIONAL = Status.NEEDS_OC
@@ -167,7 +167,7 @@ class SqlImports:
             f"UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at"
             f" FROM ({recordset(dialect, _ORDER)}) AS r"
             " WHERE orders.account = :account AND orders.id = r.id AND orders.status <> 'rejected'",
-            {"rows": _packed(rows), "at": event["at"]},
+            {"rows": packed(rows), "at": event["at"]},
         )
         self._connection.execute(
             f"DELETE FROM order_line WHERE account = :account AND order_id IN ({dialect.ids('ids')})",
@@ -186,7 +186,7 @@ class SqlImports:
             "INSERT INTO order_event (account, order_id, id, kind, from_status, to_status, detail, actor, at)"
             f" SELECT :account, r.id, :event, '{IMPORTED}', r.from_status, 'rejected', :detail, :actor, :at"
             f" FROM ({recordset(dialect, _REJECTED)}) AS r",
-            {"rows": _packed(earlier), **event},
+            {"rows": packed(earlier), **event},
         )
         self._connection.execute(
             "UPDATE orders SET status = 'rejected', rejected_at = :at WHERE account = :account"
@@ -204,7 +204,7 @@ class SqlImports:
         written = self._connection.execute(
             f"INSERT INTO {table} (account, {named}) SELECT :account, {named}"
             f" FROM ({recordset(self._connection.dialect, columns)}) AS r WHERE true {conflict}",
-            {"rows": _packed(rows)},
+            {"rows": packed(rows)},
         )
         return written.rowcount
 
@@ -237,10 +237,6 @@ def fingerprint(order: Order) -> str:
         sorted(order.tags),
     )  # fmt: skip
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def _packed(rows: list[dict[str, object]]) -> str:
-    return json.dumps(rows, default=lambda value: value.isoformat())
 
 
 def _merged(earlier: Buyer | None, later: Buyer) -> Buyer:

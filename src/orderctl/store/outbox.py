@@ -1,30 +1,24 @@
 """The outbox: mails as rows that workers lease, send and settle; see `ports.Outbox` (design.md, section 7)."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
-from orderctl.domain.outbox import (
-    MAX_ATTEMPTS,
-    Letter,
-    LetterFacts,
-    Mail,
-    MailState,
-    Outcome,
-    pause_after,
-)
-from orderctl.domain.reasons import words_of
+from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Settlement
 from orderctl.ports import MailQuery
-from orderctl.store.letter_facts import letter_facts
-from orderctl.store.sql import Connection, Fragment, Row, read_instant
+from orderctl.store.letter_facts import queued_facts
+from orderctl.store.sql import Connection, Dialect, Row, packed, read_instant, recordset
 
 _COLUMNS = (
     "id, batch_id, buyer_id, recipient, language, message_id, state, attempts, next_attempt_at, created_at,"
     " updated_at, last_error, subject, text, html, (SELECT count(*) FROM mail_order WHERE"
     " mail_order.account = :account AND mail_order.mail_id = mail.id)"
 )
+_DUE_STATES = (MailState.WAITING, MailState.RETRY)
 _DUE = f"state IN ('{MailState.WAITING}', '{MailState.RETRY}') AND next_attempt_at <= :now"
+_HELD = f"state IN ('{MailState.CLAIMED}', '{MailState.SENDING}')"
 _BACK = f"CASE WHEN attempts > 0 THEN '{MailState.RETRY}' ELSE '{MailState.WAITING}' END"
+_INSTANT = "timestamptz"
 DIED = "the sender stopped while it was sending: the server may have taken this mail"
 
 
@@ -40,9 +34,15 @@ class SqlOutbox:
         """Lease the mails that are due, the longest due first. Workers never get the same one."""
         dialect = self._connection.dialect
         of_batch, bound = _of_batch(batch_id)
+        # A state at a time: each is read off the index in the order wanted, and none is sorted.
+        by_state = " UNION ALL ".join(
+            f"SELECT * FROM (SELECT id, next_attempt_at FROM mail WHERE account = :account AND state = '{state}'"
+            f" AND next_attempt_at <= :now{of_batch} ORDER BY next_attempt_at, id LIMIT :most"
+            f" {dialect.lock_free('mail')}) AS {state}_mail"
+            for state in _DUE_STATES
+        )
         due = self._connection.execute(
-            f"SELECT id FROM mail WHERE account = :account AND {_DUE}{of_batch}"
-            f" ORDER BY next_attempt_at, id LIMIT :most {dialect.lock_free('mail')}",
+            f"SELECT id FROM ({by_state}) AS due ORDER BY next_attempt_at, id LIMIT :most",
             {"now": dialect.instant(now), "most": limit, **bound},
         ).fetchall()
         claimed = [str(mail_id) for (mail_id,) in due]
@@ -69,63 +69,73 @@ class SqlOutbox:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def facts(self, mail_id: str) -> LetterFacts | None:
-        """What the mail's letter is made of; None if the mail or its buyer is gone."""
-        row = self._connection.execute(
-            "SELECT mail.buyer_id, batch.message, batch.reason, batch.reason_code FROM mail JOIN batch"
-            " ON batch.account = mail.account AND batch.id = mail.batch_id"
-            " WHERE mail.account = :account AND mail.id = :mail",
-            {"mail": mail_id},
-        ).fetchone()
-        if row is None:
-            return None
-        told = Fragment(
-            "id IN (SELECT order_id FROM mail_order WHERE account = :account AND mail_id = :mail)", {"mail": mail_id}
-        )
-        notes = self._connection.execute(
-            "SELECT order_id, message FROM mail_order"
-            " WHERE account = :account AND mail_id = :mail AND message <> '' ORDER BY order_id",
-            {"mail": mail_id},
-        )
-        found = letter_facts(self._connection, row[0], told, message=row[1], reason=words_of(row[2], row[3]))
-        return found and replace(found, notes=tuple((order_id, text) for order_id, text in notes))
+    def facts(self, mail_ids: Sequence[str]) -> dict[str, LetterFacts]:
+        """What the mails' letters are made of; a mail that is gone, or whose buyer is, is left out."""
+        return queued_facts(self._connection, mail_ids)
 
-    def start_sending(self, mail_id: str, token: str, letter: Letter, *, until: datetime, now: datetime) -> bool:
-        """Note, before the server hears of it, that this mail is about to be sent; False if the lease is lost."""
+    def start_sending(
+        self, token: str, begun: Mapping[str, Letter], *, until: datetime, now: datetime
+    ) -> frozenset[str]:
+        """Note, before a server could take them, that these mails are being sent; gives those still leased."""
         dialect = self._connection.dialect
+        columns = {"id": "text", "subject": "text", "text": "text", "html": "text"}
         started = self._connection.execute(
-            f"UPDATE mail SET state = '{MailState.SENDING}', attempts = attempts + 1, subject = :subject,"
-            " text = :text, html = :html, lease_until = :until, updated_at = :now"
-            f" WHERE account = :account AND id = :mail AND token = :token AND state = '{MailState.CLAIMED}'",
+            f"UPDATE mail SET state = '{MailState.SENDING}', attempts = attempts + 1, subject = begun.subject,"
+            " text = begun.text, html = begun.html, lease_until = :until, updated_at = :now"
+            f" FROM ({recordset(dialect, columns)}) AS begun WHERE mail.account = :account AND mail.id = begun.id"
+            f" AND mail.id IN ({dialect.ids('few')})"
+            f" AND mail.token = :token AND mail.state = '{MailState.CLAIMED}' RETURNING mail.id",
             {
-                "mail": mail_id,
+                "rows": packed([{"id": mail_id, **asdict(letter)} for mail_id, letter in begun.items()]),
+                "few": dialect.bind_ids(list(begun)),
                 "token": token,
-                "subject": letter.subject,
-                "text": letter.text,
-                "html": letter.html,
                 "until": dialect.instant(until),
                 "now": dialect.instant(now),
             },
-        )
-        return started.rowcount == 1
+        ).fetchall()
+        return frozenset(mail_id for (mail_id,) in started)
 
-    def settle(self, mail_id: str, token: str, outcome: Outcome, now: datetime) -> bool:
-        """Note how the attempt ended; False if the mail is not the holder's any more.
+    def sending(self, token: str) -> frozenset[str]:
+        """The mails that the token's holder is sending."""
+        found = self._connection.execute(
+            f"SELECT id FROM mail WHERE account = :account AND state = '{MailState.SENDING}' AND token = :token",
+            {"token": token},
+        )
+        return frozenset(mail_id for (mail_id,) in found)
+
+    def settle(self, token: str, settled: Sequence[Settlement], now: datetime) -> frozenset[str]:
+        """Note how attempts ended; gives those that were the holder's.
 
         A sender that outlived its lease may still say what it knows: the mail is `unknown` until then.
+        What was never begun is never sent.
         """
-        held = f"id = :mail AND token = :token AND state IN ('{MailState.SENDING}', '{MailState.UNKNOWN}')"
-        bound: dict[str, object] = {"mail": mail_id, "token": token}
-        row = self._connection.execute(
-            f"SELECT attempts FROM mail WHERE account = :account AND {held} {self._connection.dialect.lock('mail')}",
-            bound,
-        ).fetchone()
-        if row is None:
-            return False
-        state, detail = _settled(outcome, row[0])
-        due = now + pause_after(row[0]) if state is MailState.RETRY else now
-        self._put_down(held, bound, state=state, detail=detail, due=due, now=now)
-        return True
+        dialect = self._connection.dialect
+        columns = {"id": "text", "state": "text", "detail": "text", "attempts": "integer", "due": _INSTANT}
+        found = self._connection.execute(
+            "UPDATE mail SET state = done.state, last_error = done.detail, attempts = done.attempts,"
+            " next_attempt_at = coalesce(done.due, mail.next_attempt_at), token = NULL, lease_until = NULL,"
+            f" updated_at = :now FROM ({recordset(dialect, columns)}) AS done"
+            f" WHERE mail.account = :account AND mail.id = done.id AND mail.id IN ({dialect.ids('few')})"
+            " AND mail.token = :token"
+            f" AND (mail.state IN ('{MailState.SENDING}', '{MailState.UNKNOWN}')"
+            f" OR mail.state = '{MailState.CLAIMED}' AND done.state <> '{MailState.SENT}')"
+            " RETURNING mail.id",
+            {
+                "rows": packed([_settled(dialect, each) for each in settled]),
+                "few": dialect.bind_ids([each.mail_id for each in settled]),
+                "token": token,
+                "now": dialect.instant(now),
+            },
+        ).fetchall()
+        return frozenset(mail_id for (mail_id,) in found)
+
+    def renew(self, token: str, until: datetime) -> int:
+        """Prolong the leases of the token's holder."""
+        renewed = self._connection.execute(
+            f"UPDATE mail SET lease_until = :until WHERE account = :account AND {_HELD} AND token = :token",
+            {"token": token, "until": self._connection.dialect.instant(until)},
+        )
+        return renewed.rowcount
 
     def release(self, token: str, now: datetime) -> int:
         """Give back what the token's holder claimed and did not begin to send."""
@@ -233,11 +243,14 @@ def _of_batch(batch_id: str | None) -> tuple[str, dict[str, object]]:
     return ("", {}) if batch_id is None else (" AND batch_id = :batch", {"batch": batch_id})
 
 
-def _settled(outcome: Outcome, attempts: int) -> tuple[MailState, str]:
-    """The state that an outcome leads to: too many temporary refusals are a refusal."""
-    if outcome.state is MailState.RETRY and attempts >= MAX_ATTEMPTS:
-        return MailState.REFUSED, f"given up after {attempts} attempts: {outcome.detail}"
-    return outcome.state, outcome.detail
+def _settled(dialect: Dialect, each: Settlement) -> dict[str, object]:
+    return {
+        "id": each.mail_id,
+        "state": each.state.value,
+        "detail": each.detail,
+        "attempts": each.attempts,
+        "due": each.due and dialect.instant(each.due),
+    }
 
 
 def _mail(row: Row) -> Mail:

@@ -176,6 +176,11 @@ def recordset(dialect: Dialect, columns: Mapping[str, str], parameter: str = "ro
     return f"SELECT * FROM json_to_recordset(CAST(:{parameter} AS json)) AS r({typed})"
 
 
+def packed(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows as the JSON array that `recordset` reads; days and instants as ISO 8601."""
+    return json.dumps(rows, default=lambda value: value.isoformat())
+
+
 class Cursor(Protocol):
     """The part of a DB-API cursor that is used."""
 

@@ -1,0 +1,294 @@
+"""One delivery run, over one connection or several (design.md, section 7).
+
+One thread, the caller's, claims, composes and records; each connection has a lane (`lanes.py`) that waits for
+its server. What the store must know before a server may take a mail, and what came of the mails before, goes
+into one transaction for all lanes: docs/decisions/0004-mails-are-recorded-in-groups.md says why that is safe.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+
+from orderctl.domain.errors import (
+    MailSetupError,
+    MailUnavailableError,
+    StoreUnavailableError,
+    UnsendableError,
+    UsageError,
+)
+from orderctl.domain.outbox import (
+    DeliveryReport,
+    LetterFacts,
+    Mail,
+    MailState,
+    Outcome,
+    Settlement,
+    settlement,
+)
+from orderctl.ports import Clock, Composer, Mailer, Progress, Store, UnitOfWork
+from orderctl.services.lanes import Job, Lane, Notice, sentence
+from orderctl.services.pacing import Pace
+
+CHUNK = 20
+LEASE = timedelta(minutes=2)
+MAX_TROUBLES = 8
+_RENEWED_EVERY = LEASE / 4
+_LOOK_S = 0.1  # how often a run that waits looks whether it is to stop
+_GOODBYE_S = 5.0
+_STORE_PAUSES_S = (0.5, 1, 2, 4, 8)
+_GONE = "its buyer is not in the store any more"
+_NOT_BEGUN = Outcome(state=MailState.WAITING, detail="interrupted before it was sent")
+_INTERRUPTED = "interrupted while it was being sent: the server may have taken this mail"
+
+
+@dataclass(slots=True, kw_only=True)
+class DeliveryRun:
+    """A run's parts, what is on its way, and the figures so far.
+
+    `stopped` says why it ended early; `needs_person` that trying again by itself is of no use.
+    """
+
+    store: Store
+    composer: Composer
+    mailer_factory: Callable[[], Mailer]
+    clock: Clock
+    token: str
+    batch_id: str | None
+    started: datetime
+    total: int
+    pace: Pace
+    progress: Progress | None
+    should_stop: Callable[[], bool]
+    renewed: datetime
+    writer: Mailer
+    lanes: list[Lane] = field(default_factory=list)
+    notices: SimpleQueue[Notice] = field(default_factory=SimpleQueue)
+    free: deque[Lane] = field(default_factory=deque)
+    claimed: deque[tuple[Mail, LetterFacts | None]] = field(default_factory=deque)
+    ready: deque[Job] = field(default_factory=deque)
+    starting: list[Job] = field(default_factory=list)
+    settling: list[Settlement] = field(default_factory=list)
+    figures: dict[MailState, int] = field(default_factory=dict)
+    asked: int = 0
+    handled: int = 0
+    stopped: str = ""
+    needs_person: bool = False
+    failure: BaseException | None = None
+
+    def run(self, connections: int) -> None:
+        """Send until nothing is left or it is to stop; what is with a server then is waited for.
+
+        Whatever else ends the run goes on to the caller, when what was not begun has been given back.
+        """
+        self.lanes = [Lane(self.mailer_factory(), self.notices) for _ in range(min(connections, self.total))]
+        try:
+            try:
+                self._send_all()
+            except (MailUnavailableError, UsageError) as error:
+                self._stop(sentence(error), needs_person=True)
+                self._send_all()
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            self._close()
+        if self.failure is not None:
+            raise self.failure
+
+    def report(self) -> DeliveryReport:
+        """The figures."""
+        return DeliveryReport(
+            sent=self.figures.get(MailState.SENT, 0),
+            retry=self.figures.get(MailState.RETRY, 0),
+            refused=self.figures.get(MailState.REFUSED, 0),
+            unknown=self.figures.get(MailState.UNKNOWN, 0),
+            stopped=self.stopped,
+        )
+
+    def _send_all(self) -> None:
+        while True:
+            stopping = bool(self.stopped or self.failure) or self.should_stop()
+            if not stopping:
+                self._hand_out()
+            self._record()
+            left = self.ready or self.claimed or self.asked < self.total
+            if not self._in_hand and (stopping or not left):
+                return
+            busy = not stopping and self._work_ahead()
+            self._listen(wait=not busy)
+
+    def _stop(self, why: str, *, needs_person: bool = False) -> None:
+        if not self.stopped:
+            self.stopped, self.needs_person = why, needs_person
+
+    @property
+    def _in_hand(self) -> bool:
+        return any(lane.job for lane in self.lanes)
+
+    def _hand_out(self) -> None:
+        while self.free and self.ready and not self.pace.wait_s():
+            lane, job = self.free.popleft(), self.ready.popleft()
+            self.pace.count()
+            self.starting.append(job)
+            lane.give(job)
+
+    def _record(self) -> None:
+        """Tell the store, in one transaction, which mails begin and how others ended; then let the former go."""
+        now = self.clock.now()
+        due = now - self.renewed >= _RENEWED_EVERY
+        if not (self.starting or self.settling or due):
+            return
+        begun = {job.mail.id: job.letter for job in self.starting}
+
+        def work(unit: UnitOfWork) -> frozenset[str]:
+            started = unit.outbox.start_sending(self.token, begun, until=now + LEASE, now=now) if begun else frozenset()
+            if self.settling:
+                unit.outbox.settle(self.token, self.settling, now)
+            if due:
+                unit.outbox.renew(self.token, now + LEASE)
+            return started
+
+        # Done again, the rest changes nothing; but what was begun once cannot be begun again.
+        started = self._write(work, landed=lambda unit: unit.outbox.sending(self.token) & begun.keys() or None)
+        self.settling.clear()
+        self.renewed = now if due else self.renewed
+        for job in self.starting:
+            job.answer.put(job.mail.id in started)
+        self.starting.clear()
+
+    def _write(
+        self,
+        work: Callable[[UnitOfWork], frozenset[str]],
+        landed: Callable[[UnitOfWork], frozenset[str] | None],
+    ) -> frozenset[str]:
+        """Write, and again after a while if the store is away: nobody else knows what became of these mails."""
+        for pause_s in _STORE_PAUSES_S:
+            try:
+                return self.store.write(work, landed=landed)
+            except StoreUnavailableError:
+                time.sleep(pause_s)
+        return self.store.write(work, landed=landed)
+
+    def _work_ahead(self) -> bool:
+        """Claim some mails or compose one while the servers are waited for; False if there is nothing to do."""
+        if len(self.ready) >= 2 * len(self.lanes):
+            return False
+        if not self.claimed and self.asked < self.total:
+            self._claim()
+        if not self.claimed:
+            return False
+        self._compose(*self.claimed.popleft())
+        return True
+
+    def _claim(self) -> None:
+        """Lease the next few mails, with what their letters are made of. What is put off is not due again."""
+        most = min(max(CHUNK, 2 * len(self.lanes)), self.total - self.asked)
+        until = self.clock.now() + LEASE
+        mails = self.store.write(
+            lambda unit: unit.outbox.claim(
+                token=self.token, until=until, now=self.started, limit=most, batch_id=self.batch_id
+            )
+        )
+        self.asked = self.asked + len(mails) if mails else self.total
+        if mails:
+            with self.store.snapshot() as unit:
+                facts = unit.outbox.facts([mail.id for mail in mails if mail.letter is None])
+            self.claimed.extend((mail, facts.get(mail.id)) for mail in mails)
+
+    def _compose(self, mail: Mail, facts: LetterFacts | None) -> None:
+        # What was composed once is sent again as it is: the same Message-ID stands for the same text.
+        letter = mail.letter or (self.composer.compose(facts) if facts else None)
+        if letter is None:
+            self._refuse(mail, _GONE, attempts=mail.attempts)
+            return
+        try:
+            message = self.writer.write(mail, letter)
+        except UnsendableError as error:
+            self._refuse(mail, str(error), attempts=mail.attempts + 1)
+        else:
+            self.ready.append(Job(mail=mail, letter=letter, message=message))
+
+    def _refuse(self, mail: Mail, why: str, *, attempts: int) -> None:
+        """No server needs to be asked about this mail."""
+        self.settling.append(Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=why, attempts=attempts))
+        self._count(MailState.REFUSED)
+
+    def _listen(self, *, wait: bool) -> None:
+        """Take in what the lanes report; `wait` for the first of it, for a while."""
+        pace_s = self.pace.wait_s()
+        timeout_s = min(_LOOK_S, pace_s) if pace_s and self.free and self.ready else _LOOK_S
+        try:
+            self._note(self.notices.get(wait, timeout_s))
+            while True:
+                self._note(self.notices.get_nowait())
+        except Empty:
+            return
+
+    def _note(self, notice: Notice) -> None:
+        lane, job = notice.lane, notice.job
+        if notice.ended:
+            self._lane_ended(lane, notice.error)
+        if job is not None:
+            lane.job = None
+            outcome = self._failed(job, notice.error) if notice.error else notice.outcome
+            if outcome is not None:
+                self.settling.append(settlement(job.mail, outcome, self.clock.now()))
+            self._count(outcome.state if outcome else None)
+            if outcome is not None and lane.troubles >= MAX_TROUBLES:
+                self._stop(f"the mail server put off {lane.troubles} mails in a row, at last: {outcome.detail}")
+        if notice.free:
+            self.free.append(lane)
+
+    def _failed(self, job: Job, error: BaseException) -> Outcome:
+        """An attempt that ended by an error: without a server to speak to it did not come about."""
+        if isinstance(error, MailUnavailableError) or not job.begun:
+            return Outcome(state=MailState.WAITING, detail=str(error))
+        return Outcome(state=MailState.UNKNOWN, detail=_INTERRUPTED)
+
+    def _lane_ended(self, lane: Lane, error: BaseException | None) -> None:
+        """Go on with the lanes that are left, unless it is of no use."""
+        self.lanes.remove(lane)
+        if lane in self.free:
+            self.free.remove(lane)
+        if error is None:
+            return
+        if not isinstance(error, MailUnavailableError):
+            self.failure = self.failure or error
+        elif isinstance(error, MailSetupError) or not self.lanes:
+            self._stop(sentence(error), needs_person=isinstance(error, MailSetupError))
+
+    def _count(self, state: MailState | None) -> None:
+        """One more mail that this run is done with; None and WAITING are of no figure."""
+        self.handled += 1
+        if state is not None:
+            self.figures[state] = self.figures.get(state, 0) + 1
+        if self.progress is not None:
+            self.progress(self.handled, self.total)
+
+    def _abandon(self) -> None:
+        """Say what is known of the mails in hand, and wait for no server."""
+        self._listen(wait=False)
+        for lane in self.lanes:
+            if lane.job is None:
+                continue
+            begun = lane.job not in self.starting
+            outcome = Outcome(state=MailState.UNKNOWN, detail=_INTERRUPTED) if begun else _NOT_BEGUN
+            self.settling.append(settlement(lane.job.mail, outcome, self.clock.now()))
+            self._count(outcome.state)
+            lane.job = None
+        for job in self.starting:
+            job.answer.put(False)
+        self.starting.clear()
+
+    def _close(self) -> None:
+        """End the lanes, and give back what was not begun."""
+        for lane in self.lanes:
+            lane.close()
+        self._record()
+        now = self.clock.now()
+        self.store.write(lambda unit: unit.outbox.release(self.token, now))
+        for lane in self.lanes:
+            lane.join(_GOODBYE_S)

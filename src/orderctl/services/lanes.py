@@ -1,0 +1,111 @@
+"""Lanes: a connection each, in a thread of its own, that hands over the mails it is given.
+
+A lane never touches the store. It holds one mail at a time, and asks before the moment from which the server
+could take it (`Job.begin`); whoever runs the lanes answers when the store knows.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from orderctl.domain.errors import OrderctlError
+from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
+from orderctl.ports import Mailer
+
+# A server that puts mails off is given time: this much after the first, doubled with each one in a row.
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
+_TROUBLE = frozenset({MailState.RETRY, MailState.UNKNOWN})
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One mail as it goes to a lane."""
+
+    mail: Mail
+    letter: Letter
+    message: bytes
+    answer: SimpleQueue[bool] = field(default_factory=SimpleQueue)
+    begun: bool | None = None
+
+    def begin(self) -> bool:
+        """Whether the mail may be sent: waits for the answer at the first call."""
+        if self.begun is None:
+            self.begun = self.answer.get()
+        return self.begun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a lane reports: a job's end, that it is free for the next, or that it has ended, perhaps by an error."""
+
+    lane: "Lane"
+    job: Job | None = None
+    outcome: Outcome | None = None
+    free: bool = False
+    ended: bool = False
+    error: BaseException | None = None
+
+
+class Lane:
+    """One connection and its thread. `notices` is where it reports, shared by all lanes."""
+
+    def __init__(self, mailer: Mailer, notices: SimpleQueue[Notice]) -> None:
+        self._mailer = mailer
+        self._notices = notices
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._closing = threading.Event()
+        self._in_a_row = 0
+        self.job: Job | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    @property
+    def troubles(self) -> int:
+        """How many mails in a row the server put off."""
+        return self._in_a_row
+
+    def give(self, job: Job) -> None:
+        """Let the lane send this mail; only when it said that it is free."""
+        self.job = job
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Let the lane end when its mail is done."""
+        self._closing.set()
+        self._jobs.put(None)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the lane to say goodbye to its server."""
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        job = None
+        try:
+            with self._mailer as mailer:
+                self._notices.put(Notice(lane=self, free=True))
+                while (job := self._jobs.get()) is not None:
+                    outcome = mailer.send(job.mail, job.message, job.begin)
+                    self._in_a_row = self._in_a_row + 1 if outcome and outcome.state in _TROUBLE else 0
+                    free = mailer.connected and not self._in_a_row
+                    self._notices.put(Notice(lane=self, job=job, outcome=outcome, free=free))
+                    job = None
+                    if not free:
+                        self._recover(mailer)
+                        self._notices.put(Notice(lane=self, free=True))
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - goes on to who runs the lanes
+            self._notices.put(Notice(lane=self, job=job, ended=True, error=error))
+        else:
+            self._notices.put(Notice(lane=self, ended=True))
+
+    def _recover(self, mailer: Mailer) -> None:
+        """Give the server time after trouble, then connect anew if need be."""
+        if self._in_a_row:
+            self._closing.wait(min(_FIRST_PAUSE_S * 2 ** (self._in_a_row - 1), _LONGEST_PAUSE_S))
+        if not self._closing.is_set():
+            mailer.connect()
+
+
+def sentence(error: BaseException) -> str:
+    """An error in one sentence, with what to do next."""
+    hint = error.hint if isinstance(error, OrderctlError) else ""
+    return f"{error}; {hint}" if hint else str(error)
