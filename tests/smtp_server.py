@@ -88,7 +88,7 @@ def _login(_server, _session, _envelope, _mechanism, login):
 @contextmanager
 def real_server(security: str, certificate_for: str = HOST) -> Iterator[Inbox]:
     """A server that wants TLS (`starttls` or `tls`) and a login."""
-    inbox = Inbox(port=_free_port())
+    inbox = Inbox(port=free_port())
     context = _server_context(certificate_for)
     controller = Controller(
         _Handler(inbox),
@@ -106,7 +106,7 @@ def real_server(security: str, certificate_for: str = HOST) -> Iterator[Inbox]:
         controller.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return probe.getsockname()[1]

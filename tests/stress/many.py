@@ -1,0 +1,221 @@
+"""Many at once: eight processes work on one store for a while, and what each believes it did is held against the store.
+
+`python -m stress.many URL SMTP_PORT SECONDS SEED` forks the workers and prints a JSON object: what the rejecting
+ones reported, and the sentences of errors that nobody expects.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from aiosmtpd.controller import Controller
+
+from factories import ACME, KUMO, MUTE, make_order, put_all
+from orderctl.bootstrap import SystemClock
+from orderctl.domain.changes import Change, ChangeKind
+from orderctl.domain.errors import OrderctlError, StoreUnavailableError
+from orderctl.domain.orders import Buyer, Status
+from orderctl.domain.own_ids import new_id
+from orderctl.domain.rejection import Provenance
+from orderctl.domain.selection import Choice, IdList, IdScope
+from orderctl.mail.letters import JinjaComposer
+from orderctl.mail.smtp import SmtpMailer, SmtpSettings
+from orderctl.services.changing import ChangeRequest, change_orders
+from orderctl.services.delivering import deliver
+from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.store.address import parse_address
+from orderctl.store.database import SqlStore, make_engine
+from smtp_server import HOST, Inbox, free_port
+from stress.forkserver import TESTS
+from stress.invariants import Picture, mail_violations, violations
+
+ORDERS = 400
+CLOCK = SystemClock()
+BUYERS = (ACME, KUMO, MUTE, Buyer(id="late", name="Late & Sons", email="late@late.example", language="en"))
+IDS = tuple(f"M{number:04}" for number in range(ORDERS))
+_MAY_HAPPEN = "another program imported some of the same orders"
+
+
+def fill(store: SqlStore) -> None:
+    put_all(store, (make_order(each, buyer=BUYERS[number % 4]) for number, each in enumerate(IDS)))
+
+
+@dataclass
+class Worker:
+    """One process: its own connection, its own random numbers, and what it saw."""
+
+    store: SqlStore
+    port: int
+    until: float
+    rng: random.Random
+    seen: Counter
+    wrong: list[str]
+
+    def loop(self, step: Callable[[], None]) -> None:
+        while time.monotonic() < self.until:
+            try:
+                step()
+            except StoreUnavailableError:
+                self.seen["busy"] += 1
+            except OrderctlError as error:
+                if _MAY_HAPPEN not in str(error):
+                    self.wrong.append(f"{step.__name__}: {error}")
+            except Exception:  # noqa: BLE001 - whatever it is, it must not be
+                self.wrong.append(f"{step.__name__}: {traceback.format_exc()}")
+
+    def reject(self) -> None:
+        """Some orders, after a moment in which others may take some of them."""
+        request = RejectionRequest(choice=self._some(12), by=_BY, reason="many at once", notify=True)
+        plan = prepare_rejection(self.store, request, clock=CLOCK, new_id=new_id)
+        time.sleep(self.rng.uniform(0, 0.02))
+        approved = plan.approve(by="mia", how="--yes")
+        result = execute_rejection(self.store, approved, clock=CLOCK, message_domain="brand.example")
+        self.seen["rejected"] += result.rejected
+        self.seen["left out"] += len(result.left_out)
+        self.seen["batches"] += result.batch_id is not None
+        if result.rejected + len(result.left_out) != plan.targets.count:
+            self.wrong.append(f"of {plan.targets.count} planned {result.rejected} were rejected: {result.left_out}")
+
+    def change(self) -> None:
+        kind = self.rng.choice(list(ChangeKind))
+        change = Change(kind=kind, tag="late" if kind in (ChangeKind.TAGGED, ChangeKind.UNTAGGED) else "")
+        change_orders(
+            self.store, ChangeRequest(choice=self._some(6), change=change), actor="mia", clock=CLOCK, new_id=new_id
+        )
+        self.seen["changes"] += 1
+
+    def bring(self) -> None:
+        """The same orders again, some of them changed, as an import brings them."""
+        numbers = self.rng.sample(range(ORDERS), 6)
+        statuses = (Status.NEEDS_OC, Status.NEEDS_OC, Status.OC_CREATED, Status.OC_CONFIRMED)
+        orders = [
+            replace(make_order(IDS[number], buyer=BUYERS[number % 4]), status=self.rng.choice(statuses), reference="PO")
+            for number in numbers
+        ]
+        self.store.write(lambda work: work.imports.store(orders, actor="mia", at=CLOCK.now(), detail="a file"))
+        self.seen["imports"] += 1
+
+    def mail(self) -> None:
+        report = deliver(
+            self.store, JinjaComposer(), lambda: SmtpMailer(_smtp(self.port)), clock=CLOCK, new_token=new_id, limit=15
+        )
+        self.seen["sent"] += report.sent
+        if report.stopped or report.unknown:
+            self.wrong.append(f"mail: {report}")
+        time.sleep(0.01)
+
+    def _some(self, most: int) -> Choice:
+        ids = tuple(self.rng.sample(IDS, self.rng.randint(1, most)))
+        return Choice(scope=IdScope(given=IdList(ids=ids), words="ids"))
+
+
+_BY = Provenance(account="main", actor="mia", host="desk", program="orderctl", source="many at once")
+_JOBS = (Worker.reject, Worker.reject, Worker.reject, Worker.change, Worker.change, Worker.bring, *(2 * (Worker.mail,)))
+
+
+def _smtp(port: int) -> SmtpSettings:
+    return SmtpSettings(
+        host=HOST,
+        port=port,
+        security="none",
+        user=None,
+        password=None,
+        sender="orders@brand.example",
+        reply_to=None,
+        timeout_s=20,
+    )
+
+
+def _work(url: str, port: int, seconds: float, seed: str) -> None:
+    """Fork a process a job, wait for them all, and print what they saw."""
+    ends, pids = [], []
+    for number, job in enumerate(_JOBS):
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            with SqlStore(make_engine(parse_address(url)), "main") as store:
+                rng = random.Random(f"{seed} {number}")
+                worker = Worker(store, port, time.monotonic() + seconds, rng, Counter(), [])
+                worker.loop(job.__get__(worker))
+            os.write(writing, json.dumps([worker.seen, worker.wrong]).encode())
+            os._exit(0)
+        os.close(writing)
+        ends.append(reading)
+        pids.append(pid)
+    seen, wrong = Counter(), []
+    for end in ends:
+        with os.fdopen(end, encoding="utf-8") as answers:
+            of_one, wrong_of_one = json.loads(answers.read())
+        seen.update(of_one)
+        wrong += wrong_of_one
+    for pid in pids:
+        os.waitpid(pid, 0)
+    sys.stdout.write(json.dumps([seen, wrong]))
+
+
+@dataclass(frozen=True)
+class Together:
+    """What came of it: what the workers saw, and all that does not fit."""
+
+    seen: Counter
+    wrong: list[str]
+    unknown: int
+
+
+def work_together(url: str, seconds: float, seed: str) -> Together:
+    """Let the workers loose on a filled store, send what is left, and hold their accounts against the store."""
+    with plain_server() as inbox:
+        command = [sys.executable, "-m", "stress.many", url, str(inbox.port), str(seconds), seed]
+        ran = subprocess.run(
+            command,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS)},
+            capture_output=True,
+            text=True,
+            timeout=seconds + 120,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        found, wrong = json.loads(ran.stdout)
+        seen = Counter(found)
+        with SqlStore(make_engine(parse_address(url)), "main") as store:
+            deliver(store, JinjaComposer(), lambda: SmtpMailer(_smtp(inbox.port)), clock=CLOCK, new_token=new_id)
+        wrong += violations(url) + mail_violations(url, [mail["Message-ID"] for mail in inbox.mails])
+    picture = Picture.of(url)
+    if len(picture.rejected) != seen["rejected"]:
+        wrong.append(f"{seen['rejected']} reported as rejected, {len(picture.rejected)} in the store")
+    if set(picture.states) - {"sent"}:
+        wrong.append(f"mails in the end: {picture.states}")
+    return Together(seen, wrong, picture.states["unknown"])
+
+
+class _Taking:
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: ARG002, N802 - as aiosmtpd calls it
+        self._inbox.messages.append(envelope.content)
+        return "250 2.0.0 Ok"
+
+
+@contextmanager
+def plain_server() -> Iterator[Inbox]:
+    """A real server without TLS that talks with many at once."""
+    inbox = Inbox(port=free_port())
+    controller = Controller(_Taking(inbox), hostname=HOST, port=inbox.port)
+    controller.start()
+    try:
+        yield inbox
+    finally:
+        controller.stop()
+
+
+if __name__ == "__main__":
+    _work(sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4])
