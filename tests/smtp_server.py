@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -29,9 +30,9 @@ def authority() -> trustme.CA:
 
 
 @cache
-def _server_context(name: str) -> ssl.SSLContext:
+def _server_context(name: str, valid_until: datetime | None) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority().issue_cert(name).configure_cert(context)
+    authority().issue_cert(name, not_after=valid_until).configure_cert(context)
     return context
 
 
@@ -86,10 +87,10 @@ def _login(_server, _session, _envelope, _mechanism, login):
 
 
 @contextmanager
-def real_server(security: str, certificate_for: str = HOST) -> Iterator[Inbox]:
+def real_server(security: str, certificate_for: str = HOST, *, valid_until: datetime | None = None) -> Iterator[Inbox]:
     """A server that wants TLS (`starttls` or `tls`) and a login."""
     inbox = Inbox(port=free_port())
-    context = _server_context(certificate_for)
+    context = _server_context(certificate_for, valid_until)
     controller = Controller(
         _Handler(inbox),
         hostname=HOST,
