@@ -48,11 +48,13 @@ GRANT INSERT ON batch, order_event TO orderctl_operator;
 GRANT INSERT, UPDATE ON mail TO orderctl_operator;
 GRANT INSERT ON mail_order TO orderctl_operator;
 
--- Saved plans, in stores that have them.
+-- Saved plans, in stores that have them: they may be approved, cancelled and run, and not be made into others.
 DO $$
 BEGIN
     IF to_regclass('plan') IS NOT NULL THEN
-        GRANT INSERT, UPDATE ON plan TO orderctl_operator;
+        GRANT INSERT, UPDATE (state, approver, approver_login, approved_at, how, due_at, expires_at, closed_at,
+                              closed_by, closed_by_login, digest)
+            ON plan TO orderctl_operator;
     END IF;
     IF to_regclass('plan_order') IS NOT NULL THEN
         GRANT INSERT ON plan_order TO orderctl_operator;

@@ -198,3 +198,23 @@ def test_nobody_else_reads_anything(url):
     for table in TABLES:
         with psycopg.connect(as_role(url, "stranger"), autocommit=True) as connection, pytest.raises(REFUSED):
             connection.execute(f"SELECT * FROM {table}")
+
+
+def test_an_operator_approves_and_runs_a_saved_plan_and_cannot_make_it_another(run, url):
+    saved = run("operator", "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
+    with psycopg.connect(as_role(url, "operator"), autocommit=True) as operator:
+        for sql in (
+            "UPDATE plan SET plan = '{}'",
+            "UPDATE plan SET author = 'ana', digest = ''",
+            "UPDATE plan SET second_operator = 0",
+            "DELETE FROM plan",
+            "UPDATE plan_order SET was_total = 0",
+            "DELETE FROM plan_order",
+        ):
+            with pytest.raises(REFUSED):
+                operator.execute(sql)
+    for role in ("mailer", "auditor"):
+        assert run(role, "plan", "approve", saved).code == 7
+    assert run("auditor", "plan", "show", saved, "--format", "json").json["author"] == "mia (db: test_operator)"
+    assert run("operator", "plan", "approve", saved).code == 0
+    assert run("operator", "plan", "run", saved, "--yes", "--format", "json").json["rejected"] == 1

@@ -19,6 +19,11 @@ _COLUMNS = (
 )
 _NAMES = tuple(_COLUMNS.split(", "))
 _ONE = "account = :account AND id = :id"
+# What a step may change; docs/postgresql-roles.sql keeps operators from changing the others.
+_STEPS = (
+    *("state", "approver", "approver_login", "approved_at", "how", "due_at", "expires_at"),
+    *("closed_at", "closed_by", "closed_by_login", "digest"),
+)
 _FACTS = "status, currency, total, quantity, delivery_notes, invoices, backlog_skus"
 _DONE = ", ".join(f"'{kind}'" for kind in ChangeKind)
 
@@ -89,8 +94,7 @@ class SqlPlans:
     def change(self, before: SavedPlan, after: SavedPlan) -> bool:
         """Take a step, unless somebody else took one first: false then."""
         changed = self._connection.execute(
-            f"UPDATE plan SET {', '.join(f'{name} = :{name}' for name in _NAMES if name != 'id')}"
-            f" WHERE {_ONE} AND digest = :before",
+            f"UPDATE plan SET {', '.join(f'{name} = :{name}' for name in _STEPS)} WHERE {_ONE} AND digest = :before",
             {**self._values(after), "before": before.digest},
         )
         return changed.rowcount == 1
