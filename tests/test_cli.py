@@ -312,6 +312,7 @@ def test_the_store_is_made_and_checked(tmp_path):
 def test_config_says_where_each_value_came_from(cli, tmp_path):
     file = tmp_path / "config.toml"
     file.write_text('[profile.eu]\nlabel = "EU"\nmail.password = "s3cret"\nmail.port = 2525\n')
+    file.chmod(0o600)
     cli.environ["ORDERCTL_CONFIG"] = str(file)
     ran = cli("--profile", "eu", "config", "show")
     rows = dict(line.split("\t", 1) for line in ran.lines)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from orderctl import __version__
 from orderctl.domain.errors import UsageError
 from orderctl.ports import Store
-from orderctl.settings import Settings, Value, read_settings
+from orderctl.settings import Settings, Value, holds_password, read_settings, unknown_variables
 
 if TYPE_CHECKING:
     from orderctl.domain.exporting import ExportRequest
@@ -75,7 +75,13 @@ class Program:
         """Where the store is: as set, or a file in the user's data folder."""
         from orderctl.store.address import parse_address
 
-        return parse_address(self.settings.text("store") or str(_default_store()))
+        settings = self.settings
+        address = parse_address(settings.text("store") or str(_default_store()))
+        if address.conninfo is None:
+            return address
+        user = address.shown.removeprefix("postgresql://")
+        password = _secret(settings, file="store_password_file", keyring="store_keyring", user=user)
+        return address.with_password(password) if password else address
 
     def open_store(self) -> Store:
         """The store of the profile's account, as a context manager."""
@@ -258,7 +264,7 @@ class Program:
             sender=sender,
             reply_to=text("mail.reply_to") or None,
             timeout_s=number("mail.timeout") or 30,
-            ca_file=text("mail.ca_file") or None,
+            ca_file=str(Path(text("mail.ca_file")).expanduser()) if text("mail.ca_file") else None,
         )
         return lambda: SmtpMailer(smtp)
 
@@ -309,6 +315,25 @@ class Program:
         return inspect_store(self.address, self.settings.text("account"), quick=quick)
 
     @property
+    def config_file(self) -> Path:
+        """Where the settings are looked for."""
+        return _config_file()
+
+    @staticmethod
+    def strange_variables() -> dict[str, str]:
+        """Environment variables that set nothing, each with the one that was perhaps meant."""
+        return unknown_variables(os.environ)
+
+    @staticmethod
+    def write_private(path: Path, text: str, *, force: bool) -> None:
+        """Write a file that only its owner can read, its folder made if need be. Raises UsageError."""
+        from orderctl.files.safe_files import create_file, create_folder
+
+        create_folder(path.parent)
+        with create_file(path, force=force) as out:
+            out.write(text.encode())
+
+    @property
     def message_domain(self) -> str:
         """The domain of our Message-IDs: that of the sender."""
         from orderctl.mail.addresses import domain_of
@@ -327,8 +352,7 @@ def _country_code(name: str) -> str | None:
 
 def _refuse_password(store: Value) -> None:
     """A password on the command line stands in the process list for everyone to read."""
-    text = str(store or "")
-    if "://" in text and ":" in text.partition("://")[2].rpartition("@")[0]:
+    if holds_password(str(store or "")):
         raise UsageError(
             "the store URL on the command line holds a password, which every user of this computer can see",
             hint="put it into ORDERCTL_STORE, a profile, or ~/.pgpass",
@@ -337,27 +361,18 @@ def _refuse_password(store: Value) -> None:
 
 def _mail_password(settings: Settings) -> str | None:
     """The password of the mail server: as set, from a private file, or from the keyring."""
-    given, file = settings.text("mail.password"), settings.text("mail.password_file")
-    if given:
-        return given
-    if file:
-        return _private_text(Path(file).expanduser(), "mail.password_file")
-    if settings.flag("mail.keyring"):
-        import keyring
-
-        found: str | None = keyring.get_password("orderctl", settings.text("mail.user"))
-        return found
-    return None
+    return settings.text("mail.password") or _secret(
+        settings, file="mail.password_file", keyring="mail.keyring", user=settings.text("mail.user")
+    )
 
 
-def _private_text(path: Path, key: str) -> str:
-    """The text of a file that only its owner may read. Raises UsageError."""
-    try:
-        if path.stat().st_mode & 0o077:
-            raise UsageError(f"{key}: others may read {path}", hint=f"chmod 600 {path}")
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise UsageError(f"{key}: {path} cannot be read: {error.strerror}") from error
+def _secret(settings: Settings, *, file: str, keyring: str, user: str) -> str | None:
+    """A secret from the place that the settings name; None if they name none. Raises UsageError."""
+    from orderctl.files.secrets import from_keyring, private_text
+
+    if path := settings.text(file):
+        return private_text(Path(path).expanduser(), file)
+    return from_keyring(user, keyring) if settings.flag(keyring) else None
 
 
 def _config_file() -> Path:

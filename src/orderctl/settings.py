@@ -11,8 +11,9 @@ One TOML file holds profiles; the keys of a profile are those of `OPTIONS`, dott
 """
 
 import difflib
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,8 @@ class Option:
 
 _ALL = (
     Option(key="store", kind=str, about="a file path or a PostgreSQL URL"),
+    Option(key="store_password_file", kind=str, about="a file that only you can read, for PostgreSQL", default=""),
+    Option(key="store_keyring", kind=bool, about="ask the system's keyring for the store's password", default=False),
     Option(key="account", kind=str, about="whose orders these are", default="main"),
     Option(key="label", kind=str, about="how the store is called in previews", default=""),
     Option(key="production", kind=bool, about="mark it PRODUCTION in previews", default=False),
@@ -136,6 +139,7 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
     Raises UsageError naming file and key, or the variable, that is wrong.
     """
     document = _document(config_file)
+    _refuse_shared(config_file, document)
     profiles = document.get("profile", {})
     if not isinstance(profiles, dict):
         raise UsageError(f"{config_file}: profile is not a table", hint="write [profile.NAME]")
@@ -147,6 +151,43 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
     profile = _flat(profiles.get(name, {}), f"{config_file}: profile.{name}")
     found = {key: _resolve(option, flags, environ, profile, config_file) for key, option in OPTIONS.items()}
     return Settings(profile=name, config_file=config_file, found=found)
+
+
+def holds_password(url: str) -> bool:
+    """Whether a store URL holds a password, in either of the two places where one can stand."""
+    rest = url.partition("://")[2]
+    return ":" in rest.rpartition("@")[0] or "password=" in rest.partition("?")[2]
+
+
+def _refuse_shared(config_file: Path, document: Mapping[str, object]) -> None:
+    """A file that holds a password is its owner's alone, as ssh wants it. Raises UsageError."""
+    secret = next(_secrets(document), None)
+    if secret is None:
+        return
+    found = config_file.stat()
+    if found.st_mode & 0o077:
+        raise UsageError(f"{config_file} holds a password ({secret}), and others may read it", hint="chmod 600 it")
+    if found.st_uid not in {0, os.geteuid()}:
+        raise UsageError(f"{config_file} holds a password ({secret}), and belongs to another user", hint="own it")
+
+
+def _secrets(document: Mapping[str, object]) -> Iterator[str]:
+    """The keys whose values are secrets."""
+    profiles = document.get("profile")
+    for name, profile in profiles.items() if isinstance(profiles, dict) else ():
+        for key, value in _leaves(profile if isinstance(profile, dict) else {}):
+            secret = key in OPTIONS and OPTIONS[key].secret
+            if value and (secret or (key == "store" and holds_password(str(value)))):
+                yield f"profile.{name}.{key}"
+
+
+def _leaves(profile: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """The keys of a profile, dotted, with their values."""
+    for key, value in profile.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{name}", each) for name, each in value.items())
+        else:
+            yield key, value
 
 
 def _document(config_file: Path) -> dict[str, object]:
@@ -198,6 +239,13 @@ def _resolve(
     if option.key in profile:
         return Setting(_from_file(option, profile[option.key], config_file), str(config_file))
     return Setting(option.default, "default")
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like ours and set nothing, each with the one that was perhaps meant."""
+    known = {option.variable for option in OPTIONS.values()} | {"ORDERCTL_CONFIG", "ORDERCTL_PROFILE"}
+    strange = [name for name in environ if name.startswith("ORDERCTL_") and name not in known]
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in strange}
 
 
 def _from_text(option: Option, text: str) -> Value:

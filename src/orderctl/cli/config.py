@@ -1,36 +1,185 @@
-"""`orderctl config show`."""
+"""`orderctl config show|path|init|check`."""
+
+from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import typer
 
+from orderctl.bootstrap import Program
 from orderctl.cli.apps import group_app
-from orderctl.cli.options import program_of
-from orderctl.settings import OPTIONS, Value
+from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.domain.errors import OrderctlError
+from orderctl.domain.health import Check
+from orderctl.domain.reports import SCHEMA, health_document
+from orderctl.domain.text import count_of
+from orderctl.settings import OPTIONS, Option, Setting, Value
 
 app = group_app()
+_HIDDEN = "(hidden)"
+_EXAMPLE_HEAD = """\
+# Settings of orderctl. Each profile is a table; a command takes the default one, or --profile NAME.
+# A line that begins with # is not in force: what stands there is the default, or an example.
+# Environment variables (ORDERCTL_STORE, ORDERCTL_MAIL_HOST, ...) go before this file, flags before both.
+# ~ is your home; a relative path counts from the folder in which a command is run: better write whole paths.
+# Passwords: better in a file of mode 600 or in the keyring than here.
+
+default_profile = "main"
+
+[profile.main]
+"""
+_EXAMPLES = {
+    "store": '"~/orders/orders.db"',
+    "label": '"Nordlys production"',
+    "max_orders": "500",
+    "reasons": '["dropped", "season-closed", "buyer-blocked"]',
+    "store_password_file": '"~/.config/orderctl/store-password"',
+    "mail.transport": '"smtp"',
+    "mail.host": '"smtp.brand.example"',
+    "mail.port": "587",
+    "mail.user": '"orders@brand.example"',
+    "mail.password_file": '"~/.config/orderctl/mail-password"',
+    "mail.sender": '"Brand orders <orders@brand.example>"',
+    "mail.reply_to": '"service@brand.example"',
+    "second_operator_above_orders": "100",
+    "second_operator_above_amount": '"10000"',
+}
 
 
 @app.callback()
 def config() -> None:
-    """Show the settings and where each came from."""
+    """Show, check and begin the settings."""
 
 
-@app.command(epilog="Examples:\n\norderctl config show\n\norderctl --profile eu config show")
-def show(ctx: typer.Context) -> None:
+@app.command(epilog="Examples:\n\norderctl config show\n\norderctl --profile eu config show --format json")
+def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every setting, its value and its origin; secrets are hidden."""
     program = program_of(ctx)
     settings = program.settings
-    rows = []
-    for key, setting in settings.found.items():
-        shown = program.address.shown if key == "store" else _shown(setting.value)
-        rows.append((key, "(hidden)" if OPTIONS[key].secret and setting.value else shown, setting.origin))
-    if program.output.is_terminal:
+    rows = [(key, _shown(program, key, setting), setting.origin) for key, setting in settings.found.items()]
+    if as_ is ReportFormat.JSON:
+        listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
+        program.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed})
+    elif program.output.is_terminal:
         program.screen.pairs(("Setting", "Value", "From"), rows)
     else:
         program.output.lines("\t".join(row) for row in rows)
     program.screen.tell(f"profile {settings.profile}, from {settings.config_file}")
 
 
-def _shown(value: Value) -> str:
+@app.command(epilog='Examples:\n\norderctl config path\n\n$EDITOR "$(orderctl config path)"')
+def path(ctx: typer.Context) -> None:
+    """Print where the settings are looked for, whether there are any or not."""
+    program = program_of(ctx)
+    program.output.lines([str(program.config_file)])
+    if not program.config_file.exists():
+        program.screen.tell("there is no such file yet; orderctl config init makes one")
+
+
+@app.command(epilog="Examples:\n\norderctl config init")
+def init(
+    ctx: typer.Context,
+    force: Annotated[bool, typer.Option("--force", help="Replace the settings that are there.")] = False,
+) -> None:
+    """Write an example of every setting, for you to edit; only you will be able to read it."""
+    program = program_of(ctx)
+    program.write_private(program.config_file, example(), force=force)
+    program.output.lines([str(program.config_file)])
+    program.screen.tell("edit it, then: orderctl config check")
+
+
+@app.command(
+    epilog="Examples:\n\norderctl config check\n\norderctl --profile eu config check\n\n"
+    "Ends with 0: all in order, 1: the mail server is not, 2: a setting is wrong, 7: the store cannot be reached."
+)
+def check(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+    """Try the settings: connect to the store, and to the mail server up to the login; nothing is changed or sent."""
+    program = program_of(ctx)
+    checks, code = [], 0
+    for found, error in _checks(program):
+        checks.append(found)
+        code = max(code, error.exit_code if error else 0)
+        if as_ is ReportFormat.TEXT:
+            program.output.lines([f"{'ok   ' if found.ok else 'WRONG'}  {found.name}: {found.detail}"])
+    if as_ is ReportFormat.JSON:
+        program.output.document(health_document(program.address.shown, checks))
+    wrong = sum(not found.ok for found in checks)
+    if wrong:
+        program.screen.tell(f"{count_of(wrong, 'thing')} to mend")
+        raise typer.Exit(code or 2)
+
+
+def _checks(program: Program) -> Iterator[tuple[Check, OrderctlError | None]]:
+    settings = program.settings
+    there = settings.config_file.exists()
+    file = f"{settings.config_file}, profile {settings.profile}" if there else f"no file at {settings.config_file}"
+    yield Check("settings", ok=True, detail=file), None
+    for name, meant in program.strange_variables().items():
+        guess = f"; did you mean {meant}?" if meant else ""
+        yield Check("environment", ok=False, detail=f"{name} sets nothing{guess}"), None
+    yield _tried("store", lambda: _try_store(program))
+    yield _tried("mail", lambda: _try_mail(program))
+
+
+def _tried(name: str, attempt: Callable[[], str]) -> tuple[Check, OrderctlError | None]:
+    try:
+        return Check(name, ok=True, detail=attempt()), None
+    except OrderctlError as error:
+        hint = f" ({error.hint})" if error.hint else ""
+        return Check(name, ok=False, detail=f"{error}{hint}"), error
+
+
+def _try_store(program: Program) -> str:
+    with program.open_store() as store, store.snapshot() as work:
+        last = next(work.rejections.batches(1), None)
+    seen = f"the last batch is of {last.at:%Y-%m-%d %H:%M} UTC" if last else "nothing was rejected yet"
+    return f"{program.address.shown} answers; account {program.settings.text('account')}: {seen}"
+
+
+def _try_mail(program: Program) -> str:
+    text = program.settings.text
+    if not text("mail.transport"):
+        return "not set up: buyers cannot be told (mail.transport)"
+    program.composer()
+    with program.mailer_factory()():
+        pass
+    if text("mail.transport") == "maildir":
+        return f"mails are written to {text('mail.maildir')}"
+    logged_in = f"takes the login of {text('mail.user')}" if text("mail.user") else "answers, without a login"
+    return f"{text('mail.host')} {logged_in}"
+
+
+def example() -> str:
+    """A file with every setting, each explained and none in force."""
+    return _EXAMPLE_HEAD + "".join(f"\n{_example(option)}" for option in OPTIONS.values())
+
+
+def _example(option: Option) -> str:
+    choice = f" ({', '.join(option.one_of)})" if option.one_of else ""
+    default = f"; default: {_toml(option.default)}" if option.default not in {None, ""} else ""
+    value = _EXAMPLES.get(option.key, "100" if option.kind is int and option.default is None else _toml(option.default))
+    return f"# {option.about}{choice}{default}\n# {option.key} = {value}\n"
+
+
+def _toml(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return str(value) if isinstance(value, int) else f'"{value or ""}"'
+
+
+def _shown(program: Program, key: str, setting: Setting) -> str:
+    if OPTIONS[key].secret and setting.value:
+        return _HIDDEN
+    if key == "store":
+        try:
+            return program.address.shown
+        except OrderctlError as error:
+            return f"{_HIDDEN}: {error}"
+    return _plain(setting.value)
+
+
+def _plain(value: Value) -> str:
     if value is None:
         return ""
     if isinstance(value, tuple):

@@ -1,8 +1,8 @@
 """Where a store is: a SQLite file or a PostgreSQL URL, and how to say so without a password."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from orderctl.domain.errors import UsageError
 
@@ -21,6 +21,12 @@ class Address:
     def __repr__(self) -> str:
         """Without the password that `conninfo` may hold."""
         return f"Address({self.shown!r})"
+
+    def with_password(self, password: str) -> "Address":
+        """The same, with a password that came from elsewhere."""
+        conninfo = self.conninfo or ""
+        joined = f"{conninfo}{'&' if '?' in conninfo else '?'}password={quote(password, safe='')}"
+        return replace(self, conninfo=joined)
 
 
 def parse_address(url: str) -> Address:

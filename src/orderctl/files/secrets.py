@@ -1,0 +1,38 @@
+"""Where secrets are kept besides the settings: private files, and the system's keyring."""
+
+from pathlib import Path
+
+from orderctl.domain.errors import UsageError
+
+_SERVICE = "orderctl"
+
+
+def private_text(path: Path, key: str) -> str:
+    """The text of a file that only its owner may read. Raises UsageError naming the setting."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise UsageError(f"{key}: others may read {path}", hint=f"chmod 600 {path}")
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"{key}: {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise UsageError(f"{key}: {path} is not a text") from None
+
+
+def from_keyring(user: str, key: str) -> str:
+    """The password of a user in the system's keyring. Raises UsageError if it cannot be had."""
+    try:
+        import keyring  # noqa: PLC0415 - an extra that few install
+    except ImportError:
+        raise UsageError(
+            f"{key} is set, but the keyring is not installed", hint="pip install 'orderctl[keyring]'"
+        ) from None
+    try:
+        found: str | None = keyring.get_password(_SERVICE, user)
+    except Exception as error:  # noqa: BLE001 - a backend is anyone's code; its words may tell more than is good
+        raise UsageError(
+            f"{key}: the keyring cannot be asked ({type(error).__name__})", hint="unlock it, or use a private file"
+        ) from None
+    if not found:
+        raise UsageError(f"{key}: the keyring has no password for {user}", hint=f"keyring set {_SERVICE} '{user}'")
+    return found
