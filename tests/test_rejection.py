@@ -19,6 +19,7 @@ from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
 from orderctl.domain.rejection import Provenance, RejectionPlan
 from orderctl.domain.selection import Choice, FilterScope, IdList, IdScope, SelectionScope
+from orderctl.mail.letters import JinjaComposer
 from orderctl.ports import MailQuery, Page
 from orderctl.services.rejecting import (
     Expectations,
@@ -26,8 +27,8 @@ from orderctl.services.rejecting import (
     check_expectations,
     execute_rejection,
     prepare_rejection,
-    sample_letters,
 )
+from orderctl.services.sample_letters import compose_samples
 from orderctl.services.selecting import add_to_selection, clear_selection, remove_from_selection
 
 CLOCK = FixedClock()
@@ -212,8 +213,11 @@ def test_one_mail_a_buyer_with_an_address(store):
     assert (plan.mail.mails, plan.mail.buyers_without_address, plan.mail.orders_without_buyer) == (2, 1, 1)
     assert plan.mail.languages == (("fr", 1), ("ja", 1))
     assert plan.totals == (Money("EUR", 4 * 12_050), Money("JPY", 90_000))
-    (letter,) = sample_letters(store, plan)
-    assert (letter.buyer, [order.id for order in letter.orders], letter.message) == (ACME, ["M1", "M2"], "Sorry.")
+    french, japanese = compose_samples(store, JinjaComposer(), plan)
+    assert (french.buyer, french.language, french.written_in, french.orders) == (ACME.name, "fr", "en", 2)
+    assert (japanese.buyer, japanese.written_in, japanese.orders) == (KUMO.name, "ja", 1)
+    assert (french.mark, japanese.mark) == ("longest", "shortest")
+    assert "\nSorry.\n" in french.letter.text
 
     result = execute(store, plan)
     assert (result.rejected, result.mails) == (5, 2)

@@ -1,7 +1,7 @@
 """From a plan to its report, for `reject` and `plan run` alike: preview, confirm, execute, mail, report."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,10 +11,12 @@ from orderctl.domain.errors import DeclinedError, OrderctlError, UsageError
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import ApprovedPlan, RejectionPlan, RejectionResult
 from orderctl.domain.reports import Document, rejection_document
+from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.text import count_of
 from orderctl.ports import Store
 from orderctl.services.delivering import deliver
-from orderctl.services.rejecting import Expectations, sample_letters
+from orderctl.services.rejecting import Expectations
+from orderctl.services.sample_letters import compose_samples
 
 MAILS_REMAIN, FEWER_THAN_PLANNED = 5, 6
 _EXPECT = re.compile(r"\A(\d*)(\.\.)?(\d*)\Z", re.ASCII)
@@ -68,13 +70,16 @@ def check_can_ask(program: Program, run: Run) -> None:
         )
 
 
-def show_preview(program: Program, store: Store, plan: RejectionPlan) -> None:
-    """Show what the plan would do, with a sample of its mails."""
-    if program.quiet:
-        return
-    facts = sample_letters(store, plan)
-    letter = program.composer().compose(facts[0]) if facts else None
-    program.screen.preview(plan, store=store.label, production=program.settings.flag("production"), letter=letter)
+def show_preview(program: Program, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
+    """Show what the plan would do; gives a letter for each language.
+
+    They are composed even if nobody looks: a template that is missing or broken stops the plan. Raises UsageError.
+    """
+    letters = compose_samples(store, program.composer(), plan) if plan.mail.mails else ()
+    if not program.quiet:
+        production = program.settings.flag("production")
+        program.screen.preview(plan, store=store.label, production=production, letters=letters)
+    return letters
 
 
 def confirmed(program: Program, plan: RejectionPlan, run: Run) -> ApprovedPlan:
@@ -139,10 +144,11 @@ def report(
     plan: RejectionPlan,
     result: RejectionResult | None,
     delivery: DeliveryReport | None,
+    letters: Sequence[SampleLetter] = (),
 ) -> None:
     """Say what came of the plan; without a result it was a dry run."""
     if run.as_ is ReportFormat.JSON:
-        write_document(program, run, rejection_document(plan, result, delivery))
+        write_document(program, run, rejection_document(plan, result, delivery, letters))
     elif result is None:
         program.screen.tell("A dry run: nothing was changed.")
     else:

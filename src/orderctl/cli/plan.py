@@ -12,7 +12,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.plan_reports import differences_document, kept_plan_document, saved_plan_document
 from orderctl.domain.saved_plans import PlanState
 from orderctl.services.planning import approve_plan, cancel_plan, differences, list_plans, load_plan
-from orderctl.services.rejecting import sample_letters
+from orderctl.services.sample_letters import compose_samples
 
 app = group_app()
 _SHOWN = 20
@@ -52,7 +52,7 @@ def show(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT)
     now = program.clock.now()
     with program.open_store() as store:
         kept = load_plan(store, plan_id)
-        facts = sample_letters(store, kept.plan) if as_ is ReportFormat.TEXT else ()
+        letters = compose_samples(store, program.composer(), kept.plan) if as_ is ReportFormat.TEXT else ()
     if as_ is ReportFormat.JSON:
         program.output.document(kept_plan_document(kept.saved, kept.plan, now))
         return
@@ -61,7 +61,7 @@ def show(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT)
         kept.plan,
         store=store.label,
         production=program.settings.flag("production"),
-        letter=program.composer().compose(facts[0]) if facts else None,
+        letters=letters,
         now=now,
     )
 

@@ -147,10 +147,10 @@ def reject(
 def _carry_out(program: Program, store: Store, request: RejectionRequest, run: Run) -> int:
     """From the plan to the report; gives the exit code."""
     plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
-    show_preview(program, store, plan)
+    letters = show_preview(program, store, plan)
     check_expectations(plan, run.expected)
     if run.dry_run:
-        report(program, run, plan, None, None)
+        report(program, run, plan, None, None, letters)
         return 0
     if run.save and plan.targets.count:
         return keep_plan(program, store, plan, run)

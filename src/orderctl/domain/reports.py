@@ -15,6 +15,7 @@ from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.outbox import DeliveryReport, Mail
 from orderctl.domain.rejection import RejectionPlan, RejectionResult
+from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.statistics import Figure, Statistics, Subject
 from orderctl.domain.verification import LogVerdict, Tampering
 
@@ -103,12 +104,15 @@ def _span(first: date | None, last: date | None) -> Document:
 
 
 def rejection_document(
-    plan: RejectionPlan, result: RejectionResult | None, delivery: DeliveryReport | None
+    plan: RejectionPlan,
+    result: RejectionResult | None,
+    delivery: DeliveryReport | None,
+    letters: Iterable[SampleLetter] = (),
 ) -> Document:
-    """A plan and what came of it; `outcome` is dry-run, nothing-to-do or rejected."""
+    """A plan and what came of it; `outcome` is dry-run, nothing-to-do or rejected. A dry run has its letters."""
     document: Document = {"schema": SCHEMA, "plan": plan_document(plan)}
     if result is None:
-        return document | {"outcome": "dry-run", "batch": None, "rejected": 0}
+        return document | {"outcome": "dry-run", "batch": None, "rejected": 0, "letters": list(map(asdict, letters))}
     outcome = "nothing-to-do" if result.batch_id is None else "rejected"
     return document | {
         "outcome": outcome,

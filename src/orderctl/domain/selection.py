@@ -6,6 +6,7 @@ from typing import Self
 
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.order_notes import OrderNotes
+from orderctl.domain.text import count_of
 
 DEFAULT_SELECTION = "default"
 
@@ -76,7 +77,7 @@ class Choice:
         """The choice as the log keeps it."""
         if not self.excluded.ids:
             return self.scope.words
-        return f"{self.scope.words}, except {len(self.excluded.ids)} ids"
+        return f"{self.scope.words}, except {count_of(len(self.excluded.ids), 'id')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ class JinjaComposer:
 
     def compose(self, facts: LetterFacts) -> Letter:
         """The letter. Raises UsageError naming file and line if a template is broken."""
-        language = self._language(facts.language)
+        language = self.language_of(facts.language)
         values = _values(facts, language)
         subject = " ".join(self._render(language, "subject.txt", values).split())
         values["subject"] = subject
@@ -52,7 +52,7 @@ class JinjaComposer:
             html=self._render(language, "body.html", values).strip("\n") + "\n",
         )
 
-    def _language(self, tag: str) -> str:
+    def language_of(self, tag: str) -> str:
         """The nearest language that has templates: `ja-JP`, then `ja`, then the default."""
         wanted = tag.lower().replace("_", "-")
         for candidate in (wanted, wanted.partition("-")[0]):

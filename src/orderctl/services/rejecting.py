@@ -8,7 +8,6 @@ from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.identity import Identity
 from orderctl.domain.impact import RECENT
 from orderctl.domain.order_notes import OrderNotes
-from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
 from orderctl.domain.selection import Choice
 from orderctl.domain.text import count_of
@@ -70,15 +69,6 @@ def prepare_rejection(
         mail=replace(found.mail, message=request.message if request.notify else ""),
         impact=found.impact,
     )
-
-
-def sample_letters(store: Store, plan: RejectionPlan, limit: int = 1) -> tuple[LetterFacts, ...]:
-    """The facts of the letters to a few of the plan's buyers, those with the most orders first."""
-    if not plan.mail.mails:
-        return ()
-    with store.snapshot() as work:
-        facts = work.rejections.sample(plan.targets, limit)
-    return tuple(replace(each, message=plan.mail.message, reason=plan.reason) for each in facts)
 
 
 def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:

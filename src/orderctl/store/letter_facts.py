@@ -7,11 +7,13 @@ from orderctl.domain.money import add_up
 from orderctl.domain.orders import Buyer, OrderSummary
 from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.reasons import words_of
-from orderctl.domain.rejection import Targets
+from orderctl.domain.rejection import RejectionPlan
 from orderctl.store import rows
 from orderctl.store.sql import Connection, Fragment
 
 _BUYER = "SELECT id, name, email, contact, country, language FROM buyer WHERE account = :account"
+_LONG_LETTER = 200
+_MOST_SAMPLES = 50
 
 
 def queued_facts(connection: Connection, mail_ids: Sequence[str]) -> dict[str, LetterFacts]:
@@ -64,35 +66,42 @@ def _told(connection: Connection, wanted: Mapping[str, object]) -> dict[str, _To
     return told
 
 
-def _sampled(connection: Connection, buyer_id: str, orders: Fragment) -> LetterFacts | None:
+def _sampled(connection: Connection, buyer_id: str, order_ids: Sequence[str]) -> LetterFacts | None:
     """The facts of a letter to one buyer about those orders; None if the buyer is gone."""
     row = connection.execute(f"{_BUYER} AND id = :buyer", {"buyer": buyer_id}).fetchone()
     if row is None:
         return None
+    dialect = connection.dialect
+    orders = Fragment(f"id IN ({dialect.ids('sampled')})", {"sampled": dialect.bind_ids(order_ids)})
     found = connection.execute(rows.summaries_sql(orders.sql, "id"), orders.params)
     return _facts(rows.buyer(row), tuple(map(rows.summary, found)), _brand(connection, orders), "", "")
 
 
-def sample_facts(connection: Connection, targets: Targets, limit: int) -> tuple[LetterFacts, ...]:
-    """The facts of the mails to the first few buyers of a plan, each with all of their planned orders."""
+def sample_facts(connection: Connection, plan: RejectionPlan) -> tuple[LetterFacts, ...]:
+    """For each language of the plan, the facts of one of its mails: to the buyer with the most orders.
+
+    Where that would be a very long letter, one is preferred that is not.
+    """
     dialect = connection.dialect
     planned = f"id IN (SELECT key FROM ({dialect.pairs('targets')}) AS target)"
-    buyers = connection.execute(
-        "SELECT orders.buyer_id FROM orders JOIN buyer"
-        " ON buyer.account = orders.account AND buyer.id = orders.buyer_id"
-        f" WHERE orders.account = :account AND orders.{planned} AND buyer.email IS NOT NULL"
-        " GROUP BY orders.buyer_id ORDER BY count(*) DESC, orders.buyer_id LIMIT :sample",
-        {"targets": targets.packed, "sample": limit},
-    ).fetchall()
+    order_ids: dict[str, list[str]] = {}
+    for buyer_id, order_id in connection.execute(
+        "WITH hit AS MATERIALIZED (SELECT buyer_id, count(*) AS orders FROM orders"
+        f" WHERE account = :account AND {planned} GROUP BY buyer_id),"
+        " placed AS (SELECT hit.buyer_id, row_number() OVER (PARTITION BY coalesce(buyer.language, '')"
+        " ORDER BY CASE WHEN orders > :long THEN orders ELSE -orders END, hit.buyer_id) AS place"
+        " FROM hit JOIN buyer ON buyer.account = :account AND buyer.id = hit.buyer_id"
+        " WHERE buyer.email IS NOT NULL)"
+        " SELECT buyer_id, id FROM orders WHERE account = :account AND buyer_id IN"
+        f" (SELECT buyer_id FROM placed WHERE place = 1 ORDER BY buyer_id LIMIT :most) AND {planned}"
+        " ORDER BY buyer_id, id",
+        {"targets": plan.targets.packed, "long": _LONG_LETTER, "most": _MOST_SAMPLES},
+    ):
+        order_ids.setdefault(buyer_id, []).append(order_id)
     sampled = (
-        _sampled(
-            connection,
-            buyer_id,
-            Fragment(f"buyer_id = :sampled AND {planned}", {"sampled": buyer_id, "targets": targets.packed}),
-        )
-        for (buyer_id,) in buyers
+        _sampled(connection, buyer_id, ids[: 1 if plan.mail.per_order else None]) for buyer_id, ids in order_ids.items()
     )
-    return tuple(facts for facts in sampled if facts is not None)
+    return tuple(sorted((facts for facts in sampled if facts), key=lambda facts: (facts.language, facts.buyer.id)))
 
 
 def _brand(connection: Connection, orders: Fragment) -> str:

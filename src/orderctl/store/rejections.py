@@ -10,7 +10,7 @@ from orderctl.domain.log import Batch, seal
 from orderctl.domain.money import Money
 from orderctl.domain.orders import OrderEvent
 from orderctl.domain.outbox import LetterFacts, MailState
-from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan, Targets
+from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan
 from orderctl.domain.selection import Choice
 from orderctl.ports import Assessment, Executed
 from orderctl.store import rows
@@ -42,9 +42,9 @@ class SqlRejections:
             found, given=given, impact=impact_of(self._connection, choice, mode, changed_since=changed_since)
         )
 
-    def sample(self, targets: Targets, limit: int) -> tuple[LetterFacts, ...]:
-        """What the mails to a few of the buyers would be made of."""
-        return sample_facts(self._connection, targets, limit)
+    def sample(self, plan: RejectionPlan) -> tuple[LetterFacts, ...]:
+        """What a mail in each language of the plan would be made of."""
+        return sample_facts(self._connection, plan)
 
     def execute(self, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed:
         """Reject every target that is still as planned, with its event, batch and mails.

@@ -15,6 +15,7 @@ from orderctl.domain.order_columns import Column
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
 from orderctl.domain.outbox import DeliveryReport, Letter, Mail
 from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
+from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.saved_plans import SavedPlan
 from orderctl.domain.statistics import Statistics
 from orderctl.domain.text import safe
@@ -71,9 +72,9 @@ class Screen:
         """Print a table of orders; without `columns`, those that fit."""
         self.show(order_table(orders, width=self._results.width, columns=columns))
 
-    def preview(self, plan: RejectionPlan, *, store: str, production: bool, letter: Letter | None) -> None:
+    def preview(self, plan: RejectionPlan, *, store: str, production: bool, letters: Sequence[SampleLetter]) -> None:
         """Show what a plan would do, on standard error."""
-        self.insist(plan_preview(plan, store=store, production=production, letter=letter, width=self._talk.width))
+        self.insist(plan_preview(plan, store=store, production=production, letters=letters, width=self._talk.width))
 
     def result(self, result: RejectionResult, delivery: DeliveryReport | None) -> None:
         """Print what a rejection did."""
@@ -126,11 +127,11 @@ class Screen:
         *,
         store: str,
         production: bool,
-        letter: Letter | None,
+        letters: Sequence[SampleLetter],
         now: datetime,
     ) -> None:
         """Print one saved plan."""
-        shown = plan_preview(plan, store=store, production=production, letter=letter, width=self._results.width)
+        shown = plan_preview(plan, store=store, production=production, letters=letters, width=self._results.width)
         self.show(plan_details(saved, plan.mode, shown, now))
 
     def kept(self, saved: SavedPlan, now: datetime) -> None:

@@ -1,0 +1,152 @@
+"""The preview of a plan: in a real terminal of 80 and of 120 columns, as JSON, and what stops it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from cli import Cli
+from conftest import open_store
+from factories import ACME, KUMO, MUTE, make_order, put
+from orderctl.domain.orders import Status
+from orderctl.domain.outbox import Letter
+from orderctl.domain.sample_letters import SampleLetter, mark_extremes
+from terminal import Terminal
+
+PARIS = replace(ACME, id="paris", name="Maison Brise", email="brise@shop.example", language="en")
+
+
+def fill(url):
+    """Targets, one of them most of the value, one just edited; a buyer with a confirmed order, one without address."""
+    edited = make_order("2009", total=10_000)
+    with open_store(url) as store:
+        put(
+            store,
+            make_order("2000", total=240_000, buyer=PARIS),
+            *(make_order(f"200{number}", total=10_000) for number in range(1, 9)),
+            edited,
+            make_order("2010", buyer=KUMO, currency="JPY", total=425_200, season="26FW"),
+            make_order("2011", buyer=MUTE, total=30_000, delivery_to=datetime(2026, 12, 24, tzinfo=UTC).date()),
+            make_order("2012", buyer=KUMO, status=Status.OC_CONFIRMED, season="26FW", currency="EUR"),
+            make_order("2013", status=Status.OC_APPROVED, total=60_000),
+        )
+        at = datetime.now(UTC)
+        changed = [replace(edited, note="edited")]
+        store.write(lambda work: work.imports.store(changed, actor="test", at=at, detail="test"))
+
+
+@pytest.fixture
+def cli(store_url, tmp_path):
+    fill(store_url)
+    return mailing(Cli(store_url, tmp_path / "home", ORDERCTL_LABEL="Nordlys Europe"), tmp_path)
+
+
+def mailing(cli, tmp_path):
+    cli.environ |= {
+        "ORDERCTL_MAIL_TRANSPORT": "maildir",
+        "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "mails"),
+        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
+    }
+    return cli
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_preview_says_what_to_think_about(sqlite_url, tmp_path, columns):
+    fill(sqlite_url)
+    cli = mailing(Cli(sqlite_url, tmp_path / "home"), tmp_path)
+    notes = tmp_path / "list.csv"
+    notes.write_text(
+        "id,reason,message\n" + "".join(f"{number},,\n" for number in range(2001, 2014)) + "2000,late,Sorry\n"
+    )
+    with Terminal(
+        cli, "reject", "--ids", str(notes), "--except", "2001", "--dry-run", "--notify", columns=columns, rows=140
+    ) as terminal:
+        assert terminal.end() == 0
+        lines = terminal.lines
+    start = next(number for number, line in enumerate(lines) if line.strip().startswith("Total"))
+    figures = lines[start : lines.index("", start)]
+    joined = [" ".join(line.split()) for line in figures]
+    assert all(len(line) <= columns for line in lines)
+    assert joined[:9] == [
+        "Total 3,500.00 EUR 425,200 JPY",
+        "Buyers 4",
+        "Open orders 26SS EUR 10 of 12 83 % 83 % of the value",
+        "26FW JPY 1 of 1 100 % 100 % of the value",
+        "Largest order 2000, 2,400.00 EUR: 1 of 10 is 69 % of the value",
+        "Ordered 2026-01-15",
+        "Delivery 2026-09-01 to 2026-12-24",
+        "Edited 1 order within the last hour",
+        "Confirmed 1 buyer also has confirmed orders in the same season: 雲商店",
+    ]
+    rest = " ".join(joined[9:])
+    assert rest == (
+        "Skipped 1 order: OC approved by buyer Skipped 1 order: OC confirmed Taken out 1 order: 2001 Reason none given"
+        " Own words 1 order with a reason of its own, 1 order with a message of its own 2000: late; Sorry"
+        " Mails 3 mails (en 1, fr 1, ja 1); nobody is told for 1 buyer without an address: No Address Ltd"
+    )
+    text = "\n".join(lines)
+    assert "To Acme Paris (fr, written in en, 8 orders, the longest)" in text
+    assert "This cannot be undone." in lines
+
+
+def test_the_same_as_json(cli):
+    ran = cli("reject", "--all", "--dry-run", "--notify", "--format", "json")
+    assert ran.code == 0, ran.err
+    impact = ran.json["plan"]["impact"]
+    assert impact["seasons"][0] == {
+        "season": "26SS",
+        "orders": 11,
+        "open_orders": 12,
+        "percent_of_orders": 92,
+        "total": {"currency": "EUR", "minor": 360_000, "amount": "3600.00"},
+        "open_total": {"currency": "EUR", "minor": 420_000, "amount": "4200.00"},
+        "percent_of_total": 86,
+    }
+    assert impact["largest"][0] == {
+        "id": "2000",
+        "total": {"currency": "EUR", "minor": 240_000, "amount": "2400.00"},
+        "among_orders": 11,
+        "percent_of_total": 67,
+        "stands_out": True,
+    }
+    assert (impact["season_count"], impact["changed_within_the_hour"]) == (2, 1)
+    assert impact["ordered"] == {"first": "2026-01-15T12:00:00+00:00", "last": "2026-01-15T12:00:00+00:00"}
+    assert impact["delivery"] == {"first": "2026-09-01", "last": "2026-12-24"}
+    assert impact["buyers_without_address"] == {"count": 1, "names": ["No Address Ltd"]}
+    assert impact["buyers_with_confirmed_orders"] == {"count": 1, "names": ["雲商店"]}
+    letters = {letter["language"]: letter for letter in ran.json["letters"]}
+    assert {tag: (each["written_in"], each["orders"]) for tag, each in letters.items()} == {
+        "en": ("en", 1),
+        "fr": ("en", 9),
+        "ja": ("ja", 1),
+    }
+    assert letters["fr"]["mark"] == "longest"
+    assert letters["ja"]["letter"]["subject"] == "【nord】ご注文 2010 をお断りしました"
+
+
+def test_a_sample_of_a_mail_an_order_speaks_of_one_order(cli):
+    ran = cli("reject", "--all", "--dry-run", "--notify", "--mail-per-order", "--format", "json")
+    assert [letter["orders"] for letter in ran.json["letters"]] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_a_broken_template_of_any_language_stops_the_plan(cli, tmp_path, quiet):
+    folder = tmp_path / "templates" / "ja"
+    folder.mkdir(parents=True)
+    (folder / "body.txt").write_text("{{ nobody }}\n")
+    cli.environ["ORDERCTL_MAIL_TEMPLATES"] = str(tmp_path / "templates")
+    ran = cli(*quiet, "reject", "--all", "--notify", "--yes")
+    assert ran.code == 2
+    assert f"{folder / 'body.txt'}:1: the mail template is broken" in ran.err
+    assert cli("search", "status:rejected").lines == []
+
+
+def sample(text):
+    letter = Letter(subject="s", text=text, html="")
+    return SampleLetter(buyer="b", language="", written_in="en", orders=1, letter=letter)
+
+
+def test_the_longest_and_the_shortest_of_several_letters_are_marked():
+    marks = [each.mark for each in mark_extremes([sample("abc"), sample("a"), sample("ab"), sample("abc")])]
+    assert marks == ["longest", "shortest", "", ""]
+    assert [each.mark for each in mark_extremes([sample("a"), sample("b")])] == ["", ""]
