@@ -1,12 +1,11 @@
 """Writes figures as CSV: one row a figure, the totals first."""
 
-import csv
 from collections.abc import Iterator
 from typing import TextIO
 
 from orderctl.domain.money import plain_amount
 from orderctl.domain.statistics import Figure, Statistics
-from orderctl.files.table_writers import inert
+from orderctl.files.table_writers import csv_rows, inert
 
 _HEADER = ("by", "key", "label", "currency", "orders", "quantity", "amount")
 _REST = "(rest)"
@@ -14,7 +13,7 @@ _REST = "(rest)"
 
 def write_figures(statistics: Statistics, out: TextIO) -> None:
     """Totals, breakdowns, and below each what its limit left out, so that every part adds up to the totals."""
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv_rows(out)
     writer.writerow(_HEADER)
     writer.writerows(_rows(statistics))
 

@@ -1,6 +1,5 @@
 """Writes whole orders as CSV and JSON lines, one at a time, so that an import can read them back."""
 
-import csv
 import json
 from collections.abc import Callable, Iterable
 from typing import TextIO
@@ -8,7 +7,7 @@ from typing import TextIO
 from orderctl.domain.importing import FIELDS, LINE_FIELDS, NESTED_LINES, ORDER_FIELDS
 from orderctl.domain.orders import Order
 from orderctl.files.order_fields import Value, line_values, order_values, plain
-from orderctl.files.table_writers import SCHEMA
+from orderctl.files.table_writers import SCHEMA, csv_rows
 
 Cell = str | int
 _NO_LINE: dict[str, Value] = dict.fromkeys(LINE_FIELDS)
@@ -16,7 +15,7 @@ _NO_LINE: dict[str, Value] = dict.fromkeys(LINE_FIELDS)
 
 def write_order_rows(orders: Iterable[Order], out: TextIO, shown: Callable[[str], str]) -> None:
     """One CSV row an order below the names of the fields; `shown` makes texts fit for who reads them."""
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv_rows(out)
     writer.writerow(ORDER_FIELDS)
     for order in orders:
         writer.writerow(_cells(order_values(order), shown))
@@ -24,7 +23,7 @@ def write_order_rows(orders: Iterable[Order], out: TextIO, shown: Callable[[str]
 
 def write_line_rows(orders: Iterable[Order], out: TextIO, shown: Callable[[str], str]) -> None:
     """One CSV row a line, with the fields of its order before it; an order without lines keeps one row."""
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv_rows(out)
     writer.writerow(FIELDS)
     for order in orders:
         cells = _cells(order_values(order), shown)

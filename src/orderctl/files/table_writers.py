@@ -3,12 +3,16 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from orderctl.domain.order_columns import Column
 from orderctl.domain.orders import OrderSummary
 
+if TYPE_CHECKING:
+    from _csv import Writer
+
 SCHEMA = 1
+_ROW_END = "\r\n"
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -25,9 +29,29 @@ def bare(text: str) -> str:
     return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_STARTS_A_FORMULA) else text
 
 
+class _Lines:
+    """Takes the rows of a CSV writer and ends each with a bare line feed."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, row: str) -> int:
+        """Write one row."""
+        return self._out.write(f"{row.removesuffix(_ROW_END)}\n")
+
+
+def csv_rows(out: TextIO) -> "Writer":
+    """A CSV writer whose rows end in a line feed, and that quotes a text with any line break in it.
+
+    Python before 3.13 quotes what its own row end holds, and spreadsheets begin a row at a bare carriage return:
+    what a buyer wrote behind one would be a cell, and a formula.
+    """
+    return csv.writer(_Lines(out), lineterminator=_ROW_END)
+
+
 def write_csv(orders: Iterable[OrderSummary], columns: Sequence[Column], out: TextIO) -> None:
     """One line an order after a header; text that would run as a formula is made inert."""
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv_rows(out)
     writer.writerow(column.name for column in columns)
     for order in orders:
         writer.writerow([_cell(column, order) for column in columns])
