@@ -197,7 +197,7 @@ def _document(config_file: Path) -> dict[str, object]:
         return {}
     except OSError as error:
         raise UsageError(f"{config_file} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{config_file} is not TOML: {error}", hint="mend the file") from error
     unknown = document.keys() - {"profile", "default_profile"}
     if unknown:

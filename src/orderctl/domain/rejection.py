@@ -132,13 +132,16 @@ class RejectionPlan:
 
     @classmethod
     def from_json(cls, text: str) -> "RejectionPlan":
-        """Read a plan back; ValueError if its schema is unknown or it was edited since."""
-        document = json.loads(text)
-        if document.get("schema") != PLAN_SCHEMA:
-            raise ValueError(f"plan schema {document.get('schema')!r} is not {PLAN_SCHEMA}")
-        if document.get("digest") != _digest(_canonical(document["plan"])):
-            raise ValueError("the plan was edited after it was made: its digest does not match")
-        return _from_document(document["plan"])
+        """Read a plan back; ValueError if its schema is unknown, it was edited since, or it is no plan at all."""
+        try:
+            document = json.loads(text)
+            if document.get("schema") != PLAN_SCHEMA:
+                raise ValueError(f"plan schema {document.get('schema')!r} is not {PLAN_SCHEMA}")
+            if document.get("digest") != _digest(_canonical(document["plan"])):
+                raise ValueError("the plan was edited after it was made: its digest does not match")
+            return _from_document(document["plan"])
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError("the plan is not whole: a field is missing or of another kind") from error
 
     @property
     def digest(self) -> str:
