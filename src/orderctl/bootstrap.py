@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orderctl.domain.exporting import ExportRequest
     from orderctl.domain.filters import OrderFilter
     from orderctl.domain.health import Check
-    from orderctl.domain.import_figures import RowProblem
+    from orderctl.domain.import_figures import RowProblem, SourceRequest
     from orderctl.domain.order_columns import Column
     from orderctl.domain.orders import Order, OrderSummary
     from orderctl.domain.plan_terms import PlanTerms
@@ -158,12 +158,25 @@ class Program:
         except OSError as error:
             raise UsageError(f"{source} cannot be read: {error.strerror}", hint="check the path") from error
 
-    def open_source(self, file: str, map_file: str | None, progress: "Progress") -> "FileSource":
+    def open_source(self, file: str, request: "SourceRequest", progress: "Progress") -> "FileSource":
         """A file of orders, read and checked, as a context manager. Raises UsageError if it cannot be read at all."""
         from orderctl.files.source import open_source
 
-        columns = Path(map_file) if map_file else None
-        return open_source(Path(file), columns, read_at=self.clock.now(), progress=progress)
+        return open_source(
+            Path(file),
+            Path(request.map_file) if request.map_file else None,
+            map_name=request.map_name,
+            defaults=request.defaults,
+            read_at=self.clock.now(),
+            progress=progress,
+        )
+
+    @staticmethod
+    def shipped_maps() -> list[tuple[str, str]]:
+        """The names of the column maps that ship with the program, and what each is for."""
+        from orderctl.files.shipped_maps import map_names, shipped_map
+
+        return [(name, shipped_map(name).about) for name in map_names()]
 
     @staticmethod
     def write_error_report(path: str, problems: "Iterable[RowProblem]", *, force: bool) -> None:

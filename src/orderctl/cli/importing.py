@@ -8,6 +8,9 @@ import typer
 from orderctl.bootstrap import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.domain.errors import UsageError
+from orderctl.domain.import_figures import SourceRequest
+from orderctl.domain.importing import FIELDS
 from orderctl.domain.reports import import_document
 from orderctl.domain.text import count_of
 from orderctl.ports import OrderSource
@@ -19,12 +22,21 @@ BAD_ROWS = 2
 
 @app.command(
     epilog="Examples:\n\norderctl import orders.xlsx --map columns.toml\n\n"
+    "orderctl import orders_export.csv --from shopify\n\n"
     "orderctl import orders.csv --skip-bad --errors bad-rows.csv\n\norderctl import orders.jsonl --check"
 )
 def import_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Orders as .xlsx, .csv or .jsonl.")],
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="Orders as .xlsx, .csv or .jsonl.")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Whose export it is; without it, by its header.")
+    ] = None,
     map_: Annotated[str | None, typer.Option("--map", metavar="FILE", help="What the columns mean, as TOML.")] = None,
+    default: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="What stands in for a missing column; repeatable."),
+    ] = None,
+    list_maps: Annotated[bool, typer.Option("--list-maps", help="List the exports that --from knows.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Take the good orders, leave the bad ones out.")] = False,
     errors: Annotated[str | None, typer.Option(metavar="FILE", help="Write every bad row there, as CSV.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an error report that is there.")] = False,
@@ -33,12 +45,20 @@ def import_(
 ) -> None:
     """Read orders from Excel, CSV or JSON lines; all of them or none, unless --skip-bad."""
     program = program_of(ctx)
+    if list_maps:
+        _list_maps(program)
+        return
+    if file is None:
+        raise UsageError("the file is missing", hint="orderctl import FILE, or --list-maps")
+    request = _request(map_, from_, default)
     with program.open_store() as store:
         with store.snapshot():
             pass  # a store that cannot be used is better known before a long file is read
         with program.screen.progress("Reading") as reading:
-            source = program.open_source(file, map_, reading)
+            source = program.open_source(file, request, reading)
         with source:
+            if source.map_name:
+                program.screen.tell(f"read by the column map {source.map_name}")
             with program.screen.progress("Writing") as writing:
                 report = import_orders(
                     store,
@@ -54,6 +74,28 @@ def import_(
     _say(program, report, kept, as_)
     if report.figures.problems and not skip_bad:
         raise typer.Exit(BAD_ROWS)
+
+
+def _list_maps(program: Program) -> None:
+    maps = program.shipped_maps()
+    if program.output.is_terminal:
+        program.screen.pairs(("Name", "Export"), maps)
+    else:
+        program.output.lines(f"{name}\t{about}" for name, about in maps)
+
+
+def _request(map_file: str | None, map_name: str | None, defaults: list[str] | None) -> SourceRequest:
+    if map_file is not None and map_name is not None:
+        raise UsageError("--map and --from are two column maps", hint="give one of them")
+    given: dict[str, str] = {}
+    for text in defaults or ():
+        name, equals, value = text.partition("=")
+        if not equals or name not in FIELDS:
+            raise UsageError(
+                f"--default {text!r} is not FIELD=VALUE", hint=f"such as currency=EUR; the fields: {', '.join(FIELDS)}"
+            )
+        given[name] = value
+    return SourceRequest(map_file=map_file, map_name=map_name, defaults=given)
 
 
 def _keep_problems(program: Program, source: OrderSource, path: str, *, force: bool) -> str:

@@ -1,6 +1,16 @@
 """What an import found and did: figures, and the rows that are wrong."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRequest:
+    """How a file is meant: a map of one's own, a shipped one, and what stands in for missing columns."""
+
+    map_file: str | None = None
+    map_name: str | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

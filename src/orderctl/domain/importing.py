@@ -41,6 +41,8 @@ FIELDS = (*ORDER_FIELDS, *LINE_FIELDS)
 NEEDED = ("id", "status", "ordered", "currency")
 NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
 NESTED_LINES = "lines"
+# No field of an order: where it is filled, the order was cancelled.
+REJECTED_MARK = "rejected_mark"
 
 _OF_LINES = frozenset({*LINE_FIELDS, NESTED_LINES})
 _SHOWN_VALUE = 200
@@ -234,6 +236,8 @@ class _Draft:
     def _status(self) -> Status:
         prefix = self._rules.rejected_id_prefix
         if prefix and self._id.startswith(prefix):
+            return Status.REJECTED
+        if REJECTED_MARK in self._found:
             return Status.REJECTED
         words = self._rules.statuses
         found = self._agreed("status", lambda cell: read_status(cell, words), needed=True)

@@ -14,8 +14,15 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.importing import FIELDS, read_status
 from orderctl.domain.text import safe
 
-_TABLES = ("columns", "defaults", "status")
+_TABLES = ("columns", "defaults", "status", "words")
+_LISTS = ("date_formats", "recognised_by", "rejected_if_filled")
 _KEYS: dict[str, type] = {
+    "about": str,
+    "recognised_by": list,
+    "rejected_if_filled": list,
+    "fill_down": bool,
+    "id_prefix": str,
+    "drop_apostrophes": bool,
     "rows": str,
     "rejected_id_prefix": str,
     "date_formats": list,
@@ -33,16 +40,32 @@ NESTED_NAMES = {"name": "line_name", "quantity": "line_quantity"}
 _LARGEST_MAP = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """Several columns for one field: the first that is filled, or all that are, joined. Missing ones do not matter."""
+
+    columns: tuple[str, ...]
+    joined_with: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnMap:
     """Which column holds which field, what stands in for missing ones, and how cells are written."""
 
     file: str = ""
+    about: str = ""
+    recognised_by: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
+    combined: Mapping[str, Combined] = field(default_factory=dict)
+    words: Mapping[str, Mapping[str, Cell]] = field(default_factory=dict)
     defaults: Mapping[str, Cell] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
     rows: str | None = None
     rejected_id_prefix: str = ""
+    rejected_if_filled: tuple[str, ...] = ()
+    fill_down: bool = False
+    id_prefix: str = ""
+    drop_apostrophes: bool = False
     date_formats: tuple[str, ...] = ()
     decimal_comma: bool = False
     round_prices: bool = False
@@ -70,10 +93,13 @@ def _checked(content: Mapping[str, object], file: str) -> ColumnMap:
             raise _unknown(file, "key", key, (*_TABLES, *_KEYS))
         if not isinstance(value, kind):
             raise UsageError(f"{file}: {key} must be {_KIND_WORDS[kind]}")
+    columns, combined = _columns(content.get("columns", {}), f"{file}: columns")
     return _with_settings(
         ColumnMap(
             file=file,
-            columns=_texts(content.get("columns", {}), f"{file}: columns", FIELDS),
+            columns=columns,
+            combined=combined,
+            words=_words(content.get("words", {}), f"{file}: words"),
             defaults=_defaults(content.get("defaults", {}), file),
             statuses=_texts(content.get("status", {}), f"{file}: status", None),
         ),
@@ -84,8 +110,10 @@ def _checked(content: Mapping[str, object], file: str) -> ColumnMap:
 def _with_settings(found: ColumnMap, given: dict[str, Any]) -> ColumnMap:
     _check_settings(given, found.file)
     _check_statuses(found)
-    if "date_formats" in given:
-        given["date_formats"] = _formats(given["date_formats"], found.file)
+    for key in _LISTS:
+        if key in given:
+            given[key] = _list(given[key], f"{found.file}: {key}")
+    _check_formats(given.get("date_formats", ()), found.file)
     if "timezone" in given:
         given["timezone"] = _zone(given["timezone"], found.file)
     return replace(found, **given)
@@ -164,11 +192,49 @@ def _defaults(table: object, file: str) -> dict[str, Cell]:
     return found
 
 
-def _formats(formats: list[object], file: str) -> tuple[str, ...]:
-    found = tuple(form for form in formats if isinstance(form, str))
-    if len(found) != len(formats):
-        raise UsageError(f"{file}: date_formats must be a list of texts")
-    for form in found:
+def _columns(table: object, where: str) -> tuple[dict[str, str], dict[str, Combined]]:
+    """The fields with one column, and those with several: `{ first = [...] }` or `{ join = [...], with = " " }`."""
+    if not isinstance(table, dict):
+        return {}, {}
+    combined = {
+        key: _combined(value, f"{where}.{safe(key)}") for key, value in table.items() if isinstance(value, dict)
+    }
+    for key in combined:
+        if key not in FIELDS:
+            raise _unknown(where, "field", key, FIELDS)
+    return _texts({key: value for key, value in table.items() if key not in combined}, where, FIELDS), combined
+
+
+def _combined(table: Mapping[str, object], where: str) -> Combined:
+    columns, joined_with = table.get("first", table.get("join")), table.get("with", "\n")
+    extra = set(table) - ({"first"} if "first" in table else {"join", "with"})
+    if extra or not isinstance(columns, list) or not isinstance(joined_with, str):
+        raise UsageError(
+            f"{where} must be a column, {{ first = [...] }} or {{ join = [...], with = ... }}",
+            hint="columns are texts in quotation marks",
+        )
+    return Combined(_list(columns, where), joined_with if "join" in table else None)
+
+
+def _words(table: object, where: str) -> dict[str, Mapping[str, Cell]]:
+    """For each field the words of the file and what they mean."""
+    found: dict[str, Mapping[str, Cell]] = {}
+    for key, words in table.items() if isinstance(table, dict) else ():
+        if key not in FIELDS:
+            raise _unknown(where, "field", key, FIELDS)
+        found[key] = _texts(words, f"{where}.{key}", None)
+    return found
+
+
+def _list(values: list[object], where: str) -> tuple[str, ...]:
+    found = tuple(value for value in values if isinstance(value, str))
+    if len(found) != len(values):
+        raise UsageError(f"{where} must be a list of texts")
+    return found
+
+
+def _check_formats(formats: Iterable[str], file: str) -> None:
+    for form in formats:
         sample = datetime(2011, 12, 31, 23, 59, tzinfo=UTC)
         try:
             back = datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - only whether it can be read
@@ -176,7 +242,6 @@ def _formats(formats: list[object], file: str) -> tuple[str, ...]:
             back = None
         if back is None or (back.year, back.month, back.day) != (sample.year, sample.month, sample.day):
             raise UsageError(f"{file}: date_formats: {safe(form)!r} does not give a day", hint="such as %d/%m/%Y %H:%M")
-    return found
 
 
 def _zone(name: str, file: str) -> tzinfo:

@@ -1,6 +1,7 @@
 """A file of orders, read once, checked whole, and given as often as it is asked for; see `ports.OrderSource`."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -25,6 +26,8 @@ from orderctl.files.email_addresses import email_address
 from orderctl.files.excel_file import read_excel
 from orderctl.files.json_fields import JsonFields
 from orderctl.files.jsonl_file import Broken, read_jsonl
+from orderctl.files.row_cells import RowCells
+from orderctl.files.shipped_maps import recognised, shipped_map
 from orderctl.files.staging import Staging
 from orderctl.files.tables import Table
 from orderctl.ports import Progress
@@ -40,7 +43,8 @@ _REPORT_EVERY = 1_000
 class FileSource:
     """The orders and the problems of one file; its scratch data are deleted at the end of the block."""
 
-    def __init__(self, rules: ReadingRules, staging: Staging, rows: int) -> None:
+    def __init__(self, rules: ReadingRules, staging: Staging, rows: int, map_name: str = "") -> None:
+        self.map_name = map_name
         self._rules = rules
         self._staging = staging
         self._check()
@@ -86,14 +90,19 @@ def open_source(
     map_path: Path | None = None,
     *,
     read_at: datetime,
+    map_name: str | None = None,
+    defaults: Mapping[str, Cell] | None = None,
     scratch: Path | None = None,
     progress: Progress | None = None,
 ) -> FileSource:
-    """Read and check a file of orders: `.xlsx`, `.csv`, `.tsv` or `.jsonl`, with a column map or our own names.
+    """Read and check a file of orders: `.xlsx`, `.csv`, `.tsv` or `.jsonl`.
 
-    UsageError if the file cannot be read as what it is; what is wrong with single rows are its problems.
+    Its columns mean what a map says: the one in a file, the shipped one of that name, the shipped one whose columns
+    the header has; else they carry our own names. UsageError if the file cannot be read as what it is; what is wrong
+    with single rows are its problems.
     """
-    columns = read_map(map_path) if map_path else ColumnMap()
+    columns = read_map(map_path) if map_path else shipped_map(map_name) if map_name else ColumnMap()
+    columns = replace(columns, defaults={**columns.defaults, **(defaults or {})})
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV | _JSON:
         raise UsageError(f"{path.name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", hint="convert it")
@@ -103,8 +112,11 @@ def open_source(
             rules, rows = _stage_json(path, columns, read_at, staging, progress)
         else:
             table = read_excel(path, columns.sheet) if kind in _EXCEL else read_csv(path)
+            if not columns.file and (map_name := recognised(table.header)):
+                found = shipped_map(map_name)
+                columns = replace(found, defaults={**found.defaults, **columns.defaults})
             rules, rows = _stage_table(path, table, columns, read_at, staging, progress)
-        return FileSource(rules, staging, rows)
+        return FileSource(rules, staging, rows, map_name or "")
     except OSError as error:
         staging.__exit__()
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -116,15 +128,16 @@ def open_source(
 def _stage_table(
     path: Path, table: Table, columns: ColumnMap, read_at: datetime, staging: Staging, progress: Progress | None
 ) -> tuple[ReadingRules, int]:
-    fields = (
+    plain = (
         mapped_fields(columns, table.header, path.name)
         if columns.file
         else own_fields((name for name in table.header if name), path.name)
     )
+    reader = RowCells(plain, columns, table.header)
+    fields = reader.columns
     by_line = columns.rows == "lines" or (columns.rows is None and "sku" in fields)
     _refuse_gaps(fields, columns, path.name, by_line=by_line)
     rules = _rules(path.name, columns, fields, read_at, by_line=by_line)
-    places = [(name, table.header.index(column)) for name, column in fields.items()]
     width = len(table.header)
     counted = _Counted(progress, table.total)
 
@@ -135,8 +148,7 @@ def _stage_table(
                 reason = f"has {len(cells)} cells, but the header has {width}"
                 _refuse(staging, rules, Row(number, {}), "id", cells[0], reason)
                 continue
-            row = Row(number, {name: cells[place] for name, place in places})
-            yield from _identified(row, rules, staging)
+            yield from _identified(Row(number, reader.of(cells)), rules, staging)
 
     staging.put(rows())
     return rules, counted.count
@@ -145,6 +157,10 @@ def _stage_table(
 def _stage_json(
     path: Path, columns: ColumnMap, read_at: datetime, staging: Staging, progress: Progress | None
 ) -> tuple[ReadingRules, int]:
+    if columns.combined:
+        raise UsageError(
+            f"{path.name}: a map that combines columns is for tables, not for JSON", hint="give a map of its own: --map"
+        )
     reader = JsonFields(columns)
     objects = read_jsonl(path)
     first = next(((number, found) for number, found in objects if isinstance(found, dict)), None)
