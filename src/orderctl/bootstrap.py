@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderctl import __version__
-from orderctl.domain.errors import UsageError
+from orderctl.domain.errors import UnsendableError, UsageError
 from orderctl.ports import Store
 from orderctl.settings import Settings, Value, holds_password, read_settings, unknown_variables
 
@@ -241,6 +241,16 @@ class Program:
     def check_mail(self) -> None:
         """Raise UsageError unless mails could leave; nothing is connected to."""
         self.mailer_factory()()
+
+    @staticmethod
+    def mail_address(text: str, where: str) -> str:
+        """Exactly one e-mail address. Raises UsageError naming where it was given."""
+        from orderctl.mail.addresses import ascii_address
+
+        try:
+            return ascii_address(text)
+        except UnsendableError as error:
+            raise UsageError(f"{where}: {error}", hint="write it as name@brand.example") from None
 
     def mailer_factory(self) -> "Callable[[], Mailer]":
         """How to open the mail transport; checked now, opened later. Raises UsageError if it is not set up."""

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import group_app
-from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.cli.mail_sample import send_sample_mail
+from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, program_of
 from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
@@ -65,14 +66,27 @@ def show(ctx: typer.Context, mail_id: MailId, as_: AsReport = ReportFormat.TEXT)
     program.screen.mail(found, letter, orders)
 
 
-@app.command(epilog="Examples:\n\norderctl mail send\n\norderctl mail send --batch 068fj5h7qb3p16ko7s2gi7a8q4")
+@app.command(
+    epilog="Examples:\n\norderctl mail send\n\norderctl mail send --batch 068fj5h7qb3p16ko7s2gi7a8q4\n\n"
+    "orderctl mail send --sample me@brand.example --filter 'season:26SS sku:LN-10*'"
+)
 def send(
     ctx: typer.Context,
     batch: BatchId = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    sample: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Send one letter to this address, as a sample, and no mail.")
+    ] = None,
+    filter_text: FilterText = None,
+    name: SelectionName = None,
 ) -> None:
-    """Send the mails that are due."""
+    """Send the mails that are due; or a sample of one, of a batch, a filter or a selection, to yourself."""
     program = program_of(ctx)
+    if sample is not None:
+        send_sample_mail(program, sample, batch=batch, filter_text=filter_text, name=name)
+        return
+    if filter_text is not None or name is not None:
+        raise UsageError("--filter and --name choose the orders of a --sample", hint="orderctl mail send --batch BATCH")
     with program.open_store() as store, program.screen.progress("Mailing") as progress:
         report = deliver(
             store,

@@ -1,11 +1,12 @@
 """What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
 
 from orderctl.domain.changes import ChangeReport
 from orderctl.domain.eligibility import RULE_BY_CODE, Mode, refusal
+from orderctl.domain.explanation import Explanation, explain
 from orderctl.domain.health import Check
 from orderctl.domain.impact import Impact, percent_of
 from orderctl.domain.import_figures import ImportCounts, SourceFigures
@@ -186,7 +187,7 @@ def _figure_document(figure: Figure) -> Document:
     }
 
 
-def order_document(order: Order, events: Iterable[OrderEvent]) -> Document:
+def order_document(order: Order, events: Sequence[OrderEvent]) -> Document:
     """One order with its log, and whether it can be rejected."""
     document = asdict(order)
     for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at", "changed_at"):
@@ -198,7 +199,22 @@ def order_document(order: Order, events: Iterable[OrderEvent]) -> Document:
         "schema": SCHEMA,
         "order": document,
         "refused": {mode: rule and {"code": rule.code, "reason": rule.reason} for mode, rule in refusals.items()},
+        "eligibility": _eligibility(order, explain(order, events)),
         "events": [event_document(event) for event in events],
+    }
+
+
+def _eligibility(order: Order, explanation: Explanation) -> Document:
+    """Every ground against rejecting the order, since when it is so, and what to do instead."""
+    ways = {
+        mode.value: {"allowed": not rules, "grounds": [{"code": rule.code, "reason": rule.reason} for rule in rules]}
+        for mode, rules in explanation.grounds.items()
+    }
+    return {
+        **ways,
+        "since": explanation.since and explanation.since.isoformat(),
+        "event": explanation.event and event_document(explanation.event),
+        "instead": list(explanation.advice(order.id)),
     }
 
 

@@ -10,12 +10,13 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from orderctl.domain.eligibility import Mode, refusal
+from orderctl.domain.explanation import explain
 from orderctl.domain.log import Batch
 from orderctl.domain.money import format_amount
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.outbox import Letter, Mail, MailState
 from orderctl.domain.text import count_of
+from orderctl.terminal.explanations import explanation_table
 from orderctl.terminal.styles import FAINT, HEADING, letter_text, plain, state_text, status_text
 
 _SHOWN_EVENTS = 50
@@ -36,7 +37,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> T
 def order_details(order: Order, events: Sequence[OrderEvent], *, width: int) -> RenderableType:
     """An order: header, whether it can be rejected, lines, log."""
     parts: list[RenderableType] = [_order_title(order), Padding(facts_table(_order_facts(order)), (1, 0))]
-    parts.append(_eligibility(order))
+    parts.append(explanation_table(order, explain(order, events)))
     if order.lines:
         parts.append(Padding(_lines(order, width), (1, 0, 0, 0)))
     if events:
@@ -86,17 +87,6 @@ def _order_facts(order: Order) -> list[tuple[str, str]]:
         ("Batch", order.batch_id or ""),
         ("Version", str(order.version)),
     ]
-
-
-def _eligibility(order: Order) -> Text:
-    """Whether it can be rejected, by which rule not, and what to do instead (design.md, section 3)."""
-    bulk = refusal(order, Mode.BULK)
-    if bulk is None:
-        return Text("Can be rejected.", style="green")
-    text = Text.assemble(("Cannot be rejected", "yellow"))
-    text.append(" in bulk" if refusal(order, Mode.INDIVIDUAL) is None else "", style="yellow")
-    text.append_text(plain(f": {bulk.reason}. {bulk.advice.format(id=order.id).capitalize()}."))
-    return text
 
 
 def _lines(order: Order, width: int) -> Table:
