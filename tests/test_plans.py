@@ -30,7 +30,7 @@ def sqlite_cli(sqlite_url, tmp_path):
 def filled(store_url, tmp_path):
     with open_store(store_url) as store:
         put_all(store, [make_order(order_id, total=12_050) for order_id in ORDERS[:3]])
-        put(store, make_order("P4", buyer=KUMO, total=3_000))
+        put(store, make_order("P4", buyer=KUMO, total=3_000), make_order("P5", status=Status.OC_CONFIRMED))
     return Cli(
         store_url,
         tmp_path / "home",
@@ -59,8 +59,8 @@ def hold_before_now(store_url, *ids, minutes=20):
 
 
 def test_a_plan_is_saved_reviewed_and_run_as_planned(cli, store_url, tmp_path):
-    ran = cli("reject", *ORDERS, "P9", "--ignore-unknown", "--save-plan", "--reason", "dropped", "--message", "Sorry",
-              "--format", "json")  # fmt: skip
+    ran = cli("reject", *ORDERS, "P5", "P9", "--ignore-unknown", "--save-plan", "--reason", "dropped",
+              "--message", "Sorry", "--format", "json")  # fmt: skip
     plan_id = saved_as(ran)
     assert (ran.json["outcome"], ran.json["saved"]["state"], ran.json["saved"]["orders"]) == ("saved", "saved", 4)
     assert "This cannot be undone." in ran.err
@@ -75,6 +75,7 @@ def test_a_plan_is_saved_reviewed_and_run_as_planned(cli, store_url, tmp_path):
     text = cli("plan", "show", short).out
     assert all(words in text for words in (plan_id, "Reject 4 orders", "391.50 EUR", "Sorry", shown["digest"]))
     assert "nothing changed: 4 orders as planned" in cli("plan", "diff", short).out
+    assert cli("plan", "run", short, "--strict", "--dry-run").code == 0
 
     with open_store(store_url) as store:
         put(store, make_order("P1", total=12_050, status=Status.OC_CONFIRMED), make_order("P2", total=9_900))

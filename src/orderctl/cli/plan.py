@@ -112,7 +112,7 @@ def cancel(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEX
 )
 def run(
     ctx: typer.Context,
-    plan_id: Annotated[str | None, typer.Argument(metavar="[PLAN]", help="The plan's id, or its ending.")] = None,
+    plan_id: Annotated[str | None, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.")] = None,
     due: Annotated[bool, typer.Option("--due", help="Every held plan whose time has come; for cron.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,

@@ -75,11 +75,6 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
     changed = differences(store, plan)
     program.screen.tell(f"This is {kept.saved.story}.")
     program.screen.tell_changes(plan, changed)
-    if run.expected.strict and changed:
-        raise UnexpectedPlanError(
-            f"{count_of(len(changed), 'order')} of {kept.saved.name} changed since, and --strict allows none",
-            hint=f"look: orderctl plan diff {short_id(plan.id)}",
-        )
     if run.dry_run:
         _dry_run(program, plan, run, changed)
         return 0
@@ -109,8 +104,14 @@ def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
     """The plan, checked against everything that can be known before it runs."""
     kept = load_plan(store, text)
     check_runnable(kept, operator_of(program))
-    # What was unknown was left out, and shown, when the plan was made.
-    check_expectations(kept.plan, replace(run.expected, ignore_unknown=True))
+    # What was unknown or could not be rejected was left out, and shown, when the plan was made.
+    check_expectations(kept.plan, replace(run.expected, ignore_unknown=True, strict=False))
+    changed = differences(store, kept.plan) if run.expected.strict else ()
+    if changed:
+        raise UnexpectedPlanError(
+            f"{count_of(len(changed), 'order')} of {kept.saved.name} changed since, and --strict allows none",
+            hint=f"look: orderctl plan diff {short_id(kept.plan.id)}",
+        )
     if kept.plan.mail.notify:
         program.check_mail()
     return kept
