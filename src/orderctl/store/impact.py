@@ -16,8 +16,8 @@ from orderctl.store.sql import Connection, Fragment, Row, read_day, read_instant
 _OPEN = f"status NOT IN ('{Status.RETURNED_TO_CART}', '{Status.REJECTED}')"
 _KEPT_SEASONS = 50
 _NAMED_BUYERS = 5
-# Added to a total, it makes all of them texts of one length, whose order is that of the amounts.
-_LIFT = 10**18
+# Added to a total, a credit included, it makes all of them texts of one length, whose order is that of the amounts.
+_LIFT = 2 * 10**18
 _LIFTED_DIGITS = len(str(_LIFT))
 
 
