@@ -46,7 +46,7 @@ GRANT INSERT, UPDATE ON buyer, orders TO orderctl_operator;
 GRANT INSERT, UPDATE, DELETE ON order_line, order_tag, selection_item, saved_filter TO orderctl_operator;
 GRANT INSERT ON batch, order_event TO orderctl_operator;
 GRANT INSERT, UPDATE ON mail TO orderctl_operator;
-GRANT INSERT ON mail_order TO orderctl_operator;
+GRANT INSERT ON mail_order, mail_event TO orderctl_operator;
 
 -- Saved plans, in stores that have them: they may be approved, cancelled and run, and not be made into others.
 DO $$

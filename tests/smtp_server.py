@@ -1,5 +1,6 @@
 """Mail servers for the tests: a real one with TLS and login, and one that misbehaves as told, step by step."""
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -79,6 +80,36 @@ class _Handler:
         self.inbox.messages.append(envelope.content)
         self.inbox.envelopes.append((envelope.mail_from, envelope.rcpt_tos))
         return "250 2.0.0 Ok: queued as 4F2A"
+
+
+class _BusyHandler(_Handler):
+    """Takes each mail, and answers after a while."""
+
+    def __init__(self, inbox: Inbox, delay_s: float) -> None:
+        super().__init__(inbox)
+        self.delay_s = delay_s
+
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):  # noqa: ARG002, N802
+        self.inbox.connections += 1
+        session.host_name = hostname
+        return responses
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802
+        reply = await super().handle_DATA(server, session, envelope)
+        await asyncio.sleep(self.delay_s)
+        return reply
+
+
+@contextmanager
+def busy_server(delay_s: float = 0) -> Iterator[Inbox]:
+    """A real server without TLS that serves many connections at once, and takes its time with each mail."""
+    inbox = Inbox(port=_free_port())
+    controller = Controller(_BusyHandler(inbox, delay_s), hostname=HOST, port=inbox.port)
+    controller.start()
+    try:
+        yield inbox
+    finally:
+        controller.stop()
 
 
 def _login(_server, _session, _envelope, _mechanism, login):
@@ -172,7 +203,8 @@ def _talk(connection, lines, script: _Script, inbox: Inbox) -> None:
         """The reply that was sent; an empty one if the connection is to end."""
         reply = script.next(step)
         if reply == HANG:
-            lines.readline()  # until the client has had enough
+            while lines.readline():  # until the client has had enough
+                pass
         if reply in (DROP, HANG):
             return ""
         _say(connection, reply)

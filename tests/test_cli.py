@@ -237,7 +237,7 @@ def test_the_log_keeps_batches_and_their_orders(filled):
     assert "nothing is logged" in filled("log", "1003").err
 
 
-def test_mails_are_listed_shown_and_settled(filled):
+def test_mails_are_listed_shown_and_settled(filled, tmp_path):
     ran = filled(
         "reject", "1001", "1002", "1003", "1004", "--yes", "--notify", "--message", "So sorry", "--format", "json"
     )
@@ -253,6 +253,10 @@ def test_mails_are_listed_shown_and_settled(filled):
     assert "2 sent" in filled("mail", "list").err
     assert filled("mail", "list", "--state", "waiting").out == ""
     assert filled("mail", "cancel", mails[0]["id"]).code == 2
+    raw = filled("mail", "show", mails[0]["id"], "--raw").out
+    (written,) = (path for path in (tmp_path / "mails" / "new").iterdir() if mails[0]["message_id"] in path.read_text())
+    assert raw.replace("\r\n", "\n") == written.read_text()
+    assert filled("mail", "list", "--format", "ids").lines == [mail["id"] for mail in mails]
     assert filled("mail", "send").code == 0
 
 

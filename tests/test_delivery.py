@@ -10,6 +10,7 @@ import pytest
 from conftest import open_store
 from factories import ACME, KUMO, FixedClock, make_order, put
 from orderctl.domain.errors import MailUnavailableError
+from orderctl.domain.mail_actions import CANCEL, RETRY
 from orderctl.domain.outbox import DeliveryReport, MailState
 from orderctl.mail.letters import JinjaComposer
 from orderctl.mail.maildir import MaildirMailer
@@ -17,9 +18,8 @@ from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from orderctl.ports import MailQuery
 from orderctl.services.delivering import deliver
 from orderctl.services.delivery_run import CHUNK
-from orderctl.services.mail_actions import cancel_mail, retry_mail
 from smtp_server import DROP, HOST, body, read, scripted_server
-from test_outbox import claim, get, queue, start, states
+from test_outbox import act, claim, get, queue, start, states
 from test_rejection import CLOCK, ids, reject
 
 NOW = CLOCK.at
@@ -124,7 +124,7 @@ def test_a_mail_of_unknown_fate_is_only_sent_again_when_an_operator_says_so(stor
     with scripted_server({"end": DROP}) as inbox:
         assert run(store, smtp(inbox.port)) == DeliveryReport(unknown=1)
         assert run(store, smtp(inbox.port), clock=later(10_000)) == DeliveryReport()
-        retry_mail(store, mail_id, clock=later(10_000))
+        act(store, RETRY, mail_id, clock=later(10_000))
         assert run(store, smtp(inbox.port), clock=later(10_000)) == DeliveryReport(sent=1)
     first, second = inbox.mails
     assert first["Message-ID"] == second["Message-ID"] == get(store, mail_id).message_id
@@ -148,7 +148,7 @@ def test_what_was_put_off_is_not_due_again_in_the_same_run(store):
     def an_hour_passes(done, _total):
         clock.at += timedelta(hours=1)
         if done == CHUNK:
-            cancel_mail(store, mail_ids[-1], clock=clock)
+            act(store, CANCEL, mail_ids[-1])
 
     with scripted_server({"RCPT": "450 later"}) as inbox:
         report = run(store, smtp(inbox.port), clock=clock, progress=an_hour_passes)
@@ -251,7 +251,7 @@ def test_a_mail_that_is_cancelled_during_the_run_is_not_sent(store, tmp_path):
 
     def cancel_the_second(done, _total):
         if done == 1:
-            cancel_mail(store, second, clock=CLOCK)
+            act(store, CANCEL, second)
 
     assert run(store, maildir(tmp_path / "m"), progress=cancel_the_second) == DeliveryReport(sent=2)
     assert states(store) == {first: MailState.SENT, second: MailState.CANCELLED, third: MailState.SENT}

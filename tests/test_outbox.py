@@ -7,10 +7,12 @@ import pytest
 
 from conftest import open_store
 from factories import ACME, KUMO, FixedClock, make_order, put
-from orderctl.domain.errors import UsageError
+from orderctl.domain.errors import OrderctlError, UsageError
+from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT
 from orderctl.domain.outbox import MAX_ATTEMPTS, Letter, MailState, Outcome, settlement
+from orderctl.domain.own_ids import new_id
 from orderctl.ports import MailQuery
-from orderctl.services.mail_actions import cancel_mail, retry_mail, settle_mail
+from orderctl.services.mail_actions import act_on_mails, pick_mails
 from test_rejection import CLOCK, ids, reject
 
 NOW = CLOCK.at
@@ -54,6 +56,12 @@ def settle(store, mail_id, state, *, holder="t", detail="", now=NOW):
 def get(store, mail_id):
     with store.snapshot() as work:
         return work.outbox.get(mail_id)
+
+
+def act(store, action, *mail_ids, clock=CLOCK, reason="", **query):
+    """What an operator does; gives how many mails changed."""
+    picked = pick_mails(store, action, MailQuery(ids=mail_ids, **query))
+    return act_on_mails(store, action, picked, actor="mia", reason=reason, clock=clock, new_id=new_id)
 
 
 def states(store):
@@ -104,7 +112,7 @@ def test_a_claim_may_be_of_one_batch(store):
     other = reject(store, ids("other"), notify=True).batch_id
     with store.snapshot() as work:
         assert (work.outbox.due(NOW, other), work.outbox.due(NOW, None)) == (1, 3)
-        assert work.outbox.counts(other)[MailState.WAITING] == 1
+        assert work.outbox.counts(MailQuery(batch_id=other))[MailState.WAITING] == 1
         assert [mail.batch_id for mail in work.outbox.find(MailQuery(batch_id=other))] == [other]
     assert claim(store, batch_id=other) == [f"{other}.1"]
     assert claim(store, "later") == mine
@@ -183,7 +191,7 @@ def test_mails_are_found_by_state_newest_first(store):
         assert [mail.id for mail in work.outbox.find(waiting)] == [third]
         both = MailQuery(states=(MailState.CLAIMED, MailState.SENT))
         assert [mail.id for mail in work.outbox.find(both)] == [first]
-        counts = work.outbox.counts(None)
+        counts = work.outbox.counts(EVERYTHING)
         assert {state: number for state, number in counts.items() if number} == {
             MailState.WAITING: 2,
             MailState.CLAIMED: 1,
@@ -202,13 +210,13 @@ def test_accounts_do_not_see_each_others_mails(store, store_url):
         assert other.write(lambda work: work.outbox.release("t", NOW)) == 0
         assert other.write(lambda work: work.outbox.expire(NOW + timedelta(days=1))) == 0
         with pytest.raises(UsageError, match="there is no mail"):
-            cancel_mail(other, mail_id, clock=CLOCK)
+            act(other, CANCEL, mail_id)
 
 
 def in_state(store, state):
     (mail_id,) = queue(store, 1)
     if state is MailState.CANCELLED:
-        cancel_mail(store, mail_id, clock=CLOCK)
+        act(store, CANCEL, mail_id)
     elif state is not MailState.WAITING:
         claim(store)
         if state is not MailState.CLAIMED:
@@ -219,12 +227,7 @@ def in_state(store, state):
     return mail_id
 
 
-ACTIONS = {
-    "retry": lambda store, mail_id: retry_mail(store, mail_id, clock=CLOCK),
-    "cancel": lambda store, mail_id: cancel_mail(store, mail_id, clock=CLOCK),
-    "sent": lambda store, mail_id: settle_mail(store, mail_id, as_sent=True, clock=CLOCK),
-    "not sent": lambda store, mail_id: settle_mail(store, mail_id, as_sent=False, clock=CLOCK),
-}
+ACTIONS = {"retry": RETRY, "cancel": CANCEL, "sent": SENT, "not sent": NOT_SENT}
 ALLOWED = {
     "retry": dict.fromkeys(
         (MailState.REFUSED, MailState.UNKNOWN, MailState.RETRY, MailState.CANCELLED), MailState.WAITING
@@ -241,23 +244,93 @@ def test_what_an_operator_may_do(sqlite_url, state, action):
     with open_store(sqlite_url) as store:
         mail_id = in_state(store, state)
         if state in ALLOWED[action]:
-            ACTIONS[action](store, mail_id)
+            act(store, ACTIONS[action], mail_id)
             assert get(store, mail_id).state is ALLOWED[action][state]
         else:
             with pytest.raises(UsageError, match=f"mail {mail_id} is {state}; only one that is"):
-                ACTIONS[action](store, mail_id)
+                act(store, ACTIONS[action], mail_id)
             assert get(store, mail_id).state is state
 
 
 def test_an_operators_retry_is_due_at_once_and_takes_the_mail_from_its_sender(store):
     mail_id = in_state(store, MailState.UNKNOWN)
-    retry_mail(store, mail_id, clock=FixedClock(NOW + MINUTE))
+    act(store, RETRY, mail_id, clock=FixedClock(NOW + MINUTE))
     assert not settle(store, mail_id, MailState.SENT)
     assert claim(store, now=NOW + MINUTE) == [mail_id]
 
 
 def test_a_cancelled_mail_is_taken_from_whoever_claimed_it(store):
     mail_id = in_state(store, MailState.CLAIMED)
-    cancel_mail(store, mail_id, clock=CLOCK)
+    act(store, CANCEL, mail_id)
     assert not start(store, mail_id)
     assert claim(store) == []
+
+
+def test_what_an_operator_did_is_kept_with_who_when_and_why(store):
+    first, second = queue(store, 2)
+    assert act(store, CANCEL, first, second, reason="told by phone") == 2
+    assert act(store, RETRY, first, clock=FixedClock(NOW + MINUTE)) == 1
+    with store.snapshot() as work:
+        cancelled, retried = work.outbox.events(first)
+        assert len(work.outbox.events(second)) == 1
+    assert (cancelled.action, cancelled.from_state, cancelled.to_state) == ("cancel", MailState.WAITING, "cancelled")
+    assert (cancelled.actor, cancelled.reason, cancelled.at) == ("mia", "told by phone", NOW)
+    assert (retried.action, retried.from_state, retried.reason) == ("retry", MailState.CANCELLED, "")
+
+
+def test_the_log_of_a_mail_cannot_be_edited(store, store_url):
+    (mail_id,) = queue(store, 1)
+    act(store, CANCEL, mail_id)
+    for statement in ("UPDATE mail_event SET actor = 'nobody'", "DELETE FROM mail_event"):
+        with pytest.raises(OrderctlError, match="append-only"):
+            store.write(lambda work, sql=statement: work.outbox._connection.execute(sql))
+
+
+def test_mails_that_changed_in_between_stay_as_they_are(store):
+    first, second = queue(store, 2)
+    picked = pick_mails(store, CANCEL, MailQuery(ids=(first, second)))
+    claim(store, limit=1)
+    done = act_on_mails(store, CANCEL, picked, actor="mia", reason="", clock=CLOCK, new_id=new_id)
+    assert done == 1
+    assert states(store) == {first: MailState.CLAIMED, second: MailState.CANCELLED}
+
+
+def test_filters_take_only_what_an_action_takes_unasked(store):
+    mail_ids = queue(store, 4)
+    claim(store)
+    for mail_id, state in zip(mail_ids, (MailState.REFUSED, MailState.UNKNOWN, MailState.SENT), strict=False):
+        start(store, mail_id)
+        settle(store, mail_id, state)
+    store.write(lambda work: work.outbox.release("t", NOW))
+    act(store, CANCEL, mail_ids[3])
+    picked = pick_mails(store, RETRY, MailQuery())
+    assert dict(picked.mails) == {mail_ids[0]: MailState.REFUSED}
+    assert picked.left == {MailState.UNKNOWN: 1, MailState.SENT: 1, MailState.CANCELLED: 1}
+    spelled = pick_mails(store, RETRY, MailQuery(states=(MailState.UNKNOWN,)))
+    assert (dict(spelled.mails), spelled.left) == ({mail_ids[1]: MailState.UNKNOWN}, {})
+    with pytest.raises(UsageError, match="only mails that are"):
+        pick_mails(store, RETRY, MailQuery(states=(MailState.SENT,)))
+
+
+QUERIES = [
+    ({"buyer": "acme"}, ["Q0"]),
+    ({"buyer": "PARIS"}, ["Q0"]),
+    ({"buyer": "雲"}, ["K1"]),
+    ({"buyer": "%"}, []),
+    ({"order_id": "K1"}, ["K1"]),
+    ({"recipient": "KUMO.example"}, ["K1"]),
+    ({"queued_before": NOW + MINUTE}, ["K1", "Q0"]),
+    ({"queued_before": NOW}, []),
+    ({"buyer": "acme", "order_id": "K1"}, []),
+]
+
+
+@pytest.mark.parametrize(("query", "orders"), QUERIES)
+def test_mails_are_found_by_what_an_operator_knows(store, query, orders):
+    queue(store, 1)
+    put(store, make_order("K1", buyer=KUMO))
+    reject(store, ids("K1"), notify=True)
+    with store.snapshot() as work:
+        found = [work.outbox.order_ids(mail.id) for mail in work.outbox.find(MailQuery(**query))]
+        assert sorted(order for (order,) in found) == orders
+        assert sum(work.outbox.counts(MailQuery(**query)).values()) == len(orders)

@@ -162,9 +162,12 @@ ENDS = [
 ]
 
 
+@pytest.mark.parametrize(
+    "offers", [{}, {"EHLO": ["250-brand.example\r\n250 PIPELINING"] * 3}], ids=["one by one", "at once"]
+)
 @pytest.mark.parametrize(("replies", "state", "detail"), ENDS)
-def test_how_an_attempt_ends(replies, state, detail):
-    with scripted_server(replies) as inbox:
+def test_how_an_attempt_ends(replies, state, detail, offers):
+    with scripted_server(replies | offers) as inbox:
         with SmtpMailer(settings(inbox.port, timeout_s=0.3)) as mailer:
             outcome = hand_over(mailer)
             assert (outcome.state, outcome.detail[: len(detail)]) == (state, detail)
@@ -307,3 +310,37 @@ def test_a_maildir_that_cannot_be_written_stops_the_run(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(MailUnavailableError, match="cannot be written"):
         MaildirMailer(tmp_path / "file", sender=SENDER, reply_to=None).__enter__()
+
+
+PIPELINING = {"EHLO": ["250-brand.example\r\n250 PIPELINING"] * 3}
+
+
+def test_a_server_that_waits_for_content_although_it_refused_gets_none():
+    with scripted_server(PIPELINING | {"RCPT": "550 no such user"}) as inbox:
+        with SmtpMailer(settings(inbox.port)) as mailer:
+            outcome = hand_over(mailer)
+            assert (outcome.state, outcome.detail) == (MailState.REFUSED, "RCPT: 550 no such user")
+            assert hand_over(mailer).state is MailState.SENT
+        assert inbox.connections == 1
+        assert [bool(message) for message in inbox.messages] == [False, True]
+
+
+def test_the_first_refusal_counts_although_the_connection_ends_after_it():
+    with scripted_server(PIPELINING | {"MAIL": "550 not you", "RCPT": DROP}) as inbox:
+        with SmtpMailer(settings(inbox.port)) as mailer:
+            outcome = hand_over(mailer)
+        assert (outcome.state, outcome.detail) == (MailState.REFUSED, "MAIL: 550 not you")
+
+
+@pytest.mark.parametrize("offers", [{}, PIPELINING], ids=["one by one", "at once"])
+def test_a_mail_that_is_not_ours_any_more_is_not_sent(offers):
+    with scripted_server(offers) as inbox:
+        with SmtpMailer(settings(inbox.port)) as mailer:
+            assert mailer.send(MAIL, mailer.write(MAIL, LETTER), lambda: False) is None
+            assert hand_over(mailer).state is MailState.SENT
+        assert [message for message in inbox.messages if message] == inbox.messages[-1:]
+
+
+def test_the_same_mail_is_the_same_message_byte_by_byte():
+    assert build() == build()
+    assert build() != build(replace(MAIL, message_id="<orderctl.b.2@brand.example>"))

@@ -12,6 +12,7 @@ from orderctl.domain.filters import OrderFilter
 from orderctl.domain.impact import Impact
 from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
 from orderctl.domain.log import Batch
+from orderctl.domain.mail_actions import MailAction, MailEvent
 from orderctl.domain.money import Money
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
 from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome, Settlement
@@ -133,10 +134,15 @@ class Plans(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailQuery:
-    """Which mails: by state, batch, buyer or order; due ones only."""
+    """Which mails: by id, state, batch, buyer (id, or text in the name), order, text in the address, age."""
 
+    ids: tuple[str, ...] = ()
     states: tuple[MailState, ...] = ()
     batch_id: str | None = None
+    buyer: str | None = None
+    order_id: str | None = None
+    recipient: str | None = None
+    queued_before: datetime | None = None
     limit: int | None = None
 
 
@@ -158,9 +164,20 @@ class Outbox(Protocol):
     def expire(self, now: datetime) -> int: ...
     def get(self, mail_id: str) -> Mail | None: ...
     def find(self, query: MailQuery) -> Iterator[Mail]: ...
-    def counts(self, batch_id: str | None) -> dict[MailState, int]: ...
+    def counts(self, query: MailQuery) -> dict[MailState, int]: ...
+    def states(self, query: MailQuery) -> dict[str, MailState]: ...
+    def events(self, mail_id: str) -> tuple[MailEvent, ...]: ...
     def order_ids(self, mail_id: str) -> tuple[str, ...]: ...
-    def move(self, mail_id: str, *, frm: tuple[MailState, ...], to: MailState, detail: str, now: datetime) -> bool: ...
+    def act(
+        self,
+        action: MailAction,
+        mails: Mapping[str, MailState],
+        *,
+        event_id: str,
+        actor: str,
+        reason: str,
+        at: datetime,
+    ) -> int: ...
 
 
 class Changes(Protocol):

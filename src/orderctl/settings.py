@@ -91,6 +91,8 @@ _ALL = (
     Option(key="mail.sender", kind=str, about="the From address", default=""),
     Option(key="mail.reply_to", kind=str, about="where answers go", default=""),
     Option(key="mail.timeout", kind=int, about="seconds to wait for the server", default=30),
+    Option(key="mail.connections", kind=int, about="how many at once to the server, at most 16", default=1),
+    Option(key="mail.rate", kind=str, about="at most so many mails: 5/s, 30/m or 1000/h", default=""),
     Option(key="mail.ca_file", kind=str, about="certificates to trust instead of the system's", default=""),
     Option(key="mail.templates", kind=str, about="a folder with the brand's own templates", default=""),
     Option(key="mail.language", kind=str, about="for buyers whose language has no template", default="en"),

@@ -46,7 +46,8 @@ class LazyCommands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             _say(str(stop) or "interrupted")
-            raise typer.Exit(TERMINATED if _terminated else INTERRUPTED) from None
+            usual = TERMINATED if _terminated else INTERRUPTED
+            raise typer.Exit(getattr(stop, "exit_code", usual)) from None
         except BrokenPipeError:
             # Who read our output has seen enough. Python would complain again while it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from orderctl.bootstrap import Program
+from orderctl.cli.delivery import Stopped, Stopping, deliver_mails
 from orderctl.cli.options import ReportFormat
 from orderctl.domain.errors import DeclinedError, OrderctlError, UsageError
 from orderctl.domain.outbox import DeliveryReport
@@ -14,7 +15,6 @@ from orderctl.domain.reports import Document, rejection_document
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.text import count_of
 from orderctl.ports import Store
-from orderctl.services.delivering import deliver
 from orderctl.services.rejecting import Expectations
 from orderctl.services.sample_letters import compose_samples
 
@@ -120,22 +120,20 @@ def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) 
     if not result.mails or result.batch_id is None:
         return None
     try:
-        with program.screen.progress("Mailing") as progress:
-            return deliver(
-                store,
-                program.composer(),
-                program.mailer_factory(),
-                clock=program.clock,
-                new_token=program.new_id,
-                batch_id=result.batch_id,
-                progress=progress,
-            )
+        with Stopping() as stop, program.screen.progress("Mailing") as progress:
+            delivery = deliver_mails(program, store, stop, batch_id=result.batch_id, progress=progress)
+        stop.check(delivery)
     except OrderctlError as error:
         # The rejection stands whatever becomes of its mails: they wait.
         return DeliveryReport(stopped=error.sentence)
+    except Stopped:
+        report(program, run, result.plan, result, delivery)
+        raise
     except KeyboardInterrupt:
         report(program, run, result.plan, result, None)
         raise KeyboardInterrupt("interrupted; the mails that are left wait for: orderctl mail send") from None
+    else:
+        return delivery
 
 
 def report(

@@ -1,24 +1,53 @@
 """`orderctl mail list|show|send|retry|cancel|settle`."""
 
+from dataclasses import replace
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from orderctl.bootstrap import Program
 from orderctl.cli.apps import group_app
+from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
 from orderctl.cli.mail_sample import send_sample_mail
 from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, program_of
-from orderctl.domain.errors import UsageError
+from orderctl.domain.durations import parse_duration
+from orderctl.domain.errors import DeclinedError, UsageError
+from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT, MailAction
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
+from orderctl.domain.text import count_of
 from orderctl.ports import MailQuery
-from orderctl.services.delivering import deliver
-from orderctl.services.mail_actions import cancel_mail, retry_mail, settle_mail
+from orderctl.services.mail_actions import act_on_mails, pick_mails
 
 app = group_app()
 MAILS_REMAIN = 5
 _SHOWN = 50
+
+
+class MailFormat(StrEnum):
+    """How a list of mails is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    IDS = "ids"
+
+
 MailId = Annotated[str, typer.Argument(metavar="MAIL", help="The mail's id.")]
+MailIds = Annotated[list[str] | None, typer.Argument(metavar="[MAIL]...", help="Ids of mails.")]
+States = Annotated[list[MailState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
 BatchId = Annotated[str | None, typer.Option("--batch", metavar="BATCH", help="Only mails of this batch.")]
+BuyerText = Annotated[
+    str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
+]
+OrderId = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only mails that speak of this order.")]
+ToText = Annotated[str | None, typer.Option("--to", metavar="TEXT", help="Only where the address holds this text.")]
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="TIME", help="Only mails queued before: 2d, 12h.")
+]
+AllMails = Annotated[bool, typer.Option("--all", help="All mails that this can be done with.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the mail.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.callback()
@@ -26,109 +55,263 @@ def mail() -> None:
     """The outbox: what waits, what was sent, what failed."""
 
 
-@app.command("list", epilog="Examples:\n\norderctl mail list\n\norderctl mail list --state unknown --format json")
+@app.command(
+    "list",
+    epilog="Examples:\n\norderctl mail list\n\norderctl mail list --state unknown --format json\n\n"
+    "orderctl mail list --state refused --older-than 2d --format ids",
+)
 def list_(
     ctx: typer.Context,
-    state: Annotated[list[MailState] | None, typer.Option(help="Only mails in this state; repeatable.")] = None,
+    state: States = None,
     batch: BatchId = None,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = _SHOWN,
-    as_: AsReport = ReportFormat.TEXT,
+    buyer: BuyerText = None,
+    order: OrderId = None,
+    to: ToText = None,
+    older_than: OlderThan = None,
+    limit: Annotated[int | None, typer.Option(min=0, help="At most so many; 0: all. 50 unless --format ids.")] = None,
+    as_: Annotated[
+        MailFormat, typer.Option("--format", help="text for people; json or ids, one a line.")
+    ] = MailFormat.TEXT,
 ) -> None:
     """List the mails, newest first."""
     program = program_of(ctx)
-    query = MailQuery(states=tuple(state or ()), batch_id=batch, limit=limit or None)
+    query = _query(program, state, batch, buyer, order, to, older_than)
+    shown = (None if as_ is MailFormat.IDS else _SHOWN) if limit is None else limit or None
     with program.open_store() as store, store.snapshot() as work:
-        mails = list(work.outbox.find(query))
-        if as_ is ReportFormat.JSON:
+        found = work.outbox.find(replace(query, limit=shown))
+        if as_ is MailFormat.IDS:
+            program.output.lines(mail.id for mail in found)
+            return
+        if as_ is MailFormat.JSON:
+            mails = list(found)
             program.output.documents(mail_document(each, work.outbox.order_ids(each.id)) for each in mails)
             return
-        counts = work.outbox.counts(batch)
+        mails, counts = list(found), work.outbox.counts(query)
     if mails:
         program.screen.mails(mails)
     summary = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
-    program.screen.tell(summary or "no mails")
+    more = sum(counts.values()) - len(mails)
+    program.screen.tell((summary or "no mails") + (f"; {more:,} not shown, see --limit" if more else ""))
 
 
-@app.command(epilog="Examples:\n\norderctl mail show 068fj5h7qb3p16ko7s2gi7a8q4.1")
-def show(ctx: typer.Context, mail_id: MailId, as_: AsReport = ReportFormat.TEXT) -> None:
-    """Show one mail as the buyer reads it, and how its delivery went."""
+@app.command(
+    epilog="Examples:\n\norderctl mail show 068fj5h7qb3p16ko7s2gi7a8q4.1\n\n"
+    "orderctl mail show 068fj5h7qb3p16ko7s2gi7a8q4.1 --raw > mail.eml"
+)
+def show(
+    ctx: typer.Context,
+    mail_id: MailId,
+    raw: Annotated[bool, typer.Option("--raw", help="The message itself, as it goes or went out (RFC 5322).")] = False,
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
     program = program_of(ctx)
     with program.open_store() as store, store.snapshot() as work:
         found = work.outbox.get(mail_id)
         if found is None:
             raise UsageError(f"there is no mail {mail_id!r} in this store", hint="orderctl mail list shows them")
-        orders = work.outbox.order_ids(mail_id)
+        orders, events = work.outbox.order_ids(mail_id), work.outbox.events(mail_id)
         facts = None if found.letter else work.outbox.facts([mail_id]).get(mail_id)
     if as_ is ReportFormat.JSON:
-        program.output.document(mail_document(found, orders))
+        program.output.document(mail_document(found, orders, events))
         return
     letter = found.letter or (program.composer().compose(facts) if facts else None)
-    program.screen.mail(found, letter, orders)
+    if not raw:
+        program.screen.mail(found, letter, orders, events)
+    elif letter is None:
+        raise UsageError(f"mail {mail_id} has no text: its buyer is not in the store any more")
+    else:
+        program.output.message(program.mailer_factory()().write(found, letter))
 
 
 @app.command(
-    epilog="Examples:\n\norderctl mail send\n\norderctl mail send --batch 068fj5h7qb3p16ko7s2gi7a8q4\n\n"
+    epilog="Examples:\n\norderctl mail send\n\norderctl mail send --limit 100 --connections 4\n\n"
+    "orderctl mail send --follow --rate 30/m\n\n"
     "orderctl mail send --sample me@brand.example --filter 'season:26SS sku:LN-10*'"
 )
 def send(
     ctx: typer.Context,
     batch: BatchId = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with whatever falls due, until stopped.")
+    ] = False,
+    rate: Rate = None,
+    connections: Connections = None,
     sample: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Send one letter to this address, as a sample, and no mail.")
     ] = None,
     filter_text: FilterText = None,
     name: SelectionName = None,
 ) -> None:
-    """Send the mails that are due; or a sample of one, of a batch, a filter or a selection, to yourself."""
+    """Send the mails that are due; a worker with --follow; or a sample of one letter to yourself."""
     program = program_of(ctx)
     if sample is not None:
         send_sample_mail(program, sample, batch=batch, filter_text=filter_text, name=name)
         return
     if filter_text is not None or name is not None:
         raise UsageError("--filter and --name choose the orders of a --sample", hint="orderctl mail send --batch BATCH")
-    with program.open_store() as store, program.screen.progress("Mailing") as progress:
-        report = deliver(
-            store,
-            program.composer(),
-            program.mailer_factory(),
-            clock=program.clock,
-            new_token=program.new_id,
-            batch_id=batch,
-            limit=limit,
-            progress=progress,
-        )
+    if follow and limit is not None:
+        raise UsageError("--follow goes on until it is stopped, and --limit would end it", hint="leave one of them out")
+    with program.open_store() as store, Stopping() as stop:
+        if follow:
+            report = follow_outbox(program, store, stop, batch_id=batch, rate=rate, connections=connections)
+        else:
+            with program.screen.progress("Mailing") as progress:
+                report = deliver_mails(
+                    program,
+                    store,
+                    stop,
+                    batch_id=batch,
+                    progress=progress,
+                    limit=limit,
+                    rate=rate,
+                    connections=connections,
+                )
     program.screen.delivery(report)
+    stop.check(report)
     if not report.complete:
         raise typer.Exit(MAILS_REMAIN)
 
 
-@app.command(epilog="Examples:\n\norderctl mail retry 068fj5h7qb3p16ko7s2gi7a8q4.1")
-def retry(ctx: typer.Context, mail_id: MailId) -> None:
-    """Let a mail be sent again: one that was refused, cancelled, or of unknown fate."""
+@app.command(
+    epilog="Examples:\n\norderctl mail retry 068fj5h7qb3p16ko7s2gi7a8q4.1\n\n"
+    "orderctl mail retry --state refused --to @acme.example --reason 'mailbox is back'\n\n"
+    "orderctl mail retry --batch 068fj5h7qb3p16ko7s2gi7a8q4 --state unknown --yes"
+)
+def retry(
+    ctx: typer.Context,
+    ids: MailIds = None,
+    state: States = None,
+    batch: BatchId = None,
+    buyer: BuyerText = None,
+    order: OrderId = None,
+    to: ToText = None,
+    older_than: OlderThan = None,
+    everything: AllMails = False,
+    reason: Why = "",
+    yes: Yes = False,
+) -> None:
+    """Let mails be sent again: refused or put off ones; cancelled or unknown ones by id or --state."""
     program = program_of(ctx)
-    with program.open_store() as store:
-        retry_mail(store, mail_id, clock=program.clock)
-    program.screen.tell(f"{mail_id} waits; send with: orderctl mail send")
+    query = _chosen(ids, _query(program, state, batch, buyer, order, to, older_than), everything=everything)
+    changed = _act(program, RETRY, query, reason=reason, yes=yes)
+    if changed:
+        program.screen.tell(f"{count_of(changed, 'mail')} will be sent again; send with: orderctl mail send")
 
 
-@app.command(epilog="Examples:\n\norderctl mail cancel 068fj5h7qb3p16ko7s2gi7a8q4.1")
-def cancel(ctx: typer.Context, mail_id: MailId) -> None:
-    """Never send a mail that waits."""
+@app.command(
+    epilog="Examples:\n\norderctl mail cancel 068fj5h7qb3p16ko7s2gi7a8q4.1\n\n"
+    "orderctl mail cancel --batch 068fj5h7qb3p16ko7s2gi7a8q4 --reason 'told by phone'"
+)
+def cancel(
+    ctx: typer.Context,
+    ids: MailIds = None,
+    state: States = None,
+    batch: BatchId = None,
+    buyer: BuyerText = None,
+    order: OrderId = None,
+    to: ToText = None,
+    older_than: OlderThan = None,
+    everything: AllMails = False,
+    reason: Why = "",
+) -> None:
+    """Never send mails that wait."""
     program = program_of(ctx)
-    with program.open_store() as store:
-        cancel_mail(store, mail_id, clock=program.clock)
-    program.screen.tell(f"{mail_id} will not be sent")
+    query = _chosen(ids, _query(program, state, batch, buyer, order, to, older_than), everything=everything)
+    changed = _act(program, CANCEL, query, reason=reason, yes=True)
+    if changed:
+        program.screen.tell(f"{count_of(changed, 'mail')} will not be sent")
 
 
-@app.command(epilog="Examples:\n\norderctl mail settle 068fj5h7qb3p16ko7s2gi7a8q4.1 --sent")
+@app.command(
+    epilog="Examples:\n\norderctl mail settle 068fj5h7qb3p16ko7s2gi7a8q4.1 --sent\n\n"
+    "orderctl mail settle --batch 068fj5h7qb3p16ko7s2gi7a8q4 --not-sent --reason 'not in the log of the server'"
+)
 def settle(
     ctx: typer.Context,
-    mail_id: MailId,
     sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What you found out: it arrived, or it did not.")],
+    ids: MailIds = None,
+    batch: BatchId = None,
+    buyer: BuyerText = None,
+    order: OrderId = None,
+    to: ToText = None,
+    older_than: OlderThan = None,
+    everything: AllMails = False,
+    reason: Why = "",
 ) -> None:
-    """Say what became of a mail of unknown fate; neither answer sends it again."""
+    """Say what became of mails of unknown fate; neither answer sends them again."""
     program = program_of(ctx)
+    query = _chosen(ids, _query(program, None, batch, buyer, order, to, older_than), everything=everything)
+    changed = _act(program, SENT if sent else NOT_SENT, query, reason=reason, yes=True)
+    if changed:
+        program.screen.tell(f"{count_of(changed, 'mail')} settled as {'sent' if sent else 'refused'}")
+
+
+def _query(
+    program: Program,
+    state: list[MailState] | None,
+    batch: str | None,
+    buyer: str | None,
+    order: str | None,
+    to: str | None,
+    older_than: str | None,
+) -> MailQuery:
+    """The filters as a query. Raises UsageError for a length of time that is none."""
+    before = None
+    if older_than is not None:
+        try:
+            before = program.clock.now() - parse_duration(older_than)
+        except ValueError as error:
+            raise UsageError(f"--older-than: {older_than!r} {error}") from None
+    return MailQuery(
+        states=tuple(state or ()), batch_id=batch, buyer=buyer, order_id=order, recipient=to, queued_before=before
+    )
+
+
+def _chosen(ids: list[str] | None, query: MailQuery, *, everything: bool) -> MailQuery:
+    """Which mails are meant: by their ids, by filters, or all where that is spelled out. Raises UsageError."""
+    filtered = query != MailQuery()
+    if sum((bool(ids), filtered, everything)) > 1:
+        raise UsageError("mails are named by ids, by filters or by --all, not by two of them", hint="give one of them")
+    if not (ids or filtered or everything):
+        raise UsageError("which mails? none was named", hint="give ids, --state, --batch or another filter, or --all")
+    return replace(query, ids=tuple(dict.fromkeys(ids))) if ids else query
+
+
+def _act(program: Program, action: MailAction, query: MailQuery, *, reason: str, yes: bool) -> int:
+    """Do it to the mails that are meant, and tell which were left alone; gives how many changed."""
     with program.open_store() as store:
-        settle_mail(store, mail_id, as_sent=sent, clock=program.clock)
-    program.screen.tell(f"{mail_id} is {'sent' if sent else 'refused'}")
+        picked = pick_mails(store, action, query)
+        unknown = picked.count(MailState.UNKNOWN)
+        if unknown and len(picked.mails) > 1 and not yes:
+            _confirm(program, unknown)
+        changed = act_on_mails(
+            store,
+            action,
+            picked,
+            actor=program.actor,
+            reason=reason.strip(),
+            clock=program.clock,
+            new_id=program.new_id,
+        )
+    left = ", ".join(f"{number:,} {state}" for state, number in picked.left.items())
+    if left or not picked.mails:
+        program.screen.tell(f"left as they are: {left}" if left else "no such mail")
+    if changed < len(picked.mails):
+        program.screen.warn(
+            f"{count_of(len(picked.mails) - changed, 'mail')} changed in between and stayed as they are"
+        )
+    return changed
+
+
+def _confirm(program: Program, unknown: int) -> None:
+    """Ask before many buyers may get the same mail twice. Raises DeclinedError, or UsageError without a terminal."""
+    question = f"{count_of(unknown, 'mail')} of unknown fate may have arrived: send again, perhaps twice?"
+    if not program.prompts.can_ask():
+        raise UsageError(
+            f"{count_of(unknown, 'mail')} of unknown fate may have arrived, and there is no terminal to confirm on",
+            hint="look for their Message-IDs at the server, then say yes with --yes",
+        )
+    if not program.prompts.yes_or_no(question):
+        raise DeclinedError("declined; nothing was changed")

@@ -11,6 +11,7 @@ from orderctl.domain.health import Check
 from orderctl.domain.impact import Impact, percent_of
 from orderctl.domain.import_figures import ImportCounts, SourceFigures
 from orderctl.domain.log import Batch
+from orderctl.domain.mail_actions import MailEvent
 from orderctl.domain.money import Money, plain_amount
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import Order, OrderEvent
@@ -257,9 +258,10 @@ def health_document(store: str, checks: Iterable[Check]) -> Document:
     return {"schema": SCHEMA, "store": store, "ok": all(check["ok"] for check in listed), "checks": listed}
 
 
-def mail_document(mail: Mail, order_ids: Iterable[str]) -> Document:
-    """One mail with the orders it speaks of."""
+def mail_document(mail: Mail, order_ids: Iterable[str], events: Iterable[MailEvent] = ()) -> Document:
+    """One mail with the orders it speaks of and what operators did with it."""
     document = asdict(mail) | {"schema": SCHEMA, "state": mail.state.value, "order_ids": list(order_ids)}
     for name in ("next_attempt_at", "created_at", "updated_at"):
         document[name] = document[name].isoformat()
+    document["events"] = [asdict(event) | {"at": event.at.isoformat()} for event in events]
     return document

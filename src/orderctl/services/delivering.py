@@ -9,7 +9,6 @@ from orderctl.domain.errors import MailUnavailableError, StoreUnavailableError, 
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.ports import Clock, Composer, Mailer, Progress, Store
 from orderctl.services.delivery_run import DeliveryRun
-from orderctl.services.lanes import sentence
 from orderctl.services.pacing import Pace
 
 MAX_CONNECTIONS = 16
@@ -71,19 +70,21 @@ def follow(
     new_token: Callable[[], str],
     should_stop: Callable[[], bool],
     tell: Callable[[str], None],
+    done: Callable[[DeliveryReport], None],
     batch_id: str | None = None,
     connections: int = 1,
     pace: Pace | None = None,
     poll_s: float = POLL_S,
 ) -> DeliveryReport:
-    """Deliver whatever falls due until told to stop; `tell` hears of trouble that time may mend.
+    """Deliver whatever falls due until told to stop.
 
-    Trouble that only a person can mend (a refused login, a broken template) ends it, as it ends `deliver`.
+    `tell` hears of trouble that time may mend, `done` of each round in which mails were due. Trouble that
+    only a person can mend (a refused login, a broken template) ends it, as it ends `deliver`.
     """
     total, troubles, pace = DeliveryReport(), 0, pace or Pace()
     while not should_stop():
         try:
-            done = _round(
+            round_ = _round(
                 store,
                 composer,
                 mailer_factory,
@@ -97,16 +98,18 @@ def follow(
                 should_stop=should_stop,
             )
         except StoreUnavailableError as error:
-            done = _Round(due=0, report=DeliveryReport(stopped=sentence(error)))
-        total = total.plus(done.report)
-        if done.needs_person:
+            round_ = _Round(due=0, report=DeliveryReport(stopped=error.sentence))
+        total = total.plus(round_.report)
+        if round_.due:
+            done(round_.report)
+        if round_.needs_person:
             return total
-        if done.report.stopped:
+        if round_.report.stopped:
             troubles += 1
             pause_s = min(_FIRST_PAUSE_S * 2 ** (troubles - 1), _LONGEST_PAUSE_S)
-            tell(f"{done.report.stopped}; trying again in {pause_s:.0f} s")
+            tell(f"{round_.report.stopped}; trying again in about {pause_s:.0f} s")
         else:
-            troubles, pause_s = 0, 0 if done.due else poll_s
+            troubles, pause_s = 0, 0 if round_.due else poll_s
         # Workers that were started together must not look together for ever.
         _wait(pause_s * random.uniform(0.5, 1.5), should_stop)  # noqa: S311
     return total
@@ -137,7 +140,7 @@ def _round(
     try:
         writer = mailer_factory()
     except (MailUnavailableError, UsageError) as error:
-        return _Round(due=total, report=DeliveryReport(stopped=sentence(error)), needs_person=True)
+        return _Round(due=total, report=DeliveryReport(stopped=error.sentence), needs_person=True)
     run = DeliveryRun(
         store=store,
         composer=composer,

@@ -29,7 +29,7 @@ from orderctl.domain.outbox import (
     settlement,
 )
 from orderctl.ports import Clock, Composer, Mailer, Progress, Store, UnitOfWork
-from orderctl.services.lanes import Job, Lane, Notice, sentence
+from orderctl.services.lanes import Job, Lane, Notice
 from orderctl.services.pacing import Pace
 
 CHUNK = 20
@@ -88,7 +88,7 @@ class DeliveryRun:
             try:
                 self._send_all()
             except (MailUnavailableError, UsageError) as error:
-                self._stop(sentence(error), needs_person=True)
+                self._stop(error.sentence, needs_person=True)
                 self._send_all()
         except BaseException:
             self._abandon()
@@ -258,7 +258,7 @@ class DeliveryRun:
         if not isinstance(error, MailUnavailableError):
             self.failure = self.failure or error
         elif isinstance(error, MailSetupError) or not self.lanes:
-            self._stop(sentence(error), needs_person=isinstance(error, MailSetupError))
+            self._stop(error.sentence, needs_person=isinstance(error, MailSetupError))
 
     def _count(self, state: MailState | None) -> None:
         """One more mail that this run is done with; None and WAITING are of no figure."""
@@ -278,7 +278,6 @@ class DeliveryRun:
             outcome = Outcome(state=MailState.UNKNOWN, detail=_INTERRUPTED) if begun else _NOT_BEGUN
             self.settling.append(settlement(lane.job.mail, outcome, self.clock.now()))
             self._count(outcome.state)
-            lane.job = None
         for job in self.starting:
             job.answer.put(False)
         self.starting.clear()
@@ -291,4 +290,6 @@ class DeliveryRun:
         now = self.clock.now()
         self.store.write(lambda unit: unit.outbox.release(self.token, now))
         for lane in self.lanes:
-            lane.join(_GOODBYE_S)
+            # One with a mail in hand was abandoned: its server is not waited for.
+            if lane.job is None:
+                lane.join(_GOODBYE_S)

@@ -8,7 +8,6 @@ import threading
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from orderctl.domain.errors import OrderctlError
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.ports import Mailer
 
@@ -103,9 +102,3 @@ class Lane:
             self._closing.wait(min(_FIRST_PAUSE_S * 2 ** (self._in_a_row - 1), _LONGEST_PAUSE_S))
         if not self._closing.is_set():
             mailer.connect()
-
-
-def sentence(error: BaseException) -> str:
-    """An error in one sentence, with what to do next."""
-    hint = error.hint if isinstance(error, OrderctlError) else ""
-    return f"{error}; {hint}" if hint else str(error)

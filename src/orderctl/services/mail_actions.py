@@ -1,42 +1,78 @@
-"""What an operator may do with mails: let them be sent again, cancel them, say what became of them."""
+"""Does what an operator wants done with mails: picks them, changes those that may be changed, and keeps a log."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.mail_actions import MailAction
 from orderctl.domain.outbox import MailState
-from orderctl.ports import Clock, Store
+from orderctl.ports import Clock, MailQuery, Store
 
 
-def retry_mail(store: Store, mail_id: str, *, clock: Clock) -> None:
-    """Let a mail be sent again. Raises UsageError unless it was refused, cancelled, put off or is of unknown fate."""
-    frm = (MailState.REFUSED, MailState.UNKNOWN, MailState.RETRY, MailState.CANCELLED)
-    _move(store, mail_id, frm=frm, to=MailState.WAITING, detail="an operator lets it be sent again", clock=clock)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickedMails:
+    """The mails that an action is for, each with the state it was seen in, and those that it leaves alone."""
+
+    mails: Mapping[str, MailState]
+    left: Mapping[MailState, int]
+
+    def count(self, state: MailState) -> int:
+        """How many of them are in the state."""
+        return sum(1 for each in self.mails.values() if each is state)
 
 
-def cancel_mail(store: Store, mail_id: str, *, clock: Clock) -> None:
-    """Never send a mail. Raises UsageError unless it still waits."""
-    frm = (MailState.WAITING, MailState.RETRY, MailState.CLAIMED)
-    _move(store, mail_id, frm=frm, to=MailState.CANCELLED, detail="cancelled by an operator", clock=clock)
+def pick_mails(store: Store, action: MailAction, query: MailQuery) -> PickedMails:
+    """The mails of the query that the action is for.
 
-
-def settle_mail(store: Store, mail_id: str, *, as_sent: bool, clock: Clock) -> None:
-    """Say what became of a mail of unknown fate: it arrived, or it did not. Raises UsageError for another."""
-    to = MailState.SENT if as_sent else MailState.REFUSED
-    found = "it arrived" if as_sent else "it did not arrive"
-    _move(store, mail_id, frm=(MailState.UNKNOWN,), to=to, detail=f"an operator found out: {found}", clock=clock)
-
-
-def _move(store: Store, mail_id: str, *, frm: tuple[MailState, ...], to: MailState, detail: str, clock: Clock) -> None:
-    now = clock.now()
-    moved = store.write(lambda work: work.outbox.move(mail_id, frm=frm, to=to, detail=detail, now=now))
-    if moved:
-        return
+    Named by ids, each must be there and in a state that allows it: UsageError. Filters that name no state take
+    those that the action takes unasked, and leave the rest alone.
+    """
     with store.snapshot() as work:
-        mail = work.outbox.get(mail_id)
-    if mail is None:
-        raise UsageError(f"there is no mail {mail_id!r} in this store", hint="orderctl mail list shows them")
-    raise UsageError(
-        f"mail {mail_id} is {mail.state}; only one that is {_or(frm)} can become {to}",
-        hint=f"look first: orderctl mail show {mail_id}",
+        found = work.outbox.states(replace(query, states=()))
+    if query.ids:
+        for mail_id in query.ids:
+            _check(action, mail_id, found.get(mail_id))
+        return PickedMails(mails=found, left={})
+    wanted = [state for state in action.allowed if state in query.states] if query.states else action.unasked
+    if query.states and not wanted:
+        raise UsageError(
+            f"only mails that are {_or(action.allowed)} can become {action.to}", hint="name another --state"
+        )
+    in_question = {mail_id: state for mail_id, state in found.items() if not query.states or state in query.states}
+    return PickedMails(
+        mails={mail_id: state for mail_id, state in in_question.items() if state in wanted},
+        left=dict(Counter(state for state in in_question.values() if state not in wanted)),
     )
+
+
+def act_on_mails(
+    store: Store,
+    action: MailAction,
+    picked: PickedMails,
+    *,
+    actor: str,
+    reason: str,
+    clock: Clock,
+    new_id: Callable[[], str],
+) -> int:
+    """Do it to the picked mails that are still as they were seen, all at once; gives how many that were."""
+    if not picked.mails:
+        return 0
+    now, event_id = clock.now(), new_id()
+    return store.write(
+        lambda work: work.outbox.act(action, picked.mails, event_id=event_id, actor=actor, reason=reason, at=now)
+    )
+
+
+def _check(action: MailAction, mail_id: str, state: MailState | None) -> None:
+    if state is None:
+        raise UsageError(f"there is no mail {mail_id!r} in this store", hint="orderctl mail list shows them")
+    if state not in action.allowed:
+        raise UsageError(
+            f"mail {mail_id} is {state}; only one that is {_or(action.allowed)} can become {action.to}",
+            hint=f"look first: orderctl mail show {mail_id}",
+        )
 
 
 def _or(states: tuple[MailState, ...]) -> str:

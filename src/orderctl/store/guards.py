@@ -37,7 +37,9 @@ _FROZEN = [
     "rejected_at",
     "batch_id",
 ]
-_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
+_FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
+_LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
+_LOGS = _FIRST_LOGS | _LATER_LOGS
 TRIGGERS = (
     "orders_final_update",
     "orders_final_delete",
@@ -50,14 +52,30 @@ TRIGGERS = (
 
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
-    """Create every trigger, on the engine named `sqlite` or `postgresql`."""
-    for statement in guard_statements(dialect):
+    """Create the triggers of the first schema, on the engine named `sqlite` or `postgresql`."""
+    for statement in _first(dialect):
+        execute(statement)
+
+
+def create_log_guards(dialect: str, log: str, execute: Callable[[str], object]) -> None:
+    """Create the triggers of a log that came later."""
+    for statement in _of_log(dialect, log):
         execute(statement)
 
 
 def guard_statements(dialect: str) -> tuple[str, ...]:
     """The statements that create the guards, so that a check can compare them with what is there."""
-    return tuple(_sqlite() if dialect == "sqlite" else _postgresql())
+    return (*_first(dialect), *(statement for log in _LATER_LOGS for statement in _of_log(dialect, log)))
+
+
+def _first(dialect: str) -> Iterator[str]:
+    yield from _sqlite() if dialect == "sqlite" else _postgresql()
+    for log in _FIRST_LOGS:
+        yield from _of_log(dialect, log)
+
+
+def _of_log(dialect: str, log: str) -> Iterator[str]:
+    return _sqlite_log(log, _LOGS[log]) if dialect == "sqlite" else _pg_log(log)
 
 
 def _sqlite() -> Iterator[str]:
@@ -72,16 +90,14 @@ def _sqlite() -> Iterator[str]:
         yield _sqlite_trigger(
             f"order_line_final_{verb}", f"{verb.upper()} ON order_line", f"EXISTS ({rejected})", FINAL
         )
-    for log, key in _LOGS.items():
-        same = " AND ".join(f"{column} = NEW.{column}" for column in key)
-        yield _sqlite_trigger(f"{log}_append_only_update", f"UPDATE ON {log}", "1", APPEND_ONLY)
-        yield _sqlite_trigger(f"{log}_append_only_delete", f"DELETE ON {log}", "1", APPEND_ONLY)
-        yield _sqlite_trigger(
-            f"{log}_append_only_insert",
-            f"INSERT ON {log}",
-            f"EXISTS (SELECT 1 FROM {log} WHERE {same})",
-            APPEND_ONLY,
-        )
+
+
+def _sqlite_log(log: str, key: tuple[str, ...]) -> Iterator[str]:
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    there = f"EXISTS (SELECT 1 FROM {log} WHERE {same})"
+    yield _sqlite_trigger(f"{log}_append_only_update", f"UPDATE ON {log}", "1", APPEND_ONLY)
+    yield _sqlite_trigger(f"{log}_append_only_delete", f"DELETE ON {log}", "1", APPEND_ONLY)
+    yield _sqlite_trigger(f"{log}_append_only_insert", f"INSERT ON {log}", there, APPEND_ONLY)
 
 
 def _sqlite_trigger(name: str, event: str, when: str, message: str) -> str:
@@ -109,15 +125,22 @@ def _postgresql() -> Iterator[str]:
         yield from _pg_trigger(
             "order_line", f"order_line_final_{verb}", verb.upper(), "true", FINAL, "orderctl_refuse_line"
         )
-    for log in _LOGS:
-        yield from _pg_trigger(log, f"{log}_append_only_update", "UPDATE", "true", APPEND_ONLY)
-        yield from _pg_trigger(log, f"{log}_append_only_delete", "DELETE", "true", APPEND_ONLY)
-    for table, message in (("orders", FINAL), ("order_line", FINAL), *((log, APPEND_ONLY) for log in _LOGS)):
-        yield (
-            f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
-            f"EXECUTE FUNCTION orderctl_refuse('{message}')"
-        )
-        yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate"
+    for table in ("orders", "order_line"):
+        yield from _pg_no_truncate(table, FINAL)
+
+
+def _pg_log(log: str) -> Iterator[str]:
+    yield from _pg_trigger(log, f"{log}_append_only_update", "UPDATE", "true", APPEND_ONLY)
+    yield from _pg_trigger(log, f"{log}_append_only_delete", "DELETE", "true", APPEND_ONLY)
+    yield from _pg_no_truncate(log, APPEND_ONLY)
+
+
+def _pg_no_truncate(table: str, message: str) -> Iterator[str]:
+    yield (
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+        f"EXECUTE FUNCTION orderctl_refuse('{message}')"
+    )
+    yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate"
 
 
 def _listed(row: str) -> str:

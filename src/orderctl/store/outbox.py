@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
+from orderctl.domain.mail_actions import MailAction, MailEvent
 from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Settlement
 from orderctl.ports import MailQuery
 from orderctl.store.letter_facts import queued_facts
+from orderctl.store.mail_queries import matching
 from orderctl.store.sql import Connection, Dialect, Row, packed, read_instant, recordset
 
 _COLUMNS = (
@@ -171,31 +173,30 @@ class SqlOutbox:
 
     def find(self, query: MailQuery) -> Iterator[Mail]:
         """The mails, newest first."""
-        dialect = self._connection.dialect
-        where, bound = ["account = :account"], dict[str, object]()
-        if query.states:
-            where.append(f"state IN ({dialect.ids('states')})")
-            bound["states"] = dialect.bind_ids([state.value for state in query.states])
-        if query.batch_id is not None:
-            where.append("batch_id = :batch")
-            bound["batch"] = query.batch_id
-        limit = ""
-        if query.limit is not None:
-            limit, bound["most"] = " LIMIT :most", query.limit
+        where = matching(self._connection.dialect, query)
+        limit = "" if query.limit is None else " LIMIT :most"
         found = self._connection.stream(
-            f"SELECT {_COLUMNS} FROM mail WHERE {' AND '.join(where)} ORDER BY created_at DESC, id DESC{limit}", bound
+            f"SELECT {_COLUMNS} FROM mail WHERE account = :account{where.sql} ORDER BY created_at DESC, id DESC{limit}",
+            {**where.params, "most": query.limit} if limit else where.params,
         )
         return map(_mail, found)
 
-    def counts(self, batch_id: str | None) -> dict[MailState, int]:
-        """How many mails are in each state, of one batch or of all."""
-        of_batch, bound = _of_batch(batch_id)
+    def counts(self, query: MailQuery) -> dict[MailState, int]:
+        """How many of the mails are in each state."""
+        where = matching(self._connection.dialect, query)
         found = self._connection.execute(
-            f"SELECT state, count(*) FROM mail WHERE account = :account{of_batch} GROUP BY state",
-            bound,
+            f"SELECT state, count(*) FROM mail WHERE account = :account{where.sql} GROUP BY state", where.params
         )
         counted = {MailState(state): int(number) for state, number in found}
         return {state: counted.get(state, 0) for state in MailState}
+
+    def states(self, query: MailQuery) -> dict[str, MailState]:
+        """The state of each of the mails."""
+        where = matching(self._connection.dialect, query)
+        found = self._connection.execute(
+            f"SELECT id, state FROM mail WHERE account = :account{where.sql} ORDER BY id", where.params
+        )
+        return {mail_id: MailState(state) for mail_id, state in found}
 
     def order_ids(self, mail_id: str) -> tuple[str, ...]:
         """The orders that the mail speaks of."""
@@ -205,27 +206,56 @@ class SqlOutbox:
         )
         return tuple(str(order_id) for (order_id,) in found)
 
-    def move(self, mail_id: str, *, frm: tuple[MailState, ...], to: MailState, detail: str, now: datetime) -> bool:
-        """Put a mail that is in one of the states into another, and take it from whoever holds it."""
-        dialect = self._connection.dialect
-        held = f"id = :mail AND state IN ({dialect.ids('frm')})"
-        bound = {"mail": mail_id, "frm": dialect.bind_ids([state.value for state in frm])}
-        return self._put_down(held, bound, state=to, detail=detail, due=now, now=now) == 1
+    def events(self, mail_id: str) -> tuple[MailEvent, ...]:
+        """What operators did with the mail, oldest first."""
+        found = self._connection.execute(
+            "SELECT mail_id, id, action, from_state, to_state, reason, actor, at FROM mail_event"
+            " WHERE account = :account AND mail_id = :mail ORDER BY id",
+            {"mail": mail_id},
+        )
+        return tuple(
+            MailEvent(
+                mail_id=row[0],
+                id=row[1],
+                action=row[2],
+                from_state=MailState(row[3]),
+                to_state=MailState(row[4]),
+                reason=row[5],
+                actor=row[6],
+                at=read_instant(row[7]),
+            )
+            for row in found
+        )
 
-    def _put_down(
-        self, where: str, bound: dict[str, object], *, state: MailState, detail: str, due: datetime, now: datetime
+    def act(
+        self,
+        action: MailAction,
+        mails: Mapping[str, MailState],
+        *,
+        event_id: str,
+        actor: str,
+        reason: str,
+        at: datetime,
     ) -> int:
+        """Do it to those mails that are still in the state given, take them from whoever holds them, and log it."""
         dialect = self._connection.dialect
+        wanted = self._connection.execute(
+            f"SELECT id, state FROM mail WHERE account = :account AND id IN ({dialect.ids('mails')})"
+            f" ORDER BY id {dialect.lock('mail')}",
+            {"mails": dialect.bind_ids(list(mails))},
+        ).fetchall()
+        same = [mail_id for mail_id, state in wanted if mails[mail_id] == state]
+        bound = {"mails": dialect.bind_ids(same), "to": action.to.value, "at": dialect.instant(at)}
+        which = f"account = :account AND id IN ({dialect.ids('mails')})"
+        self._connection.execute(
+            "INSERT INTO mail_event (account, mail_id, id, action, from_state, to_state, reason, actor, at)"
+            f" SELECT :account, id, :event, :action, state, :to, :reason, :actor, :at FROM mail WHERE {which}",
+            {**bound, "event": event_id, "action": action.name, "reason": reason, "actor": actor},
+        )
         changed = self._connection.execute(
-            "UPDATE mail SET state = :state, last_error = :detail, next_attempt_at = :due, token = NULL,"
-            f" lease_until = NULL, updated_at = :now WHERE account = :account AND {where}",
-            {
-                **bound,
-                "state": state.value,
-                "detail": detail,
-                "due": dialect.instant(due),
-                "now": dialect.instant(now),
-            },
+            "UPDATE mail SET state = :to, last_error = :detail, next_attempt_at = :at, token = NULL,"
+            f" lease_until = NULL, updated_at = :at WHERE {which}",
+            {**bound, "detail": action.detail},
         )
         return changed.rowcount
 

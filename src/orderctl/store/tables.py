@@ -319,6 +319,24 @@ class MailOrderRow(SQLModel, table=True):
     __table_args__ = (Index(None, "account", "order_id"), {"sqlite_with_rowid": False})
 
 
+class MailEventRow(SQLModel, table=True):
+    """What an operator did with a mail. Append-only."""
+
+    __tablename__ = "mail_event"
+
+    account: str = _key()
+    mail_id: str = _key()
+    id: str = _key()
+    action: str = Field(sa_column=Column(TEXT, nullable=False))
+    from_state: str = Field(sa_column=Column(TEXT, nullable=False))
+    to_state: str = Field(sa_column=Column(TEXT, nullable=False))
+    reason: str = _text()
+    actor: str = Field(sa_column=Column(TEXT, nullable=False))
+    at: datetime = _instant()
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
 class PlanRow(SQLModel, table=True):
     """A plan that is kept. `digest` seals the row, `plan_digest` the plan in it."""
 

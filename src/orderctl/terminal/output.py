@@ -41,6 +41,15 @@ class Output:
         """Write one JSON document a line."""
         self.lines(map(json.dumps, documents))
 
+    def message(self, message: bytes) -> None:
+        """Write an internet message: byte by byte for a file, as lines for a person."""
+        if self.is_terminal:
+            self.lines(message.decode("utf-8", "replace").split("\r\n"))
+            return
+        self.stream.flush()
+        self.stream.buffer.write(message)
+        self.stream.flush()
+
     def _write(self, block: list[str], end: str) -> None:
         if block:
             self.stream.write(end.join(block) + end)

@@ -93,8 +93,8 @@ def left_out_words(left: LeftOut) -> str:
     return f"{left.id}: was changed meanwhile and is {left.status} now"
 
 
-def delivery_report(delivery: DeliveryReport) -> Text:
-    """How the mails went."""
+def delivery_figures(delivery: DeliveryReport) -> Text:
+    """How many mails went which way."""
     parts = [f"{count_of(delivery.sent, 'mail')} sent"]
     parts += [
         f"{number:,} {word}"
@@ -105,7 +105,12 @@ def delivery_report(delivery: DeliveryReport) -> Text:
         )
         if number
     ]
-    text = Text(", ".join(parts), style="" if delivery.complete else "yellow")
+    return Text(", ".join(parts), style="" if delivery.complete else "yellow")
+
+
+def delivery_report(delivery: DeliveryReport) -> Text:
+    """How the mails went, and where to look further."""
+    text = delivery_figures(delivery)
     if delivery.stopped:
         text.append_text(plain(f"; stopped: {delivery.stopped}"))
     if not delivery.complete:

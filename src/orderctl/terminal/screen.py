@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from orderctl.domain.log import Batch
+from orderctl.domain.mail_actions import MailEvent
 from orderctl.domain.order_columns import Column
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
 from orderctl.domain.outbox import DeliveryReport, Letter, Mail
@@ -24,13 +25,12 @@ from orderctl.terminal.details import (
     batch_details,
     batch_table,
     event_table,
-    mail_details,
-    mail_table,
     order_details,
     text_table,
 )
+from orderctl.terminal.mails import mail_details, mail_list
 from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
-from orderctl.terminal.preview import delivery_report, plan_preview, result_report
+from orderctl.terminal.preview import delivery_figures, delivery_report, plan_preview, result_report
 from orderctl.terminal.tables import order_table
 
 
@@ -84,17 +84,21 @@ class Screen:
         """Print how a run of the outbox went."""
         self.show(delivery_report(report))
 
+    def delivered(self, report: DeliveryReport) -> None:
+        """Say how a round of a worker went."""
+        self.tell(delivery_figures(report))
+
     def order(self, order: Order, events: Sequence[OrderEvent]) -> None:
         """Print one order with its log."""
         self.show(order_details(order, events, width=self._results.width))
 
     def mails(self, mails: Sequence[Mail]) -> None:
         """Print a table of mails."""
-        self.show(mail_table(mails))
+        self.show(mail_list(mails, self._results.width))
 
-    def mail(self, mail: Mail, letter: Letter | None, order_ids: Sequence[str]) -> None:
-        """Print one mail as the buyer reads it."""
-        self.show(mail_details(mail, letter, order_ids))
+    def mail(self, mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[MailEvent]) -> None:
+        """Print one mail as the buyer reads it, with its log."""
+        self.show(mail_details(mail, letter, order_ids, events))
 
     def batches(self, batches: Sequence[Batch]) -> None:
         """Print a table of batches."""

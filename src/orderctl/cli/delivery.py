@@ -1,0 +1,130 @@
+"""Delivery as the commands run it: how fast, over how many connections, and how a signal ends it."""
+
+import signal
+from types import FrameType
+from typing import Annotated, Self
+
+import typer
+
+from orderctl.bootstrap import Program
+from orderctl.domain.errors import UsageError
+from orderctl.domain.outbox import DeliveryReport
+from orderctl.domain.text import count_of
+from orderctl.ports import Progress, Store
+from orderctl.services.delivering import MAX_CONNECTIONS, deliver, follow
+from orderctl.services.pacing import Pace
+
+Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
+Connections = Annotated[
+    int | None, typer.Option(metavar="N", min=1, max=MAX_CONNECTIONS, help="So many connections to the mail server.")
+]
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal ended the run, and what was in hand was finished; carries the exit code."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+
+class Stopping:
+    """Lets the first signal ask a run to stop; a second one stops it at once, as the first would without this.
+
+    Called, it says whether to stop. What a signal is told to ignore (`nohup`) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._before: dict[int, signal.Handlers | int | object | None] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._heard)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def __call__(self) -> bool:
+        """Whether a signal came."""
+        return bool(self.number)
+
+    def check(self, report: DeliveryReport) -> None:
+        """Raise Stopped if a signal ended the run."""
+        if self.number:
+            sent = count_of(report.sent, "mail")
+            raise Stopped(f"stopped; {sent} sent, what is left waits for: orderctl mail send", self.number)
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        if not self.number:
+            self.number = number
+            return
+        before = self._before[number]
+        if callable(before):
+            before(number, frame)
+        raise KeyboardInterrupt
+
+
+def deliver_mails(
+    program: Program,
+    store: Store,
+    stop: Stopping,
+    *,
+    batch_id: str | None,
+    progress: Progress,
+    limit: int | None = None,
+    rate: str | None = None,
+    connections: int | None = None,
+) -> DeliveryReport:
+    """Send what is due, as the options and else the settings say."""
+    return deliver(
+        store,
+        program.composer(),
+        program.mailer_factory(),
+        clock=program.clock,
+        new_token=program.new_id,
+        batch_id=batch_id,
+        limit=limit,
+        connections=_connections(program, connections),
+        pace=_pace(program, rate),
+        progress=progress,
+        should_stop=stop,
+    )
+
+
+def follow_outbox(
+    program: Program, store: Store, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
+) -> DeliveryReport:
+    """Send whatever falls due until a signal comes."""
+    lanes, pace = _connections(program, connections), _pace(program, rate)
+    composer, mailer_factory = program.composer(), program.mailer_factory()
+    mailer_factory()
+    program.screen.tell(f"following the outbox of {store.label} over {count_of(lanes, 'connection')}")
+    return follow(
+        store,
+        composer,
+        mailer_factory,
+        clock=program.clock,
+        new_token=program.new_id,
+        should_stop=stop,
+        tell=program.screen.warn,
+        done=program.screen.delivered,
+        batch_id=batch_id,
+        connections=lanes,
+        pace=pace,
+    )
+
+
+def _pace(program: Program, rate: str | None) -> Pace:
+    given = program.settings.text("mail.rate") if rate is None else rate
+    return Pace.parse(given, where="mail.rate" if rate is None else "--rate")
+
+
+def _connections(program: Program, given: int | None) -> int:
+    number = given or program.settings.number("mail.connections") or 1
+    if not 1 <= number <= MAX_CONNECTIONS:
+        raise UsageError(f"mail.connections is {number}", hint=f"1 to {MAX_CONNECTIONS}")
+    return number
