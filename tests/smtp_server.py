@@ -103,7 +103,7 @@ class _BusyHandler(_Handler):
 @contextmanager
 def busy_server(delay_s: float = 0) -> Iterator[Inbox]:
     """A real server without TLS that serves many connections at once, and takes its time with each mail."""
-    inbox = Inbox(port=_free_port())
+    inbox = Inbox(port=free_port())
     controller = Controller(_BusyHandler(inbox, delay_s), hostname=HOST, port=inbox.port)
     controller.start()
     try:
