@@ -284,7 +284,7 @@ def _act(program: Program, action: MailAction, query: MailQuery, *, reason: str,
     with program.open_store() as store:
         picked = pick_mails(store, action, query)
         unknown = picked.count(MailState.UNKNOWN)
-        if unknown and len(picked.mails) > 1 and not yes:
+        if unknown and not yes and (len(picked.mails) > 1 or not query.ids):
             _confirm(program, unknown)
         changed = act_on_mails(
             store,

@@ -1,0 +1,111 @@
+"""The outbox at the command line: what an operator finds, does to many mails, and is asked before."""
+
+import pytest
+
+from conftest import open_store
+from orderctl.domain.outbox import MailState
+from smtp_server import read
+from terminal import Terminal
+from test_mail_worker import mail_cli
+from test_outbox import claim, queue, settle, start, states
+
+
+@pytest.fixture
+def outbox(sqlite_url, tmp_path):
+    """One mail each: refused, unknown, unknown, waiting; and the command line on them."""
+    with open_store(sqlite_url) as store:
+        mail_ids = queue(store, 4)
+        claim(store, limit=3)
+        for mail_id, state in zip(mail_ids, (MailState.REFUSED, MailState.UNKNOWN, MailState.UNKNOWN), strict=False):
+            start(store, mail_id)
+            settle(store, mail_id, state, detail=f"as told {mail_id[-1]}")
+    return mail_cli(sqlite_url, tmp_path / "home", 25), mail_ids, sqlite_url
+
+
+def found(url):
+    with open_store(url) as store:
+        return list(states(store).values())
+
+
+def test_never_everything_by_accident(outbox):
+    cli, _, url = outbox
+    before = found(url)
+    for action in (["retry"], ["cancel"], ["settle", "--sent"]):
+        ran = cli("mail", *action)
+        assert (ran.code, "none was named" in ran.err) == (2, True)
+    both = cli("mail", "cancel", "--all", "--state", "waiting")
+    assert (both.code, "not by two of them" in both.err) == (2, True)
+    assert found(url) == before
+
+
+def test_a_filter_leaves_alone_what_it_was_not_told_to_take(outbox):
+    cli, mail_ids, url = outbox
+    ran = cli("mail", "retry", "--all")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err.splitlines() == [
+        "left as they are: 2 unknown, 1 waiting",
+        "1 mail will be sent again; send with: orderctl mail send",
+    ]
+    with open_store(url) as store:
+        assert states(store)[mail_ids[0]] is MailState.WAITING
+
+
+def test_many_unknown_mails_are_sent_again_only_after_a_yes(outbox):
+    cli, mail_ids, url = outbox
+    asked = ["mail", "retry", "--state", "unknown"]
+    alone = cli(*asked)
+    assert (alone.code, "no terminal to confirm on" in alone.err, "--yes" in alone.err) == (2, True, True)
+    with Terminal(cli, *asked) as terminal:
+        terminal.wait_for("2 mails of unknown fate may have arrived: send again, perhaps twice?")
+        terminal.type("n")
+        assert terminal.end() == 4
+    assert found(url).count(MailState.UNKNOWN) == 2
+    assert cli(*asked, "--yes", "--reason", "not in the server's log").code == 0
+    assert found(url).count(MailState.WAITING) == 3
+    shown = cli("mail", "show", mail_ids[1]).out
+    assert "retry (was unknown)" in shown
+    assert "mia" in shown
+    assert "not in the server's log" in shown
+    (event,) = cli("mail", "show", mail_ids[1], "--format", "json").json["events"]
+    assert (event["from_state"], event["to_state"], event["actor"]) == ("unknown", "waiting", "mia")
+
+
+def test_ids_are_all_or_nothing(outbox):
+    cli, mail_ids, url = outbox
+    before = found(url)
+    ran = cli("mail", "settle", "--sent", mail_ids[1], mail_ids[3])
+    assert (ran.code, f"mail {mail_ids[3]} is waiting" in ran.err) == (2, True)
+    assert found(url) == before
+    assert cli("mail", "settle", "--sent", mail_ids[1], mail_ids[2]).err == "2 mails settled as sent\n"
+    assert found(url).count(MailState.SENT) == 2
+
+
+def test_mails_are_listed_by_filters_and_formats(outbox):
+    cli, mail_ids, _ = outbox
+    assert cli("mail", "list", "--format", "ids", "--state", "unknown").lines == [mail_ids[2], mail_ids[1]]
+    assert cli("mail", "list", "--format", "ids", "--order", "Q0").lines == [mail_ids[0]]
+    assert cli("mail", "list", "--format", "ids", "--to", "@ACME", "--buyer", "paris").lines == mail_ids[::-1]
+    assert cli("mail", "list", "--format", "ids", "--older-than", "1d").lines == mail_ids[::-1]
+    wrong = cli("mail", "list", "--older-than", "long")
+    assert (wrong.code, "--older-than: 'long' is no length of time" in wrong.err) == (2, True)
+    ran = cli("mail", "list", "--limit", "1", "--batch", mail_ids[0].partition(".")[0])
+    assert ran.err == "1 waiting, 1 refused, 2 unknown; 3 not shown, see --limit\n"
+
+
+def test_a_list_cuts_no_id_at_eighty_columns(outbox):
+    cli, mail_ids, _ = outbox
+    with Terminal(cli, "mail", "list", columns=80) as terminal:
+        assert terminal.end() == 0
+    for mail_id in mail_ids:
+        assert any(line.startswith(f"{mail_id} ") for line in terminal.lines)
+    assert "  as told 2" in terminal.lines
+
+
+def test_a_mail_that_waits_is_shown_raw_as_it_will_go(outbox):
+    cli, mail_ids, _ = outbox
+    ran = cli("mail", "show", mail_ids[3], "--raw")
+    message = read(ran.out.encode())
+    assert (ran.code, message["To"], message["From"]) == (0, "achats@acme.example", "orders@brand.example")
+    assert message["Message-ID"] == f"<orderctl.{mail_ids[3]}@brand.example>"
+    assert message["Subject"] == "Your order Q3 was rejected by nord"
+    assert message["Date"] == "Sat, 14 Mar 2026 09:26:53 +0000"
