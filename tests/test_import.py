@@ -102,7 +102,7 @@ def test_changed_content_replaces_the_lines_and_counts_up_the_version(store: Sql
     )
     changed = replace(order, lines=lines, total=15, status=Status.OC_APPROVED, buyer=None)
     assert run(store, changed) == ImportCounts(updated=1)
-    assert get(store, "A1") == replace(changed, version=2)
+    assert get(store, "A1") == replace(changed, version=2, changed_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_each_change_is_seen(store: SqlStore, change: dict[str, object]) -> None
     order = make_order("A1")
     run(store, order)
     assert run(store, replace(order, **change)) == ImportCounts(updated=1)
-    assert get(store, "A1") == replace(order, version=2, **change)
+    assert get(store, "A1") == replace(order, version=2, changed_at=NOW, **change)
 
 
 def test_an_import_takes_no_tag_away_and_archives_nothing_again(store: SqlStore) -> None:
@@ -172,7 +172,7 @@ def test_an_order_that_is_there_may_become_rejected(store: SqlStore) -> None:
     run(store, order)
     changed = replace(order, status=Status.REJECTED, lines=(), note="last word")
     assert run(store, changed) == ImportCounts(updated=1)
-    assert get(store, "A1") == replace(changed, version=2, rejected_at=NOW)
+    assert get(store, "A1") == replace(changed, version=2, rejected_at=NOW, changed_at=NOW)
     assert [event.from_status for event in events(store, "A1")] == ["oc-approved"]
 
 
