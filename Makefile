@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test stress mutate check bench format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -15,6 +15,14 @@ demo: $(STAMP)  ## run the main job on sample orders, on the embedded default
 
 test: $(STAMP)  ## the whole suite, on SQLite and on a real PostgreSQL
 	@$(BIN)/python -m pytest
+
+stress: $(STAMP)  ## kill, break and fuzz it for a quarter of an hour, then a table (SEED=1 MINUTES=14 WORKERS=2)
+	@PYTHONPATH=tests $(BIN)/python -m stress
+
+mutate: $(STAMP)  ## change the deciding modules one place at a time: do their tests notice
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,mutate]'
+	@$(BIN)/mutmut run --max-children 2
+	@$(BIN)/mutmut results | grep -v 'not checked' || true
 
 check: $(STAMP)  ## lint, format, types, import layers
 	@$(BIN)/ruff check .
@@ -30,7 +38,7 @@ format: $(STAMP)  ## let ruff format and mend what it can
 	@$(BIN)/ruff format .
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (set PYTHON=...)" >&2; exit 2; }

@@ -20,7 +20,7 @@ from orderctl.domain.selection import Choice, IdList, IdScope
 from orderctl.ports import Store
 from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
 from smtp_server import HOST, Inbox, read, scripted_server
-from stress.forkserver import Ended, ForkServer, fresh
+from stress.forkserver import Ended, ForkServer, fresh, search_path
 from stress.invariants import Picture, mail_violations, violations
 from stress.stores import Template
 
@@ -202,6 +202,7 @@ def environ(url: str, folder: Path, port: int, transport: str = "smtp") -> dict[
         "ORDERCTL_MAIL_TIMEOUT": "5",
         "ORDERCTL_MAIL_MAILDIR": str(folder / "mails"),
         "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": search_path(),
         "COLUMNS": "200",
     }
 

@@ -65,13 +65,19 @@ class Ended:
         return self.code < 0
 
 
+def search_path(*first: str) -> str:
+    """Where a process finds the tests' modules, after `first` and before what this process was told."""
+    told = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([*first, str(TESTS), *([told] if told else [])])
+
+
 class ForkServer:
     """The asking side, as a context manager: one run at a time."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="orderctl-fork-")
         self._lock = threading.Lock()
-        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS), "HOME": self._folder.name}
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": search_path(), "HOME": self._folder.name}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "stress.forkserver"],
             stdin=subprocess.PIPE,
@@ -114,7 +120,7 @@ class ForkServer:
 def fresh(*args: str, environ: Mapping[str, str], stdin: str = "", **told: object) -> Ended:
     """The same with a process of its own, from the interpreter's start."""
     variables = {f"STRESS_{name.upper()}": str(value) for name, value in told.items()}
-    path = os.pathsep.join([str(Path(__file__).parent / "site"), str(TESTS)])
+    path = search_path(str(Path(__file__).parent / "site"))
     process = subprocess.run(
         [sys.executable, "-m", "orderctl", *args],
         env={**environ, **variables, "PYTHONPATH": path},

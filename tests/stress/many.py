@@ -34,7 +34,7 @@ from orderctl.services.rejecting import RejectionRequest, execute_rejection, pre
 from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine
 from smtp_server import HOST, Inbox, free_port
-from stress.forkserver import TESTS
+from stress.forkserver import search_path
 from stress.invariants import Picture, mail_violations, violations
 
 ORDERS = 400
@@ -176,7 +176,7 @@ def work_together(url: str, seconds: float, seed: str) -> Together:
         command = [sys.executable, "-m", "stress.many", url, str(inbox.port), str(seconds), seed]
         ran = subprocess.run(
             command,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS)},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": search_path()},
             capture_output=True,
             text=True,
             timeout=seconds + 120,

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import count
@@ -15,6 +16,7 @@ from orderctl.store.database import SqlStore, make_engine
 from orderctl.store.schema import init_store
 
 _numbers = count(1)
+_migrating = threading.Lock()  # Alembic has one context a process
 
 
 class Template:
@@ -28,7 +30,8 @@ class Template:
         if server:
             self._admin(f"CREATE DATABASE {self._name}")
         url = self._url(self._name)
-        init_store(parse_address(url))
+        with _migrating:
+            init_store(parse_address(url))
         with SqlStore(make_engine(parse_address(url)), "main") as store:
             fill(store)
         if not server:

@@ -1,0 +1,127 @@
+"""What the deciding modules say and give to the letter: mutation testing found these promised nowhere else."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from factories import MUTE, make_order, put
+from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.orders import Status
+from orderctl.domain.outbox import MailState
+from orderctl.domain.rejection import RejectionPlan
+from orderctl.services.rejecting import Expectations, _landed, check_expectations, sample_letters
+from test_rejection import execute, ids, plan_for, reject
+
+NARROW = "narrow the selection, or raise the limit"
+LOOK = "look at it with --dry-run"
+
+
+@pytest.mark.parametrize(
+    ("expected", "error", "said", "hint"),
+    [
+        (
+            Expectations(),
+            UsageError,
+            "2 ids unknown in this store: nobody, nothing",
+            "mend the list, or leave them out with --ignore-unknown",
+        ),
+        (
+            Expectations(ignore_unknown=True, strict=True),
+            UnexpectedPlanError,
+            "1 order of the selection cannot be rejected, and --strict allows none",
+            "look at them with --dry-run, or leave out --strict",
+        ),
+        (Expectations(ignore_unknown=True, expect=(3, 3)), UnexpectedPlanError, "2 orders, and --expect says 3", LOOK),
+        (Expectations(ignore_unknown=True, expect=(3, None)), UnexpectedPlanError, "and --expect says 3..", LOOK),
+        (Expectations(ignore_unknown=True, expect=(None, 1)), UnexpectedPlanError, "and --expect says ..1", LOOK),
+        (Expectations(ignore_unknown=True, expect=(1000, 2000)), UnexpectedPlanError, "says 1,000..2,000", LOOK),
+        (Expectations(ignore_unknown=True, expect=(0, 1)), UnexpectedPlanError, "--expect says 0..1", LOOK),
+        (Expectations(ignore_unknown=True, max_orders=1), UnexpectedPlanError, "more than --max-orders 1", NARROW),
+        (Expectations(ignore_unknown=True, max_orders=0), UnexpectedPlanError, "more than --max-orders 0", NARROW),
+    ],
+)
+def test_what_is_said_of_a_plan_that_is_not_as_expected(store, expected, error, said, hint):
+    put(store, make_order("D1"), make_order("D2"), make_order("D3", status=Status.OC_APPROVED))
+    plan = plan_for(store, ids("D1", "D2", "D3", "nobody", "nothing"))
+    with pytest.raises(error) as caught:
+        check_expectations(plan, expected)
+    assert str(caught.value).endswith(said)
+    assert caught.value.hint == hint
+    if error is UnexpectedPlanError and not expected.strict:
+        assert str(caught.value).startswith("the plan has 2 orders, ")
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        Expectations(expect=(2, 2)),
+        Expectations(expect=(None, 2)),
+        Expectations(expect=(2, None)),
+        Expectations(max_orders=2),
+        Expectations(strict=True),
+    ],
+)
+def test_a_plan_at_the_bound_is_as_expected(store, expected):
+    put(store, make_order("D1"), make_order("D2"))
+    check_expectations(plan_for(store, ids("D1", "D2")), expected)
+
+
+def test_more_unknown_ids_than_are_shown_are_counted(store):
+    plan = plan_for(store, ids(*(f"N{number:04}" for number in range(1_025))))
+    with pytest.raises(UsageError, match=r"^1,025 ids unknown in this store: N0000, .*N0019 and 1,005 more$"):
+        check_expectations(plan, Expectations())
+
+
+def test_what_came_of_a_batch_can_be_asked_for_later(store):
+    put(store, make_order("D1"), make_order("D2"), make_order("D3", buyer=MUTE))
+    plan = plan_for(store, ids("D1", "D2", "D3"), notify=True)
+    with store.snapshot() as work:
+        assert _landed(work, plan) is None
+    reject(store, ids("D2"))
+    result = execute(store, plan)
+    with store.snapshot() as work:
+        found = _landed(work, plan)
+    assert (found.rejected, found.mails, found.totals) == (2, 1, result.totals)
+    assert found.left_out == result.left_out
+    assert [each.id for each in found.left_out] == ["D2"]
+
+
+def test_a_plan_is_written_in_one_way_only(store):
+    put(store, make_order("D1"))
+    plan = replace(plan_for(store, ids("D1", "nobody"), notify=True, message="Zürich"), reason_code="dropped")
+    text = plan.to_json()
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
+    assert RejectionPlan.from_json(text) == plan
+    assert json.loads(text)["digest"] == plan.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema": 99}, "plan schema 99 is not 1"),
+        ({"digest": "x"}, "the plan was edited after it was made: its digest does not match"),
+        ({"plan": None}, "the plan was edited after it was made: its digest does not match"),
+    ],
+)
+def test_a_plan_that_is_not_ours_is_refused(store, change, said):
+    put(store, make_order("D1"))
+    document = json.loads(plan_for(store, ids("D1")).to_json())
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        RejectionPlan.from_json(json.dumps(document | change))
+    with pytest.raises(ValueError, match="^the plan is not whole: a field is missing or of another kind$"):
+        RejectionPlan.from_json("[]")
+
+
+def test_a_sample_letter_knows_the_reason_and_the_message(store):
+    put(store, make_order("D1"))
+    (facts,) = sample_letters(store, plan_for(store, ids("D1"), notify=True, message="Sorry."))
+    assert (facts.reason, facts.message) == ("style dropped", "Sorry.")
+
+
+def test_every_state_is_counted_also_where_there_is_none(store):
+    put(store, make_order("D1"))
+    result = reject(store, ids("D1"), notify=True)
+    with store.snapshot() as work:
+        assert work.outbox.counts(result.batch_id) == {state: int(state is MailState.WAITING) for state in MailState}
+        assert work.outbox.counts("nobody's") == dict.fromkeys(MailState, 0)
