@@ -10,7 +10,7 @@ from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
 from orderctl.domain.rejection import RejectionPlan
-from orderctl.services.rejecting import Expectations, _landed, check_expectations, sample_letters
+from orderctl.services.rejecting import Expectations, _landed, check_expectations
 from test_rejection import execute, ids, plan_for, reject
 
 NARROW = "narrow the selection, or raise the limit"
@@ -111,12 +111,6 @@ def test_a_plan_that_is_not_ours_is_refused(store, change, said):
         RejectionPlan.from_json(json.dumps(document | change))
     with pytest.raises(ValueError, match="^the plan is not whole: a field is missing or of another kind$"):
         RejectionPlan.from_json("[]")
-
-
-def test_a_sample_letter_knows_the_reason_and_the_message(store):
-    put(store, make_order("D1"))
-    (facts,) = sample_letters(store, plan_for(store, ids("D1"), notify=True, message="Sorry."))
-    assert (facts.reason, facts.message) == ("style dropped", "Sorry.")
 
 
 def test_every_state_is_counted_also_where_there_is_none(store):
