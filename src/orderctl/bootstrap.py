@@ -16,10 +16,12 @@ from orderctl.ports import Store
 from orderctl.settings import Settings, Value, holds_password, read_settings, unknown_variables
 
 if TYPE_CHECKING:
+    from orderctl.domain.batch_report import BatchReport
     from orderctl.domain.exporting import ExportRequest
     from orderctl.domain.filters import OrderFilter
     from orderctl.domain.health import Check
     from orderctl.domain.import_figures import RowProblem, SourceRequest
+    from orderctl.domain.log import SealedBatch
     from orderctl.domain.order_columns import Column
     from orderctl.domain.orders import Order, OrderSummary
     from orderctl.domain.plan_terms import PlanTerms
@@ -211,6 +213,20 @@ class Program:
             above_orders=self.settings.number("second_operator_above_orders"),
             above_amount=self.settings.text("second_operator_above_amount"),
         )
+
+    @staticmethod
+    def write_report(report: "BatchReport", path: Path, *, force: bool) -> None:
+        """Write a report of one batch as PDF or HTML, by the ending. Raises UsageError if the name is taken."""
+        from orderctl.files.batch_reports import write_report
+
+        write_report(report, path, force=force)
+
+    @staticmethod
+    def write_record(batches: "Iterable[SealedBatch]", path: str | None, format_: str, *, force: bool) -> None:
+        """Write the log for an auditor as `jsonl` or `csv`. Raises UsageError if the name is taken."""
+        from orderctl.files.record_writers import write_record
+
+        write_record(batches, path, format_, force=force)
 
     def provenance(self, source: str) -> "Provenance":
         """Who acts from where, for the log."""

@@ -6,6 +6,7 @@ import typer
 
 from orderctl.bootstrap import Program
 from orderctl.cli.apps import group_app
+from orderctl.cli.log_files import export, report
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import OrderctlError, UsageError
 from orderctl.domain.log import Batch
@@ -68,14 +69,14 @@ def verify(
     program = program_of(ctx)
     as_json = as_ is ReportFormat.JSON
 
-    def report(tampering: Tampering) -> None:
+    def tell(tampering: Tampering) -> None:
         if as_json:
             program.output.documents([tampering_document(tampering)])
         else:
             program.output.lines([f"{tampering.record}: {tampering.problem}"])
 
     with program.open_store() as store, program.screen.progress("Verifying") as progress:
-        verdict = verify_log(store, anchor=anchor, report=report, progress=progress)
+        verdict = verify_log(store, anchor=anchor, report=tell, progress=progress)
     if as_json:
         program.output.documents([verdict_document(verdict)])
     else:
@@ -85,6 +86,15 @@ def verify(
             f"the log is not as it was written: {count_of(verdict.tampered, 'record')}",
             hint="keep a copy of the store as it is, and see docs/reference/log.md",
         )
+
+
+app.command(epilog="Examples:\n\norderctl log export -o log.jsonl\n\norderctl log export --format csv > log.csv")(
+    export
+)
+app.command(
+    epilog="Examples:\n\norderctl log report -o report.pdf\n\n"
+    "orderctl log report 068fj5h7qb3p16ko7s2gi7a8q4 -o report.html"
+)(report)
 
 
 def _summary(verdict: LogVerdict) -> list[str]:

@@ -40,6 +40,14 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class SealedBatch:
+    """A batch with its events, for export; no batch: the events that none made. Read once, in order."""
+
+    batch: Batch | None
+    events: Iterable[OrderEvent]
+
+
+@dataclass(frozen=True, slots=True)
 class Seal:
     """What proves a batch: its digest, and a short digest of each event, so that a changed one can be named."""
 

@@ -13,13 +13,13 @@ PAGE_WIDTH, PAGE_HEIGHT, MARGIN = 595.0, 842.0, 42.0
 WIDTH = PAGE_WIDTH - 2 * MARGIN
 _ROOM = PAGE_HEIGHT - 2 * MARGIN - 14
 _LEADING = 1.3
-_TEXT, _SMALL, _TITLE, _BRAND = 9.0, 8.0, 13.0, 18.0
+_TEXT, SMALL, _TITLE, _BRAND = 9.0, 8.0, 13.0, 18.0
 _GAP = 12.0
 _TOTAL = 11.0
-_PADDING = 3.0
+PADDING = 3.0
 _HAIRLINE, _RULE = 0.25, 1.0
 _LABELS = 62.0
-_HALF = WIDTH / 2 - _GAP
+HALF = WIDTH / 2 - _GAP
 _DRAFTS = {Status.NEEDS_OC, Status.RETURNED_TO_CART}
 
 
@@ -32,7 +32,7 @@ class Shade(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """One line of text: `x` is its left edge, or its right edge where it is aligned so."""
+    """One line of text, or a bar so wide: `x` is its left edge, or its right edge where it is aligned so."""
 
     x: float
     text: str
@@ -40,6 +40,7 @@ class Piece:
     bold: bool = False
     right: bool = False
     alarm: bool = False
+    bar: float = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,9 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Column:
+class Column:
+    """One column of a table."""
+
     header: str
     x: float
     width: float
@@ -71,31 +74,36 @@ class _Column:
 
 
 _COLUMNS = (
-    _Column(header="#", x=0, width=22),
-    _Column(header="SKU", x=26, width=82),
-    _Column(header="Article", x=112, width=140),
-    _Column(header="Colour", x=256, width=58),
-    _Column(header="Size", x=318, width=40),
-    _Column(header="Pieces", x=362, width=36, right=True),
-    _Column(header="Price", x=402, width=50, right=True),
-    _Column(header="Amount", x=456, width=WIDTH - 456, right=True),
+    Column(header="#", x=0, width=22),
+    Column(header="SKU", x=26, width=82),
+    Column(header="Article", x=112, width=140),
+    Column(header="Colour", x=256, width=58),
+    Column(header="Size", x=318, width=40),
+    Column(header="Pieces", x=362, width=36, right=True),
+    Column(header="Price", x=402, width=50, right=True),
+    Column(header="Amount", x=456, width=WIDTH - 456, right=True),
 )
 
 
-_LINE_END = Strip(height=2 * _PADDING, rule=_HAIRLINE)
+LINE_END = Strip(height=2 * PADDING, rule=_HAIRLINE)
 
 
 def lay_out(order: Order, *, confirmation: bool) -> Document:
     """The document of an order, or the confirmation of it."""
     title = f"{_kind(order, confirmation=confirmation)} {order.id}"
-    flow = _Flow(head=_side_by_side([_paragraph(title, _HALF, size=_SMALL)]))
-    for strips in _heading(order, title), _rejection(order), _facts(order, confirmation=confirmation), _places(order):
+    flow = Flow(head=side_by_side([paragraph(title, HALF, size=SMALL)]))
+    for strips in (
+        heading(order.brand, title),
+        _rejection(order),
+        _facts(order, confirmation=confirmation),
+        _places(order),
+    ):
         flow.add(strips)
-    header = _shaded(_row([column.header for column in _COLUMNS], bold=True), Shade.HEADER)
+    header = shaded(row([column.header for column in _COLUMNS], bold=True), Shade.HEADER)
     if order.lines:
         flow.add(header)
     for line in order.lines:
-        flow.add([Strip(height=_PADDING), *_row(_cells(line, order.currency)), _LINE_END], again=header)
+        flow.add([Strip(height=PADDING), *row(_cells(line, order.currency)), LINE_END], again=header)
     flow.add(_totals(order))
     flow.add(_note(order))
     mark = "REJECTED" if order.status is Status.REJECTED else ""
@@ -103,7 +111,7 @@ def lay_out(order: Order, *, confirmation: bool) -> Document:
 
 
 @dataclass(slots=True)
-class _Flow:
+class Flow:
     """Fills pages from the top down; `head` begins every page but the first."""
 
     head: Sequence[Strip]
@@ -138,12 +146,13 @@ def _kind(order: Order, *, confirmation: bool) -> str:
     return "Order confirmation (draft)" if order.status in _DRAFTS else "Order confirmation"
 
 
-def _paragraph(text: str, width: float, *, x: float = 0, size: float = _TEXT, bold: bool = False) -> list[Piece]:
+def paragraph(text: str, width: float, *, x: float = 0, size: float = _TEXT, bold: bool = False) -> list[Piece]:
+    """A text as lines of this width."""
     lines = fitted(text, size=size, width=width, bold=bold)
     return [Piece(x=x, text=line, size=size, bold=bold) for line in lines]
 
 
-def _side_by_side(columns: Iterable[Sequence[Piece]], *, after: float = _GAP) -> list[Strip]:
+def side_by_side(columns: Iterable[Sequence[Piece]], *, after: float = _GAP) -> list[Strip]:
     """Columns of lines as strips, with some room after the last."""
     strips = []
     for row in zip_longest(*columns):
@@ -152,16 +161,17 @@ def _side_by_side(columns: Iterable[Sequence[Piece]], *, after: float = _GAP) ->
     return [*strips, Strip(height=after)] if strips else []
 
 
-def _shaded(strips: Sequence[Strip], shade: Shade) -> list[Strip]:
+def shaded(strips: Sequence[Strip], shade: Shade) -> list[Strip]:
     """The strips on a shade, with some of it above and below them."""
-    padding = Strip(height=_PADDING)
+    padding = Strip(height=PADDING)
     return [replace(strip, shade=shade) for strip in (padding, *strips, padding)]
 
 
-def _heading(order: Order, title: str) -> list[Strip]:
-    brand = _paragraph(order.brand, _HALF, size=_BRAND, bold=True)
-    named = [replace(piece, right=True) for piece in _paragraph(title, _HALF, x=WIDTH, size=_TITLE, bold=True)]
-    return [*_side_by_side([brand, named], after=3), Strip(height=2, rule=_RULE), Strip(height=_GAP)]
+def heading(left: str, title: str) -> list[Strip]:
+    """What a document begins with: two titles over a rule."""
+    brand = paragraph(left, HALF, size=_BRAND, bold=True)
+    named = [replace(piece, right=True) for piece in paragraph(title, HALF, x=WIDTH, size=_TITLE, bold=True)]
+    return [*side_by_side([brand, named], after=3), Strip(height=2, rule=_RULE), Strip(height=_GAP)]
 
 
 def _rejection(order: Order) -> list[Strip]:
@@ -172,15 +182,15 @@ def _rejection(order: Order) -> list[Strip]:
         words.append(f"on {order.rejected_at:%Y-%m-%d %H:%M} UTC")
     if order.batch_id:
         words.append(f"in batch {order.batch_id}")
-    lines = [replace(piece, alarm=True) for piece in _paragraph(" ".join(words), WIDTH, bold=True)]
-    return [*_shaded(_side_by_side([lines], after=0), Shade.ALARM), Strip(height=_GAP)]
+    lines = [replace(piece, alarm=True) for piece in paragraph(" ".join(words), WIDTH, bold=True)]
+    return [*shaded(side_by_side([lines], after=0), Shade.ALARM), Strip(height=_GAP)]
 
 
 def _facts(order: Order, *, confirmation: bool) -> list[Strip]:
     """The order's own facts on the left, the buyer on the right."""
     delivery = " to ".join(day.isoformat() for day in (order.delivery_from, order.delivery_to) if day)
     status = order.status.buyer_sees if confirmation else order.status.brand_sees
-    left = _labelled(
+    left = labelled(
         [
             ("Reference", order.reference),
             ("Season", order.season),
@@ -194,7 +204,7 @@ def _facts(order: Order, *, confirmation: bool) -> list[Strip]:
     right: list[Piece] = []
     if order.buyer:
         buyer = order.buyer
-        right = _labelled(
+        right = labelled(
             [
                 ("Buyer", f"{buyer.name}\n{buyer.id}" if buyer.name != buyer.id else buyer.id),
                 ("Contact", buyer.contact or ""),
@@ -203,19 +213,20 @@ def _facts(order: Order, *, confirmation: bool) -> list[Strip]:
             ],
             x=WIDTH / 2,
         )
-    return _side_by_side(_split(left) + _split(right))
+    return side_by_side(labels_and_texts(left) + labels_and_texts(right))
 
 
-def _labelled(facts: Iterable[tuple[str, str]], x: float) -> list[Piece]:
+def labelled(facts: Iterable[tuple[str, str]], x: float) -> list[Piece]:
     """A label before the first line of each fact that there is; an empty label keeps the others in step."""
     pieces = []
     for label, text in facts:
-        for number, piece in enumerate(_paragraph(text, _HALF - _LABELS, x=x + _LABELS)):
+        for number, piece in enumerate(paragraph(text, HALF - _LABELS, x=x + _LABELS)):
             pieces += [Piece(x=x, text="" if number else label, bold=True), piece]
     return pieces
 
 
-def _split(pieces: Sequence[Piece]) -> list[Sequence[Piece]]:
+def labels_and_texts(pieces: Sequence[Piece]) -> list[Sequence[Piece]]:
+    """What `labelled` gives as two columns."""
     return [pieces[::2], pieces[1::2]]
 
 
@@ -225,8 +236,8 @@ def _places(order: Order) -> list[Strip]:
     columns = []
     for x, label, text in ((0, named, delivery), (WIDTH / 2, "Billing address", order.billing_address)):
         if text.strip():
-            columns.append([Piece(x=x, text=label, bold=True), *_paragraph(text, _HALF, x=x)])
-    return _side_by_side(columns)
+            columns.append([Piece(x=x, text=label, bold=True), *paragraph(text, HALF, x=x)])
+    return side_by_side(columns)
 
 
 def _cells(line: OrderLine, currency: str) -> list[str]:
@@ -242,13 +253,14 @@ def _cells(line: OrderLine, currency: str) -> list[str]:
     ]
 
 
-def _row(cells: Sequence[str], *, bold: bool = False) -> list[Strip]:
+def row(cells: Sequence[str], *, bold: bool = False, of: Sequence[Column] = _COLUMNS) -> list[Strip]:
+    """The cells of one row of a table, each in as many lines as it needs."""
     columns = []
-    for column, cell in zip(_COLUMNS, cells, strict=True):
+    for column, cell in zip(of, cells, strict=True):
         edge = column.x + column.width if column.right else column.x
-        lines = fitted(cell, size=_SMALL, width=column.width, bold=bold)
-        columns.append([Piece(x=edge, text=line, size=_SMALL, bold=bold, right=column.right) for line in lines])
-    return _side_by_side(columns, after=0)
+        lines = fitted(cell, size=SMALL, width=column.width, bold=bold)
+        columns.append([Piece(x=edge, text=line, size=SMALL, bold=bold, right=column.right) for line in lines])
+    return side_by_side(columns, after=0)
 
 
 def _totals(order: Order) -> list[Strip]:
@@ -265,9 +277,9 @@ def _totals(order: Order) -> list[Strip]:
         [Piece(x=left, text="Total", size=_TOTAL, bold=True)],
         [Piece(x=WIDTH, text=str(order.amount), size=_TOTAL, bold=True, right=True)],
     ]
-    return [Strip(height=_GAP / 2), *_side_by_side(columns, after=2), *_side_by_side(total)]
+    return [Strip(height=_GAP / 2), *side_by_side(columns, after=2), *side_by_side(total)]
 
 
 def _note(order: Order) -> list[Strip]:
-    lines = _paragraph(order.note, WIDTH)
-    return _side_by_side([[Piece(x=0, text="Note", bold=True), *lines]]) if lines else []
+    lines = paragraph(order.note, WIDTH)
+    return side_by_side([[Piece(x=0, text="Note", bold=True), *lines]]) if lines else []

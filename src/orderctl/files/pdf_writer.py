@@ -14,6 +14,7 @@ from orderctl.files.pdf_text import accent_font, fitted, runs
 _BLACK, _GREY = Color(0, 0, 0), Color(0.45, 0.45, 0.45)
 _RED, _FAINT_RED = Color(0.75, 0, 0), Color(0.97, 0.86, 0.86)
 _SHADES = {Shade.HEADER: Color(0.93, 0.93, 0.93), Shade.ALARM: Color(0.98, 0.9, 0.9)}
+_BAR, _BAR_DROP = Color(0.78, 0.33, 0.27), 1.6
 _BLEED = 4
 _FOOT, _FOOT_SIZE = MARGIN - 14, 7.5
 _MARK_SIZE, _MARK_ANGLE = 92, 52
@@ -34,6 +35,15 @@ def write_documents(orders: Iterable[Order], out: BinaryIO, *, confirmation: boo
         canvas.bookmarkPage(str(number))
         canvas.addOutlineEntry(" ".join(fitted(document.title, size=1, width=WIDTH)), str(number))
         _draw(canvas, document)
+    canvas.save()
+
+
+def write_document(document: Document, out: BinaryIO) -> None:
+    """Write one document that is laid out."""
+    canvas = Canvas(out, pagesize=(PAGE_WIDTH, PAGE_HEIGHT), pageCompression=1, invariant=1)
+    canvas.setTitle(" ".join(fitted(document.title, size=1, width=WIDTH)))
+    canvas.setCreator("orderctl")
+    _draw(canvas, document)
     canvas.save()
 
 
@@ -65,6 +75,9 @@ def _draw_strip(canvas: Canvas, strip: Strip, top: float) -> None:
 
 
 def _draw_piece(canvas: Canvas, piece: Piece, baseline: float, color: Color) -> None:
+    if piece.bar:
+        canvas.setFillColor(_BAR)
+        canvas.rect(MARGIN + piece.x, baseline - _BAR_DROP, piece.bar, piece.size, stroke=0, fill=1)
     if not piece.text:
         return
     canvas.setFillColor(color)

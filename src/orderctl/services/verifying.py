@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Generic, TypeVar
 
-from orderctl.domain.log import IMPORTED
+from orderctl.domain.log import IMPORTED, SealedBatch
 from orderctl.domain.orders import OrderEvent
 from orderctl.domain.text import count_of
 from orderctl.domain.verification import BatchCheck, Chain, Kind, LogVerdict, Tampering
-from orderctl.ports import Progress, Record, Store
+from orderctl.ports import Progress, Record, Store, UnitOfWork
 
 T = TypeVar("T")
 _REPORT_EVERY = 5_000
@@ -27,6 +27,14 @@ def verify_log(
             verdict.tampered += 1
             report(tampering)
     return verdict
+
+
+def record_of(work: UnitOfWork) -> Iterator[SealedBatch]:
+    """The whole log as it stands, batch by batch in the order of the chain, then what no batch made."""
+    events = _Groups(work.record.batch_events(), _owner)
+    for batch in work.record.batches():
+        yield SealedBatch(batch, (event for _, event in events.of(batch.id)))
+    yield SealedBatch(None, work.record.loose_events())
 
 
 def _tamperings(record: Record, verdict: LogVerdict, anchor: str | None, progress: Progress) -> Iterator[Tampering]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from orderctl.domain.log import IMPORTED, Batch
-from orderctl.domain.orders import OrderEvent
+from orderctl.domain.orders import OrderEvent, OrderSummary
 from orderctl.domain.verification import LostBatch, MarkedOrder
 from orderctl.store import rows
 from orderctl.store.sql import Connection, read_instant
@@ -38,6 +38,11 @@ class SqlRecord:
             " WHERE e.account = :account AND e.id <> e.batch_id) AS e ORDER BY position, owner, order_id, id"
         )
         return ((row[0], rows.event(row[1:])) for row in found)
+
+    def batch_summaries(self, batch_id: str) -> Iterator[OrderSummary]:
+        """The orders of one batch, sorted by id."""
+        found = self._connection.stream(rows.summaries_sql("batch_id = :batch", "id"), {"batch": batch_id})
+        return map(rows.summary, found)
 
     def loose_events(self) -> Iterator[OrderEvent]:
         """Every event that no batch made: imports of rejected orders, archiving, tags; no digest covers them."""

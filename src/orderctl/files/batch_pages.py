@@ -1,0 +1,106 @@
+"""The report of one batch as pages."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from orderctl.domain.batch_report import BatchReport, Chart
+from orderctl.domain.text import count_of
+from orderctl.files.pdf_layout import (
+    HALF,
+    LINE_END,
+    PADDING,
+    SMALL,
+    WIDTH,
+    Column,
+    Document,
+    Flow,
+    Piece,
+    Shade,
+    Strip,
+    heading,
+    paragraph,
+    row,
+    shaded,
+    side_by_side,
+)
+
+_LABELS = 96.0
+_FIGURE, _SECTION = 17.0, 11.0
+_BAR_X, _BAR_WIDTH, _AMOUNT_X = 150.0, 200.0, 448.0
+_COLUMNS = (
+    Column(header="Order", x=0, width=88),
+    Column(header="Buyer", x=94, width=152),
+    Column(header="Reference", x=252, width=80),
+    Column(header="Season", x=338, width=42),
+    Column(header="Country", x=384, width=36),
+    Column(header="Amount", x=424, width=WIDTH - 424, right=True),
+)
+
+
+def lay_out_report(report: BatchReport) -> Document:
+    """Who, when and why; the figures; charts; the orders; the digest."""
+    title = f"Rejection report {report.batch.id}"
+    flow = Flow(head=side_by_side([paragraph(title, WIDTH, size=SMALL)]))
+    flow.add(heading("Rejection report", f"{report.batch.at:%Y-%m-%d}"))
+    flow.add(_figures(report))
+    flow.add(_facts(report.facts))
+    flow.add(_facts([("Digest", report.batch.digest), ("Digest before", report.batch.previous or "none: the first")]))
+    for number, chart in enumerate(report.charts):
+        flow.add([*(_section("Rejected amount") if not number else []), *_chart(chart)])
+    header = shaded(row([column.header for column in _COLUMNS], bold=True, of=_COLUMNS), Shade.HEADER)
+    flow.add([*_section(f"Orders ({report.batch.rejected:,})"), *header])
+    for order in report.listed:
+        cells = [order.id, order.buyer_name, order.reference, order.season, order.country or "", str(order.amount)]
+        flow.add([Strip(height=PADDING), *row(cells, of=_COLUMNS), LINE_END], again=header)
+    if report.unlisted:
+        words = f"{count_of(report.unlisted, 'more order')} of this batch: orderctl log {report.batch.id}"
+        flow.add([Strip(height=PADDING), *side_by_side([paragraph(words, WIDTH)])])
+    return Document(title=title, brand="", pages=tuple(map(tuple, flow.pages)))
+
+
+def _figures(report: BatchReport) -> list[Strip]:
+    """The counts in a row, large, and the totals below."""
+    step = WIDTH / len(report.counts)
+    numbers = [
+        [Piece(x=place * step, text=text, size=_FIGURE, bold=True)] for place, (_, text) in enumerate(report.counts)
+    ]
+    labels = [[Piece(x=place * step, text=label, size=SMALL)] for place, (label, _) in enumerate(report.counts)]
+    totals = "  +  ".join(map(str, report.totals))
+    return [
+        *shaded([*side_by_side(numbers, after=0), *side_by_side(labels, after=0)], Shade.HEADER),
+        Strip(height=8),
+        *side_by_side([paragraph(totals, WIDTH, size=_SECTION, bold=True)], after=8),
+    ]
+
+
+def _facts(facts: Sequence[tuple[str, str]]) -> list[Strip]:
+    strips: list[Strip] = []
+    for label, text in facts:
+        lines = paragraph(text, WIDTH - _LABELS, x=_LABELS)
+        strips += side_by_side([[Piece(x=0, text=label, bold=True)], lines], after=1.5)
+    return [*strips, Strip(height=6)]
+
+
+def _section(title: str) -> list[Strip]:
+    return [Strip(height=6), *side_by_side([paragraph(title, HALF, size=_SECTION, bold=True)], after=2)]
+
+
+def _chart(chart: Chart) -> list[Strip]:
+    return [
+        *side_by_side([[Piece(x=0, text=chart.title, size=SMALL, bold=True)]], after=2),
+        *_bars(chart),
+        Strip(height=8),
+    ]
+
+
+def _bars(chart: Chart) -> Iterator[Strip]:
+    for bar in chart.bars:
+        label = paragraph(bar.label, _BAR_X - 8, size=SMALL)[:1] or [Piece(x=0, text="", size=SMALL)]
+        pieces = [
+            *label,
+            Piece(x=_BAR_X, text="", size=SMALL, bar=bar.share * _BAR_WIDTH),
+            Piece(x=_AMOUNT_X, text=str(bar.amount), size=SMALL, right=True),
+            Piece(x=WIDTH, text=count_of(bar.orders, "order"), size=SMALL, right=True),
+        ]
+        (strip, *_) = side_by_side([[piece] for piece in pieces], after=0)
+        yield replace(strip, height=strip.height + 2.5)
