@@ -9,6 +9,7 @@ import typer
 from orderctl.cli.options import program_of
 from orderctl.domain.batch_report import report_on
 from orderctl.domain.errors import UsageError
+from orderctl.ports import MailQuery
 from orderctl.services.verifying import record_of
 
 
@@ -52,6 +53,8 @@ def report(
         if batch is None:
             named = f"there is no batch {batch_id!r} in this store" if batch_id else "nothing was rejected yet"
             raise UsageError(named, hint="orderctl log lists batches")
-        found = report_on(batch, work.record.batch_summaries(batch.id), work.outbox.counts(batch.id))
+        found = report_on(
+            batch, work.record.batch_summaries(batch.id), work.outbox.counts(MailQuery(batch_id=batch.id))
+        )
     program.write_report(found, output, force=force)
     program.screen.tell(f"wrote the report of batch {batch.id} to {output}")
