@@ -214,6 +214,7 @@ def test_ids_are_taken_out_again_from_any_source(cli, tmp_path):
         assert ran.code == 0, ran.err
         assert ran.json["plan"]["targets"] == ["A1"], source
         assert ran.json["plan"]["excluded"] == {"count": 2, "ids": ["A2", "K1"], "elsewhere": 1}
+    assert cli("reject", "A1", "Z9", "--except", "Z9", "--dry-run").code == 0
     ran = cli("reject", "--ids", "-", "--except-ids", "-", "--dry-run", stdin="A1\n")
     assert (ran.code, "cannot both read standard input" in ran.err) == (2, True)
 

@@ -70,7 +70,8 @@ def _join_objects(packed: Iterable[str]) -> str:
 def _given(connection: Connection, choice: Choice, found: int) -> Given:
     scope = choice.scope
     if isinstance(scope, IdScope):
-        unknown = _unknown(connection, scope.given.ids)
+        taken_out = set(choice.excluded.ids)
+        unknown = [each for each in _unknown(connection, scope.given.ids) if each not in taken_out]
         return Given(
             ids=len(scope.given.ids),
             duplicates=scope.given.duplicates,
