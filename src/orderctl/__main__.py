@@ -1,5 +1,6 @@
 """The program's entry. `--version` is answered before anything is imported."""
 
+import os
 import sys
 
 
@@ -9,6 +10,11 @@ def main() -> None:
         from orderctl import __version__
 
         sys.stdout.write(f"orderctl {__version__}\n")
+        return
+    if "_ORDERCTL_COMPLETE" in os.environ:
+        from orderctl.cli.shell_completion import answer
+
+        answer(os.environ)
         return
     from orderctl.cli.app import run
 

@@ -14,6 +14,7 @@ from orderctl import __version__
 from orderctl.domain.errors import UnsendableError, UsageError
 from orderctl.ports import Store
 from orderctl.settings import Settings, Value, holds_password, read_settings, unknown_variables
+from orderctl.settings import Settings, Value, profile_names, read_settings
 
 if TYPE_CHECKING:
     from orderctl.domain.batch_report import BatchReport
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from orderctl.domain.rejection import Provenance
     from orderctl.domain.selection import IdList
     from orderctl.domain.statistics import Statistics
+    from orderctl.domain.suggestions import Suggestion
     from orderctl.files.source import FileSource
     from orderctl.mail.letters import JinjaComposer
     from orderctl.ports import Mailer, Progress
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST_CODE = 2
+_SUGGESTED = 60
 
 
 class SystemClock:
@@ -97,6 +100,30 @@ class Program:
         from orderctl.terminal.output import Output
 
         return Output()
+
+    def suggestions(self, kind: "Suggestion", prefix: str) -> "tuple[str, ...]":
+        """Values of the store that begin with the prefix, for completion: a few, read straight from the engine."""
+        from orderctl.store.database import make_engine
+        from orderctl.store.suggestions import suggest
+
+        engine = make_engine(self.address)
+        try:
+            with engine.reading(self.settings.text("account")) as connection:
+                return suggest(connection, kind, prefix, actor=self.actor, limit=_SUGGESTED)
+        finally:
+            engine.close()
+
+    @property
+    def sorts(self) -> "tuple[str, ...]":
+        """What a list of orders can be sorted by."""
+        from orderctl.store.sorting import SORTS
+
+        return tuple(SORTS)
+
+    @staticmethod
+    def profiles() -> "tuple[str, ...]":
+        """The profiles that the settings file holds."""
+        return profile_names(_config_file())
 
     def write_orders(self, orders: "Iterable[OrderSummary]", columns: "Sequence[Column]", format_: str) -> None:
         """Write orders to standard output as `csv` or `jsonl`."""

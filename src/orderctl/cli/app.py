@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from orderctl.bootstrap import Program
 from orderctl.cli.catalogue import COMMANDS
+from orderctl.cli.suggesting import suggest_profile
 
 INTERRUPTED, TERMINATED = 130, 143
 _terminated: list[int] = []
@@ -35,10 +36,17 @@ class LazyCommands(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if name is None or listed is None:
             return name, listed, rest
-        entry = COMMANDS[name]
+        return name, self.load(name), rest
+
+    @staticmethod
+    def load(name: str) -> Any:  # noqa: ANN401 - a command of Typer's, or a group
+        """The command of that name, imported now; None if there is none."""
+        entry = COMMANDS.get(name)
+        if entry is None:
+            return None
         command = typer.main.get_command(getattr(import_module(f"orderctl.cli.{entry.module}"), entry.app))
         command.name = name
-        return name, command, rest
+        return command
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
         """Run the command; turn errors into a sentence and an exit code, and nothing else."""
@@ -66,6 +74,7 @@ app = typer.Typer(
     cls=LazyCommands,
     name="orderctl",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_show_locals=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -76,7 +85,9 @@ app = typer.Typer(
 def root(
     ctx: typer.Context,
     store: Annotated[str | None, typer.Option(metavar="URL", help="The store: a file, or a PostgreSQL URL.")] = None,
-    profile: Annotated[str | None, typer.Option(metavar="NAME", help="The profile of the settings.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The profile of the settings.", autocompletion=suggest_profile)
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")] = False,
     version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")] = False,
 ) -> None:

@@ -35,5 +35,6 @@ COMMANDS = {
     "log": Entry("log", "Who rejected what, when and why.", _RECORD),
     "store": Entry("store", "Make, upgrade, check and copy the database.", _SETUP),
     "config": Entry("config", "Show the settings and where each came from.", _SETUP),
+    "completion": Entry("completion", "Print the script that completes commands in bash, zsh or fish.", _SETUP),
     "demo": Entry("demo", "A guided run on sample orders, in a folder of its own.", _SETUP),
 }

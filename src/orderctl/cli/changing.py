@@ -23,6 +23,7 @@ from orderctl.cli.options import (
     program_of,
 )
 from orderctl.cli.sources import Source, choose
+from orderctl.cli.suggesting import suggest_tag
 from orderctl.domain.changes import Change, ChangeKind, ChangeReport
 from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.reports import change_document
@@ -35,7 +36,7 @@ from orderctl.services.changing import ChangeRequest, change_orders, preview_cha
 UNASKED = 1_000
 
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show how many orders would change, and stop.")]
-Tag = Annotated[str, typer.Argument(metavar="TAG", help="The tag.")]
+Tag = Annotated[str, typer.Argument(metavar="TAG", help="The tag.", autocompletion=suggest_tag)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

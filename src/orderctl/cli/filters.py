@@ -7,12 +7,13 @@ import typer
 from orderctl.cli.apps import group_app
 from orderctl.cli.options import FilterWords, program_of
 from orderctl.cli.sources import saved_expression
+from orderctl.cli.suggesting import suggest_saved
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filter_parser import join_words
 from orderctl.ports import SavedFilter
 
 app = group_app()
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The filter's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The filter's name.", autocompletion=suggest_saved)]
 
 
 @app.callback()

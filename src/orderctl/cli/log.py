@@ -8,6 +8,7 @@ from orderctl.bootstrap import Program
 from orderctl.cli.apps import group_app
 from orderctl.cli.log_files import export, report
 from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.cli.suggesting import suggest_order_or_batch
 from orderctl.domain.errors import OrderctlError, UsageError
 from orderctl.domain.log import Batch
 from orderctl.domain.orders import OrderEvent
@@ -33,7 +34,12 @@ def log() -> None:
 )
 def show(
     ctx: typer.Context,
-    subject: Annotated[str | None, typer.Argument(metavar="[ORDER|BATCH]", help="An order's id, or a batch's.")] = None,
+    subject: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[ORDER|BATCH]", help="An order's id, or a batch's.", autocompletion=suggest_order_or_batch
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many batches; 0: all.")] = _SHOWN,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:

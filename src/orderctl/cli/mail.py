@@ -14,6 +14,9 @@ from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionNa
 from orderctl.domain.durations import parse_duration
 from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT, MailAction
+from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.cli.suggesting import suggest_batch, suggest_mail
+from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
 from orderctl.domain.text import count_of
@@ -48,6 +51,10 @@ OlderThan = Annotated[
 AllMails = Annotated[bool, typer.Option("--all", help="All mails that this can be done with.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the mail.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+MailId = Annotated[str, typer.Argument(metavar="MAIL", help="The mail's id.", autocompletion=suggest_mail)]
+BatchId = Annotated[
+    str | None, typer.Option("--batch", metavar="BATCH", help="Only mails of this batch.", autocompletion=suggest_batch)
+]
 
 
 @app.callback()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from orderctl.bootstrap import Program
+from orderctl.cli.suggesting import suggest_filter, suggest_order, suggest_saved, suggest_selection
 
 
 class OrderFormat(StrEnum):
@@ -25,20 +26,33 @@ class ReportFormat(StrEnum):
 
 
 FilterWords = Annotated[
-    list[str] | None, typer.Argument(metavar="FILTER", help="Terms of a filter; side by side they mean and.")
+    list[str] | None,
+    typer.Argument(
+        metavar="FILTER", help="Terms of a filter; side by side they mean and.", autocompletion=suggest_filter
+    ),
 ]
-OrderIds = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Order ids.")]
+OrderIds = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Order ids.", autocompletion=suggest_order)]
 IdsFile = Annotated[
     str | None, typer.Option("--ids", metavar="FILE", help="Read order ids from a file, or - for standard input.")
 ]
-SavedName = Annotated[str | None, typer.Option("--saved", metavar="NAME", help="A saved filter.")]
-FilterText = Annotated[str | None, typer.Option("--filter", metavar="EXPR", help="A filter, as one argument.")]
-SelectionName = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The selection's name.")]
+SavedName = Annotated[
+    str | None, typer.Option("--saved", metavar="NAME", help="A saved filter.", autocompletion=suggest_saved)
+]
+FilterText = Annotated[
+    str | None,
+    typer.Option("--filter", metavar="EXPR", help="A filter, as one argument.", autocompletion=suggest_filter),
+]
+SelectionName = Annotated[
+    str | None, typer.Option("--name", metavar="NAME", help="The selection's name.", autocompletion=suggest_selection)
+]
 Everything = Annotated[bool, typer.Option("--all", help="Allow an empty filter, which takes every order.")]
 ExceptedFile = Annotated[
     str | None, typer.Option("--except-ids", metavar="FILE", help="Take the ids of a file, or of - out again.")
 ]
-Excepted = Annotated[list[str] | None, typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.")]
+Excepted = Annotated[
+    list[str] | None,
+    typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.", autocompletion=suggest_order),
+]
 IgnoreUnknown = Annotated[bool, typer.Option("--ignore-unknown", help="Leave out ids the store does not know.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Pick = Annotated[bool, typer.Option("--pick", help="Tick the orders one by one in a list.")]

@@ -9,6 +9,7 @@ from orderctl.bootstrap import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import FilterWords, OrderFormat, SavedName, program_of
 from orderctl.cli.sources import filter_text_of
+from orderctl.cli.suggesting import suggest_columns, suggest_sort
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.order_columns import DEFAULT_COLUMNS, columns_of, parse_columns
 from orderctl.domain.text import count_of
@@ -31,8 +32,13 @@ def search(
         OrderFormat | None,
         typer.Option("--format", help="table on a terminal, ids in a pipe, unless said otherwise."),
     ] = None,
-    columns: Annotated[str | None, typer.Option(metavar="NAMES", help="Columns, e.g. id,buyer,total.")] = None,
-    sort: Annotated[str, typer.Option(metavar="NAME", help="Column to sort by; - before it: descending.")] = "-ordered",
+    columns: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Columns, e.g. id,buyer,total.", autocompletion=suggest_columns)
+    ] = None,
+    sort: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Column to sort by; - before it: descending.", autocompletion=suggest_sort),
+    ] = "-ordered",
     limit: Annotated[int | None, typer.Option(min=0, help=f"At most so many; 0: all. {PAGE} in a table.")] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many match.")] = False,
     null: Annotated[bool, typer.Option("--null", "-0", help="End ids with NUL instead of a line break.")] = False,

@@ -7,6 +7,7 @@ import typer
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.cli.sources import read_id_argument
+from orderctl.cli.suggesting import suggest_order
 from orderctl.domain.errors import UsageError
 from orderctl.domain.reports import order_document
 
@@ -16,7 +17,7 @@ app = command_app()
 @app.command(epilog="Examples:\n\norderctl show 10021\n\norderctl show 10021 --format json | jq .refused")
 def show(
     ctx: typer.Context,
-    order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.")],
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.", autocompletion=suggest_order)],
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Show one order: lines, tags, log, and whether it can be rejected."""

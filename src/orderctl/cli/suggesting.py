@@ -1,0 +1,56 @@
+"""What the shell offers for each kind of argument; see `shell_completion`."""
+
+from collections.abc import Callable, Iterable
+
+import typer
+
+from orderctl.bootstrap import Program
+from orderctl.domain.order_columns import COLUMNS
+from orderctl.domain.suggestions import Suggested, Suggestion, is_plain, suggest_terms
+
+
+def suggest_filter(ctx: typer.Context, incomplete: str) -> Iterable[Suggested]:
+    """Fields of the filter language, and values of the field that is being written."""
+    return suggest_terms(incomplete, _program(ctx).suggestions)
+
+
+def _from_store(*kinds: Suggestion) -> Callable[[typer.Context, str], Iterable[str]]:
+    """Names and ids that the store knows."""
+
+    def suggest(ctx: typer.Context, incomplete: str) -> Iterable[str]:
+        program = _program(ctx)
+        return [value for kind in kinds for value in program.suggestions(kind, incomplete) if is_plain(value)]
+
+    return suggest
+
+
+suggest_order = _from_store(Suggestion.ORDER)
+suggest_order_or_batch = _from_store(Suggestion.BATCH, Suggestion.ORDER)
+suggest_batch = _from_store(Suggestion.BATCH)
+suggest_mail = _from_store(Suggestion.MAIL)
+suggest_tag = _from_store(Suggestion.TAG)
+suggest_saved = _from_store(Suggestion.SAVED_FILTER)
+suggest_selection = _from_store(Suggestion.SELECTION)
+
+
+def suggest_columns(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001 - as Typer calls it
+    """Columns, any number of them between commas."""
+    before, comma, _ = incomplete.rpartition(",")
+    taken = set(before.split(","))
+    return [f"{before}{comma}{name}" for name in COLUMNS if name not in taken]
+
+
+def suggest_sort(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001
+    """Columns to sort by, either way."""
+    return [f"{sign}{name}" for sign in ("", "-") for name in _program(ctx).sorts]
+
+
+def suggest_profile(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001
+    """The profiles of the settings."""
+    return _program(ctx).profiles()
+
+
+def _program(ctx: typer.Context) -> Program:
+    """The program for the store and the profile that the line names so far."""
+    given = ctx.find_root().params
+    return Program(store=given.get("store"), profile=given.get("profile"), quiet=True)
