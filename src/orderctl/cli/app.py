@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from orderctl.bootstrap import Program
+from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.suggesting import suggest_profile
 
@@ -17,19 +17,24 @@ INTERRUPTED, TERMINATED = 130, 143
 _terminated: list[int] = []
 
 
-class LazyCommands(TyperGroup):
+class LazyCommands(HelpfulGroup):
     """Knows every command by the catalogue, and imports the one that is called."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002
-        """Every name, in the order of the catalogue."""
-        return list(COMMANDS)
+    def __init__(self, **attrs: Any) -> None:  # noqa: ANN401 - as Typer has it
+        """List the commands as the catalogue describes them; `resolve_command` gives the real one."""
+        super().__init__(**attrs)
+        for name, entry in COMMANDS.items():
+            self.add_command(HelpfulCommand(name, callback=None, help=entry.about, rich_help_panel=entry.panel))
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # type: ignore[override]  # noqa: ARG002
-        """The command as a list shows it; `resolve_command` gives the real one."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        return TyperCommand(cmd_name, callback=None, help=entry.about, rich_help_panel=entry.panel)
+    def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as Typer has it
+        """Run the program; what is wrong with the call itself is said as every other error is."""
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except Exception as error:
+            if not hasattr(error, "format_message"):
+                raise
+            code = _wrong_call(error)
+        sys.exit(code or 0)
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:  # type: ignore[override]
         """The command that is called, imported now."""
@@ -70,14 +75,14 @@ class LazyCommands(TyperGroup):
             raise typer.Exit(exit_code) from None
 
 
-app = typer.Typer(
+app = App(
     cls=LazyCommands,
     name="orderctl",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
 )
 
 
@@ -110,6 +115,22 @@ def _terminate(number: int, _frame: object) -> None:
     """Stop as Ctrl-C does, so that both leave by the same door."""
     _terminated.append(number)
     raise KeyboardInterrupt
+
+
+def _wrong_call(error: Any) -> int:  # noqa: ANN401 - what Typer raises for a call that it cannot read
+    """Say what is wrong with a call, suggest what may be meant; gives the exit code."""
+    message = str(error.format_message())
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(message, err=True)
+        return int(error.exit_code)
+    close = getattr(error, "possibilities", None)
+    if close:
+        message = f"there is no option {error.option_name}"
+    # What follows is the validator's own detail: that a text which is no number cannot be read as one.
+    _say(message.partition(", unable to parse")[0].replace("Value error, ", "").rstrip("."))
+    path = error.ctx.command_path if error.ctx else "orderctl"
+    sys.stderr.write(f"hint: {f'did you mean {close[0]}?' if close else f'see {path} --help'}\n")
+    return int(error.exit_code)
 
 
 def _say(message: str) -> None:

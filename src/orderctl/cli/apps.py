@@ -1,43 +1,71 @@
 """Small Typer apps, one a command, all made alike."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
+from orderctl.cli.help_pages import as_text, page_of
 
-
-def command_app() -> typer.Typer:
-    """An app for one command."""
-    return typer.Typer(
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        pretty_exceptions_show_locals=False,
-        context_settings=_SETTINGS,
-    )
+F = TypeVar("F", bound=Callable[..., Any])
+SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
-class WithDefault(TyperGroup):
+class HelpfulCommand(TyperCommand):
+    """A command whose help has the examples first."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as Typer has it
+        """Write the help."""
+        formatter.write(as_text(page_of(self, ctx)))
+
+
+class HelpfulGroup(TyperGroup):
+    """A group whose help is laid out like that of a command."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as Typer has it
+        """Write the help."""
+        formatter.write(as_text(page_of(self, ctx)))
+
+
+class WithDefault(HelpfulGroup):
     """A group that goes on to its command `show` when its first argument names none of its commands."""
 
     default = "show"
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as Typer has it
         """Put the default before arguments that name no command and ask for no help."""
-        if not (args and (args[0] in self.commands or args[0] in _SETTINGS["help_option_names"])):
+        if not (args and (args[0] in self.commands or args[0] in SETTINGS["help_option_names"])):
             args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 
-def group_app(*, with_default: bool = False) -> typer.Typer:
+class App(typer.Typer):
+    """Typer's app; its commands are helpful ones."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401
+        """Declare a command."""
+        return super().command(name, **{"cls": HelpfulCommand, **settings})
+
+
+def command_app() -> App:
+    """An app for one command."""
+    return App(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        pretty_exceptions_show_locals=False,
+        context_settings=SETTINGS,
+    )
+
+
+def group_app(*, with_default: bool = False) -> App:
     """An app for a command with subcommands; `with_default`: its command `show` needs not be named."""
-    return typer.Typer(
-        cls=WithDefault if with_default else TyperGroup,
+    return App(
+        cls=WithDefault if with_default else HelpfulGroup,
         subcommand_metavar="[COMMAND] [ARGS]..." if with_default else None,
         add_completion=False,
         no_args_is_help=not with_default,
         pretty_exceptions_enable=False,
         pretty_exceptions_show_locals=False,
-        context_settings=_SETTINGS,
+        context_settings=SETTINGS,
     )

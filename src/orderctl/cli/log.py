@@ -23,7 +23,7 @@ _SHOWN = 20
 
 @app.callback(
     epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log verify\n\n"
-    "orderctl log show verify   (an order of that name)"
+    "orderctl log show verify   # an order of that name"
 )
 def log() -> None:
     """Who rejected what, when and why: `log` lists the batches, `log ORDER` and `log BATCH` show one."""
@@ -62,7 +62,7 @@ def show(
 
 @app.command(
     epilog="Examples:\n\norderctl log verify\n\norderctl log verify --format json\n\n"
-    "orderctl log verify --anchor 3f1c...   (the digest that an earlier run printed)"
+    "orderctl log verify --anchor 3f1c...   # the digest that an earlier run printed"
 )
 def verify(
     ctx: typer.Context,

@@ -1,5 +1,6 @@
 """`orderctl search`."""
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from orderctl.cli.options import FilterWords, OrderFormat, SavedName, program_of
 from orderctl.cli.sources import filter_text_of
 from orderctl.cli.suggesting import suggest_columns, suggest_sort
 from orderctl.domain.filters import OrderFilter
-from orderctl.domain.order_columns import DEFAULT_COLUMNS, columns_of, parse_columns
+from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of, parse_columns
 from orderctl.domain.text import count_of
 from orderctl.ports import Page, Store
 
@@ -45,6 +46,7 @@ def search(
 ) -> None:
     """Find orders: a table on a terminal, ids in a pipe."""
     program = program_of(ctx)
+    shown = parse_columns(columns) if columns else ()
     with program.open_store() as store:
         wanted = program.parse_filter(filter_text_of(store, words, saved))
         if count:
@@ -53,20 +55,20 @@ def search(
             return
         format_ = as_ or (OrderFormat.TABLE if program.output.is_terminal and not null else OrderFormat.IDS)
         if format_ is OrderFormat.TABLE:
-            _table(program, store, wanted, columns, Page(sort=sort, limit=PAGE if limit is None else limit or None))
+            _table(program, store, wanted, shown, Page(sort=sort, limit=PAGE if limit is None else limit or None))
             return
         page = Page(sort=sort, limit=limit or None)
         with store.snapshot() as work:
             if format_ is OrderFormat.IDS:
                 program.output.lines(work.orders.ids(wanted, page), end="\0" if null else "\n")
             else:
-                shown = parse_columns(columns) if columns else columns_of(DEFAULT_COLUMNS)
-                program.write_orders(work.orders.page(wanted, page), shown, format_.value)
+                program.write_orders(
+                    work.orders.page(wanted, page), shown or columns_of(DEFAULT_COLUMNS), format_.value
+                )
 
 
-def _table(program: Program, store: Store, wanted: OrderFilter, columns: str | None, page: Page) -> None:
+def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:
     """The first orders in a table, and on standard error how many there are."""
-    shown = parse_columns(columns) if columns else ()
     with store.snapshot() as work:
         head = list(islice(work.orders.page(wanted, page), page.limit))
         program.screen.orders(head, shown)

@@ -5,7 +5,6 @@ country:JP or (tag:late not buyer:ac*)      `or`, `not`, parentheses; `and` may 
 buyer:"Acme Paris" total:1000..             quotes keep spaces, commas, stars and colons
 """
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +34,7 @@ from orderctl.domain.filters import (
     Word,
 )
 from orderctl.domain.orders import Status
-from orderctl.domain.text import fold, lower_ascii, safe
+from orderctl.domain.text import fold, lower_ascii, nearest, safe
 
 MAX_LENGTH = 8_000
 MAX_DEPTH = 40
@@ -367,8 +366,7 @@ def _text(chars: Sequence[_Char]) -> str:
 
 
 def _suggest(text: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"one of: {', '.join(known)}"
+    return nearest(text, known, f"one of: {', '.join(known)}")
 
 
 def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:

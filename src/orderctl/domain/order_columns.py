@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orderctl.domain.errors import UsageError
 from orderctl.domain.money import format_amount, plain_amount
 from orderctl.domain.orders import OrderSummary
+from orderctl.domain.text import nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def parse_columns(text: str) -> tuple[Column, ...]:
     if unknown or not names:
         raise UsageError(
             f"there is no column {unknown[0]!r}" if unknown else "--columns names no column",
-            hint=f"the columns: {', '.join(COLUMNS)}",
+            hint=nearest(unknown[0] if unknown else "", tuple(COLUMNS), f"the columns: {', '.join(COLUMNS)}"),
         )
     return tuple(COLUMNS[name] for name in names)
 

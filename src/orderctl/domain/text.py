@@ -1,6 +1,8 @@
 """Text from outside, made safe to show. The only place that decides what a terminal may receive."""
 
+import difflib
 import unicodedata
+from collections.abc import Sequence
 
 # Everything but letters, marks, numbers, punctuation, symbols and the plain space can move the
 # cursor, hide text or reverse its order: control, format (bidi), unassigned, line separators.
@@ -27,6 +29,12 @@ def fold(text: str) -> str:
 def count_of(number: int, noun: str, plural: str = "") -> str:
     """`1 order`, `2 orders`, `12,000 orders`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def nearest(text: str, known: Sequence[str], else_: str) -> str:
+    """A hint for a word that is not known: the nearest that is, or else what there is."""
+    close = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else else_
 
 
 def lower_ascii(text: str) -> str:

@@ -1,6 +1,7 @@
 """How a list of orders is sorted: the columns a user may name, and their ORDER BY."""
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.text import nearest
 
 # What a list can be sorted by. Columns that may be NULL sort last either way.
 SORTS = {
@@ -22,7 +23,9 @@ def order_by(sort: str, table: str = "") -> str:
     """ORDER BY for a sort as the user writes it: a column of `SORTS`, `-` before it for descending."""
     name = sort.removeprefix("-")
     if name not in SORTS:
-        raise UsageError(f"cannot sort by {name!r}", hint=f"sort by one of: {', '.join(SORTS)}")
+        raise UsageError(
+            f"cannot sort by {name!r}", hint=nearest(name, tuple(SORTS), f"sort by one of: {', '.join(SORTS)}")
+        )
     direction = "DESC" if sort.startswith("-") else "ASC"
     nulls = " NULLS LAST" if name in _MAY_BE_NULL else ""
     prefix = f"{table}." if table else ""
