@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from orderctl.mail.letters import JinjaComposer
     from orderctl.ports import Mailer, Progress
     from orderctl.store.address import Address
+    from orderctl.store.sql import Connection
+    from orderctl.store.watching import Statements
+    from orderctl.terminal.journal import Journal
     from orderctl.terminal.output import Output
     from orderctl.terminal.prompts import Prompts
     from orderctl.terminal.screen import Screen
@@ -56,9 +60,19 @@ class SystemClock:
 class Program:
     """The parts of the program for one run, made when they are first asked for."""
 
-    def __init__(self, *, store: str | None, profile: str | None, quiet: bool) -> None:
-        self._flags: dict[str, Value] = {"store": store, "profile": profile}
+    def __init__(
+        self,
+        *,
+        store: str | None,
+        profile: str | None,
+        quiet: bool,
+        verbose: bool = False,
+        log_file: str | None = None,
+    ) -> None:
+        self._flags: dict[str, Value] = {"store": store, "profile": profile, "log_file": log_file}
         self.quiet = quiet
+        self._verbose = verbose
+        self._statements: Statements | None = None
         self.clock = SystemClock()
 
     @cached_property
@@ -92,7 +106,38 @@ class Program:
         """The store of the profile's account, as a context manager."""
         from orderctl.store.database import SqlStore, make_engine
 
-        return SqlStore(make_engine(self.address), self.settings.text("account"), self.settings.text("label"))
+        return SqlStore(
+            make_engine(self.address),
+            self.settings.text("account"),
+            self.settings.text("label"),
+            watch=self._watch if self._is_watched() else None,
+        )
+
+    def _is_watched(self) -> bool:
+        """Whether anybody wants to know what is done; a log file that cannot be written is found out now."""
+        return (self._verbose or bool(self.settings.text("log_file"))) and self.journal is not None
+
+    def _watch(self, connection: "Connection") -> "Connection":
+        from orderctl.store.watching import Statements, WatchedConnection
+
+        self._statements = self._statements or Statements()
+        return WatchedConnection(connection, self._statements)
+
+    @cached_property
+    def journal(self) -> "Journal":
+        """What the run does, step by step. Raises UsageError if the log file cannot be written."""
+        from orderctl.terminal.journal import Journal
+
+        named = self.settings.text("log_file")
+        return Journal(Path(named).expanduser() if named else None, verbose=self._verbose, run_id=self.new_id())
+
+    def end(self, command: str, exit_code: int) -> None:
+        """Note how the run ended, where anybody wants to know."""
+        with suppress(UsageError):  # settings or a log file that cannot be used: the command has said so
+            if self._is_watched():
+                spent = self._statements
+                figures = {"statements": spent.count, "store_seconds": round(spent.seconds, 3)} if spent else {}
+                self.journal.end(command, exit_code, dict(figures))
 
     @cached_property
     def output(self) -> "Output":
@@ -142,7 +187,7 @@ class Program:
         """What is shown: results on standard output, talk on standard error."""
         from orderctl.terminal.screen import Screen
 
-        return Screen(quiet=self.quiet)
+        return Screen(journal=self.journal, quiet=self.quiet)
 
     @cached_property
     def prompts(self) -> "Prompts":

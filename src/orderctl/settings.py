@@ -53,6 +53,7 @@ _ALL = (
     Option(key="label", kind=str, about="how the store is called in previews", default=""),
     Option(key="production", kind=bool, about="mark it PRODUCTION in previews", default=False),
     Option(key="actor", kind=str, about="who acts; the login name by default", default=""),
+    Option(key="log_file", kind=str, about="add a JSON line there for each step of a run", default=""),
     Option(key="notify", kind=bool, about="mail the buyers unless told otherwise", default=False),
     Option(key="max_orders", kind=int, about="refuse plans with more orders"),
     Option(key="plan_expires", kind=str, about="how long a saved plan may run: 36h, 3d", default="24h", or_number=True),

@@ -12,6 +12,7 @@ from orderctl.bootstrap import Program
 from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.suggesting import suggest_profile
+from orderctl.domain.errors import UsageError
 
 INTERRUPTED, TERMINATED = 130, 143
 _terminated: list[int] = []
@@ -54,7 +55,21 @@ class LazyCommands(HelpfulGroup):
         return command
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]  # noqa: ANN401
-        """Run the command; turn errors into a sentence and an exit code, and nothing else."""
+        """Run the command, and note how it ended."""
+        exit_code = 1
+        try:
+            value = self._run(ctx)
+            exit_code = 0
+        except Exception as error:
+            exit_code = getattr(error, "exit_code", 1)
+            raise
+        finally:
+            if isinstance(ctx.obj, Program):
+                ctx.obj.end(ctx.invoked_subcommand or "", exit_code)
+        return value
+
+    def _run(self, ctx: typer.Context) -> Any:  # noqa: ANN401
+        """Turn errors into a sentence and an exit code, and nothing else."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -94,6 +109,10 @@ def root(
         str | None, typer.Option(metavar="NAME", help="The profile of the settings.", autocompletion=suggest_profile)
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say what is done, and how long it takes.")] = False,
+    log_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Add a JSON line to the file for each step.")
+    ] = None,
     version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")] = False,
 ) -> None:
     """Reject many wholesale orders at once: see first, decide once, do exactly what was shown, never twice."""
@@ -102,7 +121,9 @@ def root(
 
         typer.echo(f"orderctl {__version__}")
         raise typer.Exit
-    ctx.obj = Program(store=store, profile=profile, quiet=quiet)
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose are opposites", hint="leave one of them out")
+    ctx.obj = Program(store=store, profile=profile, quiet=quiet, verbose=verbose, log_file=log_file)
 
 
 def run() -> None:

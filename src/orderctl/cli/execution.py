@@ -98,7 +98,8 @@ def confirmed(program: Program, plan: RejectionPlan, run: Run) -> ApprovedPlan:
 def uninterrupted(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
     """Execute the plan; when that is interrupted, say what was done."""
     try:
-        return execute()
+        with program.screen.progress("Rejecting"):
+            return execute()
     except KeyboardInterrupt:
         # The interruption may have come after the commit: the store knows.
         with program.open_store() as asked, asked.snapshot() as work:
@@ -109,11 +110,18 @@ def uninterrupted(program: Program, plan: RejectionPlan, execute: Callable[[], R
 
 def conclude(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
     """Mail what the batch queued and report; gives the exit code."""
+    note_result(program, result)
     delivery = _deliver(program, store, result, run)
     report(program, run, result.plan, result, delivery)
     if result.left_out:
         return FEWER_THAN_PLANNED
     return 0 if delivery is None or delivery.complete else MAILS_REMAIN
+
+
+def note_result(program: Program, result: RejectionResult) -> None:
+    """Note what the batch did, for who keeps a log of runs."""
+    figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
+    program.journal.step("rejected", {**figures, "left_out": len(result.left_out), "mails": result.mails})
 
 
 def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) -> DeliveryReport | None:

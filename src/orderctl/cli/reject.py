@@ -148,6 +148,9 @@ def _carry_out(program: Program, store: Store, request: RejectionRequest, run: R
     """From the plan to the report; gives the exit code."""
     plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
     letters = show_preview(program, store, plan)
+    with program.screen.progress("Planning"):
+        plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
+    show_preview(program, store, plan)
     check_expectations(plan, run.expected)
     if run.dry_run:
         report(program, run, plan, None, None, letters)

@@ -34,10 +34,13 @@ class Engine(Protocol):
 class SqlStore:
     """One account of one database; see `ports.Store`."""
 
-    def __init__(self, engine: Engine, account: str, label: str = "") -> None:
+    def __init__(
+        self, engine: Engine, account: str, label: str = "", *, watch: Callable[[Connection], Connection] | None = None
+    ) -> None:
         self._engine = engine
         self.account = account
         self.label = label or engine.shown
+        self._watch = watch or (lambda connection: connection)
         self._checked = False
 
     @contextmanager
@@ -45,7 +48,7 @@ class SqlStore:
         """One consistent view for reading. Raises StoreUnavailableError if the store cannot be used."""
         with self._engine.translating(), self._engine.reading(self.account) as connection:
             self._check(connection)
-            yield SqlUnitOfWork(connection)
+            yield SqlUnitOfWork(self._watch(connection))
 
     def write(
         self, work: Callable[[SqlUnitOfWork], T], *, landed: Callable[[SqlUnitOfWork], T | None] | None = None
@@ -88,7 +91,7 @@ class SqlStore:
     def _once(self, work: Callable[[SqlUnitOfWork], T]) -> T:
         with self._engine.writing(self.account) as connection:
             self._check(connection)
-            return work(SqlUnitOfWork(connection))
+            return work(SqlUnitOfWork(self._watch(connection)))
 
     def _ask(self, landed: Callable[[SqlUnitOfWork], T | None] | None, lost: CommitLostError) -> T | None:
         self._engine.close()
@@ -96,7 +99,7 @@ class SqlStore:
             raise CommitUnknownError(hint="look whether the change is there before you run it again") from lost
         try:
             with self._engine.reading(self.account) as connection:
-                return landed(SqlUnitOfWork(connection))
+                return landed(SqlUnitOfWork(self._watch(connection)))
         except Exception as error:
             raise CommitUnknownError(hint=_LATER) from error
 

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -20,6 +21,7 @@ from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.saved_plans import SavedPlan
 from orderctl.domain.statistics import Statistics
 from orderctl.domain.text import safe
+from orderctl.ports import Progress
 from orderctl.terminal.charts import statistics_view
 from orderctl.terminal.details import (
     batch_details,
@@ -31,14 +33,19 @@ from orderctl.terminal.details import (
 from orderctl.terminal.mails import mail_details, mail_list
 from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
 from orderctl.terminal.preview import delivery_figures, delivery_report, plan_preview, result_report
+from orderctl.terminal.journal import Journal
+from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
+from orderctl.terminal.preview import delivery_report, plan_preview, result_report
+from orderctl.terminal.progress import lazy_bar
 from orderctl.terminal.tables import order_table
 
 
 class Screen:
     """Where things are printed. `quiet` leaves out everything but results and errors."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    def __init__(self, *, journal: Journal, quiet: bool = False) -> None:
         self.quiet = quiet
+        self._journal = journal
 
     @cached_property
     def _results(self) -> Console:
@@ -152,20 +159,24 @@ class Screen:
             self.tell(changes_report(plan, changed))
 
     @contextmanager
-    def progress(self, label: str) -> Iterator[Callable[[int, int | None], None]]:
-        """A bar on standard error while something long runs; nothing where no one looks."""
+    def progress(self, label: str) -> Iterator[Progress]:
+        """Show how far a long step is, on standard error and only where somebody looks; note when it is done."""
+        started = time.monotonic()
+        last: list[int | None] = [None, None]
+
+        def report(done: int, total: int | None, /) -> None:
+            last[:] = done, total
+            draw(done, total)
+
+        with self._bar(label) as draw:
+            yield report
+        seconds = round(time.monotonic() - started, 3)
+        self._journal.step(label.lower(), {"done": last[0], "total": last[1], "seconds": seconds})
+
+    @contextmanager
+    def _bar(self, label: str) -> Iterator[Progress]:
         if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda _done, _total: None
             return
-        from rich.progress import (  # noqa: PLC0415 - costs start-up, and most runs show no bar
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self._talk, transient=True) as bar:
-            task = bar.add_task(label, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+        with lazy_bar(label, self._talk) as draw:
+            yield draw

@@ -1,0 +1,60 @@
+"""Counts statements and the time they take, for who wants to see it. Nothing of a statement is kept."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from orderctl.store.sql import Connection, Cursor, Dialect, Params, Row
+
+
+@dataclass(slots=True)
+class Statements:
+    """How many statements were run, and for how many seconds."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
+class WatchedConnection:
+    """A connection that counts; see `sql.Connection`."""
+
+    def __init__(self, connection: Connection, statements: Statements) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    @property
+    def dialect(self) -> Dialect:
+        """See `sql.Connection`."""
+        return self._connection.dialect
+
+    @property
+    def account(self) -> str:
+        """See `sql.Connection`."""
+        return self._connection.account
+
+    def execute(self, sql: str, params: Params | None = None) -> Cursor:
+        """See `sql.Connection`."""
+        started = time.perf_counter()
+        try:
+            return self._connection.execute(sql, params or {})
+        finally:
+            self._count(started)
+
+    def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
+        """See `sql.Connection`."""
+        started = time.perf_counter()
+        try:
+            self._connection.execute_many(sql, rows)
+        finally:
+            self._count(started)
+
+    def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        """See `sql.Connection`. The time is that until the first row; the rest is its reader's."""
+        started = time.perf_counter()
+        rows = self._connection.stream(sql, params or {})
+        self._count(started)
+        return rows
+
+    def _count(self, started: float) -> None:
+        self._statements.count += 1
+        self._statements.seconds += time.perf_counter() - started

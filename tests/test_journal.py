@@ -1,0 +1,74 @@
+"""What a run leaves behind for cron, and what it says to who asks (docs/reference/log-file.md)."""
+
+import json
+
+import pytest
+
+from cli import Cli
+from conftest import open_store
+from factories import make_order, put_all
+from orderctl.domain.orders import Status
+from terminal import Terminal
+
+
+@pytest.fixture
+def cli(store_url, tmp_path):
+    with open_store(store_url) as store:
+        put_all(store, [make_order(f"{number}") for number in range(1001, 1006)])
+        put_all(store, [make_order("1009", status=Status.OC_CONFIRMED)])
+    return Cli(store_url, tmp_path / "home")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_nightly_run_leaves_a_line_for_each_step(cli, tmp_path):
+    log = tmp_path / "nightly.jsonl"
+    assert cli("filter", "save", "dropped", "season:26SS").code == 0
+    cli.environ["ORDERCTL_LOG_FILE"] = str(log)
+    ran = cli("--quiet", "reject", "--saved", "dropped", "--yes", "--max-orders", "10", "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    told = lines(log)
+    assert [line["step"] for line in told] == ["planning", "rejecting", "rejected", "end"]
+    assert {line["run"] for line in told} == {told[0]["run"]}
+    batch = {key: told[2][key] for key in ("batch", "rejected", "skipped", "left_out", "mails")}
+    assert batch == {"batch": ran.json["batch"], "rejected": 5, "skipped": 1, "left_out": 0, "mails": 0}
+    assert (told[3]["command"], told[3]["exit_code"], told[3]["statements"] > 3) == ("reject", 0, True)
+    assert log.stat().st_mode & 0o777 == 0o600
+    again = cli("--quiet", "reject", "--saved", "dropped", "--yes", "--strict")
+    assert (again.code, len(lines(log))) == (3, 6)
+    assert (lines(log)[-1]["exit_code"], lines(log)[-1]["run"] != told[0]["run"]) == (3, True)
+
+
+def test_neither_log_nor_words_hold_arguments_or_names(cli, tmp_path):
+    log = tmp_path / "run.jsonl"
+    ran = cli("-v", "--log-file", str(log), "reject", "1001", "--yes", "--reason", "s3cret", "--format", "json")
+    spoken = [line for line in ran.err.splitlines() if line.startswith(("planning", "rejecting", "rejected", "end"))]
+    assert len(spoken) == 4
+    assert "s3cret" not in log.read_text() + "".join(spoken)
+    assert spoken[2] == f"rejected: batch {ran.json['batch']}, 1 rejected, 0 skipped, 0 left out, 0 mails"
+
+
+@pytest.mark.parametrize("args", [["search"], ["reject", "1001", "--yes"], ["select", "id:1001"]], ids=" ".join)
+def test_a_log_that_cannot_be_written_stops_the_run_before_anything_is_done(cli, args):
+    ran = cli("--log-file", "/nowhere/run.jsonl", *args)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("orderctl: the log file /nowhere/run.jsonl cannot be written: No such file")
+    assert cli("search", "status:rejected").lines == []
+
+
+def test_quiet_and_verbose_are_opposites(cli):
+    ran = cli("-q", "-v", "search")
+    assert (ran.code, "--quiet and --verbose are opposites" in ran.err) == (2, True)
+
+
+def test_nothing_is_drawn_where_nobody_looks_and_a_bar_where_somebody_waits(cli, tmp_path):
+    file = tmp_path / "orders.jsonl"
+    row = {"id": "x", "status": "needs-oc", "ordered": "2026-01-15", "currency": "EUR", "total": "1.00", "quantity": 1}
+    file.write_text("".join(json.dumps({**row, "id": f"N{number:05}"}) + "\n" for number in range(20_000)))
+    with Terminal(cli, "import", str(file), "--check", columns=100) as terminal:
+        seen = terminal.wait_for("Reading")
+        assert "/s" in terminal.wait_for("/s") or seen
+        assert terminal.end() == 0
+    assert cli("import", str(file), "--check").err == ""
