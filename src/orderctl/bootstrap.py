@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from orderctl import __version__
 from orderctl.domain.errors import UnsendableError, UsageError
 from orderctl.ports import Store
-from orderctl.settings import Settings, Value, holds_password, read_settings, unknown_variables
-from orderctl.settings import Settings, Value, profile_names, read_settings
+from orderctl.settings import Settings, Value, holds_password, profile_names, read_settings, unknown_variables
 
 if TYPE_CHECKING:
     from orderctl.domain.batch_report import BatchReport

@@ -191,6 +191,8 @@ def _leaves(profile: Mapping[str, object]) -> Iterator[tuple[str, object]]:
             yield from ((f"{key}.{name}", each) for name, each in value.items())
         else:
             yield key, value
+
+
 def profile_names(config_file: Path) -> tuple[str, ...]:
     """The names of the profiles in the file. Raises UsageError if it cannot be read."""
     profiles = _document(config_file).get("profile", {})
