@@ -66,11 +66,13 @@ class Program:
         profile: str | None,
         quiet: bool,
         verbose: bool = False,
+        paged: bool = True,
         log_file: str | None = None,
     ) -> None:
         self._flags: dict[str, Value] = {"store": store, "profile": profile, "log_file": log_file}
         self.quiet = quiet
         self._verbose = verbose
+        self._paged = paged
         self._statements: Statements | None = None
         self.clock = SystemClock()
 
@@ -186,7 +188,7 @@ class Program:
         """What is shown: results on standard output, talk on standard error."""
         from orderctl.terminal.screen import Screen
 
-        return Screen(journal=self.journal, quiet=self.quiet)
+        return Screen(journal=self.journal, quiet=self.quiet, paged=self._paged)
 
     @cached_property
     def prompts(self) -> "Prompts":

@@ -113,6 +113,7 @@ def root(
     log_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="Add a JSON line to the file for each step.")
     ] = None,
+    no_pager: Annotated[bool, typer.Option("--no-pager", help="Print long lists without a pager.")] = False,
     version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")] = False,
 ) -> None:
     """Reject many wholesale orders at once: see first, decide once, do exactly what was shown, never twice."""
@@ -123,7 +124,7 @@ def root(
         raise typer.Exit
     if quiet and verbose:
         raise UsageError("--quiet and --verbose are opposites", hint="leave one of them out")
-    ctx.obj = Program(store=store, profile=profile, quiet=quiet, verbose=verbose, log_file=log_file)
+    ctx.obj = Program(store=store, profile=profile, quiet=quiet, verbose=verbose, paged=not no_pager, log_file=log_file)
 
 
 def run() -> None:

@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from orderctl.domain.money import format_amount
 from orderctl.domain.statistics import Breakdown, Dimension, Figure, Question, Statistics, Subject
 from orderctl.domain.text import count_of
+from orderctl.terminal.amounts import shown_amount
 from orderctl.terminal.styles import FAINT, HEADING, plain
 
 _NARROWEST_BAR, _WIDEST = 6, 110
@@ -29,7 +29,7 @@ def statistics_view(statistics: Statistics) -> Iterator[RenderableType]:
         yield Text("no rejection yet" if of_rejections else "no order to count")
     for figure in statistics.totals:
         yield Text.assemble(
-            (f"{format_amount(figure.amount, figure.currency)} {figure.currency}", HEADING),
+            (f"{shown_amount(figure.amount, figure.currency)} {figure.currency}", HEADING),
             f"  {count_of(figure.orders, 'order')}{' rejected' if of_rejections else ''},"
             f" {count_of(figure.quantity, 'piece')}",
         )
@@ -95,7 +95,7 @@ def _labels(figure: Figure, question: Question) -> Sequence[Text]:
 
 
 def _numbers(figure: Figure) -> tuple[str, str, str]:
-    return f"{figure.orders:,}", f"{figure.quantity:,}", format_amount(figure.amount, figure.currency)
+    return f"{figure.orders:,}", f"{figure.quantity:,}", shown_amount(figure.amount, figure.currency)
 
 
 class _AmountBar:

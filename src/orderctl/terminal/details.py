@@ -11,11 +11,12 @@ from rich.text import Text
 
 from orderctl.domain.explanation import explain
 from orderctl.domain.log import Batch
-from orderctl.domain.money import format_amount
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.text import count_of
 from orderctl.terminal.explanations import explanation_table
 from orderctl.terminal.styles import FAINT, HEADING, plain, status_text
+from orderctl.terminal.amounts import shown_amount, shown_money
+from orderctl.terminal.styles import FAINT, HEADING, letter_text, plain, state_text, status_text
 
 _SHOWN_EVENTS = 50
 _OWN_IDS = {"Batch", "Mail", "Plan"}
@@ -32,12 +33,12 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> T
     return table
 
 
-def order_details(order: Order, events: Sequence[OrderEvent], *, width: int) -> RenderableType:
+def order_details(order: Order, events: Sequence[OrderEvent]) -> RenderableType:
     """An order: header, whether it can be rejected, lines, log."""
     parts: list[RenderableType] = [_order_title(order), Padding(facts_table(_order_facts(order)), (1, 0))]
     parts.append(explanation_table(order, explain(order, events)))
     if order.lines:
-        parts.append(Padding(_lines(order, width), (1, 0, 0, 0)))
+        parts.append(Padding(_lines(order), (1, 0, 0, 0)))
     if events:
         parts.append(Padding(event_table(events), (1, 0, 0, 0)))
     return Group(*parts)
@@ -46,7 +47,7 @@ def order_details(order: Order, events: Sequence[OrderEvent], *, width: int) -> 
 def draw_order(order: Order, width: int) -> str:
     """An order without its log, drawn with the escape codes of a terminal of that width."""
     console = Console(file=StringIO(), width=width, force_terminal=True, color_system="standard", highlight=False)
-    console.print(order_details(order, (), width=width))
+    console.print(order_details(order, ()))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
@@ -75,7 +76,7 @@ def _order_facts(order: Order) -> list[tuple[str, str]]:
         ("Ordered", f"{order.ordered_at:%Y-%m-%d %H:%M} UTC"),
         ("Delivery", delivery),
         ("Country", order.country or ""),
-        ("Total", f"{order.amount} for {count_of(order.quantity, 'piece')}"),
+        ("Total", f"{shown_money(order.amount)} for {count_of(order.quantity, 'piece')}"),
         ("Terms", order.terms),
         ("Ship to", order.delivery_address),
         ("Bill to", order.billing_address),
@@ -89,6 +90,19 @@ def _order_facts(order: Order) -> list[tuple[str, str]]:
 
 def _lines(order: Order, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False, width=min(width, 100))
+def _eligibility(order: Order) -> Text:
+    """Whether it can be rejected, by which rule not, and what to do instead (design.md, section 3)."""
+    bulk = refusal(order, Mode.BULK)
+    if bulk is None:
+        return Text("Can be rejected.", style="green")
+    text = Text.assemble(("Cannot be rejected", "yellow"))
+    text.append(" in bulk" if refusal(order, Mode.INDIVIDUAL) is None else "", style="yellow")
+    text.append_text(plain(f": {bulk.reason}. {bulk.advice.format(id=order.id).capitalize()}."))
+    return text
+
+
+def _lines(order: Order) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False)
     for name, right in (("SKU", False), ("Item", False), ("Pieces", True), ("Price", True), ("Amount", True)):
         table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     for line in order.lines:
@@ -98,7 +112,7 @@ def _lines(order: Order, width: int) -> Table:
             plain(line.sku),
             plain(item),
             f"{line.quantity:,}",
-            *(format_amount(each, order.currency) for each in amounts),
+            *(shown_amount(each, order.currency) for each in amounts),
         )
     return table
 
@@ -128,6 +142,43 @@ def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Table:
         if value:
             grid.add_row(name, value if isinstance(value, Text) else plain(value))
     return grid
+
+
+def mail_table(mails: Sequence[Mail]) -> Table:
+    """Mails, one a row."""
+    return text_table(
+        ("Mail", "State", "To", "Orders", "Tries", "Last word"),
+        (
+            (
+                mail.id,
+                state_text(mail.state),
+                mail.recipient,
+                f"{mail.orders:,}",
+                str(mail.attempts),
+                "" if mail.state is MailState.SENT else mail.last_error,
+            )
+            for mail in mails
+        ),
+    )
+
+
+def mail_details(mail: Mail, letter: Letter | None, order_ids: Sequence[str]) -> RenderableType:
+    """A mail: its state and what the buyer reads."""
+    facts = [
+        ("Mail", mail.id),
+        ("To", mail.recipient),
+        ("State", mail.state.value),
+        ("Tries", str(mail.attempts)),
+        ("Next try", f"{mail.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC" if mail.state in {"waiting", "retry"} else ""),
+        ("Last word", mail.last_error),
+        ("Message-ID", mail.message_id),
+        ("Batch", mail.batch_id),
+        ("Orders", ", ".join(order_ids)),
+    ]
+    parts: list[RenderableType] = [facts_table(facts)]
+    if letter is not None:
+        parts.append(Panel(letter_text(letter), border_style=FAINT, expand=False))
+    return Group(*parts)
 
 
 def batch_table(batches: Sequence[Batch]) -> Table:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
 
-from orderctl.domain.money import format_amount
 from orderctl.domain.orders import Order
 from orderctl.domain.picking import PickList
 from orderctl.domain.text import safe
+from orderctl.terminal.amounts import shown_amount
 from orderctl.terminal.styles import STATUS_STYLES
 
 _HEADERS = {
@@ -115,7 +115,7 @@ def _texts(order: Order) -> dict[str, str]:
         "status": order.status.value,
         "ordered": order.ordered_at.date().isoformat(),
         "season": safe(order.season),
-        "total": format_amount(order.total, order.currency),
+        "total": shown_amount(order.total, order.currency),
         "currency": safe(order.currency),
     }
 

@@ -24,6 +24,7 @@ from orderctl.domain.filters import OrderFilter
 from orderctl.domain.orders import Order
 from orderctl.domain.picking import PickList, Picks
 from orderctl.domain.text import safe
+from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.pick_rows import PickRows
 from orderctl.terminal.pick_widgets import (
     DETAIL_KEYS,
@@ -104,7 +105,7 @@ class Picker:
     def _figures(self, _width: int) -> StyleAndTextTuples:
         figures = self._picks.figures
         told: StyleAndTextTuples = [("class:figures", f"{figures.count:,} ticked")]
-        told += [("", f"   {money}") for money in figures.totals]
+        told += [("", f"   {shown_money(money)}") for money in figures.totals]
         if figures.refused:
             told.append(("class:warning", f"   {figures.refused:,} cannot be rejected"))
         if figures.hidden:

@@ -14,6 +14,8 @@ from orderctl.domain.text import count_of
 from orderctl.terminal.letters import letter_samples
 from orderctl.terminal.plan_figures import plan_figures
 from orderctl.terminal.styles import DANGER, FAINT, HEADING, plain
+from orderctl.terminal.amounts import shown_money
+from orderctl.terminal.styles import DANGER, FAINT, HEADING, letter_text, plain
 from orderctl.terminal.tables import order_table
 
 SHOWN_ORDERS = 15
@@ -51,7 +53,7 @@ def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
 
 
 def _amounts(totals: Iterable[Money]) -> Text:
-    return plain("  ".join(str(money) for money in totals) or "0")
+    return plain("  ".join(map(shown_money, totals)) or "0")
 
 
 def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, notify: bool) -> RenderableType:

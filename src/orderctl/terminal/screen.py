@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import cached_property
 
 from rich.console import Console, RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.log import Batch
@@ -34,31 +35,63 @@ from orderctl.terminal.mails import mail_details, mail_list
 from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
 from orderctl.terminal.preview import delivery_figures, delivery_report, plan_preview, result_report
 from orderctl.terminal.journal import Journal
+from orderctl.terminal.pager import page
 from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
 from orderctl.terminal.preview import delivery_report, plan_preview, result_report
 from orderctl.terminal.progress import lazy_bar
 from orderctl.terminal.tables import order_table
 
+_NO_WIDTH = 10_000
+
 
 class Screen:
     """Where things are printed. `quiet` leaves out everything but results and errors."""
 
-    def __init__(self, *, journal: Journal, quiet: bool = False) -> None:
+    def __init__(self, *, journal: Journal, quiet: bool = False, paged: bool = True) -> None:
         self.quiet = quiet
+        self._paged = paged
         self._journal = journal
 
     @cached_property
     def _results(self) -> Console:
-        return Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
+        # Nothing is cut or broken for a pipe: it has no width.
+        width = None if sys.stdout.isatty() else _NO_WIDTH
+        return Console(highlight=False, markup=False, emoji=False, soft_wrap=False, width=width)
 
     @cached_property
     def _talk(self) -> Console:
         return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
     def show(self, *what: RenderableType) -> None:
-        """Print a result."""
+        """Print a result; in a pipe without the spaces that fill lines up."""
         for each in what:
-            self._results.print(each)
+            if self._results.is_terminal:
+                self._results.print(each)
+            else:
+                sys.stdout.writelines(f"{line.rstrip()}\n" for line in self._drawn(each).splitlines())
+
+    def _list(self, table: Table) -> None:
+        """Print a table: in a pipe as rows with tabs and without a header, on a terminal in the pager if it is long."""
+        if self._results.is_terminal:
+            self._page(table)
+            return
+        columns = [[str(cell) for cell in column.cells] for column in table.columns]
+        sys.stdout.writelines(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True)))
+
+    def _page(self, what: RenderableType) -> None:
+        """Print what may be long: on a terminal that it does not fit, in the pager."""
+        if not (self._results.is_terminal and self._paged):
+            self.show(what)
+            return
+        text = self._drawn(what)
+        if text.count("\n") < self._results.height or not page(text):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    def _drawn(self, what: RenderableType) -> str:
+        with self._results.capture() as captured:
+            self._results.print(what)
+        return captured.get()
 
     def tell(self, *what: RenderableType) -> None:
         """Say something about the run, unless it is to be quiet."""
@@ -77,7 +110,7 @@ class Screen:
 
     def orders(self, orders: Sequence[OrderSummary], columns: Sequence[Column] = ()) -> None:
         """Print a table of orders; without `columns`, those that fit."""
-        self.show(order_table(orders, width=self._results.width, columns=columns))
+        self._page(order_table(orders, width=self._results.width, columns=columns))
 
     def preview(self, plan: RejectionPlan, *, store: str, production: bool, letters: Sequence[SampleLetter]) -> None:
         """Show what a plan would do, on standard error."""
@@ -97,7 +130,7 @@ class Screen:
 
     def order(self, order: Order, events: Sequence[OrderEvent]) -> None:
         """Print one order with its log."""
-        self.show(order_details(order, events, width=self._results.width))
+        self._page(order_details(order, events))
 
     def mails(self, mails: Sequence[Mail]) -> None:
         """Print a table of mails."""
@@ -106,18 +139,23 @@ class Screen:
     def mail(self, mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[MailEvent]) -> None:
         """Print one mail as the buyer reads it, with its log."""
         self.show(mail_details(mail, letter, order_ids, events))
+        self._list(mail_table(mails))
+
+    def mail(self, mail: Mail, letter: Letter | None, order_ids: Sequence[str]) -> None:
+        """Print one mail as the buyer reads it."""
+        self._page(mail_details(mail, letter, order_ids))
 
     def batches(self, batches: Sequence[Batch]) -> None:
         """Print a table of batches."""
-        self.show(batch_table(batches))
+        self._list(batch_table(batches))
 
     def batch(self, batch: Batch, events: Sequence[OrderEvent]) -> None:
         """Print one batch with its orders."""
-        self.show(batch_details(batch, events))
+        self._page(batch_details(batch, events))
 
     def events(self, events: Sequence[OrderEvent]) -> None:
         """Print the log of an order."""
-        self.show(event_table(events))
+        self._list(event_table(events))
 
     def figures(self, statistics: Statistics) -> None:
         """Print figures with bars."""
@@ -125,11 +163,11 @@ class Screen:
 
     def pairs(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a small table of texts."""
-        self.show(text_table(header, rows))
+        self._list(text_table(header, rows))
 
     def plans(self, plans: Sequence[SavedPlan], now: datetime) -> None:
         """Print a table of saved plans."""
-        self.show(plan_table(plans, now))
+        self._list(plan_table(plans, now))
 
     def plan(
         self,

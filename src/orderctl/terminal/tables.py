@@ -9,7 +9,9 @@ from rich.text import Text
 
 from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of
 from orderctl.domain.orders import OrderSummary
-from orderctl.terminal.styles import HEADING, STATUS_STYLES, plain
+from orderctl.domain.text import safe
+from orderctl.terminal.amounts import localized
+from orderctl.terminal.styles import HEADING, STATUS_STYLES
 
 # What is left out on a narrow terminal, first things first.
 _DISPENSABLE = ("country", "ref", "quantity", "delivery", "season", "ordered")
@@ -56,9 +58,15 @@ def _needed(column: Column, orders: Sequence[OrderSummary]) -> int:
 
 
 def _natural(column: Column, orders: Sequence[OrderSummary]) -> int:
-    return max((cell_len(plain(column.shown(order)).plain) for order in orders), default=0)
+    return max((cell_len(_shown(column, order)) for order in orders), default=0)
+
+
+def _shown(column: Column, order: OrderSummary) -> str:
+    """What a cell says: numbers as the locale writes them."""
+    text = safe(column.shown(order))
+    return localized(text) if column.is_number else text
 
 
 def _cell(column: Column, order: OrderSummary) -> Text:
     style = STATUS_STYLES[order.status] if column.name == "status" else ("dim" if order.archived else "")
-    return plain(column.shown(order), style)
+    return Text(_shown(column, order), style=style)

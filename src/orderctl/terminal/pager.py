@@ -1,0 +1,24 @@
+"""Long output on a terminal, read at one's own pace."""
+
+import os
+import shlex
+import signal
+import subprocess
+
+_DEFAULT = "less -FIRX"
+
+
+def page(text: str) -> bool:
+    """Show the text in the pager that `PAGER` names, or less; False if there is none, or none is wanted."""
+    command = shlex.split(os.environ.get("PAGER", _DEFAULT))
+    if not command or command[0] == "cat":
+        return False
+    # Ctrl-C belongs to the pager while it runs.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        subprocess.run(command, input=text.encode("utf-8", "surrogateescape"), check=False)  # noqa: S603 - the user's own
+    except OSError:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return True
