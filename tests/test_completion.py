@@ -98,6 +98,13 @@ def test_what_is_offered(filled, line, offered):
     assert [text for text, _ in candidates(line)] == offered
 
 
+def test_a_saved_plan_is_offered_by_its_short_id(cli):
+    assert cli("reject", "--filter", "tag:late", "--save-plan").code == 0
+    (plan,) = [line.split("\t")[0] for line in cli("plan", "list").lines]
+    assert asked(cli, "orderctl plan show ") == [plan]
+    assert asked(cli, f"orderctl reject --plan {plan[:3]}") == [plan]
+
+
 def test_commands_and_values_come_with_a_few_words_where_the_shell_shows_them(cli):
     assert asked(cli, "orderctl sel") == ["select"]
     for shell in ("zsh", "fish"):

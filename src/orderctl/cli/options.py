@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from orderctl.bootstrap import Program
-from orderctl.cli.suggesting import suggest_filter, suggest_order, suggest_saved, suggest_selection
+from orderctl.cli.suggesting import suggest_filter, suggest_order, suggest_plan, suggest_saved, suggest_selection
 
 
 class OrderFormat(StrEnum):
@@ -60,7 +60,9 @@ DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan and
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")]
 Expect = Annotated[str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")]
 MaxOrders = Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a larger plan.")]
-PlanId = Annotated[str, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.")]
+PlanId = Annotated[
+    str, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.", autocompletion=suggest_plan)
+]
 AsReport = Annotated[ReportFormat, typer.Option("--format", help="text for people, json for programs.")]
 
 

@@ -41,6 +41,7 @@ from orderctl.cli.picking import pick_choice
 from orderctl.cli.reasons import read_reason
 from orderctl.cli.saved_plans import keep_plan, read_hold, run_plan
 from orderctl.cli.sources import Source, choose
+from orderctl.cli.suggesting import suggest_plan
 from orderctl.domain.durations import duration_words
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UsageError
@@ -88,7 +89,10 @@ def reject(
     hold: Annotated[
         str | None, typer.Option(metavar="TIME", help="Confirm now, reject so much later, as in 15m.")
     ] = None,
-    plan: Annotated[str | None, typer.Option("--plan", metavar="ID", help="Run a saved plan, as it is.")] = None,
+    plan: Annotated[
+        str | None,
+        typer.Option("--plan", metavar="ID", help="Run a saved plan, as it is.", autocompletion=suggest_plan),
+    ] = None,
     strict: Strict = False,
     expect: Expect = None,
     max_orders: MaxOrders = None,

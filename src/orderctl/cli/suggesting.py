@@ -27,6 +27,7 @@ def _from_store(*kinds: Suggestion) -> Callable[[typer.Context, str], Iterable[s
 suggest_order = _from_store(Suggestion.ORDER)
 suggest_order_or_batch = _from_store(Suggestion.BATCH, Suggestion.ORDER)
 suggest_batch = _from_store(Suggestion.BATCH)
+suggest_plan = _from_store(Suggestion.PLAN)
 suggest_mail = _from_store(Suggestion.MAIL)
 suggest_tag = _from_store(Suggestion.TAG)
 suggest_saved = _from_store(Suggestion.SAVED_FILTER)

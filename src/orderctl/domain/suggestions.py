@@ -14,6 +14,7 @@ class Suggestion(StrEnum):
 
     ORDER = "order"
     BATCH = "batch"
+    PLAN = "plan"
     MAIL = "mail"
     SAVED_FILTER = "saved filter"
     SELECTION = "selection"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from orderctl.domain.short_ids import short_id
 from orderctl.domain.suggestions import Suggestion
 from orderctl.domain.text import fold
 from orderctl.store.sql import Connection
@@ -32,6 +33,14 @@ def _key(table: str, column: str = "id", *, newest: bool = False) -> _Reader:
         return [value for (value,) in found]
 
     return read
+
+
+def _plans(connection: Connection, _prefix: str, _actor: str, limit: int) -> list[str]:
+    """The short ids of the newest plans, as lists show them."""
+    found = connection.execute(
+        "SELECT id FROM plan WHERE account = :account ORDER BY id DESC LIMIT :most", {"most": limit}
+    )
+    return [short_id(plan_id) for (plan_id,) in found]
 
 
 def _recent(column: str) -> _Reader:
@@ -84,6 +93,7 @@ def _selections(connection: Connection, _prefix: str, actor: str, _limit: int) -
 _READERS: dict[Suggestion, _Reader] = {
     Suggestion.ORDER: _key("orders"),
     Suggestion.BATCH: _key("batch", newest=True),
+    Suggestion.PLAN: _plans,
     Suggestion.MAIL: _key("mail", newest=True),
     Suggestion.SAVED_FILTER: _key("saved_filter", "name"),
     Suggestion.SELECTION: _selections,
