@@ -19,15 +19,15 @@ from orderctl.terminal.amounts import shown_amount, shown_money
 from orderctl.terminal.styles import FAINT, HEADING, letter_text, plain, state_text, status_text
 
 _SHOWN_EVENTS = 50
-_OWN_IDS = {"Batch", "Mail", "Plan"}
+_WHOLE = {"Batch", "Mail", "Plan", "When (UTC)"}
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """A table of texts; what is no `Text` yet is made safe."""
     table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in header:
-        # An id of ours is to be copied: it stays in one piece.
-        table.add_column(name, overflow="fold", no_wrap=name in _OWN_IDS)
+        # An id of ours is to be copied: it stays in one piece, as does a time.
+        table.add_column(name, overflow="fold", no_wrap=name in _WHOLE, min_width=len(name))
     for row in rows:
         table.add_row(*(each if isinstance(each, Text) else plain(each) for each in row))
     return table
@@ -184,14 +184,13 @@ def mail_details(mail: Mail, letter: Letter | None, order_ids: Sequence[str]) ->
 def batch_table(batches: Sequence[Batch]) -> Table:
     """Batches, one a row."""
     return text_table(
-        ("Batch", "When (UTC)", "Who", "Rejected", "Skipped", "Mails", "Reason"),
+        ("Batch", "When (UTC)", "Who", "Rejected", "Mails", "Reason"),
         (
             (
                 batch.id,
                 f"{batch.at:%Y-%m-%d %H:%M}",
                 batch.actor,
                 f"{batch.rejected:,}",
-                f"{batch.skipped:,}",
                 f"{batch.mails:,}",
                 batch.reason,
             )

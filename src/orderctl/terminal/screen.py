@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -159,7 +159,7 @@ class Screen:
 
     def figures(self, statistics: Statistics) -> None:
         """Print figures with bars."""
-        self.show(*statistics_view(statistics))
+        self._page(Group(*statistics_view(statistics)))
 
     def pairs(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a small table of texts."""
