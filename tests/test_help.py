@@ -1,5 +1,6 @@
 """Help that is true: every page has examples, every example is a call that the program understands (docs/reference)."""
 
+import re
 import shlex
 import subprocess
 
@@ -27,7 +28,10 @@ def cli(sqlite_url, tmp_path):
 
 
 def parts(example):
-    """The calls of `orderctl` in a pipe, each as its arguments."""
+    """The calls of `orderctl` in a pipe or in `$(...)`, each as its arguments."""
+    inner = re.search(r"\$\((orderctl [^)]*)\)", example)
+    if inner:
+        return parts(inner[1])
     lexer = shlex.shlex(example, posix=True, punctuation_chars="|<>")
     lexer.whitespace_split = True
     call: list[str] = []

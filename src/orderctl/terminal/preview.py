@@ -11,11 +11,10 @@ from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.text import count_of
+from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.letters import letter_samples
 from orderctl.terminal.plan_figures import plan_figures
 from orderctl.terminal.styles import DANGER, FAINT, HEADING, plain
-from orderctl.terminal.amounts import shown_money
-from orderctl.terminal.styles import DANGER, FAINT, HEADING, letter_text, plain
 from orderctl.terminal.tables import order_table
 
 SHOWN_ORDERS = 15
