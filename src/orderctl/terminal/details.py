@@ -16,6 +16,7 @@ from orderctl.domain.text import count_of
 from orderctl.terminal.explanations import explanation_table
 from orderctl.terminal.styles import FAINT, HEADING, plain, status_text
 from orderctl.terminal.amounts import shown_amount, shown_money
+from orderctl.terminal.explanations import explanation_table
 from orderctl.terminal.styles import FAINT, HEADING, letter_text, plain, state_text, status_text
 
 _SHOWN_EVENTS = 50
@@ -90,6 +91,8 @@ def _order_facts(order: Order) -> list[tuple[str, str]]:
 
 def _lines(order: Order, width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False, width=min(width, 100))
+
+
 def _eligibility(order: Order) -> Text:
     """Whether it can be rejected, by which rule not, and what to do instead (design.md, section 3)."""
     bulk = refusal(order, Mode.BULK)
