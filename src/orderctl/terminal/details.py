@@ -89,21 +89,6 @@ def _order_facts(order: Order) -> list[tuple[str, str]]:
     ]
 
 
-def _lines(order: Order, width: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False, width=min(width, 100))
-
-
-def _eligibility(order: Order) -> Text:
-    """Whether it can be rejected, by which rule not, and what to do instead (design.md, section 3)."""
-    bulk = refusal(order, Mode.BULK)
-    if bulk is None:
-        return Text("Can be rejected.", style="green")
-    text = Text.assemble(("Cannot be rejected", "yellow"))
-    text.append(" in bulk" if refusal(order, Mode.INDIVIDUAL) is None else "", style="yellow")
-    text.append_text(plain(f": {bulk.reason}. {bulk.advice.format(id=order.id).capitalize()}."))
-    return text
-
-
 def _lines(order: Order) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False)
     for name, right in (("SKU", False), ("Item", False), ("Pieces", True), ("Price", True), ("Amount", True)):
