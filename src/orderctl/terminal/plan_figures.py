@@ -10,6 +10,7 @@ from orderctl.domain.impact import Impact, LargestOrder, NamedBuyers, SeasonShar
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.rejection import Given, MailPlan, RejectionPlan
 from orderctl.domain.text import count_of
+from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.styles import FAINT, HEADING, plain
 
 WARNING = "yellow"
@@ -25,7 +26,7 @@ def plan_figures(plan: RejectionPlan) -> Table:
     grid.add_column(justify="right", style=HEADING, no_wrap=True)
     grid.add_column(overflow="fold")
     if plan.targets.count:
-        grid.add_row("Total", plain("  ".join(str(money) for money in plan.totals) or "0"))
+        grid.add_row("Total", plain("  ".join(map(shown_money, plan.totals)) or "0"))
         grid.add_row("Buyers", f"{plan.buyers:,}")
         _add_impact(grid, plan.impact)
     for group in plan.skipped:
@@ -87,7 +88,7 @@ def _season(share: SeasonShare) -> tuple[Text, ...]:
 
 
 def _largest(largest: LargestOrder) -> Text:
-    words = f"order {largest.id}, {largest.amount}"
+    words = f"order {largest.id}, {shown_money(largest.amount)}"
     share = percent_words(largest.percent, part=largest.total)
     if largest.stands_out:
         return plain(f"{words}: 1 of {largest.among_orders:,} is {share} of the value", WARNING)

@@ -13,6 +13,7 @@ from orderctl.domain.rejection import LeftOut, RejectionPlan
 from orderctl.domain.saved_plans import PlanState, SavedPlan
 from orderctl.domain.short_ids import short_id
 from orderctl.domain.text import count_of
+from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.details import facts_table, text_table
 from orderctl.terminal.preview import left_out_words
 from orderctl.terminal.styles import FAINT, HEADING, plain
@@ -38,7 +39,7 @@ def plan_table(plans: Sequence[SavedPlan], now: datetime) -> Table:
                 _state(saved, now),
                 saved.time_left(now),
                 f"{saved.targets:,}",
-                ", ".join(map(str, saved.totals)),
+                ", ".join(map(shown_money, saved.totals)),
                 str(saved.author),
                 str(saved.approver or ""),
             )
@@ -71,7 +72,9 @@ def kept_report(saved: SavedPlan, now: datetime) -> RenderableType:
     """What became of a plan that was kept or approved, and what can be done with it."""
     name = short_id(saved.id)
     text = Text.assemble(("Plan ", HEADING), (name, "bold cyan"))
-    text.append_text(plain(f" {saved.state}: {count_of(saved.targets, 'order')}, {', '.join(map(str, saved.totals))}"))
+    text.append_text(
+        plain(f" {saved.state}: {count_of(saved.targets, 'order')}, {', '.join(map(shown_money, saved.totals))}")
+    )
     text.append(f"; {saved.time_left(now)}")
     if saved.state is PlanState.HELD:
         text.append(f" (at {saved.due_at:%H:%M} UTC, by: orderctl plan run --due)")
