@@ -11,12 +11,10 @@ from orderctl.cli.apps import group_app
 from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
 from orderctl.cli.mail_sample import send_sample_mail
 from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, program_of
+from orderctl.cli.suggesting import suggest_batch, suggest_mail
 from orderctl.domain.durations import parse_duration
 from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT, MailAction
-from orderctl.cli.options import AsReport, ReportFormat, program_of
-from orderctl.cli.suggesting import suggest_batch, suggest_mail
-from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
 from orderctl.domain.text import count_of
@@ -36,10 +34,14 @@ class MailFormat(StrEnum):
     IDS = "ids"
 
 
-MailId = Annotated[str, typer.Argument(metavar="MAIL", help="The mail's id.")]
-MailIds = Annotated[list[str] | None, typer.Argument(metavar="[MAIL]...", help="Ids of mails.")]
+MailId = Annotated[str, typer.Argument(metavar="MAIL", help="The mail's id.", autocompletion=suggest_mail)]
+MailIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[MAIL]...", help="Ids of mails.", autocompletion=suggest_mail)
+]
 States = Annotated[list[MailState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
-BatchId = Annotated[str | None, typer.Option("--batch", metavar="BATCH", help="Only mails of this batch.")]
+BatchId = Annotated[
+    str | None, typer.Option("--batch", metavar="BATCH", help="Only mails of this batch.", autocompletion=suggest_batch)
+]
 BuyerText = Annotated[
     str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
 ]
@@ -51,10 +53,6 @@ OlderThan = Annotated[
 AllMails = Annotated[bool, typer.Option("--all", help="All mails that this can be done with.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the mail.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-MailId = Annotated[str, typer.Argument(metavar="MAIL", help="The mail's id.", autocompletion=suggest_mail)]
-BatchId = Annotated[
-    str | None, typer.Option("--batch", metavar="BATCH", help="Only mails of this batch.", autocompletion=suggest_batch)
-]
 
 
 @app.callback()

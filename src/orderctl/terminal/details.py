@@ -13,11 +13,9 @@ from orderctl.domain.explanation import explain
 from orderctl.domain.log import Batch
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.text import count_of
-from orderctl.terminal.explanations import explanation_table
-from orderctl.terminal.styles import FAINT, HEADING, plain, status_text
 from orderctl.terminal.amounts import shown_amount, shown_money
 from orderctl.terminal.explanations import explanation_table
-from orderctl.terminal.styles import FAINT, HEADING, letter_text, plain, state_text, status_text
+from orderctl.terminal.styles import FAINT, HEADING, plain, status_text
 
 _SHOWN_EVENTS = 50
 _WHOLE = {"Batch", "Mail", "Plan", "When (UTC)"}
@@ -130,43 +128,6 @@ def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Table:
         if value:
             grid.add_row(name, value if isinstance(value, Text) else plain(value))
     return grid
-
-
-def mail_table(mails: Sequence[Mail]) -> Table:
-    """Mails, one a row."""
-    return text_table(
-        ("Mail", "State", "To", "Orders", "Tries", "Last word"),
-        (
-            (
-                mail.id,
-                state_text(mail.state),
-                mail.recipient,
-                f"{mail.orders:,}",
-                str(mail.attempts),
-                "" if mail.state is MailState.SENT else mail.last_error,
-            )
-            for mail in mails
-        ),
-    )
-
-
-def mail_details(mail: Mail, letter: Letter | None, order_ids: Sequence[str]) -> RenderableType:
-    """A mail: its state and what the buyer reads."""
-    facts = [
-        ("Mail", mail.id),
-        ("To", mail.recipient),
-        ("State", mail.state.value),
-        ("Tries", str(mail.attempts)),
-        ("Next try", f"{mail.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC" if mail.state in {"waiting", "retry"} else ""),
-        ("Last word", mail.last_error),
-        ("Message-ID", mail.message_id),
-        ("Batch", mail.batch_id),
-        ("Orders", ", ".join(order_ids)),
-    ]
-    parts: list[RenderableType] = [facts_table(facts)]
-    if letter is not None:
-        parts.append(Panel(letter_text(letter), border_style=FAINT, expand=False))
-    return Group(*parts)
 
 
 def batch_table(batches: Sequence[Batch]) -> Table:

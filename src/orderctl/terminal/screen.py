@@ -31,13 +31,11 @@ from orderctl.terminal.details import (
     order_details,
     text_table,
 )
-from orderctl.terminal.mails import mail_details, mail_list
-from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
-from orderctl.terminal.preview import delivery_figures, delivery_report, plan_preview, result_report
 from orderctl.terminal.journal import Journal
+from orderctl.terminal.mails import mail_details, mail_list
 from orderctl.terminal.pager import page
 from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
-from orderctl.terminal.preview import delivery_report, plan_preview, result_report
+from orderctl.terminal.preview import delivery_figures, delivery_report, plan_preview, result_report
 from orderctl.terminal.progress import lazy_bar
 from orderctl.terminal.tables import order_table
 
@@ -134,16 +132,11 @@ class Screen:
 
     def mails(self, mails: Sequence[Mail]) -> None:
         """Print a table of mails."""
-        self.show(mail_list(mails, self._results.width))
+        self._page(mail_list(mails, self._results.width))
 
     def mail(self, mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[MailEvent]) -> None:
         """Print one mail as the buyer reads it, with its log."""
-        self.show(mail_details(mail, letter, order_ids, events))
-        self._list(mail_table(mails))
-
-    def mail(self, mail: Mail, letter: Letter | None, order_ids: Sequence[str]) -> None:
-        """Print one mail as the buyer reads it."""
-        self._page(mail_details(mail, letter, order_ids))
+        self._page(mail_details(mail, letter, order_ids, events))
 
     def batches(self, batches: Sequence[Batch]) -> None:
         """Print a table of batches."""
