@@ -2,9 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
+from itertools import islice
+from json.encoder import encode_basestring_ascii
 
 from orderctl.domain.orders import OrderEvent
 
@@ -56,6 +59,8 @@ class Seal:
 
 
 LEAF_LENGTH = 8
+_LEAF_BYTES = LEAF_LENGTH // 2
+_BLOCK = 1_000
 # The event of an order that came as rejected: it has no batch.
 IMPORTED = "imported-as-rejected"
 
@@ -86,13 +91,31 @@ NOT_SEALED = ("digest", "leaves")
 
 def seal(batch: Batch, events: Iterable[OrderEvent]) -> Seal:
     """Seal a batch: SHA-256 over its header and over its events in the order of their order ids."""
+    return seal_lines(batch, map(event_line, events))
+
+
+def seal_lines(batch: Batch, lines: Iterable[bytes]) -> Seal:
+    """The same of events that are lines already, many at a time: a batch may hold a million."""
     digest = hashlib.sha256(header_line(batch))
     leaves = []
-    for event in events:
-        line = event_line(event)
-        digest.update(line)
-        leaves.append(leaf(line))
-    return Seal(digest.hexdigest(), "".join(leaves))
+    rest = iter(lines)
+    while block := list(islice(rest, _BLOCK)):
+        digest.update(b"".join(block))
+        leaves.append(b"".join([blake2b(line, digest_size=_LEAF_BYTES).digest() for line in block]))
+    return Seal(digest.hexdigest(), b"".join(leaves).hex())
+
+
+def lines_alike(marked: Iterable[tuple[str, ...]], event: Callable[..., OrderEvent]) -> Iterator[bytes]:
+    """The lines of a batch's events, which are much alike; `event` makes one of an order id and what follows it."""
+    tails: dict[tuple[str, ...], str] = {}
+    for order_id, *rest in marked:
+        key = tuple(rest)
+        tail = tails.get(key)
+        if tail is None:
+            if len(tails) >= _BLOCK:
+                tails.clear()
+            tail = tails[key] = event_line(event("", *rest)).decode().removeprefix('[""')
+        yield f"[{encode_basestring_ascii(order_id)}{tail}".encode()
 
 
 def header_line(batch: Batch) -> bytes:
@@ -121,4 +144,4 @@ def event_line(event: OrderEvent) -> bytes:
 
 def leaf(line: bytes) -> str:
     """The short digest of one event's line."""
-    return hashlib.blake2b(line, digest_size=LEAF_LENGTH // 2).hexdigest()
+    return blake2b(line, digest_size=_LEAF_BYTES).hexdigest()

@@ -1,7 +1,6 @@
 """Splits a choice of orders by eligibility and adds up what rejecting them means, inside the database."""
 
 import json
-from collections.abc import Iterable
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.money import Money, add_up
@@ -28,7 +27,7 @@ def assess(connection: Connection, choice: Choice, mode: Mode, *, notify: bool, 
     found = sum(group[2] for group in groups)
     return Assessment(
         given=_given(connection, choice, found),
-        targets=Targets(_join_objects(group[4] for group in eligible), sum(group[2] for group in eligible)),
+        targets=Targets(_targets(connection, wanted), sum(group[2] for group in eligible)),
         skipped=_skipped(groups),
         totals=add_up(Money(group[1], group[3]) for group in eligible),
         buyers=buyers,
@@ -38,15 +37,24 @@ def assess(connection: Connection, choice: Choice, mode: Mode, *, notify: bool, 
 
 
 def _split(connection: Connection, chosen: Fragment, mode: Mode) -> list[Row]:
-    """Rows of refusal code, currency, count, total, and the orders packed as one JSON object id -> version."""
+    """Rows of refusal code, currency, count, total, and the ids of the refused orders packed as one JSON array."""
     return connection.execute(
         "SELECT refusal, currency, count(*), CAST(sum(total) AS BIGINT),"
-        f" {connection.dialect.json_object('id', 'version')}"
-        f" FROM (SELECT id, version, currency, total, {refusal_sql(mode)} AS refusal FROM orders"
-        f" WHERE account = :account AND {chosen.sql} ORDER BY id) AS chosen"
-        " GROUP BY refusal, currency ORDER BY refusal, currency",
+        f" {connection.dialect.json_array('id', 'refusal IS NOT NULL')}"
+        f" FROM (SELECT id, currency, total, {refusal_sql(mode)} AS refusal FROM orders"
+        f" WHERE account = :account AND {chosen.sql}) AS chosen GROUP BY refusal, currency",
         chosen.params,
     ).fetchall()
+
+
+def _targets(connection: Connection, wanted: Fragment) -> str:
+    """The eligible orders packed as one JSON object, id to version, in the order of the ids."""
+    row = connection.execute(
+        f"SELECT {connection.dialect.json_object('id', 'version')} FROM (SELECT id, version FROM orders"
+        f" WHERE account = :account AND {wanted.sql} ORDER BY id) AS target",
+        wanted.params,
+    ).fetchone()
+    return str(row[0]) if row else "{}"
 
 
 def _skipped(groups: list[Row]) -> tuple[Skipped, ...]:
@@ -56,15 +64,12 @@ def _skipped(groups: list[Row]) -> tuple[Skipped, ...]:
             packed.setdefault(group[0], []).append(group)
     return tuple(
         Skipped(
-            code, sum(group[2] for group in same), json.dumps([key for group in same for key in json.loads(group[4])])
+            code,
+            sum(group[2] for group in same),
+            json.dumps(sorted(key for group in same for key in json.loads(group[4]))),
         )
         for code, same in sorted(packed.items())
     )
-
-
-def _join_objects(packed: Iterable[str]) -> str:
-    """One JSON object out of several; the orders of each currency stay together."""
-    return "{" + ",".join(body for text in packed if (body := text.strip()[1:-1].strip())) + "}"
 
 
 def _given(connection: Connection, choice: Choice, found: int) -> Given:
@@ -107,8 +112,10 @@ def _mails(connection: Connection, wanted: Fragment, *, notify: bool, per_order:
     """How many buyers are hit, and the mails that would tell them."""
     found = connection.execute(
         "SELECT hit.buyer_id IS NULL, buyer.email IS NULL, coalesce(buyer.language, ''), count(*), sum(hit.orders)"
-        f" FROM (SELECT buyer_id, count(*) AS orders FROM orders WHERE account = :account AND {wanted.sql}"
-        " GROUP BY buyer_id) AS hit"
+        " FROM (SELECT max(buyer_id) AS buyer_id, count(*) AS orders FROM orders"
+        f" WHERE account = :account AND {wanted.sql}"
+        # Not by the bare column: SQLite would walk the buyers' index over all orders to have them in order.
+        " GROUP BY buyer_id || '') AS hit"
         " LEFT JOIN buyer ON buyer.account = :account AND buyer.id = hit.buyer_id GROUP BY 1, 2, 3 ORDER BY 3",
         wanted.params,
     ).fetchall()

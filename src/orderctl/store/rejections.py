@@ -6,7 +6,7 @@ from datetime import datetime
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError
-from orderctl.domain.log import Batch, seal
+from orderctl.domain.log import Batch, lines_alike, seal_lines
 from orderctl.domain.money import Money
 from orderctl.domain.orders import OrderEvent
 from orderctl.domain.outbox import LetterFacts, MailState
@@ -15,14 +15,13 @@ from orderctl.domain.selection import Choice
 from orderctl.ports import Assessment, Executed
 from orderctl.store import rows
 from orderctl.store.assessments import assess
-from orderctl.store.eligibility import eligible_sql
 from orderctl.store.exclusions import with_exclusions
+from orderctl.store.executions import Marked, event_of, mark_rejected
 from orderctl.store.impact import impact_of
 from orderctl.store.letter_facts import sample_facts
 from orderctl.store.notes import notes_sql
 from orderctl.store.sql import Connection
 
-REJECTED = "rejected"
 _IN_BATCH = "account = :account AND batch_id = :batch"
 
 
@@ -49,17 +48,15 @@ class SqlRejections:
     def execute(self, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed:
         """Reject every target that is still as planned, with its event, batch and mails.
 
-        The guarded `UPDATE` comes after the events, on the same condition and inside one transaction:
-        the rows are locked by the first statement. Raises UnexpectedPlanError if the plan ran before.
+        Raises UnexpectedPlanError if the plan ran before.
         """
         plan = approved.plan
         if self.batch(plan.id) is not None:
             raise UnexpectedPlanError(f"plan {plan.id} has run already", hint=f"see: orderctl log {plan.id}")
-        self._write_events(plan, at)
-        rejected = self._change_status(plan, at)
+        marked = mark_rejected(self._connection, plan, at)
         mails = self._queue_mails(plan, at, message_domain) if plan.mail.notify else 0
-        self._write_batch(approved, at, rejected, mails)
-        return self._executed(plan, rejected, mails)
+        self._write_batch(approved, at, marked, mails)
+        return self._executed(plan, marked.count, mails)
 
     def outcome(self, plan: RejectionPlan) -> Executed | None:
         """What the plan's batch did; None if it never ran."""
@@ -91,40 +88,6 @@ class SqlRejections:
         )
         return map(rows.event, found)
 
-    def _write_events(self, plan: RejectionPlan, at: datetime) -> None:
-        dialect = self._connection.dialect
-        note = notes_sql(plan.notes, dialect, "o.id")
-        self._connection.execute(
-            "INSERT INTO order_event"
-            " (account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at)"
-            f" {note.with_}SELECT o.account, o.id, :batch, :batch, '{REJECTED}', o.status, '{REJECTED}',"
-            f" {note.reason}, {note.code}, :actor, :at"
-            # CROSS JOIN: SQLite then looks each target up instead of scanning all orders.
-            f" FROM ({dialect.pairs('targets')}) AS target CROSS JOIN orders AS o{note.join}"
-            " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
-            f" AND {eligible_sql(plan.mode)} ORDER BY o.id {dialect.lock('o')}",
-            {
-                **note.params,
-                "targets": plan.targets.packed,
-                "batch": plan.id,
-                "reason": plan.reason,
-                "code": plan.reason_code,
-                "actor": plan.by.actor,
-                "at": dialect.instant(at),
-            },
-        )
-
-    def _change_status(self, plan: RejectionPlan, at: datetime) -> int:
-        dialect = self._connection.dialect
-        changed = self._connection.execute(
-            f"UPDATE orders SET status = '{REJECTED}', rejected_at = :at, batch_id = :batch, version = version + 1"
-            f" WHERE account = :account AND {eligible_sql(plan.mode)} AND id IN ("
-            f"SELECT target.key FROM ({dialect.pairs('targets')}) AS target CROSS JOIN order_event AS e"
-            " WHERE e.account = :account AND e.order_id = target.key AND e.id = :batch)",
-            {"targets": plan.targets.packed, "batch": plan.id, "at": dialect.instant(at)},
-        )
-        return changed.rowcount
-
     def _queue_mails(self, plan: RejectionPlan, at: datetime, message_domain: str) -> int:
         """One mail a buyer with an address, or one an order; the letters are composed when they are sent."""
         one_each = "orders.id" if plan.mail.per_order else "orders.buyer_id"
@@ -152,7 +115,7 @@ class SqlRejections:
         )
         return queued.rowcount
 
-    def _write_batch(self, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> None:
+    def _write_batch(self, approved: ApprovedPlan, at: datetime, marked: Marked, mails: int) -> None:
         plan = approved.plan
         last = next(self.batches(1), None)
         batch = Batch(
@@ -170,14 +133,15 @@ class SqlRejections:
             message=plan.mail.message,
             mail_per_order=plan.mail.per_order,
             planned=plan.targets.count,
-            rejected=rejected,
+            rejected=marked.count,
             skipped=plan.skipped_count,
             mails=mails,
             digest="",
             leaves="",
             previous=last.digest if last else "",
         )
-        sealed = seal(batch, self.batch_orders(plan.id))
+        lines = lines_alike(marked.events, lambda *fields: event_of(plan, at, *fields))
+        sealed = seal_lines(batch, lines)
         self._insert_batch(replace(batch, digest=sealed.digest, leaves=sealed.leaves))
 
     def _insert_batch(self, batch: Batch) -> None:
@@ -195,10 +159,11 @@ class SqlRejections:
         )
 
     def _executed(self, plan: RejectionPlan, rejected: int, mails: int) -> Executed:
+        complete = rejected == plan.targets.count
         return Executed(
             rejected=rejected,
-            left_out=self._left_out(plan) if rejected < plan.targets.count else (),
-            totals=self._totals(plan.id),
+            left_out=() if complete else self._left_out(plan),
+            totals=plan.totals if complete else self._totals(plan.id),
             mails=mails,
         )
 

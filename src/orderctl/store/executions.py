@@ -1,0 +1,113 @@
+"""The two writes of a rejection that touch every order: its status and its event, set-based on each engine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from orderctl.domain.errors import OrderctlError
+from orderctl.domain.orders import OrderEvent, Status
+from orderctl.domain.rejection import RejectionPlan
+from orderctl.store.eligibility import eligible_sql
+from orderctl.store.notes import notes_sql
+from orderctl.store.sql import Connection, Cursor, Params, Row
+
+_EVENT = "account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at"
+_DIFFERENT = "order_id, from_status, detail, reason_code"
+_REJECTED = Status.REJECTED.value
+_CHANGE = f"SET status = '{_REJECTED}', rejected_at = :at, batch_id = :batch, version = {{}}version + 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """The orders that were rejected: how many, and the events, in the order of the ids.
+
+    Of each event what differs: order id, former status, detail, reason code. `events` comes from the write itself and is read once, so that sealing the batch reads no table again.
+    """
+
+    count: int
+    events: Iterator[Row]
+
+
+def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> Marked:
+    """Reject every target that is still as planned, and write its event."""
+    bound = {
+        **notes_sql(plan.notes, connection.dialect, "").params,
+        "targets": plan.targets.packed,
+        "batch": plan.id,
+        "reason": plan.reason,
+        "code": plan.reason_code,
+        "actor": plan.by.actor,
+        "at": connection.dialect.instant(at),
+    }
+    run = _in_two_statements if connection.dialect.name == "sqlite" else _in_one_statement
+    cursor, count = run(connection, plan, bound)
+    return Marked(count, _in_order(cursor, count))
+
+
+def event_of(plan: RejectionPlan, at: datetime, order_id: str, was: str, detail: str, code: str) -> OrderEvent:
+    """The event of one rejected order, as it is written."""
+    return OrderEvent(
+        order_id=order_id,
+        id=plan.id,
+        batch_id=plan.id,
+        kind=_REJECTED,
+        from_status=was,
+        to_status=_REJECTED,
+        detail=detail,
+        reason_code=code,
+        actor=plan.by.actor,
+        at=at,
+    )
+
+
+def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Params) -> tuple[Cursor, int]:
+    """SQLite: one transaction writes at a time, so both see the same rows. The events, while the status is the old."""
+    note = notes_sql(plan.notes, connection.dialect, "o.id")
+    events = connection.execute(
+        f"INSERT INTO order_event ({_EVENT}) {note.with_}SELECT o.account, o.id, :batch, :batch, '{_REJECTED}',"
+        f" o.status, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at"
+        # CROSS JOIN: each target is looked up, in the order of the ids, instead of scanning all orders.
+        f" FROM ({connection.dialect.pairs('targets')}) AS target CROSS JOIN orders AS o{note.join}"
+        " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
+        f" AND {eligible_sql(plan.mode)} RETURNING {_DIFFERENT}",
+        bound,
+    )
+    changed = connection.execute(
+        f"UPDATE orders {_CHANGE.format('')} WHERE account = :account AND {eligible_sql(plan.mode)}"
+        f" AND id IN (SELECT target.key FROM ({connection.dialect.pairs('targets')}) AS target"
+        " CROSS JOIN order_event AS e WHERE e.account = :account AND e.order_id = target.key AND e.id = :batch)",
+        bound,
+    )
+    return events, changed.rowcount
+
+
+def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params) -> tuple[Cursor, int]:
+    """PostgreSQL: lock the targets in the order of their ids, change them, log them, in one snapshot."""
+    note = notes_sql(plan.notes, connection.dialect, "changed_id")
+    events = connection.execute(
+        f"{note.with_.rstrip() + ',' if note.with_ else 'WITH'} chosen AS MATERIALIZED (SELECT o.id AS chosen_id, o.status AS was"
+        f" FROM ({connection.dialect.pairs('targets')}) AS target JOIN orders AS o"
+        " ON o.account = :account AND o.id = target.key AND o.version = target.value"
+        f" WHERE {eligible_sql(plan.mode)} ORDER BY o.id FOR UPDATE OF o),"
+        f" changed AS (UPDATE orders AS o {_CHANGE.format('o.')} FROM chosen"
+        f" WHERE o.account = :account AND o.id = chosen.chosen_id AND {eligible_sql(plan.mode)}"
+        " RETURNING o.id AS changed_id, chosen.was),"
+        f" logged AS (INSERT INTO order_event ({_EVENT}) SELECT :account, changed_id, :batch, :batch, '{_REJECTED}',"
+        f" was, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at FROM changed{note.join} RETURNING {_DIFFERENT})"
+        f" SELECT {_DIFFERENT} FROM logged ORDER BY order_id",
+        bound,
+    )
+    return events, events.rowcount
+
+
+def _in_order(events: Cursor, count: int) -> Iterator[Row]:
+    """The events as they come, held to be in the order of the ids and as many as the orders that changed."""
+    last, found = "", 0
+    for event in events:
+        if event[0] <= last:
+            raise OrderctlError(f"the event of order {event[0]} came out of order; nothing was changed")
+        last = event[0]
+        found += 1
+        yield event
+    if found != count:
+        raise OrderctlError(f"{found} events for {count} changed orders; nothing was changed")
