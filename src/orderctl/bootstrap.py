@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from orderctl import __version__
 from orderctl.domain.errors import UnsendableError, UsageError
-from orderctl.ports import Store
 from orderctl.settings import Settings, Value, holds_password, profile_names, read_settings, unknown_variables
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from orderctl.domain.suggestions import Suggestion
     from orderctl.files.source import FileSource
     from orderctl.mail.letters import JinjaComposer
-    from orderctl.ports import Mailer, Progress
+    from orderctl.ports import Mailer, Progress, Store
     from orderctl.store.address import Address
     from orderctl.store.sql import Connection
     from orderctl.store.watching import Statements
@@ -103,7 +102,7 @@ class Program:
         password = _secret(settings, file="store_password_file", keyring="store_keyring", user=user)
         return address.with_password(password) if password else address
 
-    def open_store(self) -> Store:
+    def open_store(self) -> "Store":
         """The store of the profile's account, as a context manager."""
         from orderctl.store.database import SqlStore, make_engine
 

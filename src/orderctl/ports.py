@@ -1,26 +1,30 @@
 """What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from orderctl.domain.changes import Change, Reach
-from orderctl.domain.eligibility import Mode
-from orderctl.domain.filters import OrderFilter
 from orderctl.domain.impact import Impact
-from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
-from orderctl.domain.log import Batch
-from orderctl.domain.mail_actions import MailAction, MailEvent
-from orderctl.domain.money import Money
-from orderctl.domain.orders import Order, OrderEvent, OrderSummary
-from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome, Settlement
-from orderctl.domain.rejection import ApprovedPlan, Given, LeftOut, MailPlan, RejectionPlan, Skipped, Targets
-from orderctl.domain.saved_plans import PlanState, SavedPlan
-from orderctl.domain.selection import Choice
-from orderctl.domain.statistics import Breakdown, Figure, Question, Subject
-from orderctl.domain.verification import LostBatch, MarkedOrder
+
+if TYPE_CHECKING:
+    from orderctl.domain.changes import Change, Reach
+    from orderctl.domain.eligibility import Mode
+    from orderctl.domain.filters import OrderFilter
+    from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
+    from orderctl.domain.log import Batch
+    from orderctl.domain.mail_actions import MailAction, MailEvent
+    from orderctl.domain.money import Money
+    from orderctl.domain.orders import Order, OrderEvent, OrderSummary
+    from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome, Settlement
+    from orderctl.domain.rejection import ApprovedPlan, Given, LeftOut, MailPlan, RejectionPlan, Skipped, Targets
+    from orderctl.domain.saved_plans import PlanState, SavedPlan
+    from orderctl.domain.selection import Choice
+    from orderctl.domain.statistics import Breakdown, Figure, Question, Subject
+    from orderctl.domain.verification import LostBatch, MarkedOrder
 
 T = TypeVar("T")
 

@@ -10,9 +10,7 @@ One TOML file holds profiles; the keys of a profile are those of `OPTIONS`, dott
     mail.host = "smtp.example"
 """
 
-import difflib
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,11 +199,15 @@ def profile_names(config_file: Path) -> tuple[str, ...]:
 
 def _document(config_file: Path) -> dict[str, object]:
     try:
-        document = tomllib.loads(config_file.read_bytes().decode("utf-8-sig"))
+        written = config_file.read_bytes()
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UsageError(f"{config_file} cannot be read: {error.strerror}") from error
+    import tomllib  # noqa: PLC0415 - most runs have no settings file
+
+    try:
+        document = tomllib.loads(written.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{config_file} is not TOML: {error}", hint="mend the file") from error
     unknown = document.keys() - {"profile", "default_profile"}
@@ -226,6 +228,8 @@ def _flat(table: object, where: str) -> dict[str, object]:
             flat[key] = value
     for key in flat:
         if key not in OPTIONS:
+            import difflib  # noqa: PLC0415 - for this sentence only
+
             close = difflib.get_close_matches(key, OPTIONS, n=1)
             raise UsageError(
                 f"{where}: unknown key {key!r}",

@@ -21,7 +21,8 @@ _CHANGE = f"SET status = '{_REJECTED}', rejected_at = :at, batch_id = :batch, ve
 class Marked:
     """The orders that were rejected: how many, and the events, in the order of the ids.
 
-    Of each event what differs: order id, former status, detail, reason code. `events` comes from the write itself and is read once, so that sealing the batch reads no table again.
+    Of each event what differs: order id, former status, detail, reason code. `events` comes from the write itself
+    and is read once, so that sealing the batch reads no table again.
     """
 
     count: int
@@ -85,7 +86,8 @@ def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params
     """PostgreSQL: lock the targets in the order of their ids, change them, log them, in one snapshot."""
     note = notes_sql(plan.notes, connection.dialect, "changed_id")
     events = connection.execute(
-        f"{note.with_.rstrip() + ',' if note.with_ else 'WITH'} chosen AS MATERIALIZED (SELECT o.id AS chosen_id, o.status AS was"
+        f"{note.with_.rstrip() + ',' if note.with_ else 'WITH'} chosen AS MATERIALIZED"
+        " (SELECT o.id AS chosen_id, o.status AS was"
         f" FROM ({connection.dialect.pairs('targets')}) AS target JOIN orders AS o"
         " ON o.account = :account AND o.id = target.key AND o.version = target.value"
         f" WHERE {eligible_sql(plan.mode)} ORDER BY o.id FOR UPDATE OF o),"

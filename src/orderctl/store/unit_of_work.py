@@ -1,18 +1,22 @@
-"""One transaction, with every repository over it; see `ports.UnitOfWork`."""
+"""One transaction, with every repository over it, each imported when it is first asked for; see `ports.UnitOfWork`."""
+
+from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from orderctl.store.changes import SqlChanges
-from orderctl.store.imports import SqlImports
-from orderctl.store.orders import SqlOrders
-from orderctl.store.outbox import SqlOutbox
-from orderctl.store.plans import SqlPlans
-from orderctl.store.record import SqlRecord
-from orderctl.store.rejections import SqlRejections
-from orderctl.store.saved_filters import SqlSavedFilters
-from orderctl.store.selections import SqlSelections
-from orderctl.store.sql import Connection
-from orderctl.store.statistics import SqlFigures
+if TYPE_CHECKING:
+    from orderctl.store.changes import SqlChanges
+    from orderctl.store.imports import SqlImports
+    from orderctl.store.orders import SqlOrders
+    from orderctl.store.outbox import SqlOutbox
+    from orderctl.store.plans import SqlPlans
+    from orderctl.store.record import SqlRecord
+    from orderctl.store.rejections import SqlRejections
+    from orderctl.store.saved_filters import SqlSavedFilters
+    from orderctl.store.selections import SqlSelections
+    from orderctl.store.sql import Connection
+    from orderctl.store.statistics import SqlFigures
 
 
 class SqlUnitOfWork:
@@ -24,26 +28,36 @@ class SqlUnitOfWork:
     @cached_property
     def orders(self) -> SqlOrders:
         """Orders, read only."""
+        from orderctl.store.orders import SqlOrders
+
         return SqlOrders(self._connection)
 
     @cached_property
     def selections(self) -> SqlSelections:
         """Named selections."""
+        from orderctl.store.selections import SqlSelections
+
         return SqlSelections(self._connection)
 
     @cached_property
     def saved_filters(self) -> SqlSavedFilters:
         """Filters with names."""
+        from orderctl.store.saved_filters import SqlSavedFilters
+
         return SqlSavedFilters(self._connection)
 
     @cached_property
     def rejections(self) -> SqlRejections:
         """Plans, their execution, and batches."""
+        from orderctl.store.rejections import SqlRejections
+
         return SqlRejections(self._connection)
 
     @cached_property
     def plans(self) -> SqlPlans:
         """Plans that are kept."""
+        from orderctl.store.plans import SqlPlans
+
         return SqlPlans(self._connection)
 
     @cached_property
@@ -55,24 +69,34 @@ class SqlUnitOfWork:
     @cached_property
     def outbox(self) -> SqlOutbox:
         """Mails."""
+        from orderctl.store.outbox import SqlOutbox
+
         return SqlOutbox(self._connection)
 
     @cached_property
     def imports(self) -> SqlImports:
         """Orders from files."""
+        from orderctl.store.imports import SqlImports
+
         return SqlImports(self._connection)
 
     @cached_property
     def changes(self) -> SqlChanges:
         """Archiving and tags."""
+        from orderctl.store.changes import SqlChanges
+
         return SqlChanges(self._connection)
 
     @cached_property
     def record(self) -> SqlRecord:
         """The whole log, read only."""
+        from orderctl.store.record import SqlRecord
+
         return SqlRecord(self._connection)
 
     @cached_property
     def figures(self) -> SqlFigures:
         """Statistics."""
+        from orderctl.store.statistics import SqlFigures
+
         return SqlFigures(self._connection)
