@@ -95,7 +95,8 @@ def _select(columns: dict[str, str], source: str, *, sqlite: bool, size: int) ->
     return f"SELECT 'main', {texts} FROM {source}".format(n="n", k="k", size=size, buyers=_BUYERS)
 
 
-def _inserts(size: int, *, sqlite: bool) -> list[str]:
+def inserts(size: int, *, sqlite: bool) -> list[str]:
+    """The statements that fill an empty store."""
     everything = size + size * INELIGIBLE // 100
 
     def numbers(name: str, count: int, first: int = 0) -> str:
@@ -153,7 +154,7 @@ def _build_sqlite(size: int) -> None:
     ).fetchall()
     for kind, name, _ in later:
         raw.execute(f"DROP {kind} {name}")
-    for statement in [*_inserts(size, sqlite=True), *(sql for *_, sql in later)]:
+    for statement in [*inserts(size, sqlite=True), *(sql for *_, sql in later)]:
         raw.execute(statement)
     raw.execute("PRAGMA journal_mode = WAL")
     raw.close()
@@ -180,7 +181,7 @@ def postgres_store(server: str, size: int) -> str:
         ).fetchall()
         for index, _ in indexes:
             raw.execute(f"DROP INDEX {index}")
-        for statement in [*_inserts(size, sqlite=False), *(sql for _, sql in indexes)]:
+        for statement in [*inserts(size, sqlite=False), *(sql for _, sql in indexes)]:
             raw.execute(statement)
         raw.execute("ALTER TABLE order_line ENABLE ALWAYS TRIGGER order_line_final_insert")
         raw.execute("VACUUM (ANALYZE, FREEZE)")

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _LONGEST_CODE = 2
 _SUGGESTED = 60
+_NO_DOMAIN = "orderctl.invalid"
 
 
 class SystemClock:
@@ -447,9 +448,12 @@ class Program:
     @property
     def message_domain(self) -> str:
         """The domain of our Message-IDs: that of the sender."""
+        sender = self.settings.text("mail.sender")
+        if not sender:
+            return _NO_DOMAIN
         from orderctl.mail.addresses import domain_of
 
-        return domain_of(self.settings.text("mail.sender")) or "orderctl.invalid"
+        return domain_of(sender) or _NO_DOMAIN
 
 
 def _country_code(name: str) -> str | None:

@@ -6,7 +6,7 @@ from orderctl.domain.eligibility import Mode
 from orderctl.domain.money import Money, add_up
 from orderctl.domain.orders import OrderSummary
 from orderctl.domain.rejection import Given, MailPlan, Skipped, Targets
-from orderctl.domain.selection import Choice, IdScope, SelectionScope
+from orderctl.domain.selection import Choice, FilterScope, IdScope, SelectionScope
 from orderctl.ports import Assessment
 from orderctl.store import rows
 from orderctl.store.eligibility import eligible_sql, refusal_sql
@@ -31,7 +31,7 @@ def assess(connection: Connection, choice: Choice, mode: Mode, *, notify: bool, 
         skipped=_skipped(groups),
         totals=add_up(Money(group[1], group[3]) for group in eligible),
         buyers=buyers,
-        head=_head(connection, wanted),
+        head=_head(connection, choice, wanted),
         mail=mail,
     )
 
@@ -103,9 +103,22 @@ def _unknown(connection: Connection, ids: tuple[str, ...]) -> list[str]:
     return [order_id for order_id in ids if order_id not in known]
 
 
-def _head(connection: Connection, wanted: Fragment) -> tuple[OrderSummary, ...]:
-    sql = rows.summaries_sql(wanted.sql, "-ordered", "LIMIT :head")
-    return tuple(map(rows.summary, connection.execute(sql, {**wanted.params, "head": HEAD})))
+def _head(connection: Connection, choice: Choice, wanted: Fragment) -> tuple[OrderSummary, ...]:
+    """The newest of the orders."""
+    bound = {**wanted.params, "head": HEAD}
+    if isinstance(choice.scope, FilterScope):
+        sql = rows.summaries_sql(wanted.sql, "-ordered", "LIMIT :head")
+        return tuple(map(rows.summary, connection.execute(sql, bound)))
+    # Along the index of the days, the orders of a list would be looked for among all orders: look them up first.
+    newest = connection.execute(
+        f"WITH hit AS MATERIALIZED (SELECT id, ordered_at FROM orders WHERE account = :account AND {wanted.sql})"
+        " SELECT id FROM hit ORDER BY ordered_at DESC, id DESC LIMIT :head",
+        bound,
+    )
+    ids = connection.dialect.bind_ids([order_id for (order_id,) in newest])
+    sql = rows.summaries_sql(f"id IN ({connection.dialect.ids('ids')})", "id")
+    found = map(rows.summary, connection.execute(sql, {"ids": ids}))
+    return tuple(sorted(found, key=lambda order: (order.ordered_at, order.id), reverse=True))
 
 
 def _mails(connection: Connection, wanted: Fragment, *, notify: bool, per_order: bool) -> tuple[int, MailPlan]:

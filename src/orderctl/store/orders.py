@@ -34,11 +34,15 @@ class SqlOrders:
         )
         return (row[0] for row in self._connection.stream(sql, condition.params))
 
-    def count(self, wanted: OrderFilter) -> int:
-        """How many orders match."""
+    def count(self, wanted: OrderFilter, *, at_most: int | None = None) -> int:
+        """How many orders match; with `at_most`, counting stops there."""
         condition = compile_filter(wanted, self._connection.dialect)
-        sql = f"SELECT count(*) FROM orders WHERE account = :account AND {condition.sql}"
-        row = self._connection.execute(sql, condition.params).fetchone()
+        matching = f"FROM orders WHERE account = :account AND {condition.sql}"
+        sql, params = f"SELECT count(*) {matching}", condition.params
+        if at_most is not None:
+            sql = f"SELECT count(*) FROM (SELECT 1 {matching} LIMIT :at_most) AS counted"
+            params = {**condition.params, "at_most": at_most}
+        row = self._connection.execute(sql, params).fetchone()
         return row[0] if row else 0
 
     def get(self, order_id: str) -> Order | None:
