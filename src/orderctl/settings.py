@@ -258,6 +258,10 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables that look like ours and set nothing, each with the one that was perhaps meant."""
     known = {option.variable for option in OPTIONS.values()} | {"ORDERCTL_CONFIG", "ORDERCTL_PROFILE"}
     strange = [name for name in environ if name.startswith("ORDERCTL_") and name not in known]
+    if not strange:
+        return {}
+    import difflib  # noqa: PLC0415 - as above
+
     return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in strange}
 
 
