@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test stress mutate check bench format clean
+.PHONY: help demo test stress mutate check bench format clean bench-peers
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: $(STAMP)  ## run the main job on sample orders, on the embedded default
 	@$(BIN)/orderctl demo
@@ -32,6 +32,9 @@ check: $(STAMP)  ## lint, format, types, import layers
 
 bench: $(STAMP)  ## measure beside the floors: make bench ARGS="--row startup --size small"
 	@$(BIN)/python -m bench $(ARGS)
+
+bench-peers: $(STAMP)  ## cancel orders with django-oscar and Tryton beside orderctl
+	@$(BIN)/python -m bench.peers $(ARGS)
 
 format: $(STAMP)  ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .
