@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orderctl.bootstrap import Program
 from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.suggesting import suggest_profile
@@ -123,8 +124,6 @@ def root(
         raise typer.Exit
     if quiet and verbose:
         raise UsageError("--quiet and --verbose are opposites", hint="leave one of them out")
-    from orderctl.bootstrap import Program  # noqa: PLC0415 - lists of commands, help and completion need no program
-
     ctx.obj = Program(store=store, profile=profile, quiet=quiet, verbose=verbose, paged=not no_pager, log_file=log_file)
 
 
