@@ -10,6 +10,7 @@ from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
 from orderctl.domain.rejection import RejectionPlan
+from orderctl.ports import MailQuery
 from orderctl.services.rejecting import Expectations, _landed, check_expectations
 from test_rejection import execute, ids, plan_for, reject
 
@@ -117,5 +118,7 @@ def test_every_state_is_counted_also_where_there_is_none(store):
     put(store, make_order("D1"))
     result = reject(store, ids("D1"), notify=True)
     with store.snapshot() as work:
-        assert work.outbox.counts(result.batch_id) == {state: int(state is MailState.WAITING) for state in MailState}
-        assert work.outbox.counts("nobody's") == dict.fromkeys(MailState, 0)
+        assert work.outbox.counts(MailQuery(batch_id=result.batch_id)) == {
+            state: int(state is MailState.WAITING) for state in MailState
+        }
+        assert work.outbox.counts(MailQuery(batch_id="nobody's")) == dict.fromkeys(MailState, 0)

@@ -25,7 +25,7 @@ from postgres_server import running_server
 from stress import many
 from stress.crash import SCENARIOS, Scenario, Tally, bench
 from stress.forkserver import TESTS, ForkServer
-from stress.fuzz import TARGETS, attempt
+from stress.fuzz import TARGETS, Target, attempt
 from stress.model import Services
 from stress.stores import Template
 
@@ -123,18 +123,23 @@ def fuzz_all(run: Stress, until: float) -> None:
         for target in TARGETS.values():
             number += 1
             accepted: list[bool] = []
-
-            @seed(run.seed + number)
-            @_longer(100)
-            @given(target.data)
-            def each(data, target=target, accepted=accepted):
-                accepted.append(attempt(target, data))
-
-            _caught(run, each)
+            _caught(run, _round(target, run.seed + number, accepted))
             run.inputs += len(accepted)
             if time.monotonic() > until:
                 break
     run.say(f"inputs: {run.inputs:,} in {number} rounds over {', '.join(TARGETS)}")
+
+
+def _round(target: Target, seed_: int, accepted: list[bool]) -> Callable[[], None]:
+    """A hundred inputs for one reader."""
+
+    @seed(seed_)
+    @_longer(100)
+    @given(target.data)
+    def each(data):
+        accepted.append(attempt(target, data))
+
+    return each
 
 
 def _longer(examples: int) -> settings:

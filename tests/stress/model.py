@@ -7,6 +7,7 @@ machine works in an account of its own, next to one whose orders have the same i
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
 
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError
 from orderctl.domain.filter_parser import parse_filter
 from orderctl.domain.orders import Status
-from orderctl.domain.outbox import Letter, MailState, Outcome
+from orderctl.domain.outbox import Letter, MailState, Settlement, pause_after
 from orderctl.domain.rejection import Provenance
 from orderctl.domain.selection import Choice, IdList, IdScope
 from orderctl.ports import MailQuery, Page
@@ -191,16 +192,15 @@ class Services(RuleBasedStateMachine):
         )
         for mail in claimed:
             assert self.mails.get(mail.id, MailState.WAITING) in (MailState.WAITING, MailState.RETRY, MailState.CLAIMED)
-            begun = self.store.write(
-                lambda work, each=mail.id: work.outbox.start_sending(each, token, LETTER, until=until, now=now)
-            )
-            assert begun
+            started = self.store.write(partial(_start, token=token, begun={mail.id: LETTER}, until=until, now=now))
+            assert started == {mail.id}
             self.mails[mail.id] = MailState.UNKNOWN
             if outcome is not None:
-                settled = self.store.write(
-                    lambda work, each=mail.id: work.outbox.settle(each, token, Outcome(state=outcome), now)
-                )
-                assert settled
+                due = now + pause_after(mail.attempts + 1) if outcome is MailState.RETRY else None
+                settled = [
+                    Settlement(mail_id=mail.id, state=outcome, detail="said", attempts=mail.attempts + 1, due=due)
+                ]
+                assert self.store.write(partial(_settle, token=token, settled=settled, now=now)) == {mail.id}
                 self.mails[mail.id] = outcome
 
     @rule(minutes=st.sampled_from((1, 6, 400)))
@@ -241,6 +241,14 @@ class Services(RuleBasedStateMachine):
 
 _EVERYTHING = parse_filter("archived:yes or archived:no", today=NOW.date())
 _ids = count(1)
+
+
+def _start(work, *, token, begun, until, now):
+    return work.outbox.start_sending(token, begun, until=until, now=now)
+
+
+def _settle(work, *, token, settled, now):
+    return work.outbox.settle(token, settled, now)
 
 
 def _new_id() -> str:
