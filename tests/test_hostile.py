@@ -85,7 +85,8 @@ def test_nothing_that_is_shown_controls_the_terminal(call, evil):
     """Escape sequences, C1, bidi and zero-width characters: shown as what they are, or refused, and never obeyed."""
     for args in SHOWS:
         ended = call(evil, *args, ORDERCTL_ACTOR=EVIL, ORDERCTL_LABEL=EVIL)
-        assert clean(ended.out), (args, ended.out)
+        # In a pipe some commands set their columns apart by tabs.
+        assert clean(ended.out.replace("\t", "")), (args, ended.out)
         assert clean(ended.err), (args, ended.err)
     assert "\\x1b[2J" in call(evil, "show", "E1").out
 
