@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import pty
 import subprocess
 import sys
 import zipfile
@@ -89,6 +90,33 @@ def test_nothing_that_is_shown_controls_the_terminal(call, evil):
         assert clean(ended.out.replace("\t", "")), (args, ended.out)
         assert clean(ended.err), (args, ended.err)
     assert "\\x1b[2J" in call(evil, "show", "E1").out
+
+
+def test_no_csv_that_is_written_straight_onto_a_terminal_controls_it(call, evil, tmp_path):
+    assert call(evil, "reject", "E2", "--yes", "--reason", EVIL).code == 0
+    for args in (
+        ["search", "--format", "csv", "--columns", "id,buyer,ref,season"],
+        ["export", "E1", "--format", "csv", "--raw"],
+        ["stats", "--by", "buyer", "--format", "csv"],
+        ["log", "export", "--format", "csv"],
+    ):
+        shown = on_a_terminal(args, environ(evil, tmp_path, 1))
+        assert "\\x1b[2J" in shown, args
+        assert clean(shown.replace("\r\n", "\n")), (args, shown)
+
+
+def on_a_terminal(args, settings):
+    """What a terminal receives, to the byte."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "orderctl", *args], env=settings, stdout=theirs)
+    os.close(theirs)
+    received = b""
+    with suppress(OSError):  # how Linux says that nobody holds the other end any more
+        while block := os.read(ours, 65_536):
+            received += block
+    os.close(ours)
+    assert process.wait(timeout=30) == 0, received
+    return received.decode("utf-8")
 
 
 def test_markup_is_shown_and_not_obeyed(call, evil):

@@ -11,7 +11,6 @@ from typing import BinaryIO
 from orderctl.domain.errors import UsageError
 from orderctl.domain.exporting import ExportFormat, ExportRequest
 from orderctl.domain.orders import Order
-from orderctl.domain.text import safe
 from orderctl.files.order_writers import write_line_rows, write_objects, write_order_rows
 from orderctl.files.safe_files import SafeNames, create_file, create_folder
 from orderctl.files.table_writers import inert
@@ -49,17 +48,11 @@ def _write_documents(orders: Iterable[Order], request: ExportRequest, out: Binar
 
 
 def _write_text(orders: Iterable[Order], request: ExportRequest, out: BinaryIO) -> None:
-    on_screen = request.path is None and sys.stdout.isatty()
-
-    def shown(text: str) -> str:
-        harmless = text if request.raw else inert(text)
-        return safe(harmless) if on_screen else harmless
-
     text = TextIOWrapper(out, encoding="utf-8", newline="")
     if request.format is ExportFormat.JSONL:
         write_objects(orders, text)
     else:
-        (write_line_rows if request.by_line else write_order_rows)(orders, text, shown)
+        (write_line_rows if request.by_line else write_order_rows)(orders, text, str if request.raw else inert)
     text.flush()
     text.detach()
 

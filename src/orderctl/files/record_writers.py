@@ -1,9 +1,8 @@
 """Writes the log for an auditor, streamed: every sealed field, so that the digests can be computed again."""
 
-import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from io import TextIOWrapper
@@ -12,9 +11,8 @@ from typing import BinaryIO, TextIO
 
 from orderctl.domain.log import Batch, SealedBatch, event_line, leaf
 from orderctl.domain.orders import OrderEvent
-from orderctl.domain.text import safe
 from orderctl.files.safe_files import create_file
-from orderctl.files.table_writers import SCHEMA, inert
+from orderctl.files.table_writers import SCHEMA, csv_rows, inert
 
 _BATCH = tuple(field.name for field in fields(Batch) if field.name != "leaves")
 _EVENT = tuple(field.name for field in fields(OrderEvent))
@@ -52,12 +50,11 @@ def _write_lines(batches: Iterable[SealedBatch], out: TextIO) -> None:
 
 
 def _write_table(batches: Iterable[SealedBatch], out: TextIO) -> None:
-    shown: Callable[[str], str] = (lambda text: safe(inert(text))) if out.isatty() else inert
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv_rows(out)
     writer.writerow(_COLUMNS)
     for record in _records(batches):
         cells = (record.get(column) for column in _COLUMNS)
-        writer.writerow([shown(cell) if isinstance(cell, str) else cell for cell in cells])
+        writer.writerow([inert(cell) if isinstance(cell, str) else cell for cell in cells])
 
 
 @contextmanager

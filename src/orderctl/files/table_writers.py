@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from orderctl.domain.order_columns import Column
 from orderctl.domain.orders import OrderSummary
+from orderctl.domain.text import safe
 
 if TYPE_CHECKING:
     from _csv import Writer
@@ -30,21 +31,23 @@ def bare(text: str) -> str:
 
 
 class _Lines:
-    """Takes the rows of a CSV writer and ends each with a bare line feed."""
+    """Takes the rows of a CSV writer and ends each with a bare line feed; none of them controls a terminal."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._on_screen = out.isatty()
 
     def write(self, row: str) -> int:
         """Write one row."""
-        return self._out.write(f"{row.removesuffix(_ROW_END)}\n")
+        line = row.removesuffix(_ROW_END)
+        return self._out.write(f"{safe(line) if self._on_screen else line}\n")
 
 
 def csv_rows(out: TextIO) -> "Writer":
     """A CSV writer whose rows end in a line feed, and that quotes a text with any line break in it.
 
     Python before 3.13 quotes what its own row end holds, and spreadsheets begin a row at a bare carriage return:
-    what a buyer wrote behind one would be a cell, and a formula.
+    what a buyer wrote behind one would be a cell, and a formula. On a terminal, what could control it is shown instead.
     """
     return csv.writer(_Lines(out), lineterminator=_ROW_END)
 
