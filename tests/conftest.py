@@ -31,6 +31,8 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if made := os.environ.get("TEST_SQLITE_TEMPLATE"):
+        return Path(made)
     path = tmp_path_factory.mktemp("template") / "template.db"
     init_store(parse_address(str(path)))
     with sqlite3.connect(path) as store:
@@ -41,7 +43,10 @@ def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """A server of this worker; the URL wants `.format(database=...)`."""
+    """A server of this worker, or the one that `stress.mutate` keeps; the URL wants `.format(database=...)`."""
+    if kept := os.environ.get("TEST_POSTGRES_SERVER"):
+        yield kept
+        return
     with running_server() as url:
         with psycopg.connect(url.format(database="postgres"), autocommit=True) as admin:
             admin.execute("CREATE DATABASE template_store")
@@ -66,7 +71,7 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    name = f"store{next(_numbers)}"
+    name = f"store{os.getpid()}_{next(_numbers)}"
     with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template_store STRATEGY file_copy")
         yield postgres_server.format(database=name)

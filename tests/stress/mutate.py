@@ -1,0 +1,64 @@
+"""`make mutate`: change the deciding modules one place at a time, and print how many changes their tests notice.
+
+`python -m stress.mutate [MODULE …]` runs all of them, or one by its name, e.g. `store.executions`. The tests of each
+mutant use one PostgreSQL server and one migrated SQLite store, both made here: a pair for each mutant would take hours.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import psycopg
+from mutmut.stats import status_by_exit_code
+
+from orderctl.store.address import parse_address
+from orderctl.store.schema import init_store
+from postgres_server import running_server
+
+MODULES = (
+    "domain.eligibility", "domain.rejection", "domain.outbox", "services.rejecting",
+    "store.eligibility", "store.rejections", "store.executions",
+)  # fmt: skip
+# Of the outbox what picks, leases and settles mails; the rest of it lists and shows.
+PICKING = ("claim", "due", "start_sending", "sending", "settle", "renew", "release", "expire", "_in_order")
+NAMES = {
+    **{module: (f"orderctl.{module}.*",) for module in MODULES},
+    "store.outbox": (*(f"orderctl.store.outbox.xǁSqlOutboxǁ{each}__mutmut_*" for each in PICKING), "*.outbox.x__*"),
+}
+
+
+def main(wanted: list[str]) -> int:
+    with tempfile.TemporaryDirectory(prefix="orderctl-mutate-") as folder, running_server() as url:
+        template = Path(folder) / "template.db"
+        init_store(parse_address(str(template)))
+        with psycopg.connect(url.format(database="postgres"), autocommit=True) as admin:
+            admin.execute("CREATE DATABASE template_store")
+        init_store(parse_address(url.format(database="template_store")))
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environ |= {"TEST_POSTGRES_SERVER": url, "TEST_SQLITE_TEMPLATE": str(template)}
+        for module in wanted or NAMES:
+            mutmut = Path(sys.executable).with_name("mutmut")
+            with Path("mutants.log").open("ab") as log:
+                subprocess.run(
+                    [mutmut, "run", "--max-children", "2", *NAMES[module]], env=environ, stdout=log, check=False
+                )
+            report(module)
+    return 0
+
+
+def report(module: str) -> None:
+    """Print the figures of a module and the names of those that live."""
+    meta = Path("mutants/src/orderctl") / f"{module.replace('.', '/')}.py.meta"
+    ended = json.loads(meta.read_text("utf-8"))["exit_code_by_key"]
+    verdicts = {name: status_by_exit_code[code] for name, code in ended.items() if code is not None}
+    sys.stdout.write(f"{module:22}{dict(Counter(verdicts.values()))}\n")
+    sys.stdout.writelines(f"    {name}: {verdict}\n" for name, verdict in verdicts.items() if verdict != "killed")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
