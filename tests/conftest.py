@@ -14,7 +14,7 @@ from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine
 from orderctl.store.schema import init_store
 from postgres_server import running_server
-from stress.forkserver import ForkServer
+from stress.forkserver import ForkServer, warm_server
 
 _numbers = count(1)
 
@@ -55,10 +55,9 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def forks() -> Iterator[ForkServer]:
+def forks() -> ForkServer:
     """Runs of the program forked from a warm process; see `stress.forkserver`."""
-    with ForkServer() as server:
-        yield server
+    return warm_server()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from conftest import open_store
 from factories import ACME, KUMO, MUTE, make_order, put, put_all
+from orderctl.domain.changes import Change, ChangeKind
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filter_matching import matches
 from orderctl.domain.filter_parser import MAX_DEPTH, MAX_TERMS, FilterError, join_words, parse_filter
@@ -137,7 +138,9 @@ def test_archived_orders_are_left_out_unless_the_filter_speaks_of_them(store):
     put(store, make_order("V1"), make_order("V2"))
     choice = Choice(scope=IdScope(given=IdList(ids=("V1",)), words="ids"))
     at = datetime(2026, 3, 14, tzinfo=UTC)
-    store.write(lambda work: work.changes.archive(choice, event_id="e", actor="mia", at=at))
+    store.write(
+        lambda work: work.changes.apply(choice, Change(kind=ChangeKind.ARCHIVED), event_id="e", actor="mia", at=at)
+    )
     assert found(store, "") == ["V2"]
     assert found(store, "id:V1,V2") == ["V2"]
     assert found(store, "archived:yes") == ["V1"]

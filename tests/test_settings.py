@@ -220,7 +220,7 @@ def test_the_keyring_is_asked_by_user_and_its_failures_are_sentences(cli, tmp_pa
 def table():
     """The table of docs/reference/settings.md, as `OPTIONS` says."""
     for option in OPTIONS.values():
-        default = {True: "yes", False: "no", None: "", "": "", (): ""}.get(option.default, option.default)
+        default = {"True": "yes", "False": "no", "None": "", "()": ""}.get(str(option.default), option.default)
         choices = f" ({', '.join(option.one_of)})" if option.one_of else ""
         yield f"| `{option.key}` | `{option.variable}` | {default} | {option.about}{choices} |"
 

@@ -36,7 +36,7 @@ def test_a_sound_store_is_in_order(cli, store_url, store):
     put(store, make_order("C1"))
     reject(store, ids("C1"), notify=True)
     code, found = checks(cli)
-    triggers = 13 if "://" in store_url else 12
+    triggers = 16 if "://" in store_url else 15
     assert code == 0
     assert found["schema"] == (True, f"revision {CURRENT}")
     assert found["guards"] == (True, f"{triggers} triggers there and on")
@@ -70,7 +70,9 @@ def test_guards_that_are_off_missing_or_altered_are_named(cli, store_url):
             connection.execute("CREATE TRIGGER batch_append_only_update BEFORE UPDATE ON batch BEGIN SELECT 1; END")
             expected = ["orders_final_update is missing", "batch_append_only_update was altered"]
     code, found = checks(cli, "--quick")
-    assert (code, found["guards"]) == (1, (False, f"the store does not guard itself: {', '.join(expected)}"))
+    passed, said = found["guards"]
+    assert (code, passed) == (1, False)
+    assert sorted(said.removeprefix("the store does not guard itself: ").split(", ")) == sorted(expected)
 
 
 def test_rows_that_belong_to_nothing_are_counted(cli, store_url, store):

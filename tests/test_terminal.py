@@ -24,7 +24,7 @@ def rejected(cli):
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_preview_fits_the_terminal(cli, columns):
-    with Terminal(cli, "reject", "--all", "--dry-run", columns=columns) as terminal:
+    with Terminal(cli, "reject", "--all", "--dry-run", columns=columns, rows=90) as terminal:
         assert terminal.end() == 0
         lines = terminal.lines
     assert lines[0] == "Reject 24 orders in Nordlys Europe  PRODUCTION  (account main), from filter [all" + (

@@ -4,20 +4,24 @@
 answers with the child's pid, and when it has ended with its wait status. The child calls the real `main()`.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import traceback
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -28,6 +32,7 @@ from orderctl.store.schema import init_store
 from stress.faultpoints import install
 
 TESTS = Path(__file__).parent.parent
+_LONGEST_RUN_S = 60
 _FIRST_CALLS = (
     ("search", "--count", "status:needs-oc"),
     ("reject", "--filter", "status:needs-oc", "--yes", "--notify"),
@@ -77,7 +82,12 @@ class ForkServer:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="orderctl-fork-")
         self._lock = threading.Lock()
-        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": search_path(), "HOME": self._folder.name}
+        environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": search_path(),
+            "PYTHONIOENCODING": "utf-8",
+            "HOME": self._folder.name,
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "stress.forkserver"],
             stdin=subprocess.PIPE,
@@ -111,10 +121,21 @@ class ForkServer:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             self.pid = json.loads(self._process.stdout.readline())["pid"]
+            bound = threading.Timer(_LONGEST_RUN_S, os.kill, (self.pid, signal.SIGKILL))
+            bound.start()
             status = json.loads(self._process.stdout.readline())["status"]
+            bound.cancel()
             out, err = (files[name].read_text("utf-8", "replace") for name in ("out", "err"))
         assert "Traceback" not in err, err
         return Ended(os.waitstatus_to_exitcode(status), out, err)
+
+
+@cache
+def warm_server() -> ForkServer:
+    """The one of this process, to its end."""
+    server = ForkServer()
+    atexit.register(server.__exit__)
+    return server
 
 
 def fresh(*args: str, environ: Mapping[str, str], stdin: str = "", **told: object) -> Ended:
@@ -193,6 +214,9 @@ def _run(request: Mapping[str, object]) -> NoReturn:
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
         os.environ.clear()
         os.environ.update(request["environ"])
+        sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        if os.environ.get("PYTHONWARNINGS") == "error":
+            warnings.simplefilter("error")
         random.seed()
         sys.argv = ["orderctl", *request["args"]]
         install(request["told"])

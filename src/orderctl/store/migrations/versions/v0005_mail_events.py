@@ -5,8 +5,8 @@ from alembic import op
 
 from orderctl.store.guards import create_log_guards
 
-revision = "0004"
-down_revision = "0005"
+revision = "0005"
+down_revision = "0004"
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 INSTANT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
