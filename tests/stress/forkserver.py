@@ -214,6 +214,8 @@ def _run(request: Mapping[str, object]) -> NoReturn:
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
         os.environ.clear()
         os.environ.update(request["environ"])
+        encoding, _, errors = os.environ.get("PYTHONIOENCODING", "utf-8").partition(":")
+        sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict")
         sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if os.environ.get("PYTHONWARNINGS") == "error":
             warnings.simplefilter("error")
