@@ -1,17 +1,21 @@
 """What the deciding modules say and give to the letter: mutation testing found these promised nowhere else."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
+from conftest import open_store
 from factories import MUTE, make_order, put
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.money import Money
+from orderctl.domain.order_notes import OrderNote, OrderNotes
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
-from orderctl.domain.rejection import RejectionPlan
+from orderctl.domain.reasons import Reason
+from orderctl.domain.rejection import RejectionPlan, RejectionResult
 from orderctl.ports import MailQuery
 from orderctl.services.rejecting import Expectations, _landed, check_expectations
+from stress.proxy import Cut, proxied
 from test_rejection import execute, ids, plan_for, reject
 
 NARROW = "narrow the selection, or raise the limit"
@@ -88,9 +92,33 @@ def test_what_came_of_a_batch_can_be_asked_for_later(store):
     assert [each.id for each in found.left_out] == ["D2"]
 
 
+@pytest.mark.parametrize("how", ["before", "answer"])
+def test_a_commit_that_was_cut_off_is_reported_as_if_it_had_not_been(postgres_url, how):
+    """Not landed, it is run again; landed, it is found by its id."""
+    with open_store(postgres_url) as store:
+        put(store, make_order("D1"), make_order("D2"))
+        plan = plan_for(store, ids("D1", "D2"), notify=True)
+    cut = Cut(at=b"COMMIT", after=b"INSERT INTO batch", how=how)
+    with proxied(postgres_url, cut) as url, open_store(url) as through:
+        result = execute(through, plan)
+    assert cut.made
+    assert result == RejectionResult(
+        plan=plan, batch_id=plan.id, rejected=2, left_out=(), totals=(Money("EUR", 24_100),), mails=1
+    )
+
+
+def test_a_plan_without_targets_does_nothing_to_the_letter(store):
+    plan = plan_for(store, ids("nobody"))
+    assert execute(store, plan) == RejectionResult(
+        plan=plan, batch_id=None, rejected=0, left_out=(), totals=(), mails=0
+    )
+
+
 def test_a_plan_is_written_in_one_way_only(store):
     put(store, make_order("D1"))
-    plan = replace(plan_for(store, ids("D1", "nobody"), notify=True, message="Zürich"), reason_code="dropped")
+    notes = OrderNotes.pack([OrderNote(id="D1", reason=Reason("sold out", "dropped"), message="Sorry.")])
+    plan = plan_for(store, ids("D1", "nobody"), notify=True, message="Zürich", reason_code="dropped", notes=notes)
+    assert plan.notes == notes
     text = plan.to_json()
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
     assert RejectionPlan.from_json(text) == plan

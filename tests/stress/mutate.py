@@ -23,11 +23,15 @@ MODULES = (
     "domain.eligibility", "domain.rejection", "domain.outbox", "services.rejecting",
     "store.eligibility", "store.rejections", "store.executions",
 )  # fmt: skip
+MUTMUT = Path(sys.executable).with_name("mutmut")
 # Of the outbox what picks, leases and settles mails; the rest of it lists and shows.
 PICKING = ("claim", "due", "start_sending", "sending", "settle", "renew", "release", "expire", "_in_order")
 NAMES = {
     **{module: (f"orderctl.{module}.*",) for module in MODULES},
-    "store.outbox": (*(f"orderctl.store.outbox.xǁSqlOutboxǁ{each}__mutmut_*" for each in PICKING), "*.outbox.x__*"),
+    "store.outbox": (
+        *(f"orderctl.store.outbox.xǁSqlOutboxǁ{each}__mutmut_*" for each in PICKING),
+        "orderctl.store.outbox.x__*",
+    ),
 }
 
 
@@ -40,13 +44,12 @@ def main(wanted: list[str]) -> int:
         init_store(parse_address(url.format(database="template_store")))
         environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         environ |= {"TEST_POSTGRES_SERVER": url, "TEST_SQLITE_TEMPLATE": str(template)}
-        for module in wanted or NAMES:
-            mutmut = Path(sys.executable).with_name("mutmut")
-            with Path("mutants.log").open("ab") as log:
-                subprocess.run(
-                    [mutmut, "run", "--max-children", "2", *NAMES[module]], env=environ, stdout=log, check=False
-                )
-            report(module)
+        Path("mutants").mkdir(exist_ok=True)
+        with Path("mutants/run.log").open("wb") as log:
+            names = [name for module in wanted or NAMES for name in NAMES[module]]
+            subprocess.run([MUTMUT, "run", "--max-children", "2", *names], env=environ, stdout=log, check=False)
+    for module in NAMES:
+        report(module)
     return 0
 
 
