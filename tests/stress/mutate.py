@@ -1,7 +1,7 @@
 """`make mutate`: change the deciding modules one place at a time, and print how many changes their tests notice.
 
-`python -m stress.mutate [MODULE …]` runs all of them, or one by its name, e.g. `store.executions`. The tests of each
-mutant use one PostgreSQL server and one migrated SQLite store, both made here: a pair for each mutant would take hours.
+`python -m stress.mutate [MODULE …]` runs all of them, or one by its name, e.g. `store.executions`: first the tests on
+SQLite, then, for what lives, those on PostgreSQL. All mutants share one server and one migrated SQLite store.
 """
 
 import json
@@ -23,6 +23,7 @@ MODULES = (
     "domain.eligibility", "domain.rejection", "domain.outbox", "services.rejecting",
     "store.eligibility", "store.rejections", "store.executions",
 )  # fmt: skip
+LIVING = ("survived", "no tests")
 MUTMUT = Path(sys.executable).with_name("mutmut")
 # Of the outbox what picks, leases and settles mails; the rest of it lists and shows.
 PICKING = ("claim", "due", "start_sending", "sending", "settle", "renew", "release", "expire", "_in_order")
@@ -44,23 +45,34 @@ def main(wanted: list[str]) -> int:
         init_store(parse_address(url.format(database="template_store")))
         environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         environ |= {"TEST_POSTGRES_SERVER": url, "TEST_SQLITE_TEMPLATE": str(template)}
-        Path("mutants").mkdir(exist_ok=True)
-        with Path("mutants/run.log").open("wb") as log:
-            names = [name for module in wanted or NAMES for name in NAMES[module]]
-            subprocess.run([MUTMUT, "run", "--max-children", "2", *names], env=environ, stdout=log, check=False)
+        chosen = wanted or list(NAMES)
+        _run([name for module in chosen for name in NAMES[module]], environ | {"PYTEST_ADDOPTS": "-k 'not postgres'"})
+        living = [name for module in chosen for name, verdict in verdicts(module).items() if verdict in LIVING]
+        if living:
+            _run(living, environ | {"PYTEST_ADDOPTS": "-k postgres"})
     for module in NAMES:
         report(module)
     return 0
 
 
+def verdicts(module: str) -> dict[str, str]:
+    """What became of each mutant of a module that was tried."""
+    meta = Path("mutants/src/orderctl") / f"{module.replace('.', '/')}.py.meta"
+    ended = json.loads(meta.read_text("utf-8"))["exit_code_by_key"] if meta.exists() else {}
+    return {name: status_by_exit_code[code] for name, code in ended.items() if code is not None}
+
+
 def report(module: str) -> None:
     """Print the figures of a module and the names of those that live."""
-    meta = Path("mutants/src/orderctl") / f"{module.replace('.', '/')}.py.meta"
-    ended = json.loads(meta.read_text("utf-8"))["exit_code_by_key"]
-    verdicts = {name: status_by_exit_code[code] for name, code in ended.items() if code is not None}
-    sys.stdout.write(f"{module:22}{dict(Counter(verdicts.values()))}\n")
-    sys.stdout.writelines(f"    {name}: {verdict}\n" for name, verdict in verdicts.items() if verdict != "killed")
-    sys.stdout.flush()
+    found = verdicts(module)
+    sys.stdout.write(f"{module:22}{dict(Counter(found.values()))}\n")
+    sys.stdout.writelines(f"    {name}: {verdict}\n" for name, verdict in found.items() if verdict != "killed")
+
+
+def _run(names: list[str], environ: dict[str, str]) -> None:
+    Path("mutants").mkdir(exist_ok=True)
+    with Path("mutants/run.log").open("ab") as log:
+        subprocess.run([MUTMUT, "run", "--max-children", "2", *names], env=environ, stdout=log, check=False)
 
 
 if __name__ == "__main__":
