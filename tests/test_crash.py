@@ -13,7 +13,7 @@ from conftest import open_store
 from stress.crash import SCENARIOS, bench, fill_and_reject, sample
 from stress.invariants import Picture, mail_violations, violations
 
-_POINTS = 4
+_POINTS = 3
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])

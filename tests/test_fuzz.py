@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from stress.fuzz import TARGETS, attempt
 
 _ORDINARY = settings(
-    max_examples=40,
+    max_examples=30,
     deadline=5_000,
     derandomize=True,
     database=None,

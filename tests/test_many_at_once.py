@@ -10,7 +10,7 @@ from stress.invariants import Picture, violations
 from stress.many import fill as fill_many
 from stress.many import work_together
 
-_SECONDS = 2.0
+_SECONDS = 1.2
 
 
 def test_eight_processes_reject_change_import_and_mail_on_one_store(store_url):

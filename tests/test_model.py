@@ -11,7 +11,7 @@ _ORDINARY = settings(
 )
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("sqlite_url", 12), ("postgres_url", 4)])
+@pytest.mark.parametrize(("engine", "examples"), [("sqlite_url", 8), ("postgres_url", 3)])
 def test_whatever_is_done_in_whatever_order_the_store_is_as_the_model(request, engine, examples):
     on_this_store = type("OnThisStore", (Services,), {"url": request.getfixturevalue(engine)})
     run_state_machine_as_test(on_this_store, settings=settings(_ORDINARY, max_examples=examples))
