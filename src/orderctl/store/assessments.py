@@ -1,82 +1,91 @@
 """Splits a choice of orders by eligibility and adds up what rejecting them means, inside the database."""
 
 import json
+from datetime import datetime
+from typing import Any
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.money import Money, add_up
 from orderctl.domain.orders import OrderSummary
 from orderctl.domain.rejection import Given, MailPlan, Skipped, Targets
-from orderctl.domain.selection import Choice, FilterScope, IdScope, SelectionScope
+from orderctl.domain.selection import Choice, IdScope, SelectionScope
 from orderctl.ports import Assessment
 from orderctl.store import rows
-from orderctl.store.eligibility import eligible_sql, refusal_sql
-from orderctl.store.scopes import choice_condition
-from orderctl.store.sql import Connection, Fragment, Row
+from orderctl.store.impact import STANDING, impact_of, impact_parts
+from orderctl.store.reading import PLANNED, Part, read_choice
+from orderctl.store.sql import Connection
 
 HEAD = 20
 _SHOWN_UNKNOWN = 20
+_PARTS = (
+    Part(
+        "groups",
+        "refusal, currency, season, orders, total",
+        "SELECT refusal, currency, season, orders, total FROM grouped",
+    ),
+    Part("head", "id", f"SELECT id FROM {PLANNED} ORDER BY ordered_at DESC, id DESC LIMIT :head"),
+    Part(
+        "mails",
+        "unknown, silent, language, buyers, orders",
+        "SELECT id IS NULL AS unknown, email IS NULL AS silent, coalesce(language, '') AS language,"
+        " count(*) AS buyers, sum(orders) AS orders FROM told GROUP BY 1, 2, 3 ORDER BY 3",
+    ),
+)
 
 
-def assess(connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool) -> Assessment:
-    """Assess a choice on one snapshot; nothing is changed."""
-    chosen = choice_condition(choice, connection.dialect)
-    groups = _split(connection, chosen, mode)
+def assess(
+    connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
+) -> Assessment:
+    """Assess a choice on one snapshot, reading each order once; nothing is changed."""
+    pack = connection.dialect.json_object
+    read = read_choice(
+        connection,
+        choice,
+        mode,
+        (*_PARTS, *impact_parts(mode)),
+        objects={
+            "targets": f"{pack('id', 'version')} FROM (SELECT id, version FROM {PLANNED} ORDER BY id) AS target",
+            "refused": f"{pack('id', 'refusal')} FROM"
+            " (SELECT id, refusal FROM hit WHERE refusal IS NOT NULL ORDER BY id) AS refused_order",
+        },
+        also=STANDING,
+        params={"changed_since": connection.dialect.instant(changed_since), "head": HEAD},
+    )
+    groups = read.rows("groups")
     eligible = [group for group in groups if group[0] is None]
-    wanted = Fragment(f"{chosen.sql} AND {eligible_sql(mode)}", chosen.params)
-    buyers, mail = _mails(connection, wanted, notify=notify, per_order=per_order)
-    found = sum(group[2] for group in groups)
+    targets = Targets(read.packed["targets"], sum(group[3] for group in eligible))
+    skipped = _skipped(json.loads(read.packed["refused"]))
+    buyers, mail = _mails(read.rows("mails"), notify=notify, per_order=per_order)
     return Assessment(
-        given=_given(connection, choice, found),
-        targets=Targets(_targets(connection, wanted), sum(group[2] for group in eligible)),
-        skipped=_skipped(groups),
-        totals=add_up(Money(group[1], group[3]) for group in eligible),
+        given=_given(connection, choice, targets, skipped),
+        targets=targets,
+        skipped=skipped,
+        totals=add_up(Money(group[1], group[4]) for group in eligible),
         buyers=buyers,
-        head=_head(connection, choice, wanted),
+        head=_head(connection, [order_id for (order_id,) in read.rows("head")]),
         mail=mail,
+        impact=impact_of(read),
     )
 
 
-def _split(connection: Connection, chosen: Fragment, mode: Mode) -> list[Row]:
-    """Rows of refusal code, currency, count, total, and the ids of the refused orders packed as one JSON array."""
-    return connection.execute(
-        "SELECT refusal, currency, count(*), CAST(sum(total) AS BIGINT),"
-        f" {connection.dialect.json_array('id', 'refusal IS NOT NULL')}"
-        f" FROM (SELECT id, currency, total, {refusal_sql(mode)} AS refusal FROM orders"
-        f" WHERE account = :account AND {chosen.sql}) AS chosen GROUP BY refusal, currency",
-        chosen.params,
-    ).fetchall()
+def _skipped(refused: dict[str, str]) -> tuple[Skipped, ...]:
+    by_code: dict[str, list[str]] = {}
+    for order_id, code in refused.items():
+        by_code.setdefault(code, []).append(order_id)
+    return tuple(Skipped(code, len(ids), json.dumps(ids)) for code, ids in sorted(by_code.items()))
 
 
-def _targets(connection: Connection, wanted: Fragment) -> str:
-    """The eligible orders packed as one JSON object, id to version, in the order of the ids."""
-    row = connection.execute(
-        f"SELECT {connection.dialect.json_object('id', 'version')} FROM (SELECT id, version FROM orders"
-        f" WHERE account = :account AND {wanted.sql} ORDER BY id) AS target",
-        wanted.params,
-    ).fetchone()
-    return str(row[0]) if row else "{}"
-
-
-def _skipped(groups: list[Row]) -> tuple[Skipped, ...]:
-    packed: dict[str, list[Row]] = {}
-    for group in groups:
-        if group[0] is not None:
-            packed.setdefault(group[0], []).append(group)
-    return tuple(
-        Skipped(
-            code,
-            sum(group[2] for group in same),
-            json.dumps(sorted(key for group in same for key in json.loads(group[4]))),
-        )
-        for code, same in sorted(packed.items())
-    )
-
-
-def _given(connection: Connection, choice: Choice, found: int) -> Given:
+def _given(connection: Connection, choice: Choice, targets: Targets, skipped: tuple[Skipped, ...]) -> Given:
     scope = choice.scope
+    found = targets.count + sum(same.count for same in skipped)
     if isinstance(scope, IdScope):
         taken_out = set(choice.excluded.ids)
-        unknown = [each for each in _unknown(connection, scope.given.ids) if each not in taken_out]
+        unknown = [each for each in scope.given.ids if each not in taken_out] if taken_out else list(scope.given.ids)
+        if len(unknown) == found:
+            unknown = []
+        else:
+            known = {*targets, *(order_id for same in skipped for order_id in same)}
+            unknown = [each for each in unknown if each not in known]
         return Given(
             ids=len(scope.given.ids),
             duplicates=scope.given.duplicates,
@@ -93,45 +102,16 @@ def _given(connection: Connection, choice: Choice, found: int) -> Given:
     return Given(ids=found)
 
 
-def _unknown(connection: Connection, ids: tuple[str, ...]) -> list[str]:
-    given = connection.dialect.ids("given")
-    found = connection.execute(
-        f"SELECT id FROM orders WHERE account = :account AND id IN ({given})",
-        {"given": connection.dialect.bind_ids(ids)},
-    )
-    known = {order_id for (order_id,) in found}
-    return [order_id for order_id in ids if order_id not in known]
-
-
-def _head(connection: Connection, choice: Choice, wanted: Fragment) -> tuple[OrderSummary, ...]:
-    """The newest of the orders."""
-    bound = {**wanted.params, "head": HEAD}
-    if isinstance(choice.scope, FilterScope):
-        sql = rows.summaries_sql(wanted.sql, "-ordered", "LIMIT :head")
-        return tuple(map(rows.summary, connection.execute(sql, bound)))
-    # Along the index of the days, the orders of a list would be looked for among all orders: look them up first.
-    newest = connection.execute(
-        f"WITH hit AS MATERIALIZED (SELECT id, ordered_at FROM orders WHERE account = :account AND {wanted.sql})"
-        " SELECT id FROM hit ORDER BY ordered_at DESC, id DESC LIMIT :head",
-        bound,
-    )
-    ids = connection.dialect.bind_ids([order_id for (order_id,) in newest])
+def _head(connection: Connection, ids: list[str]) -> tuple[OrderSummary, ...]:
+    """The newest of the orders, by their ids in that order."""
+    # Looked up by their ids and sorted here: asked for in that order, SQLite walks the index of the days.
     sql = rows.summaries_sql(f"id IN ({connection.dialect.ids('ids')})", "id")
-    found = map(rows.summary, connection.execute(sql, {"ids": ids}))
-    return tuple(sorted(found, key=lambda order: (order.ordered_at, order.id), reverse=True))
+    found = map(rows.summary, connection.execute(sql, {"ids": connection.dialect.bind_ids(ids)}))
+    return tuple(sorted(found, key=lambda order: ids.index(order.id)))
 
 
-def _mails(connection: Connection, wanted: Fragment, *, notify: bool, per_order: bool) -> tuple[int, MailPlan]:
+def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[int, MailPlan]:
     """How many buyers are hit, and the mails that would tell them."""
-    found = connection.execute(
-        "SELECT hit.buyer_id IS NULL, buyer.email IS NULL, coalesce(buyer.language, ''), count(*), sum(hit.orders)"
-        " FROM (SELECT max(buyer_id) AS buyer_id, count(*) AS orders FROM orders"
-        f" WHERE account = :account AND {wanted.sql}"
-        # Not by the bare column: SQLite would walk the buyers' index over all orders to have them in order.
-        " GROUP BY buyer_id || '') AS hit"
-        " LEFT JOIN buyer ON buyer.account = :account AND buyer.id = hit.buyer_id GROUP BY 1, 2, 3 ORDER BY 3",
-        wanted.params,
-    ).fetchall()
     known = [row for row in found if not row[0]]
     reachable = [row for row in known if not row[1]]
     buyers = sum(row[3] for row in known)

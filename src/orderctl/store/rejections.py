@@ -17,7 +17,6 @@ from orderctl.store import rows
 from orderctl.store.assessments import assess
 from orderctl.store.exclusions import with_exclusions
 from orderctl.store.executions import Marked, event_of, mark_rejected
-from orderctl.store.impact import impact_of
 from orderctl.store.letter_facts import sample_facts
 from orderctl.store.notes import notes_sql
 from orderctl.store.sql import Connection
@@ -35,11 +34,8 @@ class SqlRejections:
         self, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
     ) -> Assessment:
         """Split the choice by eligibility and add it up; see `assessments` and `impact`."""
-        found = assess(self._connection, choice, mode, notify=notify, per_order=per_order)
-        given = with_exclusions(self._connection, found.given, choice)
-        return replace(
-            found, given=given, impact=impact_of(self._connection, choice, mode, changed_since=changed_since)
-        )
+        found = assess(self._connection, choice, mode, notify=notify, per_order=per_order, changed_since=changed_since)
+        return replace(found, given=with_exclusions(self._connection, found.given, choice))
 
     def sample(self, plan: RejectionPlan) -> tuple[LetterFacts, ...]:
         """What a mail in each language of the plan would be made of."""

@@ -42,8 +42,8 @@ class Dialect(Protocol):
     def json_object(self, key: str, value: str) -> str:
         """An aggregate that packs rows into one JSON object, as text."""
 
-    def json_array(self, value: str, wanted: str) -> str:
-        """An aggregate that packs the texts of the rows that are wanted into one JSON array, as text."""
+    def json_rows(self, columns: str, source: str) -> str:
+        """The end of a SELECT that packs the columns of the rows of a source into one JSON array of arrays, as text."""
 
     def instant(self, value: datetime) -> object:
         """An aware instant as the engine's parameter."""
@@ -91,9 +91,9 @@ class SqliteDialect:
         """See `Dialect`."""
         return f"json_group_object({key}, {value})"
 
-    def json_array(self, value: str, wanted: str) -> str:
+    def json_rows(self, columns: str, source: str) -> str:
         """See `Dialect`."""
-        return f"json_group_array({value}) FILTER (WHERE {wanted})"
+        return f"json_group_array(json_array({columns})) FROM {source}"
 
     def instant(self, value: datetime) -> object:
         """See `Dialect`. Fixed width, so that text order is time order."""
@@ -138,9 +138,9 @@ class PostgresDialect:
         """See `Dialect`."""
         return f"coalesce(json_object_agg({key}, {value})::text, '{{}}')"
 
-    def json_array(self, value: str, wanted: str) -> str:
+    def json_rows(self, columns: str, source: str) -> str:
         """See `Dialect`."""
-        return f"coalesce((json_agg({value}) FILTER (WHERE {wanted}))::text, '[]')"
+        return f"coalesce(json_agg(json_build_array({columns}))::text, '[]') FROM {source}"
 
     def instant(self, value: datetime) -> object:
         """See `Dialect`."""
