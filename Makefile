@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test stress mutate check bench format clean bench-peers
+.PHONY: help demo test stress mutate check docs bench format clean bench-peers
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,12 @@ bench: $(STAMP)  ## measure beside the floors: make bench ARGS="--row startup --
 
 bench-peers: $(STAMP)  ## cancel orders with django-oscar and Tryton beside orderctl
 	@$(BIN)/python -m bench.peers $(ARGS)
+
+docs: $(STAMP)  ## make the pages and pictures from the program, then the site in docs/_site; a dead link ends it
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/pictures.py
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env docs docs/_site
 
 format: $(STAMP)  ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .

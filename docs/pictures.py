@@ -26,10 +26,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cli = _brand(Path(folder))
         _draw(cli, "search", "search", *_OPEN, "--limit", "8", rows=11)
-        _draw(cli, "preview", "reject", "--filter", " ".join(_OPEN), "--reason", "dropped", "--dry-run", rows=70)
-        _draw(cli, "stats", "stats", "--by", "status", "--by", "season", rows=40)
+        _draw(cli, "preview", "reject", "--filter", " ".join(_OPEN), "--reason", "dropped", "--dry-run", rows=60)
+        _draw(cli, "stats", "stats", "--by", "status", "--by", "season", rows=70)
         _draw(cli, "show", "show", "10001", rows=40)
-        _draw(cli, "picker", "select", "--pick", *_OPEN, rows=24, keys=(" ", "\x1b[B", "\x1b[B", " "), wait="ticked")
+        _draw(cli, "picker", "select", "--pick", *_OPEN, rows=24, keys=(" ", "\x1b[B", "\x1b[B", " "), wait="2 ticked")
 
 
 def _brand(folder: Path) -> Cli:
@@ -40,16 +40,16 @@ def _brand(folder: Path) -> Cli:
         stdout=subprocess.DEVNULL,
         env={**os.environ, "HOME": str(folder)},
     )
-    return Cli(str(folder / "orders.db"), folder / "home", ORDERCTL_CONFIG=str(folder / "config.toml"))
+    return Cli(str(folder / "orders.db"), folder / "home", ORDERCTL_CONFIG=str(folder / "config.toml"), PAGER="cat")
 
 
 def _draw(cli: Cli, name: str, *args: str, rows: int, keys: tuple[str, ...] = (), wait: str = "") -> None:
     with Terminal(cli, *args, columns=COLUMNS, rows=rows) as terminal:
         if wait:
-            terminal.wait_for(wait)
+            terminal.wait_for("0 ticked")
             for key in keys:
                 terminal.type(key)
-                terminal.wait_for(wait)
+            terminal.wait_for(wait)
         else:
             terminal.end()
         lines = _lines(terminal.screen)

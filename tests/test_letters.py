@@ -82,7 +82,7 @@ def test_the_whole_text_of_a_letter():
 def test_one_order_is_spoken_of_as_one():
     letter = COMPOSER.compose(facts(brand=""))
     assert letter.subject == "Your order A1 was rejected"
-    assert "the following order was rejected. This is final" in letter.text
+    assert "the following order was rejected.\nThis is final" in letter.text
     assert letter.text.endswith("Kind regards\n")
 
 
