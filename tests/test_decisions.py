@@ -1,22 +1,24 @@
 """What the deciding modules say and give to the letter: mutation testing found these promised nowhere else."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from conftest import open_store
-from factories import MUTE, make_order, put
+from factories import KUMO, MUTE, make_order, put
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.money import Money
 from orderctl.domain.order_notes import OrderNote, OrderNotes
 from orderctl.domain.orders import Status
-from orderctl.domain.outbox import MailState
+from orderctl.domain.outbox import DeliveryReport, Letter, MailState, Outcome, Settlement, settlement
 from orderctl.domain.reasons import Reason
-from orderctl.domain.rejection import RejectionPlan, RejectionResult
+from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
 from orderctl.ports import MailQuery
 from orderctl.services.rejecting import Expectations, _landed, check_expectations
 from stress.proxy import Cut, proxied
-from test_rejection import execute, ids, plan_for, reject
+from test_rejection import CLOCK, execute, ids, plan_for, reject
 
 NARROW = "narrow the selection, or raise the limit"
 LOOK = "look at it with --dry-run"
@@ -150,3 +152,112 @@ def test_every_state_is_counted_also_where_there_is_none(store):
             state: int(state is MailState.WAITING) for state in MailState
         }
         assert work.outbox.counts(MailQuery(batch_id="nobody's")) == dict.fromkeys(MailState, 0)
+
+
+def test_an_order_with_a_note_keeps_its_own_reason_and_message_and_the_others_those_of_the_batch(store):
+    put(store, make_order("D1"), make_order("D2"), make_order("D3", buyer=KUMO))
+    notes = OrderNotes.pack([
+        OrderNote(id="D1", reason=Reason("sold: sold out", "sold"), message="Sorry."),
+        OrderNote(id="D3", message="Next year."),
+    ])  # fmt: skip
+    plan = plan_for(store, ids("D1", "D2", "D3"), notify=True, notes=notes, reason_code="dropped")
+    assert execute(store, plan).rejected == 3
+    with store.snapshot() as work:
+        written = {each.order_id: (each.detail, each.reason_code) for each in work.rejections.batch_orders(plan.id)}
+        facts = work.outbox.facts([f"{plan.id}.1", f"{plan.id}.2"])
+    assert written == {
+        "D1": ("sold: sold out", "sold"),
+        "D2": ("style dropped", "dropped"),
+        "D3": ("style dropped", "dropped"),
+    }
+    assert {each.buyer.id: each.notes for each in facts.values()} == {
+        "acme": (("D1", "Sorry."),),
+        "kumo": (("D3", "Next year."),),
+    }
+
+
+def test_a_batch_that_left_some_out_adds_up_what_it_took_and_names_the_rest(store):
+    put(
+        store,
+        make_order("D1", currency="JPY", total=900),
+        make_order("D2", currency="EUR", total=100),
+        make_order("D3", currency="EUR", total=7),
+        make_order("D4", currency="USD", total=1),
+        make_order("D5", currency="USD", total=2),
+    )
+    plan = plan_for(store, ids("D5", "D4", "D3", "D2", "D1"))
+    put(store, make_order("D5", status=Status.OC_CONFIRMED))
+    other = reject(store, ids("D4"))
+    result = execute(store, plan)
+    assert (result.rejected, result.totals) == (3, (Money("EUR", 107), Money("JPY", 900)))
+    assert result.left_out == (
+        LeftOut(id="D4", planned_version=1, version=2, status="rejected", batch_id=other.batch_id),
+        LeftOut(id="D5", planned_version=1, version=2, status="oc-confirmed", batch_id=None),
+    )
+
+
+def test_the_mails_that_are_being_sent_are_known_by_the_token_of_their_sender(store):
+    put(store, make_order("D1"), make_order("D2", buyer=KUMO))
+    batch_id = reject(store, ids("D1", "D2"), notify=True).batch_id
+    letter = Letter(subject="s", text="t", html="h")
+    until = CLOCK.at + timedelta(minutes=10)
+
+    def begin(work):
+        for token in ("mine", "theirs"):
+            (mail,) = work.outbox.claim(token=token, until=until, now=CLOCK.at, limit=1, batch_id=batch_id)
+            assert work.outbox.sending(token) == frozenset()
+            assert work.outbox.start_sending(token, {mail.id: letter}, until=until, now=CLOCK.at) == {mail.id}
+
+    store.write(begin)
+    with store.snapshot() as work:
+        assert work.outbox.sending("mine") == {f"{batch_id}.1"}
+        assert work.outbox.sending("theirs") == {f"{batch_id}.2"}
+        assert work.outbox.sending("nobody's") == frozenset()
+
+
+def test_two_delivery_reports_add_up_and_the_later_one_says_why_it_stopped():
+    first = DeliveryReport(sent=1, retry=2, refused=3, unknown=4, stopped="then")
+    second = DeliveryReport(sent=10, retry=20, refused=30, unknown=40, stopped="now")
+    assert first.plus(second) == DeliveryReport(sent=11, retry=22, refused=33, unknown=44, stopped="now")
+
+
+@pytest.mark.parametrize("what", ["retry", "refused", "unknown"])
+def test_a_delivery_is_complete_when_every_mail_was_sent(what):
+    assert DeliveryReport(sent=1).complete
+    assert not DeliveryReport(sent=1, **{what: 1}).complete
+    assert not DeliveryReport(sent=1, stopped="why").complete
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome", "state", "attempts", "due"),
+    [
+        (0, MailState.WAITING, MailState.WAITING, 0, None),
+        (2, MailState.WAITING, MailState.RETRY, 2, None),
+        (0, MailState.RETRY, MailState.RETRY, 1, CLOCK.at + timedelta(minutes=1)),
+        (10, MailState.RETRY, MailState.RETRY, 11, CLOCK.at + timedelta(hours=6)),
+        (0, MailState.SENT, MailState.SENT, 1, None),
+        (11, MailState.REFUSED, MailState.REFUSED, 12, None),
+        (11, MailState.UNKNOWN, MailState.UNKNOWN, 12, None),
+    ],
+)
+def test_how_a_mail_is_left_after_an_attempt(sqlite_url, before, outcome, state, attempts, due):
+    mail = replace(waiting_mail(sqlite_url), attempts=before)
+    assert settlement(mail, Outcome(state=outcome, detail="why"), CLOCK.at) == Settlement(
+        mail_id=mail.id, state=state, detail="why", attempts=attempts, due=due
+    )
+
+
+def test_the_twelfth_temporary_refusal_is_the_last(sqlite_url):
+    mail = replace(waiting_mail(sqlite_url), attempts=11)
+    assert settlement(mail, Outcome(state=MailState.RETRY, detail="busy"), CLOCK.at) == Settlement(
+        mail_id=mail.id, state=MailState.REFUSED, detail="given up after 12 attempts: busy", attempts=12
+    )
+
+
+def waiting_mail(url):
+    with open_store(url) as store:
+        put(store, make_order("D1"))
+        reject(store, ids("D1"), notify=True)
+        with store.snapshot() as work:
+            (mail,) = work.outbox.find(MailQuery())
+    return mail

@@ -4,6 +4,7 @@
 SQLite, then, for what lives, those on PostgreSQL. All mutants share one server and one migrated SQLite store.
 """
 
+import ast
 import json
 import os
 import subprocess
@@ -23,6 +24,7 @@ MODULES = (
     "domain.eligibility", "domain.rejection", "domain.outbox", "services.rejecting",
     "store.eligibility", "store.rejections", "store.executions",
 )  # fmt: skip
+MARK, EQUIVALENT = "__mutmut_", "the same SQL"
 LIVING = ("survived", "no tests")
 MUTMUT = Path(sys.executable).with_name("mutmut")
 # Of the outbox what picks, leases and settles mails; the rest of it lists and shows.
@@ -59,14 +61,33 @@ def verdicts(module: str) -> dict[str, str]:
     """What became of each mutant of a module that was tried."""
     meta = Path("mutants/src/orderctl") / f"{module.replace('.', '/')}.py.meta"
     ended = json.loads(meta.read_text("utf-8"))["exit_code_by_key"] if meta.exists() else {}
-    return {name: status_by_exit_code[code] for name, code in ended.items() if code is not None}
+    alike = _written_otherwise(module)
+    return {
+        name: EQUIVALENT if name in alike and status_by_exit_code[code] in LIVING else status_by_exit_code[code]
+        for name, code in ended.items()
+        if code is not None
+    }
+
+
+def _written_otherwise(module: str) -> set[str]:
+    """The mutants of a module of SQL that differ from the original in capitals and small letters only."""
+    path = Path("mutants/src/orderctl") / f"{module.replace('.', '/')}.py"
+    if not module.startswith("store.") or not path.exists():
+        return set()
+    bodies = {
+        each.name: ast.unparse(each.body).lower()
+        for each in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(each, ast.FunctionDef) and MARK in each.name
+    }
+    original = {name.partition(MARK)[0]: body for name, body in bodies.items() if name.endswith("orig")}
+    return {f"orderctl.{module}.{name}" for name, body in bodies.items() if body == original[name.partition(MARK)[0]]}
 
 
 def report(module: str) -> None:
     """Print the figures of a module and the names of those that live."""
     found = verdicts(module)
     sys.stdout.write(f"{module:22}{dict(Counter(found.values()))}\n")
-    sys.stdout.writelines(f"    {name}: {verdict}\n" for name, verdict in found.items() if verdict != "killed")
+    sys.stdout.writelines(f"    {name}: {verdict}\n" for name, verdict in found.items() if verdict in LIVING)
 
 
 def _run(names: list[str], environ: dict[str, str]) -> None:
