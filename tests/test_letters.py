@@ -56,8 +56,9 @@ def test_the_whole_text_of_a_letter():
     assert letter.text == (
         "Hello Zoé,\n"
         "\n"
-        "the following 2 orders were rejected by nord. This is final: the orders will not be\n"
-        "delivered, and they cannot be reinstated.\n"
+        "the following 2 orders were rejected by nord.\n"
+        "This is final: the orders will not be delivered, and they cannot be\n"
+        "reinstated.\n"
         "\n"
         "Order  Your reference  Season  Ordered on           Amount\n"
         "-----  --------------  ------  ------------  -------------\n"
