@@ -22,7 +22,7 @@ from pathlib import Path
 
 import psycopg
 
-from orderctl.bootstrap import SystemClock
+from orderctl.bootstrap.program import SystemClock
 from orderctl.domain.orders import Buyer, Order, OrderLine, Status
 from orderctl.domain.own_ids import new_id
 from orderctl.domain.rejection import Provenance

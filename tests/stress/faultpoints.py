@@ -100,7 +100,7 @@ def _wrap_files(points: Points) -> None:
 
 
 def _live_later(shift: timedelta) -> None:
-    from orderctl.bootstrap import SystemClock  # noqa: PLC0415 - only who lives later needs it
+    from orderctl.bootstrap.program import SystemClock  # noqa: PLC0415 - only who lives later needs it
 
     real = SystemClock.now
     SystemClock.now = staticmethod(lambda: real() + shift)

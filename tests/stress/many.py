@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from aiosmtpd.controller import Controller
 
 from factories import ACME, KUMO, MUTE, make_order, put_all
-from orderctl.bootstrap import SystemClock
+from orderctl.bootstrap.program import SystemClock
 from orderctl.domain.changes import Change, ChangeKind
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError
 from orderctl.domain.orders import Buyer, Status

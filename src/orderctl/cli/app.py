@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.suggesting import suggest_profile

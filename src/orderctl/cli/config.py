@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.files import write_private
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import OrderctlError
@@ -82,7 +83,7 @@ def init(
 ) -> None:
     """Write an example of every setting, for you to edit; only you will be able to read it."""
     program = program_of(ctx)
-    program.write_private(program.config_file, example(), force=force)
+    write_private(program.config_file, example(), force=force)
     program.output.lines([str(program.config_file)])
     program.screen.tell("edit it, then: orderctl config check")
 
@@ -139,8 +140,8 @@ def _try_mail(program: Program) -> str:
     text = program.settings.text
     if not text("mail.transport"):
         return "not set up: buyers cannot be told (mail.transport)"
-    program.composer()
-    with program.mailer_factory()():
+    program.mailing.composer()
+    with program.mailing.mailer_factory()():
         pass
     if text("mail.transport") == "maildir":
         return f"mails are written to {text('mail.maildir')}"

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.text import count_of
@@ -82,8 +82,8 @@ def deliver_mails(
     """Send what is due, as the options and else the settings say."""
     return deliver(
         store,
-        program.composer(),
-        program.mailer_factory(),
+        program.mailing.composer(),
+        program.mailing.mailer_factory(),
         clock=program.clock,
         new_token=program.new_id,
         batch_id=batch_id,
@@ -100,7 +100,7 @@ def follow_outbox(
 ) -> DeliveryReport:
     """Send whatever falls due until a signal comes."""
     lanes, pace = _connections(program, connections), _pace(program, rate)
-    composer, mailer_factory = program.composer(), program.mailer_factory()
+    composer, mailer_factory = program.mailing.composer(), program.mailing.mailer_factory()
     mailer_factory()
     program.screen.tell(f"following the outbox of {store.label} over {count_of(lanes, 'connection')}")
     return follow(

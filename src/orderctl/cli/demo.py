@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.files import write_sample
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import program_of
 from orderctl.domain.errors import OrderctlError
@@ -85,7 +86,7 @@ class _Tour:
         self._config.touch(mode=0o600)
         self._config.write_text(_CONFIG.format(folder=folder), encoding="utf-8")
         self.sample = folder / "orders.jsonl"
-        program.write_sample(self.sample, ORDERS)
+        write_sample(self.sample, ORDERS)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERCTL_")}
         self._environ = {**kept, "ORDERCTL_CONFIG": str(self._config)}
 

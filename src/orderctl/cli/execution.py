@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.delivery import Stopped, Stopping, deliver_mails
 from orderctl.cli.options import ReportFormat
 from orderctl.domain.errors import DeclinedError, OrderctlError, UsageError
@@ -75,7 +75,7 @@ def show_preview(program: Program, store: Store, plan: RejectionPlan) -> tuple[S
 
     They are composed even if nobody looks: a template that is missing or broken stops the plan. Raises UsageError.
     """
-    letters = compose_samples(store, program.composer(), plan) if plan.mail.mails else ()
+    letters = compose_samples(store, program.mailing.composer(), plan) if plan.mail.mails else ()
     if not program.quiet:
         production = program.settings.flag("production")
         program.screen.preview(plan, store=store.label, production=production, letters=letters)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.files import write_export
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import (
     Everything,
@@ -88,7 +89,7 @@ def export(
             count = export_orders(
                 store,
                 choice,
-                lambda orders: program.write_export(orders, request),
+                lambda orders: write_export(orders, request),
                 progress=progress,
                 ignore_unknown=ignore_unknown,
             )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.domain.eligibility import RULES, Mode
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.filters import FILTER_FIELDS, Kind

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.files import open_source, shipped_maps, write_error_report
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import UsageError
@@ -55,7 +56,7 @@ def import_(
         with store.snapshot():
             pass  # a store that cannot be used is better known before a long file is read
         with program.screen.progress("Reading") as reading:
-            source = program.open_source(file, request, reading)
+            source = open_source(file, request, program.clock.now(), reading)
         with source:
             if source.map_name:
                 program.screen.tell(f"read by the column map {source.map_name}")
@@ -70,14 +71,14 @@ def import_(
                     check_only=check,
                     progress=writing,
                 )
-            kept = _keep_problems(program, source, errors or f"{Path(file).name}.errors.csv", force=force or not errors)
+            kept = _keep_problems(source, errors or f"{Path(file).name}.errors.csv", force=force or not errors)
     _say(program, report, kept, as_)
     if report.figures.problems and not skip_bad:
         raise typer.Exit(BAD_ROWS)
 
 
 def _list_maps(program: Program) -> None:
-    maps = program.shipped_maps()
+    maps = shipped_maps()
     if program.output.is_terminal:
         program.screen.pairs(("Name", "Export"), maps)
     else:
@@ -98,11 +99,11 @@ def _request(map_file: str | None, map_name: str | None, defaults: list[str] | N
     return SourceRequest(map_file=map_file, map_name=map_name, defaults=given)
 
 
-def _keep_problems(program: Program, source: OrderSource, path: str, *, force: bool) -> str:
+def _keep_problems(source: OrderSource, path: str, *, force: bool) -> str:
     """Write the error report if there is anything to report; gives its path."""
     if not source.figures.problems:
         return ""
-    program.write_error_report(path, source.problems(), force=force)
+    write_error_report(path, source.problems(), force=force)
     return path
 
 

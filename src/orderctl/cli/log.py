@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
 from orderctl.cli.log_files import export, report
 from orderctl.cli.options import AsReport, ReportFormat, program_of

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orderctl.bootstrap.files import write_record, write_report
 from orderctl.cli.options import program_of
 from orderctl.domain.batch_report import report_on
 from orderctl.domain.errors import UsageError
@@ -36,7 +37,7 @@ def export(
     path = None if output == "-" else output
     format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
     with program.open_store() as store, store.snapshot() as work:
-        program.write_record(record_of(work), path, format_, force=force)
+        write_record(record_of(work), path, format_, force=force)
 
 
 def report(
@@ -56,5 +57,5 @@ def report(
         found = report_on(
             batch, work.record.batch_summaries(batch.id), work.outbox.counts(MailQuery(batch_id=batch.id))
         )
-    program.write_report(found, output, force=force)
+    write_report(found, output, force=force)
     program.screen.tell(f"wrote the report of batch {batch.id} to {output}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
 from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
 from orderctl.cli.mail_sample import send_sample_mail
@@ -120,13 +120,13 @@ def show(
     if as_ is ReportFormat.JSON:
         program.output.document(mail_document(found, orders, events))
         return
-    letter = found.letter or (program.composer().compose(facts) if facts else None)
+    letter = found.letter or (program.mailing.composer().compose(facts) if facts else None)
     if not raw:
         program.screen.mail(found, letter, orders, events)
     elif letter is None:
         raise UsageError(f"mail {mail_id} has no text: its buyer is not in the store any more")
     else:
-        program.output.message(program.mailer_factory()().write(found, letter))
+        program.output.message(program.mailing.mailer_factory()().write(found, letter))
 
 
 @app.command(

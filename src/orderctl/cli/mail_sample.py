@@ -1,6 +1,6 @@
 """`orderctl mail send --sample ADDRESS`: which letter, and to whom."""
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.sources import Source, choose
 from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import LetterFacts
@@ -16,13 +16,13 @@ def send_sample_mail(
     """Send one letter to an address: of the batch, the filter or the selection, or else about an invented order."""
     if batch is not None and (filter_text is not None or name is not None):
         raise UsageError("--batch and a choice of orders are two sources of a letter", hint="give one of them")
-    address = program.mail_address(to, "--sample")
+    address = program.mailing.address(to, "--sample")
     sender = Sender(
-        composer=program.composer(),
-        open_mailer=program.mailer_factory(),
+        composer=program.mailing.composer(),
+        open_mailer=program.mailing.mailer_factory(),
         clock=program.clock,
         new_id=program.new_id,
-        domain=program.message_domain,
+        domain=program.mailing.message_domain,
     )
     with program.open_store() as store:
         if batch is not None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.suggesting import suggest_filter, suggest_order, suggest_plan, suggest_saved, suggest_selection
 
 

@@ -1,6 +1,6 @@
 """`--pick`: the orders of a choice, ticked by hand in a full-screen list."""
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.picking import PickList, Picks
 from orderctl.domain.selection import Choice

@@ -52,7 +52,7 @@ def show(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT)
     now = program.clock.now()
     with program.open_store() as store:
         kept = load_plan(store, plan_id)
-        letters = compose_samples(store, program.composer(), kept.plan) if as_ is ReportFormat.TEXT else ()
+        letters = compose_samples(store, program.mailing.composer(), kept.plan) if as_ is ReportFormat.TEXT else ()
     if as_ is ReportFormat.JSON:
         program.output.document(kept_plan_document(kept.saved, kept.plan, now))
         return

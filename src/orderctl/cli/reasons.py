@@ -1,6 +1,6 @@
 """Why orders are rejected: as said on the command line, or as chosen at the terminal."""
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.execution import Run
 from orderctl.domain.errors import UsageError
 from orderctl.domain.reasons import Reason, ReasonCodes

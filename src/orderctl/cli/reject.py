@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.execution import (
     Run,
@@ -144,7 +144,7 @@ def reject(
             per_order=mail_per_order,
         )
         if request.notify:
-            program.check_mail()
+            program.mailing.check()
         raise typer.Exit(_carry_out(program, store, request, run))
 
 
@@ -170,7 +170,7 @@ def _carry_out(program: Program, store: Store, request: RejectionRequest, run: R
     result = uninterrupted(
         program,
         plan,
-        lambda: execute_rejection(store, approved, clock=program.clock, message_domain=program.message_domain),
+        lambda: execute_rejection(store, approved, clock=program.clock, message_domain=program.mailing.message_domain),
     )
     return conclude(program, store, result, run)
 

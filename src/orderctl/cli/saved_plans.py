@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from datetime import timedelta
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.execution import (
     FEWER_THAN_PLANNED,
     MAILS_REMAIN,
@@ -113,7 +113,7 @@ def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
             hint=f"look: orderctl plan diff {short_id(kept.plan.id)}",
         )
     if kept.plan.mail.notify:
-        program.check_mail()
+        program.mailing.check()
     return kept
 
 
@@ -122,7 +122,7 @@ def _execute(program: Program, store: Store, kept: KeptPlan, run: Run, how: str)
     result = uninterrupted(
         program,
         kept.plan,
-        lambda: execute_kept(store, kept, operator, how=how, message_domain=program.message_domain),
+        lambda: execute_kept(store, kept, operator, how=how, message_domain=program.mailing.message_domain),
     )
     return conclude(program, store, result, run)
 

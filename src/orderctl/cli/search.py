@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.files import write_orders
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import FilterWords, OrderFormat, SavedName, program_of
 from orderctl.cli.sources import filter_text_of
@@ -63,9 +64,7 @@ def search(
             if format_ is OrderFormat.IDS:
                 program.output.lines(work.orders.ids(wanted, page), end="\0" if null else "\n")
             else:
-                program.write_orders(
-                    work.orders.page(wanted, page), shown or columns_of(DEFAULT_COLUMNS), format_.value
-                )
+                write_orders(work.orders.page(wanted, page), shown or columns_of(DEFAULT_COLUMNS), format_.value)
 
 
 def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filter_parser import join_words
 from orderctl.domain.order_ids import parse_order_id

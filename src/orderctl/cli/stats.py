@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from orderctl.bootstrap.files import write_figures
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import FilterWords, SavedName, program_of
 from orderctl.cli.sources import filter_text_of
@@ -59,7 +60,7 @@ def stats(
         program.output.document(statistics_document(found, wanted.text))
         return
     if format_ is StatsFormat.CSV:
-        program.write_figures(found)
+        write_figures(found)
         if found.left_out:
             program.screen.tell(found.left_out)
         return

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import OrderctlError
@@ -28,7 +28,7 @@ def store() -> None:
 def init(ctx: typer.Context) -> None:
     """Make the store; does nothing if it is there."""
     program = program_of(ctx)
-    made = program.init_store()
+    made = program.store_care.init()
     program.screen.tell(f"{'made the store' if made else 'the store is there already:'} {program.address.shown}")
 
 
@@ -36,7 +36,7 @@ def init(ctx: typer.Context) -> None:
 def upgrade(ctx: typer.Context) -> None:
     """Bring the store's schema to this program's revision; a SQLite store is copied before."""
     program = program_of(ctx)
-    before, after, copy = program.upgrade_store()
+    before, after, copy = program.store_care.upgrade(program.clock.now())
     if copy is not None:
         program.screen.tell(f"copied the store as it was to {copy}")
     program.screen.tell(
@@ -52,7 +52,7 @@ def backup(
 ) -> None:
     """Copy a SQLite store while others work on it, and check the copy."""
     program = program_of(ctx)
-    program.backup_store(file, force=force)
+    program.store_care.backup(file, force=force)
     program.screen.tell(f"copied {program.address.shown} to {file}, and checked the copy")
 
 
@@ -84,7 +84,7 @@ def check(
 
 def _checks(program: Program, *, quick: bool) -> Iterator[Check]:
     usable = True
-    for found in program.inspect_store(quick=quick):
+    for found in program.store_care.inspect(program.settings.text("account"), quick=quick):
         usable = usable and (found.ok or found.name not in {"schema", "integrity"})
         yield found
     if usable and not quick:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import typer
 
-from orderctl.bootstrap import Program
+from orderctl.bootstrap.program import Program
 from orderctl.domain.order_columns import COLUMNS
 from orderctl.domain.suggestions import Suggested, Suggestion, is_plain, suggest_terms
 

@@ -1,0 +1,99 @@
+"""Mail put together from the settings: what composes letters, and how they leave."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orderctl.bootstrap.secrets import secret
+from orderctl.domain.errors import UnsendableError, UsageError
+from orderctl.settings import Settings
+
+if TYPE_CHECKING:
+    from orderctl.mail.letters import JinjaComposer
+    from orderctl.ports import Mailer
+
+_NO_DOMAIN = "orderctl.invalid"
+
+
+class Mailing:
+    """The mail of one profile."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def composer(self) -> "JinjaComposer":
+        """What turns facts into letters."""
+        from orderctl.mail.letters import JinjaComposer
+
+        own = self._settings.text("mail.templates")
+        return JinjaComposer(Path(own).expanduser() if own else None, self._settings.text("mail.language"))
+
+    def check(self) -> None:
+        """Raise UsageError unless mails could leave; nothing is connected to."""
+        self.mailer_factory()()
+
+    @staticmethod
+    def address(text: str, where: str) -> str:
+        """Exactly one e-mail address. Raises UsageError naming where it was given."""
+        from orderctl.mail.addresses import ascii_address
+
+        try:
+            return ascii_address(text)
+        except UnsendableError as error:
+            raise UsageError(f"{where}: {error}", hint="write it as name@brand.example") from None
+
+    def mailer_factory(self) -> "Callable[[], Mailer]":
+        """How to open the mail transport; checked now, opened later. Raises UsageError if it is not set up."""
+        settings = self._settings
+        transport, sender = settings.text("mail.transport"), settings.text("mail.sender")
+        if not transport or not sender:
+            missing = "mail.sender" if transport else "mail.transport"
+            raise UsageError(f"mail is not set up: {missing} is not set", hint="see docs/reference/mail.md")
+        if transport == "maildir":
+            return self._maildir(sender)
+        return self._smtp(sender)
+
+    def _maildir(self, sender: str) -> "Callable[[], Mailer]":
+        from orderctl.mail.maildir import MaildirMailer
+
+        folder = self._settings.text("mail.maildir")
+        if not folder:
+            raise UsageError("mail is not set up: mail.maildir is not set", hint="name a folder")
+        return lambda: MaildirMailer(
+            Path(folder).expanduser(), sender=sender, reply_to=self._settings.text("mail.reply_to")
+        )
+
+    def _smtp(self, sender: str) -> "Callable[[], Mailer]":
+        from orderctl.mail.smtp import SmtpMailer, SmtpSettings
+
+        text, number = self._settings.text, self._settings.number
+        security = text("mail.security")
+        smtp = SmtpSettings(
+            host=text("mail.host"),
+            port=number("mail.port") or (465 if security == "tls" else 587),
+            security=security,
+            user=text("mail.user") or None,
+            password=self._password(),
+            sender=sender,
+            reply_to=text("mail.reply_to") or None,
+            timeout_s=number("mail.timeout") or 30,
+            ca_file=str(Path(text("mail.ca_file")).expanduser()) if text("mail.ca_file") else None,
+        )
+        return lambda: SmtpMailer(smtp)
+
+    @property
+    def message_domain(self) -> str:
+        """The domain of our Message-IDs: that of the sender."""
+        sender = self._settings.text("mail.sender")
+        if not sender:
+            return _NO_DOMAIN
+        from orderctl.mail.addresses import domain_of
+
+        return domain_of(sender) or _NO_DOMAIN
+
+    def _password(self) -> str | None:
+        """The password of the mail server: as set, from a private file, or from the keyring."""
+        settings = self._settings
+        return settings.text("mail.password") or secret(
+            settings, file="mail.password_file", keyring="mail.keyring", user=settings.text("mail.user")
+        )

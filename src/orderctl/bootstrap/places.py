@@ -1,0 +1,19 @@
+"""Where the settings and the store are, unless somebody says otherwise."""
+
+import os
+from pathlib import Path
+
+
+def config_file() -> Path:
+    """The file of the settings."""
+    import platformdirs
+
+    named = os.environ.get("ORDERCTL_CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("orderctl") / "config.toml"
+
+
+def default_store() -> Path:
+    """The SQLite file in the user's data folder."""
+    import platformdirs
+
+    return platformdirs.user_data_path("orderctl") / "orderctl.db"
