@@ -252,6 +252,34 @@ def test_a_server_that_goes_away_after_the_rejection_leaves_the_mails_waiting(ca
     goes_on(call, postgres_filled, inbox)
 
 
+@pytest.mark.parametrize(
+    ("cut", "code", "then", "at_last"),
+    [
+        (Cut(at=b"state = 'claimed'"), 7, {"waiting": 2}, {"sent": 2}),
+        (Cut(at=b"begun.subject"), 0, {"sent": 2}, {"sent": 2}),
+        (Cut(at=b"done.state"), 0, {"sent": 2}, {"sent": 2}),
+        (Cut(at=COMMIT, after=b"done.state", how="answer"), 0, {"sent": 2}, {"sent": 2}),
+        (Cut(at=b"state = 'claimed'", refuse=True), 7, {"waiting": 2}, {"sent": 2}),
+        (Cut(at=COMMIT, after=b"done.state", refuse=True), 7, {"claimed": 1, "sending": 1}, {"sent": 1, "unknown": 1}),
+    ],
+    ids=["at the claim", "at the start", "at the result", "at its commit", "for good", "for good at the commit"],
+)
+def test_mails_are_sent_once_when_the_store_goes_away_meanwhile(call, postgres_filled, inbox, cut, code, then, at_last):
+    """What the program learned of a mail it tells the store again and again; if in vain, the mail is unknown."""
+    call(postgres_filled, *REJECT, ORDERCTL_MAIL_PORT="1")
+    assert Picture.of(postgres_filled).states == {"waiting": BUYERS_TOLD}
+    with proxied(postgres_filled, cut) as url:
+        ended = call(url, *SEND)
+    assert cut.made
+    assert (ended.code, Picture.of(postgres_filled).states) == (code, then), ended
+    assert call(postgres_filled, *SEND, told={"later_s": 700}).code == 0
+    assert Picture.of(postgres_filled).states == at_last
+    inbox.settle()
+    taken = [mail["Message-ID"] for mail in inbox.mails]
+    assert violations(postgres_filled) + mail_violations(postgres_filled, taken) == []
+    assert len(set(taken)) == len(taken)
+
+
 def test_a_connection_that_was_ended_while_nobody_used_it_is_made_again(postgres_filled):
     with open_store(postgres_filled) as store:
         with store.snapshot() as work:

@@ -33,7 +33,7 @@ class Points:
 
 
 def install(told: Mapping[str, str]) -> None:
-    """Wrap the drivers as `told`: STRESS_KILL_AT, _TRACE, _LATER_S, _DIE_AFTER_S, _LOCK_S (to wait for locks), _UID."""
+    """Wrap the drivers as `told`: STRESS_KILL_AT, _TRACE, _LATER_S, _DIE_AFTER_S, _LOCK_S (to wait), _UID."""
     if "STRESS_KILL_AT" in told or "STRESS_TRACE" in told:
         points = Points(int(told.get("STRESS_KILL_AT", "0")), told.get("STRESS_TRACE", ""))
         _wrap_sqlite(points)
@@ -108,7 +108,9 @@ def _live_later(shift: timedelta) -> None:
 
 def _wait_for_locks(seconds: float) -> None:
     with contextlib.suppress(ImportError):
+        from orderctl.services import delivery_run  # noqa: PLC0415
         from orderctl.store import postgres, sqlite  # noqa: PLC0415
 
+        delivery_run._STORE_PAUSES_S = (seconds,)
         sqlite.LOCK_WAIT_S = seconds
         postgres._OPTIONS = postgres._OPTIONS.replace("30s", f"{seconds:g}s")
