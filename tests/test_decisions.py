@@ -12,7 +12,7 @@ from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.money import Money
 from orderctl.domain.order_notes import OrderNote, OrderNotes
 from orderctl.domain.orders import Status
-from orderctl.domain.outbox import DeliveryReport, Letter, MailState, Outcome, Settlement, settlement
+from orderctl.domain.outbox import DeliveryReport, Letter, Mail, MailState, Outcome, Settlement, settlement
 from orderctl.domain.reasons import Reason
 from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
 from orderctl.ports import MailQuery
@@ -261,3 +261,23 @@ def waiting_mail(url):
         with store.snapshot() as work:
             (mail,) = work.outbox.find(MailQuery())
     return mail
+
+
+def test_a_mail_is_read_as_it_was_written(store):
+    put(store, make_order("D1"), make_order("D2"))
+    batch_id = reject(store, ids("D1", "D2"), notify=True).batch_id
+    later = CLOCK.at + timedelta(minutes=3)
+    asked = {"token": "mine", "until": later + timedelta(minutes=10), "limit": 1, "batch_id": None}
+    (mail,) = store.write(lambda work: work.outbox.claim(now=later, **asked))
+    assert mail == Mail(
+        id=f"{batch_id}.1", batch_id=batch_id, buyer_id="acme", recipient="achats@acme.example", language="fr",
+        message_id=f"<orderctl.{batch_id}.1@brand.example>", state=MailState.CLAIMED, attempts=0,
+        next_attempt_at=CLOCK.at, created_at=CLOCK.at, updated_at=later, last_error="", orders=2,
+    )  # fmt: skip
+    letter = Letter(subject="s", text="t", html="h")
+    begun = {"until": later, "now": later + timedelta(minutes=1)}
+    store.write(lambda work: work.outbox.start_sending("mine", {mail.id: letter}, **begun))
+    with store.snapshot() as work:
+        assert work.outbox.get(mail.id) == replace(
+            mail, state=MailState.SENDING, attempts=1, updated_at=begun["now"], letter=letter
+        )
