@@ -1,7 +1,8 @@
 """Mail: composing, sending and recording beside bare `smtplib` over one kept connection.
 
 The server is a process of its own on this computer. `--delay-ms 20` makes it as if 20 ms away: what arrives together
-is answered together, after that time. Run: `python bench/mail.py`; a row of JSON for each measurement.
+is answered together, after that time. Run: `python -m bench --row mail`, or `python -m bench.mail`; a row of JSON for
+each measurement.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import psycopg
 
+from bench.measuring import ROOT, Cost, Result
+from bench.stores import Stores
 from orderctl.bootstrap.program import SystemClock
 from orderctl.domain.orders import Buyer, Order, OrderLine, Status
 from orderctl.domain.own_ids import new_id
@@ -35,6 +38,8 @@ from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine
 from orderctl.store.schema import init_store
 
+# Our time over the floor's: 0.8 of its rate here, three times its rate far away with four connections.
+GOALS = {"local server": 1 / 0.8, "4 connections": 1 / 3}
 HOST = "127.0.0.1"
 SENDER = "orders@brand.example"
 _REPLIES = {b"EHLO": b"250-sink\r\n250 PIPELINING\r\n", b"DATA": b"354 go on\r\n", b"QUIT": b"221 bye\r\n"}
@@ -82,8 +87,8 @@ def _serve(connection: socket.socket, delay_s: float) -> None:
 @contextmanager
 def running_sink(delay_ms: float) -> Iterator[int]:
     """The server as a process; gives its port."""
-    command = [sys.executable, __file__, "sink", "--delay-ms", str(delay_ms)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    command = [sys.executable, "-m", "bench.mail", "sink", "--delay-ms", str(delay_ms)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
         try:
             yield int(server.stdout.readline())
         finally:
@@ -154,6 +159,15 @@ def fill(store_url: str, mails: int) -> None:
         execute_rejection(store, plan.approve(by="bench", how="bench"), clock=clock, message_domain="brand.example")
 
 
+def rows(stores: Stores, rounds: int) -> Iterator[Result]:
+    """Delivering on both engines: our time over that of one kept connection. No process of its own: wall time only."""
+    mails = min(1_500, stores.size // 20)
+    for row in run(mails=mails, rounds=rounds):
+        ours, bare = (Cost(row[name], 0, 0) for name in ("ours_s", "floor_s"))
+        goal = next((goal for name, goal in GOALS.items() if name in row["name"]), None)
+        yield Result(row["name"], ours, bare, goal, units=row["mails"])
+
+
 def run(*, mails: int = 1_500, rounds: int = 3, engines: tuple[str, ...] = ("sqlite", "postgresql")) -> Iterator[dict]:
     """Each measurement, the floor and ours in turn, medians; prints a JSON row for each."""
     far = max(64, mails // 5)
@@ -192,7 +206,11 @@ def _in_turn(
 
 def _timed(*arguments: object) -> float:
     ran = subprocess.run(
-        [sys.executable, __file__, *map(str, arguments)], stdout=subprocess.PIPE, check=True, text=True
+        [sys.executable, "-m", "bench.mail", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        cwd=ROOT,
     )
     return float(ran.stdout)
 

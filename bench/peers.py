@@ -46,7 +46,7 @@ def _peer(name: str) -> float:
     script = PEERS / f"{name.replace('-', '_')}.py"
     with tempfile.TemporaryDirectory(prefix="orderctl-peer-") as folder:
         ran = subprocess.run(
-            [python, script, str(SIZES[name])], cwd=folder, check=True, capture_output=True, text=True, timeout=900
+            [python, script, str(SIZES[name])], cwd=folder, check=True, capture_output=True, text=True, timeout=300
         )
     found = json.loads(ran.stdout.splitlines()[-1])
     return float(found["orders"] / found["seconds"])

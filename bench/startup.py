@@ -11,7 +11,7 @@ COMPLETION_S = 0.15
 def rows(stores: Stores, rounds: int) -> Iterator[Result]:
     """`--version`, `--help`, completion, and the first page of a search."""
     store = stores.url("sqlite")
-    times = rounds * 3
+    times = rounds * 3 if rounds > 1 else 1
     bare = [PYTHON, "-c", "pass"]
     yield _row("--version, over python -c pass", times, orderctl(None, "--version"), bare, 3.0)
     yield _row(

@@ -28,6 +28,7 @@ from postgres_server import running_server  # noqa: E402 - the tests' own starte
 ENGINES = ("sqlite", "postgresql")
 INELIGIBLE = 6  # for every hundred
 A_DAY = 1_000
+_TRIAL = 10_000
 _SETTINGS = {
     "listen_addresses": "",
     "shared_buffers": "1GB",
@@ -240,7 +241,9 @@ class Stores:
 def stores(size: int) -> Iterator[Stores]:
     """The stores of one size; the PostgreSQL server runs inside the block."""
     DATA.mkdir(exist_ok=True)
-    with running_server(DATA / "postgresql", _SETTINGS) as server:
+    # A trial has a server of its own: it may run beside a measurement.
+    folder = DATA / ("postgresql" if size > _TRIAL else "postgresql-trial")
+    with running_server(folder, _SETTINGS) as server:
         yield Stores(size, server)
 
 

@@ -1,0 +1,69 @@
+"""Files: an import of orders, and an export to Excel, beside the bare libraries."""
+
+import csv
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from bench.measuring import Cost, Result, floor, in_turn, orderctl, run
+from bench.stores import A_DAY, Stores
+from orderctl.store.address import parse_address
+from orderctl.store.schema import init_store
+
+MOST = 100_000
+IMPORT_GOAL = 3.0
+EXPORT_GOAL = 1.3
+_HEADER = ("id", "buyer_id", "buyer_name", "status", "season", "ordered", "currency", "total", "quantity", "note")
+
+
+def rows(stores: Stores, rounds: int) -> Iterator[Result]:
+    """An import into an empty store, and an export, both of at most 100,000 orders, on SQLite."""
+    size = min(MOST, stores.size)
+    with tempfile.TemporaryDirectory(prefix="orderctl-bench-") as folder:
+        yield _import(Path(folder), size, rounds)
+        yield _export(Path(folder), stores, size, rounds)
+
+
+def _import(folder: Path, size: int, rounds: int) -> Result:
+    empty, store, file = folder / "empty.db", folder / "store.db", folder / "orders.csv"
+    init_store(parse_address(str(empty)))
+    _write_orders(file, size)
+
+    def fresh() -> str:
+        for old in folder.glob("store.db*"):
+            old.unlink()
+        shutil.copy(empty, store)
+        return str(store)
+
+    def bare() -> Cost:
+        run(floor("drop_guards", fresh()))
+        return run(floor("import_csv", str(store), str(file)))
+
+    ours, bare_cost = in_turn(rounds, lambda: run(orderctl(fresh(), "import", str(file))), bare)
+    return Result(f"import {size:,} rows of CSV", ours, bare_cost, IMPORT_GOAL, units=size)
+
+
+def _export(folder: Path, stores: Stores, size: int, rounds: int) -> Result:
+    store, days = stores.url("sqlite"), size // A_DAY
+    first = date(2023, 1, 1)
+    target = folder / "orders.xlsx"
+    wanted = f"ordered:..{first + timedelta(days=days - 1)}"
+    command = orderctl(store, "export", "--filter", wanted, "--force", "-o", str(target))
+    bare = floor("export_xlsx", store, str(first + timedelta(days=days)), str(target))
+    ours, bare_cost = in_turn(rounds, lambda: run(command), lambda: run(bare))
+    return Result(f"export {size:,} orders to Excel", ours, bare_cost, EXPORT_GOAL, units=size, memory_goal_mb=150)
+
+
+def _write_orders(file: Path, size: int) -> None:
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(_HEADER)
+        for number in range(size):
+            buyer = number * 7 % 5_000
+            ordered = date(2023, 1, 1) + timedelta(days=number // A_DAY)
+            writer.writerow(
+                (f"PO-{number:07}", f"B{buyer}", f"Maison Linden {buyer}", "needs-oc", "26SS", ordered, "EUR",
+                 f"{number * 37 % 900_000 / 100:.2f}", 1 + number % 60, "Please deliver in one go")
+            )  # fmt: skip
