@@ -9,19 +9,12 @@ from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import (
     AsReport,
-    Everything,
-    Excepted,
-    ExceptedFile,
-    FilterText,
-    IdsFile,
     IgnoreUnknown,
-    OrderIds,
     ReportFormat,
-    SavedName,
-    SelectionName,
     Yes,
     program_of,
 )
+from orderctl.cli.source_options import takes_source
 from orderctl.cli.sources import Source, choose
 from orderctl.cli.suggesting import suggest_tag
 from orderctl.domain.changes import Change, ChangeKind, ChangeReport
@@ -54,31 +47,15 @@ def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
     app = command_app()
 
     @app.command(help=about, epilog=f"Examples:\n\n{examples}")
+    @takes_source
     def command(
         ctx: typer.Context,
-        ids: OrderIds = None,
-        ids_file: IdsFile = None,
-        saved: SavedName = None,
-        filter_text: FilterText = None,
-        name: SelectionName = None,
-        everything: Everything = False,
-        excepted: Excepted = None,
-        excepted_file: ExceptedFile = None,
+        source: Source,
         yes: Yes = False,
         dry_run: DryRun = False,
         ignore_unknown: IgnoreUnknown = False,
         as_: AsReport = ReportFormat.TEXT,
     ) -> None:
-        source = Source(
-            ids=ids or (),
-            ids_file=ids_file,
-            saved=saved,
-            filter_text=filter_text,
-            selection=name,
-            everything=everything,
-            excepted=excepted or (),
-            excepted_file=excepted_file,
-        )
         run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
         _change(program_of(ctx), source, Change(kind=kind), run)
 
@@ -90,32 +67,16 @@ def _tag_command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
     app = command_app()
 
     @app.command(help=about, epilog=f"Examples:\n\n{examples}")
+    @takes_source
     def command(
         ctx: typer.Context,
         tag: Tag,
-        ids: OrderIds = None,
-        ids_file: IdsFile = None,
-        saved: SavedName = None,
-        filter_text: FilterText = None,
-        name: SelectionName = None,
-        everything: Everything = False,
-        excepted: Excepted = None,
-        excepted_file: ExceptedFile = None,
+        source: Source,
         yes: Yes = False,
         dry_run: DryRun = False,
         ignore_unknown: IgnoreUnknown = False,
         as_: AsReport = ReportFormat.TEXT,
     ) -> None:
-        source = Source(
-            ids=ids or (),
-            ids_file=ids_file,
-            saved=saved,
-            filter_text=filter_text,
-            selection=name,
-            everything=everything,
-            excepted=excepted or (),
-            excepted_file=excepted_file,
-        )
         run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
         _change(program_of(ctx), source, Change(kind=kind, tag=_read_tag(tag)), run)
 

@@ -9,17 +9,10 @@ from orderctl.bootstrap.files import write_export
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import (
-    Everything,
-    Excepted,
-    ExceptedFile,
-    FilterText,
-    IdsFile,
     IgnoreUnknown,
-    OrderIds,
-    SavedName,
-    SelectionName,
     program_of,
 )
+from orderctl.cli.source_options import takes_source
 from orderctl.cli.sources import Source, choose
 from orderctl.domain.errors import UsageError
 from orderctl.domain.exporting import ExportFormat, ExportRequest
@@ -36,16 +29,10 @@ _BY_ENDING = {f".{each.value}": each for each in ExportFormat if each is not Exp
     "orderctl search tag:late | orderctl export --ids - --format pdf --per-order -o papers\n\n"
     "orderctl export 10021 --format oc-pdf -o 10021-oc.pdf"
 )
+@takes_source
 def export(
     ctx: typer.Context,
-    ids: OrderIds = None,
-    ids_file: IdsFile = None,
-    saved: SavedName = None,
-    filter_text: FilterText = None,
-    name: SelectionName = None,
-    everything: Everything = False,
-    excepted: Excepted = None,
-    excepted_file: ExceptedFile = None,
+    source: Source,
     ignore_unknown: IgnoreUnknown = False,
     as_: Annotated[
         ExportFormat | None, typer.Option("--format", help="What to write; by the ending of --output if not said.")
@@ -72,16 +59,6 @@ def export(
             force=force,
             raw=raw,
         ),
-    )
-    source = Source(
-        ids=ids or (),
-        ids_file=ids_file,
-        saved=saved,
-        filter_text=filter_text,
-        selection=name,
-        everything=everything,
-        excepted=excepted or (),
-        excepted_file=excepted_file,
     )
     with program.open_store() as store:
         choice = choose(program, store, source)

@@ -1,5 +1,6 @@
 """`orderctl reject`: plan, preview, confirm, execute, mail, report (design.md, section 6)."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -20,19 +21,11 @@ from orderctl.cli.messages import read_message
 from orderctl.cli.options import (
     AsReport,
     DryRun,
-    Everything,
-    Excepted,
-    ExceptedFile,
     Expect,
-    FilterText,
-    IdsFile,
     IgnoreUnknown,
     MaxOrders,
-    OrderIds,
     Pick,
     ReportFormat,
-    SavedName,
-    SelectionName,
     Strict,
     Yes,
     program_of,
@@ -40,6 +33,7 @@ from orderctl.cli.options import (
 from orderctl.cli.picking import pick_choice
 from orderctl.cli.reasons import read_reason
 from orderctl.cli.saved_plans import keep_plan, read_hold, run_plan
+from orderctl.cli.source_options import takes_source
 from orderctl.cli.sources import Source, choose
 from orderctl.cli.suggesting import suggest_plan
 from orderctl.domain.durations import duration_words
@@ -61,16 +55,10 @@ _WITH_PLAN = frozenset({"plan", "yes", "dry_run", "strict", "expect", "max_order
     "orderctl reject --filter tag:late --save-plan\n\n"
     "orderctl reject --saved dropped --notify --message-file sorry.txt --yes --format json"
 )
+@takes_source
 def reject(
     ctx: typer.Context,
-    ids: OrderIds = None,
-    ids_file: IdsFile = None,
-    saved: SavedName = None,
-    filter_text: FilterText = None,
-    name: SelectionName = None,
-    everything: Everything = False,
-    excepted: Excepted = None,
-    excepted_file: ExceptedFile = None,
+    source: Source,
     individual: Annotated[
         bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")
     ] = False,
@@ -112,17 +100,7 @@ def reject(
             raise typer.Exit(run_plan(program, store, plan, run))
     if save_plan and run.hold:
         raise UsageError("--save-plan keeps a plan, --hold confirms it", hint="give one of them")
-    source = Source(
-        ids=ids or (),
-        ids_file=ids_file,
-        saved=saved,
-        filter_text=filter_text,
-        selection=name,
-        everything=everything,
-        excepted=excepted or (),
-        excepted_file=excepted_file,
-        notes=True,
-    )
+    source = replace(source, notes=True)
     if individual:
         _check_single(source)
     text = read_message(message, message_file, edit=edit)
