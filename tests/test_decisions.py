@@ -162,9 +162,13 @@ def test_an_order_with_a_note_keeps_its_own_reason_and_message_and_the_others_th
     ])  # fmt: skip
     plan = plan_for(store, ids("D1", "D2", "D3"), notify=True, notes=notes, reason_code="dropped")
     assert execute(store, plan).rejected == 3
+    with pytest.raises(UnexpectedPlanError, match=f"^plan {plan.id} has run already$") as again:
+        execute(store, plan)
+    assert again.value.hint == f"see: orderctl log {plan.id}"
     with store.snapshot() as work:
         written = {each.order_id: (each.detail, each.reason_code) for each in work.rejections.batch_orders(plan.id)}
         facts = work.outbox.facts([f"{plan.id}.1", f"{plan.id}.2"])
+        assert work.rejections.batch(plan.id).reason_code == "dropped"
     assert written == {
         "D1": ("sold: sold out", "sold"),
         "D2": ("style dropped", "dropped"),
