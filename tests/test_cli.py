@@ -133,6 +133,7 @@ def test_the_pipe_rejects_exactly_what_the_search_found_once(filled, tmp_path):
 
 def test_a_dry_run_shows_the_plan_and_changes_nothing(filled):
     ran = filled("reject", "--filter", "status:needs-oc", "--dry-run")
+    assert ran.err.count("This cannot be undone.") == 1
     assert (ran.code, ran.out) == (0, "")
     for words in ("Reject 3 orders", "361.50", "1 order: has an invoice", "This cannot be undone", "A dry run"):
         assert words in ran.err or words == "361.50"

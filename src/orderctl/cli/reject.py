@@ -128,11 +128,9 @@ def reject(
 
 def _carry_out(program: Program, store: Store, request: RejectionRequest, run: Run) -> int:
     """From the plan to the report; gives the exit code."""
-    plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
-    letters = show_preview(program, store, plan)
     with program.screen.progress("Planning"):
         plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
-    show_preview(program, store, plan)
+    letters = show_preview(program, store, plan)
     check_expectations(plan, run.expected)
     if run.dry_run:
         report(program, run, plan, None, None, letters)
