@@ -59,9 +59,8 @@ def test_a_file_with_bad_rows_is_refused_whole_then_taken_without_them(cli, reta
     assert cli("search", "buyer:none", "--count").out == f"{known.without_buyer}\n"
 
 
-def test_an_order_that_arrived_cancelled_is_final_and_says_how(cli, retail):
-    file, _ = retail
-    cli("import", str(file), "--map", str(MAP), "--skip-bad")
+def test_an_order_that_arrived_cancelled_is_final_and_says_how(cli, tmp_path):
+    cli("import", str(make_look_alike(tmp_path / "retail.xlsx")), "--map", str(MAP), "--skip-bad")
     order_id = cli("search", "status:rejected", "--limit", "1", "--sort", "id").lines[0]
     shown = cli("show", order_id, "--format", "json").json
     assert (shown["order"]["status"], shown["order"]["batch_id"]) == ("rejected", None)
