@@ -1,0 +1,66 @@
+"""PostgreSQL is restarted while a rejection is in the middle of its transaction."""
+
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from conftest import open_store
+from orderctl.store.address import parse_address
+from orderctl.store.schema import init_store
+from postgres_server import running_server
+from stress.crash import environ, fill
+from stress.forkserver import fresh
+from stress.invariants import Picture, violations
+
+REJECT = ("reject", "K1", "K2", "K3", "--yes")
+
+
+@pytest.fixture
+def cluster():
+    """Where a server of this test keeps its data over a restart."""
+    parent = Path(tempfile.mkdtemp(prefix="orderctl-restart-"))
+    parent.chmod(0o755)
+    yield parent / "data"
+    shutil.rmtree(parent, ignore_errors=True)
+
+
+def test_a_restart_in_the_middle_changes_nothing_and_the_next_run_does_it(cluster, tmp_path):
+    ended, trace = [], tmp_path / "trace"
+    with running_server(cluster) as server:
+        with psycopg.connect(server.format(database="postgres"), autocommit=True) as admin:
+            admin.execute("CREATE DATABASE shop")
+        url = server.format(database="shop")
+        init_store(parse_address(url))
+        with open_store(url) as store:
+            fill(store)
+        settings = environ(url, tmp_path, 1) | {"PATH": "/usr/bin:/bin"}
+        running = threading.Thread(target=lambda: ended.append(fresh(*REJECT, environ=settings, trace=trace)))
+        holding = psycopg.connect(url)
+        holding.execute("UPDATE orders SET version = version")
+        running.start()
+        _wait_for_a_waiting_statement(url)
+    running.join()
+    holding.close()
+    assert (ended[0].code, ended[0].out) == (7, "")
+    assert ended[0].err.splitlines()[-2].startswith("orderctl: the store postgresql://")
+    with running_server(cluster) as server:
+        url = server.format(database="shop")
+        assert Picture.of(url).rejected == set()
+        assert violations(url) == []
+        again = fresh(*REJECT, environ=environ(url, tmp_path, 1) | {"PATH": "/usr/bin:/bin"})
+        assert (again.code, Picture.of(url).rejected) == (0, {"K1", "K2", "K3"})
+        assert violations(url) == []
+
+
+def _wait_for_a_waiting_statement(url: str) -> None:
+    """Until the rejection waits for the rows that somebody else holds."""
+    end = time.monotonic() + 30
+    with psycopg.connect(url, autocommit=True) as looking:
+        while not looking.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchone():
+            assert time.monotonic() < end, "the rejection never came to its transaction"
+            time.sleep(0.02)
