@@ -8,6 +8,7 @@ import pytest
 
 from conftest import open_store
 from factories import KUMO, MUTE, make_order, put
+from orderctl.domain.changes import Change, ChangeKind
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.money import Money
 from orderctl.domain.order_notes import OrderNote, OrderNotes
@@ -285,3 +286,24 @@ def test_a_mail_is_read_as_it_was_written(store):
         assert work.outbox.get(mail.id) == replace(
             mail, state=MailState.SENDING, attempts=1, updated_at=begun["now"], letter=letter
         )
+
+
+def test_a_plan_that_tells_nobody_carries_no_message_and_a_note_on_a_skipped_order_is_dropped(store):
+    put(store, make_order("D1"), make_order("D2", status=Status.OC_APPROVED))
+    notes = OrderNotes.pack([OrderNote(id="D1", message="sorry"), OrderNote(id="D2", message="never said")])
+    plan = plan_for(store, ids("D1", "D2"), notify=False, message="nobody reads this", notes=notes)
+    assert plan.mail.message == ""
+    assert [(note.id, note.message) for note in plan.notes] == [("D1", "sorry")]
+
+
+def test_what_was_changed_within_the_hour_before_the_plan_is_counted(store):
+    put(store, make_order("D1"), make_order("D2"))
+    for order_id, minutes in (("D1", 59), ("D2", 61)):
+        at = CLOCK.at - timedelta(minutes=minutes)
+        change = Change(kind=ChangeKind.TAGGED, tag="late")
+        store.write(
+            lambda work, order_id=order_id, change=change, at=at: work.changes.apply(
+                ids(order_id), change, event_id=order_id, actor="mia", at=at
+            )
+        )
+    assert plan_for(store, ids("D1", "D2")).impact.recently_changed == 1
