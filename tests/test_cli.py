@@ -235,6 +235,13 @@ def test_show_tells_whether_an_order_can_be_rejected_and_what_happened(filled):
     assert report["refused"]["bulk"]["code"] == "already-rejected"
 
 
+def test_the_log_shows_the_newest_batches_and_no_more_than_asked(filled):
+    batches = [filled("reject", order_id, "--yes", "--format", "json").json["batch"] for order_id in ("1001", "1002")]
+    for limit, shown in (("1", batches[1:]), ("0", batches[::-1])):
+        lines = filled("log", "--limit", limit, "--format", "json").lines
+        assert [json.loads(line)["id"] for line in lines] == shown
+
+
 def test_the_log_keeps_batches_and_their_orders(filled):
     assert "nothing was rejected yet" in filled("log").err
     batch = filled("reject", "1001", "1002", "--yes", "--reason", "dropped", "--format", "json").json["batch"]
