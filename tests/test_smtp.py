@@ -344,3 +344,14 @@ def test_a_mail_that_is_not_ours_any_more_is_not_sent(offers):
 def test_the_same_mail_is_the_same_message_byte_by_byte():
     assert build() == build()
     assert build() != build(replace(MAIL, message_id="<orderctl.b.2@brand.example>"))
+
+
+def test_a_maildir_with_a_link_in_it_is_not_written_through(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "mails").mkdir()
+    (tmp_path / "mails" / "tmp").symlink_to(elsewhere)
+    with pytest.raises(MailUnavailableError) as caught:
+        MaildirMailer(tmp_path / "mails", sender=SENDER, reply_to=None).connect()
+    assert "it holds a link instead of a folder" in str(caught.value)
+    assert list(elsewhere.iterdir()) == []

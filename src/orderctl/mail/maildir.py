@@ -3,6 +3,7 @@
 import os
 import secrets
 from datetime import UTC, datetime
+from errno import ENOTDIR
 from pathlib import Path
 from typing import Self
 
@@ -44,6 +45,9 @@ class MaildirMailer:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self._path, *(self._path / name for name in ("tmp", "new", "cur"))):
                 folder.mkdir(mode=_PRIVATE, exist_ok=True)
+                if folder is not self._path and folder.is_symlink():
+                    # Somebody else decided where our mails would go.
+                    raise NotADirectoryError(ENOTDIR, "it holds a link instead of a folder", str(folder))
         except OSError as error:
             raise self._unavailable(error) from error
 
