@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test stress mutate check docs bench format clean bench-peers
+.PHONY: help demo test stress mutate check docs messages bench format clean bench-peers
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,9 @@ docs: $(STAMP)  ## make the pages and pictures from the program, then the site i
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/pictures.py
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env docs docs/_site
+
+messages: $(STAMP)  ## bring the catalogues of translations up to date with the code; names what is not translated
+	@$(BIN)/python docs/messages.py
 
 format: $(STAMP)  ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .
