@@ -8,6 +8,8 @@ import pytest
 import typer
 
 from cli import Cli
+from conftest import open_store
+from factories import make_order, put
 from orderctl.cli.app import app
 from orderctl.cli.help_topics import TOPICS
 from orderctl.cli.manual import pages
@@ -134,7 +136,9 @@ def test_the_manual_page_holds_every_command_and_groff_takes_it(cli):
     assert checked.stderr == ""
 
 
-def test_the_examples_that_only_read_run_for_real(cli):
+def test_the_examples_that_only_read_run_for_real(cli, sqlite_url):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("PO-10050"))
     reading = ("orderctl search", "orderctl help", "orderctl filter list", "orderctl mail list", "orderctl config show")
     safe = [call for call in CALLS if call.startswith(reading) and "|" not in call and ">" not in call]
     assert len(safe) >= 8

@@ -126,6 +126,15 @@ def test_first_page_reads_an_index_in_its_order(url, text):
     )
 
 
+def test_a_page_that_follows_goes_to_its_place_in_the_index(url):
+    with planned(url) as (store, plans), store.snapshot() as work:
+        assert len(list(work.orders.page(wanted("status:needs-oc"), Page(limit=50, after=IDS[0])))) == 50
+    (page,) = [plan for statement, plan in plans if "buyer.name" in statement]
+    sought = [line for line in page if re.search(r"ordered_at(, id\)|<\?|.*ROW\()|\(ordered_at,id\)<", line)]
+    assert sought, page
+    assert not [line for line in page if re.search(r"SCAN orders|Seq Scan on orders", line)]
+
+
 def test_rejecting_a_list_looks_each_id_up_and_never_reads_every_order(url):
     scope = IdScope(given=IdList(ids=IDS), words="ids")
     with planned(url) as (store, plans):

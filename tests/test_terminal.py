@@ -115,5 +115,5 @@ def test_the_buyers_are_told_only_if_somebody_says_so(cli, tmp_path):
 def test_search_shows_a_table_and_says_how_many_there_are(cli):
     with Terminal(cli, "search", "--limit", "5", columns=80) as terminal:
         assert terminal.end() == 0
-        assert "5 of 24 orders; --limit 0 shows all" in terminal.text
+        assert "5 of 24 orders; --limit 0 shows all, --after 1020 the next" in terminal.text
         assert all(len(line) <= 80 for line in terminal.lines)

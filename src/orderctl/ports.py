@@ -37,10 +37,14 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Which orders to list: newest first unless `sort` names a column (`-` before it: descending)."""
+    """Which orders to list: newest first unless `sort` names a column (`-` before it: descending).
+
+    `after`: those that come after the order of this id, itself not among them.
+    """
 
     limit: int | None = None
     sort: str = "-ordered"
+    after: str | None = None
 
 
 class Orders(Protocol):

@@ -14,7 +14,7 @@ _LEFT = 26  # where the words about an option begin; longer options have a line 
 _LONG = 12  # a command with more options has them in groups
 _GROUPS = {
     "Which orders": "ID FILTER --ids --saved --filter --name --all --except --except-ids --individual --pick --plan",
-    "Output": "--format --columns --sort --limit --count --null",
+    "Output": "--format --columns --sort --limit --after --count --null",
     "What is written": "--output --lines --per-order --force --raw",
     "What the buyers are told": "--reason --reasons --notify --message --message-file --edit --mail-per-order",
     "Safety": "--yes --dry-run --strict --expect --max-orders --ignore-unknown",

@@ -1,6 +1,8 @@
 """`orderctl search`."""
 
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Annotated
 
@@ -11,10 +13,10 @@ from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import FilterWords, OrderFormat, SavedName, program_of
 from orderctl.cli.sources import filter_text_of
-from orderctl.cli.suggesting import suggest_columns, suggest_sort
+from orderctl.cli.suggesting import suggest_columns, suggest_order, suggest_sort
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of, parse_columns
-from orderctl.domain.text import count_of
+from orderctl.domain.text import count_of, safe
 from orderctl.ports import Page, Store
 
 app = command_app()
@@ -25,6 +27,7 @@ COUNTED = 10_000
 @app.command(
     epilog="Examples:\n\norderctl search status:needs-oc season:26SS\n\n"
     "orderctl search country:FR 'total:1000..' --sort -total --limit 10\n\n"
+    "orderctl search country:FR --after PO-10050\n\n"
     "orderctl search tag:late --format ids | orderctl reject --ids - --dry-run"
 )
 def search(
@@ -43,6 +46,12 @@ def search(
         typer.Option(metavar="NAME", help="Column to sort by; - before it: descending.", autocompletion=suggest_sort),
     ] = "-ordered",
     limit: Annotated[int | None, typer.Option(min=0, help=f"At most so many; 0: all. {PAGE} in a table.")] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Only what is sorted after this order: the next page.", autocompletion=suggest_order
+        ),
+    ] = None,
     count: Annotated[bool, typer.Option("--count", help="Print only how many match.")] = False,
     null: Annotated[bool, typer.Option("--null", "-0", help="End ids with NUL instead of a line break.")] = False,
 ) -> None:
@@ -55,11 +64,11 @@ def search(
             with store.snapshot() as work:
                 program.output.lines([str(work.orders.count(wanted))])
             return
+        page = Page(sort=sort, limit=limit or None, after=after)
         format_ = as_ or (OrderFormat.TABLE if program.output.is_terminal and not null else OrderFormat.IDS)
         if format_ is OrderFormat.TABLE:
-            _table(program, store, wanted, shown, Page(sort=sort, limit=PAGE if limit is None else limit or None))
+            _table(program, store, wanted, shown, replace(page, limit=PAGE) if limit is None else page)
             return
-        page = Page(sort=sort, limit=limit or None)
         with store.snapshot() as work:
             if format_ is OrderFormat.IDS:
                 program.output.lines(work.orders.ids(wanted, page), end="\0" if null else "\n")
@@ -78,4 +87,5 @@ def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[
             # A person at a terminal waits for the count of a million: beyond some thousands, "more" is enough.
             total = work.orders.count(wanted, at_most=COUNTED + 1)
             of = count_of(total, "order") if total <= COUNTED else f"more than {COUNTED:,} orders"
-            program.screen.tell(f"{len(head):,} of {of}; --limit 0 shows all")
+            following = shlex.quote(head[-1].id) if head else ""
+            program.screen.tell(safe(f"{len(head):,} of {of}; --limit 0 shows all, --after {following} the next"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
 from orderctl.domain.selection import Choice
@@ -9,7 +10,7 @@ from orderctl.ports import Page
 from orderctl.store import rows
 from orderctl.store.filtering import compile_filter
 from orderctl.store.order_streams import stream_orders
-from orderctl.store.sorting import order_by
+from orderctl.store.sorting import after, order_by, sorted_by
 from orderctl.store.sql import Connection, Fragment
 
 
@@ -74,6 +75,20 @@ class SqlOrders:
 
     def _condition(self, wanted: OrderFilter, page: Page) -> tuple[Fragment, str]:
         condition = compile_filter(wanted, self._connection.dialect)
+        if page.after is not None:
+            key = self._key(page.sort, page.after)
+            condition = Fragment(f"{condition.sql} AND {key.sql}", {**condition.params, **key.params})
         if page.limit is None:
             return condition, ""
         return Fragment(condition.sql, {**condition.params, "page_limit": page.limit}), "LIMIT :page_limit"
+
+    def _key(self, sort: str, order_id: str) -> Fragment:
+        """The condition of the orders after one. Raises UsageError if there is no such order."""
+        sql = f"SELECT {sorted_by(sort)} FROM orders WHERE account = :account AND id = :id"
+        found = self._connection.execute(sql, {"id": order_id}).fetchone()
+        if found is None:
+            raise UsageError(
+                f"there is no order {order_id!r} in this store, so nothing comes after it",
+                hint="--after takes the last id of the page before",
+            )
+        return after(sort, found[0], order_id)
