@@ -9,6 +9,9 @@ programs read (JSON, CSV, the log, the seal, exit codes, names of commands, fiel
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +23,7 @@ DOMAIN = "orderctl"
 CATALOGUES = Path(__file__).parent
 # As gettext asks them; the first that is set decides.
 _VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+_in_english: ContextVar[bool] = ContextVar("in_english", default=False)
 
 
 def say(template: str, /, **values: object) -> str:
@@ -44,8 +48,20 @@ def later(template: str, /) -> str:
     return template
 
 
+@contextmanager
+def in_english() -> Iterator[None]:
+    """Within it nothing is translated: for words in what other programs read, or the store keeps."""
+    token = _in_english.set(True)
+    try:
+        yield
+    finally:
+        _in_english.reset(token)
+
+
 def language() -> str:
     """The language of the operator's locale, as in `ja`; empty for English, and for one without a catalogue."""
+    if _in_english.get():
+        return ""
     named = next((value for name in _VARIABLES if (value := os.environ.get(name))), "")
     return _with_catalogue(named) if named else ""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.bar import Bar
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.measure import Measurement
@@ -12,26 +13,35 @@ from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.statistics import Breakdown, Dimension, Figure, Question, Statistics, Subject
-from orderctl.domain.text import count_of
+from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_amount
 from orderctl.terminal.styles import FAINT, HEADING, plain
 
 _NARROWEST_BAR, _WIDEST = 6, 110
 _LONGEST_LABEL = 28
-_HEADERS = {Dimension.DELIVERY: "Delivery month"}
-_NOTHING = {Dimension.BUYER: "(no buyer)", Dimension.REASON: "(no reason)"}
+_HEADERS = {
+    Dimension.STATUS: later("Status"),
+    Dimension.MONTH: later("Month"),
+    Dimension.DELIVERY: later("Delivery month"),
+    Dimension.SEASON: later("Season"),
+    Dimension.BUYER: later("Buyer"),
+    Dimension.COUNTRY: later("Country"),
+    Dimension.REASON: later("Reason"),
+    Dimension.ACTOR: later("Actor"),
+}
+_NONE = later("(none)")
+_NOTHING = {Dimension.BUYER: later("(no buyer)"), Dimension.REASON: later("(no reason)")}
 
 
 def statistics_view(statistics: Statistics) -> Iterator[RenderableType]:
     """All figures, from the totals to what is not counted."""
     of_rejections = statistics.subject is Subject.REJECTIONS
     if not statistics.totals:
-        yield Text("no rejection yet" if of_rejections else "no order to count")
+        yield Text(say("no rejection yet") if of_rejections else say("no order to count"))
     for figure in statistics.totals:
         yield Text.assemble(
             (f"{shown_amount(figure.amount, figure.currency)} {figure.currency}", HEADING),
-            f"  {count_of(figure.orders, 'order')}{' rejected' if of_rejections else ''},"
-            f" {count_of(figure.quantity, 'piece')}",
+            f"  {_counted(figure, of_rejections=of_rejections)}",
         )
     widths = _widths(statistics.breakdowns)
     for breakdown in statistics.breakdowns:
@@ -39,6 +49,19 @@ def statistics_view(statistics: Statistics) -> Iterator[RenderableType]:
             yield Padding(Constrain(_chart(breakdown, currency, widths), _WIDEST), (1, 0, 0, 0))
     if statistics.left_out:
         yield Padding(Text(statistics.left_out, style=FAINT), (1, 0, 0, 0))
+
+
+def _counted(figure: Figure, *, of_rejections: bool) -> str:
+    """How many orders, and how many pieces."""
+    number = figure.orders
+    orders = (
+        say_count("{number:,} order rejected", "{number:,} orders rejected", number)
+        if of_rejections
+        else say_count("{number:,} order", "{number:,} orders", number)
+    )
+    return say(
+        "{orders}, {pieces}", orders=orders, pieces=say_count("{number:,} piece", "{number:,} pieces", figure.quantity)
+    )
 
 
 def _widths(breakdowns: Sequence[Breakdown]) -> tuple[int, ...]:
@@ -55,12 +78,12 @@ def _widths(breakdowns: Sequence[Breakdown]) -> tuple[int, ...]:
 def _label_widths(breakdown: Breakdown) -> list[int]:
     columns = zip(*(_labels(figure, breakdown.question) for figure in breakdown.figures), strict=True)
     found = [max(label.cell_len for label in column) for column in columns]
-    headers = [len(_header(dimension)) for dimension in breakdown.question.by]
+    headers = [cell_len(_header(dimension)) for dimension in breakdown.question.by]
     return [min(_LONGEST_LABEL, max(pair)) for pair in zip(found or headers, headers, strict=True)]
 
 
 def _header(dimension: Dimension) -> str:
-    return _HEADERS.get(dimension, dimension.capitalize())
+    return say(_HEADERS[dimension])
 
 
 def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> Table:
@@ -75,21 +98,21 @@ def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> Tabl
         last = dimension is breakdown.question.by[-1]
         table.add_column(_header(dimension), width=room if last else width, no_wrap=True, overflow="ellipsis")
         room -= width + 1
-    for header, width in zip(("Orders", "Pieces", currency), widths[1:], strict=True):
-        table.add_column(header, justify="right", no_wrap=True, min_width=max(width, len(header)))
+    for header, width in zip((say("Orders"), say("Pieces"), currency), widths[1:], strict=True):
+        table.add_column(header, justify="right", no_wrap=True, min_width=max(width, cell_len(header)))
     table.add_column("", ratio=1, min_width=_NARROWEST_BAR)
     for figure in figures:
         table.add_row(*_labels(figure, breakdown.question), *_numbers(figure), _AmountBar(figure.amount, largest))
     for rest in breakdown.rest:
         if rest.currency == currency:
             filled = [Text("")] * (len(breakdown.question.by) - 1)
-            table.add_row(Text(f"{rest.groups:,} more"), *filled, *_numbers(rest), style=FAINT)
+            table.add_row(Text(say("{number:,} more", number=rest.groups)), *filled, *_numbers(rest), style=FAINT)
     return table
 
 
 def _labels(figure: Figure, question: Question) -> Sequence[Text]:
     return [
-        plain(label) if label else Text(_NOTHING.get(dimension, "(none)"), style=FAINT)
+        plain(label) if label else Text(say(_NOTHING.get(dimension, _NONE)), style=FAINT)
         for dimension, label in zip(question.by, figure.labels, strict=True)
     ]
 

@@ -1,9 +1,11 @@
 """One order, one mail, one batch, and the tables that list mails and batches, for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from io import StringIO
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
@@ -12,21 +14,29 @@ from rich.text import Text
 from orderctl.domain.explanation import explain
 from orderctl.domain.log import Batch
 from orderctl.domain.orders import Order, OrderEvent
-from orderctl.domain.text import count_of
+from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_amount, shown_money
 from orderctl.terminal.explanations import explanation_table
-from orderctl.terminal.styles import FAINT, HEADING, plain, status_text
+from orderctl.terminal.styles import FAINT, HEADING, filled, plain, status_text
 
+_LINE_TITLES = (
+    (later("SKU"), False),
+    (later("Item"), False),
+    (later("Pieces"), True),
+    (later("Price"), True),
+    (later("Amount"), True),
+)
 _SHOWN_EVENTS = 50
 _WHOLE = {"Batch", "Mail", "Plan", "When (UTC)"}
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
-    """A table of texts; what is no `Text` yet is made safe."""
+    """A table of texts under translated titles; what is no `Text` yet is made safe."""
     table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in header:
         # An id of ours is to be copied: it stays in one piece, as does a time.
-        table.add_column(name, overflow="fold", no_wrap=name in _WHOLE, min_width=len(name))
+        title = say(name)
+        table.add_column(title, overflow="fold", no_wrap=name in _WHOLE, min_width=cell_len(title))
     for row in rows:
         table.add_row(*(each if isinstance(each, Text) else plain(each) for each in row))
     return table
@@ -51,46 +61,58 @@ def draw_order(order: Order, width: int) -> str:
 
 
 def _order_title(order: Order) -> Text:
-    title = Text.assemble(("Order ", HEADING), plain(order.id, HEADING), "  ", status_text(order.status))
-    title.append_text(plain(f"  {order.status.brand_sees} / {order.status.buyer_sees}", FAINT))
+    title = Text.assemble(filled(say("Order {id}"), HEADING, id=order.id), "  ", status_text(order.status))
+    title.append_text(plain(f"  {say(order.status.brand_sees)} / {say(order.status.buyer_sees)}", FAINT))
     if order.archived_at:
-        title.append("  archived", style=FAINT)
+        title.append("  " + say("archived"), style=FAINT)
     return title
 
 
 def _order_facts(order: Order) -> list[tuple[str, str]]:
     buyer = order.buyer
-    delivery = " to ".join(day.isoformat() for day in (order.delivery_from, order.delivery_to) if day)
-    held = (
-        (order.delivery_notes, "delivery note"),
-        (order.invoices, "invoice"),
-        (order.backlog_skus, "backlog SKU"),
-    )
+    pieces = say_count("{number:,} piece", "{number:,} pieces", order.quantity)
     return [
-        ("Buyer", f"{buyer.name} ({buyer.id})" if buyer else "none"),
-        ("Mail", (buyer.email or "no address") if buyer else ""),
-        ("Brand", order.brand),
-        ("Reference", order.reference),
-        ("Season", order.season),
-        ("Ordered", f"{order.ordered_at:%Y-%m-%d %H:%M} UTC"),
-        ("Delivery", delivery),
-        ("Country", order.country or ""),
-        ("Total", f"{shown_money(order.amount)} for {count_of(order.quantity, 'piece')}"),
-        ("Terms", order.terms),
-        ("Ship to", order.delivery_address),
-        ("Bill to", order.billing_address),
-        ("Refers", ", ".join(count_of(number, noun) for number, noun in held if number)),
-        ("Tags", ", ".join(sorted(order.tags))),
-        ("Note", order.note),
-        ("Batch", order.batch_id or ""),
-        ("Version", str(order.version)),
+        (say("Buyer"), f"{buyer.name} ({buyer.id})" if buyer else say("none")),
+        (say("Mail"), (buyer.email or say("no address")) if buyer else ""),
+        (say("Brand"), order.brand),
+        (say("Reference"), order.reference),
+        (say("Season"), order.season),
+        (say("Ordered"), f"{order.ordered_at:%Y-%m-%d %H:%M} UTC"),
+        (say("Delivery"), days_words(order.delivery_from, order.delivery_to)),
+        (say("Country"), order.country or ""),
+        (say("Total"), say("{amount} for {pieces}", amount=shown_money(order.amount), pieces=pieces)),
+        (say("Terms"), order.terms),
+        (say("Ship to"), order.delivery_address),
+        (say("Bill to"), order.billing_address),
+        (say("Refers"), ", ".join(_held(order))),
+        (say("Tags"), ", ".join(sorted(order.tags))),
+        (say("Note"), order.note),
+        (say("Batch"), order.batch_id or ""),
+        (say("Version"), str(order.version)),
     ]
+
+
+def _held(order: Order) -> Iterator[str]:
+    """What refers to the order."""
+    if order.delivery_notes:
+        yield say_count("{number:,} delivery note", "{number:,} delivery notes", order.delivery_notes)
+    if order.invoices:
+        yield say_count("{number:,} invoice", "{number:,} invoices", order.invoices)
+    if order.backlog_skus:
+        yield say_count("{number:,} backlog SKU", "{number:,} backlog SKUs", order.backlog_skus)
+
+
+def days_words(first: date | None, last: date | None) -> str:
+    """A day, or from a day to another; empty if there is neither."""
+    if first and last and first != last:
+        return say("{first} to {last}", first=first, last=last)
+    return str(first or last or "")
 
 
 def _lines(order: Order) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False)
-    for name, right in (("SKU", False), ("Item", False), ("Pieces", True), ("Price", True), ("Amount", True)):
-        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    for name, right in _LINE_TITLES:
+        table.add_column(say(name), justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     for line in order.lines:
         item = " ".join(part for part in (line.name, line.color, line.size) if part)
         amounts = (line.unit_price, line.quantity * line.unit_price)
@@ -106,17 +128,26 @@ def _lines(order: Order) -> Table:
 def event_table(events: Sequence[OrderEvent]) -> Table:
     """The log of an order, oldest first."""
     return text_table(
-        ("When (UTC)", "What", "Who", "Detail"),
+        (later("When (UTC)"), later("What"), later("Who"), later("Detail")),
         (
             (
                 f"{event.at:%Y-%m-%d %H:%M:%S}",
-                event.kind + (f" (was {event.from_status})" if event.from_status else ""),
+                was(event.kind, event.from_status),
                 event.actor,
-                "; ".join(part for part in (event.detail, f"batch {event.batch_id}" if event.batch_id else "") if part),
+                "; ".join(part for part in (event.detail, _of_batch(event.batch_id)) if part),
             )
             for event in events
         ),
     )
+
+
+def was(what: str, before: str | None) -> str:
+    """What happened, and the state before."""
+    return say("{event} (was {state})", event=what, state=before) if before else what
+
+
+def _of_batch(batch_id: str | None) -> str:
+    return say("batch {id}", id=batch_id) if batch_id else ""
 
 
 def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Table:
@@ -133,7 +164,7 @@ def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Table:
 def batch_table(batches: Sequence[Batch]) -> Table:
     """Batches, one a row."""
     return text_table(
-        ("Batch", "When (UTC)", "Who", "Rejected", "Mails", "Reason"),
+        (later("Batch"), later("When (UTC)"), later("Who"), later("Rejected"), later("Mails"), later("Reason")),
         (
             (
                 batch.id,
@@ -150,19 +181,26 @@ def batch_table(batches: Sequence[Batch]) -> Table:
 
 def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
     """A batch: who, how, why, and its orders."""
+    planned = say_count("{number:,} planned order", "{number:,} planned orders", batch.planned)
     facts = [
-        ("Batch", f"{batch.id} (number {batch.position:,})"),
-        ("When", f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("Who", f"{batch.actor} on {batch.host}, {batch.program}"),
-        ("Approved", batch.approver),
-        ("Orders of", batch.source),
-        ("Reason", batch.reason),
-        ("Message", batch.message),
-        ("Rejected", f"{batch.rejected:,} of {count_of(batch.planned, 'planned order')}"),
-        ("Skipped", f"{batch.skipped:,}" if batch.skipped else ""),
-        ("Mails", f"{batch.mails:,}"),
-        ("Digest", batch.digest),
+        (say("Batch"), say("{id} (number {position:,})", id=batch.id, position=batch.position)),
+        (say("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
+        (say("Who"), say("{actor} on {host}, {program}", actor=batch.actor, host=batch.host, program=batch.program)),
+        (say("Approved"), batch.approver),
+        (say("Orders of"), batch.source),
+        (say("Reason"), batch.reason),
+        (say("Message"), batch.message),
+        (say("Rejected"), say("{rejected:,} of {planned}", rejected=batch.rejected, planned=planned)),
+        (say("Skipped"), f"{batch.skipped:,}" if batch.skipped else ""),
+        (say("Mails"), f"{batch.mails:,}"),
+        (say("Digest"), batch.digest),
+        (say("Orders"), listed_words([event.order_id for event in events[:_SHOWN_EVENTS]], len(events))),
     ]
-    shown = ", ".join(event.order_id for event in events[:_SHOWN_EVENTS])
-    more = f" and {len(events) - _SHOWN_EVENTS:,} more" if len(events) > _SHOWN_EVENTS else ""
-    return facts_table([*facts, ("Orders", shown + more)])
+    return facts_table(facts)
+
+
+def listed_words(names: Sequence[str], count: int) -> str:
+    """Names between commas, and how many more there are."""
+    listed = ", ".join(names)
+    more = count - len(names)
+    return say("{listed} and {more:,} more", listed=listed, more=more) if more > 0 else listed

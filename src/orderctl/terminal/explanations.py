@@ -6,9 +6,10 @@ from rich.text import Text
 from orderctl.domain.eligibility import Mode, Rule
 from orderctl.domain.explanation import Explanation
 from orderctl.domain.orders import Order
+from orderctl.language import later, say
 from orderctl.terminal.styles import HEADING, plain
 
-_WAYS = {Mode.BULK: "In bulk", Mode.INDIVIDUAL: "On its own"}
+_WAYS = {Mode.BULK: later("In bulk"), Mode.INDIVIDUAL: later("On its own")}
 
 
 def explanation_table(order: Order, explanation: Explanation) -> Table:
@@ -17,25 +18,27 @@ def explanation_table(order: Order, explanation: Explanation) -> Table:
     grid.add_column(style=HEADING, no_wrap=True)
     grid.add_column(overflow="fold")
     for mode, way in _WAYS.items():
-        grid.add_row(way, _verdict(explanation.grounds[mode]))
+        grid.add_row(say(way), _verdict(explanation.grounds[mode]))
     if explanation.since and any(explanation.grounds.values()):
-        grid.add_row("Since", _since(order, explanation))
+        grid.add_row(say("Since"), _since(order, explanation))
     for advice in explanation.advice(order.id):
-        grid.add_row("Instead", plain(advice))
+        grid.add_row(say("Instead"), plain(advice))
     return grid
 
 
 def _verdict(grounds: tuple[Rule, ...]) -> Text:
     if not grounds:
-        return Text("can be rejected", style="green")
-    return plain(f"cannot be rejected: {'; '.join(rule.reason for rule in grounds)}", "yellow")
+        return Text(say("can be rejected"), style="green")
+    return plain(
+        say("cannot be rejected: {reasons}", reasons="; ".join(say(rule.reason) for rule in grounds)), "yellow"
+    )
 
 
 def _since(order: Order, explanation: Explanation) -> Text:
     """When it came into its status, by whom, with which batch."""
     parts = [f"{explanation.since:%Y-%m-%d %H:%M:%S} UTC"]
     if explanation.event:
-        parts.append(f"{explanation.event.kind} by {explanation.event.actor}")
+        parts.append(say("{event} by {actor}", event=explanation.event.kind, actor=explanation.event.actor))
     if order.batch_id:
-        parts.append(f"batch {order.batch_id}")
+        parts.append(say("batch {id}", id=order.batch_id))
     return plain(", ".join(parts))

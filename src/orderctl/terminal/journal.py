@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.text import safe
+from orderctl.language import say
 
 Figures = dict[str, object]
 
@@ -46,7 +47,8 @@ def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise UsageError(f"the log file {path} cannot be written: {error.strerror}", hint="check the path") from error
+        problem = say("the log file {path} cannot be written: {problem}", path=path, problem=error.strerror)
+        raise UsageError(problem, hint=say("check the path")) from error
 
 
 def _in_words(figures: Figures) -> str:

@@ -7,20 +7,26 @@ from rich.panel import Panel
 from rich.text import Text
 
 from orderctl.domain.sample_letters import SampleLetter
-from orderctl.domain.text import count_of
-from orderctl.terminal.styles import FAINT, letter_text, plain
+from orderctl.language import later, say, say_count
+from orderctl.terminal.styles import FAINT, filled, letter_text, plain
 
 SHOWN_LETTERS = 3
 _SHOWN_LINES = 24
+_MARKS = {"longest": later("the longest"), "shortest": later("the shortest")}
 
 
 def letter_samples(letters: Sequence[SampleLetter]) -> RenderableType:
     """The longest and the shortest letter, then others that use other templates; the rest is named."""
     shown = _chosen(letters)
     parts: list[RenderableType] = [_panel(sample) for sample in shown]
-    rest = [each.language or "no language" for each in letters if each not in shown]
+    rest = [each.language or say("no language") for each in letters if each not in shown]
     if rest:
-        words = f"{count_of(len(rest), 'letter')} more: {', '.join(rest)}; all with --dry-run --format json"
+        words = say_count(
+            "{number:,} letter more: {listed}; all with --dry-run --format json",
+            "{number:,} letters more: {listed}; all with --dry-run --format json",
+            len(rest),
+            listed=", ".join(rest),
+        )
         parts.append(plain(words, FAINT))
     return Group(*parts)
 
@@ -36,11 +42,13 @@ def _chosen(letters: Sequence[SampleLetter]) -> list[SampleLetter]:
 
 
 def _panel(sample: SampleLetter) -> Panel:
-    title = plain(f"To {sample.buyer}")
-    facts = [sample.language or "no language"]
+    title = filled(say("To {buyer}"), buyer=sample.buyer)
+    facts = [sample.language or say("no language")]
     if sample.written_in != sample.language:
-        facts.append(f"written in {sample.written_in}")
-    facts += [count_of(sample.orders, "order"), *([f"the {sample.mark}"] if sample.mark else [])]
+        facts.append(say("written in {language}", language=sample.written_in))
+    facts.append(say_count("{number:,} order", "{number:,} orders", sample.orders))
+    if sample.mark:
+        facts.append(say(_MARKS[sample.mark]))
     title.append_text(plain(f" ({', '.join(facts)})", FAINT))
     return Panel(_cut(letter_text(sample.letter)), title=title, title_align="left", border_style=FAINT)
 
@@ -49,5 +57,5 @@ def _cut(text: Text) -> Text:
     lines = text.split("\n", allow_blank=True)
     if len(lines) <= _SHOWN_LINES:
         return text
-    more = Text(f"… {count_of(len(lines) - _SHOWN_LINES, 'line')} more", style=FAINT)
-    return Text("\n").join([*lines[:_SHOWN_LINES], more])
+    more = say_count("… {number:,} line more", "… {number:,} lines more", len(lines) - _SHOWN_LINES)
+    return Text("\n").join([*lines[:_SHOWN_LINES], Text(more, style=FAINT)])

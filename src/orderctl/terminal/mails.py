@@ -11,7 +11,8 @@ from rich.text import Text
 from orderctl.domain.mail_actions import MailEvent
 from orderctl.domain.outbox import Letter, Mail, MailState
 from orderctl.domain.text import safe
-from orderctl.terminal.details import facts_table, text_table
+from orderctl.language import later, say
+from orderctl.terminal.details import facts_table, text_table, was
 from orderctl.terminal.styles import FAINT, HEADING, MAIL_STYLES, letter_text, plain
 
 _SHORTEST_ADDRESS = 16
@@ -25,7 +26,8 @@ def mail_list(mails: Sequence[Mail], width: int) -> RenderableType:
     room = width - ids - _STATE - 2 * _NUMBER - 8
     wanted = max(cell_len(safe(mail.recipient)) for mail in mails)
     address = max(_SHORTEST_ADDRESS, min(room, wanted, _LONGEST_ADDRESS))
-    lines: list[RenderableType] = [_line(("Mail", "State", "To", "Orders", "Tries"), ids, address, HEADING, HEADING)]
+    titles = (say("Mail"), say("State"), say("To"), say("Orders"), say("Tries"))
+    lines: list[RenderableType] = [_line(titles, ids, address, HEADING, HEADING)]
     for mail in mails:
         cells = (mail.id, mail.state.value, safe(mail.recipient), f"{mail.orders:,}", str(mail.attempts))
         lines.append(_line(cells, ids, address, "", MAIL_STYLES.get(mail.state, "")))
@@ -43,11 +45,16 @@ def _line(cells: tuple[str, str, str, str, str], ids: int, address: int, style: 
         (set_cell_size(state, _STATE), state_style),
         "  ",
         (set_cell_size(shown, address), style),
-        (orders.rjust(_NUMBER + 2), style),
-        (tries.rjust(_NUMBER + 2), style),
+        (_right(orders), style),
+        (_right(tries), style),
         no_wrap=True,
         overflow="crop",
     )
+
+
+def _right(text: str) -> str:
+    """The text at the right end of a column of numbers."""
+    return " " * (_NUMBER + 2 - cell_len(text)) + text
 
 
 def mail_details(
@@ -56,16 +63,16 @@ def mail_details(
     """A mail: its state, what operators did with it, and what the buyer reads."""
     waits = mail.state in {MailState.WAITING, MailState.RETRY}
     facts = [
-        ("Mail", mail.id),
-        ("To", mail.recipient),
-        ("State", mail.state.value),
-        ("Since", f"{mail.updated_at:%Y-%m-%d %H:%M:%S} UTC"),
-        ("Tries", str(mail.attempts)),
-        ("Next try", f"{mail.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC" if waits else ""),
-        ("Last word", mail.last_error),
-        ("Message-ID", mail.message_id),
-        ("Batch", mail.batch_id),
-        ("Orders", ", ".join(order_ids)),
+        (say("Mail"), mail.id),
+        (say("To"), mail.recipient),
+        (say("State"), mail.state.value),
+        (say("Since"), f"{mail.updated_at:%Y-%m-%d %H:%M:%S} UTC"),
+        (say("Tries"), str(mail.attempts)),
+        (say("Next try"), f"{mail.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC" if waits else ""),
+        (say("Last word"), mail.last_error),
+        (say("Message-ID"), mail.message_id),
+        (say("Batch"), mail.batch_id),
+        (say("Orders"), ", ".join(order_ids)),
     ]
     parts: list[RenderableType] = [facts_table(facts)]
     if events:
@@ -77,9 +84,9 @@ def mail_details(
 
 def _event_table(events: Sequence[MailEvent]) -> RenderableType:
     return text_table(
-        ("When (UTC)", "What", "Who", "Why"),
+        (later("When (UTC)"), later("What"), later("Who"), later("Why")),
         (
-            (f"{event.at:%Y-%m-%d %H:%M:%S}", f"{event.action} (was {event.from_state})", event.actor, event.reason)
+            (f"{event.at:%Y-%m-%d %H:%M:%S}", was(event.action, event.from_state), event.actor, event.reason)
             for event in events
         ),
     )

@@ -5,21 +5,23 @@ from collections.abc import Mapping
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.utils import get_cwidth
 
+from orderctl.domain.eligibility import Rule
 from orderctl.domain.orders import Order
 from orderctl.domain.picking import PickList
 from orderctl.domain.text import safe
+from orderctl.language import later, say
 from orderctl.terminal.amounts import shown_amount
 from orderctl.terminal.styles import STATUS_STYLES
 
 _HEADERS = {
-    "id": "Order",
-    "buyer": "Buyer",
-    "status": "Status",
-    "ordered": "Ordered",
-    "season": "Season",
-    "total": "Total",
+    "id": later("Order"),
+    "buyer": later("Buyer"),
+    "status": later("Status"),
+    "ordered": later("Ordered"),
+    "season": later("Season"),
+    "total": later("Total"),
     "currency": "",
-    "reason": "Cannot be rejected",
+    "reason": later("Cannot be rejected"),
 }
 _OPTIONAL = ("ordered", "season")
 _RIGHT = {"total"}
@@ -41,7 +43,7 @@ class PickRows:
     def header(self, width: int) -> StyleAndTextTuples:
         """The names of the columns."""
         fitting = self._fitting(width).items()
-        cells = (_fit(_HEADERS[name], cells, right=name in _RIGHT) + _gap(name) for name, cells in fitting)
+        cells = (_fit(_title(name), cells, right=name in _RIGHT) + _gap(name) for name, cells in fitting)
         return [("class:header", " " * _LEAD + "".join(cells))]
 
     def row(self, row: int, width: int) -> StyleAndTextTuples:
@@ -56,7 +58,7 @@ class PickRows:
             (whole, f"{lead} "),
             (f"{whole} class:tick" if ticked else f"{whole} {faint}", "[x] " if ticked else "[ ] "),
         ]
-        texts = _texts(order) | {"reason": rule.reason if rule else ""}
+        texts = _texts(order) | {"reason": _reason(rule)}
         for name, cells in self._fitting(width).items():
             style = f"class:status.{STATUS_STYLES[order.status]}" if name == "status" and not rule else faint
             drawn.append((f"{whole} {style}", _fit(texts[name], cells, right=name in _RIGHT)))
@@ -100,12 +102,20 @@ def _natural(picks: PickList) -> Mapping[str, int]:
     widths = dict.fromkeys(_HEADERS, 0)
     for row, order in enumerate(picks.orders):
         rule = picks.refused(row)
-        for name, text in (_texts(order) | {"reason": rule.reason if rule else ""}).items():
+        for name, text in (_texts(order) | {"reason": _reason(rule)}).items():
             widths[name] = max(widths[name], len(text) if text.isascii() else get_cwidth(text))
     return {
-        name: max(min(cells, _LONGEST.get(name, cells)), get_cwidth(_HEADERS[name])) if cells else 0
+        name: max(min(cells, _LONGEST.get(name, cells)), get_cwidth(_title(name))) if cells else 0
         for name, cells in widths.items()
     }
+
+
+def _title(column: str) -> str:
+    return say(_HEADERS[column]) if _HEADERS[column] else ""
+
+
+def _reason(rule: Rule | None) -> str:
+    return say(rule.reason) if rule else ""
 
 
 def _texts(order: Order) -> dict[str, str]:

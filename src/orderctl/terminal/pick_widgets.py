@@ -10,24 +10,36 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 
 from orderctl.domain.picking import PickList
+from orderctl.language import later, say
 from orderctl.terminal.pick_rows import PickRows
 
+_MARGIN = " " * 6
 Keys = Sequence[tuple[str, str]]
 LIST_KEYS = (
-    ("↑↓", "move"),
-    ("space", "tick"),
-    ("v", "range"),
-    ("/", "narrow"),
-    ("a", "all"),
-    ("e", "eligible"),
-    ("n", "none"),
-    ("i", "invert"),
-    ("t", "ticked only"),
-    ("?", "detail"),
+    ("↑↓", later("move")),
+    (later("space"), later("tick")),
+    ("v", later("range")),
+    ("/", later("narrow")),
+    ("a", later("all")),
+    ("e", later("eligible")),
+    ("n", later("none")),
+    ("i", later("invert")),
+    ("t", later("ticked only")),
+    ("?", later("detail")),
 )
-RANGE_KEYS = (("↑↓", "stretch the range"), ("space", "tick it"), ("v", "drop it"))
-NARROW_KEYS = (("words, field:value", "narrow"), ("↑↓", "move"), ("Enter", "to the list"), ("Esc", "clear"))
-DETAIL_KEYS = (("↑↓", "next order"), ("space", "tick"), ("PgUp PgDn", "scroll"), ("?", "to the list"))
+RANGE_KEYS = (("↑↓", later("stretch the range")), (later("space"), later("tick it")), ("v", later("drop it")))
+NARROW_KEYS = (
+    (later("words, field:value"), later("narrow")),
+    ("↑↓", later("move")),
+    ("Enter", later("to the list")),
+    ("Esc", later("clear")),
+)
+DETAIL_KEYS = (
+    ("↑↓", later("next order")),
+    (later("space"), later("tick")),
+    ("PgUp PgDn", later("scroll")),
+    ("?", later("to the list")),
+)
 STYLE = Style.from_dict(
     {
         "title": "bold",
@@ -63,7 +75,9 @@ class RowList(UIControl):
     def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 - as prompt_toolkit calls it
         """The rows, each drawn when it is asked for."""
         if not self._picks.shown:
-            return UIContent(lambda _: [("class:warning", "      no order matches")], line_count=1, show_cursor=False)
+            return UIContent(
+                lambda _: [("class:warning", _MARGIN + say("no order matches"))], line_count=1, show_cursor=False
+            )
         return UIContent(
             lambda row: self._rows.row(row, width),
             line_count=len(self._picks.shown),
@@ -93,7 +107,7 @@ def draw_keys(keys: Keys, width: int) -> StyleAndTextTuples:
     """The keys and what they do, broken where the line is full."""
     fragments: StyleAndTextTuples = []
     taken = 0
-    for key, does in keys:
+    for key, does in ((say(key), say(does)) for key, does in keys):
         cells = get_cwidth(key) + get_cwidth(does) + 1
         if taken and taken + cells > width:
             fragments.append(("", "\n"))

@@ -24,6 +24,7 @@ from orderctl.domain.filters import OrderFilter
 from orderctl.domain.orders import Order
 from orderctl.domain.picking import PickList, Picks
 from orderctl.domain.text import safe
+from orderctl.language import say
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.pick_rows import PickRows
 from orderctl.terminal.pick_widgets import (
@@ -36,6 +37,8 @@ from orderctl.terminal.pick_widgets import (
     draw_keys,
     drawn,
 )
+
+_GAP = " " * 3
 
 
 class Picker:
@@ -98,24 +101,28 @@ class Picker:
 
     def _title(self, _width: int) -> StyleAndTextTuples:
         shown, every = len(self._picks.shown), len(self._picks.orders)
-        of = f"{shown:,} of {every:,} shown" if shown != every else f"{every:,} orders"
-        only = ", only the ticked" if self._picks.only_ticked else ""
-        return [("class:title", safe(self._purpose)), ("", f"   {of}{only}   "), ("class:warning", self._problem)]
+        if shown != every:
+            of = say("{shown:,} of {every:,} shown", shown=shown, every=every)
+        else:
+            of = say("{every:,} orders", every=every)
+        if self._picks.only_ticked:
+            of = say("{shown}, only the ticked", shown=of)
+        return [("class:title", safe(self._purpose)), ("", f"   {of}   "), ("class:warning", self._problem)]
 
     def _figures(self, _width: int) -> StyleAndTextTuples:
         figures = self._picks.figures
-        told: StyleAndTextTuples = [("class:figures", f"{figures.count:,} ticked")]
+        told: StyleAndTextTuples = [("class:figures", say("{number:,} ticked", number=figures.count))]
         told += [("", f"   {shown_money(money)}") for money in figures.totals]
         if figures.refused:
-            told.append(("class:warning", f"   {figures.refused:,} cannot be rejected"))
+            told.append(("class:warning", _GAP + say("{number:,} cannot be rejected", number=figures.refused)))
         if figures.hidden:
-            told.append(("", f"   {figures.hidden:,} not shown"))
+            told.append(("", _GAP + say("{number:,} not shown", number=figures.hidden)))
         return told
 
     def _keys_shown(self, width: int) -> StyleAndTextTuples:
         if self._app is not None and self._app.layout.has_focus(self._narrowing):
             return draw_keys(NARROW_KEYS, width)
-        ends = (("Enter", self._done), ("Esc", "back" if self._inside else "leave, change nothing"))
+        ends = (("Enter", self._done), ("Esc", say("back") if self._inside else say("leave, change nothing")))
         if self._detailed:
             return draw_keys((*DETAIL_KEYS, *ends), width)
         return draw_keys((*(RANGE_KEYS if self._picks.mark is not None else LIST_KEYS), *ends), width)

@@ -1,7 +1,5 @@
 """The figures of a plan for people: what is hit, what stands out, what is left alone. Warnings are yellow."""
 
-from collections.abc import Iterable
-
 from rich.table import Table
 from rich.text import Text
 
@@ -9,8 +7,9 @@ from orderctl.domain.eligibility import RULE_BY_CODE
 from orderctl.domain.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.rejection import Given, MailPlan, RejectionPlan
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 from orderctl.terminal.amounts import shown_money
+from orderctl.terminal.details import days_words, listed_words
 from orderctl.terminal.styles import FAINT, HEADING, plain
 
 WARNING = "yellow"
@@ -26,38 +25,43 @@ def plan_figures(plan: RejectionPlan) -> Table:
     grid.add_column(justify="right", style=HEADING, no_wrap=True)
     grid.add_column(overflow="fold")
     if plan.targets.count:
-        grid.add_row("Total", plain("  ".join(map(shown_money, plan.totals)) or "0"))
-        grid.add_row("Buyers", f"{plan.buyers:,}")
+        grid.add_row(say("Total"), plain("  ".join(map(shown_money, plan.totals)) or "0"))
+        grid.add_row(say("Buyers"), f"{plan.buyers:,}")
         _add_impact(grid, plan.impact)
     for group in plan.skipped:
-        reason = RULE_BY_CODE[group.code].reason
-        grid.add_row("Skipped", plain(f"{count_of(group.count, 'order')}: {reason}"))
+        reason = say(RULE_BY_CODE[group.code].reason)
+        words = say_count("{number:,} order: {reason}", "{number:,} orders: {reason}", group.count, reason=reason)
+        grid.add_row(say("Skipped"), plain(words))
     _add_given(grid, plan.given)
     if plan.targets.count:
-        grid.add_row("Reason", plain(plan.reason or "none given", "" if plan.reason else FAINT))
+        grid.add_row(say("Reason"), plain(plan.reason or say("none given"), "" if plan.reason else FAINT))
         if plan.notes:
-            grid.add_row("Own words", _notes(plan.notes))
-        grid.add_row("Mails", _mails(plan.mail, plan.impact.without_address))
+            grid.add_row(say("Own words"), _notes(plan.notes))
+        grid.add_row(say("Mails"), _mails(plan.mail, plan.impact.without_address))
     return grid
 
 
 def _add_impact(grid: Table, impact: Impact) -> None:
     if impact.seasons:
-        grid.add_row("Open orders", _seasons(impact))
+        grid.add_row(say("Open orders"), _seasons(impact))
     for largest in [each for each in impact.largest if each.among_orders > 1][:_SHOWN_GROUPS]:
-        grid.add_row("Largest", _largest(largest))
-    for label, first, last in (
-        ("Ordered", impact.ordered_from and impact.ordered_from.date(), impact.ordered_to and impact.ordered_to.date()),
-        ("Delivery", impact.delivery_from, impact.delivery_to),
-    ):
-        if first and last:
-            grid.add_row(label, f"{first}" if first == last else f"{first} to {last}")
+        grid.add_row(say("Largest"), _largest(largest))
+    if impact.ordered_from and impact.ordered_to:
+        grid.add_row(say("Ordered"), days_words(impact.ordered_from.date(), impact.ordered_to.date()))
+    if impact.delivery_from and impact.delivery_to:
+        grid.add_row(say("Delivery"), days_words(impact.delivery_from, impact.delivery_to))
     if impact.recently_changed:
-        grid.add_row("Edited", Text(f"{count_of(impact.recently_changed, 'order')} within the last hour", WARNING))
+        number = impact.recently_changed
+        words = say_count("{number:,} order within the last hour", "{number:,} orders within the last hour", number)
+        grid.add_row(say("Edited"), Text(words, WARNING))
     if impact.with_confirmed.count:
-        also = "buyer also has" if impact.with_confirmed.count == 1 else "buyers also have"
-        words = f"{impact.with_confirmed.count:,} {also} confirmed orders in the same season"
-        grid.add_row("Confirmed", plain(f"{words}: {_named(impact.with_confirmed)}", WARNING))
+        words = say_count(
+            "{number:,} buyer also has confirmed orders in the same season: {named}",
+            "{number:,} buyers also have confirmed orders in the same season: {named}",
+            impact.with_confirmed.count,
+            named=_named(impact.with_confirmed),
+        )
+        grid.add_row(say("Confirmed"), plain(words, WARNING))
 
 
 def _seasons(impact: Impact) -> Table:
@@ -70,7 +74,7 @@ def _seasons(impact: Impact) -> Table:
     for share in shown:
         table.add_row(*_season(share))
     if impact.season_count > len(shown):
-        table.add_row(plain(f"… and {impact.season_count - len(shown):,} more", FAINT))
+        table.add_row(plain(say("… and {more:,} more", more=impact.season_count - len(shown)), FAINT))
     return table
 
 
@@ -79,61 +83,64 @@ def _season(share: SeasonShare) -> tuple[Text, ...]:
     style = WARNING if (percent or 0) >= _MOST_OF_A_SEASON else ""
     value = percent_words(percent_of(share.total, share.open_total), part=share.total)
     return (
-        plain(share.season or "no season"),
+        plain(share.season or say("no season")),
         plain(share.currency),
-        Text(f"{share.orders:,} of {share.open_orders:,}", style),
+        Text(say("{number:,} of {total:,}", number=share.orders, total=share.open_orders), style),
         Text(percent_words(percent, part=share.orders), style),
-        Text(f"{value} of the value" if value else "", style),
+        Text(say("{share} of the value", share=value) if value else "", style),
     )
 
 
 def _largest(largest: LargestOrder) -> Text:
-    words = f"order {largest.id}, {shown_money(largest.amount)}"
     share = percent_words(largest.percent, part=largest.total)
+    known = {"id": largest.id, "amount": shown_money(largest.amount), "share": share}
     if largest.stands_out:
-        return plain(f"{words}: 1 of {largest.among_orders:,} is {share} of the value", WARNING)
-    return plain(f"{words}, {share} of the value" if share else words)
+        words = say("order {id}, {amount}: 1 of {among:,} is {share} of the value", among=largest.among_orders, **known)
+        return plain(words, WARNING)
+    if not share:
+        return plain(say("order {id}, {amount}", **known))
+    return plain(say("order {id}, {amount}, {share} of the value", **known))
 
 
 def _named(buyers: NamedBuyers) -> str:
-    more = buyers.count - len(buyers.names)
-    return ", ".join(buyers.names) + (f" and {more:,} more" if more else "")
+    return listed_words(buyers.names, buyers.count)
 
 
 def _add_given(grid: Table, given: Given) -> None:
     """What became of the ids as they were given."""
     if given.excluded_count or given.excluded_elsewhere:
-        grid.add_row("Taken out", _taken_out(given))
+        grid.add_row(say("Taken out"), _taken_out(given))
     if given.duplicates:
-        grid.add_row("Duplicates", f"{given.duplicates:,} dropped")
+        grid.add_row(say("Duplicates"), say("{number:,} dropped", number=given.duplicates))
     if given.unknown_count:
-        listed = _listed(given.unknown, given.unknown_count)
-        grid.add_row("Unknown", plain(f"{given.unknown_count:,}: {listed}", WARNING))
+        listed = listed_words(tuple(given.unknown), given.unknown_count)
+        grid.add_row(say("Unknown"), plain(f"{given.unknown_count:,}: {listed}", WARNING))
 
 
 def _taken_out(given: Given) -> Text:
-    text = plain(f"{count_of(given.excluded_count, 'order')}: {_listed(given.excluded, given.excluded_count)}")
-    if not given.excluded_count:
-        text = Text("none")
+    listed = listed_words(tuple(given.excluded), given.excluded_count)
+    words = say_count("{number:,} order: {listed}", "{number:,} orders: {listed}", given.excluded_count, listed=listed)
+    text = plain(words) if given.excluded_count else Text(say("none"))
     if given.excluded_elsewhere:
-        number = count_of(given.excluded_elsewhere, "id to take out is", "ids to take out are")
-        text.append(f"; {number} not among these orders", style=WARNING)
+        elsewhere = say_count(
+            "; {number:,} id to take out is not among these orders",
+            "; {number:,} ids to take out are not among these orders",
+            given.excluded_elsewhere,
+        )
+        text.append(elsewhere, style=WARNING)
     return text
-
-
-def _listed(ids: Iterable[str], count: int) -> str:
-    shown = tuple(ids)
-    return ", ".join(shown) + (f" and {count - len(shown):,} more" if count > len(shown) else "")
 
 
 def _notes(notes: OrderNotes) -> Text:
     """How many orders have a reason or a message of their own, and the first ones."""
-    counted = [
-        f"{count_of(number, 'order')} with a {what} of {'its' if number == 1 else 'their'} own"
-        for number, what in ((notes.reasons, "reason"), (notes.messages, "message"))
-        if number
-    ]
-    text = Text(", ".join(counted))
+    reasons = say_count(
+        "{number:,} order with a reason of its own", "{number:,} orders with a reason of their own", notes.reasons
+    )
+    messages = say_count(
+        "{number:,} order with a message of its own", "{number:,} orders with a message of their own", notes.messages
+    )
+    counted = ((notes.reasons, reasons), (notes.messages, messages))
+    text = Text(", ".join(words for number, words in counted if number))
     for note, _ in zip(notes, range(_SHOWN_NOTES), strict=False):
         said = "; ".join(part for part in (note.reason.text, " ".join(note.message.split())) if part)
         line = plain(f"{note.id}: {said}", FAINT)
@@ -145,15 +152,25 @@ def _notes(notes: OrderNotes) -> Text:
 
 def _mails(mail: MailPlan, silent: NamedBuyers) -> Text:
     if not mail.notify:
-        return Text("none: the buyers are not told")
-    text = Text(count_of(mail.mails, "mail"))
+        return Text(say("none: the buyers are not told"))
+    text = Text(say_count("{number:,} mail", "{number:,} mails", mail.mails))
     if mail.languages:
-        listed = ", ".join(f"{language or 'no language'} {number:,}" for language, number in mail.languages)
+        nothing = say("no language")
+        listed = ", ".join(f"{language or nothing} {number:,}" for language, number in mail.languages)
         text.append_text(plain(f" ({listed})", FAINT))
     if mail.buyers_without_address:
-        number = count_of(mail.buyers_without_address, "buyer without an address", "buyers without an address")
-        text.append_text(plain(f"; nobody is told for {number}: {_named(silent)}", WARNING))
+        words = say_count(
+            "; nobody is told for {number:,} buyer without an address: {named}",
+            "; nobody is told for {number:,} buyers without an address: {named}",
+            mail.buyers_without_address,
+            named=_named(silent),
+        )
+        text.append_text(plain(words, WARNING))
     if mail.orders_without_buyer:
-        number = count_of(mail.orders_without_buyer, "order without a buyer", "orders without a buyer")
-        text.append(f"; nobody is told for {number}", style=WARNING)
+        words = say_count(
+            "; nobody is told for {number:,} order without a buyer",
+            "; nobody is told for {number:,} orders without a buyer",
+            mail.orders_without_buyer,
+        )
+        text.append(words, style=WARNING)
     return text

@@ -9,15 +9,25 @@ from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.eligibility import Mode
+from orderctl.domain.identity import Identity
 from orderctl.domain.rejection import LeftOut, RejectionPlan
 from orderctl.domain.saved_plans import PlanState, SavedPlan
 from orderctl.domain.short_ids import short_id
-from orderctl.domain.text import count_of
+from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.details import facts_table, text_table
 from orderctl.terminal.preview import left_out_words
-from orderctl.terminal.styles import FAINT, HEADING, plain
+from orderctl.terminal.styles import FAINT, HEADING, filled, plain
 
+_TITLES = (
+    later("Plan"),
+    later("State"),
+    later("Left"),
+    later("Orders"),
+    later("Total"),
+    later("Made by"),
+    later("Approved by"),
+)
 _SHOWN_CHANGES = 20
 _STYLES = {
     "approved": "green",
@@ -32,7 +42,7 @@ _STYLES = {
 def plan_table(plans: Sequence[SavedPlan], now: datetime) -> Table:
     """Plans, one a row."""
     return text_table(
-        ("Plan", "State", "Left", "Orders", "Total", "Made by", "Approved by"),
+        _TITLES,
         (
             (
                 short_id(saved.id),
@@ -54,44 +64,70 @@ def plan_details(saved: SavedPlan, mode: Mode, preview: RenderableType, now: dat
     if saved.time_left(now):
         state.append(f", {saved.time_left(now)}")
     facts: list[tuple[str, str | Text]] = [
-        ("Plan", saved.id),
-        ("State", state),
-        ("Mode", "individual: by the rules for one order" if mode is Mode.INDIVIDUAL else ""),
-        ("Made", f"{_at(saved.made_at)} by {saved.author}"),
-        ("Approved", f"{_at(saved.approved_at)} by {saved.approver} ({saved.how})" if saved.approver else ""),
-        ("Needs", "" if saved.approver or not saved.second_operator else "another operator's approval"),
-        ("Due", _at(saved.due_at)),
-        ("Expires", _at(saved.expires_at) if saved.closed_at is None else ""),
-        ("Closed", f"{_at(saved.closed_at)} by {saved.closed_by}" if saved.closed_at else ""),
-        ("Digest", saved.plan_digest),
+        (say("Plan"), saved.id),
+        (say("State"), state),
+        (say("Mode"), say("individual: by the rules for one order") if mode is Mode.INDIVIDUAL else ""),
+        (say("Made"), _by(saved.made_at, saved.author)),
+        (say("Approved"), _approval(saved)),
+        (say("Needs"), "" if saved.approver or not saved.second_operator else say("another operator's approval")),
+        (say("Due"), _at(saved.due_at)),
+        (say("Expires"), _at(saved.expires_at) if saved.closed_at is None else ""),
+        (say("Closed"), _by(saved.closed_at, saved.closed_by)),
+        (say("Digest"), saved.plan_digest),
     ]
     return Group(preview, Padding(facts_table(facts), (1, 0, 0, 0)))
+
+
+def _by(at: datetime | None, actor: Identity | None) -> str:
+    return say("{at} by {actor}", at=_at(at), actor=actor) if at else ""
+
+
+def _approval(saved: SavedPlan) -> str:
+    if not saved.approver:
+        return ""
+    how = say(saved.how) if saved.how else ""
+    return say("{at} by {actor} ({how})", at=_at(saved.approved_at), actor=saved.approver, how=how)
 
 
 def kept_report(saved: SavedPlan, now: datetime) -> RenderableType:
     """What became of a plan that was kept or approved, and what can be done with it."""
     name = short_id(saved.id)
-    text = Text.assemble(("Plan ", HEADING), (name, "bold cyan"))
-    text.append_text(
-        plain(f" {saved.state}: {count_of(saved.targets, 'order')}, {', '.join(map(shown_money, saved.totals))}")
+    text = filled(
+        say("{plan} {state}: {orders}, {amounts}; {left}"),
+        plan=filled(say("Plan {name}"), HEADING, name=Text(name, "bold cyan")),
+        state=saved.state.value,
+        orders=say_count("{number:,} order", "{number:,} orders", saved.targets),
+        amounts=", ".join(map(shown_money, saved.totals)),
+        left=saved.time_left(now),
     )
-    text.append(f"; {saved.time_left(now)}")
     if saved.state is PlanState.HELD:
-        text.append(f" (at {saved.due_at:%H:%M} UTC, by: orderctl plan run --due)")
-        return Group(text, plain(f"Until then this stops it: orderctl plan cancel {name}"))
-    if saved.second_operator and saved.approver is None:
-        return Group(text, plain(f"Another operator reads and approves it: orderctl plan approve {name}"))
-    return Group(text, plain(f"orderctl plan show {name} shows it, orderctl plan run {name} rejects its orders"))
+        text.append(" " + say("(at {time} UTC, by: orderctl plan run --due)", time=f"{saved.due_at:%H:%M}"))
+        further = say("Until then this stops it: orderctl plan cancel {name}", name=name)
+    elif saved.second_operator and saved.approver is None:
+        further = say("Another operator reads and approves it: orderctl plan approve {name}", name=name)
+    else:
+        further = say("orderctl plan show {name} shows it, orderctl plan run {name} rejects its orders", name=name)
+    return Group(text, plain(further))
 
 
 def changes_report(plan: RejectionPlan, changed: Sequence[LeftOut], limit: int | None = _SHOWN_CHANGES) -> Group:
     """Which of the planned orders are no longer as planned."""
     if not changed:
-        return Group(Text(f"nothing changed: {count_of(plan.targets.count, 'order')} as planned"))
-    head = f"{len(changed):,} of {count_of(plan.targets.count, 'planned order')} no longer as planned:"
+        same = say_count(
+            "nothing changed: {number:,} order as planned",
+            "nothing changed: {number:,} orders as planned",
+            plan.targets.count,
+        )
+        return Group(Text(same))
+    head = say_count(
+        "{changed:,} of {number:,} planned order no longer as planned:",
+        "{changed:,} of {number:,} planned orders no longer as planned:",
+        plan.targets.count,
+        changed=len(changed),
+    )
     parts = [Text(head, style="yellow"), *(plain(f"  {left_out_words(left)}") for left in changed[:limit])]
     if limit is not None and len(changed) > limit:
-        parts.append(plain(f"  … and {len(changed) - limit:,} more", FAINT))
+        parts.append(plain("  " + say("… and {more:,} more", more=len(changed) - limit), FAINT))
     return Group(*parts)
 
 

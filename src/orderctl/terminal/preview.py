@@ -1,6 +1,6 @@
 """The preview of a plan and the report of a rejection, for people (design.md, section 6, steps 3 and 7)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -10,11 +10,11 @@ from orderctl.domain.money import Money
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
 from orderctl.domain.sample_letters import SampleLetter
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.letters import letter_samples
 from orderctl.terminal.plan_figures import plan_figures
-from orderctl.terminal.styles import DANGER, FAINT, HEADING, plain
+from orderctl.terminal.styles import DANGER, FAINT, HEADING, filled, plain
 from orderctl.terminal.tables import order_table
 
 SHOWN_ORDERS = 15
@@ -30,25 +30,31 @@ def plan_preview(
         head = plan.head[:SHOWN_ORDERS]
         parts.append(Padding(order_table(head, width=width - 2), (1, 0, 0, 2)))
         if plan.targets.count > len(head):
-            parts.append(plain(f"  … and {plan.targets.count - len(head):,} more", FAINT))
+            parts.append(_more(plan.targets.count - len(head)))
     parts.append(Padding(plan_figures(plan), (1, 0, 0, 0)))
     if letters:
         parts.append(Padding(letter_samples(letters), (1, 0, 0, 0)))
     if plan.targets.count:
-        parts.append(Text("\nThis cannot be undone.", style=DANGER))
+        parts.append(Text("\n" + say("This cannot be undone."), style=DANGER))
     return Group(*parts)
 
 
 def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
-    text = Text("Reject ", style=HEADING)
-    text.append(count_of(plan.targets.count, "order"))
-    text.append(" in ")
-    text.append_text(plain(store))
+    place = plain(store)
     if production:
-        text.append(" ")
-        text.append(" PRODUCTION ", style="bold white on red")
-    text.append_text(plain(f" (account {plan.by.account}), from {plan.by.source}", FAINT))
-    return text
+        place.append(" ")
+        place.append(" " + say("PRODUCTION") + " ", style="bold white on red")
+    return filled(
+        say("Reject {orders} in {store} {whose}"),
+        HEADING,
+        orders=say_count("{number:,} order", "{number:,} orders", plan.targets.count),
+        store=place,
+        whose=plain(say("(account {account}), from {source}", account=plan.by.account, source=plan.by.source), FAINT),
+    )
+
+
+def _more(number: int) -> Text:
+    return plain("  " + say("… and {more:,} more", more=number), FAINT)
 
 
 def _amounts(totals: Iterable[Money]) -> Text:
@@ -58,54 +64,62 @@ def _amounts(totals: Iterable[Money]) -> Text:
 def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, notify: bool) -> RenderableType:
     """What came of it, for people."""
     if result.batch_id is None:
-        return Text("Nothing to reject.")
+        return Text(say("Nothing to reject."))
     parts: list[RenderableType] = [
-        Text.assemble(
-            ("Rejected ", HEADING),
-            (count_of(result.rejected, "order"), HEADING),
-            " (",
-            _amounts(result.totals),
-            ") as batch ",
-            (result.batch_id, "cyan"),
+        filled(
+            say("{done} ({amounts}) as batch {batch}"),
+            done=plain(say_count("Rejected {number:,} order", "Rejected {number:,} orders", result.rejected), HEADING),
+            amounts=_amounts(result.totals),
+            batch=Text(result.batch_id, "cyan"),
         )
     ]
     if result.left_out:
-        parts.append(
-            Text(f"Left out {count_of(len(result.left_out), 'order')} that changed meanwhile:", style="yellow")
-        )
-        parts += [plain(f"  {left_out_words(left)}") for left in result.left_out[:_SHOWN_LEFT_OUT]]
-        if len(result.left_out) > _SHOWN_LEFT_OUT:
-            parts.append(plain(f"  … and {len(result.left_out) - _SHOWN_LEFT_OUT:,} more", FAINT))
+        parts += _left_out(result.left_out)
     if notify and delivery is None:
-        parts.append(Text(f"{count_of(result.mails, 'mail')} waiting; send with: orderctl mail send"))
+        waiting = say_count(
+            "{number:,} mail waiting; send with: orderctl mail send",
+            "{number:,} mails waiting; send with: orderctl mail send",
+            result.mails,
+        )
+        parts.append(Text(waiting))
     elif delivery is not None:
         parts.append(delivery_report(delivery))
     return Group(*parts)
 
 
+def _left_out(left_out: Sequence[LeftOut]) -> Iterator[Text]:
+    """The orders that changed between plan and execution."""
+    head = say_count(
+        "Left out {number:,} order that changed meanwhile:",
+        "Left out {number:,} orders that changed meanwhile:",
+        len(left_out),
+    )
+    yield Text(head, style="yellow")
+    yield from (plain(f"  {left_out_words(left)}") for left in left_out[:_SHOWN_LEFT_OUT])
+    if len(left_out) > _SHOWN_LEFT_OUT:
+        yield _more(len(left_out) - _SHOWN_LEFT_OUT)
+
+
 def left_out_words(left: LeftOut) -> str:
     """Why a planned order was left out."""
     if left.status is None:
-        return f"{left.id}: is gone"
+        return say("{id}: is gone", id=left.id)
     if left.batch_id:
-        return f"{left.id}: rejected meanwhile by batch {left.batch_id}"
+        return say("{id}: rejected meanwhile by batch {batch}", id=left.id, batch=left.batch_id)
     if left.changes:
         return f"{left.id}: {'; '.join(map(str, left.changes))}"
-    return f"{left.id}: was changed meanwhile and is {left.status} now"
+    return say("{id}: was changed meanwhile and is {status} now", id=left.id, status=left.status)
 
 
 def delivery_figures(delivery: DeliveryReport) -> Text:
     """How many mails went which way."""
-    parts = [f"{count_of(delivery.sent, 'mail')} sent"]
-    parts += [
-        f"{number:,} {word}"
-        for number, word in (
-            (delivery.retry, "to try again later"),
-            (delivery.refused, "refused for good"),
-            (delivery.unknown, "of unknown fate"),
-        )
-        if number
-    ]
+    parts = [say_count("{number:,} mail sent", "{number:,} mails sent", delivery.sent)]
+    if delivery.retry:
+        parts.append(say("{number:,} to try again later", number=delivery.retry))
+    if delivery.refused:
+        parts.append(say("{number:,} refused for good", number=delivery.refused))
+    if delivery.unknown:
+        parts.append(say("{number:,} of unknown fate", number=delivery.unknown))
     return Text(", ".join(parts), style="" if delivery.complete else "yellow")
 
 
@@ -113,7 +127,7 @@ def delivery_report(delivery: DeliveryReport) -> Text:
     """How the mails went, and where to look further."""
     text = delivery_figures(delivery)
     if delivery.stopped:
-        text.append_text(plain(f"; stopped: {delivery.stopped}"))
+        text.append_text(plain(say("; stopped: {problem}", problem=delivery.stopped)))
     if not delivery.complete:
-        text.append("; see: orderctl mail list")
+        text.append(say("; see: orderctl mail list"))
     return text

@@ -8,7 +8,8 @@ from typing import Any
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.picking import PickList, Picks
-from orderctl.domain.text import count_of, safe
+from orderctl.domain.text import safe
+from orderctl.language import say, say_count
 
 # Up to so many orders a yes is enough; beyond, the number has to be typed.
 SMALL = 10
@@ -29,8 +30,11 @@ class Prompts:
     def confirm_rejection(self, count: int) -> bool:
         """Ask for the go-ahead: yes or no for a few orders, the typed number for more. Anything else is no."""
         if count <= SMALL:
-            return self.yes_or_no(f"Reject {count_of(count, 'order')}?")
-        answer = self._ask("text", f"Type {count} to reject {count_of(count, 'order')}:")
+            return self.yes_or_no(say_count("Reject {number:,} order?", "Reject {number:,} orders?", count))
+        question = say_count(
+            "Type {typed} to reject {number:,} order:", "Type {typed} to reject {number:,} orders:", count, typed=count
+        )
+        answer = self._ask("text", question)
         return str(answer).replace(",", "").strip() == str(count)
 
     def yes_or_no(self, question: str) -> bool:
@@ -69,6 +73,8 @@ def open_terminal() -> Iterator[dict[str, Any]]:
     try:
         reading, writing = open("/dev/tty", encoding="utf-8"), open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123, SIM115
     except OSError:
-        raise UsageError("there is no terminal to ask on", hint="say yes with --yes, or leave out --pick") from None
+        raise UsageError(
+            say("there is no terminal to ask on"), hint=say("say yes with --yes, or leave out --pick")
+        ) from None
     with reading, writing:
         yield {"input": create_input(stdin=reading), "output": create_output(stdout=writing)}

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -22,6 +22,7 @@ from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.saved_plans import SavedPlan
 from orderctl.domain.statistics import Statistics
 from orderctl.domain.text import safe
+from orderctl.language import in_english, say
 from orderctl.ports import Progress
 from orderctl.terminal.charts import statistics_view
 from orderctl.terminal.details import (
@@ -68,12 +69,14 @@ class Screen:
             else:
                 sys.stdout.writelines(f"{line.rstrip()}\n" for line in self._drawn(each).splitlines())
 
-    def _list(self, table: Table) -> None:
-        """Print a table: in a pipe as rows with tabs and without a header, on a terminal in the pager if it is long."""
+    def _list(self, table: Callable[[], Table]) -> None:
+        """Print a table: on a terminal in the pager if it is long, in a pipe as rows with tabs, in English."""
         if self._results.is_terminal:
-            self._page(table)
+            self._page(table())
             return
-        columns = [[str(cell) for cell in column.cells] for column in table.columns]
+        with in_english():
+            drawn = table()
+        columns = [[str(cell) for cell in column.cells] for column in drawn.columns]
         sys.stdout.writelines(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True)))
 
     def _page(self, what: RenderableType) -> None:
@@ -104,7 +107,7 @@ class Screen:
 
     def warn(self, message: str) -> None:
         """Say what went less than well."""
-        self.insist(Text.assemble(("warning: ", "yellow"), safe(message)))
+        self.insist(Text.assemble((say("warning: "), "yellow"), safe(message)))
 
     def orders(self, orders: Sequence[OrderSummary], columns: Sequence[Column] = ()) -> None:
         """Print a table of orders; without `columns`, those that fit."""
@@ -140,7 +143,7 @@ class Screen:
 
     def batches(self, batches: Sequence[Batch]) -> None:
         """Print a table of batches."""
-        self._list(batch_table(batches))
+        self._list(lambda: batch_table(batches))
 
     def batch(self, batch: Batch, events: Sequence[OrderEvent]) -> None:
         """Print one batch with its orders."""
@@ -148,7 +151,7 @@ class Screen:
 
     def events(self, events: Sequence[OrderEvent]) -> None:
         """Print the log of an order."""
-        self._list(event_table(events))
+        self._list(lambda: event_table(events))
 
     def figures(self, statistics: Statistics) -> None:
         """Print figures with bars."""
@@ -156,11 +159,11 @@ class Screen:
 
     def pairs(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a small table of texts."""
-        self._list(text_table(header, rows))
+        self._list(lambda: text_table(header, rows))
 
     def plans(self, plans: Sequence[SavedPlan], now: datetime) -> None:
         """Print a table of saved plans."""
-        self._list(plan_table(plans, now))
+        self._list(lambda: plan_table(plans, now))
 
     def plan(
         self,
@@ -191,7 +194,7 @@ class Screen:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:
-        """Show how far a long step is, on standard error and only where somebody looks; note when it is done."""
+        """Show how far a long step is, where somebody looks; note it, by its English name, when it is done."""
         started = time.monotonic()
         last: list[int | None] = [None, None]
 
@@ -209,5 +212,5 @@ class Screen:
         if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda _done, _total: None
             return
-        with lazy_bar(label, self._talk) as draw:
+        with lazy_bar(say(label), self._talk) as draw:
             yield draw

@@ -1,5 +1,7 @@
 """Colours. Each says again what the words beside it say."""
 
+from string import Formatter
+
 from rich.text import Text
 
 from orderctl.domain.orders import Status
@@ -41,6 +43,17 @@ def letter_text(letter: Letter) -> Text:
     """What a buyer reads, line by line."""
     lines = [plain(letter.subject, HEADING), Text(), *map(plain, letter.text.strip().splitlines())]
     return Text("\n").join(lines)
+
+
+def filled(template: str, /, style: str = "", **values: object) -> Text:
+    """A template of `say` with its values: a `Text` keeps its own style in the sentence, all else is made safe."""
+    text = Text(style=style)
+    for before, name, form, _ in Formatter().parse(template):
+        text.append(before)
+        if name is not None:
+            value = values[name]
+            text.append_text(value if isinstance(value, Text) else plain(format(value, form or "")))
+    return text
 
 
 def plain(text: str, style: str = "") -> Text:

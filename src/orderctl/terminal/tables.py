@@ -10,6 +10,7 @@ from rich.text import Text
 from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of
 from orderctl.domain.orders import OrderSummary
 from orderctl.domain.text import safe
+from orderctl.language import say
 from orderctl.terminal.amounts import localized
 from orderctl.terminal.styles import HEADING, STATUS_STYLES
 
@@ -30,7 +31,7 @@ def order_table(orders: Iterable[OrderSummary], *, width: int, columns: Sequence
     for column in shown:
         more = min(spare, _natural(column, listed) - needed[column.name]) if column.name == "buyer" else 0
         table.add_column(
-            column.header,
+            _title(column),
             justify="right" if column.is_number else "left",
             no_wrap=column.name != "id",
             overflow="fold" if column.name == "id" else "ellipsis",
@@ -54,11 +55,15 @@ def _fitting(orders: Sequence[OrderSummary], width: int) -> tuple[Column, ...]:
 def _needed(column: Column, orders: Sequence[OrderSummary]) -> int:
     """The width below which a column says too little."""
     natural = _natural(column, orders)
-    return max(cell_len(column.header), min(natural, _BOUNDS.get(column.name, natural)))
+    return max(cell_len(_title(column)), min(natural, _BOUNDS.get(column.name, natural)))
 
 
 def _natural(column: Column, orders: Sequence[OrderSummary]) -> int:
     return max((cell_len(_shown(column, order)) for order in orders), default=0)
+
+
+def _title(column: Column) -> str:
+    return say(column.header) if column.header else ""
 
 
 def _shown(column: Column, order: OrderSummary) -> str:
