@@ -33,7 +33,7 @@ def cli(store_url, tmp_path):
     )
 
 
-def test_a_file_with_bad_rows_is_refused_whole_then_taken_without_them(cli, retail, tmp_path):
+def test_a_file_is_refused_whole_then_taken_without_its_bad_rows_and_rejected_by_a_pipe(cli, retail, tmp_path):
     file, known = retail
     errors = tmp_path / "errors.csv"
     refused = cli("import", str(file), "--map", str(MAP), "--errors", str(errors))
@@ -52,26 +52,34 @@ def test_a_file_with_bad_rows_is_refused_whole_then_taken_without_them(cli, reta
         "created": known.orders,
         "stored": True,
     }
+    again = cli(
+        "import", str(file), "--map", str(MAP), "--skip-bad", "--errors", str(errors), "--force", "--format", "json"
+    )
+    every_invoice_is_an_order_or_in_the_error_report(cli, known, again.json, errors)
+    the_pipe_rejects_what_the_search_found_and_a_second_run_nothing(cli, known, tmp_path / "mails")
+
+
+def every_invoice_is_an_order_or_in_the_error_report(cli, known, again, errors):
+    counts = [again[name] for name in ("created", "updated", "unchanged", "rejected_left_alone")]
+    assert counts == [0, 0, known.orders - known.cancelled, known.cancelled]
     with errors.open(newline="") as report:
-        assert sum(1 for _ in csv.DictReader(report)) == known.bad_rows
-    assert cli("search", "--count").out == f"{known.orders}\n"
+        problems = list(csv.DictReader(report))
+    assert (again["bad_orders"], len(problems)) == (1, known.bad_rows)
+    assert {problem["value"] for problem in problems if problem["column"] == "InvoiceNo"} == {"550193"}
+    prices = [(int(problem["row"]), problem["value"]) for problem in problems if problem["column"] == "UnitPrice"]
+    assert prices == known.bad_prices
+    stored = [json.loads(line) for line in cli("search", "--limit", "0", "--format", "jsonl").lines]
+    assert len(stored) == known.orders
+    rejected = [order["id"] for order in stored if order["status"] == "rejected"]
+    assert len(rejected) == known.cancelled
+    assert all(order_id.startswith("C") for order_id in rejected)
+    assert sum(not order["buyer"] for order in stored) == known.without_buyer
+    assert {order["currency"] for order in stored} == {"GBP"}
     assert cli("search", "status:rejected", "--count").out == f"{known.cancelled}\n"
     assert cli("search", "buyer:none", "--count").out == f"{known.without_buyer}\n"
 
 
-def test_an_order_that_arrived_cancelled_is_final_and_says_how(cli, tmp_path):
-    cli("import", str(make_look_alike(tmp_path / "retail.xlsx")), "--map", str(MAP), "--skip-bad")
-    order_id = cli("search", "status:rejected", "--limit", "1", "--sort", "id").lines[0]
-    shown = cli("show", order_id, "--format", "json").json
-    assert (shown["order"]["status"], shown["order"]["batch_id"]) == ("rejected", None)
-    assert [(event["kind"], event["batch_id"]) for event in shown["events"]] == [("imported-as-rejected", None)]
-    again = cli("reject", order_id, "--yes", "--format", "json")
-    assert (again.code, again.json["outcome"]) == (0, "nothing-to-do")
-
-
-def test_the_pipe_rejects_what_the_search_found_and_a_second_run_nothing(cli, retail, tmp_path):
-    file, known = retail
-    cli("import", str(file), "--map", str(MAP), "--skip-bad")
+def the_pipe_rejects_what_the_search_found_and_a_second_run_nothing(cli, known, mails):
     found = sorted(cli("search", f"country:{known.country}", "status:needs-oc", "--format", "ids").lines)
     before = int(cli("search", "status:rejected", "--count").out)
     assert len(found) == known.open_there
@@ -85,8 +93,18 @@ def test_the_pipe_rejects_what_the_search_found_and_a_second_run_nothing(cli, re
     assert int(cli("search", "status:rejected", "--count").out) == before + len(found)
     second = pipe(cli, f"country:{known.country} --format ids", *options)
     assert (second.returncode, second.report["outcome"], second.report["rejected"]) == (0, "nothing-to-do", 0)
-    assert not (tmp_path / "mails").exists()
+    assert not mails.exists()
     assert len(cli("log", "--format", "json").lines) == 1
+
+
+def test_an_order_that_arrived_cancelled_is_final_and_says_how(cli, tmp_path):
+    cli("import", str(make_look_alike(tmp_path / "retail.xlsx")), "--map", str(MAP), "--skip-bad")
+    order_id = cli("search", "status:rejected", "--limit", "1", "--sort", "id").lines[0]
+    shown = cli("show", order_id, "--format", "json").json
+    assert (shown["order"]["status"], shown["order"]["batch_id"]) == ("rejected", None)
+    assert [(event["kind"], event["batch_id"]) for event in shown["events"]] == [("imported-as-rejected", None)]
+    again = cli("reject", order_id, "--yes", "--format", "json")
+    assert (again.code, again.json["outcome"]) == (0, "nothing-to-do")
 
 
 def pipe(cli, search, *options):

@@ -1,6 +1,7 @@
 """A real export of 40,000 order lines, with all its dirt, and a look-alike that is made here.
 
-Where the real file is not at hand, its look-alike still has the same columns and the same dirt.
+Where the real file is not at hand, its look-alike still has the same columns and the same dirt. Both go through
+the whole program in test_main_job.py.
 """
 
 import os
@@ -9,16 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import openpyxl
-import pytest
 
 from factories import NOW
-from orderctl.domain.filters import OrderFilter
-from orderctl.domain.import_figures import ImportCounts
 from orderctl.domain.orders import Buyer, Status
 from orderctl.files import source as source_module
-from orderctl.files.error_report import write_error_report
 from orderctl.files.source import open_source
-from orderctl.ports import Page
 from orderctl.services.importing import import_orders
 from orderctl.store.database import SqlStore
 
@@ -93,45 +89,6 @@ def make_look_alike(path: Path) -> Path:
 
 def real_or_not() -> list[str]:
     return ["look-alike", *(["real"] if REAL.is_file() else [])]
-
-
-@pytest.fixture(params=real_or_not())
-def file(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Expected]:
-    if request.param == "real":
-        return REAL, OF_REAL
-    return make_look_alike(tmp_path / "retail.xlsx"), LOOK_ALIKE
-
-
-def test_every_invoice_is_an_order_or_in_the_error_report(
-    store: SqlStore, file: tuple[Path, Expected], tmp_path: Path
-) -> None:
-    path, expected = file
-    with open_source(path, MAP, read_at=NOW) as source:
-        refused = import_orders(store, source, skip_bad=False, actor="ann", at=NOW, detail="retail")
-        assert not refused.stored
-        report = import_orders(store, source, skip_bad=True, actor="ann", at=NOW, detail="retail")
-        again = import_orders(store, source, skip_bad=True, actor="ann", at=NOW, detail="retail")
-        problems = list(source.problems())
-        written = write_error_report(tmp_path / "errors.csv", source.problems())
-    assert report.figures.rows == expected.rows
-    assert report.counts == ImportCounts(created=expected.orders)
-    assert again.counts == ImportCounts(
-        unchanged=expected.orders - expected.cancelled, rejected_left_alone=expected.cancelled
-    )
-    assert (report.figures.bad_orders, report.figures.bad_rows) == (1, expected.bad_rows)
-    assert written == expected.bad_rows
-    assert {problem.value for problem in problems if problem.column == "InvoiceNo"} == {"550193"}
-    assert [
-        (problem.row, problem.value) for problem in problems if problem.column == "UnitPrice"
-    ] == expected.bad_prices
-    with store.snapshot() as work:
-        stored = list(work.orders.page(OrderFilter(text=""), Page(sort="id")))
-    assert len(stored) == expected.orders
-    rejected = [order for order in stored if order.status is Status.REJECTED]
-    assert len(rejected) == expected.cancelled
-    assert all(order.id.startswith("C") for order in rejected)
-    assert sum(not order.buyer_name for order in stored) == expected.without_buyer
-    assert {order.currency for order in stored} == {"GBP"}
 
 
 def test_the_cells_of_the_look_alike(store: SqlStore, tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_an_upgrade_keeps_what_is_there_and_a_copy_of_what_was(old_url, tmp_path
         assert (mode(copy), revision(str(copy))) == (0o600, REVISIONS[0])
 
 
-# Ends the process, as a power cut would, at the n-th statement of the upgrade.
+# For each number on standard input: an upgrade in a child that ends, as by a power cut, at that statement of it.
 _KILLED = """
 import os, sys
 from itertools import count
@@ -215,23 +215,33 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from orderctl.store.address import parse_address
 from orderctl.store.schema import upgrade_store
-statements, last = count(1), int(sys.argv[2])
-@event.listens_for(Engine, "before_cursor_execute")
-def fall(connection, cursor, statement, parameters, context, many):
-    if next(statements) == last:
-        os._exit(9)
-upgrade_store(parse_address(sys.argv[1]))
+for line in sys.stdin:
+    if (pid := os.fork()) == 0:
+        statements, last = count(1), int(line)
+        @event.listens_for(Engine, "before_cursor_execute")
+        def fall(connection, cursor, statement, parameters, context, many):
+            if next(statements) == last:
+                os._exit(9)
+        upgrade_store(parse_address(sys.argv[1]))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 
 def test_an_upgrade_that_is_killed_anywhere_leaves_the_old_store_and_can_be_run_again(old_url, tmp_path):
     killed = 0
-    for statement in range(1, 60, 3):
-        code = subprocess.run([sys.executable, "-c", _KILLED, old_url, str(statement)], check=False).returncode
-        if code == 0:
-            break
-        killed += 1
-        assert (code, revision(old_url)) == (9, REVISIONS[0])
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, old_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as upgrades:
+        for statement in range(1, 60, 3):
+            upgrades.stdin.write(f"{statement}\n")
+            upgrades.stdin.flush()
+            code = int(upgrades.stdout.readline())
+            if code == 0:
+                break
+            killed += 1
+            assert (code, revision(old_url)) == (9, REVISIONS[0])
+        upgrades.stdin.close()
     assert killed >= 3
     assert revision(old_url) == CURRENT
     assert Cli(old_url, tmp_path / "home")("store", "check").code == 0
