@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 
 .PHONY: help demo test stress mutate check docs messages bench format clean bench-peers
 
@@ -35,14 +36,13 @@ bench: $(STAMP)  ## measure beside the floors: make bench ARGS="--row startup --
 bench-peers: $(STAMP)  ## cancel orders with django-oscar and Tryton beside orderctl
 	@$(BIN)/python -m bench.peers $(ARGS)
 
-docs: $(STAMP)  ## make the pages and pictures from the program, then the site in docs/_site; a dead link ends it
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
+docs: $(DOCS_STAMP)  ## make the pages and pictures from the program, then the site in docs/_site; a dead link ends it
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/pictures.py
-	@$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env docs docs/_site
+	@$(MAKE) --no-print-directory site
 
-messages: $(STAMP)  ## bring the catalogues of translations up to date with the code; names what is not translated
-	@$(BIN)/python docs/messages.py
+site: $(DOCS_STAMP)  ## build the site from the pages as they are; a dead link ends it
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env --jobs auto docs docs/_site
 
 format: $(STAMP)  ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .
@@ -55,4 +55,8 @@ $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (set PYTHON=...)" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,dev]'
+	@touch $@
+
+$(DOCS_STAMP): pyproject.toml $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,docs]'
 	@touch $@
