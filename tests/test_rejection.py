@@ -17,7 +17,7 @@ from orderctl.domain.log import seal
 from orderctl.domain.money import Money
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
-from orderctl.domain.rejection import Provenance, RejectionPlan
+from orderctl.domain.rejection import Provenance, RejectionPlan, Targets
 from orderctl.domain.selection import Choice, FilterScope, IdList, IdScope, SelectionScope
 from orderctl.mail.letters import JinjaComposer
 from orderctl.ports import MailQuery, Page
@@ -163,6 +163,38 @@ def test_the_batch_keeps_who_why_and_how_many_and_is_chained(store):
         for batch in (oldest, newest):
             sealed = seal(batch, work.rejections.batch_orders(batch.id))
             assert (batch.digest, batch.leaves) == (sealed.digest, sealed.leaves)
+
+
+def test_a_plan_of_several_blocks_is_executed_whole_and_proven(store):
+    long_ids = [f"L{number:04}{'x' * 180}" for number in range(4_000)]
+    put(store, *(make_order(order_id) for order_id in long_ids))
+    plan = plan_for(store, ids(*long_ids))
+    assert len(list(plan.targets.blocks())) > 2
+    put(store, make_order(long_ids[3], note="please hurry"), make_order(long_ids[-3], note="please hurry"))
+    result = execute(store, plan)
+    assert result.rejected == 3_998
+    assert [left.id for left in result.left_out] == [long_ids[3], long_ids[-3]]
+    with store.snapshot() as work:
+        (batch,) = work.rejections.batches(None)
+        events = list(work.rejections.batch_orders(batch.id))
+        sealed = seal(batch, events)
+        assert (batch.digest, batch.leaves) == (sealed.digest, sealed.leaves)
+    assert [event.order_id for event in events] == [
+        each for each in long_ids if each not in (long_ids[3], long_ids[-3])
+    ]
+    assert {event.from_status for event in events} == {Status.NEEDS_OC}
+
+
+NASTY = ['":1,', '"', "\\", '\\":1,"', "a,", "{", "} ", '":1,"x":2', "é", ": 1,", '", "', "\\\\"]
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", " : ")], ids=["sqlite", "postgresql"])
+def test_the_blocks_of_a_plan_are_its_targets_whatever_their_ids_look_like(separators):
+    versions = {f"{number}{NASTY[number % len(NASTY)] * (number % 7)}": number for number in range(100_000)}
+    blocks = list(Targets(json.dumps(versions, separators=separators), len(versions)).blocks())
+    assert len(blocks) > 3
+    assert [each for block in blocks for each in json.loads(block).items()] == list(versions.items())
+    assert list(Targets("{}", 0).blocks()) == ["{}"]
 
 
 def test_a_second_run_finds_nothing_to_do_and_makes_no_batch(store):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,31 +92,56 @@ NOT_SEALED = ("digest", "leaves")
 
 def seal(batch: Batch, events: Iterable[OrderEvent]) -> Seal:
     """Seal a batch: SHA-256 over its header and over its events in the order of their order ids."""
-    return seal_lines(batch, map(event_line, events))
+    sealing = Sealing()
+    sealing.add(map(event_line, events))
+    return sealing.seal(batch)
 
 
-def seal_lines(batch: Batch, lines: Iterable[bytes]) -> Seal:
-    """The same of events that are lines already, many at a time: a batch may hold a million."""
-    digest = hashlib.sha256(header_line(batch))
-    leaves = []
-    rest = iter(lines)
-    while block := list(islice(rest, _BLOCK)):
-        digest.update(b"".join(block))
-        leaves.append(b"".join([blake2b(line, digest_size=_LEAF_BYTES).digest() for line in block]))
-    return Seal(digest.hexdigest(), b"".join(leaves).hex())
+class Sealing:
+    """A seal in the making: takes a batch's lines as they come, before its header is known.
+
+    The digest begins with the header, so the lines are kept until then, compressed: they are much alike.
+    """
+
+    def __init__(self) -> None:
+        self._leaves: list[bytes] = []
+        self._lines: list[bytes] = []
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        """Take the lines that follow, in the order of the order ids."""
+        rest = iter(lines)
+        while block := list(islice(rest, _BLOCK)):
+            self._leaves.append(b"".join([blake2b(line, digest_size=_LEAF_BYTES).digest() for line in block]))
+            self._lines.append(zlib.compress(b"".join(block), 1))
+
+    def seal(self, batch: Batch) -> Seal:
+        """The seal of the batch whose lines these are."""
+        digest = hashlib.sha256(header_line(batch))
+        for block in self._lines:
+            digest.update(zlib.decompress(block))
+        return Seal(digest.hexdigest(), b"".join(self._leaves).hex())
 
 
-def lines_alike(marked: Iterable[tuple[str, ...]], event: Callable[..., OrderEvent]) -> Iterator[bytes]:
-    """The lines of a batch's events, which are much alike; `event` makes one of an order id and what follows it."""
-    tails: dict[tuple[str, ...], str] = {}
-    for order_id, *rest in marked:
-        key = tuple(rest)
-        tail = tails.get(key)
-        if tail is None:
-            if len(tails) >= _BLOCK:
-                tails.clear()
-            tail = tails[key] = event_line(event("", *rest)).decode().removeprefix('[""')
-        yield f"[{encode_basestring_ascii(order_id)}{tail}".encode()
+class AlikeLines:
+    """The lines of events that are much alike; `event` makes one of an order id and what follows it."""
+
+    def __init__(self, event: Callable[..., OrderEvent]) -> None:
+        self._event = event
+        self._tails: dict[tuple[str, ...], str] = {}
+
+    def of(self, marked: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
+        """The lines of these: an order id and what follows it each."""
+        tails = self._tails
+        for order_id, *rest in marked:
+            tail = tails.get(key := tuple(rest)) or self._tail(key)
+            yield f"[{encode_basestring_ascii(order_id)}{tail}".encode()
+
+    def _tail(self, key: tuple[str, ...]) -> str:
+        """What follows the order id in a line; remembered, unless each order is told something else."""
+        if len(self._tails) >= _BLOCK:
+            self._tails.clear()
+        tail = self._tails[key] = event_line(self._event("", *key)).decode().removeprefix('[""')
+        return tail
 
 
 def header_line(batch: Batch) -> bytes:

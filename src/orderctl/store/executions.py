@@ -1,7 +1,6 @@
 """The two writes of a rejection that touch every order: its status and its event, set-based on each engine."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from orderctl.domain.errors import OrderctlError
@@ -9,7 +8,7 @@ from orderctl.domain.orders import OrderEvent, Status
 from orderctl.domain.rejection import RejectionPlan
 from orderctl.store.eligibility import eligible_sql
 from orderctl.store.notes import notes_sql
-from orderctl.store.sql import Connection, Cursor, Params, Row
+from orderctl.store.sql import Connection, Params, Row
 
 _EVENT = "account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at"
 _DIFFERENT = "order_id, from_status, detail, reason_code"
@@ -17,23 +16,14 @@ _REJECTED = Status.REJECTED.value
 _CHANGE = f"SET status = '{_REJECTED}', rejected_at = :at, batch_id = :batch, version = {{}}version + 1"
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """The orders that were rejected: how many, and the events, in the order of the ids.
+def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> Iterator[list[Row]]:
+    """Reject every target that is still as planned, and write its event; a block of orders at a time.
 
-    Of each event what differs: order id, former status, detail, reason code. `events` comes from the write itself
-    and is read once, so that sealing the batch reads no table again.
+    Gives the events of each block in the order of the ids, and of each event what differs: order id, former status,
+    detail, reason code. They come from the write itself, so that sealing the batch reads no table again.
     """
-
-    count: int
-    events: Iterator[Row]
-
-
-def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> Marked:
-    """Reject every target that is still as planned, and write its event."""
     bound = {
         **notes_sql(plan.notes, connection.dialect, "").params,
-        "targets": plan.targets.packed,
         "batch": plan.id,
         "reason": plan.reason,
         "code": plan.reason_code,
@@ -41,8 +31,13 @@ def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> 
         "at": connection.dialect.instant(at),
     }
     run = _in_two_statements if connection.dialect.name == "sqlite" else _in_one_statement
-    cursor, count = run(connection, plan, bound)
-    return Marked(count, _in_order(cursor, count))
+    # Notes are joined as a whole: with them, the block is the whole plan.
+    blocks = (plan.targets.packed,) if plan.notes else plan.targets.blocks()
+    last = ""
+    for targets in blocks:
+        for events in run(connection, plan, bound | {"targets": targets}):
+            last = _in_order(events, last)
+            yield events
 
 
 def event_of(plan: RejectionPlan, at: datetime, order_id: str, was: str, detail: str, code: str) -> OrderEvent:
@@ -61,7 +56,7 @@ def event_of(plan: RejectionPlan, at: datetime, order_id: str, was: str, detail:
     )
 
 
-def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Params) -> tuple[Cursor, int]:
+def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Params) -> Iterator[list[Row]]:
     """SQLite: one transaction writes at a time, so both see the same rows. The events, while the status is the old."""
     note = notes_sql(plan.notes, connection.dialect, "o.id")
     events = connection.execute(
@@ -72,17 +67,19 @@ def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Param
         " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
         f" AND {eligible_sql(plan.mode)} RETURNING {_DIFFERENT}",
         bound,
-    )
+    ).fetchall()
+    yield events
     changed = connection.execute(
         f"UPDATE orders {_CHANGE.format('')} WHERE account = :account AND {eligible_sql(plan.mode)}"
         f" AND id IN (SELECT target.key FROM ({connection.dialect.pairs('targets')}) AS target"
         " CROSS JOIN order_event AS e WHERE e.account = :account AND e.order_id = target.key AND e.id = :batch)",
         bound,
     )
-    return events, changed.rowcount
+    if changed.rowcount != len(events):
+        raise OrderctlError(f"{len(events)} events for {changed.rowcount} changed orders; nothing was changed")
 
 
-def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params) -> tuple[Cursor, int]:
+def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params) -> Iterator[list[Row]]:
     """PostgreSQL: lock the targets in the order of their ids, change them, log them, in one snapshot."""
     note = notes_sql(plan.notes, connection.dialect, "changed_id")
     events = connection.execute(
@@ -99,17 +96,13 @@ def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params
         f" SELECT {_DIFFERENT} FROM logged ORDER BY order_id",
         bound,
     )
-    return events, events.rowcount
+    yield events.fetchall()
 
 
-def _in_order(events: Cursor, count: int) -> Iterator[Row]:
-    """The events as they come, held to be in the order of the ids and as many as the orders that changed."""
-    last, found = "", 0
+def _in_order(events: list[Row], last: str) -> str:
+    """Hold the events of a block to be in the order of the ids, after the last one before; gives their own last."""
     for event in events:
         if event[0] <= last:
             raise OrderctlError(f"the event of order {event[0]} came out of order; nothing was changed")
         last = event[0]
-        found += 1
-        yield event
-    if found != count:
-        raise OrderctlError(f"{found} events for {count} changed orders; nothing was changed")
+    return last

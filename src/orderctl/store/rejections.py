@@ -6,7 +6,7 @@ from datetime import datetime
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError
-from orderctl.domain.log import Batch, lines_alike, seal_lines
+from orderctl.domain.log import Batch
 from orderctl.domain.money import Money
 from orderctl.domain.orders import OrderEvent
 from orderctl.domain.outbox import LetterFacts, MailState
@@ -16,9 +16,10 @@ from orderctl.ports import Assessment, Executed
 from orderctl.store import rows
 from orderctl.store.assessments import assess
 from orderctl.store.exclusions import with_exclusions
-from orderctl.store.executions import Marked, event_of, mark_rejected
+from orderctl.store.executions import event_of, mark_rejected
 from orderctl.store.letter_facts import sample_facts
 from orderctl.store.notes import notes_sql
+from orderctl.store.sealing import SealingThread
 from orderctl.store.sql import Connection
 
 _IN_BATCH = "account = :account AND batch_id = :batch"
@@ -49,10 +50,16 @@ class SqlRejections:
         plan = approved.plan
         if self.batch(plan.id) is not None:
             raise UnexpectedPlanError(f"plan {plan.id} has run already", hint=f"see: orderctl log {plan.id}")
-        marked = mark_rejected(self._connection, plan, at)
-        mails = self._queue_mails(plan, at, message_domain) if plan.mail.notify else 0
-        self._write_batch(approved, at, marked, mails)
-        return self._executed(plan, marked.count, mails)
+        rejected = 0
+        with SealingThread(lambda *differing: event_of(plan, at, *differing)) as sealing:
+            for events in mark_rejected(self._connection, plan, at):
+                sealing.add(events)
+                rejected += len(events)
+            mails = self._queue_mails(plan, at, message_domain) if plan.mail.notify else 0
+            batch = self._batch(approved, at, rejected, mails)
+            sealed = sealing.seal(batch)
+        self._insert_batch(replace(batch, digest=sealed.digest, leaves=sealed.leaves))
+        return self._executed(plan, rejected, mails)
 
     def outcome(self, plan: RejectionPlan) -> Executed | None:
         """What the plan's batch did; None if it never ran."""
@@ -111,10 +118,11 @@ class SqlRejections:
         )
         return queued.rowcount
 
-    def _write_batch(self, approved: ApprovedPlan, at: datetime, marked: Marked, mails: int) -> None:
+    def _batch(self, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> Batch:
+        """The batch as it is sealed: after the one before, and without its seal."""
         plan = approved.plan
         last = next(self.batches(1), None)
-        batch = Batch(
+        return Batch(
             id=plan.id,
             position=last.position + 1 if last else 1,
             at=at,
@@ -129,16 +137,13 @@ class SqlRejections:
             message=plan.mail.message,
             mail_per_order=plan.mail.per_order,
             planned=plan.targets.count,
-            rejected=marked.count,
+            rejected=rejected,
             skipped=plan.skipped_count,
             mails=mails,
             digest="",
             leaves="",
             previous=last.digest if last else "",
         )
-        lines = lines_alike(marked.events, lambda *fields: event_of(plan, at, *fields))
-        sealed = seal_lines(batch, lines)
-        self._insert_batch(replace(batch, digest=sealed.digest, leaves=sealed.leaves))
 
     def _insert_batch(self, batch: Batch) -> None:
         columns = rows.BATCH_COLUMNS.split(", ")
