@@ -17,6 +17,7 @@ from babel.messages.pofile import read_po, write_po
 
 from orderctl.cli.app import app
 from orderctl.cli.catalogue import COMMANDS
+from orderctl.cli.help_pages import examples_and_notes
 from orderctl.language import CATALOGUES, DOMAIN
 
 _SOURCES = CATALOGUES.parent
@@ -91,6 +92,8 @@ def _help_texts() -> Iterator[tuple[str, str]]:
 def _of_command(where: str, command: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a command of Typer's
     if command.help:
         yield where, command.help
+    examples, notes = examples_and_notes(command)
+    yield from ((where, text) for text in (*(comment for _, comment in examples), notes) if text)
     for param in command.params:
         if getattr(param, "help", None):
             yield where, param.help

@@ -12,7 +12,9 @@ from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.suggesting import suggest_profile
+from orderctl.cli.wrong_calls import explained
 from orderctl.domain.errors import UsageError
+from orderctl.language import say
 
 INTERRUPTED, TERMINATED = 130, 143
 _terminated: list[int] = []
@@ -73,7 +75,7 @@ class LazyCommands(HelpfulGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            _say(str(stop) or "interrupted")
+            _say(str(stop) or say("interrupted"))
             usual = TERMINATED if _terminated else INTERRUPTED
             raise typer.Exit(getattr(stop, "exit_code", usual)) from None
         except BrokenPipeError:
@@ -86,7 +88,7 @@ class LazyCommands(HelpfulGroup):
                 raise
             _say(str(error))
             if error.hint:
-                sys.stderr.write(f"hint: {error.hint}\n")
+                _hint(error.hint)
             raise typer.Exit(exit_code) from None
 
 
@@ -123,7 +125,7 @@ def root(
         typer.echo(f"orderctl {__version__}")
         raise typer.Exit
     if quiet and verbose:
-        raise UsageError("--quiet and --verbose are opposites", hint="leave one of them out")
+        raise UsageError(say("--quiet and --verbose are opposites"), hint=say("leave one of them out"))
     ctx.obj = Program(store=store, profile=profile, quiet=quiet, verbose=verbose, paged=not no_pager, log_file=log_file)
 
 
@@ -141,19 +143,18 @@ def _terminate(number: int, _frame: object) -> None:
 
 def _wrong_call(error: Any) -> int:  # noqa: ANN401 - what Typer raises for a call that it cannot read
     """Say what is wrong with a call, suggest what may be meant; gives the exit code."""
-    message = str(error.format_message())
     if type(error).__name__ == "NoArgsIsHelpError":
-        typer.echo(message, err=True)
+        typer.echo(str(error.format_message()), err=True)
         return int(error.exit_code)
-    close = getattr(error, "possibilities", None)
-    if close:
-        message = f"there is no option {error.option_name}"
-    # What follows is the validator's own detail: that a text which is no number cannot be read as one.
-    _say(message.partition(", unable to parse")[0].replace("Value error, ", "").rstrip("."))
-    path = error.ctx.command_path if error.ctx else "orderctl"
-    sys.stderr.write(f"hint: {f'did you mean {close[0]}?' if close else f'see {path} --help'}\n")
+    what, hint = explained(error)
+    _say(what)
+    _hint(hint)
     return int(error.exit_code)
 
 
 def _say(message: str) -> None:
     sys.stderr.write(f"orderctl: {message}\n")
+
+
+def _hint(hint: str) -> None:
+    sys.stderr.write(say("hint: {hint}", hint=hint) + "\n")

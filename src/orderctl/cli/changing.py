@@ -7,6 +7,7 @@ import typer
 
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
+from orderctl.cli.change_words import done_words, would_be_words
 from orderctl.cli.options import (
     AsReport,
     IgnoreUnknown,
@@ -22,7 +23,7 @@ from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.reports import change_document
 from orderctl.domain.selection import Choice, FilterScope
 from orderctl.domain.tags import parse_tag
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 from orderctl.services.changing import ChangeRequest, change_orders, preview_change
 
 # Up to so many orders nobody is asked: the change can be taken back.
@@ -87,7 +88,7 @@ def _read_tag(text: str) -> str:
     try:
         return parse_tag(text)
     except ValueError as error:
-        raise UsageError(f"the tag {text!r} {error}") from None
+        raise UsageError(say("the tag {tag!r} {problem}", tag=text, problem=error)) from None
 
 
 def _change(program: Program, source: Source, change: Change, run: _Run) -> None:
@@ -108,29 +109,30 @@ def _confirm(program: Program, found: ChangeReport, run: _Run) -> None:
     """Ask before very many orders change. Raises UsageError without a terminal, DeclinedError for a no."""
     if run.yes or found.reach.changing <= UNASKED:
         return
-    what = f"{count_of(found.reach.changing, 'order')} would be {found.change.words}"
+    what = would_be_words(found.change, found.reach.changing)
     if not program.prompts.can_ask():
         raise UsageError(
-            f"{what}, and there is no terminal to ask on", hint="look with --dry-run, then say yes with --yes"
+            say("{what}, and there is no terminal to ask on", what=what),
+            hint=say("look with --dry-run, then say yes with --yes"),
         )
-    if not program.prompts.yes_or_no(f"{what}. Go on?"):
-        raise DeclinedError("declined; nothing was changed")
+    if not program.prompts.yes_or_no(say("{what}. Go on?", what=what)):
+        raise DeclinedError(say("declined; nothing was changed"))
 
 
 def _tell(program: Program, found: ChangeReport, choice: Choice, run: _Run) -> None:
     """The counts in words; and why an unarchiving finds nothing, if it is the filter that hides what it is to find."""
-    would = "would be " if run.dry_run else ""
-    words = [f"{count_of(found.reach.changing, 'order')} {would}{found.change.words}"]
+    words = [(would_be_words if run.dry_run else done_words)(found.change, found.reach.changing)]
     if found.unchanged:
-        words.append(f"{found.unchanged:,} unchanged")
+        words.append(say("{number:,} unchanged", number=found.unchanged))
     if found.unknown:
-        words.append(f"{count_of(len(found.unknown), 'unknown id')} left out")
+        words.append(say_count("{number:,} unknown id left out", "{number:,} unknown ids left out", len(found.unknown)))
     if found.duplicates:
-        words.append(f"{found.duplicates:,} given twice")
-    program.screen.tell(f"{'A dry run: ' if run.dry_run else ''}{'; '.join(words)}")
+        words.append(say("{number:,} given twice", number=found.duplicates))
+    told = "; ".join(words)
+    program.screen.tell(say("A dry run: {words}", words=told) if run.dry_run else told)
     hides_archived = isinstance(choice.scope, FilterScope) and choice.scope.filter.leaves_out_archived
     if found.change.kind is ChangeKind.UNARCHIVED and hides_archived:
-        program.screen.warn("the filter leaves archived orders out; add archived:yes to it")
+        program.screen.warn(say("the filter leaves archived orders out; add archived:yes to it"))
 
 
 archive = _command(

@@ -1,6 +1,7 @@
 """`orderctl config show|path|init|check`."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -8,22 +9,24 @@ import typer
 from orderctl.bootstrap.files import write_private
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
+from orderctl.cli.health import check_words
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.health import Check
 from orderctl.domain.reports import SCHEMA, health_document
-from orderctl.domain.text import count_of
+from orderctl.language import in_english, later, say, say_count
 from orderctl.settings import OPTIONS, Option, Setting, Value
 
 app = group_app()
-_HIDDEN = "(hidden)"
-_EXAMPLE_HEAD = """\
+_HIDDEN = later("(hidden)")
+_EXAMPLE_HEAD = later("""\
 # Settings of orderctl. Each profile is a table; a command takes the default one, or --profile NAME.
 # A line that begins with # is not in force: what stands there is the default, or an example.
 # Environment variables (ORDERCTL_STORE, ORDERCTL_MAIL_HOST, ...) go before this file, flags before both.
 # ~ is your home; a relative path counts from the folder in which a command is run: better write whole paths.
 # Passwords: better in a file of mode 600 or in the keyring than here.
-
+""")
+_EXAMPLE_PROFILE = """
 default_profile = "main"
 
 [profile.main]
@@ -56,15 +59,17 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every setting, its value and its origin; secrets are hidden."""
     program = program_of(ctx)
     settings = program.settings
-    rows = [(key, _shown(program, key, setting), setting.origin) for key, setting in settings.found.items()]
+    for_people = as_ is ReportFormat.TEXT and program.output.is_terminal
+    with nullcontext() if for_people else in_english():
+        rows = [(key, _shown(program, key, setting), say(setting.origin)) for key, setting in settings.found.items()]
     if as_ is ReportFormat.JSON:
         listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
         program.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed})
-    elif program.output.is_terminal:
-        program.screen.pairs(("Setting", "Value", "From"), rows)
+    elif for_people:
+        program.screen.pairs((later("Setting"), later("Value"), later("From")), rows)
     else:
         program.output.lines("\t".join(row) for row in rows)
-    program.screen.tell(f"profile {settings.profile}, from {settings.config_file}")
+    program.screen.tell(say("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
 
 
 @app.command(epilog='Examples:\n\norderctl config path\n\n$EDITOR "$(orderctl config path)"')
@@ -73,7 +78,7 @@ def path(ctx: typer.Context) -> None:
     program = program_of(ctx)
     program.output.lines([str(program.config_file)])
     if not program.config_file.exists():
-        program.screen.tell("there is no such file yet; orderctl config init makes one")
+        program.screen.tell(say("there is no such file yet; orderctl config init makes one"))
 
 
 @app.command(epilog="Examples:\n\norderctl config init")
@@ -85,7 +90,7 @@ def init(
     program = program_of(ctx)
     write_private(program.config_file, example(), force=force)
     program.output.lines([str(program.config_file)])
-    program.screen.tell("edit it, then: orderctl config check")
+    program.screen.tell(say("edit it, then: orderctl config check"))
 
 
 @app.command(
@@ -96,27 +101,31 @@ def check(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """Try the settings: connect to the store, and to the mail server up to the login; nothing is changed or sent."""
     program = program_of(ctx)
     checks, code = [], 0
-    for found, error in _checks(program):
-        checks.append(found)
-        code = max(code, error.exit_code if error else 0)
-        if as_ is ReportFormat.TEXT:
-            program.output.lines([f"{'ok   ' if found.ok else 'WRONG'}  {found.name}: {found.detail}"])
+    with in_english() if as_ is ReportFormat.JSON else nullcontext():
+        for found, error in _checks(program):
+            checks.append(found)
+            code = max(code, error.exit_code if error else 0)
+            if as_ is ReportFormat.TEXT:
+                program.output.lines([check_words(found)])
     if as_ is ReportFormat.JSON:
         program.output.document(health_document(program.address.shown, checks))
     wrong = sum(not found.ok for found in checks)
     if wrong:
-        program.screen.tell(f"{count_of(wrong, 'thing')} to mend")
+        program.screen.tell(say_count("{number:,} thing to mend", "{number:,} things to mend", wrong))
         raise typer.Exit(code or 2)
 
 
 def _checks(program: Program) -> Iterator[tuple[Check, OrderctlError | None]]:
     settings = program.settings
     there = settings.config_file.exists()
-    file = f"{settings.config_file}, profile {settings.profile}" if there else f"no file at {settings.config_file}"
+    if there:
+        file = say("{file}, profile {profile}", file=settings.config_file, profile=settings.profile)
+    else:
+        file = say("no file at {file}", file=settings.config_file)
     yield Check("settings", ok=True, detail=file), None
     for name, meant in program.strange_variables().items():
-        guess = f"; did you mean {meant}?" if meant else ""
-        yield Check("environment", ok=False, detail=f"{name} sets nothing{guess}"), None
+        guess = say("{name} sets nothing; did you mean {meant}?", name=name, meant=meant)
+        yield Check("environment", ok=False, detail=guess if meant else say("{name} sets nothing", name=name)), None
     yield _tried("store", lambda: _try_store(program))
     yield _tried("mail", lambda: _try_mail(program))
 
@@ -132,33 +141,42 @@ def _tried(name: str, attempt: Callable[[], str]) -> tuple[Check, OrderctlError 
 def _try_store(program: Program) -> str:
     with program.open_store() as store, store.snapshot() as work:
         last = next(work.rejections.batches(1), None)
-    seen = f"the last batch is of {last.at:%Y-%m-%d %H:%M} UTC" if last else "nothing was rejected yet"
-    return f"{program.address.shown} answers; account {program.settings.text('account')}: {seen}"
+    seen = (
+        say("the last batch is of {time} UTC", time=f"{last.at:%Y-%m-%d %H:%M}")
+        if last
+        else say("nothing was rejected yet")
+    )
+    account = program.settings.text("account")
+    return say("{store} answers; account {account}: {seen}", store=program.address.shown, account=account, seen=seen)
 
 
 def _try_mail(program: Program) -> str:
     text = program.settings.text
     if not text("mail.transport"):
-        return "not set up: buyers cannot be told (mail.transport)"
+        return say("not set up: buyers cannot be told (mail.transport)")
     program.mailing.composer()
     with program.mailing.mailer_factory()():
         pass
     if text("mail.transport") == "maildir":
-        return f"mails are written to {text('mail.maildir')}"
-    logged_in = f"takes the login of {text('mail.user')}" if text("mail.user") else "answers, without a login"
-    return f"{text('mail.host')} {logged_in}"
+        return say("mails are written to {folder}", folder=text("mail.maildir"))
+    host, user = text("mail.host"), text("mail.user")
+    if user:
+        return say("{host} takes the login of {user}", host=host, user=user)
+    return say("{host} answers, without a login", host=host)
 
 
 def example() -> str:
     """A file with every setting, each explained and none in force."""
-    return _EXAMPLE_HEAD + "".join(f"\n{_example(option)}" for option in OPTIONS.values())
+    return say(_EXAMPLE_HEAD) + _EXAMPLE_PROFILE + "".join(f"\n{_example(option)}" for option in OPTIONS.values())
 
 
 def _example(option: Option) -> str:
     choice = f" ({', '.join(option.one_of)})" if option.one_of else ""
-    default = f"; default: {_toml(option.default)}" if option.default not in {None, ""} else ""
+    about = say(option.about) + choice
+    if option.default not in {None, ""}:
+        about = say("{about}; default: {default}", about=about, default=_toml(option.default))
     value = _EXAMPLES.get(option.key, "100" if option.kind is int and option.default is None else _toml(option.default))
-    return f"# {option.about}{choice}{default}\n# {option.key} = {value}\n"
+    return f"# {about}\n# {option.key} = {value}\n"
 
 
 def _toml(value: Value) -> str:
@@ -171,12 +189,13 @@ def _toml(value: Value) -> str:
 
 def _shown(program: Program, key: str, setting: Setting) -> str:
     if OPTIONS[key].secret and setting.value:
-        return _HIDDEN
+        return say(_HIDDEN)
     if key == "store":
+        hidden = say(_HIDDEN)
         try:
             return program.address.shown
         except OrderctlError as error:
-            return f"{_HIDDEN}: {error}"
+            return f"{hidden}: {error}"
     return _plain(setting.value)
 
 
@@ -185,4 +204,6 @@ def _plain(value: Value) -> str:
         return ""
     if isinstance(value, tuple):
         return ", ".join(value)
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return say("yes") if value else say("no")
+    return str(value)

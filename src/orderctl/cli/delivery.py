@@ -9,7 +9,7 @@ import typer
 from orderctl.bootstrap.program import Program
 from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import DeliveryReport
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 from orderctl.ports import Progress, Store
 from orderctl.services.delivering import MAX_CONNECTIONS, deliver, follow
 from orderctl.services.pacing import Pace
@@ -55,8 +55,12 @@ class Stopping:
     def check(self, report: DeliveryReport) -> None:
         """Raise Stopped if a signal ended the run."""
         if self.number:
-            sent = count_of(report.sent, "mail")
-            raise Stopped(f"stopped; {sent} sent, what is left waits for: orderctl mail send", self.number)
+            stopped = say_count(
+                "stopped; {number:,} mail sent, what is left waits for: orderctl mail send",
+                "stopped; {number:,} mails sent, what is left waits for: orderctl mail send",
+                report.sent,
+            )
+            raise Stopped(stopped, self.number)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if not self.number:
@@ -102,7 +106,14 @@ def follow_outbox(
     lanes, pace = _connections(program, connections), _pace(program, rate)
     composer, mailer_factory = program.mailing.composer(), program.mailing.mailer_factory()
     mailer_factory()
-    program.screen.tell(f"following the outbox of {store.label} over {count_of(lanes, 'connection')}")
+    program.screen.tell(
+        say_count(
+            "following the outbox of {store} over {number:,} connection",
+            "following the outbox of {store} over {number:,} connections",
+            lanes,
+            store=store.label,
+        )
+    )
     return follow(
         store,
         composer,
@@ -126,5 +137,7 @@ def _pace(program: Program, rate: str | None) -> Pace:
 def _connections(program: Program, given: int | None) -> int:
     number = given or program.settings.number("mail.connections") or 1
     if not 1 <= number <= MAX_CONNECTIONS:
-        raise UsageError(f"mail.connections is {number}", hint=f"1 to {MAX_CONNECTIONS}")
+        raise UsageError(
+            say("mail.connections is {number}", number=number), hint=say("1 to {most}", most=MAX_CONNECTIONS)
+        )
     return number

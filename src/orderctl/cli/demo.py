@@ -15,6 +15,7 @@ from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import program_of
 from orderctl.domain.errors import OrderctlError
+from orderctl.language import say
 
 app = command_app()
 ORDERS = 2_400
@@ -52,24 +53,29 @@ def demo(
         tour.run("import", str(tour.sample))
         tour.farewell()
         return
-    tour.say(f"A wholesale brand, {ORDERS:,} orders. The style LN-10 is dropped: its open orders have to be rejected.")
-    tour.say("1. A store, and the orders out of a file")
+    tour.tell(
+        say(
+            "A wholesale brand, {number:,} orders. The style LN-10 is dropped: its open orders have to be rejected.",
+            number=ORDERS,
+        )
+    )
+    tour.tell(say("1. A store, and the orders out of a file"))
     tour.run("store", "init")
     tour.run("import", str(tour.sample))
-    tour.say("2. Look: which orders are these?")
+    tour.tell(say("2. Look: which orders are these?"))
     tour.run("search", *shlex.split(_DROPPED), "--format", "table", "--limit", "5")
     tour.run("filter", "save", "dropped", *shlex.split(_DROPPED))
-    tour.say("3. Select them, and a few more that cannot be rejected")
+    tour.tell(say("3. Select them, and a few more that cannot be rejected"))
     tour.run("select", *shlex.split(_DROPPED))
     tour.run("select", "season:26SS", "sku:LN-10*", "status:oc-confirmed", "buyer:paris")
-    tour.say("4. Preview: nothing is changed yet")
+    tour.tell(say("4. Preview: nothing is changed yet"))
     options = ("--reason", "style LN-10 dropped", "--notify", "--message", _MESSAGE)
     tour.run("reject", *options, "--dry-run")
-    tour.say("5. Reject them, once, and tell the buyers (mails go to a folder, not to people)")
+    tour.tell(say("5. Reject them, once, and tell the buyers (mails go to a folder, not to people)"))
     tour.run("--quiet", "reject", *options, "--yes", "--max-orders", "500")
-    tour.say("6. The same again finds nothing to do")
+    tour.tell(say("6. The same again finds nothing to do"))
     tour.run("--quiet", "reject", *options, "--yes")
-    tour.say("7. The proof: what was done, what one order went through, what a buyer read")
+    tour.tell(say("7. The proof: what was done, what one order went through, what a buyer read"))
     tour.run("log")
     tour.run("show", tour.first("status:rejected", "season:26SS", "sku:LN-10*", "--sort", "id"))
     tour.run("mail", "list", "--limit", "3")
@@ -90,7 +96,7 @@ class _Tour:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERCTL_")}
         self._environ = {**kept, "ORDERCTL_CONFIG": str(self._config)}
 
-    def say(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         self._program.output.lines(["", text])
 
     def run(self, *args: str) -> None:
@@ -98,7 +104,9 @@ class _Tour:
         self._program.output.lines(["", f"$ {shlex.join(['orderctl', *args])}"])
         done = subprocess.run([sys.executable, "-m", "orderctl", *args], env=self._environ, check=False)  # noqa: S603
         if done.returncode:
-            raise OrderctlError(f"the demo stopped: orderctl {args[0]} ended with {done.returncode}")
+            raise OrderctlError(
+                say("the demo stopped: orderctl {command} ended with {code}", command=args[0], code=done.returncode)
+            )
 
     def first(self, *args: str) -> str:
         """The first id that a search finds."""
@@ -111,7 +119,7 @@ class _Tour:
         self._program.output.lines(
             [
                 "",
-                "Go on by hand; this store is yours:",
+                say("Go on by hand; this store is yours:"),
                 "",
                 f"  export ORDERCTL_CONFIG={shlex.quote(str(self._config))}",
                 f"  alias orderctl={shlex.quote(str(program))}",

@@ -13,7 +13,7 @@ from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import ApprovedPlan, RejectionPlan, RejectionResult
 from orderctl.domain.reports import Document, rejection_document
 from orderctl.domain.sample_letters import SampleLetter
-from orderctl.domain.text import count_of
+from orderctl.language import later, say, say_count
 from orderctl.ports import Store
 from orderctl.services.rejecting import Expectations
 from orderctl.services.sample_letters import compose_samples
@@ -56,7 +56,9 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
         return None, None
     found = _EXPECT.match(text.replace(",", ""))
     if not found or not (found[1] or found[3]) or (found[3] and not found[2]):
-        raise UsageError(f"--expect {text!r} is not a number or a range", hint="write 300, ..300 or 10..300")
+        raise UsageError(
+            say("--expect {text!r} is not a number or a range", text=text), hint=say("write 300, ..300 or 10..300")
+        )
     low = int(found[1]) if found[1] else None
     return low, (int(found[3]) if found[3] else None) if found[2] else low
 
@@ -65,8 +67,8 @@ def check_can_ask(program: Program, run: Run) -> None:
     """Without a terminal nobody can say yes; better known before the plan than after."""
     if not (run.yes or run.dry_run or run.save or program.prompts.can_ask()):
         raise UsageError(
-            "there is no terminal to confirm on, and nothing was changed",
-            hint="look with --dry-run, then say yes with --yes",
+            say("there is no terminal to confirm on, and nothing was changed"),
+            hint=say("look with --dry-run, then say yes with --yes"),
         )
 
 
@@ -89,23 +91,30 @@ def confirmed(program: Program, plan: RejectionPlan, run: Run) -> ApprovedPlan:
     try:
         agreed = program.prompts.confirm_rejection(plan.targets.count)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted; nothing was changed") from None
+        raise KeyboardInterrupt(say("interrupted; nothing was changed")) from None
     if not agreed:
-        raise DeclinedError("declined; nothing was changed")
-    return plan.approve(by=program.actor, how="confirmed at the terminal")
+        raise DeclinedError(say("declined; nothing was changed"))
+    return plan.approve(by=program.actor, how=later("confirmed at the terminal"))
 
 
 def uninterrupted(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
     """Execute the plan; when that is interrupted, say what was done."""
     try:
-        with program.screen.progress("Rejecting"):
+        with program.screen.progress(later("Rejecting")):
             return execute()
     except KeyboardInterrupt:
         # The interruption may have come after the commit: the store knows.
         with program.open_store() as asked, asked.snapshot() as work:
             batch = work.rejections.batch(plan.id)
-        done = f"{count_of(batch.rejected, 'order')} rejected as batch {batch.id}" if batch else "nothing was changed"
-        raise KeyboardInterrupt(f"interrupted; {done}") from None
+        if batch is None:
+            raise KeyboardInterrupt(say("interrupted; nothing was changed")) from None
+        done = say_count(
+            "interrupted; {number:,} order rejected as batch {batch}",
+            "interrupted; {number:,} orders rejected as batch {batch}",
+            batch.rejected,
+            batch=batch.id,
+        )
+        raise KeyboardInterrupt(done) from None
 
 
 def conclude(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
@@ -128,7 +137,7 @@ def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) 
     if not result.mails or result.batch_id is None:
         return None
     try:
-        with Stopping() as stop, program.screen.progress("Mailing") as progress:
+        with Stopping() as stop, program.screen.progress(later("Mailing")) as progress:
             delivery = deliver_mails(program, store, stop, batch_id=result.batch_id, progress=progress)
         stop.check(delivery)
     except OrderctlError as error:
@@ -139,7 +148,7 @@ def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) 
         raise
     except KeyboardInterrupt:
         report(program, run, result.plan, result, None)
-        raise KeyboardInterrupt("interrupted; the mails that are left wait for: orderctl mail send") from None
+        raise KeyboardInterrupt(say("interrupted; the mails that are left wait for: orderctl mail send")) from None
     else:
         return delivery
 
@@ -156,7 +165,7 @@ def report(
     if run.as_ is ReportFormat.JSON:
         write_document(program, run, rejection_document(plan, result, delivery, letters))
     elif result is None:
-        program.screen.tell("A dry run: nothing was changed.")
+        program.screen.tell(say("A dry run: nothing was changed."))
     else:
         program.screen.result(result, delivery)
 

@@ -16,7 +16,7 @@ from orderctl.cli.source_options import takes_source
 from orderctl.cli.sources import Source, choose
 from orderctl.domain.errors import UsageError
 from orderctl.domain.exporting import ExportFormat, ExportRequest
-from orderctl.domain.text import count_of
+from orderctl.language import later, say, say_count
 from orderctl.services.exporting import export_orders
 
 app = command_app()
@@ -62,7 +62,7 @@ def export(
     )
     with program.open_store() as store:
         choice = choose(program, store, source)
-        with program.screen.progress("Exporting") as progress:
+        with program.screen.progress(later("Exporting")) as progress:
             count = export_orders(
                 store,
                 choice,
@@ -71,24 +71,28 @@ def export(
                 ignore_unknown=ignore_unknown,
             )
     if request.path is not None:
-        program.screen.tell(f"{count_of(count, 'order')} written")
+        program.screen.tell(say_count("{number:,} order written", "{number:,} orders written", count))
 
 
 def _format(said: ExportFormat | None, output: str) -> ExportFormat:
     found = said or _BY_ENDING.get(Path(output).suffix.lower())
     if found is None:
-        raise UsageError("the format is missing", hint=f"--format {'|'.join(ExportFormat)}")
+        raise UsageError(say("the format is missing"), hint=f"--format {'|'.join(ExportFormat)}")
     return found
 
 
 def _checked(program: Program, request: ExportRequest) -> ExportRequest:
     """The request. Raises UsageError if its parts do not go together."""
     if (request.by_line or request.raw) and request.format is not ExportFormat.CSV:
-        raise UsageError(f"--lines and --raw are about CSV, not {request.format}", hint="leave them out")
+        raise UsageError(
+            say("--lines and --raw are about CSV, not {format}", format=request.format), hint=say("leave them out")
+        )
     if request.per_order and not request.format.is_document:
-        raise UsageError(f"--per-order is about PDF, not {request.format}", hint="leave it out")
+        raise UsageError(say("--per-order is about PDF, not {format}", format=request.format), hint=say("leave it out"))
     if request.per_order and request.path is None:
-        raise UsageError("--per-order writes files, but there is no folder", hint="name one: --output FOLDER")
+        raise UsageError(say("--per-order writes files, but there is no folder"), hint=say("name one: --output FOLDER"))
     if request.path is None and not request.format.is_text and program.output.is_terminal:
-        raise UsageError(f"a terminal cannot show {request.format}", hint="name a file: --output FILE")
+        raise UsageError(
+            say("a terminal cannot show {format}", format=request.format), hint=say("name a file: --output FILE")
+        )
     return request

@@ -10,6 +10,7 @@ from orderctl.cli.sources import saved_expression
 from orderctl.cli.suggesting import suggest_saved
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filter_parser import join_words
+from orderctl.language import later, say
 from orderctl.ports import SavedFilter
 
 app = group_app()
@@ -26,14 +27,14 @@ def save(ctx: typer.Context, name: Name, words: FilterWords = None) -> None:
     """Keep a filter under a name, in place of an older one."""
     program = program_of(ctx)
     if not name.isprintable() or not name.strip():
-        raise UsageError("the filter's name is empty or holds a control character")
+        raise UsageError(say("the filter's name is empty or holds a control character"))
     expression = join_words(words or ())
     if program.parse_filter(expression).is_empty:
-        raise UsageError("the filter is empty", hint="orderctl filter save NAME FILTER")
+        raise UsageError(say("the filter is empty"), hint="orderctl filter save NAME FILTER")
     saved = SavedFilter(name=name, expression=expression, actor=program.actor, saved_at=program.clock.now())
     with program.open_store() as store:
         store.write(lambda work: work.saved_filters.save(saved))
-    program.screen.tell(f"saved {name}: {expression}")
+    program.screen.tell(say("saved {name}: {expression}", name=name, expression=expression))
 
 
 @app.command("list", epilog="Examples:\n\norderctl filter list")
@@ -46,7 +47,7 @@ def list_(ctx: typer.Context) -> None:
         program.output.lines(f"{each.name}\t{each.expression}" for each in saved)
         return
     program.screen.pairs(
-        ("Name", "Filter", "Saved by", "When (UTC)"),
+        (later("Name"), later("Filter"), later("Saved by"), later("When (UTC)")),
         [(each.name, each.expression, each.actor, f"{each.saved_at:%Y-%m-%d %H:%M}") for each in saved],
     )
 
@@ -66,4 +67,4 @@ def delete(ctx: typer.Context, name: Name) -> None:
     with program.open_store() as store:
         if not store.write(lambda work: work.saved_filters.delete(name)):
             saved_expression(store, name)
-    program.screen.tell(f"deleted {name}")
+    program.screen.tell(say("deleted {name}", name=name))

@@ -2,33 +2,40 @@
 
 import os
 import shutil
-import textwrap
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import typer
 
+from orderctl.domain.text_width import wrapped
+from orderctl.language import later, say
+
 _WIDEST = 100
 _LEFT = 26  # where the words about an option begin; longer options have a line of their own
 _LONG = 12  # a command with more options has them in groups
 _GROUPS = {
-    "Which orders": "ID FILTER --ids --saved --filter --name --all --except --except-ids --individual --pick --plan",
-    "Output": "--format --columns --sort --limit --after --count --null",
-    "What is written": "--output --lines --per-order --force --raw",
-    "What the buyers are told": "--reason --reasons --notify --message --message-file --edit --mail-per-order",
-    "Safety": "--yes --dry-run --strict --expect --max-orders --ignore-unknown",
-    "Later": "--save-plan --hold",
+    later(
+        "Which orders"
+    ): "ID FILTER --ids --saved --filter --name --all --except --except-ids --individual --pick --plan",
+    later("Output"): "--format --columns --sort --limit --after --count --null",
+    later("What is written"): "--output --lines --per-order --force --raw",
+    later("What the buyers are told"): "--reason --reasons --notify --message --message-file --edit --mail-per-order",
+    later("Safety"): "--yes --dry-run --strict --expect --max-orders --ignore-unknown",
+    later("Later"): "--save-plan --hold",
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names.split()}
-_REST = "Options"
+_ARGUMENTS, _REST, _COMMANDS = later("Arguments"), later("Options"), later("Commands")
+_COMMENT = "   # "
+_SPELLED = 4
+_HELP_OPTION = later("Show this message and exit.")
 
 Rows = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """One command as its users read about it: titles with names and words, of subcommands and of options."""
+    """One command as its users read about it, in their language; the titles have names and words below them."""
 
     path: str
     about: str
@@ -45,33 +52,48 @@ def page_of(command: Any, ctx: typer.Context) -> Page:  # noqa: ANN401 - a comma
     shown = [each for each in command.get_params(ctx) if not getattr(each, "hidden", False)]
     for parameter in shown:
         options.setdefault(_group(parameter, many=len(shown) > _LONG), []).append((_left(parameter), _words(parameter)))
-    order = [*_GROUPS, "Arguments", _REST]
-    grouped = [(title, options[title]) for title in order if title in options]
-    lines = [line for line in (command.epilog or "").splitlines() if line.strip() and line != "Examples:"]
+    order = [*_GROUPS, _ARGUMENTS, _REST]
+    grouped = [(say(title), options[title]) for title in order if title in options]
+    examples, notes = examples_and_notes(command)
     return Page(
         path=ctx.command_path,
-        about=" ".join((command.help or "").split()),
+        about=_one_line(command.help),
         usage=" ".join([ctx.command_path, *command.collect_usage_pieces(ctx)]),
-        examples=tuple(line for line in lines if _is_call(line)),
-        notes=" ".join(line for line in lines if not _is_call(line)),
+        examples=tuple(_with_comment(*each) for each in examples),
+        notes=say(notes) if notes else "",
         commands=tuple(_commands(command, ctx)),
         groups=tuple(grouped),
     )
+
+
+def examples_and_notes(command: Any) -> tuple[list[tuple[str, str]], str]:  # noqa: ANN401
+    """What a command says below: calls with the comments beside them, and in one line what else there is."""
+    lines = [line for line in (command.epilog or "").splitlines() if line.strip() and line != "Examples:"]
+    calls = [line.partition(_COMMENT) for line in lines if _is_call(line)]
+    return [(call, comment) for call, _, comment in calls], " ".join(line for line in lines if not _is_call(line))
 
 
 def _is_call(line: str) -> bool:
     return "orderctl " in line
 
 
+def _with_comment(call: str, comment: str) -> str:
+    return f"{call}{_COMMENT}{say(comment)}" if comment else call
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join(say(text).split()) if text else ""
+
+
 def as_text(page: Page) -> str:
     """The page for a terminal of its width."""
     width = min(shutil.get_terminal_size().columns, _WIDEST)
-    lines = [*textwrap.wrap(page.about, width), ""]
+    lines = [*wrapped(page.about, width), ""]
     if page.examples:
-        lines += [_heading("Examples"), *(f"  {example}" for example in page.examples), ""]
+        lines += [_heading(say("Examples")), *(f"  {example}" for example in page.examples), ""]
     if page.notes:
-        lines += [*textwrap.wrap(page.notes, width), ""]
-    lines += [_heading("Usage"), f"  {page.usage}", ""]
+        lines += [*wrapped(page.notes, width), ""]
+    lines += [_heading(say("Usage")), f"  {page.usage}", ""]
     listed = (*page.commands, *page.groups)
     left = min(max(len(name) for _, rows in listed for name, _ in rows), _LEFT - 4) + 4
     for title, rows in listed:
@@ -85,11 +107,11 @@ def _heading(text: str) -> str:
 
 
 def _row(name: str, words: str, *, left: int, width: int) -> list[str]:
-    wrapped = textwrap.wrap(words, max(20, width - left)) or [""]
+    lines = wrapped(words, max(20, width - left)) or [""]
     first = f"  {name}"
     if len(first) > left - 2:
-        return [first, *(f"{'':{left}}{line}" for line in wrapped)]
-    return [f"{first:<{left}}{wrapped[0]}".rstrip(), *(f"{'':{left}}{line}" for line in wrapped[1:])]
+        return [first, *(f"{'':{left}}{line}" for line in lines)]
+    return [f"{first:<{left}}{lines[0]}".rstrip(), *(f"{'':{left}}{line}" for line in lines[1:])]
 
 
 def _commands(command: Any, ctx: typer.Context) -> list[tuple[str, Rows]]:  # noqa: ANN401
@@ -99,8 +121,8 @@ def _commands(command: Any, ctx: typer.Context) -> list[tuple[str, Rows]]:  # no
     for name in command.list_commands(ctx):
         listed = command.get_command(ctx, name)
         if not listed.hidden:
-            panel = listed.rich_help_panel or "Commands"
-            panels.setdefault(str(panel), []).append((name, " ".join((listed.help or "").split())))
+            panel = say(str(listed.rich_help_panel or _COMMANDS))
+            panels.setdefault(panel, []).append((name, _one_line(listed.help)))
     return list(panels.items())
 
 
@@ -108,7 +130,7 @@ def _group(parameter: Any, *, many: bool) -> str:  # noqa: ANN401
     names = (parameter.metavar, *parameter.opts)
     if many and (found := next((_GROUP_OF[name] for name in names if name in _GROUP_OF), "")):
         return found
-    return "Arguments" if parameter.param_type_name == "argument" else _REST
+    return _ARGUMENTS if parameter.param_type_name == "argument" else _REST
 
 
 def _left(parameter: Any) -> str:  # noqa: ANN401
@@ -130,14 +152,13 @@ def _value(parameter: Any) -> str:  # noqa: ANN401
     return "N" if parameter.type_descriptor.annotation is int else str(parameter.name).rstrip("_").upper()
 
 
-_SPELLED = 4
-
-
 def _words(parameter: Any) -> str:  # noqa: ANN401
-    words, default = parameter.help or "", parameter.default
+    words, default = say(parameter.help) if parameter.help else "", parameter.default
     choices = () if parameter.param_type_name == "argument" else parameter.type_descriptor.choices
     if choices and len(choices) > _SPELLED:
-        words += f" One of: {', '.join(each.value if isinstance(each, Enum) else str(each) for each in choices)}."
+        listed = ", ".join(each.value if isinstance(each, Enum) else str(each) for each in choices)
+        words = say("{words} One of: {choices}.", words=words, choices=listed)
     if default in (None, "", False, ()) or callable(default) or default == []:
         return words
-    return f"{words} (default: {default.value if isinstance(default, Enum) else default})"
+    shown = default.value if isinstance(default, Enum) else default
+    return say("{words} (default: {default})", words=words, default=shown)

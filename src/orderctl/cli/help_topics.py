@@ -8,44 +8,49 @@ from orderctl.domain.errors import OrderctlError
 from orderctl.domain.filters import FILTER_FIELDS, Kind
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
+from orderctl.domain.text_width import cell_width, padded
+from orderctl.language import later, say
 
 # The codes that no error class owns.
 _OTHER_CODES = {
-    0: "done; also a dry run, and nothing to do",
-    5: "rejected, but mails are waiting, failed or unknown: orderctl mail list",
-    6: "rejected, but fewer than previewed: some orders changed in between, and each is listed",
-    130: "stopped by Ctrl-C; what was done is said",
-    143: "stopped by SIGTERM; what was done is said",
+    0: later("done; also a dry run, and nothing to do"),
+    5: later("rejected, but mails are waiting, failed or unknown: orderctl mail list"),
+    6: later("rejected, but fewer than previewed: some orders changed in between, and each is listed"),
+    130: later("stopped by Ctrl-C; what was done is said"),
+    143: later("stopped by SIGTERM; what was done is said"),
 }
 _MAIL_STATES = {
-    MailState.WAITING: "waits for: orderctl mail send",
-    MailState.CLAIMED: "a worker has taken it and will send it",
-    MailState.SENDING: "it is being handed to the mail server",
-    MailState.SENT: "the mail server took it",
-    MailState.REFUSED: "the mail server refused it for good; look at the address, then: orderctl mail retry",
-    MailState.RETRY: "refused for now; it is tried again by itself",
-    MailState.UNKNOWN: "the connection broke before the answer: find out, then: orderctl mail retry, or mail settle",
-    MailState.CANCELLED: "somebody decided that it will not be sent",
+    MailState.WAITING: later("waits for: orderctl mail send"),
+    MailState.CLAIMED: later("a worker has taken it and will send it"),
+    MailState.SENDING: later("it is being handed to the mail server"),
+    MailState.SENT: later("the mail server took it"),
+    MailState.REFUSED: later("the mail server refused it for good; look at the address, then: orderctl mail retry"),
+    MailState.RETRY: later("refused for now; it is tried again by itself"),
+    MailState.UNKNOWN: later(
+        "the connection broke before the answer: find out, then: orderctl mail retry, or mail settle"
+    ),
+    MailState.CANCELLED: later("somebody decided that it will not be sent"),
 }
 
 
 def filters(_program: Program) -> Iterator[str]:
     """The filter language."""
-    yield "Terms side by side mean and; or, not and parentheses work; quotes keep spaces."
-    yield "Values between commas: any of them. Ranges are written A..B, A.. or ..B."
-    yield "A bare word is looked for in id, reference, buyer and notes."
-    yield "Archived orders are left out unless the filter says archived:."
+    yield say("Terms side by side mean and; or, not and parentheses work; quotes keep spaces.")
+    yield say("Values between commas: any of them. Ranges are written A..B, A.. or ..B.")
+    yield say("A bare word is looked for in id, reference, buyer and notes.")
+    yield say("Archived orders are left out unless the filter says archived:.")
     yield ""
-    yield from _aligned([(field.example, field.about) for field in FILTER_FIELDS.values()])
+    yield from _aligned([(field.example, say(field.about)) for field in FILTER_FIELDS.values()])
     yield ""
-    yield "Values"
+    yield say("Values")
     by_kind: dict[Kind, list[str]] = {}
     for field in FILTER_FIELDS.values():
         by_kind.setdefault(field.kind, []).append(field.name)
     for kind, names in by_kind.items():
-        yield from (f"  {', '.join(names)}", f"      {', '.join(Status) if kind is Kind.CHOICE else kind}")
+        words = ", ".join(Status) if kind is Kind.CHOICE else say(kind.value)
+        yield from (f"  {', '.join(names)}", f"      {words}")
     yield f"  {', '.join(field.name for field in FILTER_FIELDS.values() if field.may_be_empty)}"
-    yield "      also none (it is empty) and any (it is not)"
+    yield "      " + say("also none (it is empty) and any (it is not)")
     yield ""
     yield from _examples(
         "orderctl search status:needs-oc,oc-created season:26SS",
@@ -57,15 +62,18 @@ def filters(_program: Program) -> Iterator[str]:
 def statuses(_program: Program) -> Iterator[str]:
     """The statuses, and what can be rejected."""
     held = {rule.status: rule for rule in RULES if rule.status is not None}
-    rows: list[tuple[str, ...]] = [("STATUS", "THE BRAND SEES", "THE BUYER SEES", "BULK", "SINGLE")]
+    titles = (say("STATUS"), say("THE BRAND SEES"), say("THE BUYER SEES"), say("BULK"), say("SINGLE"))
+    rows: list[tuple[str, ...]] = [titles]
     for status in Status:
         modes = held[status].modes if status in held else frozenset[Mode]()
-        answers = ("no" if mode in modes else "yes" for mode in Mode)
-        rows.append((status.value, status.brand_sees, status.buyer_sees, *answers))
+        answers = (say("no") if mode in modes else say("yes") for mode in Mode)
+        rows.append((status.value, say(status.brand_sees), say(status.buyer_sees), *answers))
     yield from _aligned(rows)
     yield ""
-    yield "Never rejected, neither in bulk nor on its own:"
-    yield from (f"  an order that {rule.reason}: {rule.advice}" for rule in RULES if rule.counted is not None)
+    yield say("Never rejected, neither in bulk nor on its own:")
+    for rule in RULES:
+        if rule.counted is not None:
+            yield "  " + say("an order that {reason}: {advice}", reason=say(rule.reason), advice=say(rule.advice))
 
 
 def exit_codes(_program: Program) -> Iterator[str]:
@@ -73,17 +81,17 @@ def exit_codes(_program: Program) -> Iterator[str]:
     codes = dict(_OTHER_CODES)
     errors: list[type[OrderctlError]] = [OrderctlError, *_subclasses(OrderctlError)]
     for error in errors:
-        words = (error.__doc__ or "").splitlines()[0].replace("`", "").rstrip(".")
+        words = say((error.__doc__ or "").splitlines()[0]).replace("`", "").rstrip(".。")
         codes.setdefault(error.exit_code, words[:1].lower() + words[1:])
-    yield from _aligned([(str(code), codes[code]) for code in sorted(codes)])
+    yield from _aligned([(str(code), say(codes[code])) for code in sorted(codes)])
 
 
 def mail(_program: Program) -> Iterator[str]:
     """How buyers are told."""
-    yield "reject --notify queues a mail for each buyer, in the same transaction as the rejection, and sends it."
-    yield "A mail that fails stays in the outbox with its error; the rejection stands. Nobody is told twice."
+    yield say("reject --notify queues a mail for each buyer, in the same transaction as the rejection, and sends it.")
+    yield say("A mail that fails stays in the outbox with its error; the rejection stands. Nobody is told twice.")
     yield ""
-    yield from _aligned([(state.value, _MAIL_STATES[state]) for state in MailState])
+    yield from _aligned([(state.value, say(_MAIL_STATES[state])) for state in MailState])
     yield ""
     yield from _examples(
         "orderctl mail list --state unknown", "orderctl mail send", "orderctl reject 10021 --notify --message 'Sorry.'"
@@ -94,11 +102,11 @@ def reasons(program: Program) -> Iterator[str]:
     """Why orders are rejected, so that it can be counted."""
     codes = program.settings.texts("reasons")
     if codes:
-        yield "--reason begins with one of the codes of the settings: CODE, or 'CODE: words'."
+        yield say("--reason begins with one of the codes of the settings: CODE, or 'CODE: words'.")
         yield ""
         yield from (f"  {code}" for code in codes)
     else:
-        yield "--reason takes any text. A list of codes in the settings makes the reasons countable:"
+        yield say("--reason takes any text. A list of codes in the settings makes the reasons countable:")
         yield ""
         yield '  reasons = ["style-dropped", "season-closed", "buyer-blocked"]'
     yield ""
@@ -115,14 +123,14 @@ TOPICS: dict[str, Callable[[Program], Iterator[str]]] = {
 
 
 def _examples(*commands: str) -> Iterator[str]:
-    yield "Examples"
+    yield say("Examples")
     yield from (f"  {command}" for command in commands)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        yield f"  {'  '.join(f'{text:<{width}}' for text, width in zip(row, widths, strict=True))}".rstrip()
+        yield f"  {'  '.join(padded(text, width) for text, width in zip(row, widths, strict=True))}".rstrip()
 
 
 def _subclasses(error: type[OrderctlError]) -> Iterable[type[OrderctlError]]:

@@ -13,7 +13,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.import_figures import SourceRequest
 from orderctl.domain.importing import FIELDS
 from orderctl.domain.reports import import_document
-from orderctl.domain.text import count_of
+from orderctl.language import later, say, say_count
 from orderctl.ports import OrderSource
 from orderctl.services.importing import ImportReport, import_orders
 
@@ -50,17 +50,17 @@ def import_(
         _list_maps(program)
         return
     if file is None:
-        raise UsageError("the file is missing", hint="orderctl import FILE, or --list-maps")
+        raise UsageError(say("the file is missing"), hint=say("orderctl import FILE, or --list-maps"))
     request = _request(map_, from_, default)
     with program.open_store() as store:
         with store.snapshot():
             pass  # a store that cannot be used is better known before a long file is read
-        with program.screen.progress("Reading") as reading:
+        with program.screen.progress(later("Reading")) as reading:
             source = open_source(file, request, program.clock.now(), reading)
         with source:
             if source.map_name:
-                program.screen.tell(f"read by the column map {source.map_name}")
-            with program.screen.progress("Writing") as writing:
+                program.screen.tell(say("read by the column map {name}", name=source.map_name))
+            with program.screen.progress(later("Writing")) as writing:
                 report = import_orders(
                     store,
                     source,
@@ -80,20 +80,21 @@ def import_(
 def _list_maps(program: Program) -> None:
     maps = shipped_maps()
     if program.output.is_terminal:
-        program.screen.pairs(("Name", "Export"), maps)
+        program.screen.pairs((later("Name"), later("Export")), maps)
     else:
         program.output.lines(f"{name}\t{about}" for name, about in maps)
 
 
 def _request(map_file: str | None, map_name: str | None, defaults: list[str] | None) -> SourceRequest:
     if map_file is not None and map_name is not None:
-        raise UsageError("--map and --from are two column maps", hint="give one of them")
+        raise UsageError(say("--map and --from are two column maps"), hint=say("give one of them"))
     given: dict[str, str] = {}
     for text in defaults or ():
         name, equals, value = text.partition("=")
         if not equals or name not in FIELDS:
             raise UsageError(
-                f"--default {text!r} is not FIELD=VALUE", hint=f"such as currency=EUR; the fields: {', '.join(FIELDS)}"
+                say("--default {text!r} is not FIELD=VALUE", text=text),
+                hint=say("such as currency=EUR; the fields: {fields}", fields=", ".join(FIELDS)),
             )
         given[name] = value
     return SourceRequest(map_file=map_file, map_name=map_name, defaults=given)
@@ -109,21 +110,57 @@ def _keep_problems(source: OrderSource, path: str, *, force: bool) -> str:
 
 def _say(program: Program, report: ImportReport, kept: str, as_: ReportFormat) -> None:
     figures, counts = report.figures, report.counts
-    read = f"{count_of(figures.rows, 'row')}, {count_of(figures.orders, 'order')}"
+    read = say(
+        "{rows}, {orders}",
+        rows=say_count("{number:,} row", "{number:,} rows", figures.rows),
+        orders=say_count("{number:,} order", "{number:,} orders", figures.orders),
+    )
     if as_ is ReportFormat.JSON:
         program.output.document(import_document(figures, counts, stored=report.stored, errors=kept))
     elif report.stored:
-        kept_final = f"{counts.rejected_left_alone:,} rejected ones left alone"
-        done = f"{counts.created:,} created, {counts.updated:,} updated, {counts.unchanged:,} unchanged, {kept_final}"
-        program.output.lines([f"{read}: {done}"])
+        done = say(
+            "{read}: {created:,} created, {updated:,} updated, {unchanged:,} unchanged, "
+            "{left:,} rejected ones left alone",
+            read=read,
+            created=counts.created,
+            updated=counts.updated,
+            unchanged=counts.unchanged,
+            left=counts.rejected_left_alone,
+        )
+        program.output.lines([done])
     elif not figures.problems:
-        program.output.lines([f"{read}: all good"])
-    if not kept:
-        return
+        program.output.lines([say("{read}: all good", read=read)])
+    if kept:
+        _say_problems(program, report, kept)
+
+
+def _say_problems(program: Program, report: ImportReport, kept: str) -> None:
+    """The first problems, how many more there are, and where all of them are written."""
+    figures = report.figures
     for problem in report.problems:
-        program.screen.warn(f"{problem.file}, row {problem.row}, {problem.column}: {problem.value!r} {problem.reason}")
+        words = say(
+            "{file}, row {row}, {column}: {value!r} {problem}",
+            file=problem.file,
+            row=problem.row,
+            column=problem.column,
+            value=problem.value,
+            problem=problem.reason,
+        )
+        program.screen.warn(words)
     if figures.problems > len(report.problems):
-        program.screen.insist(f"… and {figures.problems - len(report.problems):,} more")
-    left = count_of(figures.bad_orders, "bad order")
-    what = f"{left} left out" if report.stored else f"{left}; nothing was imported (--skip-bad takes the good ones)"
-    program.screen.insist(f"{what}; every problem is in {kept}")
+        program.screen.insist(say("… and {more:,} more", more=figures.problems - len(report.problems)))
+    if report.stored:
+        left_out = say_count(
+            "{number:,} bad order left out; every problem is in {file}",
+            "{number:,} bad orders left out; every problem is in {file}",
+            figures.bad_orders,
+            file=kept,
+        )
+    else:
+        left_out = say_count(
+            "{number:,} bad order; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
+            "{number:,} bad orders; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
+            figures.bad_orders,
+            file=kept,
+        )
+    program.screen.insist(left_out)

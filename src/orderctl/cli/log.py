@@ -13,8 +13,8 @@ from orderctl.domain.errors import OrderctlError, UsageError
 from orderctl.domain.log import Batch
 from orderctl.domain.orders import OrderEvent
 from orderctl.domain.reports import SCHEMA, batch_document, event_document, tampering_document, verdict_document
-from orderctl.domain.text import count_of
 from orderctl.domain.verification import LogVerdict, Tampering
+from orderctl.language import later, say, say_count
 from orderctl.services.verifying import verify_log
 
 app = group_app(with_default=True)
@@ -55,7 +55,8 @@ def show(
             return
         if work.orders.get(subject) is None:
             raise UsageError(
-                f"there is no order and no batch {subject!r} in this store", hint="orderctl log lists batches"
+                say("there is no order and no batch {subject!r} in this store", subject=subject),
+                hint=say("orderctl log lists batches"),
             )
         _order(program, subject, work.orders.events(subject), as_)
 
@@ -79,9 +80,9 @@ def verify(
         if as_json:
             program.output.documents([tampering_document(tampering)])
         else:
-            program.output.lines([f"{tampering.record}: {tampering.problem}"])
+            program.output.lines([f"{tampering.record}: {say(tampering.problem)}"])
 
-    with program.open_store() as store, program.screen.progress("Verifying") as progress:
+    with program.open_store() as store, program.screen.progress(later("Verifying")) as progress:
         verdict = verify_log(store, anchor=anchor, report=tell, progress=progress)
     if as_json:
         program.output.documents([verdict_document(verdict)])
@@ -89,8 +90,12 @@ def verify(
         program.output.lines(_summary(verdict))
     if verdict.tampered:
         raise OrderctlError(
-            f"the log is not as it was written: {count_of(verdict.tampered, 'record')}",
-            hint="keep a copy of the store as it is, and see docs/reference/log.md",
+            say_count(
+                "the log is not as it was written: {number:,} record",
+                "the log is not as it was written: {number:,} records",
+                verdict.tampered,
+            ),
+            hint=say("keep a copy of the store as it is, and see docs/reference/log.md"),
         )
 
 
@@ -105,16 +110,30 @@ app.command(
 
 def _summary(verdict: LogVerdict) -> list[str]:
     """What was read, and the digest to keep."""
-    read = f"{count_of(verdict.batches, 'batch', 'batches')} and {count_of(verdict.events, 'event')} of them"
-    lines = [f"read {read}" if verdict.tampered else f"as written: {read}"]
+    counted = {
+        "batches": say_count("{number:,} batch", "{number:,} batches", verdict.batches),
+        "events": say_count("{number:,} event", "{number:,} events", verdict.events),
+    }
+    read = (
+        say("read {batches} and {events} of them", **counted)
+        if verdict.tampered
+        else say("as written: {batches} and {events} of them", **counted)
+    )
+    lines = [read]
     if verdict.anchored:
-        lines.append("the anchor is in the chain: nothing up to it was changed or removed")
+        lines.append(say("the anchor is in the chain: nothing up to it was changed or removed"))
     if verdict.loose:
-        outside = f"{count_of(verdict.loose, 'event')} outside batches"
-        lines.append(f"no digest covers {outside} (imports as rejected: {verdict.imported:,}, archiving, tags)")
+        loose = say_count(
+            "no digest covers {number:,} event outside batches (imports as rejected: {imported:,}, archiving, tags)",
+            "no digest covers {number:,} events outside batches (imports as rejected: {imported:,}, archiving, tags)",
+            verdict.loose,
+            imported=verdict.imported,
+        )
+        lines.append(loose)
     if verdict.head and not verdict.tampered:
-        lines.append(f"head: batch {verdict.head.id}, number {verdict.head.position:,}")
-        lines.append(f"keep elsewhere, for --anchor: {verdict.head.digest}")
+        head = verdict.head
+        lines.append(say("head: batch {batch}, number {position:,}", batch=head.id, position=head.position))
+        lines.append(say("keep elsewhere, for --anchor: {digest}", digest=head.digest))
     return lines
 
 
@@ -124,7 +143,7 @@ def _batches(program: Program, batches: list[Batch], as_: ReportFormat) -> None:
     elif batches:
         program.screen.batches(batches)
     else:
-        program.screen.tell("nothing was rejected yet")
+        program.screen.tell(say("nothing was rejected yet"))
 
 
 def _batch(program: Program, batch: Batch, events: list[OrderEvent], as_: ReportFormat) -> None:
@@ -141,4 +160,4 @@ def _order(program: Program, order_id: str, events: tuple[OrderEvent, ...], as_:
     elif events:
         program.screen.events(events)
     else:
-        program.screen.tell(f"nothing is logged for order {order_id}")
+        program.screen.tell(say("nothing is logged for order {id}", id=order_id))

@@ -10,6 +10,7 @@ from orderctl.bootstrap.files import write_record, write_report
 from orderctl.cli.options import program_of
 from orderctl.domain.batch_report import report_on
 from orderctl.domain.errors import UsageError
+from orderctl.language import say
 from orderctl.ports import MailQuery
 from orderctl.services.verifying import record_of
 
@@ -52,10 +53,12 @@ def report(
         rejections = work.rejections
         batch = rejections.batch(batch_id) if batch_id else next(rejections.batches(1), None)
         if batch is None:
-            named = f"there is no batch {batch_id!r} in this store" if batch_id else "nothing was rejected yet"
-            raise UsageError(named, hint="orderctl log lists batches")
+            named = say("there is no batch {id!r} in this store", id=batch_id)
+            raise UsageError(
+                named if batch_id else say("nothing was rejected yet"), hint=say("orderctl log lists batches")
+            )
         found = report_on(
             batch, work.record.batch_summaries(batch.id), work.outbox.counts(MailQuery(batch_id=batch.id))
         )
     write_report(found, output, force=force)
-    program.screen.tell(f"wrote the report of batch {batch.id} to {output}")
+    program.screen.tell(say("wrote the report of batch {batch} to {file}", batch=batch.id, file=output))

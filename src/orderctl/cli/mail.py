@@ -17,7 +17,7 @@ from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT, MailAction
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
-from orderctl.domain.text import count_of
+from orderctl.language import later, say, say_count
 from orderctl.ports import MailQuery
 from orderctl.services.mail_actions import act_on_mails, pick_mails
 
@@ -96,7 +96,10 @@ def list_(
         program.screen.mails(mails)
     summary = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
     more = sum(counts.values()) - len(mails)
-    program.screen.tell((summary or "no mails") + (f"; {more:,} not shown, see --limit" if more else ""))
+    summary = summary or say("no mails")
+    program.screen.tell(
+        say("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
+    )
 
 
 @app.command(
@@ -114,7 +117,9 @@ def show(
     with program.open_store() as store, store.snapshot() as work:
         found = work.outbox.get(mail_id)
         if found is None:
-            raise UsageError(f"there is no mail {mail_id!r} in this store", hint="orderctl mail list shows them")
+            raise UsageError(
+                say("there is no mail {id!r} in this store", id=mail_id), hint=say("orderctl mail list shows them")
+            )
         orders, events = work.outbox.order_ids(mail_id), work.outbox.events(mail_id)
         facts = None if found.letter else work.outbox.facts([mail_id]).get(mail_id)
     if as_ is ReportFormat.JSON:
@@ -124,7 +129,7 @@ def show(
     if not raw:
         program.screen.mail(found, letter, orders, events)
     elif letter is None:
-        raise UsageError(f"mail {mail_id} has no text: its buyer is not in the store any more")
+        raise UsageError(say("mail {id} has no text: its buyer is not in the store any more", id=mail_id))
     else:
         program.output.message(program.mailing.mailer_factory()().write(found, letter))
 
@@ -155,14 +160,18 @@ def send(
         send_sample_mail(program, sample, batch=batch, filter_text=filter_text, name=name)
         return
     if filter_text is not None or name is not None:
-        raise UsageError("--filter and --name choose the orders of a --sample", hint="orderctl mail send --batch BATCH")
+        raise UsageError(
+            say("--filter and --name choose the orders of a --sample"), hint="orderctl mail send --batch BATCH"
+        )
     if follow and limit is not None:
-        raise UsageError("--follow goes on until it is stopped, and --limit would end it", hint="leave one of them out")
+        raise UsageError(
+            say("--follow goes on until it is stopped, and --limit would end it"), hint=say("leave one of them out")
+        )
     with program.open_store() as store, Stopping() as stop:
         if follow:
             report = follow_outbox(program, store, stop, batch_id=batch, rate=rate, connections=connections)
         else:
-            with program.screen.progress("Mailing") as progress:
+            with program.screen.progress(later("Mailing")) as progress:
                 report = deliver_mails(
                     program,
                     store,
@@ -202,7 +211,13 @@ def retry(
     query = _chosen(ids, _query(program, state, batch, buyer, order, to, older_than), everything=everything)
     changed = _act(program, RETRY, query, reason=reason, yes=yes)
     if changed:
-        program.screen.tell(f"{count_of(changed, 'mail')} will be sent again; send with: orderctl mail send")
+        program.screen.tell(
+            say_count(
+                "{number:,} mail will be sent again; send with: orderctl mail send",
+                "{number:,} mails will be sent again; send with: orderctl mail send",
+                changed,
+            )
+        )
 
 
 @app.command(
@@ -226,7 +241,7 @@ def cancel(
     query = _chosen(ids, _query(program, state, batch, buyer, order, to, older_than), everything=everything)
     changed = _act(program, CANCEL, query, reason=reason, yes=True)
     if changed:
-        program.screen.tell(f"{count_of(changed, 'mail')} will not be sent")
+        program.screen.tell(say_count("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed))
 
 
 @app.command(
@@ -250,7 +265,11 @@ def settle(
     query = _chosen(ids, _query(program, None, batch, buyer, order, to, older_than), everything=everything)
     changed = _act(program, SENT if sent else NOT_SENT, query, reason=reason, yes=True)
     if changed:
-        program.screen.tell(f"{count_of(changed, 'mail')} settled as {'sent' if sent else 'refused'}")
+        state = (MailState.SENT if sent else MailState.REFUSED).value
+        settled = say_count(
+            "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=state
+        )
+        program.screen.tell(settled)
 
 
 def _query(
@@ -268,7 +287,7 @@ def _query(
         try:
             before = program.clock.now() - parse_duration(older_than)
         except ValueError as error:
-            raise UsageError(f"--older-than: {older_than!r} {error}") from None
+            raise UsageError(say("--older-than: {text!r} {problem}", text=older_than, problem=error)) from None
     return MailQuery(
         states=tuple(state or ()), batch_id=batch, buyer=buyer, order_id=order, recipient=to, queued_before=before
     )
@@ -278,9 +297,13 @@ def _chosen(ids: list[str] | None, query: MailQuery, *, everything: bool) -> Mai
     """Which mails are meant: by their ids, by filters, or all where that is spelled out. Raises UsageError."""
     filtered = query != MailQuery()
     if sum((bool(ids), filtered, everything)) > 1:
-        raise UsageError("mails are named by ids, by filters or by --all, not by two of them", hint="give one of them")
+        raise UsageError(
+            say("mails are named by ids, by filters or by --all, not by two of them"), hint=say("give one of them")
+        )
     if not (ids or filtered or everything):
-        raise UsageError("which mails? none was named", hint="give ids, --state, --batch or another filter, or --all")
+        raise UsageError(
+            say("which mails? none was named"), hint=say("give ids, --state, --batch or another filter, or --all")
+        )
     return replace(query, ids=tuple(dict.fromkeys(ids))) if ids else query
 
 
@@ -302,21 +325,30 @@ def _act(program: Program, action: MailAction, query: MailQuery, *, reason: str,
         )
     left = ", ".join(f"{number:,} {state}" for state, number in picked.left.items())
     if left or not picked.mails:
-        program.screen.tell(f"left as they are: {left}" if left else "no such mail")
+        program.screen.tell(say("left as they are: {mails}", mails=left) if left else say("no such mail"))
     if changed < len(picked.mails):
-        program.screen.warn(
-            f"{count_of(len(picked.mails) - changed, 'mail')} changed in between and stayed as they are"
+        stayed = say_count(
+            "{number:,} mail changed in between and stayed as they are",
+            "{number:,} mails changed in between and stayed as they are",
+            len(picked.mails) - changed,
         )
+        program.screen.warn(stayed)
     return changed
 
 
 def _confirm(program: Program, unknown: int) -> None:
     """Ask before many buyers may get the same mail twice. Raises DeclinedError, or UsageError without a terminal."""
-    question = f"{count_of(unknown, 'mail')} of unknown fate may have arrived: send again, perhaps twice?"
     if not program.prompts.can_ask():
-        raise UsageError(
-            f"{count_of(unknown, 'mail')} of unknown fate may have arrived, and there is no terminal to confirm on",
-            hint="look for their Message-IDs at the server, then say yes with --yes",
+        unasked = say_count(
+            "{number:,} mail of unknown fate may have arrived, and there is no terminal to confirm on",
+            "{number:,} mails of unknown fate may have arrived, and there is no terminal to confirm on",
+            unknown,
         )
+        raise UsageError(unasked, hint=say("look for their Message-IDs at the server, then say yes with --yes"))
+    question = say_count(
+        "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
+        "{number:,} mails of unknown fate may have arrived: send again, perhaps twice?",
+        unknown,
+    )
     if not program.prompts.yes_or_no(question):
-        raise DeclinedError("declined; nothing was changed")
+        raise DeclinedError(say("declined; nothing was changed"))

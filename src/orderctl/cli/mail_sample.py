@@ -5,6 +5,7 @@ from orderctl.cli.sources import Source, choose
 from orderctl.domain.errors import UsageError
 from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.selection import DEFAULT_SELECTION
+from orderctl.language import say
 from orderctl.ports import Store
 from orderctl.services.rejecting import RejectionRequest
 from orderctl.services.sample_mail import Sender, facts_of_batch, facts_of_request, invented_facts, send_sample
@@ -15,7 +16,9 @@ def send_sample_mail(
 ) -> None:
     """Send one letter to an address: of the batch, the filter or the selection, or else about an invented order."""
     if batch is not None and (filter_text is not None or name is not None):
-        raise UsageError("--batch and a choice of orders are two sources of a letter", hint="give one of them")
+        raise UsageError(
+            say("--batch and a choice of orders are two sources of a letter"), hint=say("give one of them")
+        )
     address = program.mailing.address(to, "--sample")
     sender = Sender(
         composer=program.mailing.composer(),
@@ -30,7 +33,7 @@ def send_sample_mail(
         else:
             facts = _facts(program, store, sender, Source(filter_text=filter_text, selection=name))
     letter = send_sample(sender, facts, address)
-    program.screen.tell(f"a sample was sent to {address}: {letter.subject}")
+    program.screen.tell(say("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
 
 
 def _facts(program: Program, store: Store, sender: Sender, source: Source) -> LetterFacts:

@@ -12,6 +12,7 @@ from orderctl.cli.help_pages import Page, as_text, page_of
 from orderctl.cli.help_topics import TOPICS
 from orderctl.cli.options import program_of
 from orderctl.domain.errors import UsageError
+from orderctl.language import say
 
 help_ = command_app()
 man = command_app()
@@ -37,8 +38,9 @@ def help_command(
     words = subject or []
     topic = TOPICS.get(words[0]) if len(words) == 1 else None
     if not words:
+        heading = say("Topics")
         typer.echo(as_text(page_of(root.command, root)))
-        typer.echo(f"Topics\n  orderctl help {'|'.join(TOPICS)}")
+        typer.echo(f"{heading}\n  orderctl help {'|'.join(TOPICS)}")
         return
     if topic is not None:
         program.output.lines(topic(program))
@@ -47,8 +49,10 @@ def help_command(
         known = [*TOPICS, *(page.path.partition(" ")[2] for page in pages(root))]
         close = difflib.get_close_matches(" ".join(words), known, n=1)
         raise UsageError(
-            f"there is no command and no topic {' '.join(words)!r}",
-            hint=f"did you mean {close[0]}?" if close else f"the topics: {', '.join(TOPICS)}",
+            say("there is no command and no topic {subject!r}", subject=" ".join(words)),
+            hint=say("did you mean {close}?", close=close[0])
+            if close
+            else say("the topics: {topics}", topics=", ".join(TOPICS)),
         )
     for page in commands:
         typer.echo(("\n" if topic else "") + as_text(page))
@@ -76,18 +80,20 @@ def pages(ctx: Any) -> Iterator[Page]:  # noqa: ANN401 - a context of Typer's
 
 def _roff(all_pages: Sequence[Page], topics: dict[str, tuple[str, ...]]) -> Iterator[str]:
     root, *commands = all_pages
-    yield f'.TH ORDERCTL 1 "" "orderctl {__version__}" "User commands"'
-    yield from (".SH NAME", f"orderctl \\- {_escaped(root.about)}", ".SH SYNOPSIS", f".B {_escaped(root.usage)}")
-    yield ".SH OPTIONS"
+    manual = say("User commands")
+    yield f'.TH ORDERCTL 1 "" "orderctl {__version__}" "{manual}"'
+    yield from (_head(say("NAME")), f"orderctl \\- {_escaped(root.about)}")
+    yield from (_head(say("SYNOPSIS")), f".B {_escaped(root.usage)}")
+    yield _head(say("OPTIONS"))
     yield from _rows(root)
-    yield ".SH COMMANDS"
+    yield _head(say("COMMANDS"))
     for page in commands:
         yield from (f".SS {_escaped(page.usage)}", _escaped(page.about))
         yield from _rows(page)
         if page.examples:
             yield from (
                 ".PP",
-                _escaped(page.notes) or "Examples:",
+                _escaped(page.notes) or say("Examples:"),
                 ".PP",
                 ".nf",
                 ".RS",
@@ -96,7 +102,11 @@ def _roff(all_pages: Sequence[Page], topics: dict[str, tuple[str, ...]]) -> Iter
                 ".fi",
             )
     for name, lines in topics.items():
-        yield from (f".SH {name.upper().replace('-', ' ')}", ".nf", *map(_escaped, lines), ".fi")
+        yield from (_head(name.upper().replace("-", " ")), ".nf", *map(_escaped, lines), ".fi")
+
+
+def _head(title: str) -> str:
+    return f".SH {title}"
 
 
 def _rows(page: Page) -> Iterator[str]:

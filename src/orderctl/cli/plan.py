@@ -11,6 +11,7 @@ from orderctl.cli.saved_plans import operator_of, read_hold, run_due_plans, run_
 from orderctl.domain.errors import UsageError
 from orderctl.domain.plan_reports import differences_document, kept_plan_document, saved_plan_document
 from orderctl.domain.saved_plans import PlanState
+from orderctl.language import say
 from orderctl.services.planning import approve_plan, cancel_plan, differences, list_plans, load_plan
 from orderctl.services.sample_letters import compose_samples
 
@@ -40,7 +41,7 @@ def list_(
     elif plans:
         program.screen.plans(plans, now)
     else:
-        program.screen.tell("no plans; reject --save-plan keeps one")
+        program.screen.tell(say("no plans; reject --save-plan keeps one"))
 
 
 @app.command(
@@ -103,7 +104,7 @@ def cancel(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEX
     if as_ is ReportFormat.JSON:
         tell_kept(program, saved, as_)
     else:
-        program.screen.tell(f"{saved.name} is cancelled; none of its orders was changed")
+        program.screen.tell(say("{plan} is cancelled; none of its orders was changed", plan=saved.name))
 
 
 @app.command(
@@ -123,9 +124,9 @@ def run(
 ) -> None:
     """Run a plan, once: exactly its orders, each only if it is still as planned."""
     if due == (plan_id is not None):
-        raise UsageError("name one plan, or say --due", hint="orderctl plan list shows them")
+        raise UsageError(say("name one plan, or say --due"), hint=say("orderctl plan list shows them"))
     if due and dry_run:
-        raise UsageError("--due has no --dry-run", hint="orderctl plan list --state held shows what is due")
+        raise UsageError(say("--due has no --dry-run"), hint=say("orderctl plan list --state held shows what is due"))
     program = program_of(ctx)
     expected = read_expectations(program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=True)
     how = Run(expected=expected, dry_run=dry_run, yes=yes or due, as_=as_, one_a_line=due)

@@ -4,6 +4,7 @@ from orderctl.bootstrap.program import Program
 from orderctl.cli.execution import Run
 from orderctl.domain.errors import UsageError
 from orderctl.domain.reasons import Reason, ReasonCodes
+from orderctl.language import say
 
 
 def read_reason(program: Program, text: str, run: Run, *, every_order_has_one: bool) -> Reason:
@@ -16,13 +17,15 @@ def read_reason(program: Program, text: str, run: Run, *, every_order_has_one: b
         if not codes.words or run.dry_run or every_order_has_one:
             return Reason()
         if run.yes or not program.prompts.can_ask():
-            raise UsageError("a reason is missing", hint=_hint(codes))
-        text = program.prompts.choose("Why are they rejected?", codes.words)
+            raise UsageError(say("a reason is missing"), hint=_hint(codes))
+        text = program.prompts.choose(say("Why are they rejected?"), codes.words)
     try:
         return codes.read(text)
     except ValueError as error:
-        raise UsageError(f"--reason {error}", hint=_hint(codes) if codes.words else "shorten it") from None
+        raise UsageError(
+            say("--reason {problem}", problem=error), hint=_hint(codes) if codes.words else say("shorten it")
+        ) from None
 
 
 def _hint(codes: ReasonCodes) -> str:
-    return f"--reason CODE or 'CODE: words'; the codes: {codes}"
+    return say("--reason CODE or 'CODE: words'; the codes: {codes}", codes=codes)

@@ -39,6 +39,7 @@ from orderctl.cli.suggesting import suggest_plan
 from orderctl.domain.durations import duration_words
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UsageError
+from orderctl.language import later, say
 from orderctl.ports import Store
 from orderctl.services.planning import check_one_operator_suffices
 from orderctl.services.rejecting import RejectionRequest, check_expectations, execute_rejection, prepare_rejection
@@ -99,7 +100,7 @@ def reject(
         with program.open_store() as store:
             raise typer.Exit(run_plan(program, store, plan, run))
     if save_plan and run.hold:
-        raise UsageError("--save-plan keeps a plan, --hold confirms it", hint="give one of them")
+        raise UsageError(say("--save-plan keeps a plan, --hold confirms it"), hint=say("give one of them"))
     source = replace(source, notes=True)
     if individual:
         _check_single(source)
@@ -128,7 +129,7 @@ def reject(
 
 def _carry_out(program: Program, store: Store, request: RejectionRequest, run: Run) -> int:
     """From the plan to the report; gives the exit code."""
-    with program.screen.progress("Planning"):
+    with program.screen.progress(later("Planning")):
         plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
     letters = show_preview(program, store, plan)
     check_expectations(plan, run.expected)
@@ -139,7 +140,8 @@ def _carry_out(program: Program, store: Store, request: RejectionRequest, run: R
         return keep_plan(program, store, plan, run)
     check_one_operator_suffices(plan, program.plan_terms().rule)
     if run.hold and plan.targets.count:
-        program.screen.tell(f"Once confirmed it waits for {duration_words(run.hold)}, in which it can be cancelled.")
+        wait = duration_words(run.hold)
+        program.screen.tell(say("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
     approved = confirmed(program, plan, run)
     if run.hold and plan.targets.count:
         return keep_plan(program, store, plan, run, how=approved.how)
@@ -160,25 +162,25 @@ def _check_plan_alone(ctx: typer.Context) -> None:
     ]
     if added:
         raise UsageError(
-            f"--plan runs a saved plan as it is, and {', '.join(added)} would make another",
-            hint="leave it out, or make a new plan",
+            say("--plan runs a saved plan as it is, and {options} would make another", options=", ".join(added)),
+            hint=say("leave it out, or make a new plan"),
         )
 
 
 def _check_single(source: Source) -> None:
     """One order is singled out by its id, and by nothing else."""
     if source.given != ["ids"] or len(set(source.ids)) != 1 or source.excepted or source.excepted_file:
-        raise UsageError("--individual rejects one order, named by its id", hint="orderctl reject ID --individual")
+        raise UsageError(say("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 
 def _notify(program: Program, said: bool | None, run: Run, *, said_something: bool) -> bool:
     """Whether to tell the buyers: as said, as asked when somebody is there, as set otherwise."""
     if said is False and said_something:
-        raise UsageError("a message is to be sent, and --no-notify sends none", hint="leave one of them out")
+        raise UsageError(say("a message is to be sent, and --no-notify sends none"), hint=say("leave one of them out"))
     if said is not None:
         return said
     if said_something or program.settings.flag("notify"):
         return True
     if run.yes or run.dry_run or not program.settings.text("mail.transport") or not program.prompts.can_ask():
         return False
-    return program.prompts.yes_or_no("Tell the buyers by mail?")
+    return program.prompts.yes_or_no(say("Tell the buyers by mail?"))

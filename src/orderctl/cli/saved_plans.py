@@ -23,7 +23,7 @@ from orderctl.domain.rejection import LeftOut, RejectionPlan
 from orderctl.domain.reports import rejection_document
 from orderctl.domain.saved_plans import PlanClosedError, SavedPlan
 from orderctl.domain.short_ids import short_id
-from orderctl.domain.text import count_of
+from orderctl.language import later, say, say_count
 from orderctl.ports import Store
 from orderctl.services.planning import (
     KeptPlan,
@@ -52,7 +52,9 @@ def read_hold(text: str | None) -> timedelta | None:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise UsageError(f"--hold {text!r} {error}", hint="for example: --hold 15m") from None
+        raise UsageError(
+            say("--hold {text!r} {problem}", text=text, problem=error), hint=say("for example: --hold 15m")
+        ) from None
 
 
 def keep_plan(program: Program, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
@@ -73,7 +75,7 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
     plan = kept.plan
     show_preview(program, store, plan)
     changed = differences(store, plan)
-    program.screen.tell(f"This is {kept.saved.story}.")
+    program.screen.tell(say("This is {story}.", story=kept.saved.story))
     program.screen.tell_changes(plan, changed)
     if run.dry_run:
         _dry_run(program, plan, run, changed)
@@ -89,14 +91,14 @@ def run_due_plans(program: Program, store: Store, run: Run) -> int:
     for plan_id in due:
         try:
             kept = _ready(program, store, plan_id, run)
-            codes.add(_execute(program, store, kept, run, "when it was due"))
+            codes.add(_execute(program, store, kept, run, later("when it was due")))
         except PlanClosedError as closed:
             program.screen.tell(str(closed))
         except UnexpectedPlanError as refused:
             program.screen.warn(f"{refused}; {refused.hint}")
             codes.add(STALE)
     if not due:
-        program.screen.tell("no plan is due")
+        program.screen.tell(say("no plan is due"))
     return next(code for code in (FEWER_THAN_PLANNED, MAILS_REMAIN, STALE, 0) if code in codes)
 
 
@@ -109,8 +111,13 @@ def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
     changed = differences(store, kept.plan) if run.expected.strict else ()
     if changed:
         raise UnexpectedPlanError(
-            f"{count_of(len(changed), 'order')} of {kept.saved.name} changed since, and --strict allows none",
-            hint=f"look: orderctl plan diff {short_id(kept.plan.id)}",
+            say_count(
+                "{number:,} order of {plan} changed since, and --strict allows none",
+                "{number:,} orders of {plan} changed since, and --strict allows none",
+                len(changed),
+                plan=kept.saved.name,
+            ),
+            hint=say("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
         )
     if kept.plan.mail.notify:
         program.mailing.check()

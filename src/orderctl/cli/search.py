@@ -16,7 +16,8 @@ from orderctl.cli.sources import filter_text_of
 from orderctl.cli.suggesting import suggest_columns, suggest_order, suggest_sort
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of, parse_columns
-from orderctl.domain.text import count_of, safe
+from orderctl.domain.text import safe
+from orderctl.language import say, say_count
 from orderctl.ports import Page, Store
 
 app = command_app()
@@ -82,10 +83,19 @@ def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[
         head = list(islice(work.orders.page(wanted, page), page.limit))
         program.screen.orders(head, shown)
         if page.limit is None or len(head) < page.limit:
-            program.screen.tell(count_of(len(head), "order"))
+            program.screen.tell(say_count("{number:,} order", "{number:,} orders", len(head)))
         else:
             # A person at a terminal waits for the count of a million: beyond some thousands, "more" is enough.
             total = work.orders.count(wanted, at_most=COUNTED + 1)
-            of = count_of(total, "order") if total <= COUNTED else f"more than {COUNTED:,} orders"
+            if total > COUNTED:
+                of = say("more than {number:,} orders", number=COUNTED)
+            else:
+                of = say_count("{number:,} order", "{number:,} orders", total)
             following = shlex.quote(head[-1].id) if head else ""
-            program.screen.tell(safe(f"{len(head):,} of {of}; --limit 0 shows all, --after {following} the next"))
+            told = say(
+                "{shown:,} of {orders}; --limit 0 shows all, --after {last} the next",
+                shown=len(head),
+                orders=of,
+                last=following,
+            )
+            program.screen.tell(safe(told))

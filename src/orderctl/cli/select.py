@@ -11,7 +11,7 @@ from orderctl.cli.picking import pick_orders
 from orderctl.cli.sources import Source, choose, filter_text_of
 from orderctl.domain.errors import UsageError
 from orderctl.domain.selection import DEFAULT_SELECTION, SelectionReport
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 from orderctl.ports import Store
 from orderctl.services.picking import save_picks
 from orderctl.services.selecting import add_to_selection, clear_selection, remove_from_selection
@@ -43,7 +43,9 @@ def select(
     with program.open_store() as store:
         if clear:
             if asks or pick:
-                raise UsageError("--clear empties the selection and takes no orders", hint="run the two one by one")
+                raise UsageError(
+                    say("--clear empties the selection and takes no orders"), hint=say("run the two one by one")
+                )
             _report(program, clear_selection(store, actor=program.actor, name=chosen))
         elif pick:
             _pick(program, store, _source(store, words, saved, ids_file, everything=True), chosen)
@@ -59,7 +61,7 @@ def _source(
     store: Store, words: list[str] | None, saved: str | None, ids_file: str | None, *, everything: bool
 ) -> Source:
     if ids_file is not None and (words or saved):
-        raise UsageError("--ids and a filter are two sources of orders", hint="give one of them")
+        raise UsageError(say("--ids and a filter are two sources of orders"), hint=say("give one of them"))
     if ids_file is not None:
         return Source(ids_file=ids_file)
     return Source(filter_text=filter_text_of(store, words, saved), everything=everything)
@@ -74,23 +76,40 @@ def _change(program: Program, store: Store, source: Source, name: str, *, remove
     _report(program, report)
     if report.unknown:
         raise UsageError(
-            f"{count_of(len(report.unknown), 'id')} unknown in this store: {', '.join(report.unknown[:10])}",
-            hint="the others were selected",
+            say_count(
+                "{number:,} id unknown in this store: {ids}",
+                "{number:,} ids unknown in this store: {ids}",
+                len(report.unknown),
+                ids=", ".join(report.unknown[:10]),
+            ),
+            hint=say("the others were selected"),
         )
 
 
 def _pick(program: Program, store: Store, source: Source, name: str) -> None:
-    picks = pick_orders(program, store, choose(program, store, source), selection=name, done=f"save in {name}")
+    picks = pick_orders(
+        program, store, choose(program, store, source), selection=name, done=say("save in {name}", name=name)
+    )
     report = save_picks(store, picks, actor=program.actor, name=name, at=program.clock.now())
     _report(program, report)
 
 
 def _report(program: Program, report: SelectionReport) -> None:
-    parts = [f"{report.added:,} added" if report.added else "", f"{report.removed:,} removed" if report.removed else ""]
+    parts = []
+    if report.added:
+        parts.append(say("{number:,} added", number=report.added))
+    if report.removed:
+        parts.append(say("{number:,} removed", number=report.removed))
     if report.duplicates:
-        parts.append(f"{report.duplicates:,} given twice")
-    changes = ", ".join(part for part in parts if part) or "nothing changed"
-    program.screen.tell(f"{changes}; selection {report.name}: {count_of(report.size, 'order')}")
+        parts.append(say("{number:,} given twice", number=report.duplicates))
+    told = say_count(
+        "{changes}; selection {name}: {number:,} order",
+        "{changes}; selection {name}: {number:,} orders",
+        report.size,
+        changes=", ".join(parts) or say("nothing changed"),
+        name=report.name,
+    )
+    program.screen.tell(told)
 
 
 def _show(program: Program, store: Store, name: str) -> None:
@@ -101,7 +120,13 @@ def _show(program: Program, store: Store, name: str) -> None:
             return
         program.screen.orders(list(work.selections.page(program.actor, name, _SHOWN)))
         others = [f"{other} ({number:,})" for other, number in work.selections.names(program.actor) if other != name]
-    shown = f"{min(size, _SHOWN):,} of " if size > _SHOWN else ""
-    program.screen.tell(f"selection {name}: {shown}{count_of(size, 'order')}")
+    if size > _SHOWN:
+        program.screen.tell(
+            say("selection {name}: {shown:,} of {number:,} orders", name=name, shown=_SHOWN, number=size)
+        )
+    else:
+        program.screen.tell(
+            say_count("selection {name}: {number:,} order", "selection {name}: {number:,} orders", size, name=name)
+        )
     if others:
-        program.screen.tell(f"other selections: {', '.join(others)}")
+        program.screen.tell(say("other selections: {names}", names=", ".join(others)))

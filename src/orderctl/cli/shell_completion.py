@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from orderctl.cli.app import app
+from orderctl.language import say
 
 VARIABLE = "_ORDERCTL_COMPLETE"
 LINE = "_ORDERCTL_LINE"
@@ -102,7 +103,7 @@ def _commands(place: _Place, begun: str) -> Iterator[tuple[str, str]]:
     for name in place.command.list_commands(place.context):
         command = place.command.get_command(place.context, name)
         if name.startswith(begun) and not command.hidden:
-            yield name, (command.help or "").partition("\n")[0]
+            yield name, _translated(command.help).partition("\n")[0]
 
 
 def _options(place: _Place, begun: str) -> Iterator[tuple[str, str]]:
@@ -115,15 +116,19 @@ def _options(place: _Place, begun: str) -> Iterator[tuple[str, str]]:
         elif not given:
             names = [each for each in (*option.opts, *option.secondary_opts) if each.startswith("--")]
             fresh = option.multiple or not place.used.intersection(option.opts)
-            yield from ((each, option.help or "") for each in names if fresh and each.startswith(begun))
+            yield from ((each, _translated(option.help)) for each in names if fresh and each.startswith(begun))
     if "--help".startswith(begun):
-        yield "--help", "Show the help of this command."
+        yield "--help", say("Show the help of this command.")
 
 
 def _values(parameter: Any, place: _Place, begun: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401
     for item in parameter.shell_complete(place.context, begun):
         if item.type == "plain":
-            yield item.value, item.help or ""
+            yield item.value, _translated(item.help)
+
+
+def _translated(words: str | None) -> str:
+    return say(words) if words else ""
 
 
 def _split(line: str) -> tuple[list[str], str]:

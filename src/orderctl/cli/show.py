@@ -10,6 +10,7 @@ from orderctl.cli.sources import read_id_argument
 from orderctl.cli.suggesting import suggest_order
 from orderctl.domain.errors import UsageError
 from orderctl.domain.reports import order_document
+from orderctl.language import say
 
 app = command_app()
 
@@ -27,7 +28,8 @@ def show(
         order = work.orders.get(wanted)
         if order is None:
             raise UsageError(
-                f"there is no order {wanted!r} in this store", hint="orderctl search finds it by other words"
+                say("there is no order {id!r} in this store", id=wanted),
+                hint=say("orderctl search finds it by other words"),
             )
         events = work.orders.events(wanted)
     if as_ is ReportFormat.JSON:

@@ -8,6 +8,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.filter_parser import join_words
 from orderctl.domain.order_ids import parse_order_id
 from orderctl.domain.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
+from orderctl.language import say
 from orderctl.ports import Store
 from orderctl.services.selecting import refuse_everything
 
@@ -51,9 +52,14 @@ def choose(program: Program, store: Store, source: Source) -> Choice:
     """
     given = source.given
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} are two sources of orders", hint="give one of them")
+        raise UsageError(
+            say("{one} and {other} are two sources of orders", one=given[0], other=given[1]),
+            hint=say("give one of them"),
+        )
     if source.ids_file == source.excepted_file == "-":
-        raise UsageError("--ids - and --except-ids - cannot both read standard input", hint="put one into a file")
+        raise UsageError(
+            say("--ids - and --except-ids - cannot both read standard input"), hint=say("put one into a file")
+        )
     return Choice(scope=_scope(program, store, source), excluded=_excluded(program, source))
 
 
@@ -80,7 +86,8 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
         size = work.selections.size(program.actor, name)
     if not size:
         raise UsageError(
-            f"the selection {name!r} is empty", hint="give order ids, --ids, --saved or --filter, or: orderctl select"
+            say("the selection {name!r} is empty", name=name),
+            hint=say("give order ids, --ids, --saved or --filter, or: orderctl select"),
         )
     return SelectionScope(actor=program.actor, name=name, words=f"selection {name}")
 
@@ -106,8 +113,11 @@ def saved_expression(store: Store, name: str) -> str:
         saved = work.saved_filters.get(name)
         known = [each.name for each in work.saved_filters.all()]
     if saved is None:
-        hint = f"the saved filters: {', '.join(known)}" if known else "save one: orderctl filter save NAME FILTER"
-        raise UsageError(f"there is no saved filter {name!r}", hint=hint)
+        listed = say("the saved filters: {names}", names=", ".join(known))
+        raise UsageError(
+            say("there is no saved filter {name!r}", name=name),
+            hint=listed if known else say("save one: orderctl filter save NAME FILTER"),
+        )
     return saved.expression
 
 
@@ -121,4 +131,4 @@ def read_id_argument(text: str) -> str:
     try:
         return parse_order_id(text)
     except ValueError as error:
-        raise UsageError(f"the order id {text!r} {error}") from None
+        raise UsageError(say("the order id {text!r} {problem}", text=text, problem=error)) from None

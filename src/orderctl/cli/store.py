@@ -1,6 +1,7 @@
 """`orderctl store init|upgrade|check|backup`."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -8,12 +9,13 @@ import typer
 
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
+from orderctl.cli.health import check_words
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.health import Check
 from orderctl.domain.reports import health_document
-from orderctl.domain.text import count_of
 from orderctl.domain.verification import Tampering
+from orderctl.language import in_english, later, say, say_count
 from orderctl.services.verifying import verify_log
 
 app = group_app()
@@ -29,7 +31,10 @@ def init(ctx: typer.Context) -> None:
     """Make the store; does nothing if it is there."""
     program = program_of(ctx)
     made = program.store_care.init()
-    program.screen.tell(f"{'made the store' if made else 'the store is there already:'} {program.address.shown}")
+    where = program.address.shown
+    program.screen.tell(
+        say("made the store {store}", store=where) if made else say("the store is there already: {store}", store=where)
+    )
 
 
 @app.command(epilog="Examples:\n\norderctl store upgrade")
@@ -38,9 +43,11 @@ def upgrade(ctx: typer.Context) -> None:
     program = program_of(ctx)
     before, after, copy = program.store_care.upgrade(program.clock.now())
     if copy is not None:
-        program.screen.tell(f"copied the store as it was to {copy}")
+        program.screen.tell(say("copied the store as it was to {file}", file=copy))
     program.screen.tell(
-        f"the store is of revision {after}" if before == after else f"upgraded the store from {before} to {after}"
+        say("the store is of revision {revision}", revision=after)
+        if before == after
+        else say("upgraded the store from {before} to {after}", before=before, after=after)
     )
 
 
@@ -53,7 +60,7 @@ def backup(
     """Copy a SQLite store while others work on it, and check the copy."""
     program = program_of(ctx)
     program.store_care.backup(file, force=force)
-    program.screen.tell(f"copied {program.address.shown} to {file}, and checked the copy")
+    program.screen.tell(say("copied {store} to {file}, and checked the copy", store=program.address.shown, file=file))
 
 
 @app.command(
@@ -68,17 +75,23 @@ def check(
     """Look the store over: schema, guards, references, orphans, and the chain of the log."""
     program = program_of(ctx)
     checks = []
-    for found in _checks(program, quick=quick):
-        checks.append(found)
-        if as_ is ReportFormat.TEXT:
-            program.output.lines([f"{'ok   ' if found.ok else 'WRONG'}  {found.name}: {found.detail}"])
+    with in_english() if as_ is ReportFormat.JSON else nullcontext():
+        for found in _checks(program, quick=quick):
+            checks.append(found)
+            if as_ is ReportFormat.TEXT:
+                program.output.lines([check_words(found)])
     if as_ is ReportFormat.JSON:
         program.output.document(health_document(program.address.shown, checks))
     wrong = sum(not found.ok for found in checks)
     if wrong:
         raise OrderctlError(
-            f"{count_of(wrong, 'thing')} wrong with the store {program.address.shown}",
-            hint="see docs/reference/store.md for what each of them means",
+            say_count(
+                "{number:,} thing wrong with the store {store}",
+                "{number:,} things wrong with the store {store}",
+                wrong,
+                store=program.address.shown,
+            ),
+            hint=say("see docs/reference/store.md for what each of them means"),
         )
 
 
@@ -99,11 +112,17 @@ def _log(program: Program) -> Check:
         if not tampered:
             tampered.append(tampering)
 
-    with program.open_store() as opened, program.screen.progress("Verifying the log") as progress:
+    with program.open_store() as opened, program.screen.progress(later("Verifying the log")) as progress:
         verdict = verify_log(opened, anchor=None, report=report, progress=progress)
     if tampered:
-        first = f"{tampered[0].record}: {tampered[0].problem}"
-        more = f"; {verdict.tampered - 1:,} more, see: orderctl log verify" if verdict.tampered > 1 else ""
-        return Check("log", ok=False, detail=first + more)
-    read = f"{count_of(verdict.batches, 'batch', 'batches')} and {count_of(verdict.events, 'event')} as written"
+        first = f"{tampered[0].record}: {say(tampered[0].problem)}"
+        if verdict.tampered > 1:
+            more = verdict.tampered - 1
+            first = say("{first}; {more:,} more, see: orderctl log verify", first=first, more=more)
+        return Check("log", ok=False, detail=first)
+    read = say(
+        "{batches} and {events} as written",
+        batches=say_count("{number:,} batch", "{number:,} batches", verdict.batches),
+        events=say_count("{number:,} event", "{number:,} events", verdict.events),
+    )
     return Check("log", ok=True, detail=read)

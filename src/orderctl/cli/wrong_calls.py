@@ -1,0 +1,75 @@
+"""What is wrong with a call that Typer cannot read, in our own words: from what it found, not from its message."""
+
+from enum import Enum
+from typing import Any
+
+from orderctl.domain.text import safe
+from orderctl.language import later, say
+
+_VALUELESS = "Option {name!r} does not take a value."
+_KNOWN = (later("Missing command."),)
+_NUMBERS = {
+    "int_parsing": later("Invalid value for {name}: Input should be a valid integer"),
+    "greater_than_equal": later("Invalid value for {name}: Input should be greater than or equal to {ge}"),
+    "less_than_equal": later("Invalid value for {name}: Input should be less than or equal to {le}"),
+}
+
+
+def explained(error: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever Typer raises
+    """What is wrong with the call, and what to do next."""
+    path = error.ctx.command_path if error.ctx else "orderctl"
+    hint = say("see {path} --help", path=path)
+    kind = type(error).__name__
+    if kind == "NoSuchOption":
+        close = error.possibilities
+        what = say("there is no option {name}", name=safe(error.option_name))
+        return what, say("did you mean {close}?", close=close[0]) if close else hint
+    if kind == "BadOptionUsage":
+        return _misused(error), hint
+    if kind == "MissingParameter":
+        return _missing(error), _one_of(error.param) or hint
+    if kind == "BadParameter":
+        return _bad_value(error), hint
+    message = str(error.format_message())
+    return (say(message) if message in _KNOWN else message).rstrip(".。"), hint
+
+
+def _misused(error: Any) -> str:  # noqa: ANN401
+    if error.message == _VALUELESS.format(name=error.option_name):
+        return say("Option {name!r} does not take a value", name=error.option_name)
+    return say("Option {name!r} requires an argument", name=error.option_name)
+
+
+def _missing(error: Any) -> str:  # noqa: ANN401
+    name = error.param.get_error_hint()
+    if error.param.param_type_name == "argument":
+        return say("Missing argument {name}", name=name)
+    return say("Missing option {name}", name=name)
+
+
+def _one_of(param: Any) -> str:  # noqa: ANN401
+    choices = _choices(param)
+    return say("one of: {choices}", choices=", ".join(choices)) if choices else ""
+
+
+def _bad_value(error: Any) -> str:  # noqa: ANN401
+    """By the finding of the validator, where it is one that our options can lead to."""
+    name = error.param.get_error_hint()
+    findings = error.__cause__.errors() if hasattr(error.__cause__, "errors") else []
+    found: dict[str, Any] = findings[0] if findings else {}
+    if found.get("type") in _NUMBERS:
+        return say(_NUMBERS[found["type"]], name=name, **found.get("ctx", {}))
+    choices = _choices(error.param)
+    if choices and found:
+        listed = ", ".join(map(repr, choices))
+        return say(
+            "Invalid value for {name}: {value!r} is not one of {choices}",
+            name=name,
+            value=found["input"],
+            choices=listed,
+        )
+    return say("Invalid value for {name}: {problem}", name=name, problem=error.message.rstrip("."))
+
+
+def _choices(param: Any) -> list[str]:  # noqa: ANN401
+    return [str(each.value if isinstance(each, Enum) else each) for each in param.type_descriptor.choices or ()]
