@@ -30,24 +30,28 @@ def test_a_nightly_run_leaves_a_line_for_each_step(cli, tmp_path):
     ran = cli("--quiet", "reject", "--saved", "dropped", "--yes", "--max-orders", "10", "--format", "json")
     assert (ran.code, ran.err) == (0, "")
     told = lines(log)
-    assert [line["step"] for line in told] == ["planning", "rejecting", "rejected", "end"]
+    assert [line["step"] for line in told] == ["planning", "planned", "rejecting", "rejected", "end"]
     assert {line["run"] for line in told} == {told[0]["run"]}
-    batch = {key: told[2][key] for key in ("batch", "rejected", "skipped", "left_out", "mails")}
+    batch = {key: told[3][key] for key in ("batch", "rejected", "skipped", "left_out", "mails")}
     assert batch == {"batch": ran.json["batch"], "rejected": 5, "skipped": 1, "left_out": 0, "mails": 0}
-    assert (told[3]["command"], told[3]["exit_code"], told[3]["statements"] > 3) == ("reject", 0, True)
+    assert (told[4]["command"], told[4]["exit_code"], told[4]["statements"] > 3) == ("reject", 0, True)
     assert log.stat().st_mode & 0o777 == 0o600
     again = cli("--quiet", "reject", "--saved", "dropped", "--yes", "--strict")
-    assert (again.code, len(lines(log))) == (3, 6)
+    assert (again.code, len(lines(log))) == (3, 8)
     assert (lines(log)[-1]["exit_code"], lines(log)[-1]["run"] != told[0]["run"]) == (3, True)
 
 
 def test_neither_log_nor_words_hold_arguments_or_names(cli, tmp_path):
     log = tmp_path / "run.jsonl"
     ran = cli("-v", "--log-file", str(log), "reject", "1001", "--yes", "--reason", "s3cret", "--format", "json")
-    spoken = [line for line in ran.err.splitlines() if line.startswith(("planning", "rejecting", "rejected", "end"))]
-    assert len(spoken) == 4
+    spoken = [
+        line
+        for line in ran.err.splitlines()
+        if line.startswith(("planning", "planned", "rejecting", "rejected", "end"))
+    ]
+    assert len(spoken) == 5
     assert "s3cret" not in log.read_text() + "".join(spoken)
-    assert spoken[2] == f"rejected: batch {ran.json['batch']}, 1 rejected, 0 skipped, 0 left out, 0 mails"
+    assert spoken[3] == f"rejected: batch {ran.json['batch']}, 1 rejected, 0 skipped, 0 left out, 0 mails"
 
 
 @pytest.mark.parametrize("args", [["search"], ["reject", "1001", "--yes"], ["select", "id:1001"]], ids=" ".join)

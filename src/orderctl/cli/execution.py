@@ -73,10 +73,11 @@ def check_can_ask(program: Program, run: Run) -> None:
 
 
 def show_preview(program: Program, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
-    """Show what the plan would do; gives a letter for each language.
+    """Show what the plan would do, and note its size for the log; gives a letter for each language.
 
     They are composed even if nobody looks: a template that is missing or broken stops the plan. Raises UsageError.
     """
+    program.journal.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
     letters = compose_samples(store, program.mailing.composer(), plan) if plan.mail.mails else ()
     if not program.quiet:
         production = program.settings.flag("production")
