@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orderctl.domain.errors import UsageError
+from orderctl.language import later, say
 
 Value = str | bool | int | tuple[str, ...] | None
 DEFAULT_PROFILE = "default"
@@ -44,57 +45,70 @@ class Option:
 
 
 _ALL = (
-    Option(key="store", kind=str, about="a file path or a PostgreSQL URL"),
-    Option(key="store_password_file", kind=str, about="a file that only you can read, for PostgreSQL", default=""),
-    Option(key="store_keyring", kind=bool, about="ask the system's keyring for the store's password", default=False),
-    Option(key="account", kind=str, about="whose orders these are", default="main"),
-    Option(key="label", kind=str, about="how the store is called in previews", default=""),
-    Option(key="production", kind=bool, about="mark it PRODUCTION in previews", default=False),
-    Option(key="actor", kind=str, about="who acts; the login name by default", default=""),
-    Option(key="log_file", kind=str, about="add a JSON line there for each step of a run", default=""),
-    Option(key="notify", kind=bool, about="mail the buyers unless told otherwise", default=False),
-    Option(key="max_orders", kind=int, about="refuse plans with more orders"),
-    Option(key="plan_expires", kind=str, about="how long a saved plan may run: 36h, 3d", default="24h", or_number=True),
+    Option(key="store", kind=str, about=later("a file path or a PostgreSQL URL")),
     Option(
-        key="require_second_operator", kind=bool, about="every plan needs another operator's approval", default=False
+        key="store_password_file", kind=str, about=later("a file that only you can read, for PostgreSQL"), default=""
     ),
-    Option(key="second_operator_above_orders", kind=int, about="plans with more orders need it"),
+    Option(
+        key="store_keyring", kind=bool, about=later("ask the system's keyring for the store's password"), default=False
+    ),
+    Option(key="account", kind=str, about=later("whose orders these are"), default="main"),
+    Option(key="label", kind=str, about=later("how the store is called in previews"), default=""),
+    Option(key="production", kind=bool, about=later("mark it PRODUCTION in previews"), default=False),
+    Option(key="actor", kind=str, about=later("who acts; the login name by default"), default=""),
+    Option(key="log_file", kind=str, about=later("add a JSON line there for each step of a run"), default=""),
+    Option(key="notify", kind=bool, about=later("mail the buyers unless told otherwise"), default=False),
+    Option(key="max_orders", kind=int, about=later("refuse plans with more orders")),
+    Option(
+        key="plan_expires",
+        kind=str,
+        about=later("how long a saved plan may run: 36h, 3d"),
+        default="24h",
+        or_number=True,
+    ),
+    Option(
+        key="require_second_operator",
+        kind=bool,
+        about=later("every plan needs another operator's approval"),
+        default=False,
+    ),
+    Option(key="second_operator_above_orders", kind=int, about=later("plans with more orders need it")),
     Option(
         key="second_operator_above_amount",
         kind=str,
-        about="plans of more, in any currency, need it: 10000",
+        about=later("plans of more, in any currency, need it: 10000"),
         default="",
         or_number=True,
     ),
     Option(
         key="reasons",
         kind=tuple,
-        about="the codes that --reason takes, each with its words; empty: free text",
+        about=later("the codes that --reason takes, each with its words; empty: free text"),
         default=(),
     ),
-    Option(key="mail.transport", kind=str, about="how mails leave", default="", one_of=("smtp", "maildir")),
-    Option(key="mail.maildir", kind=str, about="the folder of the maildir transport", default=""),
-    Option(key="mail.host", kind=str, about="the SMTP server", default=""),
-    Option(key="mail.port", kind=int, about="its port; 587 with starttls, 465 with tls"),
+    Option(key="mail.transport", kind=str, about=later("how mails leave"), default="", one_of=("smtp", "maildir")),
+    Option(key="mail.maildir", kind=str, about=later("the folder of the maildir transport"), default=""),
+    Option(key="mail.host", kind=str, about=later("the SMTP server"), default=""),
+    Option(key="mail.port", kind=int, about=later("its port; 587 with starttls, 465 with tls")),
     Option(
         key="mail.security",
         kind=str,
-        about="how the connection is secured; none is for this computer only",
+        about=later("how the connection is secured; none is for this computer only"),
         default="starttls",
         one_of=("starttls", "tls", "none"),
     ),
-    Option(key="mail.user", kind=str, about="the login; empty: no login", default=""),
-    Option(key="mail.password", kind=str, about="better in the keyring or a file", default="", secret=True),
-    Option(key="mail.password_file", kind=str, about="a file that only you can read", default=""),
-    Option(key="mail.keyring", kind=bool, about="ask the system's keyring for the password", default=False),
-    Option(key="mail.sender", kind=str, about="the From address", default=""),
-    Option(key="mail.reply_to", kind=str, about="where answers go", default=""),
-    Option(key="mail.timeout", kind=int, about="seconds to wait for the server", default=30),
-    Option(key="mail.connections", kind=int, about="how many at once to the server, at most 16", default=1),
-    Option(key="mail.rate", kind=str, about="at most so many mails: 5/s, 30/m or 1000/h", default=""),
-    Option(key="mail.ca_file", kind=str, about="certificates to trust instead of the system's", default=""),
-    Option(key="mail.templates", kind=str, about="a folder with the brand's own templates", default=""),
-    Option(key="mail.language", kind=str, about="for buyers whose language has no template", default="en"),
+    Option(key="mail.user", kind=str, about=later("the login; empty: no login"), default=""),
+    Option(key="mail.password", kind=str, about=later("better in the keyring or a file"), default="", secret=True),
+    Option(key="mail.password_file", kind=str, about=later("a file that only you can read"), default=""),
+    Option(key="mail.keyring", kind=bool, about=later("ask the system's keyring for the password"), default=False),
+    Option(key="mail.sender", kind=str, about=later("the From address"), default=""),
+    Option(key="mail.reply_to", kind=str, about=later("where answers go"), default=""),
+    Option(key="mail.timeout", kind=int, about=later("seconds to wait for the server"), default=30),
+    Option(key="mail.connections", kind=int, about=later("how many at once to the server, at most 16"), default=1),
+    Option(key="mail.rate", kind=str, about=later("at most so many mails: 5/s, 30/m or 1000/h"), default=""),
+    Option(key="mail.ca_file", kind=str, about=later("certificates to trust instead of the system's"), default=""),
+    Option(key="mail.templates", kind=str, about=later("a folder with the brand's own templates"), default=""),
+    Option(key="mail.language", kind=str, about=later("for buyers whose language has no template"), default="en"),
 )
 OPTIONS = {option.key: option for option in _ALL}
 
@@ -143,12 +157,15 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
     _refuse_shared(config_file, document)
     profiles = document.get("profile", {})
     if not isinstance(profiles, dict):
-        raise UsageError(f"{config_file}: profile is not a table", hint="write [profile.NAME]")
+        raise UsageError(say("{file}: profile is not a table", file=config_file), hint=say("write [profile.NAME]"))
     chosen = flags.get("profile") or environ.get("ORDERCTL_PROFILE") or document.get("default_profile")
     name = str(chosen or DEFAULT_PROFILE)
     if chosen and name not in profiles:
-        known = ", ".join(map(str, profiles)) or "none"
-        raise UsageError(f"there is no profile {name!r} in {config_file}", hint=f"the profiles there: {known}")
+        known = ", ".join(map(str, profiles)) or say("none")
+        raise UsageError(
+            say("there is no profile {name!r} in {file}", name=name, file=config_file),
+            hint=say("the profiles there: {known}", known=known),
+        )
     profile = _flat(profiles.get(name, {}), f"{config_file}: profile.{name}")
     found = {key: _resolve(option, flags, environ, profile, config_file) for key, option in OPTIONS.items()}
     return Settings(profile=name, config_file=config_file, found=found)
@@ -167,9 +184,23 @@ def _refuse_shared(config_file: Path, document: Mapping[str, object]) -> None:
         return
     found = config_file.stat()
     if found.st_mode & 0o077:
-        raise UsageError(f"{config_file} holds a password ({secret}), and others may read it", hint="chmod 600 it")
+        raise UsageError(
+            say(
+                "{file} holds a password ({secret}), and others may read it",
+                file=config_file,
+                secret=secret,
+            ),
+            hint=say("chmod 600 it"),
+        )
     if found.st_uid not in {0, os.geteuid()}:
-        raise UsageError(f"{config_file} holds a password ({secret}), and belongs to another user", hint="own it")
+        raise UsageError(
+            say(
+                "{file} holds a password ({secret}), and belongs to another user",
+                file=config_file,
+                secret=secret,
+            ),
+            hint=say("own it"),
+        )
 
 
 def _secrets(document: Mapping[str, object]) -> Iterator[str]:
@@ -203,23 +234,28 @@ def _document(config_file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UsageError(f"{config_file} cannot be read: {error.strerror}") from error
+        raise UsageError(say("{file} cannot be read: {why}", file=config_file, why=error.strerror)) from error
     import tomllib  # noqa: PLC0415 - most runs have no settings file
 
     try:
         document = tomllib.loads(written.decode("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{config_file} is not TOML: {error}", hint="mend the file") from error
+        raise UsageError(
+            say("{file} is not TOML: {error}", file=config_file, error=error), hint=say("mend the file")
+        ) from error
     unknown = document.keys() - {"profile", "default_profile"}
     if unknown:
-        raise UsageError(f"{config_file}: unknown key {min(unknown)!r}", hint="settings stand in [profile.NAME]")
+        raise UsageError(
+            say("{file}: unknown key {key!r}", file=config_file, key=min(unknown)),
+            hint=say("settings stand in [profile.NAME]"),
+        )
     return document
 
 
 def _flat(table: object, where: str) -> dict[str, object]:
     """The keys of a profile, dotted, checked against `OPTIONS`."""
     if not isinstance(table, dict):
-        raise UsageError(f"{where} is not a table")
+        raise UsageError(say("{where} is not a table", where=where))
     flat: dict[str, object] = {}
     for key, value in table.items():
         if isinstance(value, dict) and key not in OPTIONS:
@@ -232,8 +268,8 @@ def _flat(table: object, where: str) -> dict[str, object]:
 
             close = difflib.get_close_matches(key, OPTIONS, n=1)
             raise UsageError(
-                f"{where}: unknown key {key!r}",
-                hint=f"did you mean {close[0]}?" if close else "see: orderctl config show",
+                say("{where}: unknown key {key!r}", where=where, key=key),
+                hint=say("did you mean {word}?", word=close[0]) if close else say("see: orderctl config show"),
             )
     return flat
 
@@ -246,12 +282,12 @@ def _resolve(
     config_file: Path,
 ) -> Setting:
     if flags.get(option.key) is not None:
-        return Setting(flags[option.key], "command line")
+        return Setting(flags[option.key], say("command line"))
     if option.variable in environ:
         return Setting(_from_text(option, environ[option.variable]), option.variable)
     if option.key in profile:
         return Setting(_from_file(option, profile[option.key], config_file), str(config_file))
-    return Setting(option.default, "default")
+    return Setting(option.default, say("default"))
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -274,7 +310,7 @@ def _from_text(option: Option, text: str) -> Value:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if option.kind is str:
         return _checked(option, text, option.variable)
-    raise UsageError(f"{option.variable} is not {_KINDS[option.kind]}", hint=option.about)
+    raise UsageError(say(_KINDS[option.kind], where=option.variable), hint=say(option.about))
 
 
 def _from_file(option: Option, value: object, config_file: Path) -> Value:
@@ -286,14 +322,22 @@ def _from_file(option: Option, value: object, config_file: Path) -> Value:
     if option.or_number and type(value) is int:
         value = str(value)
     if type(value) is not option.kind:
-        raise UsageError(f"{where} is not {_KINDS[option.kind]}", hint=option.about)
+        raise UsageError(say(_KINDS[option.kind], where=where), hint=say(option.about))
     return _checked(option, value, where) if isinstance(value, str) else value  # type: ignore[return-value]
 
 
 def _checked(option: Option, text: str, where: str) -> str:
     if option.one_of and text and text not in option.one_of:
-        raise UsageError(f"{where} is {text!r}", hint=f"one of: {', '.join(option.one_of)}")
+        raise UsageError(
+            say("{where} is {text!r}", where=where, text=text),
+            hint=say("one of: {known}", known=", ".join(option.one_of)),
+        )
     return text
 
 
-_KINDS = {bool: "yes or no", int: "a whole number", str: "a text", tuple: "a list of texts"}
+_KINDS = {
+    bool: later("{where} is not yes or no"),
+    int: later("{where} is not a whole number"),
+    str: later("{where} is not a text"),
+    tuple: later("{where} is not a list of texts"),
+}

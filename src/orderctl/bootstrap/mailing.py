@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from orderctl.bootstrap.secrets import secret
 from orderctl.domain.errors import UnsendableError, UsageError
+from orderctl.language import say
 from orderctl.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Mailing:
         try:
             return ascii_address(text)
         except UnsendableError as error:
-            raise UsageError(f"{where}: {error}", hint="write it as name@brand.example") from None
+            raise UsageError(f"{where}: {error}", hint=say("write it as name@brand.example")) from None
 
     def mailer_factory(self) -> "Callable[[], Mailer]":
         """How to open the mail transport; checked now, opened later. Raises UsageError if it is not set up."""
@@ -48,7 +49,9 @@ class Mailing:
         transport, sender = settings.text("mail.transport"), settings.text("mail.sender")
         if not transport or not sender:
             missing = "mail.sender" if transport else "mail.transport"
-            raise UsageError(f"mail is not set up: {missing} is not set", hint="see docs/reference/mail.md")
+            raise UsageError(
+                say("mail is not set up: {missing} is not set", missing=missing), hint=say("see docs/reference/mail.md")
+            )
         if transport == "maildir":
             return self._maildir(sender)
         return self._smtp(sender)
@@ -58,7 +61,7 @@ class Mailing:
 
         folder = self._settings.text("mail.maildir")
         if not folder:
-            raise UsageError("mail is not set up: mail.maildir is not set", hint="name a folder")
+            raise UsageError(say("mail is not set up: mail.maildir is not set"), hint=say("name a folder"))
         return lambda: MaildirMailer(
             Path(folder).expanduser(), sender=sender, reply_to=self._settings.text("mail.reply_to")
         )

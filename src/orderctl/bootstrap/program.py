@@ -16,6 +16,7 @@ from orderctl.bootstrap.places import config_file, default_store
 from orderctl.bootstrap.secrets import secret
 from orderctl.bootstrap.store_care import StoreCare
 from orderctl.domain.errors import UsageError
+from orderctl.language import english, say
 from orderctl.settings import Settings, Value, holds_password, profile_names, read_settings, unknown_variables
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Program:
         try:
             return self.settings.text("actor") or getpass.getuser()
         except (KeyError, OSError):
-            raise UsageError("nobody is logged in under a name", hint="set ORDERCTL_ACTOR") from None
+            raise UsageError(say("nobody is logged in under a name"), hint=say("set ORDERCTL_ACTOR")) from None
 
     @cached_property
     def address(self) -> "Address":
@@ -205,7 +206,7 @@ class Program:
         try:
             return ReasonCodes.collect(self.settings.texts("reasons"))
         except ValueError as error:
-            raise UsageError(f"reasons: {error}", hint="see docs/reference/reject.md") from None
+            raise UsageError(f"reasons: {error}", hint=say("see docs/reference/reject.md")) from None
 
     def read_ids(self, source: str, *, notes: bool = False) -> "IdList":
         """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line.
@@ -216,12 +217,14 @@ class Program:
 
         codes = self.reason_codes if notes else None
         if source == "-":
-            return read_ids(sys.stdin.buffer, "standard input", codes)
+            return read_ids(sys.stdin.buffer, say("standard input"), codes)
         try:
             with Path(source).open("rb") as stream:
                 return read_ids(stream, source, codes)
         except OSError as error:
-            raise UsageError(f"{source} cannot be read: {error.strerror}", hint="check the path") from error
+            raise UsageError(
+                say("{source} cannot be read: {why}", source=source, why=error.strerror), hint=say("check the path")
+            ) from error
 
     def plan_terms(self) -> "PlanTerms":
         """How long saved plans last, and which need a second operator. Raises UsageError."""
@@ -243,7 +246,7 @@ class Program:
             actor=self.actor,
             host=socket.gethostname(),
             program=f"orderctl {__version__}",
-            source=source,
+            source=english(source),
         )
 
     @staticmethod
@@ -277,6 +280,6 @@ def _refuse_password(store: Value) -> None:
     """A password on the command line stands in the process list for everyone to read."""
     if holds_password(str(store or "")):
         raise UsageError(
-            "the store URL on the command line holds a password, which every user of this computer can see",
-            hint="put it into ORDERCTL_STORE, a profile, or ~/.pgpass",
+            say("the store URL on the command line holds a password, which every user of this computer can see"),
+            hint=say("put it into ORDERCTL_STORE, a profile, or ~/.pgpass"),
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderctl.domain.errors import UsageError
+from orderctl.language import say
 
 if TYPE_CHECKING:
     from orderctl.domain.health import Check
@@ -48,8 +49,12 @@ class StoreCare:
 
         if self._address.path is None:
             raise UsageError(
-                "a PostgreSQL store is copied by PostgreSQL's own tools",
-                hint=f"pg_dump --format=custom --file {file} {self._address.shown!r}; see docs/howto/backup.md",
+                say("a PostgreSQL store is copied by PostgreSQL's own tools"),
+                hint=say(
+                    "pg_dump --format=custom --file {file} {shown!r}; see docs/howto/backup.md",
+                    file=file,
+                    shown=self._address.shown,
+                ),
             )
         engine = SqliteEngine(self._address.path, self._address.shown)
         try:

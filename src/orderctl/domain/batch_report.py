@@ -3,17 +3,21 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from orderctl.domain.eligibility import Mode
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money, add_up
 from orderctl.domain.orders import OrderSummary
 from orderctl.domain.outbox import MailState
+from orderctl.domain.selection import source_in_words
+from orderctl.language import later, say
 
 MOST_LISTED = 2_000
 _BARS = 8
+_RULES = {Mode.BULK.value: later("bulk rejection"), Mode.INDIVIDUAL.value: later("individual rejection")}
 _DIMENSIONS: tuple[tuple[str, Callable[[OrderSummary], str]], ...] = (
-    ("season", lambda order: order.season or "no season"),
-    ("buyer", lambda order: order.buyer_name or "no buyer"),
-    ("country", lambda order: order.country or "no country"),
+    (later("{currency} by season"), lambda order: order.season or say("no season")),
+    (later("{currency} by buyer"), lambda order: order.buyer_name or say("no buyer")),
+    (later("{currency} by country"), lambda order: order.country or say("no country")),
 )
 
 
@@ -62,16 +66,16 @@ class BatchReport:
         batch = self.batch
         mails = ", ".join(f"{number:,} {state}" for state, number in self.mails)
         told = [
-            ("Batch", f"{batch.id} (number {batch.position:,})"),
-            ("When", f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
-            ("Who", f"{batch.actor} on {batch.host}"),
-            ("Approved by", batch.approver),
-            ("Reason", batch.reason),
-            ("Orders chosen by", batch.source),
-            ("Rules", f"{batch.mode} rejection"),
-            ("Message to buyers", batch.message),
-            ("Mails", mails or ("none" if not batch.mails else f"{batch.mails:,} queued")),
-            ("Program", batch.program),
+            (say("Batch"), say("{id} (number {position:,})", id=batch.id, position=batch.position)),
+            (say("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
+            (say("Who"), say("{actor} on {host}", actor=batch.actor, host=batch.host)),
+            (say("Approved by"), batch.approver),
+            (say("Reason"), batch.reason),
+            (say("Orders chosen by"), source_in_words(batch.source)),
+            (say("Rules"), say(_RULES[batch.mode]) if batch.mode in _RULES else batch.mode),
+            (say("Message to buyers"), batch.message),
+            (say("Mails"), mails or (say("{number:,} queued", number=batch.mails) if batch.mails else say("none"))),
+            (say("Program"), batch.program),
         ]
         return tuple((label, words) for label, words in told if words)
 
@@ -79,11 +83,11 @@ class BatchReport:
     def counts(self) -> tuple[tuple[str, str], ...]:
         """The figures at the top."""
         return (
-            ("rejected", f"{self.batch.rejected:,}"),
-            ("buyers", f"{self.buyers:,}"),
-            ("skipped", f"{self.batch.skipped:,}"),
-            ("left out", f"{self.left_out:,}"),
-            ("mails", f"{self.batch.mails:,}"),
+            (say("rejected"), f"{self.batch.rejected:,}"),
+            (say("buyers"), f"{self.buyers:,}"),
+            (say("skipped"), f"{self.batch.skipped:,}"),
+            (say("left out"), f"{self.left_out:,}"),
+            (say("mails"), f"{self.batch.mails:,}"),
         )
 
 
@@ -100,7 +104,7 @@ def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[MailStat
             key = (order.currency, name, label_of(order))
             count, minor = sums.get(key, (0, 0))
             sums[key] = count + 1, minor + order.total
-    seasons = (Money(currency, minor) for (currency, name, _), (_, minor) in sums.items() if name == "season")
+    seasons = (Money(currency, minor) for (currency, name, _), (_, minor) in sums.items() if name == _DIMENSIONS[0][0])
     return BatchReport(
         batch=batch,
         totals=add_up(seasons),
@@ -117,7 +121,7 @@ def _charts(sums: dict[tuple[str, str, str], tuple[int, int]]) -> Iterable[Chart
         for name, _ in _DIMENSIONS:
             rows = [(label, *figures) for (of, each, label), figures in sums.items() if (of, each) == (currency, name)]
             if len(rows) > 1:
-                yield Chart(title=f"{currency} by {name}", bars=tuple(_bars(currency, rows)))
+                yield Chart(title=say(name, currency=currency), bars=tuple(_bars(currency, rows)))
 
 
 def _bars(currency: str, rows: list[tuple[str, int, int]]) -> Iterable[Bar]:
@@ -129,4 +133,6 @@ def _bars(currency: str, rows: list[tuple[str, int, int]]) -> Iterable[Bar]:
         yield Bar(label=label, orders=count, amount=Money(currency, minor), share=max(minor, 0) / longest)
     if rest:
         amount = Money(currency, sum(row[2] for row in rest))
-        yield Bar(label=f"{len(rest):,} others", orders=sum(row[1] for row in rest), amount=amount, share=0)
+        yield Bar(
+            label=say("{number:,} others", number=len(rest)), orders=sum(row[1] for row in rest), amount=amount, share=0
+        )

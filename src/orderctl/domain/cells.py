@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 from orderctl.domain.money import decimals, to_minor
+from orderctl.language import say
 
 Cell = str | int | float | bool | datetime | date | list[object] | None
 
@@ -34,11 +35,11 @@ def read_text(cell: Cell, longest: int) -> str:
     """Text, trimmed; a number that a spreadsheet made of an id is written without its `.0`."""
     text = cell.strip() if isinstance(cell, str) else _written(cell)
     if len(text) > longest:
-        raise ValueError(f"is longer than {longest:,} characters")
+        raise ValueError(say("is longer than {longest:,} characters", longest=longest))
     if "\x00" in text:
-        raise ValueError("holds a NUL character, which no database keeps")
+        raise ValueError(say("holds a NUL character, which no database keeps"))
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError("holds half of a character (a lone surrogate)")
+        raise ValueError(say("holds half of a character (a lone surrogate)"))
     return text
 
 
@@ -46,7 +47,7 @@ def read_integer(cell: Cell, *, decimal_comma: bool = False) -> int:
     """A whole number; `5`, `5.0` and `1,000` are."""
     number = _number(cell, decimal_comma=decimal_comma)
     if number != number.to_integral_value():
-        raise ValueError("is not a whole number")
+        raise ValueError(say("is not a whole number"))
     return _bounded(int(number))
 
 
@@ -54,7 +55,7 @@ def read_count(cell: Cell) -> int:
     """A whole number that counts something."""
     number = read_integer(cell)
     if not 0 <= number <= LARGEST_COUNT:
-        raise ValueError("is not a count (0 or more)")
+        raise ValueError(say("is not a count (0 or more)"))
     return number
 
 
@@ -75,7 +76,9 @@ def read_instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo) -> datetime
     """A moment as aware UTC; what names no offset is meant in `zone`, a day without a time is its midnight."""
     moment = _moment(cell, formats)
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError(f"is not between {_FIRST_YEAR} and {_LAST_YEAR}")
+        raise ValueError(
+            say("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR)
+        )
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
@@ -83,7 +86,9 @@ def read_day(cell: Cell, formats: tuple[str, ...]) -> date:
     """A day; a time that a spreadsheet put behind it is dropped."""
     day = _moment(cell, formats).date()
     if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        raise ValueError(f"is not between {_FIRST_YEAR} and {_LAST_YEAR}")
+        raise ValueError(
+            say("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR)
+        )
     return day
 
 
@@ -92,7 +97,7 @@ def read_truth(cell: Cell) -> bool:
     word = _written(cell).strip().casefold()
     if word in _YES or word in _NO:
         return word in _YES
-    raise ValueError("is neither yes nor no")
+    raise ValueError(say("is neither yes nor no"))
 
 
 def _written(cell: Cell) -> str:
@@ -107,22 +112,26 @@ def _written(cell: Cell) -> str:
 
 def _number(cell: Cell, *, decimal_comma: bool) -> Decimal:
     if isinstance(cell, bool) or not isinstance(cell, str | int | float):
-        raise ValueError("is not a number")  # noqa: TRY004 - wrong in the file, not in the program
+        raise ValueError(say("is not a number"))  # noqa: TRY004 - wrong in the file, not in the program
     if isinstance(cell, int | float):
         if not abs(cell) <= LARGEST_NUMBER:
-            raise ValueError("is not a number within bounds")
+            raise ValueError(say("is not a number within bounds"))
         return Decimal(repr(cell))
     text = cell.strip()
     found = (_WITH_COMMA if decimal_comma else _WITH_POINT).match(text) if len(text) <= _LONGEST_NUMBER else None
     if not found:
-        raise ValueError(f"is not a number written with a decimal {'comma' if decimal_comma else 'point'}")
+        raise ValueError(
+            say("is not a number written with a decimal comma")
+            if decimal_comma
+            else say("is not a number written with a decimal point")
+        )
     whole = found[2] if found[2].isdigit() else "".join(char for char in found[2] if char.isdigit())
     return Decimal(f"{found[1]}{whole}.{found[3] or '0'}")
 
 
 def _bounded(number: int) -> int:
     if abs(number) > LARGEST_NUMBER:
-        raise ValueError("is too large a number")
+        raise ValueError(say("is too large a number"))
     return number
 
 
@@ -132,7 +141,7 @@ def _moment(cell: Cell, formats: tuple[str, ...]) -> datetime:
     if isinstance(cell, date):
         return datetime.combine(cell, time())
     if not isinstance(cell, str):
-        raise ValueError("is not a date")  # noqa: TRY004 - wrong in the file, not in the program
+        raise ValueError(say("is not a date"))  # noqa: TRY004 - wrong in the file, not in the program
     text = cell.strip()
     for form in formats:
         try:
@@ -142,5 +151,8 @@ def _moment(cell: Cell, formats: tuple[str, ...]) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        known = f"{', '.join(formats)} or ISO 8601" if formats else "ISO 8601"
-        raise ValueError(f"is not a date ({known})") from None
+        raise ValueError(
+            say("is not a date ({formats} or ISO 8601)", formats=", ".join(formats))
+            if formats
+            else say("is not a date (ISO 8601)")
+        ) from None

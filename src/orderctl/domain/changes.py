@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orderctl.language import later, say
+
 
 class ChangeKind(StrEnum):
     """The kinds of change, named as the log names them."""
@@ -11,6 +13,14 @@ class ChangeKind(StrEnum):
     UNARCHIVED = "unarchived"
     TAGGED = "tagged"
     UNTAGGED = "untagged"
+
+
+_WORDS = {
+    ChangeKind.ARCHIVED: later("archived"),
+    ChangeKind.UNARCHIVED: later("unarchived"),
+    ChangeKind.TAGGED: later("tagged {tag}"),
+    ChangeKind.UNTAGGED: later("untagged {tag}"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +33,7 @@ class Change:
     @property
     def words(self) -> str:
         """The change as it is spoken of: `archived`, `tagged late`."""
-        return f"{self.kind} {self.tag}".strip()
+        return say(_WORDS[self.kind], tag=self.tag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,14 @@
 import re
 from datetime import timedelta
 
+from orderctl.language import later, say
+
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _WRITTEN = re.compile(r"\A(?:[0-9]{1,6}[mhd])+\Z", re.ASCII)
 _PART = re.compile(r"([0-9]+)([mhd])", re.ASCII)
 _BARE = re.compile(r"\A[0-9]{1,6}\Z", re.ASCII)
 LONGEST = timedelta(days=366)
+_DAYS, _HOURS, _MINUTES = later("{number} d"), later("{number} h"), later("{number} min")
 
 
 def parse_duration(text: str, *, bare_hours: bool = False) -> timedelta:
@@ -19,20 +22,20 @@ def parse_duration(text: str, *, bare_hours: bool = False) -> timedelta:
     if bare_hours and _BARE.match(written):
         written += "h"
     if not _WRITTEN.match(written):
-        raise ValueError("is no length of time: write 15m, 2h, 3d or 1h30m")
+        raise ValueError(say("is no length of time: write 15m, 2h, 3d or 1h30m"))
     length = sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(written)), timedelta())
     if not timedelta() < length <= LONGEST:
-        raise ValueError("is not between a minute and a year")
+        raise ValueError(say("is not between a minute and a year"))
     return length
 
 
 def duration_words(length: timedelta) -> str:
     """Write it in its two largest units: `2 d 3 h`, `1 h 5 min`, `14 min`. A minute begun counts as one."""
     if length < timedelta(minutes=1):
-        return "less than a minute"
+        return say("less than a minute")
     minutes = -(-length // timedelta(minutes=1))
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    parts = [(days, _DAYS), (hours, _HOURS), (minutes, _MINUTES)]
     while not parts[0][0]:
         parts.pop(0)
-    return " ".join(f"{number} {unit}" for number, unit in parts[:2] if number)
+    return " ".join(say(unit, number=number) for number, unit in parts[:2] if number)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from orderctl.domain.orders import Status
+from orderctl.language import later
 
 
 class Mode(StrEnum):
@@ -53,57 +54,57 @@ class Rule:
 
 
 _BULK_ONLY = frozenset({Mode.BULK})
-_SINGLE = "reject it on its own: orderctl reject {id} --individual"
+_SINGLE = later("reject it on its own: orderctl reject {id} --individual")
 
 # The first rule that applies is the reason that is shown, so the final ones stand first.
 RULES: tuple[Rule, ...] = (
     Rule(
         code="already-rejected",
-        reason="already rejected",
-        advice="nothing is left to do: a rejection is final",
+        reason=later("already rejected"),
+        advice=later("nothing is left to do: a rejection is final"),
         status=Status.REJECTED,
     ),
     Rule(
         code="returned-to-cart",
-        reason="returned to cart",
-        advice="the buyer has it back; it comes again as a new order",
+        reason=later("returned to cart"),
+        advice=later("the buyer has it back; it comes again as a new order"),
         status=Status.RETURNED_TO_CART,
     ),
     Rule(
         code="invoiced",
-        reason="has an invoice",
-        advice="cancel the invoice in the system that made it, import again, then reject",
+        reason=later("has an invoice"),
+        advice=later("cancel the invoice in the system that made it, import again, then reject"),
         counted="invoices",
     ),
     Rule(
         code="delivered",
-        reason="has a delivery note",
-        advice="cancel the delivery note in the system that made it, import again, then reject",
+        reason=later("has a delivery note"),
+        advice=later("cancel the delivery note in the system that made it, import again, then reject"),
         counted="delivery_notes",
     ),
     Rule(
         code="backlog",
-        reason="has backlog SKUs",
-        advice="clear the backlog in the system that holds it, import again, then reject",
+        reason=later("has backlog SKUs"),
+        advice=later("clear the backlog in the system that holds it, import again, then reject"),
         counted="backlog_skus",
     ),
     Rule(
         code="oc-approved",
-        reason="OC approved by buyer",
+        reason=later("OC approved by buyer"),
         advice=_SINGLE,
         status=Status.OC_APPROVED,
         modes=_BULK_ONLY,
     ),
     Rule(
         code="oc-declined",
-        reason="OC rejected by buyer",
+        reason=later("OC rejected by buyer"),
         advice=_SINGLE,
         status=Status.OC_DECLINED,
         modes=_BULK_ONLY,
     ),
     Rule(
         code="oc-confirmed",
-        reason="OC confirmed",
+        reason=later("OC confirmed"),
         advice=_SINGLE,
         status=Status.OC_CONFIRMED,
         modes=_BULK_ONLY,

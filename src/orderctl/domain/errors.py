@@ -1,20 +1,30 @@
 """The errors a user can meet. Each class owns its exit code (design.md, section 8)."""
 
+from orderctl.language import english, later, say
+
 
 class OrderctlError(Exception):
     """The command failed and nothing was changed."""
 
     exit_code = 1
+    # What is said where nothing else is.
+    usual = later("The command failed and nothing was changed.")
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         """Take one sentence that says what was wrong and where, and a hint that says what to do next."""
-        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+        self.message = message or say(self.usual)
+        super().__init__(self.message)
         self.hint = hint
 
     @property
     def sentence(self) -> str:
         """What was wrong and what to do next, on one line."""
-        return f"{self}; {self.hint}" if self.hint else str(self)
+        return say("{problem}; {hint}", problem=self.message, hint=self.hint) if self.hint else self.message
+
+    @property
+    def english(self) -> str:
+        """What was wrong as it is stored."""
+        return english(self.message)
 
 
 class UsageError(OrderctlError):
@@ -33,6 +43,7 @@ class DeclinedError(OrderctlError):
     """Declined at the confirmation; nothing was changed."""
 
     exit_code = 4
+    usual = later("Declined at the confirmation; nothing was changed.")
 
 
 class StoreUnavailableError(OrderctlError):
@@ -45,6 +56,7 @@ class CommitUnknownError(OrderctlError):
     """The store went away during the commit and cannot be asked whether it holds."""
 
     exit_code = 8
+    usual = later("The store went away during the commit and cannot be asked whether it holds.")
 
 
 class MailUnavailableError(OrderctlError):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from orderctl.domain.eligibility import Mode, Rule, rules_for
 from orderctl.domain.orders import Order, OrderEvent
+from orderctl.language import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Explanation:
     def advice(self, order_id: str) -> tuple[str, ...]:
         """What can be done instead, each once."""
         rules = [rule for mode in Mode for rule in self.grounds[mode]]
-        return tuple(dict.fromkeys(rule.advice.format(id=order_id) for rule in rules if rule in self._decisive))
+        return tuple(dict.fromkeys(say(rule.advice, id=order_id) for rule in rules if rule in self._decisive))
 
     @property
     def _decisive(self) -> tuple[Rule, ...]:

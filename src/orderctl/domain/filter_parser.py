@@ -35,6 +35,7 @@ from orderctl.domain.filters import (
 )
 from orderctl.domain.orders import Status
 from orderctl.domain.text import fold, lower_ascii, nearest, safe
+from orderctl.language import later, say
 
 MAX_LENGTH = 8_000
 MAX_DEPTH = 40
@@ -44,7 +45,7 @@ _OPERATORS = {"and", "or", "not"}
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 _FIELD = re.compile(r"([A-Za-z][A-Za-z_-]*):")
 _NUMBER = re.compile(r"\A[+-]?(\d{1,15})(\.\d{1,6})?\Z", re.ASCII)
-_NUMBER_FORMS = "write 1000, 1000.., ..12.50 or 10..20, without thousands separators"
+_NUMBER_FORMS = later("write 1000, 1000.., ..12.50 or 10..20, without thousands separators")
 
 CountryCode = Callable[[str], str | None]
 
@@ -115,7 +116,8 @@ def _requoted(word: str) -> str:
 def _tokens(text: str) -> Iterator[_Token]:
     if len(text) > MAX_LENGTH:
         raise FilterError(
-            f"the filter is longer than {MAX_LENGTH:,} characters", hint="give ids with --ids FILE instead"
+            say("the filter is longer than {max_length:,} characters", max_length=MAX_LENGTH),
+            hint=say("give ids with --ids FILE instead"),
         )
     at = 0
     while at < len(text):
@@ -147,11 +149,11 @@ def _word(text: str, at: int) -> tuple[tuple[_Char, ...], int]:
             chars.append(_Char(text[at], literal=True))
         else:
             if not char.isprintable():
-                raise _error("a control character", text, at, at + 1, "take it out")
+                raise _error(say("a control character"), text, at, at + 1, say("take it out"))
             chars.append(_Char(char, literal=opened is not None))
         at += 1
     if opened is not None:
-        raise _error("a quote that is never closed", text, opened, len(text), 'close it with "')
+        raise _error(say("a quote that is never closed"), text, opened, len(text), say('close it with "'))
     return tuple(chars), max(at, start + 1)
 
 
@@ -170,7 +172,7 @@ class _Parser:
         condition = self._alternatives(0)
         if self._next < len(self._tokens):
             token = self._tokens[self._next]
-            raise self._error("a parenthesis that was never opened", token, "take it out, or open one before")
+            raise self._error(say("a parenthesis that was never opened"), token, say("take it out, or open one before"))
         return condition
 
     def _peek(self) -> _Token | None:
@@ -194,7 +196,7 @@ class _Parser:
                     or after.paren == ")"
                     or after.operator in {"or", "and"}
                 ):
-                    raise self._error("'and' with nothing on one side", token, "write a term on both sides")
+                    raise self._error(say("'and' with nothing on one side"), token, say("write a term on both sides"))
             found.append(self._factor(depth))
         if not found:
             raise self._nothing_here()
@@ -203,17 +205,19 @@ class _Parser:
     def _factor(self, depth: int) -> Condition:
         token = self._tokens[self._next]
         if depth > MAX_DEPTH:
-            raise self._error("parentheses nested too deep", token, f"use at most {MAX_DEPTH}")
+            raise self._error(
+                say("parentheses nested too deep"), token, say("use at most {max_depth}", max_depth=MAX_DEPTH)
+            )
         self._next += 1
         if token.operator == "not":
             after = self._peek()
             if after is None or after.paren == ")" or after.operator in {"and", "or"}:
-                raise self._error("'not' with nothing after it", token, "write a term after it")
+                raise self._error(say("'not' with nothing after it"), token, say("write a term after it"))
             return Not(self._factor(depth + 1))
         if token.paren == "(":
             inner = self._alternatives(depth + 1)
             if self._peek() is None:
-                raise self._error("a parenthesis that is never closed", token, "close it with )")
+                raise self._error(say("a parenthesis that is never closed"), token, say("close it with )"))
             self._next += 1
             return inner
         return self._leaf(token)
@@ -221,17 +225,21 @@ class _Parser:
     def _nothing_here(self) -> FilterError:
         token = self._peek() or self._tokens[-1]
         if token.paren == ")" or (self._next and self._tokens[self._next - 1].paren == "("):
-            return self._error("a parenthesis with nothing in it", token, "write a term inside, or take it out")
-        return self._error("'or' with nothing on one side", token, "write a term on both sides")
+            return self._error(
+                say("a parenthesis with nothing in it"), token, say("write a term inside, or take it out")
+            )
+        return self._error(say("'or' with nothing on one side"), token, say("write a term on both sides"))
 
     def _leaf(self, token: _Token) -> Condition:
         self._terms += 1
         if self._terms > MAX_TERMS:
-            raise self._error(f"more than {MAX_TERMS} terms", token, "give ids with --ids FILE instead")
+            raise self._error(
+                say("more than {max_terms} terms", max_terms=MAX_TERMS), token, say("give ids with --ids FILE instead")
+            )
         colon = next((at for at, each in enumerate(token.chars) if each.char == ":" and not each.literal), None)
         if colon is None or not colon:
             if not _text(token.chars).strip():
-                raise self._error("an empty word", token, "write something between the quotes")
+                raise self._error(say("an empty word"), token, say("write something between the quotes"))
             return Word(_within(_pattern(token.chars, fold)))
         return self._term(token, colon)
 
@@ -241,7 +249,9 @@ class _Parser:
         if field is None:
             raise self._unknown_field(name, token)
         if len(token.chars) == colon + 1:
-            raise self._error(f"{name}: with no value", token, f"for example {field.example}")
+            raise self._error(
+                say("{name}: with no value", name=name), token, say("for example {example}", example=field.example)
+            )
         parts = list(_split(token.chars[colon + 1 :]))
         tests = tuple(self._test(field, part, token) for part in parts)
         return Term(name, tests)
@@ -249,21 +259,29 @@ class _Parser:
     def _test(self, field: Field, part: tuple[_Char, ...], token: _Token) -> Test:
         text = _text(part)
         if not text.strip():
-            raise self._error(f"{field.name}: with an empty value", token, f"for example {field.example}")
+            raise self._error(
+                say("{name}: with an empty value", name=field.name),
+                token,
+                say("for example {example}", example=field.example),
+            )
         if len(text) > _MAX_VALUE:
-            raise self._error(f"a value longer than {_MAX_VALUE} characters", token, "shorten it")
+            raise self._error(
+                say("a value longer than {max_value} characters", max_value=_MAX_VALUE), token, say("shorten it")
+            )
         if field.may_be_empty and not any(each.literal for each in part) and text.lower() in {"none", "any"}:
             return Empty() if text.lower() == "none" else Present()
         try:
             return self._READERS[field.kind](self, field, part)
         except ValueError as error:
             message, _, hint = str(error).partition("\n")
-            raise self._error(message, token, hint or f"for example {field.example}") from None
+            raise self._error(message, token, hint or say("for example {example}", example=field.example)) from None
 
     def _choice(self, field: Field, part: tuple[_Char, ...]) -> Test:
         text = _text(part).lower()
         if text not in set(Status):
-            raise ValueError(f"{text!r} is not a {field.name}\n{_suggest(text, tuple(Status))}")
+            raise ValueError(
+                "\n".join((say("{text!r} is not a {name}", text=text, name=field.name), _suggest(text, tuple(Status))))
+            )
         return Pattern((text,))
 
     def _contained(self, field: Field, part: tuple[_Char, ...]) -> Test:
@@ -279,7 +297,9 @@ class _Parser:
     def _exact(self, field: Field, part: tuple[_Char, ...]) -> Test:
         if any(each.char == "*" and not each.literal for each in part):
             raise ValueError(
-                f'{field.name}: takes whole values, no *\nput it in quotes if it belongs to the value: "*"'
+                say("{name}: takes whole values, no *", name=field.name)
+                + "\n"
+                + say('put it in quotes if it belongs to the value: "*"')
             )
         return Pattern((_text(part),))
 
@@ -287,23 +307,23 @@ class _Parser:
         try:
             return parse_day_range(_text(part), self._today)
         except ValueError as error:
-            raise ValueError(f"{field.name}: {error}\n{FORMS}") from None
+            raise ValueError(f"{field.name}: {error}\n{say(FORMS)}") from None
 
     def _number(self, field: Field, part: tuple[_Char, ...]) -> Test:
         low, dots, high = _text(part).partition("..")
         if not dots:
             high = low
         if not low and not high:
-            raise ValueError(f"{field.name}: a range needs at least one end\n{_NUMBER_FORMS}")
+            raise _not_so(field, say("a range needs at least one end"))
         found = NumberRange(_decimal(field, low), _decimal(field, high))
         if found.low is not None and found.high is not None and found.low > found.high:
-            raise ValueError(f"{field.name}: the range ends before it begins\n{_NUMBER_FORMS}")
+            raise _not_so(field, say("the range ends before it begins"))
         return found
 
     def _flag(self, field: Field, part: tuple[_Char, ...]) -> Test:
         text = _text(part).lower()
         if text not in _FLAGS:
-            raise ValueError(f"{field.name}: is yes or no, not {text!r}")
+            raise ValueError(say("{name}: is yes or no, not {text!r}", name=field.name, text=text))
         return Flag(_FLAGS[text])
 
     _READERS = {  # noqa: RUF012 - a table of methods, never changed
@@ -319,9 +339,13 @@ class _Parser:
 
     def _unknown_field(self, name: str, token: _Token) -> FilterError:
         hint = _suggest(name, tuple(FILTER_FIELDS))
-        message = f"there is no field {safe(name)!r}"
+        message = say("there is no field {name!r}", name=safe(name))
         return _error(
-            message, self._text, token.at, token.at + len(name), f'{hint}; to search for a colon, quote it: "a:b"'
+            message,
+            self._text,
+            token.at,
+            token.at + len(name),
+            say('{hint}; to search for a colon, quote it: "a:b"', hint=hint),
         )
 
     def _error(self, what: str, token: _Token, hint: str) -> FilterError:
@@ -333,10 +357,14 @@ def _decimal(field: Field, text: str) -> Decimal | None:
         return None
     found = _NUMBER.match(text)
     if not found:
-        raise ValueError(f"{field.name}: {text!r} is not a number\n{_NUMBER_FORMS}")
+        raise _not_so(field, say("{text!r} is not a number", text=text))
     if field.kind is Kind.COUNT and found[2]:
-        raise ValueError(f"{field.name}: {text!r} is not a whole number\n{_NUMBER_FORMS}")
+        raise _not_so(field, say("{text!r} is not a whole number", text=text))
     return Decimal(text)
+
+
+def _not_so(field: Field, problem: str) -> ValueError:
+    return ValueError(f"{field.name}: {problem}\n{say(_NUMBER_FORMS)}")
 
 
 def _split(chars: tuple[_Char, ...]) -> Iterator[tuple[_Char, ...]]:
@@ -366,7 +394,7 @@ def _text(chars: Sequence[_Char]) -> str:
 
 
 def _suggest(text: str, known: tuple[str, ...]) -> str:
-    return nearest(text, known, f"one of: {', '.join(known)}")
+    return nearest(text, known, say("one of: {known}", known=", ".join(known)))
 
 
 def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:
@@ -375,7 +403,10 @@ def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:
     shown = safe(before.replace("\n", " "))
     marks = " " * _width(shown) + "^" * max(1, _width(safe(place)))
     line = f"{shown}{safe(place)}{safe(after)}".replace("\n", " ")
-    return FilterError(f"the filter, column {at + 1}: {what}\n  {line}\n  {marks}", hint=hint)
+    return FilterError(
+        f"{say('the filter, column {column}: {problem}', column=at + 1, problem=what)}\n  {line}\n  {marks}",
+        hint=hint,
+    )
 
 
 def _width(text: str) -> int:

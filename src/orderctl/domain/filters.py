@@ -9,18 +9,20 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from orderctl.language import later
+
 
 class Kind(StrEnum):
     """What the values of a field are."""
 
-    CHOICE = "one of a list"
-    TEXT = "text it contains; * stands for any text"
-    CODE = "the whole value, upper or lower case; * stands for any text"
-    EXACT = "the whole value, exactly"
-    DAY = "a day, a month, a year, -30d, -2w, -3m, today, or a range A..B"
-    AMOUNT = "a number, or a range A..B"
-    COUNT = "a whole number, or a range A..B"
-    FLAG = "yes or no"
+    CHOICE = later("one of a list")
+    TEXT = later("text it contains; * stands for any text")
+    CODE = later("the whole value, upper or lower case; * stands for any text")
+    EXACT = later("the whole value, exactly")
+    DAY = later("a day, a month, a year, -30d, -2w, -3m, today, or a range A..B")
+    AMOUNT = later("a number, or a range A..B")
+    COUNT = later("a whole number, or a range A..B")
+    FLAG = later("yes or no")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,37 +37,54 @@ class Field:
 
 
 _FIELDS = (
-    Field(name="status", kind=Kind.CHOICE, about="the status", example="status:needs-oc,oc-created"),
-    Field(name="buyer", kind=Kind.TEXT, about="the buyer's name", example='buyer:"Acme Paris"', may_be_empty=True),
-    Field(name="id", kind=Kind.EXACT, about="the order's id", example="id:1001,1002"),
-    Field(name="ref", kind=Kind.TEXT, about="the buyer's own reference", example="ref:PO-7*", may_be_empty=True),
-    Field(name="ordered", kind=Kind.DAY, about="the day of the order (UTC)", example="ordered:2026-01-01..2026-03-31"),
+    Field(name="status", kind=Kind.CHOICE, about=later("the status"), example="status:needs-oc,oc-created"),
+    Field(
+        name="buyer", kind=Kind.TEXT, about=later("the buyer's name"), example='buyer:"Acme Paris"', may_be_empty=True
+    ),
+    Field(name="id", kind=Kind.EXACT, about=later("the order's id"), example="id:1001,1002"),
+    Field(name="ref", kind=Kind.TEXT, about=later("the buyer's own reference"), example="ref:PO-7*", may_be_empty=True),
+    Field(
+        name="ordered",
+        kind=Kind.DAY,
+        about=later("the day of the order (UTC)"),
+        example="ordered:2026-01-01..2026-03-31",
+    ),
     Field(
         name="delivery",
         kind=Kind.DAY,
-        about="a day of the delivery window",
+        about=later("a day of the delivery window"),
         example="delivery:2026-09",
         may_be_empty=True,
     ),
-    Field(name="total", kind=Kind.AMOUNT, about="the total, in the order's currency", example="total:1000.."),
-    Field(name="quantity", kind=Kind.COUNT, about="the pieces", example="quantity:..12"),
-    Field(name="currency", kind=Kind.CODE, about="the currency", example="currency:EUR"),
-    Field(name="brand", kind=Kind.CODE, about="the brand", example="brand:nord*", may_be_empty=True),
-    Field(name="season", kind=Kind.CODE, about="the season", example="season:26SS", may_be_empty=True),
+    Field(name="total", kind=Kind.AMOUNT, about=later("the total, in the order's currency"), example="total:1000.."),
+    Field(name="quantity", kind=Kind.COUNT, about=later("the pieces"), example="quantity:..12"),
+    Field(name="currency", kind=Kind.CODE, about=later("the currency"), example="currency:EUR"),
+    Field(name="brand", kind=Kind.CODE, about=later("the brand"), example="brand:nord*", may_be_empty=True),
+    Field(name="season", kind=Kind.CODE, about=later("the season"), example="season:26SS", may_be_empty=True),
     Field(
-        name="country", kind=Kind.CODE, about="the country, its code or name", example="country:JP", may_be_empty=True
+        name="country",
+        kind=Kind.CODE,
+        about=later("the country, its code or name"),
+        example="country:JP",
+        may_be_empty=True,
     ),
-    Field(name="tag", kind=Kind.CODE, about="a tag", example="tag:late", may_be_empty=True),
-    Field(name="sku", kind=Kind.CODE, about="the SKU of a line", example="sku:AB-12*", may_be_empty=True),
+    Field(name="tag", kind=Kind.CODE, about=later("a tag"), example="tag:late", may_be_empty=True),
+    Field(name="sku", kind=Kind.CODE, about=later("the SKU of a line"), example="sku:AB-12*", may_be_empty=True),
     Field(
         name="rejected",
         kind=Kind.DAY,
-        about="the day of its rejection (UTC)",
+        about=later("the day of its rejection (UTC)"),
         example="rejected:-7d..",
         may_be_empty=True,
     ),
-    Field(name="batch", kind=Kind.EXACT, about="the batch that rejected it", example="batch:none", may_be_empty=True),
-    Field(name="archived", kind=Kind.FLAG, about="archived or not", example="archived:yes"),
+    Field(
+        name="batch",
+        kind=Kind.EXACT,
+        about=later("the batch that rejected it"),
+        example="batch:none",
+        may_be_empty=True,
+    ),
+    Field(name="archived", kind=Kind.FLAG, about=later("archived or not"), example="archived:yes"),
 )
 FILTER_FIELDS = {field.name: field for field in _FIELDS}
 

@@ -25,6 +25,7 @@ from orderctl.domain.order_ids import parse_order_id
 from orderctl.domain.orders import Buyer, Order, OrderLine, Status
 from orderctl.domain.tags import parse_tag
 from orderctl.domain.text import safe
+from orderctl.language import say
 
 T = TypeVar("T")
 
@@ -98,8 +99,11 @@ def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
     code = words.get(text.casefold()) or _STATUS_WORDS.get(_plain(text))
     if code is None:
         close = get_close_matches(_plain(text), _STATUS_WORDS, n=1)
-        hint = f"did you mean {_STATUS_WORDS[close[0]]}?" if close else f"one of {', '.join(Status)}"
-        raise ValueError(f"is not a known status ({hint})")
+        raise ValueError(
+            say("is not a known status (did you mean {status}?)", status=_STATUS_WORDS[close[0]])
+            if close
+            else say("is not a known status (one of {known})", known=", ".join(Status))
+        )
     return Status(code)
 
 
@@ -184,19 +188,26 @@ class _Draft:
     def _delivery(self) -> tuple[date | None, date | None]:
         first, last = self._first("delivery_from", self._day), self._first("delivery_to", self._day)
         if first and last and first > last:
-            self._complain(self._rows[0].number, "delivery_from", str(first), f"is after the last day, {last}")
+            self._complain(
+                self._rows[0].number, "delivery_from", str(first), say("is after the last day, {last}", last=last)
+            )
         return first, last
 
     def _refuse_repetition(self) -> None:
         if not self._rules.one_line_a_row:
             for row in self._rows[1:]:
-                self._complain(row.number, "id", self._id, f"is in the file twice; first in row {self._rows[0].number}")
+                self._complain(
+                    row.number,
+                    "id",
+                    self._id,
+                    say("is in the file twice; first in row {number}", number=self._rows[0].number),
+                )
 
     def _all(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> list[T]:
         found = self._found.get(name)
         if found is None:
             if needed:
-                self._complain(self._rows[0].number, name, None, "is missing")
+                self._complain(self._rows[0].number, name, None, say("is missing"))
             return []
         values = []
         for row, cell in found:
@@ -215,7 +226,7 @@ class _Draft:
         values = list(dict.fromkeys(self._all(name, read, needed=needed)))
         if len(values) > 1:
             shown = ", ".join(str(value) for value in values)
-            self._complain(self._rows[0].number, name, shown, "differs among the rows of the order")
+            self._complain(self._rows[0].number, name, shown, say("differs among the rows of the order"))
         return values[0] if values else None
 
     def _complain(self, row: int, name: str, cell: Cell, reason: str) -> None:
@@ -248,7 +259,7 @@ class _Draft:
         if buyer_id is None:
             row = self._rows[0]
             if any(not is_blank(row.cells.get(name)) for name in ("buyer_name", "buyer_email")):
-                self._complain(row.number, "buyer_id", None, "is missing, but the buyer has a name or an address")
+                self._complain(row.number, "buyer_id", None, say("is missing, but the buyer has a name or an address"))
             return None
         return Buyer(
             id=buyer_id,
@@ -278,7 +289,7 @@ class _Draft:
         if total is None:
             total = sum(line.quantity * line.unit_price for line in lines)
             if abs(total) > LARGEST_NUMBER:
-                self._complain(self._rows[0].number, "total", str(total), "is too large a number")
+                self._complain(self._rows[0].number, "total", str(total), say("is too large a number"))
         return total
 
     def _quantity(self, lines: tuple[OrderLine, ...]) -> int:
@@ -286,7 +297,7 @@ class _Draft:
         if quantity is None:
             quantity = sum(line.quantity for line in lines)
             if abs(quantity) > LARGEST_NUMBER:
-                self._complain(self._rows[0].number, "quantity", str(quantity), "is too large a number")
+                self._complain(self._rows[0].number, "quantity", str(quantity), say("is too large a number"))
         return quantity
 
     def _integer(self, cell: Cell) -> int:
@@ -306,7 +317,7 @@ class _Draft:
                 if part.strip():
                     yield parse_tag(part)
             except ValueError as error:
-                self._complain(row, "tags", cell, f"{safe(part)!r} {error}")
+                self._complain(row, "tags", cell, say("{part!r} {problem}", part=safe(part), problem=error))
 
     @property
     def _has_lines(self) -> bool:
@@ -330,7 +341,7 @@ class _Draft:
                 cell = self._rules.defaults.get(name)
             if is_blank(cell):
                 if name in NEEDED_OF_LINES:
-                    self._complain(row, name, None, "is missing")
+                    self._complain(row, name, None, say("is missing"))
                 return otherwise
             try:
                 return reader(cell)
@@ -365,7 +376,7 @@ def _text(cell: Cell) -> str:
 def _currency(cell: Cell) -> str:
     code = _name(cell)
     if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):  # noqa: PLR2004 - ISO 4217
-        raise ValueError("is not a currency code of three capital letters (ISO 4217)")
+        raise ValueError(say("is not a currency code of three capital letters (ISO 4217)"))
     return code
 
 
@@ -375,5 +386,5 @@ def _language(cell: Cell) -> str:
     first, *others = tag.split("-")
     plain = tag.isascii() and first.isalpha() and all(part.isalnum() and len(part) <= longest for part in others)
     if not plain or not shortest <= len(first) <= longest:
-        raise ValueError("is not a language tag such as en or pt-BR (BCP 47)")
+        raise ValueError(say("is not a language tag such as en or pt-BR (BCP 47)"))
     return tag

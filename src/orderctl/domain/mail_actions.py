@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from orderctl.domain.mail_details import ARRIVED, CANCELLED, DID_NOT_ARRIVE, SENT_AGAIN
 from orderctl.domain.outbox import MailState
+from orderctl.language import later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,22 +39,20 @@ RETRY = MailAction(
     allowed=(MailState.REFUSED, MailState.UNKNOWN, MailState.RETRY, MailState.CANCELLED),
     unasked=(MailState.REFUSED, MailState.RETRY),
     to=MailState.WAITING,
-    detail="an operator lets it be sent again",
+    detail=SENT_AGAIN,
 )
-CANCEL = MailAction(
-    name="cancel", allowed=_WAITS, unasked=_WAITS, to=MailState.CANCELLED, detail="cancelled by an operator"
-)
+CANCEL = MailAction(name="cancel", allowed=_WAITS, unasked=_WAITS, to=MailState.CANCELLED, detail=CANCELLED)
 SENT = MailAction(
-    name="settle as sent",
+    name=later("settle as sent"),
     allowed=(MailState.UNKNOWN,),
     unasked=(MailState.UNKNOWN,),
     to=MailState.SENT,
-    detail="an operator found out: it arrived",
+    detail=ARRIVED,
 )
 NOT_SENT = MailAction(
-    name="settle as not sent",
+    name=later("settle as not sent"),
     allowed=(MailState.UNKNOWN,),
     unasked=(MailState.UNKNOWN,),
     to=MailState.REFUSED,
-    detail="an operator found out: it did not arrive",
+    detail=DID_NOT_ARRIVE,
 )

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from orderctl.language import say
+
 # ISO 4217: the currencies whose minor unit is not a hundredth.
 CURRENCIES_BY_DECIMALS = {
     0: frozenset(
@@ -47,7 +49,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
     """Turn a decimal amount into minor units; ValueError if it is finer than the currency's minor unit."""
     scaled = amount.scaleb(decimals(currency))
     if scaled != scaled.to_integral_value():
-        raise ValueError(f"{amount} has more decimals than {currency} allows")
+        raise ValueError(say("{amount} has more decimals than {currency} allows", amount=amount, currency=currency))
     return int(scaled)
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from orderctl.language import say
+
 
 @dataclass(frozen=True, slots=True)
 class OrderChange:
@@ -13,4 +15,6 @@ class OrderChange:
 
     def __str__(self) -> str:
         """Say it: `status was needs-oc, is oc-confirmed`; `tagged late`."""
-        return f"{self.what} was {self.was}, is {self.now}" if self.was or self.now else self.what
+        if not (self.was or self.now):
+            return self.what
+        return say("{what} was {was}, is {now}", what=self.what, was=self.was, now=self.now)

@@ -2,6 +2,8 @@
 
 import re
 
+from orderctl.language import say
+
 MAX_LENGTH = 200
 # Spreadsheets turn the id 573415 into the number 573415.0.
 _SPREADSHEET_NUMBER = re.compile(r"\A(\d+)\.0\Z")
@@ -11,10 +13,10 @@ def parse_order_id(text: str) -> str:
     """Read one order id: trimmed, `573415.0` as `573415`; ValueError says what is wrong with it."""
     order_id = text.strip()
     if not order_id:
-        raise ValueError("is empty")
+        raise ValueError(say("is empty"))
     if len(order_id) > MAX_LENGTH:
-        raise ValueError(f"is longer than {MAX_LENGTH} characters")
+        raise ValueError(say("is longer than {max_length} characters", max_length=MAX_LENGTH))
     if not order_id.isprintable():
-        raise ValueError("holds a control character")
+        raise ValueError(say("holds a control character"))
     number = _SPREADSHEET_NUMBER.match(order_id)
     return number[1] if number else order_id

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from orderctl.domain.money import Money
 from orderctl.domain.text import fold
+from orderctl.language import later
 
 
 class Status(StrEnum):
@@ -31,22 +32,22 @@ class Status(StrEnum):
 
 
 _BRAND_SEES = {
-    Status.NEEDS_OC: "Please create an OC",
-    Status.OC_CREATED: "OC created",
-    Status.OC_APPROVED: "OC approved by buyer",
-    Status.OC_DECLINED: "OC rejected by buyer",
-    Status.OC_CONFIRMED: "OC confirmed",
-    Status.RETURNED_TO_CART: "Returned to cart",
-    Status.REJECTED: "Order rejected by brand",
+    Status.NEEDS_OC: later("Please create an OC"),
+    Status.OC_CREATED: later("OC created"),
+    Status.OC_APPROVED: later("OC approved by buyer"),
+    Status.OC_DECLINED: later("OC rejected by buyer"),
+    Status.OC_CONFIRMED: later("OC confirmed"),
+    Status.RETURNED_TO_CART: later("Returned to cart"),
+    Status.REJECTED: later("Order rejected by brand"),
 }
 _BUYER_SEES = {
-    Status.NEEDS_OC: "Awaiting OC creation",
-    Status.OC_CREATED: "Please check the contents of the OC",
-    Status.OC_APPROVED: "OC approved",
-    Status.OC_DECLINED: "OC rejected",
-    Status.OC_CONFIRMED: "OC confirmed",
-    Status.RETURNED_TO_CART: "Returned to cart",
-    Status.REJECTED: "Order declined",
+    Status.NEEDS_OC: later("Awaiting OC creation"),
+    Status.OC_CREATED: later("Please check the contents of the OC"),
+    Status.OC_APPROVED: later("OC approved"),
+    Status.OC_DECLINED: later("OC rejected"),
+    Status.OC_CONFIRMED: later("OC confirmed"),
+    Status.RETURNED_TO_CART: later("Returned to cart"),
+    Status.REJECTED: later("Order declined"),
 }
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from orderctl.domain.mail_details import GIVEN_UP
 from orderctl.domain.money import Money
 from orderctl.domain.orders import Buyer, OrderSummary
 
@@ -144,7 +145,7 @@ def settlement(mail: Mail, outcome: Outcome, now: datetime) -> Settlement:
                 due=now + pause_after(attempts),
             )
         case MailState.RETRY:
-            detail = f"given up after {attempts} attempts: {outcome.detail}"
+            detail = GIVEN_UP.format(attempts=attempts, words=outcome.detail)
             return Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=detail, attempts=attempts)
         case state:
             return Settlement(mail_id=mail.id, state=state, detail=outcome.detail, attempts=attempts)

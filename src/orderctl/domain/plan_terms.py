@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from orderctl.domain.durations import parse_duration
 from orderctl.domain.errors import UsageError
 from orderctl.domain.second_operator import SecondOperatorRule
+from orderctl.language import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,10 @@ def read_terms(*, lifetime: str, always: bool, above_orders: int | None, above_a
     try:
         length = parse_duration(lifetime, bare_hours=True)
     except ValueError as error:
-        raise UsageError(f"the setting plan_expires, {lifetime!r}, {error}", hint="36h, 90m, 3d, or hours") from None
+        raise UsageError(
+            say("the setting plan_expires, {lifetime!r}, {problem}", lifetime=lifetime, problem=error),
+            hint=say("36h, 90m, 3d, or hours"),
+        ) from None
     rule = SecondOperatorRule(always=always, above_orders=above_orders, above_amount=_amount(above_amount))
     return PlanTerms(lifetime=length, rule=rule)
 
@@ -36,5 +40,7 @@ def _amount(text: str) -> Decimal | None:
     except InvalidOperation:
         amount = Decimal(-1)
     if not (amount.is_finite() and amount >= 0):
-        raise UsageError(f"the setting second_operator_above_amount, {text!r}, is no amount", hint="write 10000")
+        raise UsageError(
+            say("the setting second_operator_above_amount, {text!r}, is no amount", text=text), hint=say("write 10000")
+        )
     return amount

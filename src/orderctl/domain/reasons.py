@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orderctl.domain.text import safe
+from orderctl.language import say
 
 LONGEST_CODE = 60
 LONGEST_REASON = 500
@@ -30,9 +31,15 @@ class ReasonCodes:
         for text in texts:
             code, _, said = (part.strip() for part in text.partition(":"))
             if not code or len(code) > LONGEST_CODE or safe(code) != code:
-                raise ValueError(f"{text!r} has no code of at most {LONGEST_CODE} characters")
+                raise ValueError(
+                    say(
+                        "{text!r} has no code of at most {longest_code} characters",
+                        text=text,
+                        longest_code=LONGEST_CODE,
+                    )
+                )
             if code in words:
-                raise ValueError(f"the code {code!r} stands there twice")
+                raise ValueError(say("the code {code!r} stands there twice", code=code))
             words[code] = said
         return cls(words)
 
@@ -40,12 +47,12 @@ class ReasonCodes:
         """A reason as somebody wrote it: `CODE`, `CODE: words`, or any text. ValueError says what is wrong."""
         given = text.strip()
         if len(given) > LONGEST_REASON:
-            raise ValueError(f"is longer than {LONGEST_REASON} characters")
+            raise ValueError(say("is longer than {longest_reason} characters", longest_reason=LONGEST_REASON))
         if not given or not self.words:
             return Reason(given)
         code, _, said = (part.strip() for part in given.partition(":"))
         if code not in self.words:
-            raise ValueError(f"begins with no code of the settings: {safe(code[:LONGEST_CODE])!r}")
+            raise ValueError(say("begins with no code of the settings: {code!r}", code=safe(code[:LONGEST_CODE])))
         said = said or self.words[code]
         return Reason(f"{code}: {said}" if said else code, code)
 

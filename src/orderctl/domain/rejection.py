@@ -19,6 +19,7 @@ from orderctl.domain.money import Money
 from orderctl.domain.order_changes import OrderChange
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import OrderSummary, Status
+from orderctl.language import say
 
 PLAN_SCHEMA = 1
 _BLOCK_LENGTH = 300_000
@@ -148,12 +149,18 @@ class RejectionPlan:
         try:
             document = json.loads(text)
             if document.get("schema") != PLAN_SCHEMA:
-                raise ValueError(f"plan schema {document.get('schema')!r} is not {PLAN_SCHEMA}")
+                raise ValueError(
+                    say(
+                        "plan schema {schema!r} is not {known}",
+                        schema=document.get("schema"),
+                        known=PLAN_SCHEMA,
+                    )
+                )
             if document.get("digest") != _digest(_canonical(document["plan"])):
-                raise ValueError("the plan was edited after it was made: its digest does not match")
+                raise ValueError(say("the plan was edited after it was made: its digest does not match"))
             return _from_document(document["plan"])
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError("the plan is not whole: a field is missing or of another kind") from error
+            raise ValueError(say("the plan is not whole: a field is missing or of another kind")) from error
 
     @property
     def digest(self) -> str:

@@ -17,6 +17,7 @@ from orderctl.domain.money import Money
 from orderctl.domain.rejection import RejectionPlan
 from orderctl.domain.short_ids import short_id
 from orderctl.domain.text import safe
+from orderctl.language import later, say
 
 
 class PlanState(StrEnum):
@@ -30,7 +31,7 @@ class PlanState(StrEnum):
 
 
 OPEN = frozenset({PlanState.SAVED, PlanState.APPROVED, PlanState.HELD})
-EDITED = "was edited in the store after it was saved, and is not run"
+EDITED = later("{plan} was edited in the store after it was saved, and is not run")
 
 
 class PlanClosedError(UnexpectedPlanError):
@@ -91,13 +92,18 @@ class SavedPlan:
     @property
     def name(self) -> str:
         """The plan as messages call it."""
-        return f"plan {short_id(self.id)}"
+        return say("plan {id}", id=short_id(self.id))
 
     @property
     def story(self) -> str:
         """Who made it when, and who approved it."""
-        made = f"{self.name}, made at {self.made_at:%Y-%m-%d %H:%M} UTC by {_said(self.author)}"
-        return f"{made}, approved by {_said(self.approver)}" if self.approver else made
+        made = {"plan": self.name, "at": self.made_at, "author": _said(self.author)}
+        if self.approver is None:
+            return say("{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}", **made)
+        approver = _said(self.approver)
+        return say(
+            "{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}, approved by {approver}", **made, approver=approver
+        )
 
     def sealed(self) -> "SavedPlan":
         """The same with its digest."""
@@ -114,8 +120,10 @@ class SavedPlan:
         if self.state not in OPEN or now >= self.expires_at:
             return ""
         if self.due_at is None:
-            return f"expires in {duration_words(self.expires_at - now)}"
-        return f"runs in {duration_words(self.due_at - now)}" if now < self.due_at else "due now"
+            return say("expires in {length}", length=duration_words(self.expires_at - now))
+        if now >= self.due_at:
+            return say("due now")
+        return say("runs in {length}", length=duration_words(self.due_at - now))
 
     def approve(self, by: Identity, at: datetime, *, how: str, due: datetime | None) -> "SavedPlan":
         """Approve it; with a time, it is held until then. It keeps its lifetime beyond that time."""
@@ -138,25 +146,33 @@ class SavedPlan:
     def check_intact(self) -> None:
         """Raise UnexpectedPlanError if somebody edited it."""
         if not self.is_intact:
-            raise UnexpectedPlanError(f"{self.name} {EDITED}", hint="make a new plan, and ask who edited this one")
+            raise UnexpectedPlanError(
+                say(EDITED, plan=self.name),
+                hint=say("make a new plan, and ask who edited this one"),
+            )
 
     def check_open(self) -> None:
         """Raise PlanClosedError if it ran or was cancelled."""
         if self.state in OPEN:
             return
-        ended = f"{self.closed_at:%Y-%m-%d %H:%M} UTC" if self.closed_at else "an unknown time"
-        done, hint = (
-            ("has run already", f"see: orderctl log {self.id}")
-            if self.state is PlanState.EXECUTED
-            else ("was cancelled", "make a new plan")
+        at = f"{self.closed_at:%Y-%m-%d %H:%M} UTC" if self.closed_at else say("an unknown time")
+        who = _said(self.closed_by)
+        if self.state is PlanState.EXECUTED:
+            raise PlanClosedError(
+                say("{plan} has run already, at {at} by {who}", plan=self.name, at=at, who=who),
+                hint=say("see: orderctl log {id}", id=self.id),
+            )
+        raise PlanClosedError(
+            say("{plan} was cancelled, at {at} by {who}", plan=self.name, at=at, who=who), hint=say("make a new plan")
         )
-        raise PlanClosedError(f"{self.name} {done}, at {ended} by {_said(self.closed_by)}", hint=hint)
 
     def check_current(self, now: datetime) -> None:
         """Raise UnexpectedPlanError if it expired."""
         if now >= self.expires_at:
             ago = duration_words(now - self.expires_at)
-            raise UnexpectedPlanError(f"{self.name} expired {ago} ago", hint="make a new plan")
+            raise UnexpectedPlanError(
+                say("{plan} expired {ago} ago", plan=self.name, ago=ago), hint=say("make a new plan")
+            )
 
     def check_runnable(self, now: datetime, *, needs: str) -> None:
         """Raise UnexpectedPlanError unless it may run now. `needs` says why it needs a second operator, if so."""
@@ -165,16 +181,29 @@ class SavedPlan:
         self.check_current(now)
         if self.due_at is not None and now < self.due_at:
             raise UnexpectedPlanError(
-                f"{self.name} is held for another {duration_words(self.due_at - now)}, until {self.due_at:%H:%M} UTC",
-                hint=f"orderctl plan cancel {short_id(self.id)} stops it; orderctl plan run --due runs it then",
+                say(
+                    "{plan} is held for another {length}, until {due_at:%H:%M} UTC",
+                    plan=self.name,
+                    length=duration_words(self.due_at - now),
+                    due_at=self.due_at,
+                ),
+                hint=say(
+                    "orderctl plan cancel {id} stops it; orderctl plan run --due runs it then", id=short_id(self.id)
+                ),
             )
         if not (needs or self.second_operator):
             return
         if self.approver is None or self.approver.may_be(self.author):
             raise UnexpectedPlanError(
-                f"{self.name} needs the approval of an operator other than its author {_said(self.author)}"
-                + (f" ({needs})" if needs else ""),
-                hint=f"another operator reads and approves it: orderctl plan approve {short_id(self.id)}",
+                say(
+                    "{plan} needs the approval of an operator other than its author {author} ({needs})"
+                    if needs
+                    else "{plan} needs the approval of an operator other than its author {author}",
+                    plan=self.name,
+                    author=_said(self.author),
+                    needs=needs,
+                ),
+                hint=say("another operator reads and approves it: orderctl plan approve {id}", id=short_id(self.id)),
             )
 
     def check_approvable(self, by: Identity, now: datetime, *, needs: str) -> None:
@@ -185,12 +214,18 @@ class SavedPlan:
         only_by_author = self.approver is not None and self.approver.may_be(self.author)
         if self.approver is not None and (by.may_be(self.author) or not only_by_author):
             raise UnexpectedPlanError(
-                f"{self.name} is approved already, by {_said(self.approver)}", hint="nothing is to do"
+                say("{plan} is approved already, by {approver}", plan=self.name, approver=_said(self.approver)),
+                hint=say("nothing is to do"),
             )
         if (needs or self.second_operator) and by.may_be(self.author):
             raise UnexpectedPlanError(
-                f"{self.name} was made by {_said(self.author)}, and you are {_said(by)}: one operator cannot be both",
-                hint="another operator, with another login to the database where it has logins, approves it",
+                say(
+                    "{plan} was made by {author}, and you are {by}: one operator cannot be both",
+                    plan=self.name,
+                    author=_said(self.author),
+                    by=_said(by),
+                ),
+                hint=say("another operator, with another login to the database where it has logins, approves it"),
             )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from orderctl.domain.money import Money, decimals
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,17 @@ class SecondOperatorRule:
         if not targets:
             return ""
         if self.always:
-            return "require_second_operator is set"
+            return say("require_second_operator is set")
         if self.above_orders is not None and targets > self.above_orders:
-            return f"{count_of(targets, 'order')}, more than {self.above_orders:,}"
+            return say_count(
+                "{number:,} order, more than {most:,}",
+                "{number:,} orders, more than {most:,}",
+                targets,
+                most=self.above_orders,
+            )
         for total in totals:
             if self.above_amount is not None and _major(total) > self.above_amount:
-                return f"{total}, more than {self.above_amount:,f}"
+                return say("{total}, more than {most:,f}", total=total, most=self.above_amount)
         return ""
 
 

@@ -6,9 +6,31 @@ from typing import Self
 
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.order_notes import OrderNotes
-from orderctl.domain.text import count_of
+from orderctl.language import later, retell
 
 DEFAULT_SELECTION = "default"
+_EXCEPT_ONE, _EXCEPT = later("{words}, except 1 id"), later("{words}, except {number} ids")
+# How a choice is told. The log keeps it in English.
+_TOLD = (
+    _EXCEPT_ONE,
+    _EXCEPT,
+    later("picked by hand from {words}"),
+    later("picked by hand"),
+    later("ids from standard input"),
+    later("ids from {file}"),
+    later("ids {ids} and {number} more"),
+    later("ids {ids}"),
+    later("saved filter {name} [all orders]"),
+    later("saved filter {name} [{filter}]"),
+    later("filter [all orders]"),
+    later("filter [{filter}]"),
+    later("selection {name}"),
+)
+
+
+def source_in_words(source: str) -> str:
+    """How orders were chosen, as the log keeps it, in the operator's language."""
+    return retell(source, _TOLD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +99,8 @@ class Choice:
         """The choice as the log keeps it."""
         if not self.excluded.ids:
             return self.scope.words
-        return f"{self.scope.words}, except {count_of(len(self.excluded.ids), 'id')}"
+        number = len(self.excluded.ids)
+        return (_EXCEPT_ONE if number == 1 else _EXCEPT).format(words=self.scope.words, number=f"{number:,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 import re
 
+from orderctl.language import say
+
 LENGTH = 26
 SHORTEST_ENDING = 6
 _SHOWN = 8
@@ -17,5 +19,11 @@ def read_ending(text: str) -> str:
     """An id or its ending as typed, in lower case. ValueError if it can be neither."""
     ending = text.strip().lower()
     if not _ENDING.match(ending):
-        raise ValueError(f"is no id and no ending of one: {SHORTEST_ENDING} to {LENGTH} letters a to v and digits")
+        raise ValueError(
+            say(
+                "is no id and no ending of one: {shortest_ending} to {length} letters a to v and digits",
+                shortest_ending=SHORTEST_ENDING,
+                length=LENGTH,
+            )
+        )
     return ending

@@ -7,7 +7,7 @@ from enum import StrEnum
 from orderctl.domain.errors import UsageError
 from orderctl.domain.money import Money
 from orderctl.domain.orders import Status
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 
 
 class Subject(StrEnum):
@@ -130,8 +130,9 @@ class Statistics:
         """In words, what is not counted; empty if that is nothing."""
         if self.subject is Subject.REJECTIONS or not self.rejected:
             return ""
-        are = "is" if self.rejected == 1 else "are"
-        return f"{count_of(self.rejected, 'rejected order')} {are} not counted"
+        return say_count(
+            "{number:,} rejected order is not counted", "{number:,} rejected orders are not counted", self.rejected
+        )
 
 
 def parse_question(text: str, subject: Subject, limit: int | None) -> Question:
@@ -140,12 +141,12 @@ def parse_question(text: str, subject: Subject, limit: int | None) -> Question:
     known = DIMENSIONS[subject]
     for name in names:
         if name not in known:
-            hint = f"the names: {', '.join(known)}; several at once with commas"
+            hint = say("the names: {known}; several at once with commas", known=", ".join(known))
             if name in _OF_REJECTIONS:
-                hint = "it is known of rejections: --rejections"
-            raise UsageError(f"figures cannot be told apart by {name!r}", hint=hint)
+                hint = say("it is known of rejections: --rejections")
+            raise UsageError(say("figures cannot be told apart by {name!r}", name=name), hint=hint)
     if len(set(names)) != len(names):
-        raise UsageError(f"--by {text} names one thing twice", hint="name each once")
+        raise UsageError(say("--by {text} names one thing twice", text=text), hint=say("name each once"))
     return Question(by=tuple(map(Dimension, names)), limit=limit)
 
 

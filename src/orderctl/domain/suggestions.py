@@ -7,6 +7,7 @@ from enum import StrEnum
 from orderctl.domain.filters import FILTER_FIELDS, Field, Kind
 from orderctl.domain.orders import Status
 from orderctl.domain.text import safe
+from orderctl.language import later, say
 
 
 class Suggestion(StrEnum):
@@ -41,7 +42,12 @@ _OF_FIELD = {
     "sku": Suggestion.SKU,
     "batch": Suggestion.BATCH,
 }
-_DAYS = (("today", "today"), ("-7d..", "the last seven days"), ("-30d..", "the last thirty days"), ("..-30d", "before"))
+_DAYS = (
+    ("today", later("today")),
+    ("-7d..", later("the last seven days")),
+    ("-30d..", later("the last thirty days")),
+    ("..-30d", later("before")),
+)
 # The beginning of an expression that is done with: all up to the last space or parenthesis outside of quotes.
 _DONE = re.compile(r'\A(?:[^"]|"[^"]*")*[\s(]')
 _SPECIAL = re.compile(r'[",:()*\\]')
@@ -55,7 +61,7 @@ def suggest_terms(typed: str, values: Values) -> Iterator[Suggested]:
     field = FILTER_FIELDS.get(name.lower())
     if not colon:
         yield from (
-            (f"{done}{each.name}:", each.about) for each in FILTER_FIELDS.values() if each.name.startswith(name)
+            (f"{done}{each.name}:", say(each.about)) for each in FILTER_FIELDS.values() if each.name.startswith(name)
         )
     elif field is not None:
         before, comma, begun = rest.rpartition(",")
@@ -75,13 +81,13 @@ def suggest_terms(typed: str, values: Values) -> Iterator[Suggested]:
 def _values(field: Field, start: str, values: Values) -> Iterator[Suggested]:
     fixed: list[Suggested] = []
     if field.kind is Kind.CHOICE:
-        fixed += [(status.value, status.brand_sees) for status in Status]
+        fixed += [(status.value, say(status.brand_sees)) for status in Status]
     elif field.kind is Kind.FLAG:
-        fixed += [("yes", field.about), ("no", f"not {field.about}")]
+        fixed += [("yes", say(field.about)), ("no", say("not {what}", what=say(field.about)))]
     elif field.kind is Kind.DAY:
-        fixed += _DAYS
+        fixed += [(value, say(about)) for value, about in _DAYS]
     if field.may_be_empty:
-        fixed += [("none", "has none"), ("any", "has one")]
+        fixed += [("none", say("has none")), ("any", say("has one"))]
     if field.name in _OF_FIELD:
         yield from ((value, "") for value in values(_OF_FIELD[field.name], start) if is_plain(value))
     yield from ((value, about) for value, about in fixed if value.startswith(start.lower()))

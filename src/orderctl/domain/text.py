@@ -4,6 +4,8 @@ import difflib
 import unicodedata
 from collections.abc import Sequence
 
+from orderctl.language import say
+
 # Everything but letters, marks, numbers, punctuation, symbols and the plain space can move the
 # cursor, hide text or reverse its order: control, format (bidi), unassigned, line separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -34,7 +36,7 @@ def count_of(number: int, noun: str, plural: str = "") -> str:
 def nearest(text: str, known: Sequence[str], else_: str) -> str:
     """A hint for a word that is not known: the nearest that is, or else what there is."""
     close = difflib.get_close_matches(text, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else else_
+    return say("did you mean {word}?", word=close[0]) if close else else_
 
 
 def lower_ascii(text: str) -> str:

@@ -11,9 +11,10 @@ from itertools import groupby
 
 from orderctl.domain.log import LEAF_LENGTH, Batch, event_line, header_line, leaf
 from orderctl.domain.orders import OrderEvent, Status
-from orderctl.domain.text import count_of
+from orderctl.language import english, later, say, say_count
 
 MOST_NAMED = 1_000
+_REMOVED = later("was removed")
 
 
 class Kind(StrEnum):
@@ -24,6 +25,15 @@ class Kind(StrEnum):
     ORDER = "order"
     MAILS = "mails"
     ANCHOR = "anchor"
+
+
+_RECORDS = {
+    Kind.EVENT: later("event of order {order}"),
+    Kind.ORDER: later("order {order}"),
+    Kind.BATCH: later("batch {batch}"),
+    Kind.MAILS: later("mails of batch {batch}"),
+    Kind.ANCHOR: later("anchor"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +49,9 @@ class Tampering:
     @property
     def record(self) -> str:
         """The record in words."""
-        words = {
-            Kind.EVENT: f"event of order {self.order_id}",
-            Kind.ORDER: f"order {self.order_id}",
-            Kind.BATCH: f"batch {self.batch_id}",
-            Kind.MAILS: f"mails of batch {self.batch_id}",
-            Kind.ANCHOR: "anchor",
-        }[self.kind]
-        return f"{words} in batch {self.batch_id}" if self.kind is Kind.EVENT and self.batch_id else words
+        if self.kind is Kind.EVENT and self.batch_id:
+            return say("event of order {order} in batch {batch}", order=self.order_id, batch=self.batch_id)
+        return say(_RECORDS[self.kind], order=self.order_id, batch=self.batch_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,19 +98,22 @@ class Chain:
         before, self.head = self.head, batch
         expected = before.position + 1 if before else 1
         if batch.position > expected:
-            missing = count_of(batch.position - expected, "batch", "batches")
-            problem = (
-                f"{missing} before it, from number {expected} on, {'is' if missing[:2] == '1 ' else 'are'} missing"
+            problem = say_count(
+                "{number:,} batch before it, from number {first} on, is missing",
+                "{number:,} batches before it, from number {first} on, are missing",
+                batch.position - expected,
+                first=expected,
             )
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         elif batch.position < expected:
-            problem = f"stands at number {batch.position}, where another batch stands"
+            problem = say("stands at number {position}, where another batch stands", position=batch.position)
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         if before is None and batch.previous:
-            problem = "names a batch before it, and is the first"
+            problem = say("names a batch before it, and is the first")
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         elif before is not None and batch.previous != before.digest:
-            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=f"does not follow batch {before.id}")
+            problem = say("does not follow batch {batch}", batch=before.id)
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
 
 
 @dataclass(slots=True)
@@ -163,48 +171,58 @@ class BatchCheck:
             else:
                 wrong.append(event.id)
         if order is None and matched:
-            problem = f"is not marked as rejected any more, or is gone: batch {self._batch.id} rejected it"
+            problem = say(
+                "is not marked as rejected any more, or is gone: batch {batch} rejected it", batch=self._batch.id
+            )
             self._wrong_order(order_id, problem)
         if wrong and order is not None and not matched:
             edited = self._batch.id if self._batch.id in wrong else wrong[0]
             wrong.remove(edited)
             self._explained += 1
-            self._wrong_event(order_id, edited, "was edited")
+            self._wrong_event(order_id, edited, say("was edited"))
         for event_id in wrong:
-            self._wrong_event(order_id, event_id, "was inserted")
+            self._wrong_event(order_id, event_id, say("was inserted"))
 
     def _check_mark(self, order: MarkedOrder) -> None:
         if order.status != Status.REJECTED:
-            self._wrong_order(order.id, f"is not rejected any more: batch {self._batch.id} rejected it")
+            problem = say("is not rejected any more: batch {batch} rejected it", batch=self._batch.id)
+            self._wrong_order(order.id, problem)
         elif order.rejected_at != self._batch.at:
-            self._wrong_order(order.id, f"says another time of rejection than its batch {self._batch.id}")
+            problem = say("says another time of rejection than its batch {batch}", batch=self._batch.id)
+            self._wrong_order(order.id, problem)
 
     def _without_event(self, order: MarkedOrder) -> None:
         self._explained += 1
-        self._wrong_event(order.id, self._batch.id, "was removed")
+        self._wrong_event(order.id, self._batch.id, say(_REMOVED))
 
     def _verdict(self) -> Iterator[Tampering]:
         batch = self._batch
         if self._digest.hexdigest() == batch.digest:
             if self._leaves.wrong:
-                yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem="its short digests of events were edited")
+                problem = say("its short digests of events were edited")
+                yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
             yield from self._strays()
             yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
             return
         removed = self._leaves.left - self._explained
         if removed > 0:
-            problem = f"{count_of(removed, 'event')} of it {'was' if removed == 1 else 'were'} removed, and the orders"
-            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=f"{problem} of them no longer name it")
+            problem = say_count(
+                "{number:,} event of it was removed, and the orders of them no longer name it",
+                "{number:,} events of it were removed, and the orders of them no longer name it",
+                removed,
+            )
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         elif not self._events_wrong.found:
-            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem="was edited: its digest does not match")
+            problem = say("was edited: its digest does not match")
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         yield from _all_of(self._events_wrong, batch.id, Kind.EVENT)
         yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
 
     def _strays(self) -> Iterator[Tampering]:
         """Orders that name a batch whose log, which is whole, knows nothing of them."""
         for wrong in self._events_wrong.found:
-            if wrong.problem == "was removed":
-                problem = f"says it was rejected by batch {self._batch.id}, which did not"
+            if english(wrong.problem) == _REMOVED:
+                problem = say("says it was rejected by batch {batch}, which did not", batch=self._batch.id)
                 yield Tampering(kind=Kind.ORDER, order_id=wrong.order_id, batch_id=self._batch.id, problem=problem)
 
     def _wrong_event(self, order_id: str, event_id: str, problem: str) -> None:
@@ -263,4 +281,8 @@ def _is_hex(text: str) -> bool:
 def _all_of(named: _Named, batch_id: str, kind: Kind) -> Iterator[Tampering]:
     yield from named.found
     if named.more:
-        yield Tampering(kind=Kind.BATCH, batch_id=batch_id, problem=f"{named.more:,} more {kind}s of it are wrong")
+        more = {
+            Kind.EVENT: later("{number:,} more events of it are wrong"),
+            Kind.ORDER: later("{number:,} more orders of it are wrong"),
+        }
+        yield Tampering(kind=Kind.BATCH, batch_id=batch_id, problem=say(more[kind], number=named.more))

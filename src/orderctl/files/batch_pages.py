@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from orderctl.domain.batch_report import BatchReport, Chart
-from orderctl.domain.text import count_of
 from orderctl.files.pdf_layout import (
     HALF,
     LINE_END,
@@ -23,39 +22,57 @@ from orderctl.files.pdf_layout import (
     shaded,
     side_by_side,
 )
+from orderctl.language import later, say, say_count
 
 _LABELS = 96.0
 _FIGURE, _SECTION = 17.0, 11.0
 _BAR_X, _BAR_WIDTH, _AMOUNT_X = 150.0, 200.0, 448.0
 _COLUMNS = (
-    Column(header="Order", x=0, width=88),
-    Column(header="Buyer", x=94, width=152),
-    Column(header="Reference", x=252, width=80),
-    Column(header="Season", x=338, width=42),
-    Column(header="Country", x=384, width=36),
-    Column(header="Amount", x=424, width=WIDTH - 424, right=True),
+    Column(header=later("Order"), x=0, width=88),
+    Column(header=later("Buyer"), x=94, width=152),
+    Column(header=later("Reference"), x=252, width=80),
+    Column(header=later("Season"), x=338, width=42),
+    Column(header=later("Country"), x=384, width=36),
+    Column(header=later("Amount"), x=424, width=WIDTH - 424, right=True),
 )
 
 
 def lay_out_report(report: BatchReport) -> Document:
     """Who, when and why; the figures; charts; the orders; the digest."""
-    title = f"Rejection report {report.batch.id}"
+    title = say("Rejection report {id}", id=report.batch.id)
     flow = Flow(head=side_by_side([paragraph(title, WIDTH, size=SMALL)]))
-    flow.add(heading("Rejection report", f"{report.batch.at:%Y-%m-%d}"))
+    flow.add(heading(say("Rejection report"), f"{report.batch.at:%Y-%m-%d}"))
     flow.add(_figures(report))
     flow.add(_facts(report.facts))
-    flow.add(_facts([("Digest", report.batch.digest), ("Digest before", report.batch.previous or "none: the first")]))
+    flow.add(
+        _facts(
+            [
+                (say("Digest"), report.batch.digest),
+                (say("Digest before"), report.batch.previous or say("none: the first")),
+            ]
+        )
+    )
     for number, chart in enumerate(report.charts):
-        flow.add([*(_section("Rejected amount") if not number else []), *_chart(chart)])
-    header = shaded(row([column.header for column in _COLUMNS], bold=True, of=_COLUMNS), Shade.HEADER)
-    flow.add([*_section(f"Orders ({report.batch.rejected:,})"), *header])
+        flow.add([*(_section(say("Rejected amount")) if not number else []), *_chart(chart)])
+    header = shaded(row([say(column.header) for column in _COLUMNS], bold=True, of=_COLUMNS), Shade.HEADER)
+    flow.add([*_section(say("Orders ({number:,})", number=report.batch.rejected)), *header])
     for order in report.listed:
         cells = [order.id, order.buyer_name, order.reference, order.season, order.country or "", str(order.amount)]
         flow.add([Strip(height=PADDING), *row(cells, of=_COLUMNS), LINE_END], again=header)
     if report.unlisted:
-        words = f"{count_of(report.unlisted, 'more order')} of this batch: orderctl log {report.batch.id}"
+        words = unlisted(report)
         flow.add([Strip(height=PADDING), *side_by_side([paragraph(words, WIDTH)])])
     return Document(title=title, brand="", pages=tuple(map(tuple, flow.pages)))
+
+
+def unlisted(report: BatchReport) -> str:
+    """Where the orders are that the list leaves out."""
+    return say_count(
+        "{number:,} more order of this batch: {command}",
+        "{number:,} more orders of this batch: {command}",
+        report.unlisted,
+        command=f"orderctl log {report.batch.id}",
+    )
 
 
 def _figures(report: BatchReport) -> list[Strip]:
@@ -100,7 +117,7 @@ def _bars(chart: Chart) -> Iterator[Strip]:
             *label,
             Piece(x=_BAR_X, text="", size=SMALL, bar=bar.share * _BAR_WIDTH),
             Piece(x=_AMOUNT_X, text=str(bar.amount), size=SMALL, right=True),
-            Piece(x=WIDTH, text=count_of(bar.orders, "order"), size=SMALL, right=True),
+            Piece(x=WIDTH, text=say_count("{number:,} order", "{number:,} orders", bar.orders), size=SMALL, right=True),
         ]
         (strip, *_) = side_by_side([[piece] for piece in pieces], after=0)
         yield replace(strip, height=strip.height + 2.5)

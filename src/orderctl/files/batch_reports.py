@@ -3,20 +3,22 @@
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from orderctl.domain.batch_report import BatchReport
 from orderctl.domain.errors import UsageError
 from orderctl.domain.text import safe
-from orderctl.files.batch_pages import lay_out_report
+from orderctl.files.batch_pages import lay_out_report, unlisted
 from orderctl.files.pdf_writer import write_document
 from orderctl.files.safe_files import create_file
+from orderctl.language import language, say
 
 
 def write_report(report: BatchReport, path: Path, *, force: bool) -> None:
     """Write a PDF or an HTML page, by the file's ending. Raises UsageError if it is neither, or the name is taken."""
     ending = path.suffix.lower()
     if ending not in {".pdf", ".html"}:
-        raise UsageError(f"a report is a .pdf or an .html, not {path.name!r}", hint="name it so")
+        raise UsageError(say("a report is a .pdf or an .html, not {name!r}", name=path.name), hint=say("name it so"))
     with create_file(path, force=force) as out:
         if ending == ".pdf":
             write_document(lay_out_report(report), out)
@@ -32,6 +34,8 @@ def _page(report: BatchReport) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: safe(value) if type(value) is str else value,
+        finalize=lambda value: safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
-    return environment.get_template("batch_report.html").render(report=report)
+    return environment.get_template("batch_report.html").render(
+        report=report, say=say, unlisted=unlisted, language=language() or "en"
+    )

@@ -13,6 +13,7 @@ from orderctl.domain.cells import Cell
 from orderctl.domain.errors import UsageError
 from orderctl.domain.importing import FIELDS, read_status
 from orderctl.domain.text import safe
+from orderctl.language import later, say
 
 _TABLES = ("columns", "defaults", "status", "words")
 _LISTS = ("date_formats", "recognised_by", "rejected_if_filled")
@@ -33,11 +34,21 @@ _KEYS: dict[str, type] = {
     "sheet": str,
 }
 _ROWS = ("orders", "lines")
-_KIND_WORDS = {str: "a text", list: "a list of texts", bool: "true or false", dict: "a table"}
+_KIND_WORDS = {
+    str: later("a text"),
+    list: later("a list of texts"),
+    bool: later("true or false"),
+    dict: later("a table"),
+}
 _OTHER_NAMES = {"order": "id", "order_id": "id", "ordered_at": "ordered", "colour": "color", "buyer": "buyer_name"}
 _OWN_NAMES = {name: name for name in FIELDS} | _OTHER_NAMES
 NESTED_NAMES = {"name": "line_name", "quantity": "line_quantity"}
 _LARGEST_MAP = 1_000_000
+_UNKNOWN = {
+    "key": later("{file}: unknown key {name!r}"),
+    "column": later("{file}: unknown column {name!r}"),
+    "field": later("{file}: unknown field {name!r}"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +91,9 @@ def read_map(path: Path) -> ColumnMap:
         with path.open("rb") as file:
             content = tomllib.loads(file.read(_LARGEST_MAP).decode())
     except OSError as error:
-        raise UsageError(f"the column map {path} cannot be read: {error.strerror}") from None
+        raise UsageError(say("the column map {path} cannot be read: {why}", path=path, why=error.strerror)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"the column map {path} is not TOML: {error}") from None
+        raise UsageError(say("the column map {path} is not TOML: {error}", path=path, error=error)) from None
     return _checked(content, str(path))
 
 
@@ -92,7 +103,7 @@ def _checked(content: Mapping[str, object], file: str) -> ColumnMap:
         if kind is None:
             raise _unknown(file, "key", key, (*_TABLES, *_KEYS))
         if not isinstance(value, kind):
-            raise UsageError(f"{file}: {key} must be {_KIND_WORDS[kind]}")
+            raise UsageError(say("{file}: {key} must be {kind}", file=file, key=key, kind=say(_KIND_WORDS[kind])))
     columns, combined = _columns(content.get("columns", {}), f"{file}: columns")
     return _with_settings(
         ColumnMap(
@@ -126,12 +137,18 @@ def own_fields(header: Iterable[str], file: str) -> dict[str, str]:
         name = own_field(column)
         if name is None:
             error = _unknown(file, "column", column, FIELDS)
-            error.hint += "; or give a column map: --map"
+            error.hint = say("{hint}; or give a column map: --map", hint=error.hint)
             raise error
         if name in found:
             raise UsageError(
-                f"{file}: the columns {safe(found[name])!r} and {safe(column)!r} both mean {name}",
-                hint="leave one of them out",
+                say(
+                    "{file}: the columns {other!r} and {column!r} both mean {name}",
+                    file=file,
+                    other=safe(found[name]),
+                    column=safe(column),
+                    name=name,
+                ),
+                hint=say("leave one of them out"),
             )
         found[name] = column
     return found
@@ -149,8 +166,16 @@ def mapped_fields(columns: ColumnMap, header: Iterable[str], file: str) -> dict[
         if column not in there:
             close = get_close_matches(column, there, n=1)
             raise UsageError(
-                f"{file} has no column {safe(column)!r}, which {columns.file} maps to {name}",
-                hint=f"did you mean {safe(close[0])!r}?" if close else f"it has: {', '.join(map(safe, header))}",
+                say(
+                    "{file} has no column {column!r}, which {map} maps to {name}",
+                    file=file,
+                    column=safe(column),
+                    map=columns.file,
+                    name=name,
+                ),
+                hint=say("did you mean {word!r}?", word=safe(close[0]))
+                if close
+                else say("it has: {names}", names=", ".join(map(safe, header))),
             )
     return dict(columns.columns)
 
@@ -158,16 +183,23 @@ def mapped_fields(columns: ColumnMap, header: Iterable[str], file: str) -> dict[
 def _unknown(file: str, what: str, name: str, known: Iterable[str]) -> UsageError:
     known = tuple(known)
     close = get_close_matches(name.casefold(), known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}"
-    return UsageError(f"{file}: unknown {what} {safe(name)!r}", hint=hint)
+    hint = say("did you mean {word}?", word=close[0]) if close else say("known are: {known}", known=", ".join(known))
+    return UsageError(say(_UNKNOWN[what], file=file, name=safe(name)), hint=hint)
 
 
 def _check_settings(settings: Mapping[str, object], file: str) -> None:
     rows = settings.get("rows", "orders")
     if rows not in _ROWS:
-        raise UsageError(f"{file}: rows must be one of {', '.join(_ROWS)}, not {safe(str(rows))!r}")
+        raise UsageError(
+            say(
+                "{file}: rows must be one of {known}, not {rows!r}",
+                file=file,
+                known=", ".join(_ROWS),
+                rows=safe(str(rows)),
+            )
+        )
     if settings.get("tag_separator") == "":
-        raise UsageError(f"{file}: tag_separator must not be empty")
+        raise UsageError(say("{file}: tag_separator must not be empty", file=file))
 
 
 def _texts(table: object, where: str, known: tuple[str, ...] | None) -> dict[str, str]:
@@ -176,7 +208,7 @@ def _texts(table: object, where: str, known: tuple[str, ...] | None) -> dict[str
         if known is not None and key not in known:
             raise _unknown(where, "field", key, known)
         if not isinstance(value, str):
-            raise UsageError(f"{where}.{safe(key)} must be a text")
+            raise UsageError(say("{where}.{key} must be a text", where=where, key=safe(key)))
         found[key] = value
     return found
 
@@ -187,7 +219,7 @@ def _defaults(table: object, file: str) -> dict[str, Cell]:
         if key not in FIELDS:
             raise _unknown(f"{file}: defaults", "field", key, FIELDS)
         if not isinstance(value, str | int | float | bool | datetime | date):
-            raise UsageError(f"{file}: defaults.{key} must be a single value")
+            raise UsageError(say("{file}: defaults.{key} must be a single value", file=file, key=key))
         found[key] = value
     return found
 
@@ -210,8 +242,8 @@ def _combined(table: Mapping[str, object], where: str) -> Combined:
     extra = set(table) - ({"first"} if "first" in table else {"join", "with"})
     if extra or not isinstance(columns, list) or not isinstance(joined_with, str):
         raise UsageError(
-            f"{where} must be a column, {{ first = [...] }} or {{ join = [...], with = ... }}",
-            hint="columns are texts in quotation marks",
+            say("{where} must be a column, {{ first = [...] }} or {{ join = [...], with = ... }}", where=where),
+            hint=say("columns are texts in quotation marks"),
         )
     return Combined(_list(columns, where), joined_with if "join" in table else None)
 
@@ -229,7 +261,7 @@ def _words(table: object, where: str) -> dict[str, Mapping[str, Cell]]:
 def _list(values: list[object], where: str) -> tuple[str, ...]:
     found = tuple(value for value in values if isinstance(value, str))
     if len(found) != len(values):
-        raise UsageError(f"{where} must be a list of texts")
+        raise UsageError(say("{where} must be a list of texts", where=where))
     return found
 
 
@@ -241,7 +273,10 @@ def _check_formats(formats: Iterable[str], file: str) -> None:
         except ValueError:
             back = None
         if back is None or (back.year, back.month, back.day) != (sample.year, sample.month, sample.day):
-            raise UsageError(f"{file}: date_formats: {safe(form)!r} does not give a day", hint="such as %d/%m/%Y %H:%M")
+            raise UsageError(
+                say("{file}: date_formats: {form!r} does not give a day", file=file, form=safe(form)),
+                hint=say("such as %d/%m/%Y %H:%M"),
+            )
 
 
 def _zone(name: str, file: str) -> tzinfo:
@@ -249,7 +284,8 @@ def _zone(name: str, file: str) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise UsageError(
-            f"{file}: timezone: {safe(name)!r} is not a known time zone", hint="such as Europe/London"
+            say("{file}: timezone: {name!r} is not a known time zone", file=file, name=safe(name)),
+            hint=say("such as Europe/London"),
         ) from None
 
 
@@ -260,4 +296,6 @@ def _check_statuses(found: ColumnMap) -> None:
         try:
             read_status(code, {})
         except ValueError as error:
-            raise UsageError(f"{found.file}: status: {safe(str(code))!r} {error}") from None
+            raise UsageError(
+                say("{file}: status: {code!r} {problem}", file=found.file, code=safe(str(code)), problem=error)
+            ) from None

@@ -9,6 +9,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.files.table_writers import bare
 from orderctl.files.tables import Table, header_of, is_empty
 from orderctl.files.text_lines import text_lines
+from orderctl.language import say
 
 LONGEST_LINE = 1_000_000
 _DELIMITERS = ",;\t"
@@ -47,5 +48,6 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
             header = False
     except csv.Error as error:
         raise UsageError(
-            f"{path.name}:{start}: the row is not CSV: {error}", hint="look for a quotation mark that is not closed"
+            say("{name}:{start}: the row is not CSV: {error}", name=path.name, start=start, error=error),
+            hint=say("look for a quotation mark that is not closed"),
         ) from None

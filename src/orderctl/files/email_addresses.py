@@ -4,6 +4,8 @@ from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
+from orderctl.language import say
+
 _CACHED = 10_000
 
 
@@ -13,4 +15,4 @@ def email_address(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise ValueError(f"is not one e-mail address: {error}") from None
+        raise ValueError(say("is not one e-mail address: {error}", error=error)) from None

@@ -13,6 +13,7 @@ from orderctl.domain.cells import Cell
 from orderctl.domain.errors import UsageError
 from orderctl.domain.text import safe
 from orderctl.files.tables import Table, header_of, is_empty
+from orderctl.language import later, say
 
 LARGEST = 1_500_000_000
 LARGEST_AREA = 60_000_000
@@ -35,23 +36,29 @@ def read_excel(path: Path, sheet_name: str | None) -> Table:
         # The reader panics at some broken files; its PanicException is no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise UsageError(f"{path.name} cannot be read as an Excel workbook: {_reason(error)}", hint=_SAVE) from None
+        raise UsageError(
+            say("{name} cannot be read as an Excel workbook: {why}", name=path.name, why=_reason(error)),
+            hint=say(_SAVE),
+        ) from None
     rows = _rows(sheet)
     _, header = next(rows, (0, ()))
     return Table(header=header_of(header, path.name), rows=rows, total=max(0, sheet.total_height - 1))
 
 
-_SAVE = "open it in a spreadsheet program and save it as .xlsx or as CSV (UTF-8)"
+_SAVE = later("open it in a spreadsheet program and save it as .xlsx or as CSV (UTF-8)")
 
 
 def _sheet(workbook: CalamineWorkbook, name: str | None, file: str) -> CalamineSheet:
     if not workbook.sheet_names:
-        raise UsageError(f"{file} has no sheet", hint=_SAVE)
+        raise UsageError(say("{file} has no sheet", file=file), hint=say(_SAVE))
     try:
         return workbook.get_sheet_by_name(name) if name else workbook.get_sheet_by_index(0)
     except WorksheetNotFound:
         names = ", ".join(safe(found) for found in workbook.sheet_names)
-        raise UsageError(f"{file} has no sheet {safe(name or '')!r}", hint=f"it has: {names}") from None
+        raise UsageError(
+            say("{file} has no sheet {name!r}", file=file, name=safe(name or "")),
+            hint=say("it has: {names}", names=names),
+        ) from None
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, Sequence[Cell]]]:
@@ -79,8 +86,12 @@ def _refuse_bomb(path: Path) -> None:
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         with path.open("rb") as file:
             old = file.read(len(_OLD_EXCEL)) == _OLD_EXCEL
-        what = "is protected by a password or in the old .xls format" if old else f"is not an Excel workbook: {error}"
-        raise UsageError(f"{path.name} {what}", hint=_SAVE) from None
+        raise UsageError(
+            say("{name} is protected by a password or in the old .xls format", name=path.name)
+            if old
+            else say("{name} is not an Excel workbook: {error}", name=path.name, error=error),
+            hint=say(_SAVE),
+        ) from None
 
 
 def _is_suspicious(entry: zipfile.ZipInfo) -> bool:
@@ -112,7 +123,8 @@ def _column_number(letters: bytes) -> int:
 
 def _bomb(path: Path) -> UsageError:
     return UsageError(
-        f"{path.name} would unfold to more than this program reads at once", hint="split it, or save it as CSV (UTF-8)"
+        say("{name} would unfold to more than this program reads at once", name=path.name),
+        hint=say("split it, or save it as CSV (UTF-8)"),
     )
 
 

@@ -14,6 +14,7 @@ from orderctl.domain.orders import Order
 from orderctl.files.order_writers import write_line_rows, write_objects, write_order_rows
 from orderctl.files.safe_files import SafeNames, create_file, create_folder
 from orderctl.files.table_writers import inert
+from orderctl.language import say
 
 
 def write_export(orders: Iterable[Order], request: ExportRequest) -> None:
@@ -73,5 +74,5 @@ def _refuse_none(orders: Iterable[Order]) -> Iterator[Order]:
     remaining = iter(orders)
     first = next(remaining, None)
     if first is None:
-        raise UsageError("no order is chosen, and nothing was written", hint="look with: orderctl search")
+        raise UsageError(say("no order is chosen, and nothing was written"), hint=say("look with: orderctl search"))
     return chain([first], remaining)

@@ -16,12 +16,14 @@ from orderctl.domain.reasons import ReasonCodes
 from orderctl.domain.selection import IdList
 from orderctl.domain.text import safe
 from orderctl.files.text_lines import text_lines
+from orderctl.language import later, say
 
 LONGEST_LINE = 4_096
 _HEADERS = {"id", "ids", "order", "orders", "orderid", "orderids", "orderno", "ordernumber", "invoiceno"}
 _DELIMITERS = ",;\t"
 _SHOWN = 60
 _OPEN_QUOTE = "unexpected end of data"
+_FORMS = later("give one order id a line, or a CSV with a column named id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,8 @@ class _Place:
     name: str
     line: int
 
-    def wrong(self, what: str, hint: str = "give one order id a line, or a CSV with a column named id") -> UsageError:
-        return UsageError(f"{self.name}:{self.line}: {what}", hint=hint)
+    def wrong(self, what: str, hint: str = "") -> UsageError:
+        return UsageError(f"{self.name}:{self.line}: {what}", hint=hint or say(_FORMS))
 
 
 def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None) -> IdList:
@@ -55,7 +57,10 @@ def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None) -> I
         order_id = _order_id(cells, columns, place)
         note = None if codes is None else _note(order_id, cells, columns, codes, place)
         if order_id in seen and note not in (None, seen[order_id]):
-            raise place.wrong(f"the order {order_id} stands above with another reason or message", "keep one of them")
+            raise place.wrong(
+                say("the order {order_id} stands above with another reason or message", order_id=order_id),
+                say("keep one of them"),
+            )
         seen.setdefault(order_id, note)
         count += 1
     notes = OrderNotes.pack(note for note in seen.values() if note)
@@ -77,7 +82,7 @@ def _rows(stream: BinaryIO, name: str) -> Iterator[tuple[_Place, list[str], _Col
         if columns is None:
             header = _header(cells)
             if len(cells) > 1 and header is None:
-                raise place.wrong("the line has several columns, but none of them is named id")
+                raise place.wrong(say("the line has several columns, but none of them is named id"))
             columns = header or _Columns()
             if header is not None:
                 continue
@@ -96,13 +101,16 @@ def _header(cells: list[str]) -> _Columns | None:
 
 def _order_id(cells: list[str], columns: _Columns, place: _Place) -> str:
     if columns.order_id >= len(cells):
-        raise place.wrong("the line has no id: it is too short")
+        raise place.wrong(say("the line has no id: it is too short"))
     text = cells[columns.order_id]
     try:
         return parse_order_id(text)
     except ValueError as error:
-        shown = f" {safe(text[:_SHOWN])!r}" if text.strip() else ""
-        raise place.wrong(f"the order id{shown} {error}") from None
+        raise place.wrong(
+            say("the order id {id!r} {problem}", id=safe(text[:_SHOWN]), problem=error)
+            if text.strip()
+            else say("the order id {problem}", problem=error)
+        ) from None
 
 
 def _note(order_id: str, cells: list[str], columns: _Columns, codes: ReasonCodes, place: _Place) -> OrderNote | None:
@@ -112,14 +120,16 @@ def _note(order_id: str, cells: list[str], columns: _Columns, codes: ReasonCodes
         return None
     for column, text in (("reason", reason), ("message", message)):
         if "\x00" in text:
-            raise place.wrong(f"the {column} holds a NUL character", "take it out")
+            raise place.wrong(say("the {column} holds a NUL character", column=column), say("take it out"))
     if len(message) > LONGEST_NOTE:
-        raise place.wrong(f"the message is longer than {LONGEST_NOTE:,} characters", "shorten it")
+        raise place.wrong(
+            say("the message is longer than {longest:,} characters", longest=LONGEST_NOTE), say("shorten it")
+        )
     try:
         return OrderNote(id=order_id, reason=codes.read(reason), message=message)
     except ValueError as error:
-        hint = f"the codes: {codes}" if codes.words else "shorten it"
-        raise place.wrong(f"the reason {error}", hint) from None
+        hint = say("the codes: {codes}", codes=codes) if codes.words else say("shorten it")
+        raise place.wrong(say("the reason {problem}", problem=error), hint) from None
 
 
 def _cell(cells: list[str], column: int | None) -> str:
@@ -137,7 +147,7 @@ def _cells(line: str, lines: Iterator[tuple[int, str]], delimiter: str, place: _
         except csv.Error as error:
             following = next(lines, None) if str(error) == _OPEN_QUOTE and len(text) <= LONGEST_LINE else None
             if following is None:
-                raise place.wrong(f"the line is not CSV: {error}") from None
+                raise place.wrong(say("the line is not CSV: {error}", error=error)) from None
             text = f"{text}\n{following[1]}"
 
 

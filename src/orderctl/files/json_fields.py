@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from orderctl.domain.cells import Cell
 from orderctl.domain.importing import FIELDS, LINE_FIELDS, NESTED_LINES
 from orderctl.files.column_map import NESTED_NAMES, ColumnMap, own_field
+from orderctl.language import say
 
 Wrong = tuple[str, Cell, str]
 # Our own exports say which version of the schema they follow.
@@ -35,11 +36,11 @@ class JsonFields:
                 wrong.append((key, None, _unknown(key, FIELDS)))
             for name in names:
                 if name in cells:
-                    wrong.append((key, None, f"means {name}, which is there already"))
+                    wrong.append((key, None, say("means {name}, which is there already", name=name)))
                 elif _is_single(value) or (name == "tags" and _is_list_of_texts(value)):
                     cells[name] = value
                 else:
-                    wrong.append((key, str(value), "is not a single value"))
+                    wrong.append((key, str(value), say("is not a single value")))
         return cells, wrong
 
     def _named(self, key: str) -> list[str]:
@@ -50,13 +51,13 @@ class JsonFields:
 
     def _lines(self, value: object, wrong: list[Wrong]) -> list[object]:
         if not isinstance(value, list):
-            wrong.append((NESTED_LINES, str(value), "is not a list"))
+            wrong.append((NESTED_LINES, str(value), say("is not a list")))
             return []
         lines: list[object] = []
         for number, line in enumerate(value, start=1):
             where = f"{NESTED_LINES}[{number}]"
             if not isinstance(line, dict):
-                wrong.append((where, str(line), "is not an object"))
+                wrong.append((where, str(line), say("is not an object")))
                 continue
             cells: dict[str, Cell] = {}
             for key, cell in line.items():
@@ -64,7 +65,7 @@ class JsonFields:
                 if name not in LINE_FIELDS:
                     wrong.append((f"{where}.{key}", None, _unknown(key, LINE_FIELDS)))
                 elif not _is_single(cell):
-                    wrong.append((f"{where}.{key}", str(cell), "is not a single value"))
+                    wrong.append((f"{where}.{key}", str(cell), say("is not a single value")))
                 else:
                     cells[str(name)] = cell
             lines.append(cells)
@@ -90,4 +91,6 @@ def _is_list_of_texts(value: object) -> bool:
 
 def _unknown(key: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(key.casefold(), known, n=1)
-    return f"is not a field of an order (did you mean {close[0]}?)" if close else "is not a field of an order"
+    if close:
+        return say("is not a field of an order (did you mean {word}?)", word=close[0])
+    return say("is not a field of an order")

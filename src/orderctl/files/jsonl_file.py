@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orderctl.domain.cells import Cell
 from orderctl.files.text_lines import text_lines
+from orderctl.language import say
 
 LONGEST_LINE = 8_000_000
 _SHOWN = 80
@@ -33,13 +34,13 @@ def _object(decoder: json.JSONDecoder, line: str) -> dict[str, Cell] | Broken:
     try:
         found = decoder.decode(line)
     except json.JSONDecodeError as error:
-        return Broken(line[:_SHOWN], f"is not JSON: {error.msg} at column {error.colno}")
+        return Broken(line[:_SHOWN], say("is not JSON: {why} at column {column}", why=error.msg, column=error.colno))
     except ValueError as error:
-        return Broken(line[:_SHOWN], f"is not JSON: {error}")
+        return Broken(line[:_SHOWN], say("is not JSON: {error}", error=error))
     except RecursionError:
-        return Broken(line[:_SHOWN], "is nested too deep")
-    return found if isinstance(found, dict) else Broken(line[:_SHOWN], "is not a JSON object")
+        return Broken(line[:_SHOWN], say("is nested too deep"))
+    return found if isinstance(found, dict) else Broken(line[:_SHOWN], say("is not a JSON object"))
 
 
 def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(say("{word} is no number", word=word))

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from orderctl.domain.money import format_amount
 from orderctl.domain.orders import Order, OrderLine, Status
 from orderctl.files.pdf_text import fitted
+from orderctl.language import Speech, later, speech_for
 
 PAGE_WIDTH, PAGE_HEIGHT, MARGIN = 595.0, 842.0, 42.0
 WIDTH = PAGE_WIDTH - 2 * MARGIN
@@ -21,6 +22,14 @@ _HAIRLINE, _RULE = 0.25, 1.0
 _LABELS = 62.0
 HALF = WIDTH / 2 - _GAP
 _DRAFTS = {Status.NEEDS_OC, Status.RETURNED_TO_CART}
+_REJECTED = later("REJECTED")
+# By whether it is known when, and by which batch.
+_REJECTED_HOW = {
+    (True, True): later("REJECTED on {at:%Y-%m-%d %H:%M} UTC in batch {batch}"),
+    (True, False): later("REJECTED on {at:%Y-%m-%d %H:%M} UTC"),
+    (False, True): later("REJECTED in batch {batch}"),
+    (False, False): _REJECTED,
+}
 
 
 class Shade(StrEnum):
@@ -75,13 +84,13 @@ class Column:
 
 _COLUMNS = (
     Column(header="#", x=0, width=22),
-    Column(header="SKU", x=26, width=82),
-    Column(header="Article", x=112, width=140),
-    Column(header="Colour", x=256, width=58),
-    Column(header="Size", x=318, width=40),
-    Column(header="Pieces", x=362, width=36, right=True),
-    Column(header="Price", x=402, width=50, right=True),
-    Column(header="Amount", x=456, width=WIDTH - 456, right=True),
+    Column(header=later("SKU"), x=26, width=82),
+    Column(header=later("Article"), x=112, width=140),
+    Column(header=later("Colour"), x=256, width=58),
+    Column(header=later("Size"), x=318, width=40),
+    Column(header=later("Pieces"), x=362, width=36, right=True),
+    Column(header=later("Price"), x=402, width=50, right=True),
+    Column(header=later("Amount"), x=456, width=WIDTH - 456, right=True),
 )
 
 
@@ -89,24 +98,25 @@ LINE_END = Strip(height=2 * PADDING, rule=_HAIRLINE)
 
 
 def lay_out(order: Order, *, confirmation: bool) -> Document:
-    """The document of an order, or the confirmation of it."""
-    title = f"{_kind(order, confirmation=confirmation)} {order.id}"
+    """The document of an order, or the confirmation of it, in its buyer's language: it is for the buyer."""
+    speech = speech_of(order)
+    title = speech.say(_kind(order, confirmation=confirmation), id=order.id)
     flow = Flow(head=side_by_side([paragraph(title, HALF, size=SMALL)]))
     for strips in (
         heading(order.brand, title),
-        _rejection(order),
-        _facts(order, confirmation=confirmation),
-        _places(order),
+        _rejection(order, speech),
+        _facts(order, speech, confirmation=confirmation),
+        _places(order, speech),
     ):
         flow.add(strips)
-    header = shaded(row([column.header for column in _COLUMNS], bold=True), Shade.HEADER)
+    header = shaded(row([speech.say(column.header) for column in _COLUMNS], bold=True), Shade.HEADER)
     if order.lines:
         flow.add(header)
     for line in order.lines:
         flow.add([Strip(height=PADDING), *row(_cells(line, order.currency)), LINE_END], again=header)
-    flow.add(_totals(order))
-    flow.add(_note(order))
-    mark = "REJECTED" if order.status is Status.REJECTED else ""
+    flow.add(_totals(order, speech))
+    flow.add(_note(order, speech))
+    mark = speech.say(_REJECTED) if order.status is Status.REJECTED else ""
     return Document(title=title, brand=order.brand, pages=tuple(map(tuple, flow.pages)), mark=mark)
 
 
@@ -140,10 +150,15 @@ class Flow:
         self.left -= strip.height
 
 
+def speech_of(order: Order) -> Speech:
+    """The language of the order's buyer."""
+    return speech_for(order.buyer.language or "" if order.buyer else "")
+
+
 def _kind(order: Order, *, confirmation: bool) -> str:
     if not confirmation:
-        return "Order"
-    return "Order confirmation (draft)" if order.status in _DRAFTS else "Order confirmation"
+        return later("Order {id}")
+    return later("Order confirmation (draft) {id}") if order.status in _DRAFTS else later("Order confirmation {id}")
 
 
 def paragraph(text: str, width: float, *, x: float = 0, size: float = _TEXT, bold: bool = False) -> list[Piece]:
@@ -174,30 +189,30 @@ def heading(left: str, title: str) -> list[Strip]:
     return [*side_by_side([brand, named], after=3), Strip(height=2, rule=_RULE), Strip(height=_GAP)]
 
 
-def _rejection(order: Order) -> list[Strip]:
+def _rejection(order: Order, speech: Speech) -> list[Strip]:
     if order.status is not Status.REJECTED:
         return []
-    words = ["REJECTED"]
-    if order.rejected_at:
-        words.append(f"on {order.rejected_at:%Y-%m-%d %H:%M} UTC")
-    if order.batch_id:
-        words.append(f"in batch {order.batch_id}")
-    lines = [replace(piece, alarm=True) for piece in paragraph(" ".join(words), WIDTH, bold=True)]
+    words = speech.say(
+        _REJECTED_HOW[bool(order.rejected_at), bool(order.batch_id)], at=order.rejected_at, batch=order.batch_id
+    )
+    lines = [replace(piece, alarm=True) for piece in paragraph(words, WIDTH, bold=True)]
     return [*shaded(side_by_side([lines], after=0), Shade.ALARM), Strip(height=_GAP)]
 
 
-def _facts(order: Order, *, confirmation: bool) -> list[Strip]:
+def _facts(order: Order, speech: Speech, *, confirmation: bool) -> list[Strip]:
     """The order's own facts on the left, the buyer on the right."""
-    delivery = " to ".join(day.isoformat() for day in (order.delivery_from, order.delivery_to) if day)
+    delivery = str(order.delivery_from or order.delivery_to or "")
+    if order.delivery_from and order.delivery_to:
+        delivery = speech.say("{first} to {last}", first=order.delivery_from, last=order.delivery_to)
     status = order.status.buyer_sees if confirmation else order.status.brand_sees
     left = labelled(
         [
-            ("Reference", order.reference),
-            ("Season", order.season),
-            ("Ordered", f"{order.ordered_at:%Y-%m-%d}"),
-            ("Delivery", delivery),
-            ("Terms", order.terms),
-            ("Status", status),
+            (speech.say("Reference"), order.reference),
+            (speech.say("Season"), order.season),
+            (speech.say("Ordered"), f"{order.ordered_at:%Y-%m-%d}"),
+            (speech.say("Delivery"), delivery),
+            (speech.say("Terms"), order.terms),
+            (speech.say("Status"), speech.say(status)),
         ],
         x=0,
     )
@@ -206,10 +221,10 @@ def _facts(order: Order, *, confirmation: bool) -> list[Strip]:
         buyer = order.buyer
         right = labelled(
             [
-                ("Buyer", f"{buyer.name}\n{buyer.id}" if buyer.name != buyer.id else buyer.id),
-                ("Contact", buyer.contact or ""),
-                ("E-mail", buyer.email or ""),
-                ("Country", buyer.country or ""),
+                (speech.say("Buyer"), f"{buyer.name}\n{buyer.id}" if buyer.name != buyer.id else buyer.id),
+                (speech.say("Contact"), buyer.contact or ""),
+                (speech.say("E-mail"), buyer.email or ""),
+                (speech.say("Country"), buyer.country or ""),
             ],
             x=WIDTH / 2,
         )
@@ -230,11 +245,11 @@ def labels_and_texts(pieces: Sequence[Piece]) -> list[Sequence[Piece]]:
     return [pieces[::2], pieces[1::2]]
 
 
-def _places(order: Order) -> list[Strip]:
+def _places(order: Order, speech: Speech) -> list[Strip]:
     delivery = "\n".join(part for part in (order.delivery_address, order.country or "") if part)
-    named = "Delivery address" if order.delivery_address else "Delivery country"
+    named = speech.say("Delivery address") if order.delivery_address else speech.say("Delivery country")
     columns = []
-    for x, label, text in ((0, named, delivery), (WIDTH / 2, "Billing address", order.billing_address)):
+    for x, label, text in ((0, named, delivery), (WIDTH / 2, speech.say("Billing address"), order.billing_address)):
         if text.strip():
             columns.append([Piece(x=x, text=label, bold=True), *paragraph(text, HALF, x=x)])
     return side_by_side(columns)
@@ -263,23 +278,23 @@ def row(cells: Sequence[str], *, bold: bool = False, of: Sequence[Column] = _COL
     return side_by_side(columns, after=0)
 
 
-def _totals(order: Order) -> list[Strip]:
+def _totals(order: Order, speech: Speech) -> list[Strip]:
     added = sum(line.quantity * line.unit_price for line in order.lines)
-    figures = [("Pieces", f"{order.quantity:,}")]
+    figures = [(speech.say("Pieces"), f"{order.quantity:,}")]
     if order.lines and added != order.total:
-        figures.append(("Sum of the lines", format_amount(added, order.currency)))
+        figures.append((speech.say("Sum of the lines"), format_amount(added, order.currency)))
     left = _COLUMNS[4].x
     columns = [
         [Piece(x=left, text=label) for label, _ in figures],
         [Piece(x=WIDTH, text=amount, right=True) for _, amount in figures],
     ]
     total = [
-        [Piece(x=left, text="Total", size=_TOTAL, bold=True)],
+        [Piece(x=left, text=speech.say("Total"), size=_TOTAL, bold=True)],
         [Piece(x=WIDTH, text=str(order.amount), size=_TOTAL, bold=True, right=True)],
     ]
     return [Strip(height=_GAP / 2), *side_by_side(columns, after=2), *side_by_side(total)]
 
 
-def _note(order: Order) -> list[Strip]:
+def _note(order: Order, speech: Speech) -> list[Strip]:
     lines = paragraph(order.note, WIDTH)
-    return side_by_side([[Piece(x=0, text="Note", bold=True), *lines]]) if lines else []
+    return side_by_side([[Piece(x=0, text=speech.say("Note"), bold=True), *lines]]) if lines else []

@@ -8,8 +8,20 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 
 from orderctl.domain.orders import Order
-from orderctl.files.pdf_layout import MARGIN, PAGE_HEIGHT, PAGE_WIDTH, WIDTH, Document, Piece, Shade, Strip, lay_out
+from orderctl.files.pdf_layout import (
+    MARGIN,
+    PAGE_HEIGHT,
+    PAGE_WIDTH,
+    WIDTH,
+    Document,
+    Piece,
+    Shade,
+    Strip,
+    lay_out,
+    speech_of,
+)
 from orderctl.files.pdf_text import accent_font, fitted, runs
+from orderctl.language import Speech
 
 _BLACK, _GREY = Color(0, 0, 0), Color(0.45, 0.45, 0.45)
 _RED, _FAINT_RED = Color(0.75, 0, 0), Color(0.97, 0.86, 0.86)
@@ -28,13 +40,16 @@ _RISE = 0.19
 def write_documents(orders: Iterable[Order], out: BinaryIO, *, confirmation: bool) -> None:
     """Write one PDF with a document an order, each counting its own pages and listed in the outline."""
     canvas = Canvas(out, pagesize=(PAGE_WIDTH, PAGE_HEIGHT), pageCompression=1, invariant=1)
-    canvas.setTitle("Order confirmations" if confirmation else "Orders")
     canvas.setCreator("orderctl")
+    languages: set[Speech] = set()
     for number, order in enumerate(orders):
         document = lay_out(order, confirmation=confirmation)
+        languages.add(speech_of(order))
         canvas.bookmarkPage(str(number))
         canvas.addOutlineEntry(" ".join(fitted(document.title, size=1, width=WIDTH)), str(number))
         _draw(canvas, document)
+    speech = languages.pop() if len(languages) == 1 else Speech()
+    canvas.setTitle(speech.say("Order confirmations") if confirmation else speech.say("Orders"))
     canvas.save()
 
 
@@ -116,6 +131,10 @@ def _draw_mark(canvas: Canvas, mark: str) -> None:
     canvas.translate(PAGE_WIDTH / 2, PAGE_HEIGHT / 2)
     canvas.rotate(_MARK_ANGLE)
     canvas.setFillColor(_FAINT_RED)
-    canvas.setFont("Helvetica-Bold", _MARK_SIZE)
-    canvas.drawCentredString(0, -_MARK_SIZE / 3, mark)
+    found = runs(mark, bold=True)
+    x = -sum(run.width for run in found) * _MARK_SIZE / 2
+    for run in found:
+        canvas.setFont(run.font, _MARK_SIZE)
+        canvas.drawString(x, -_MARK_SIZE / 3, run.text)
+        x += run.width * _MARK_SIZE
     canvas.restoreState()

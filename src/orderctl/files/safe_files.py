@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from orderctl.domain.errors import OrderctlError, UsageError
 from orderctl.domain.text import fold
+from orderctl.language import say
 
 _LONGEST_NAME = 120
 _NOT_IN_A_NAME = re.compile(r"[^\w.+=,@() -]")
@@ -95,18 +96,21 @@ def _refuse(path: Path, *, force: bool) -> None:
     if not force:
         raise _there_already(path)
     if not (path.is_symlink() or path.is_file()):
-        raise UsageError(f"{path} is not a file", hint="give another name")
+        raise UsageError(say("{path} is not a file", path=path), hint=say("give another name"))
 
 
 def _there_already(path: Path) -> UsageError:
-    return UsageError(f"{path} is there already", hint="give another name, or --force")
+    return UsageError(say("{path} is there already", path=path), hint=say("give another name, or --force"))
 
 
 def _failed(path: Path, error: OSError) -> OrderctlError:
     return OrderctlError(
-        f"{path} cannot be written: {error.strerror or error}", hint="free some space, or write elsewhere"
+        say("{path} cannot be written: {why}", path=path, why=error.strerror or error),
+        hint=say("free some space, or write elsewhere"),
     )
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be written: {error.strerror}", hint="give another name or folder")
+    return UsageError(
+        say("{path} cannot be written: {why}", path=path, why=error.strerror), hint=say("give another name or folder")
+    )

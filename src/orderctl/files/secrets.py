@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from orderctl.domain.errors import UsageError
+from orderctl.language import say
 
 _SERVICE = "orderctl"
 
@@ -11,12 +12,14 @@ def private_text(path: Path, key: str) -> str:
     """The text of a file that only its owner may read. Raises UsageError naming the setting."""
     try:
         if path.stat().st_mode & 0o077:
-            raise UsageError(f"{key}: others may read {path}", hint=f"chmod 600 {path}")
+            raise UsageError(
+                say("{key}: others may read {path}", key=key, path=path), hint=say("chmod 600 {path}", path=path)
+            )
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise UsageError(f"{key}: {path} cannot be read: {error.strerror}") from error
+        raise UsageError(say("{key}: {path} cannot be read: {why}", key=key, path=path, why=error.strerror)) from error
     except UnicodeDecodeError:
-        raise UsageError(f"{key}: {path} is not a text") from None
+        raise UsageError(say("{key}: {path} is not a text", key=key, path=path)) from None
 
 
 def from_keyring(user: str, key: str) -> str:
@@ -25,14 +28,18 @@ def from_keyring(user: str, key: str) -> str:
         import keyring  # noqa: PLC0415 - an extra that few install
     except ImportError:
         raise UsageError(
-            f"{key} is set, but the keyring is not installed", hint="pip install 'orderctl[keyring]'"
+            say("{key} is set, but the keyring is not installed", key=key), hint=say("pip install 'orderctl[keyring]'")
         ) from None
     try:
         found: str | None = keyring.get_password(_SERVICE, user)
     except Exception as error:  # noqa: BLE001 - a backend is anyone's code; its words may tell more than is good
         raise UsageError(
-            f"{key}: the keyring cannot be asked ({type(error).__name__})", hint="unlock it, or use a private file"
+            say("{key}: the keyring cannot be asked ({name})", key=key, name=type(error).__name__),
+            hint=say("unlock it, or use a private file"),
         ) from None
     if not found:
-        raise UsageError(f"{key}: the keyring has no password for {user}", hint=f"keyring set {_SERVICE} '{user}'")
+        raise UsageError(
+            say("{key}: the keyring has no password for {user}", key=key, user=user),
+            hint=say("keyring set {service} '{user}'", service=_SERVICE, user=user),
+        )
     return found

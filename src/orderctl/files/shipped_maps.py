@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orderctl.domain.errors import UsageError
 from orderctl.files.column_map import ColumnMap, read_map
+from orderctl.language import say
 
 _FOLDER = Path(__file__).parent / "maps"
 
@@ -23,8 +24,10 @@ def shipped_map(name: str) -> ColumnMap:
     if name not in known:
         close = get_close_matches(name.casefold(), known, n=1)
         raise UsageError(
-            f"there is no column map {name!r}",
-            hint=f"did you mean {close[0]}?" if close else f"the maps: {', '.join(known)}; your own: --map FILE",
+            say("there is no column map {name!r}", name=name),
+            hint=say("did you mean {word}?", word=close[0])
+            if close
+            else say("the maps: {known}; your own: --map FILE", known=", ".join(known)),
         )
     return read_map(_FOLDER / f"{name.replace('-', '_')}.toml")
 

@@ -30,6 +30,7 @@ from orderctl.files.row_cells import RowCells
 from orderctl.files.shipped_maps import recognised, shipped_map
 from orderctl.files.staging import Staging
 from orderctl.files.tables import Table
+from orderctl.language import say
 from orderctl.ports import Progress
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class FileSource:
                 self._staging.complain([self._left_out(order_id, row) for row in rows if row.number not in wrong])
 
     def _left_out(self, order_id: str, row: Row) -> RowProblem:
-        return self._rules.problem(row.number, "id", order_id, "is left out: another row of the order is wrong")
+        return self._rules.problem(row.number, "id", order_id, say("is left out: another row of the order is wrong"))
 
 
 def open_source(
@@ -105,7 +106,10 @@ def open_source(
     columns = replace(columns, defaults={**columns.defaults, **(defaults or {})})
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV | _JSON:
-        raise UsageError(f"{path.name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", hint="convert it")
+        raise UsageError(
+            say("{name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", name=path.name),
+            hint=say("convert it"),
+        )
     staging = Staging(scratch)
     try:
         if kind in _JSON:
@@ -119,7 +123,7 @@ def open_source(
         return FileSource(rules, staging, rows, map_name or "")
     except OSError as error:
         staging.__exit__()
-        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise UsageError(say("{path} cannot be read: {why}", path=path, why=error.strerror or error)) from None
     except BaseException:
         staging.__exit__()
         raise
@@ -145,7 +149,7 @@ def _stage_table(
         for number, cells in counted.each(table.rows):
             extra = [cell for cell in cells[width:] if not is_blank(cell)]
             if len(cells) < width or extra:
-                reason = f"has {len(cells)} cells, but the header has {width}"
+                reason = say("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
                 _refuse(staging, rules, Row(number, {}), "id", cells[0], reason)
                 continue
             yield from _identified(Row(number, reader.of(cells)), rules, staging)
@@ -159,7 +163,8 @@ def _stage_json(
 ) -> tuple[ReadingRules, int]:
     if columns.combined:
         raise UsageError(
-            f"{path.name}: a map that combines columns is for tables, not for JSON", hint="give a map of its own: --map"
+            say("{name}: a map that combines columns is for tables, not for JSON", name=path.name),
+            hint=say("give a map of its own: --map"),
         )
     reader = JsonFields(columns)
     objects = read_jsonl(path)
@@ -205,13 +210,17 @@ def _refuse_gaps(fields: Mapping[str, str], columns: ColumnMap, file: str, *, by
     missing = [name for name in needed if name not in fields and name not in columns.defaults]
     if missing:
         raise UsageError(
-            f"{file} has no column for {', '.join(missing)}",
-            hint="name the columns so, or give a column map with [columns] and [defaults]: --map",
+            say("{file} has no column for {missing}", file=file, missing=", ".join(missing)),
+            hint=say("name the columns so, or give a column map with [columns] and [defaults]: --map"),
         )
     if not by_line and (lines := [name for name in LINE_FIELDS if name in fields]):
         raise UsageError(
-            f"{file} has columns of order lines ({', '.join(lines)}), but its rows are meant to be orders",
-            hint='put rows = "lines" into the column map',
+            say(
+                "{file} has columns of order lines ({lines}), but its rows are meant to be orders",
+                file=file,
+                lines=", ".join(lines),
+            ),
+            hint=say('put rows = "lines" into the column map'),
         )
 
 

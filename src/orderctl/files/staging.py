@@ -13,6 +13,7 @@ from typing import Self
 from orderctl.domain.errors import UsageError
 from orderctl.domain.import_figures import RowProblem
 from orderctl.domain.importing import Row
+from orderctl.language import say
 
 _BATCH = 5_000
 _TABLES = """
@@ -50,8 +51,8 @@ class Staging:
                 self._base.executemany("INSERT INTO staged VALUES (?, ?, ?)", batch)
         except sqlite3.OperationalError as error:
             raise UsageError(
-                f"the rows cannot be set aside in {self._home.name}: {error}",
-                hint="free some space, or let TMPDIR name a folder that has some",
+                say("the rows cannot be set aside in {name}: {error}", name=self._home.name, error=error),
+                hint=say("free some space, or let TMPDIR name a folder that has some"),
             ) from None
 
     def orders(self, *, good: bool = False) -> Iterator[tuple[str, list[Row]]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orderctl.domain.cells import Cell, is_blank
 from orderctl.domain.errors import UsageError
 from orderctl.domain.text import safe
+from orderctl.language import say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +25,12 @@ def header_of(cells: Sequence[Cell], file: str) -> tuple[str, ...]:
         names.pop()
     for name in names:
         if name and names.count(name) > 1:
-            raise UsageError(f"{file}: the column {safe(name)!r} stands twice in the header", hint="rename one of them")
+            raise UsageError(
+                say("{file}: the column {name!r} stands twice in the header", file=file, name=safe(name)),
+                hint=say("rename one of them"),
+            )
     if not any(names):
-        raise UsageError(f"{file} is empty", hint="the first row must name the columns")
+        raise UsageError(say("{file} is empty", file=file), hint=say("the first row must name the columns"))
     return tuple(names)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from orderctl.domain.errors import UsageError
+from orderctl.language import say
 
 _CHUNK = 65_536
 _MARKS = (
@@ -46,7 +47,8 @@ def _encoding(start: bytes, name: str) -> tuple[str, int]:
             return encoding, len(mark)
     if len(start) >= _ENOUGH_TO_TELL and not (any(start[::2]) and any(start[1::2])):
         raise UsageError(
-            f"{name} looks like UTF-16, but has no byte order mark", hint="save it as UTF-8, or as UTF-16 with a mark"
+            say("{name} looks like UTF-16, but has no byte order mark", name=name),
+            hint=say("save it as UTF-8, or as UTF-16 with a mark"),
         )
     return "utf-8", 0
 
@@ -62,7 +64,8 @@ def _decoded(stream: BinaryIO, first: bytes, encoding: str, name: str) -> Iterat
         except UnicodeDecodeError as error:
             line += error.object[: error.start].decode(encoding, "replace").count("\n")
             raise UsageError(
-                f"{name}:{line}: the text is not {encoding.upper()}", hint="save the file as UTF-8 and try again"
+                say("{name}:{line}: the text is not {encoding}", name=name, line=line, encoding=encoding.upper()),
+                hint=say("save the file as UTF-8 and try again"),
             ) from None
         line += text.count("\n")
         yield text
@@ -72,6 +75,12 @@ def _decoded(stream: BinaryIO, first: bytes, encoding: str, name: str) -> Iterat
 def _bounded(line: str, name: str, number: int, longest: int) -> str:
     if len(line) > longest:
         raise UsageError(
-            f"{name}:{number}: the line is longer than {longest:,} characters", hint="is this the right file?"
+            say(
+                "{name}:{number}: the line is longer than {longest:,} characters",
+                name=name,
+                number=number,
+                longest=longest,
+            ),
+            hint=say("is this the right file?"),
         )
     return line

@@ -4,19 +4,22 @@
     say_count("{number:,} order", "{number:,} orders", number)
 
 A sentence is one template, never put together from pieces: other languages order their words differently. What other
-programs read (JSON, CSV, the log, the seal, exit codes, names of commands, fields and statuses) is never translated.
+programs read (JSON, CSV, the log, the seal, exit codes, names of commands, fields and statuses) is never translated:
+`english` gives what was said as it stands there. What a buyer reads is said in the buyer's language, by `speech_for`.
 `make messages` collects the templates of the code into each catalogue and compiles it (docs/messages.py).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import re
     from gettext import NullTranslations
 
 DOMAIN = "orderctl"
@@ -26,21 +29,96 @@ _VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 _in_english: ContextVar[bool] = ContextVar("in_english", default=False)
 
 
-def say(template: str, /, **values: object) -> str:
-    """The template in the operator's language, filled in.
+class Said(str):
+    """A text in another language that knows itself in English, for what other programs read."""
 
-    Values stand in it as `str.format` writes them; a template without values is taken as it is.
-    """
-    code = language()
-    text = _translations(code).gettext(template) if code else template
-    return text.format_map(values) if values else text
+    __slots__ = ("english",)
+    english: str
+
+    @classmethod
+    def of(cls, text: str, english: str) -> "Said":
+        """Keep both."""
+        said = cls(text)
+        said.english = english
+        return said
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """One language to say things in, by its code; empty for English."""
+
+    code: str = ""
+
+    def say(self, template: str, /, **values: object) -> str:
+        """The template in this language, filled in.
+
+        Values stand in it as `str.format` writes them; a template without values is taken as it is.
+        """
+        if not self.code:
+            return template.format_map(values) if values else template
+        return self._filled(_translations(self.code).gettext(template), template, values)
+
+    def say_count(self, one: str, many: str, number: int, /, **values: object) -> str:
+        """The template for this number of things, filled in; `{number}` stands for it."""
+        values = {"number": number, **values}
+        template = one if number == 1 else many
+        if not self.code:
+            return template.format_map(values)
+        return self._filled(_translations(self.code).ngettext(one, many, number), template, values)
+
+    @staticmethod
+    def _filled(text: str, template: str, values: dict[str, object]) -> str:
+        if not values:
+            return Said.of(text, template)
+        plain = {name: _plain(value) for name, value in values.items()}
+        return Said.of(text.format_map(values), template.format_map(plain))
+
+
+def say(template: str, /, **values: object) -> str:
+    """The template in the operator's language, filled in; see `Speech.say`."""
+    return Speech(language()).say(template, **values)
 
 
 def say_count(one: str, many: str, number: int, /, **values: object) -> str:
-    """The template for this number of things, filled in; `{number}` stands for it."""
-    code = language()
-    text = _translations(code).ngettext(one, many, number) if code else one if number == 1 else many
-    return text.format_map({"number": number, **values})
+    """The template for this number of things in the operator's language, filled in; see `Speech.say_count`."""
+    return Speech(language()).say_count(one, many, number, **values)
+
+
+def english(text: str) -> str:
+    """What was said, in English: what is stored, and what other programs read. Any other text stays as it is."""
+    return text.english if isinstance(text, Said) else text
+
+
+def all_english(document: object) -> object:
+    """A document for other programs: everything in it that was said, as it stands in English."""
+    if not language():
+        return document
+    if isinstance(document, Mapping):
+        return {key: all_english(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [all_english(each) for each in document]
+    return english(document) if isinstance(document, str) else document
+
+
+def retell(stored: str, templates: Iterable[str]) -> str:
+    """What is stored in English, in the operator's language, if it was made from one of these templates.
+
+    Their values stand there without a format; one called `words` was made from one of the templates itself.
+    """
+    if not language():
+        return stored
+    for template in templates:
+        if found := _pattern(template).fullmatch(stored):
+            values: dict[str, object] = found.groupdict()
+            if "words" in values:
+                values["words"] = retell(str(values["words"]), templates)
+            return say(template, **values)
+    return stored
+
+
+def speech_for(tag: str) -> Speech:
+    """The language of a buyer, by its BCP 47 tag, whatever the operator's is; English if it has no catalogue."""
+    return Speech(_with_catalogue(tag.replace("-", "_")) if tag else "")
 
 
 def later(template: str, /) -> str:
@@ -64,6 +142,23 @@ def language() -> str:
         return ""
     named = next((value for name in _VARIABLES if (value := os.environ.get(name))), "")
     return _with_catalogue(named) if named else ""
+
+
+def _plain(value: object) -> object:
+    """A value as it stands in an English sentence; an error may have been said too."""
+    if isinstance(value, BaseException) and value.args:
+        value = value.args[0]
+    return english(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=256)
+def _pattern(template: str) -> "re.Pattern[str]":
+    import re  # noqa: PLC0415 - only for a language that is not English
+
+    parts = re.split(r"\{(\w+)\}", template)
+    return re.compile(
+        "".join(f"(?P<{part}>.*)" if at % 2 else re.escape(part) for at, part in enumerate(parts)), re.DOTALL
+    )
 
 
 @lru_cache(maxsize=8)

@@ -7,6 +7,8 @@ from functools import lru_cache
 from email_validator import EmailNotValidError, validate_email
 
 from orderctl.domain.errors import UnsendableError, UsageError
+from orderctl.domain.mail_details import NOT_ONE_ADDRESS, ODD_ADDRESS
+from orderctl.language import say
 
 
 @lru_cache(maxsize=1024)
@@ -15,9 +17,9 @@ def ascii_address(text: str) -> str:
     try:
         address = validate_email(text, check_deliverability=False, globally_deliverable=False).ascii_email
     except EmailNotValidError as error:
-        raise UnsendableError(f"{text!r} is not one e-mail address: {error}") from None
+        raise UnsendableError(say(NOT_ONE_ADDRESS, address=repr(text), why=error)) from None
     if address is None:
-        raise UnsendableError(f"{text!r} has letters before the @ that not every mail server takes")
+        raise UnsendableError(say(ODD_ADDRESS, address=repr(text)))
     return address
 
 
@@ -31,8 +33,15 @@ def own_address(text: str, key: str) -> Address:
         (found,) = SMTP.header_factory("From", text).addresses if "<" in text else (Address(addr_spec=text),)
         return Address(found.display_name, addr_spec=ascii_address(found.addr_spec))
     except (UnsendableError, ValueError, IndexError) as error:
-        why = str(error) if isinstance(error, UnsendableError) else f"{text!r} is not one e-mail address"
-        raise UsageError(f"{key}: {why}", hint="write it as name@brand.example or Name <name@brand.example>") from None
+        why = (
+            error.message
+            if isinstance(error, UnsendableError)
+            else say("{text!r} is not one e-mail address", text=text)
+        )
+        raise UsageError(
+            f"{key}: {why}",
+            hint=say("write it as name@brand.example or Name <name@brand.example>"),
+        ) from None
 
 
 def check_own_addresses(sender: str, reply_to: str | None) -> None:

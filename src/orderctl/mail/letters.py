@@ -17,6 +17,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.orders import OrderSummary
 from orderctl.domain.outbox import Letter, LetterFacts
 from orderctl.domain.text import safe
+from orderctl.language import say
 
 BUILT_IN = Path(__file__).parent / "templates"
 PARTS = ("subject.txt", "body.txt", "body.html")
@@ -30,14 +31,17 @@ class JinjaComposer:
     def __init__(self, templates_dir: Path | None = None, default_language: str = "en") -> None:
         """Raises UsageError if the folder is missing or the default language has no template."""
         if templates_dir is not None and not templates_dir.is_dir():
-            raise UsageError(f"mail.templates: there is no folder {templates_dir}", hint="check the path")
+            raise UsageError(
+                say("mail.templates: there is no folder {folder}", folder=templates_dir),
+                hint=say("check the path"),
+            )
         self._folders = [BUILT_IN] if templates_dir is None else [templates_dir, BUILT_IN]
         self._environment = _environment(self._folders)
         self._default = default_language.lower()
         if not self._has(self._default):
             raise UsageError(
-                f"mail.language: there is no template for {default_language!r}",
-                hint="use en or ja, or add a folder of that name to mail.templates",
+                say("mail.language: there is no template for {language!r}", language=default_language),
+                hint=say("use en or ja, or add a folder of that name to mail.templates"),
             )
 
     def compose(self, facts: LetterFacts) -> Letter:
@@ -70,7 +74,8 @@ class JinjaComposer:
             return self._environment.get_template(name).render(values)
         except TemplateNotFound as error:
             raise UsageError(
-                f"the mail template {error.name} is missing", hint=f"add it to {self._folders[0]}"
+                say("the mail template {name} is missing", name=error.name),
+                hint=say("add it to {folder}", folder=self._folders[0]),
             ) from None
         except TemplateSyntaxError as error:
             raise _broken(f"{error.filename or name}:{error.lineno}", error) from None
@@ -99,7 +104,8 @@ def _environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
 
 def _broken(place: str, error: Exception) -> UsageError:
     return UsageError(
-        f"{place}: the mail template is broken: {safe(str(error))}", hint="docs/reference/mail.md lists the values"
+        say("{place}: the mail template is broken: {error}", place=place, error=safe(str(error))),
+        hint=say("docs/reference/mail.md lists the values"),
     )
 
 

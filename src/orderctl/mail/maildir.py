@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Self
 
 from orderctl.domain.errors import MailUnavailableError
+from orderctl.domain.mail_details import NO_MAILDIR, WRITTEN
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
+from orderctl.language import say
 from orderctl.mail.addresses import check_own_addresses
 from orderctl.mail.message import build_message
 from orderctl.ports import Begin
@@ -47,7 +49,7 @@ class MaildirMailer:
                 folder.mkdir(mode=_PRIVATE, exist_ok=True)
                 if folder is not self._path and folder.is_symlink():
                     # Somebody else decided where our mails would go.
-                    raise NotADirectoryError(ENOTDIR, "it holds a link instead of a folder", str(folder))
+                    raise NotADirectoryError(ENOTDIR, say("it holds a link instead of a folder"), str(folder))
         except OSError as error:
             raise self._unavailable(error) from error
 
@@ -63,7 +65,7 @@ class MaildirMailer:
             written = self._write(message.replace(b"\r\n", b"\n"))
         except OSError as error:
             raise self._unavailable(error) from error
-        return Outcome(state=MailState.SENT, detail=f"written to {written}")
+        return Outcome(state=MailState.SENT, detail=WRITTEN.format(path=written))
 
     def _write(self, message: bytes) -> Path:
         """Write under `tmp` and move to `new` when all of it is on the disk, as a Maildir wants it."""
@@ -77,5 +79,6 @@ class MaildirMailer:
 
     def _unavailable(self, error: OSError) -> MailUnavailableError:
         return MailUnavailableError(
-            f"the Maildir {self._path} cannot be written: {error.strerror or error}", hint="see mail.maildir"
+            say(NO_MAILDIR, path=self._path, why=error.strerror or error),
+            hint=say("see mail.maildir"),
         )

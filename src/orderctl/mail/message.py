@@ -15,7 +15,9 @@ from email.utils import format_datetime
 from functools import lru_cache
 
 from orderctl.domain.errors import UnsendableError
+from orderctl.domain.mail_details import NO_MESSAGE, NO_MESSAGE_ID, ODD_HEADERS
 from orderctl.domain.outbox import Letter, Mail
+from orderctl.language import say
 from orderctl.mail.addresses import ascii_address, own_address
 
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
@@ -48,7 +50,7 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
     It is dated when the mail became due, so that every look at it shows what the buyer got.
     """
     if not _MESSAGE_ID.fullmatch(mail.message_id):
-        raise UnsendableError(f"{mail.message_id!r} is not a Message-ID")
+        raise UnsendableError(say(NO_MESSAGE_ID, text=repr(mail.message_id)))
     headers = {
         "Message-ID": mail.message_id,
         "From": str(own_address(sender, "mail.sender")),
@@ -66,7 +68,7 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
         head = b"".join(_folded(name, value) for name, value in headers.items())
         parts = [_part(letter.text, "plain"), _part(letter.html, "html")]
     except (ValueError, UnicodeError) as error:
-        raise UnsendableError(f"the letter cannot be written as a message: {error}") from None
+        raise UnsendableError(say(NO_MESSAGE, why=error)) from None
     _check(head, headers)
     return head + _alternative(parts, mail.message_id)
 
@@ -74,7 +76,7 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
 def _folded(name: str, value: str) -> bytes:
     """One header as its lines. Raises ValueError for a value that holds a line break."""
     if "\r" in value or "\n" in value:
-        raise ValueError(f"the header {name} must not hold a line break")
+        raise ValueError(say("the header {name} must not hold a line break", name=name))
     short = len(name) + len(value) + 2 <= _POLICY.max_line_length  # type: ignore[operator]
     if name == "Message-ID" or (short and value.isascii() and value.isprintable() and "=?" not in value):
         # As it is: there is nothing to encode or to fold, and a Message-ID must not be, however long it is.
@@ -105,7 +107,7 @@ def _check(head: bytes, wanted: dict[str, str]) -> None:
     """Read the headers back: each is there once, as it was meant, and none that was not meant."""
     read = [(name, _unfolded(value)) for name, value in BytesHeaderParser().parsebytes(head + b"\r\n").items()]
     if read != list(wanted.items()):
-        raise UnsendableError("the message's headers do not read back as they were meant")
+        raise UnsendableError(say(ODD_HEADERS))
 
 
 def _unfolded(value: str) -> str:

@@ -15,8 +15,21 @@ from typing import Self
 import yagmail
 
 from orderctl.domain.errors import MailSetupError, MailUnavailableError, UsageError
+from orderctl.domain.mail_details import (
+    LOGIN_REFUSED,
+    LOGIN_WANTED,
+    NO_ENCRYPTION,
+    NO_LOGIN,
+    NO_STARTTLS,
+    NOT_TAKEN,
+    PERHAPS_TAKEN,
+    TURNED_AWAY,
+    UNREACHABLE,
+    UNTRUSTED,
+)
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.domain.text import safe
+from orderctl.language import say
 from orderctl.mail.addresses import ascii_address, check_own_addresses, own_address
 from orderctl.mail.message import build_message
 from orderctl.ports import Begin
@@ -47,18 +60,21 @@ class SmtpSettings:
 
     def __post_init__(self) -> None:
         if not self.host:
-            raise UsageError("mail is not set up: mail.host is not set", hint="name your mail server")
+            raise UsageError(say("mail is not set up: mail.host is not set"), hint=say("name your mail server"))
         if self.security not in SECURITIES:
-            raise UsageError(f"mail.security is {self.security!r}", hint=f"one of {', '.join(SECURITIES)}")
+            raise UsageError(
+                say("mail.security is {security!r}", security=self.security),
+                hint=say("one of {known}", known=", ".join(SECURITIES)),
+            )
         if self.security == "none" and not _is_loopback(self.host):
             raise UsageError(
-                f"mail.security = none would send mails to {self.host} for everyone in between to read",
-                hint="use starttls or tls; none is for a server on this computer",
+                say("mail.security = none would send mails to {host} for everyone in between to read", host=self.host),
+                hint=say("use starttls or tls; none is for a server on this computer"),
             )
         if self.user and not self.password:
             raise UsageError(
-                f"there is no password for {self.user} at {self.host}",
-                hint="set ORDERCTL_MAIL_PASSWORD, mail.password_file or mail.keyring",
+                say("there is no password for {user} at {host}", user=self.user, host=self.host),
+                hint=say("set ORDERCTL_MAIL_PASSWORD, mail.password_file or mail.keyring"),
             )
         check_own_addresses(self.sender, self.reply_to)
 
@@ -236,8 +252,8 @@ def _reply(connection: smtplib.SMTP, step: str) -> tuple[int, str]:
         raise _Lost(step, _refusal(step, code, text, otherwise=MailState.RETRY))
     if code in _LOGIN_WANTED:
         raise MailSetupError(
-            f"the mail server wants a login before it takes mails: {code} {text}",
-            hint="check mail.user and the password",
+            say(LOGIN_WANTED, reply=f"{code} {text}"),
+            hint=say("check mail.user and the password"),
         )
     return code, text
 
@@ -250,8 +266,8 @@ def _refusal(step: str, code: int, text: str, *, otherwise: MailState) -> Outcom
 
 
 def _no_answer(state: MailState, step: str, error: OSError) -> Outcome:
-    fate = "the server may have taken it" if state is MailState.UNKNOWN else "the server did not take it"
-    return Outcome(state=state, detail=f"{step}: the connection was lost ({safe(str(error))}); {fate}")
+    detail = PERHAPS_TAKEN if state is MailState.UNKNOWN else NOT_TAKEN
+    return Outcome(state=state, detail=detail.format(step=step, why=safe(str(error))))
 
 
 def _shown(reply: bytes) -> str:
@@ -308,39 +324,49 @@ def _tls(settings: SmtpSettings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise UsageError(
-            f"mail.ca_file: {settings.ca_file} cannot be used: {error.strerror or error}",
-            hint="name a file with certificates in PEM form",
+            say("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=settings.ca_file, why=error.strerror or error),
+            hint=say("name a file with certificates in PEM form"),
         ) from None
 
 
 def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError:
     """Why no connection came about, in one sentence, without anything that was sent to log in."""
-    where = f"the mail server {settings.host}:{settings.port}"
+    where = {"host": settings.host, "port": settings.port}
     match error:
         case ssl.SSLCertVerificationError():
             return MailSetupError(
-                f"{where} showed a certificate that is not trusted: {error.verify_message}",
-                hint="check mail.host; a private authority's certificate goes into mail.ca_file",
+                say(UNTRUSTED, **where, why=error.verify_message),
+                hint=say("check mail.host; a private authority's certificate goes into mail.ca_file"),
             )
         case ssl.SSLError():
             return MailSetupError(
-                f"{where} did not agree on encryption", hint="check mail.security and mail.port (587 starttls, 465 tls)"
+                say(NO_ENCRYPTION, **where),
+                hint=say("check mail.security and mail.port (587 starttls, 465 tls)"),
             )
         case smtplib.SMTPAuthenticationError() if error.smtp_code // 100 == _NEVER:
             return MailSetupError(
-                f"{where} refused the login of {settings.user} ({error.smtp_code})",
-                hint="check mail.user and the password",
+                say(LOGIN_REFUSED, **where, user=settings.user, code=error.smtp_code),
+                hint=say("check mail.user and the password"),
             )
         case smtplib.SMTPNotSupportedError():
-            lacking = "starttls" if settings.security == "starttls" else "a login that we know"
-            return MailSetupError(f"{where} does not offer {lacking}", hint="check mail.security and mail.port")
+            lacking = NO_STARTTLS if settings.security == "starttls" else NO_LOGIN
+            return MailSetupError(
+                say(lacking, **where),
+                hint=say("check mail.security and mail.port"),
+            )
         case smtplib.SMTPResponseException():
-            return MailUnavailableError(f"{where} turned us away ({error.smtp_code})", hint="try again later")
+            return MailUnavailableError(
+                say(TURNED_AWAY, **where, code=error.smtp_code),
+                hint=say("try again later"),
+            )
         case TimeoutError():
-            why = f"no answer within {settings.timeout_s:g} s"
+            why = say("no answer within {seconds:g} s", seconds=settings.timeout_s)
         case _:
             why = safe(error.strerror or str(error))
-    return MailUnavailableError(f"{where} cannot be reached: {why}", hint="check mail.host and mail.port, or try later")
+    return MailUnavailableError(
+        say(UNREACHABLE, **where, why=why),
+        hint=say("check mail.host and mail.port, or try later"),
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from orderctl.domain.errors import MailUnavailableError, StoreUnavailableError, UsageError
 from orderctl.domain.outbox import DeliveryReport
+from orderctl.language import say
 from orderctl.ports import Clock, Composer, Mailer, Progress, Store
 from orderctl.services.delivery_run import DeliveryRun
 from orderctl.services.pacing import Pace
@@ -107,7 +108,7 @@ def follow(
         if round_.report.stopped:
             troubles += 1
             pause_s = min(_FIRST_PAUSE_S * 2 ** (troubles - 1), _LONGEST_PAUSE_S)
-            tell(f"{round_.report.stopped}; trying again in about {pause_s:.0f} s")
+            tell(say("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
         else:
             troubles, pause_s = 0, 0 if round_.due else poll_s
         # Workers that were started together must not look together for ever.

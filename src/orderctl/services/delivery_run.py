@@ -19,6 +19,7 @@ from orderctl.domain.errors import (
     UnsendableError,
     UsageError,
 )
+from orderctl.domain.mail_details import GONE, INTERRUPTED, NOT_BEGUN
 from orderctl.domain.outbox import (
     DeliveryReport,
     LetterFacts,
@@ -28,6 +29,7 @@ from orderctl.domain.outbox import (
     Settlement,
     settlement,
 )
+from orderctl.language import say
 from orderctl.ports import Clock, Composer, Mailer, Progress, Store, UnitOfWork
 from orderctl.services.lanes import Job, Lane, Notice
 from orderctl.services.pacing import Pace
@@ -39,9 +41,7 @@ _RENEWED_EVERY = LEASE / 4
 _LOOK_S = 0.1  # how often a run that waits looks whether it is to stop
 _GOODBYE_S = 5.0
 _STORE_PAUSES_S = (0.5, 1, 2, 4, 8)
-_GONE = "its buyer is not in the store any more"
-_NOT_BEGUN = Outcome(state=MailState.WAITING, detail="interrupted before it was sent")
-_INTERRUPTED = "interrupted while it was being sent: the server may have taken this mail"
+_NOT_BEGUN = Outcome(state=MailState.WAITING, detail=NOT_BEGUN)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -202,12 +202,12 @@ class DeliveryRun:
         # What was composed once is sent again as it is: the same Message-ID stands for the same text.
         letter = mail.letter or (self.composer.compose(facts) if facts else None)
         if letter is None:
-            self._refuse(mail, _GONE, attempts=mail.attempts)
+            self._refuse(mail, GONE, attempts=mail.attempts)
             return
         try:
             message = self.writer.write(mail, letter)
         except UnsendableError as error:
-            self._refuse(mail, str(error), attempts=mail.attempts + 1)
+            self._refuse(mail, error.english, attempts=mail.attempts + 1)
         else:
             self.ready.append(Job(mail=mail, letter=letter, message=message))
 
@@ -238,15 +238,21 @@ class DeliveryRun:
                 self.settling.append(settlement(job.mail, outcome, self.clock.now()))
             self._count(outcome.state if outcome else None)
             if outcome is not None and lane.troubles >= MAX_TROUBLES:
-                self._stop(f"the mail server put off {lane.troubles} mails in a row, at last: {outcome.detail}")
+                why = say(
+                    "the mail server put off {number} mails in a row, at last: {detail}",
+                    number=lane.troubles,
+                    detail=outcome.detail,
+                )
+                self._stop(why)
         if notice.free:
             self.free.append(lane)
 
     def _failed(self, job: Job, error: BaseException) -> Outcome:
         """An attempt that ended by an error: without a server to speak to it did not come about."""
         if isinstance(error, MailUnavailableError) or not job.begun:
-            return Outcome(state=MailState.WAITING, detail=str(error))
-        return Outcome(state=MailState.UNKNOWN, detail=_INTERRUPTED)
+            detail = error.english if isinstance(error, MailUnavailableError) else str(error)
+            return Outcome(state=MailState.WAITING, detail=detail)
+        return Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED)
 
     def _lane_ended(self, lane: Lane, error: BaseException | None) -> None:
         """Go on with the lanes that are left, unless it is of no use."""
@@ -275,7 +281,7 @@ class DeliveryRun:
             if lane.job is None:
                 continue
             begun = lane.job not in self.starting
-            outcome = Outcome(state=MailState.UNKNOWN, detail=_INTERRUPTED) if begun else _NOT_BEGUN
+            outcome = Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED) if begun else _NOT_BEGUN
             self.settling.append(settlement(lane.job.mail, outcome, self.clock.now()))
             self._count(outcome.state)
         for job in self.starting:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from orderctl.domain.errors import UsageError
 from orderctl.domain.mail_actions import MailAction
 from orderctl.domain.outbox import MailState
+from orderctl.language import say
 from orderctl.ports import Clock, MailQuery, Store
 
 
@@ -37,7 +38,8 @@ def pick_mails(store: Store, action: MailAction, query: MailQuery) -> PickedMail
     wanted = [state for state in action.allowed if state in query.states] if query.states else action.unasked
     if query.states and not wanted:
         raise UsageError(
-            f"only mails that are {_or(action.allowed)} can become {action.to}", hint="name another --state"
+            say("only mails that are {allowed} can become {to}", allowed=_or(action.allowed), to=action.to),
+            hint=say("name another --state"),
         )
     in_question = {mail_id: state for mail_id, state in found.items() if not query.states or state in query.states}
     return PickedMails(
@@ -67,11 +69,20 @@ def act_on_mails(
 
 def _check(action: MailAction, mail_id: str, state: MailState | None) -> None:
     if state is None:
-        raise UsageError(f"there is no mail {mail_id!r} in this store", hint="orderctl mail list shows them")
+        raise UsageError(
+            say("there is no mail {mail_id!r} in this store", mail_id=mail_id),
+            hint=say("orderctl mail list shows them"),
+        )
     if state not in action.allowed:
         raise UsageError(
-            f"mail {mail_id} is {state}; only one that is {_or(action.allowed)} can become {action.to}",
-            hint=f"look first: orderctl mail show {mail_id}",
+            say(
+                "mail {mail_id} is {state}; only one that is {allowed} can become {to}",
+                mail_id=mail_id,
+                state=state,
+                allowed=_or(action.allowed),
+                to=action.to,
+            ),
+            hint=say("look first: orderctl mail show {mail_id}", mail_id=mail_id),
         )
 
 

@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 from orderctl.domain.errors import UsageError
+from orderctl.language import say
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])", re.ASCII)
@@ -24,7 +25,9 @@ class Pace:
             return cls()
         found = _RATE.fullmatch(text)
         if found is None:
-            raise UsageError(f"{where}: {text!r} is not a rate", hint="write 5/s, 30/m or 1000/h")
+            raise UsageError(
+                say("{where}: {text!r} is not a rate", where=where, text=text), hint=say("write 5/s, 30/m or 1000/h")
+            )
         return cls(_SECONDS[found[2]] / int(found[1]))
 
     def wait_s(self) -> float:

@@ -8,6 +8,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.orders import Order
 from orderctl.domain.picking import Picks
 from orderctl.domain.selection import Choice, IdList, IdScope, SelectionReport, SelectionScope
+from orderctl.language import say
 from orderctl.ports import Progress, Store, UnitOfWork
 
 MOST = 20_000
@@ -34,12 +35,13 @@ def read_candidates(store: Store, choice: Choice, *, actor: str, name: str | Non
             found.append(order)
             if len(found) > MOST:
                 raise UsageError(
-                    f"there are more than {MOST:,} orders to pick from", hint="narrow them with a filter, then pick"
+                    say("there are more than {most:,} orders to pick from", most=MOST),
+                    hint=say("narrow them with a filter, then pick"),
                 )
             if not len(found) % _REPORT_EVERY:
                 progress(len(found), None)
     if not found:
-        raise UsageError("there is no order to pick from", hint="search with another filter")
+        raise UsageError(say("there is no order to pick from"), hint=say("search with another filter"))
     found.sort(key=lambda order: (order.ordered_at, order.id), reverse=True)
     return Candidates(orders=tuple(found), ticked=ticked)
 

@@ -11,10 +11,11 @@ from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan, Reje
 from orderctl.domain.saved_plans import EDITED, PlanState, SavedPlan
 from orderctl.domain.second_operator import SecondOperatorRule
 from orderctl.domain.short_ids import read_ending, short_id
+from orderctl.language import later, say
 from orderctl.ports import Clock, Executed, Store, UnitOfWork
 from orderctl.services.rejecting import result_of
 
-_LISTED = "orderctl plan list shows them"
+_LISTED = later("orderctl plan list shows them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +44,8 @@ def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule) -
     needs = rule.why(plan.targets.count, plan.totals)
     if needs:
         raise UnexpectedPlanError(
-            f"this plan needs a second operator ({needs}); nothing was changed",
-            hint="keep it with --save-plan; another operator approves it with: orderctl plan approve",
+            say("this plan needs a second operator ({needs}); nothing was changed", needs=needs),
+            hint=say("keep it with --save-plan; another operator approves it with: orderctl plan approve"),
         )
 
 
@@ -74,12 +75,15 @@ def find_plan(work: UnitOfWork, text: str) -> str:
     try:
         ending = read_ending(text)
     except ValueError as error:
-        raise UsageError(f"the plan id {text!r} {error}", hint=_LISTED) from None
+        raise UsageError(say("the plan id {text!r} {problem}", text=text, problem=error), hint=say(_LISTED)) from None
     found = work.plans.ids_ending(ending)
     if not found:
-        raise UsageError(f"there is no plan {text!r} in this store", hint=_LISTED)
+        raise UsageError(say("there is no plan {text!r} in this store", text=text), hint=say(_LISTED))
     if len(found) > 1:
-        raise UsageError(f"{text!r} is the ending of several plans: {', '.join(found)}", hint="type more of the id")
+        raise UsageError(
+            say("{text!r} is the ending of several plans: {found}", text=text, found=", ".join(found)),
+            hint=say("type more of the id"),
+        )
     return found[0]
 
 
@@ -188,13 +192,17 @@ def _step(store: Store, text: str, step: Callable[[UnitOfWork, SavedPlan], Saved
 
 def _take(work: UnitOfWork, before: SavedPlan, after: SavedPlan) -> None:
     if not work.plans.change(before, after):
-        raise UnexpectedPlanError(f"{before.name} was changed at this moment", hint="look: orderctl plan list")
+        raise UnexpectedPlanError(
+            say("{plan} was changed at this moment", plan=before.name), hint=say("look: orderctl plan list")
+        )
 
 
 def _get(work: UnitOfWork, plan_id: str, *, lock: bool = False) -> SavedPlan:
     saved = work.plans.get(plan_id, lock=lock)
     if saved is None:
-        raise UsageError(f"there is no plan {short_id(plan_id)} in this store any more", hint=_LISTED)
+        raise UsageError(
+            say("there is no plan {plan_id} in this store any more", plan_id=short_id(plan_id)), hint=say(_LISTED)
+        )
     return saved
 
 
@@ -204,7 +212,9 @@ def _loaded(work: UnitOfWork, saved: SavedPlan) -> KeptPlan:
     try:
         plan = RejectionPlan.from_json(work.plans.text(saved.id))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnexpectedPlanError(f"{saved.name} {EDITED} ({error})", hint="make a new plan") from error
+        raise UnexpectedPlanError(
+            say("{problem} ({why})", problem=say(EDITED, plan=saved.name), why=error), hint=say("make a new plan")
+        ) from error
     if (plan.id, plan.digest) != (saved.id, saved.plan_digest):
-        raise UnexpectedPlanError(f"{saved.name} {EDITED}", hint="make a new plan")
+        raise UnexpectedPlanError(say(EDITED, plan=saved.name), hint=say("make a new plan"))
     return KeptPlan(saved=saved, plan=plan)

@@ -10,8 +10,9 @@ from orderctl.domain.impact import RECENT
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
 from orderctl.domain.selection import Choice
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 from orderctl.ports import Clock, Executed, Store, UnitOfWork
+from orderctl.services.selecting import say_unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,26 +81,39 @@ def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
         listed = ", ".join(plan.given.unknown)
         more = plan.given.unknown_count - len(plan.given.unknown)
         raise UsageError(
-            f"{count_of(plan.given.unknown_count, 'id')} unknown in this store: {listed}"
-            + (f" and {more:,} more" if more else ""),
-            hint="mend the list, or leave them out with --ignore-unknown",
+            say_unknown(plan.given.unknown_count, listed, more),
+            hint=say("mend the list, or leave them out with --ignore-unknown"),
         )
     targets = plan.targets.count
     if expected.strict and plan.skipped_count:
         raise UnexpectedPlanError(
-            f"{count_of(plan.skipped_count, 'order')} of the selection cannot be rejected, and --strict allows none",
-            hint="look at them with --dry-run, or leave out --strict",
+            say_count(
+                "{number:,} order of the selection cannot be rejected, and --strict allows none",
+                "{number:,} orders of the selection cannot be rejected, and --strict allows none",
+                plan.skipped_count,
+            ),
+            hint=say("look at them with --dry-run, or leave out --strict"),
         )
     low, high = expected.expect
     if (low is not None and targets < low) or (high is not None and targets > high):
         raise UnexpectedPlanError(
-            f"the plan has {count_of(targets, 'order')}, and --expect says {_range(low, high)}",
-            hint="look at it with --dry-run",
+            say_count(
+                "the plan has {number:,} order, and --expect says {range}",
+                "the plan has {number:,} orders, and --expect says {range}",
+                targets,
+                range=_range(low, high),
+            ),
+            hint=say("look at it with --dry-run"),
         )
     if expected.max_orders is not None and targets > expected.max_orders:
         raise UnexpectedPlanError(
-            f"the plan has {count_of(targets, 'order')}, more than --max-orders {expected.max_orders:,}",
-            hint="narrow the selection, or raise the limit",
+            say_count(
+                "the plan has {number:,} order, more than --max-orders {most:,}",
+                "the plan has {number:,} orders, more than --max-orders {most:,}",
+                targets,
+                most=expected.max_orders,
+            ),
+            hint=say("narrow the selection, or raise the limit"),
         )
 
 

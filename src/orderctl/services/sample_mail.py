@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from orderctl.domain.errors import OrderctlError, UsageError
+from orderctl.domain.mail_details import detail_in_words
 from orderctl.domain.money import add_up
 from orderctl.domain.orders import Order, OrderSummary
 from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState
+from orderctl.language import say
 from orderctl.ports import Clock, Composer, Mailer, MailQuery, Store
 from orderctl.services.rejecting import RejectionRequest, prepare_rejection
 from orderctl.services.sampling import sample_orders
@@ -34,8 +36,10 @@ def send_sample(sender: Sender, facts: LetterFacts, to: str) -> Letter:
         mailer.connect()
         outcome = mailer.send(mail, mailer.write(mail, letter), lambda: True)
     if outcome is None or outcome.state is not MailState.SENT:
-        said = outcome.detail if outcome else "it was not taken"
-        raise OrderctlError(f"the sample was not sent: {said}", hint="orderctl config check looks at the settings")
+        said = detail_in_words(outcome.detail) if outcome else say("it was not taken")
+        raise OrderctlError(
+            say("the sample was not sent: {said}", said=said), hint=say("orderctl config check looks at the settings")
+        )
     return letter
 
 
@@ -45,7 +49,9 @@ def facts_of_batch(store: Store, batch_id: str) -> LetterFacts:
         mail = next(work.outbox.find(MailQuery(batch_id=batch_id, limit=1)), None)
         facts = work.outbox.facts([mail.id]).get(mail.id) if mail else None
     if facts is None:
-        raise UsageError(f"there are no mails of a batch {batch_id!r}", hint="orderctl log lists batches")
+        raise UsageError(
+            say("there are no mails of a batch {batch_id!r}", batch_id=batch_id), hint=say("orderctl log lists batches")
+        )
     return facts
 
 
@@ -56,8 +62,8 @@ def facts_of_request(store: Store, request: RejectionRequest, sender: Sender) ->
         found = work.rejections.sample(plan)
     if not found:
         raise UsageError(
-            "no buyer would be told of these orders",
-            hint="choose orders that can be rejected, of buyers with an address",
+            say("no buyer would be told of these orders"),
+            hint=say("choose orders that can be rejected, of buyers with an address"),
         )
     return found[0]
 

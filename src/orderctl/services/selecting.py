@@ -6,7 +6,7 @@ from datetime import datetime
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.selection import Choice, IdScope, SelectionReport
-from orderctl.domain.text import count_of
+from orderctl.language import say, say_count
 from orderctl.ports import Store, UnitOfWork
 
 _SHOWN_IDS = 10
@@ -32,19 +32,36 @@ def clear_selection(store: Store, *, actor: str, name: str) -> SelectionReport:
 def refuse_everything(wanted: OrderFilter, *, everything: bool) -> None:
     """An empty filter means every order, so it wants `--all` spelled out (design.md, section 3)."""
     if wanted.is_empty and not everything:
-        raise UsageError("an empty filter would take every order", hint="say which orders, or spell out --all")
+        raise UsageError(
+            say("an empty filter would take every order"), hint=say("say which orders, or spell out --all")
+        )
 
 
 def refuse_unknown(work: UnitOfWork, choice: Choice, *, ignore: bool) -> tuple[str, ...]:
     """The ids of the choice that the store has no order of. Raises UsageError if there are, unless they are ignored."""
     unknown = work.selections.unknown(choice.scope.given.ids) if isinstance(choice.scope, IdScope) else ()
     if unknown and not ignore:
-        more = f" and {len(unknown) - _SHOWN_IDS:,} more" if len(unknown) > _SHOWN_IDS else ""
+        shown = unknown[:_SHOWN_IDS]
         raise UsageError(
-            f"{count_of(len(unknown), 'id')} unknown in this store: {', '.join(unknown[:_SHOWN_IDS])}{more}",
-            hint="mend the list, or leave them out with --ignore-unknown",
+            say_unknown(len(unknown), ", ".join(shown), len(unknown) - len(shown)),
+            hint=say("mend the list, or leave them out with --ignore-unknown"),
         )
     return unknown
+
+
+def say_unknown(number: int, listed: str, more: int) -> str:
+    """So many ids are unknown: the first of them, and how many more."""
+    if more:
+        return say_count(
+            "{number:,} id unknown in this store: {ids} and {more:,} more",
+            "{number:,} ids unknown in this store: {ids} and {more:,} more",
+            number,
+            ids=listed,
+            more=more,
+        )
+    return say_count(
+        "{number:,} id unknown in this store: {ids}", "{number:,} ids unknown in this store: {ids}", number, ids=listed
+    )
 
 
 def _change(

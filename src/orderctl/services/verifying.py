@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 from orderctl.domain.log import IMPORTED, SealedBatch
 from orderctl.domain.orders import OrderEvent
-from orderctl.domain.text import count_of
 from orderctl.domain.verification import BatchCheck, Chain, Kind, LogVerdict, Tampering
+from orderctl.language import say, say_count
 from orderctl.ports import Progress, Record, Store, UnitOfWork
 
 T = TypeVar("T")
@@ -42,11 +42,13 @@ def _tamperings(record: Record, verdict: LogVerdict, anchor: str | None, progres
     yield from _lost(record)
     yield from _loose(record, verdict)
     for order_id in record.unproven_orders():
-        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem="is rejected, and the log does not say by whom")
+        yield Tampering(
+            kind=Kind.ORDER, order_id=order_id, problem=say("is rejected, and the log does not say by whom")
+        )
     for order_id in record.reopened_orders():
-        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem="came as rejected and is not any more")
+        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem=say("came as rejected and is not any more"))
     if verdict.anchored is False:
-        problem = "no batch has this digest: one that was there is gone, or was written anew"
+        problem = say("no batch has this digest: one that was there is gone, or was written anew")
         yield Tampering(kind=Kind.ANCHOR, problem=problem)
 
 
@@ -62,7 +64,11 @@ def _batches(
         check = BatchCheck(batch)
         yield from check.run((event for _, event in events.of(batch.id)), orders.of(batch.id))
         if mails.get(batch.id, 0) != batch.mails:
-            problem = f"the batch queued {batch.mails:,}, and the outbox holds {mails.get(batch.id, 0):,}"
+            problem = say(
+                "the batch queued {queued:,}, and the outbox holds {held:,}",
+                queued=batch.mails,
+                held=mails.get(batch.id, 0),
+            )
             yield Tampering(kind=Kind.MAILS, batch_id=batch.id, problem=problem)
         verdict.batches += 1
         verdict.events += check.events
@@ -75,11 +81,11 @@ def _batches(
 def _lost(record: Record) -> Iterator[Tampering]:
     for lost in record.lost_batches():
         named = [
-            count_of(number, noun)
-            for number, noun in ((lost.orders, "order"), (lost.events, "event"), (lost.mails, "mail"))
-            if number
+            *([say_count("{number:,} order", "{number:,} orders", lost.orders)] if lost.orders else []),
+            *([say_count("{number:,} event", "{number:,} events", lost.events)] if lost.events else []),
+            *([say_count("{number:,} mail", "{number:,} mails", lost.mails)] if lost.mails else []),
         ]
-        problem = f"was removed: {', '.join(named)} still refer to it"
+        problem = say("was removed: {records} still refer to it", records=", ".join(named))
         yield Tampering(kind=Kind.BATCH, batch_id=lost.id, problem=problem)
 
 
@@ -91,7 +97,10 @@ def _loose(record: Record, verdict: LogVerdict) -> Iterator[Tampering]:
             verdict.imported += 1
         elif event.to_status == "rejected" and event.batch_id is None:
             yield Tampering(
-                kind=Kind.EVENT, order_id=event.order_id, event_id=event.id, problem="is a rejection outside any batch"
+                kind=Kind.EVENT,
+                order_id=event.order_id,
+                event_id=event.id,
+                problem=say("is a rejection outside any batch"),
             )
 
 

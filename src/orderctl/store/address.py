@@ -5,9 +5,10 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from orderctl.domain.errors import UsageError
+from orderctl.language import later, say
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
-_FORMS = "use a file path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE"
+_FORMS = later("use a file path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,15 @@ def parse_address(url: str) -> Address:
     if url.startswith("sqlite:///"):
         return _sqlite(unquote(url.removeprefix("sqlite:///").partition("?")[0]))
     if "://" in url:
-        raise UsageError(f"the store URL begins with {url.partition('://')[0]!r}://", hint=_FORMS)
+        raise UsageError(
+            say("the store URL begins with {scheme!r}://", scheme=url.partition("://")[0]), hint=say(_FORMS)
+        )
     return _sqlite(url)
 
 
 def _sqlite(path: str) -> Address:
     if not path:
-        raise UsageError("the store URL names no file", hint=_FORMS)
+        raise UsageError(say("the store URL names no file"), hint=say(_FORMS))
     return Address(shown=path, path=Path(path).expanduser())
 
 
@@ -53,8 +56,8 @@ def _postgres(url: str) -> Address:
         port = f":{parts.port}" if parts.port else ""
         user = f"{unquote(parts.username)}@" if parts.username else ""
     except ValueError:
-        raise UsageError("the store URL is not a valid PostgreSQL URL", hint=_FORMS) from None
+        raise UsageError(say("the store URL is not a valid PostgreSQL URL"), hint=say(_FORMS)) from None
     if rest.count("@") > 1:
-        raise UsageError("the password in the store URL has a bare '@'", hint="write it as %40")
+        raise UsageError(say("the password in the store URL has a bare '@'"), hint=say("write it as %40"))
     shown = f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
     return Address(shown=shown, conninfo=f"postgresql://{rest}")

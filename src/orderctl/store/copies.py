@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from orderctl.domain.errors import OrderctlError
+from orderctl.language import say
 from orderctl.store.sqlite import SqliteEngine
 
 
@@ -21,5 +22,6 @@ def copy_store(engine: SqliteEngine, target: Path) -> None:
         found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
             raise OrderctlError(
-                f"the copy of {engine.shown} is not sound: {found}", hint="the store is damaged: restore a backup"
+                say("the copy of {shown} is not sound: {found}", shown=engine.shown, found=found),
+                hint=say("the store is damaged: restore a backup"),
             )

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, Self, TypeVar
 
 from orderctl.domain.errors import CommitUnknownError, OrderctlError
+from orderctl.language import later, say
 from orderctl.store.address import Address
 from orderctl.store.revisions import CURRENT, REVISIONS, VERSION_TABLE
 from orderctl.store.sql import CommitLostError, Connection
@@ -16,7 +17,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 8
 _FIRST_PAUSE_S = 0.02
-_LATER = "orderctl log tells, once the store is back"
+_LATER = later("orderctl log tells, once the store is back")
 
 
 class Engine(Protocol):
@@ -78,7 +79,7 @@ class SqlStore:
                             raise
                         break
                     _pause(attempt)
-        raise CommitUnknownError(hint=_LATER) from lost
+        raise CommitUnknownError(hint=say(_LATER)) from lost
 
     def __enter__(self) -> Self:
         """The store closes itself at the end of the block."""
@@ -96,12 +97,12 @@ class SqlStore:
     def _ask(self, landed: Callable[[SqlUnitOfWork], T | None] | None, lost: CommitLostError) -> T | None:
         self._engine.close()
         if landed is None:
-            raise CommitUnknownError(hint="look whether the change is there before you run it again") from lost
+            raise CommitUnknownError(hint=say("look whether the change is there before you run it again")) from lost
         try:
             with self._engine.reading(self.account) as connection:
                 return landed(SqlUnitOfWork(self._watch(connection)))
         except Exception as error:
-            raise CommitUnknownError(hint=_LATER) from error
+            raise CommitUnknownError(hint=say(_LATER)) from error
 
     def _check(self, connection: Connection) -> None:
         """Compare the schema's revision, once a process."""
@@ -115,17 +116,31 @@ def check_revision(connection: Connection, shown: str) -> None:
     revision = stored_revision(connection)
     if revision is None:
         raise OrderctlError(
-            f"{shown} is not an orderctl store: it has no {VERSION_TABLE} table",
-            hint="check the address, or make a store: orderctl store init",
+            say(
+                "{shown} is not an orderctl store: it has no {table} table",
+                shown=shown,
+                table=VERSION_TABLE,
+            ),
+            hint=say("check the address, or make a store: orderctl store init"),
         )
     if revision in REVISIONS[:-1]:
         raise OrderctlError(
-            f"the store {shown} is of revision {revision}, older than {CURRENT}", hint="run: orderctl store upgrade"
+            say(
+                "the store {shown} is of revision {revision}, older than {current}",
+                shown=shown,
+                revision=revision,
+                current=CURRENT,
+            ),
+            hint=say("run: orderctl store upgrade"),
         )
     if revision != CURRENT:
         raise OrderctlError(
-            f"the store {shown} is of revision {revision}, newer than this program knows",
-            hint="upgrade orderctl to the version that the others use",
+            say(
+                "the store {shown} is of revision {revision}, newer than this program knows",
+                shown=shown,
+                revision=revision,
+            ),
+            hint=say("upgrade orderctl to the version that the others use"),
         )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.orders import OrderEvent, Status
 from orderctl.domain.rejection import RejectionPlan
+from orderctl.language import say
 from orderctl.store.eligibility import eligible_sql
 from orderctl.store.notes import notes_sql
 from orderctl.store.sql import Connection, Params, Row
@@ -103,6 +104,8 @@ def _in_order(events: list[Row], last: str) -> str:
     """Hold the events of a block to be in the order of the ids, after the last one before; gives their own last."""
     for event in events:
         if event[0] <= last:
-            raise OrderctlError(f"the event of order {event[0]} came out of order; nothing was changed")
+            raise OrderctlError(
+                say("the event of order {order} came out of order; nothing was changed", order=event[0])
+            )
         last = event[0]
     return last

@@ -15,6 +15,7 @@ from orderctl.domain.log import IMPORTED
 from orderctl.domain.orders import Buyer, Order, Status
 from orderctl.domain.own_ids import new_id
 from orderctl.domain.text import fold
+from orderctl.language import say
 from orderctl.store.sql import Connection, Dialect, packed, recordset
 
 CHUNK = 2_000
@@ -148,8 +149,8 @@ class SqlImports:
                 row["status"] = _PROVISIONAL
         if self._insert_rows("orders", _ORDER, rows, "ON CONFLICT DO NOTHING") != len(rows):
             raise OrderctlError(
-                "another program imported some of the same orders at the same moment; nothing was changed",
-                hint="run the import again",
+                say("another program imported some of the same orders at the same moment; nothing was changed"),
+                hint=say("run the import again"),
             )
 
     def _update(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.health import Check
+from orderctl.language import later, say
 from orderctl.store.address import Address
 from orderctl.store.database import Engine, check_revision, make_engine
 from orderctl.store.guards import guard_statements
@@ -19,19 +20,19 @@ _OF_ORDER = "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account AN
 _NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = t.batch_id)"
 _NO_BUYER = "NOT EXISTS (SELECT 1 FROM buyer AS b WHERE b.account = :account AND b.id = t.buyer_id)"
 _ORPHANS = {
-    "lines": ("order_line", _OF_ORDER),
-    "tags": ("order_tag", _OF_ORDER),
-    "events": ("order_event", _OF_ORDER),
-    "selected orders": ("selection_item", _OF_ORDER),
-    "mailed orders": (
+    later("lines"): ("order_line", _OF_ORDER),
+    later("tags"): ("order_tag", _OF_ORDER),
+    later("events"): ("order_event", _OF_ORDER),
+    later("selected orders"): ("selection_item", _OF_ORDER),
+    later("mailed orders"): (
         "mail_order",
         f"{_OF_ORDER} OR NOT EXISTS (SELECT 1 FROM mail AS m WHERE m.account = :account AND m.id = t.mail_id)",
     ),
-    "mails": (
+    later("mails"): (
         "mail",
         f"{_NO_BATCH} OR NOT EXISTS (SELECT 1 FROM mail_order AS m WHERE m.account = :account AND m.mail_id = t.id)",
     ),
-    "orders of unknown buyers": (
+    later("orders of unknown buyers"): (
         "orders",
         f"t.buyer_id IS NOT NULL AND {_NO_BUYER}",
     ),
@@ -57,7 +58,7 @@ def inspect_store(address: Address, account: str, *, quick: bool) -> Iterator[Ch
         # A damaged file is no matter of trying later.
         if not getattr(error.__cause__, "sqlite_errorname", "").startswith(_DAMAGED):
             raise
-        yield Check("integrity", ok=False, detail=str(error))
+        yield Check("integrity", ok=False, detail=error.message)
     finally:
         engine.close()
 
@@ -69,7 +70,11 @@ def _file(address: Address) -> Iterator[Check]:
         return
     files = (path, *(path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-shm")))
     shared = [file.name for file in files if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
-    found = f"others may open {', '.join(shared)}: chmod 600" if shared else "only its owner may open it"
+    found = (
+        say("others may open {files}: chmod 600", files=", ".join(shared))
+        if shared
+        else say("only its owner may open it")
+    )
     yield Check("file", ok=not shared, detail=found)
 
 
@@ -77,8 +82,8 @@ def _revision(connection: Connection, engine: Engine) -> Check:
     try:
         check_revision(connection, engine.shown)
     except OrderctlError as error:
-        return Check("schema", ok=False, detail=f"{error}; {error.hint}")
-    return Check("schema", ok=True, detail=f"revision {CURRENT}")
+        return Check("schema", ok=False, detail=error.sentence)
+    return Check("schema", ok=True, detail=say("revision {revision}", revision=CURRENT))
 
 
 def _guards(connection: Connection) -> Check:
@@ -87,7 +92,11 @@ def _guards(connection: Connection) -> Check:
     check = _sqlite_guards if connection.dialect.name == "sqlite" else _postgres_guards
     wrong = list(check(connection, expected))
     count = sum(1 for statement in expected if _TRIGGER.match(statement))
-    found = f"the store does not guard itself: {', '.join(wrong)}" if wrong else f"{count} triggers there and on"
+    found = (
+        say("the store does not guard itself: {triggers}", triggers=", ".join(wrong))
+        if wrong
+        else say("{count} triggers there and on", count=count)
+    )
     return Check("guards", ok=not wrong, detail=found)
 
 
@@ -98,9 +107,9 @@ def _sqlite_guards(connection: Connection, expected: tuple[str, ...]) -> Iterato
     for statement in expected:
         name = _name(_TRIGGER, statement)
         if name not in there:
-            yield f"{name} is missing"
+            yield say("{name} is missing", name=name)
         elif there[name] != statement:
-            yield f"{name} was altered"
+            yield say("{name} was altered", name=name)
 
 
 def _postgres_guards(connection: Connection, expected: tuple[str, ...]) -> Iterator[str]:
@@ -118,14 +127,15 @@ def _postgres_guards(connection: Connection, expected: tuple[str, ...]) -> Itera
     for statement in expected:
         if name := _name(_TRIGGER, statement):
             if name not in there:
-                yield f"{name} is missing"
+                yield say("{name} is missing", name=name)
             elif there[name] != "A":
-                yield f"{name} is switched off" if there[name] == "D" else f"{name} is not always on"
+                off = there[name] == "D"
+                yield say("{name} is switched off", name=name) if off else say("{name} is not always on", name=name)
         elif made := _FUNCTION.match(statement):
             if made[1] not in bodies:
-                yield f"{made[1]}() is missing"
+                yield say("{name} is missing", name=f"{made[1]}()")
             elif bodies[made[1]] != made[2]:
-                yield f"{made[1]}() was altered"
+                yield say("{name} was altered", name=f"{made[1]}()")
 
 
 def _name(pattern: re.Pattern[str], statement: str) -> str:
@@ -137,14 +147,18 @@ def _contents(connection: Connection) -> Iterator[Check]:
     if connection.dialect.name == "sqlite":
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)").fetchall()]
         sound = found == ["ok"]
-        yield Check("integrity", ok=sound, detail="SQLite finds nothing wrong" if sound else "; ".join(found))
+        yield Check("integrity", ok=sound, detail=say("SQLite finds nothing wrong") if sound else "; ".join(found))
         broken = len(connection.execute("PRAGMA foreign_key_check").fetchall())
     else:
         row = connection.execute(
             "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"
         ).fetchone()
         broken = int(row[0]) if row else 0
-    yield Check("references", ok=not broken, detail=f"{broken:,} broken" if broken else "every reference holds")
+    yield Check(
+        "references",
+        ok=not broken,
+        detail=say("{number:,} broken", number=broken) if broken else say("every reference holds"),
+    )
     yield _orphans(connection)
 
 
@@ -156,5 +170,5 @@ def _orphans(connection: Connection) -> Check:
             f"SELECT count(*) FROM {table} AS t WHERE t.account = :account AND ({condition})"
         ).fetchone()
         if row and row[0]:
-            found.append(f"{row[0]:,} {name}")
-    return Check("orphans", ok=not found, detail=", ".join(found) or "none")
+            found.append(say(name, number=row[0]))
+    return Check("orphans", ok=not found, detail=", ".join(found) or say("none"))

@@ -10,6 +10,7 @@ from orderctl.domain.money import Money, format_amount
 from orderctl.domain.order_changes import OrderChange
 from orderctl.domain.rejection import LeftOut, RejectionPlan
 from orderctl.domain.saved_plans import PlanState, SavedPlan
+from orderctl.language import later, say
 from orderctl.store.eligibility import eligible_sql
 from orderctl.store.sql import Connection, Row, read_instant
 
@@ -26,6 +27,13 @@ _STEPS = (
 )
 _FACTS = "status, currency, total, quantity, delivery_notes, invoices, backlog_skus"
 _DONE = ", ".join(f"'{kind}'" for kind in ChangeKind)
+_DONE_BY = {
+    ChangeKind.ARCHIVED: later("archived by {actor}"),
+    ChangeKind.UNARCHIVED: later("unarchived by {actor}"),
+    ChangeKind.TAGGED: later("tagged {tag} by {actor}"),
+    ChangeKind.UNTAGGED: later("untagged {tag} by {actor}"),
+}
+_COUNTS = (later("quantity"), later("delivery notes"), later("invoices"), later("backlog SKUs"))
 
 
 class SqlPlans:
@@ -135,7 +143,7 @@ class SqlPlans:
         )
         done: dict[str, list[OrderChange]] = {}
         for order_id, kind, detail, actor in found:
-            done.setdefault(order_id, []).append(OrderChange(" ".join(filter(None, (kind, detail, "by", actor)))))
+            done.setdefault(order_id, []).append(OrderChange(say(_DONE_BY[kind], tag=detail, actor=actor)))
         return done
 
     def _values(self, saved: SavedPlan) -> dict[str, object]:
@@ -168,19 +176,19 @@ def _changes(row: Row, done: list[OrderChange]) -> tuple[OrderChange, ...]:
     """What is different about one order: its fields, what was done to it, or at least that it was edited."""
     now, was = row[3:4] + row[5:11], row[11:]
     if now[0] is None:
-        return (OrderChange("is gone"),)
+        return (OrderChange(say("is gone")),)
     if row[4] is not None:
-        return (OrderChange(f"rejected meanwhile by batch {row[4]}"),)
+        return (OrderChange(say("rejected meanwhile by batch {batch}", batch=row[4])),)
     found = [] if was[0] is None else _differing(was, now)
-    return tuple([*found, *done] or [OrderChange(f"edited: version was {row[1]}, is {row[2]}")])
+    return tuple([*found, *done] or [OrderChange(say("edited: version was {was}, is {now}", was=row[1], now=row[2]))])
 
 
 def _differing(was: Row, now: Row) -> list[OrderChange]:
     """The fields that differ; rows of status, currency, total, and four counts."""
     pairs = [
-        ("status", was[0], now[0]),
-        ("total", f"{format_amount(was[2], was[1])} {was[1]}", f"{format_amount(now[2], now[1])} {now[1]}"),
-        *zip(("quantity", "delivery notes", "invoices", "backlog SKUs"), was[3:], now[3:], strict=True),
+        (say("status"), was[0], now[0]),
+        (say("total"), f"{format_amount(was[2], was[1])} {was[1]}", f"{format_amount(now[2], now[1])} {now[1]}"),
+        *zip(map(say, _COUNTS), was[3:], now[3:], strict=True),
     ]
     return [OrderChange(what, str(before), str(after)) for what, before, after in pairs if before != after]
 

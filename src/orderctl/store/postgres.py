@@ -9,6 +9,7 @@ import psycopg
 from psycopg import errors
 
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError, UsageError
+from orderctl.language import later, say
 from orderctl.store.sql import CommitLostError, Cursor, Params, PostgresDialect, Row, for_psycopg
 
 CONNECT_WAIT_S = 10
@@ -119,7 +120,7 @@ class PostgresEngine:
             given = psycopg.conninfo.conninfo_to_dict(self._conninfo)
         except psycopg.ProgrammingError:
             # libpq repeats the text, password and all.
-            raise UsageError("the store URL is not a valid PostgreSQL URL") from None
+            raise UsageError(say("the store URL is not a valid PostgreSQL URL")) from None
         given.setdefault("connect_timeout", CONNECT_WAIT_S)
         given["options"] = f"{_OPTIONS} {given.get('options', '')}".strip()
         return {"application_name": "orderctl", **given, "autocommit": True}
@@ -141,21 +142,39 @@ class PostgresEngine:
     def _translated(self, error: psycopg.Error) -> OrderctlError:
         for kind, (message, hint) in _FAILURES.items():
             if isinstance(error, kind):
-                return StoreUnavailableError(message.format(self.shown), hint=hint)
+                return StoreUnavailableError(say(message, shown=self.shown), hint=say(hint))
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, psycopg.OperationalError):
             return StoreUnavailableError(
-                f"the store {self.shown} cannot be reached: {first_line}",
-                hint="check that the server runs and that the URL, user and password are right",
+                say("the store {shown} cannot be reached: {first_line}", shown=self.shown, first_line=first_line),
+                hint=say("check that the server runs and that the URL, user and password are right"),
             )
-        return OrderctlError(f"the store {self.shown} refused: {first_line}")
+        return OrderctlError(say("the store {shown} refused: {first_line}", shown=self.shown, first_line=first_line))
 
 
 _FAILURES: dict[type[Exception], tuple[str, str]] = {
-    errors.LockNotAvailable: ("the store {} is locked by another program", "try again when the other run has ended"),
-    errors.SerializationFailure: ("the store {} stayed busy beyond the retries", "try again in a moment"),
-    errors.DeadlockDetected: ("the store {} stayed busy beyond the retries", "try again in a moment"),
-    errors.QueryCanceled: ("the store {} ended a statement that took too long", "raise its statement_timeout"),
-    errors.ReadOnlySqlTransaction: ("the store {} is read-only", "use the primary server, not a standby"),
-    errors.InsufficientPrivilege: ("the database user may not do this on {}", "see docs/postgresql-roles.sql"),
+    errors.LockNotAvailable: (
+        later("the store {shown} is locked by another program"),
+        later("try again when the other run has ended"),
+    ),
+    errors.SerializationFailure: (
+        later("the store {shown} stayed busy beyond the retries"),
+        later("try again in a moment"),
+    ),
+    errors.DeadlockDetected: (
+        later("the store {shown} stayed busy beyond the retries"),
+        later("try again in a moment"),
+    ),
+    errors.QueryCanceled: (
+        later("the store {shown} ended a statement that took too long"),
+        later("raise its statement_timeout"),
+    ),
+    errors.ReadOnlySqlTransaction: (
+        later("the store {shown} is read-only"),
+        later("use the primary server, not a standby"),
+    ),
+    errors.InsufficientPrivilege: (
+        later("the database user may not do this on {shown}"),
+        later("see docs/postgresql-roles.sql"),
+    ),
 }

@@ -12,6 +12,7 @@ from orderctl.domain.orders import OrderEvent
 from orderctl.domain.outbox import LetterFacts, MailState
 from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan
 from orderctl.domain.selection import Choice
+from orderctl.language import say
 from orderctl.ports import Assessment, Executed
 from orderctl.store import rows
 from orderctl.store.assessments import assess
@@ -49,7 +50,9 @@ class SqlRejections:
         """
         plan = approved.plan
         if self.batch(plan.id) is not None:
-            raise UnexpectedPlanError(f"plan {plan.id} has run already", hint=f"see: orderctl log {plan.id}")
+            raise UnexpectedPlanError(
+                say("plan {id} has run already", id=plan.id), hint=say("see: orderctl log {id}", id=plan.id)
+            )
         rejected = 0
         with SealingThread(lambda *differing: event_of(plan, at, *differing)) as sealing:
             for events in mark_rejected(self._connection, plan, at):

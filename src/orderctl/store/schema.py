@@ -11,6 +11,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from orderctl.domain.errors import OrderctlError, UsageError
+from orderctl.language import say
 from orderctl.store.address import Address
 from orderctl.store.database import make_engine, stored_revision
 from orderctl.store.revisions import REVISIONS, SQLITE_APPLICATION_ID
@@ -25,7 +26,9 @@ def init_store(address: Address) -> bool:
     if not made and address.path is not None:
         _refuse_planted(address.path)
     if _holds_tables(address):
-        raise UsageError(f"{address.shown} holds tables that are not orderctl's", hint="name an empty database")
+        raise UsageError(
+            say("{shown} holds tables that are not orderctl's", shown=address.shown), hint=say("name an empty database")
+        )
     _migrate(address)
     return True
 
@@ -39,11 +42,17 @@ def upgradable_revision(address: Address) -> str:
     """The revision of a store that this program can upgrade. Raises OrderctlError if it is none."""
     found = revision_of(address)
     if found is None:
-        raise OrderctlError(f"{address.shown} is not an orderctl store", hint="make one: orderctl store init")
+        raise OrderctlError(
+            say("{shown} is not an orderctl store", shown=address.shown), hint=say("make one: orderctl store init")
+        )
     if found not in REVISIONS:
         raise OrderctlError(
-            f"the store {address.shown} is of revision {found}, newer than this program knows",
-            hint="upgrade orderctl to the version that the others use",
+            say(
+                "the store {shown} is of revision {found}, newer than this program knows",
+                shown=address.shown,
+                found=found,
+            ),
+            hint=say("upgrade orderctl to the version that the others use"),
         )
     return found
 
@@ -66,16 +75,19 @@ def _make_private_file(path: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise UsageError(f"the store {path} cannot be made: {error.strerror}") from error
+        raise UsageError(say("the store {path} cannot be made: {why}", path=path, why=error.strerror)) from error
     return True
 
 
 def _refuse_planted(path: Path) -> None:
     """A store is made only in a file of our own: others must not have put it there, nor may they read it."""
     if path.is_symlink():
-        raise UsageError(f"{path} is a link, and not to a store", hint="remove it, or name the file that it points to")
+        raise UsageError(
+            say("{path} is a link, and not to a store", path=path),
+            hint=say("remove it, or name the file that it points to"),
+        )
     if path.stat().st_uid != os.geteuid():
-        raise UsageError(f"{path} belongs to another user", hint="give another name")
+        raise UsageError(say("{path} belongs to another user", path=path), hint=say("give another name"))
     path.chmod(0o600)
 
 

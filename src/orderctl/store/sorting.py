@@ -2,6 +2,7 @@
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.text import nearest
+from orderctl.language import say
 from orderctl.store.sql import Fragment
 
 # What a list can be sorted by. Columns that may be NULL sort last either way.
@@ -54,6 +55,7 @@ def _name(sort: str) -> str:
     name = sort.removeprefix("-")
     if name not in SORTS:
         raise UsageError(
-            f"cannot sort by {name!r}", hint=nearest(name, tuple(SORTS), f"sort by one of: {', '.join(SORTS)}")
+            say("cannot sort by {name!r}", name=name),
+            hint=nearest(name, tuple(SORTS), say("sort by one of: {names}", names=", ".join(SORTS))),
         )
     return name

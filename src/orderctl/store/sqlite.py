@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError
+from orderctl.language import later, say
 from orderctl.store.sql import Cursor, Params, Row, SqliteDialect
 
 LOCK_WAIT_S = 10.0
@@ -85,7 +86,9 @@ class SqliteEngine:
         """The connection, opened at the first call. A file that is not there is never made by this."""
         if self._raw is None:
             if not self.path.is_file():
-                raise StoreUnavailableError(f"there is no store at {self.shown}", hint="orderctl store init makes one")
+                raise StoreUnavailableError(
+                    say("there is no store at {shown}", shown=self.shown), hint=say("orderctl store init makes one")
+                )
             self._raw = sqlite3.connect(
                 f"{self.path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=LOCK_WAIT_S
             )
@@ -111,20 +114,35 @@ class SqliteEngine:
         code = getattr(error, "sqlite_errorname", "")
         for prefix, (message, hint) in _FAILURES.items():
             if code.startswith(prefix):
-                return StoreUnavailableError(message.format(self.shown), hint=hint)
-        return OrderctlError(f"the store {self.shown} refused: {error}")
+                return StoreUnavailableError(say(message, shown=self.shown, wait=LOCK_WAIT_S), hint=say(hint))
+        return OrderctlError(say("the store {shown} refused: {error}", shown=self.shown, error=error))
 
 
 _FAILURES = {
     "SQLITE_BUSY": (
-        f"the store {{}} was locked by another program for {LOCK_WAIT_S:.0f} seconds",
-        "try again when the other run has ended",
+        later("the store {shown} was locked by another program for {wait:.0f} seconds"),
+        later("try again when the other run has ended"),
     ),
-    "SQLITE_LOCKED": ("the store {} is locked", "try again when the other run has ended"),
-    "SQLITE_READONLY": ("the store {} is read-only", "check the rights of the file and of its folder"),
-    "SQLITE_CANTOPEN": ("the store {} cannot be opened", "check the rights of the file and of its folder"),
-    "SQLITE_NOTADB": ("{} is not an orderctl store", "check the path, or make a store: orderctl store init"),
-    "SQLITE_CORRUPT": ("the store {} is damaged", "restore a backup; orderctl store check tells more"),
-    "SQLITE_FULL": ("the disk of the store {} is full", "free some space, then run it again"),
-    "SQLITE_IOERR": ("the disk of the store {} failed or is full", "free some space or check the disk"),
+    "SQLITE_LOCKED": (later("the store {shown} is locked"), later("try again when the other run has ended")),
+    "SQLITE_READONLY": (
+        later("the store {shown} is read-only"),
+        later("check the rights of the file and of its folder"),
+    ),
+    "SQLITE_CANTOPEN": (
+        later("the store {shown} cannot be opened"),
+        later("check the rights of the file and of its folder"),
+    ),
+    "SQLITE_NOTADB": (
+        later("{shown} is not an orderctl store"),
+        later("check the path, or make a store: orderctl store init"),
+    ),
+    "SQLITE_CORRUPT": (
+        later("the store {shown} is damaged"),
+        later("restore a backup; orderctl store check tells more"),
+    ),
+    "SQLITE_FULL": (later("the disk of the store {shown} is full"), later("free some space, then run it again")),
+    "SQLITE_IOERR": (
+        later("the disk of the store {shown} failed or is full"),
+        later("free some space or check the disk"),
+    ),
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from orderctl.domain.text import safe
+from orderctl.language import all_english
 
 _BLOCK = 2_000
 
@@ -35,11 +36,11 @@ class Output:
 
     def document(self, document: object) -> None:
         """Write one JSON document; non-ASCII is escaped."""
-        self.lines([json.dumps(document, indent=2)])
+        self.lines([json.dumps(all_english(document), indent=2)])
 
     def documents(self, documents: Iterable[object]) -> None:
         """Write one JSON document a line."""
-        self.lines(map(json.dumps, documents))
+        self.lines(json.dumps(all_english(document)) for document in documents)
 
     def message(self, message: bytes) -> None:
         """Write an internet message: byte by byte for a file, as lines for a person."""
