@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from orderctl.domain.money import decimals, to_minor
 from orderctl.language import say
@@ -16,6 +17,7 @@ LARGEST_COUNT = 2**31 - 1
 _LARGEST_EXACT_FLOAT = 2**53
 _FLOAT_NOISE = Decimal("1e-6")
 _LONGEST_NUMBER = 40
+_CACHED = 10_000
 _FIRST_YEAR, _LAST_YEAR = 1900, 9998
 
 # Digits in groups of three or in none; the separators are put in by `_number_pattern`.
@@ -62,24 +64,33 @@ def read_count(cell: Cell) -> int:
 def read_amount(cell: Cell, currency: str, *, decimal_comma: bool = False, rounded: bool = False) -> int:
     """An amount in minor units. One that is finer is refused, or rounded half up where the map says so."""
     number = _number(cell, decimal_comma=decimal_comma)
-    unit = Decimal(1).scaleb(-decimals(currency))
-    if isinstance(cell, float):
-        # 2.55 is stored as 2.54999…: what is within a hair of a minor unit is that unit.
-        nearest = number.quantize(unit, ROUND_HALF_EVEN)
-        number = nearest if abs(nearest - number) < _FLOAT_NOISE else number
-    if rounded:
-        number = number.quantize(unit, ROUND_HALF_UP)
+    if rounded or isinstance(cell, float):
+        unit = Decimal(1).scaleb(-decimals(currency))
+        if isinstance(cell, float):
+            # 2.55 is stored as 2.54999…: what is within a hair of a minor unit is that unit.
+            nearest = number.quantize(unit, ROUND_HALF_EVEN)
+            number = nearest if abs(nearest - number) < _FLOAT_NOISE else number
+        if rounded:
+            number = number.quantize(unit, ROUND_HALF_UP)
     return _bounded(to_minor(number, currency))
 
 
 def read_instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo) -> datetime:
     """A moment as aware UTC; what names no offset is meant in `zone`, a day without a time is its midnight."""
+    return _written_instant(cell, formats, zone) if isinstance(cell, str) else _instant(cell, formats, zone)
+
+
+def _instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo) -> datetime:
     moment = _moment(cell, formats)
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         raise ValueError(
             say("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR)
         )
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+# Files repeat their days, and reading one by a map's formats takes longer than all else of its row.
+_written_instant = lru_cache(maxsize=_CACHED)(_instant)
 
 
 def read_day(cell: Cell, formats: tuple[str, ...]) -> date:

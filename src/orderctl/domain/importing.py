@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TypeVar
 
 from orderctl.domain.cells import (
@@ -47,6 +48,7 @@ REJECTED_MARK = "rejected_mark"
 
 _OF_LINES = frozenset({*LINE_FIELDS, NESTED_LINES})
 _SHOWN_VALUE = 200
+_CACHED = 1_000
 _LANGUAGE_LETTERS = (2, 8)
 
 
@@ -96,7 +98,7 @@ def read_id(cell: Cell) -> str:
 def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
     """A status: as a map translates it (words in folded case), by its code, or in the brand's words."""
     text = read_text(cell, LONGEST_NAME)
-    code = words.get(text.casefold()) or _STATUS_WORDS.get(_plain(text))
+    code = words.get(text.casefold()) or _own_status(text)
     if code is None:
         close = get_close_matches(_plain(text), _STATUS_WORDS, n=1)
         raise ValueError(
@@ -105,6 +107,11 @@ def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
             else say("is not a known status (one of {known})", known=", ".join(Status))
         )
     return Status(code)
+
+
+@lru_cache(maxsize=_CACHED)
+def _own_status(text: str) -> Status | None:
+    return _STATUS_WORDS.get(_plain(text))
 
 
 def _plain(text: str) -> str:
@@ -204,13 +211,10 @@ class _Draft:
                 )
 
     def _all(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> list[T]:
-        found = self._found.get(name)
-        if found is None:
-            if needed:
-                self._complain(self._rows[0].number, name, None, say("is missing"))
-            return []
+        if needed and name not in self._found:
+            self._complain(self._rows[0].number, name, None, say("is missing"))
         values = []
-        for row, cell in found:
+        for row, cell in self._found.get(name, ()):
             try:
                 values.append(read(cell))
             except ValueError as error:
@@ -218,13 +222,15 @@ class _Draft:
         return values
 
     def _first(self, name: str, read: Callable[[Cell], T]) -> T | None:
+        if name not in self._found:
+            return None
         values = self._all(name, read)
         return values[0] if values else None
 
     def _agreed(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> T | None:
         """The one value of a field on which all rows of the order have to agree."""
-        values = list(dict.fromkeys(self._all(name, read, needed=needed)))
-        if len(values) > 1:
+        values = self._all(name, read, needed=needed)
+        if len(values) > 1 and len(values := list(dict.fromkeys(values))) > 1:
             shown = ", ".join(str(value) for value in values)
             self._complain(self._rows[0].number, name, shown, say("differs among the rows of the order"))
         return values[0] if values else None

@@ -1,6 +1,7 @@
 """Writes orders that come from files, a chunk at a time, as sets; see `ports.Imports`.
 
-A chunk travels as one JSON parameter and is inserted, compared and updated inside the database.
+What is new goes in the way that the engine takes most at once; what may be there already travels as one JSON
+parameter, and is compared and updated inside the database.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from orderctl.domain.orders import Buyer, Order, Status
 from orderctl.domain.own_ids import new_id
 from orderctl.domain.text import fold
 from orderctl.language import say
-from orderctl.store.sql import Connection, Dialect, packed, recordset
+from orderctl.store.sql import Connection, Dialect, Row, RowExistsError, packed, recordset
 
 CHUNK = 2_000
 _PROVISIONAL = Status.NEEDS_OC
@@ -46,16 +47,7 @@ _CONTENT = {
     "fingerprint": "text",
 }
 _ORDER = {"id": "text", **_CONTENT, "archived_at": "timestamptz"}
-_LINE = {
-    "order_id": "text",
-    "number": "integer",
-    "sku": "text",
-    "name": "text",
-    "color": "text",
-    "size": "text",
-    "quantity": "bigint",
-    "unit_price": "bigint",
-}
+_LINE = ("order_id", "number", "sku", "name", "color", "size", "quantity", "unit_price")
 _TAG = {"order_id": "text", "tag": "text"}
 _REJECTED = {"id": "text", "from_status": "text"}
 
@@ -101,8 +93,8 @@ class SqlImports:
         self._insert(new, prints)
         self._update(changed, prints, known, event)
         written = [*new, *changed]
-        self._insert_rows("order_line", _LINE, _lines(written))
-        self._insert_rows("order_tag", _TAG, _tags(written), "ON CONFLICT DO NOTHING")
+        self._connection.insert("order_line", _LINE, _lines(written))
+        self._merge_rows("order_tag", _TAG, _tags(written), "DO NOTHING")
         self._reject([order.id for order in written if order.status is Status.REJECTED], known, event)
         return ImportCounts(
             created=len(new),
@@ -133,25 +125,25 @@ class SqlImports:
         # Where a file knows no name, the id stands in for it; that does not replace a name.
         named = "excluded.name NOT IN ('', excluded.id)"
         rows = [_buyer_row(merged[buyer_id]) for buyer_id in sorted(merged)]
-        self._insert_rows(
+        self._merge_rows(
             "buyer",
             _BUYER,
             rows,
-            "ON CONFLICT (account, id) DO UPDATE SET "
+            "(account, id) DO UPDATE SET "
             f"name = CASE WHEN {named} THEN excluded.name ELSE buyer.name END, "
             f"name_folded = CASE WHEN {named} THEN excluded.name_folded ELSE buyer.name_folded END, {kept}",
         )
 
     def _insert(self, orders: list[Order], prints: dict[str, str]) -> None:
-        rows = [_order_row(order, prints[order.id], self._connection.dialect) for order in orders]
-        for row in rows:
-            if row["status"] == Status.REJECTED:
-                row["status"] = _PROVISIONAL
-        if self._insert_rows("orders", _ORDER, rows, "ON CONFLICT DO NOTHING") != len(rows):
+        dialect = self._connection.dialect
+        rows = [_order_row(order, _unrejected(order, None), prints[order.id], dialect) for order in orders]
+        try:
+            self._connection.insert("orders", tuple(_ORDER), rows)
+        except RowExistsError as error:
             raise OrderctlError(
                 say("another program imported some of the same orders at the same moment; nothing was changed"),
                 hint=say("run the import again"),
-            )
+            ) from error
 
     def _update(
         self, orders: list[Order], prints: dict[str, str], known: dict[str, _Known], event: dict[str, object]
@@ -159,16 +151,13 @@ class SqlImports:
         if not orders:
             return
         dialect = self._connection.dialect
-        rows = [_order_row(order, prints[order.id], dialect) for order in orders]
-        for row in rows:
-            if row["status"] == Status.REJECTED:
-                row["status"] = known[str(row["id"])].status
+        rows = [_order_row(order, _unrejected(order, known[order.id]), prints[order.id], dialect) for order in orders]
         changes = ", ".join(f"{column} = r.{column}" for column in _CONTENT)
         self._connection.execute(
             f"UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at"
             f" FROM ({recordset(dialect, _ORDER)}) AS r"
             " WHERE orders.account = :account AND orders.id = r.id AND orders.status <> 'rejected'",
-            {"rows": packed(rows), "at": event["at"]},
+            {"rows": packed([dict(zip(_ORDER, row, strict=True)) for row in rows]), "at": event["at"]},
         )
         self._connection.execute(
             f"DELETE FROM order_line WHERE account = :account AND order_id IN ({dialect.ids('ids')})",
@@ -195,19 +184,16 @@ class SqlImports:
             {"ids": dialect.bind_ids(ids), "at": event["at"]},
         )
 
-    def _insert_rows(
-        self, table: str, columns: dict[str, str], rows: list[dict[str, object]], conflict: str = ""
-    ) -> int:
+    def _merge_rows(self, table: str, columns: dict[str, str], rows: list[dict[str, object]], conflict: str) -> None:
         if not rows:
-            return 0
+            return
         named = ", ".join(columns)
         # `WHERE true`: without it SQLite takes the ON of ON CONFLICT for that of a join.
-        written = self._connection.execute(
+        self._connection.execute(
             f"INSERT INTO {table} (account, {named}) SELECT :account, {named}"
-            f" FROM ({recordset(self._connection.dialect, columns)}) AS r WHERE true {conflict}",
+            f" FROM ({recordset(self._connection.dialect, columns)}) AS r WHERE true ON CONFLICT {conflict}",
             {"rows": packed(rows)},
         )
-        return written.rowcount
 
 
 def fingerprint(order: Order) -> str:
@@ -270,46 +256,45 @@ def _buyer_row(buyer: Buyer) -> dict[str, object]:
     }
 
 
-def _order_row(order: Order, digest: str, dialect: Dialect) -> dict[str, object]:
-    return {
-        "id": order.id,
-        "buyer_id": order.buyer.id if order.buyer else None,
-        "brand": order.brand,
-        "status": order.status,
-        "reference": order.reference,
-        "season": order.season,
-        "ordered_at": dialect.instant(order.ordered_at),
-        "terms": order.terms,
-        "delivery_address": order.delivery_address,
-        "billing_address": order.billing_address,
-        "country": order.country,
-        "delivery_from": order.delivery_from,
-        "delivery_to": order.delivery_to,
-        "currency": order.currency,
-        "total": order.total,
-        "quantity": order.quantity,
-        "delivery_notes": order.delivery_notes,
-        "invoices": order.invoices,
-        "backlog_skus": order.backlog_skus,
-        "note": order.note,
-        "folded": order.searched_text,
-        "fingerprint": digest,
-        "archived_at": order.archived_at and dialect.instant(order.archived_at),
-    }
+def _unrejected(order: Order, stored: _Known | None) -> str:
+    """An order that comes as a rejected one becomes it last: until then it is what it was, or open."""
+    if order.status is not Status.REJECTED:
+        return order.status.value
+    return stored.status if stored else _PROVISIONAL.value
 
 
-def _lines(orders: list[Order]) -> list[dict[str, object]]:
+def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> Row:
+    """The values of `_ORDER`."""
+    return (
+        order.id,
+        order.buyer.id if order.buyer else None,
+        order.brand,
+        status,
+        order.reference,
+        order.season,
+        dialect.instant(order.ordered_at),
+        order.terms,
+        order.delivery_address,
+        order.billing_address,
+        order.country,
+        order.delivery_from and dialect.day(order.delivery_from),
+        order.delivery_to and dialect.day(order.delivery_to),
+        order.currency,
+        order.total,
+        order.quantity,
+        order.delivery_notes,
+        order.invoices,
+        order.backlog_skus,
+        order.note,
+        order.searched_text,
+        digest,
+        order.archived_at and dialect.instant(order.archived_at),
+    )
+
+
+def _lines(orders: Iterable[Order]) -> list[Row]:
     return [
-        {
-            "order_id": order.id,
-            "number": line.number,
-            "sku": line.sku,
-            "name": line.name,
-            "color": line.color,
-            "size": line.size,
-            "quantity": line.quantity,
-            "unit_price": line.unit_price,
-        }
+        (order.id, line.number, line.sku, line.name, line.color, line.size, line.quantity, line.unit_price)
         for order in orders
         for line in order.lines
     ]

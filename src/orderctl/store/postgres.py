@@ -1,6 +1,6 @@
 """How to reach PostgreSQL: one connection, explicit transactions, and its errors in our words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
@@ -10,7 +10,7 @@ from psycopg import errors
 
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError, UsageError
 from orderctl.language import later, say
-from orderctl.store.sql import CommitLostError, Cursor, Params, PostgresDialect, Row, for_psycopg
+from orderctl.store.sql import CommitLostError, Cursor, Params, PostgresDialect, Row, RowExistsError, for_psycopg
 
 CONNECT_WAIT_S = 10
 CHAIN_CONSTRAINT = "ix_batch_account_position"
@@ -31,10 +31,17 @@ class PostgresConnection:
         """See `sql.Connection`."""
         return self.raw.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
 
-    def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See `sql.Connection`."""
-        with self.raw.cursor() as cursor:
-            cursor.executemany(for_psycopg(sql), ({"account": self.account, **row} for row in rows))
+        if not rows:
+            return
+        into = f"COPY {table} (account, {', '.join(columns)}) FROM STDIN"
+        try:
+            with self.raw.cursor() as cursor, cursor.copy(into) as copy:
+                for row in rows:
+                    copy.write_row((self.account, *row))
+        except errors.UniqueViolation as error:
+            raise RowExistsError from error
 
     def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
         """See `sql.Connection`."""

@@ -6,7 +6,7 @@ runs a statement inside the transaction that `database.Database` opened. Values 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -97,7 +97,7 @@ class SqliteDialect:
 
     def instant(self, value: datetime) -> object:
         """See `Dialect`. Fixed width, so that text order is time order."""
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
     def day(self, value: date) -> object:
         """See `Dialect`."""
@@ -202,8 +202,8 @@ class Connection(Protocol):
     def execute(self, sql: str, params: Params = ...) -> Cursor:
         """Run one statement; `:account` need not be given."""
 
-    def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
-        """Run one statement for each of the parameter sets."""
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Insert rows of the account, values in the order of the columns. Raises RowExistsError if one is there."""
 
     def stream(self, sql: str, params: Params = ...) -> Iterator[Row]:
         """Run a query whose rows are fetched as they are used, in constant memory."""
@@ -217,6 +217,10 @@ _PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 def for_psycopg(sql: str) -> str:
     """The same statement with psycopg's placeholders."""
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
+
+
+class RowExistsError(Exception):
+    """A row that was to be inserted is there already."""
 
 
 class CommitLostError(Exception):

@@ -1,16 +1,18 @@
 """How to reach SQLite: a private file, pragmas, explicit transactions, and its errors in our words."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError
 from orderctl.language import later, say
-from orderctl.store.sql import Cursor, Params, Row, SqliteDialect
+from orderctl.store.sql import Cursor, Params, Row, RowExistsError, SqliteDialect
 
 LOCK_WAIT_S = 10.0
 _FETCH = 2_000
+_ROWS_A_STATEMENT = 200
+_EXISTS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 
 # FULL costs nothing measurable in one big transaction; recursive triggers make REPLACE fire the guards.
 _PRAGMAS = (
@@ -33,9 +35,19 @@ class SqliteConnection:
         """See `sql.Connection`."""
         return self.raw.execute(sql, {"account": self.account, **(params or {})})
 
-    def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
-        """See `sql.Connection`."""
-        self.raw.executemany(sql, ({"account": self.account, **row} for row in rows))
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """See `sql.Connection`. A statement for each row would keep a journal of its own, since a guard may end it."""
+        start = f"INSERT INTO {table} (account, {', '.join(columns)}) VALUES "
+        one = f"(?{', ?' * len(columns)})"
+        for first in range(0, len(rows), _ROWS_A_STATEMENT):
+            part = rows[first : first + _ROWS_A_STATEMENT]
+            values = [value for row in part for value in (self.account, *row)]
+            try:
+                self.raw.execute(start + ", ".join([one] * len(part)), values)
+            except sqlite3.IntegrityError as error:
+                if error.sqlite_errorname in _EXISTS:
+                    raise RowExistsError from error
+                raise
 
     def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
         """See `sql.Connection`."""

@@ -1,7 +1,7 @@
 """Counts statements and the time they take, for who wants to see it. Nothing of a statement is kept."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from orderctl.store.sql import Connection, Cursor, Dialect, Params, Row
@@ -40,11 +40,11 @@ class WatchedConnection:
         finally:
             self._count(started)
 
-    def execute_many(self, sql: str, rows: Iterable[Params]) -> None:
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """See `sql.Connection`."""
         started = time.perf_counter()
         try:
-            self._connection.execute_many(sql, rows)
+            self._connection.insert(table, columns, rows)
         finally:
             self._count(started)
 
