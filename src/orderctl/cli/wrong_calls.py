@@ -57,8 +57,9 @@ def _bad_value(error: Any) -> str:  # noqa: ANN401
     name = error.param.get_error_hint()
     findings = error.__cause__.errors() if hasattr(error.__cause__, "errors") else []
     found: dict[str, Any] = findings[0] if findings else {}
-    if found.get("type") in _NUMBERS:
-        return say(_NUMBERS[found["type"]], name=name, **found.get("ctx", {}))
+    of_number = _NUMBERS.get(found.get("type", ""))
+    if of_number:
+        return say(of_number, name=name, **found.get("ctx", {}))
     choices = _choices(error.param)
     if choices and found:
         listed = ", ".join(map(repr, choices))
