@@ -1,7 +1,6 @@
 """`orderctl config show|path|init|check`."""
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -14,7 +13,7 @@ from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.health import Check
 from orderctl.domain.reports import SCHEMA, health_document
-from orderctl.language import in_english, later, say, say_count
+from orderctl.language import english, later, say, say_count
 from orderctl.settings import OPTIONS, Option, Setting, Value
 
 app = group_app()
@@ -59,16 +58,14 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every setting, its value and its origin; secrets are hidden."""
     program = program_of(ctx)
     settings = program.settings
-    for_people = as_ is ReportFormat.TEXT and program.output.is_terminal
-    with nullcontext() if for_people else in_english():
-        rows = [(key, _shown(program, key, setting), say(setting.origin)) for key, setting in settings.found.items()]
+    rows = [(key, _shown(program, key, setting), setting.origin) for key, setting in settings.found.items()]
     if as_ is ReportFormat.JSON:
         listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
         program.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed})
-    elif for_people:
+    elif program.output.is_terminal:
         program.screen.pairs((later("Setting"), later("Value"), later("From")), rows)
     else:
-        program.output.lines("\t".join(row) for row in rows)
+        program.output.lines("\t".join(map(english, row)) for row in rows)
     program.screen.tell(say("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
 
 
@@ -101,12 +98,11 @@ def check(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """Try the settings: connect to the store, and to the mail server up to the login; nothing is changed or sent."""
     program = program_of(ctx)
     checks, code = [], 0
-    with in_english() if as_ is ReportFormat.JSON else nullcontext():
-        for found, error in _checks(program):
-            checks.append(found)
-            code = max(code, error.exit_code if error else 0)
-            if as_ is ReportFormat.TEXT:
-                program.output.lines([check_words(found)])
+    for found, error in _checks(program):
+        checks.append(found)
+        code = max(code, error.exit_code if error else 0)
+        if as_ is ReportFormat.TEXT:
+            program.output.lines([check_words(found)])
     if as_ is ReportFormat.JSON:
         program.output.document(health_document(program.address.shown, checks))
     wrong = sum(not found.ok for found in checks)
@@ -134,8 +130,8 @@ def _tried(name: str, attempt: Callable[[], str]) -> tuple[Check, OrderctlError 
     try:
         return Check(name, ok=True, detail=attempt()), None
     except OrderctlError as error:
-        hint = f" ({error.hint})" if error.hint else ""
-        return Check(name, ok=False, detail=f"{error}{hint}"), error
+        with_hint = say("{problem} ({hint})", problem=error.message, hint=error.hint)
+        return Check(name, ok=False, detail=with_hint if error.hint else error.message), error
 
 
 def _try_store(program: Program) -> str:
@@ -191,11 +187,10 @@ def _shown(program: Program, key: str, setting: Setting) -> str:
     if OPTIONS[key].secret and setting.value:
         return say(_HIDDEN)
     if key == "store":
-        hidden = say(_HIDDEN)
         try:
             return program.address.shown
         except OrderctlError as error:
-            return f"{hidden}: {error}"
+            return say("(hidden): {problem}", problem=error)
     return _plain(setting.value)
 
 

@@ -80,7 +80,7 @@ def verify(
         if as_json:
             program.output.documents([tampering_document(tampering)])
         else:
-            program.output.lines([f"{tampering.record}: {say(tampering.problem)}"])
+            program.output.lines([f"{tampering.record}: {tampering.problem}"])
 
     with program.open_store() as store, program.screen.progress(later("Verifying")) as progress:
         verdict = verify_log(store, anchor=anchor, report=tell, progress=progress)

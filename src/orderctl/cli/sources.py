@@ -72,15 +72,17 @@ def _excluded(program: Program, source: Source) -> IdList:
 def _scope(program: Program, store: Store, source: Source) -> Scope:
     if source.ids:
         ids = read_id_arguments(source.ids)
-        more = f" and {len(ids.ids) - _SHOWN_IDS} more" if len(ids.ids) > _SHOWN_IDS else ""
-        return IdScope(given=ids, words=f"ids {', '.join(ids.ids[:_SHOWN_IDS])}{more}")
+        shown, more = ", ".join(ids.ids[:_SHOWN_IDS]), len(ids.ids) - _SHOWN_IDS
+        words = say("ids {ids} and {number} more", ids=shown, number=more) if more > 0 else say("ids {ids}", ids=shown)
+        return IdScope(given=ids, words=words)
     if source.ids_file is not None:
-        words = "ids from standard input" if source.ids_file == "-" else f"ids from {source.ids_file}"
+        from_file = say("ids from {file}", file=source.ids_file)
+        words = say("ids from standard input") if source.ids_file == "-" else from_file
         return IdScope(given=program.read_ids(source.ids_file, notes=source.notes), words=words)
     if source.saved is not None:
-        return _filter_scope(program, saved_expression(store, source.saved), f"saved filter {source.saved}", source)
+        return _filter_scope(program, saved_expression(store, source.saved), source)
     if source.filter_text is not None or source.everything:
-        return _filter_scope(program, source.filter_text or "", "filter", source)
+        return _filter_scope(program, source.filter_text or "", source)
     name = source.selection or DEFAULT_SELECTION
     with store.snapshot() as work:
         size = work.selections.size(program.actor, name)
@@ -89,13 +91,20 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
             say("the selection {name!r} is empty", name=name),
             hint=say("give order ids, --ids, --saved or --filter, or: orderctl select"),
         )
-    return SelectionScope(actor=program.actor, name=name, words=f"selection {name}")
+    return SelectionScope(actor=program.actor, name=name, words=say("selection {name}", name=name))
 
 
-def _filter_scope(program: Program, text: str, origin: str, source: Source) -> FilterScope:
+def _filter_scope(program: Program, text: str, source: Source) -> FilterScope:
     wanted = program.parse_filter(text)
     refuse_everything(wanted, everything=source.everything)
-    return FilterScope(filter=wanted, words=f"{origin} [{wanted.text or 'all orders'}]")
+    return FilterScope(filter=wanted, words=_filter_words(source.saved, wanted.text))
+
+
+def _filter_words(saved: str | None, text: str) -> str:
+    if saved is not None:
+        named = say("saved filter {name} [{filter}]", name=saved, filter=text)
+        return named if text else say("saved filter {name} [all orders]", name=saved)
+    return say("filter [{filter}]", filter=text) if text else say("filter [all orders]")
 
 
 def filter_text_of(store: Store, words: Sequence[str] | None, saved: str | None) -> str:

@@ -1,7 +1,6 @@
 """`orderctl store init|upgrade|check|backup`."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from orderctl.domain.errors import OrderctlError
 from orderctl.domain.health import Check
 from orderctl.domain.reports import health_document
 from orderctl.domain.verification import Tampering
-from orderctl.language import in_english, later, say, say_count
+from orderctl.language import later, say, say_count
 from orderctl.services.verifying import verify_log
 
 app = group_app()
@@ -75,11 +74,10 @@ def check(
     """Look the store over: schema, guards, references, orphans, and the chain of the log."""
     program = program_of(ctx)
     checks = []
-    with in_english() if as_ is ReportFormat.JSON else nullcontext():
-        for found in _checks(program, quick=quick):
-            checks.append(found)
-            if as_ is ReportFormat.TEXT:
-                program.output.lines([check_words(found)])
+    for found in _checks(program, quick=quick):
+        checks.append(found)
+        if as_ is ReportFormat.TEXT:
+            program.output.lines([check_words(found)])
     if as_ is ReportFormat.JSON:
         program.output.document(health_document(program.address.shown, checks))
     wrong = sum(not found.ok for found in checks)
@@ -115,7 +113,7 @@ def _log(program: Program) -> Check:
     with program.open_store() as opened, program.screen.progress(later("Verifying the log")) as progress:
         verdict = verify_log(opened, anchor=None, report=report, progress=progress)
     if tampered:
-        first = f"{tampered[0].record}: {say(tampered[0].problem)}"
+        first = say("{record}: {problem}", record=tampered[0].record, problem=tampered[0].problem)
         if verdict.tampered > 1:
             more = verdict.tampered - 1
             first = say("{first}; {more:,} more, see: orderctl log verify", first=first, more=more)

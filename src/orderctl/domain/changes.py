@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orderctl.language import later, say
-
 
 class ChangeKind(StrEnum):
     """The kinds of change, named as the log names them."""
@@ -15,25 +13,12 @@ class ChangeKind(StrEnum):
     UNTAGGED = "untagged"
 
 
-_WORDS = {
-    ChangeKind.ARCHIVED: later("archived"),
-    ChangeKind.UNARCHIVED: later("unarchived"),
-    ChangeKind.TAGGED: later("tagged {tag}"),
-    ChangeKind.UNTAGGED: later("untagged {tag}"),
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One change of orders; `tag` is the tag that comes or goes."""
 
     kind: ChangeKind
     tag: str = ""
-
-    @property
-    def words(self) -> str:
-        """The change as it is spoken of: `archived`, `tagged late`."""
-        return say(_WORDS[self.kind], tag=self.tag)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

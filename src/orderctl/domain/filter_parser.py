@@ -6,7 +6,6 @@ buyer:"Acme Paris" total:1000..             quotes keep spaces, commas, stars an
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -35,6 +34,7 @@ from orderctl.domain.filters import (
 )
 from orderctl.domain.orders import Status
 from orderctl.domain.text import fold, lower_ascii, nearest, safe
+from orderctl.domain.text_width import cell_width
 from orderctl.language import later, say
 
 MAX_LENGTH = 8_000
@@ -401,13 +401,9 @@ def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:
     """An error that shows the part of the filter around the place, with `^^^^` below it."""
     before, place, after = text[max(0, at - 40) : at], text[at : min(end, at + 60)], text[end : end + 30]
     shown = safe(before.replace("\n", " "))
-    marks = " " * _width(shown) + "^" * max(1, _width(safe(place)))
+    marks = " " * cell_width(shown) + "^" * max(1, cell_width(safe(place)))
     line = f"{shown}{safe(place)}{safe(after)}".replace("\n", " ")
     return FilterError(
         f"{say('the filter, column {column}: {problem}', column=at + 1, problem=what)}\n  {line}\n  {marks}",
         hint=hint,
     )
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -28,11 +28,6 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def count_of(number: int, noun: str, plural: str = "") -> str:
-    """`1 order`, `2 orders`, `12,000 orders`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def nearest(text: str, known: Sequence[str], else_: str) -> str:
     """A hint for a word that is not known: the nearest that is, or else what there is."""
     close = difflib.get_close_matches(text, known, n=1, cutoff=0.5)

@@ -14,7 +14,8 @@ from rich.text import Text
 from orderctl.domain.explanation import explain
 from orderctl.domain.log import Batch
 from orderctl.domain.orders import Order, OrderEvent
-from orderctl.language import later, say, say_count
+from orderctl.domain.selection import source_in_words
+from orderctl.language import later, retell, say, say_count
 from orderctl.terminal.amounts import shown_amount, shown_money
 from orderctl.terminal.explanations import explanation_table
 from orderctl.terminal.styles import FAINT, HEADING, filled, plain, status_text
@@ -27,6 +28,7 @@ _LINE_TITLES = (
     (later("Amount"), True),
 )
 _SHOWN_EVENTS = 50
+_EVENTS = (later("import of {file}"),)
 _WHOLE = {"Batch", "Mail", "Plan", "When (UTC)"}
 
 
@@ -134,7 +136,7 @@ def event_table(events: Sequence[OrderEvent]) -> Table:
                 f"{event.at:%Y-%m-%d %H:%M:%S}",
                 was(event.kind, event.from_status),
                 event.actor,
-                "; ".join(part for part in (event.detail, _of_batch(event.batch_id)) if part),
+                "; ".join(part for part in (retell(event.detail, _EVENTS), _of_batch(event.batch_id)) if part),
             )
             for event in events
         ),
@@ -187,7 +189,7 @@ def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
         (say("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
         (say("Who"), say("{actor} on {host}, {program}", actor=batch.actor, host=batch.host, program=batch.program)),
         (say("Approved"), batch.approver),
-        (say("Orders of"), batch.source),
+        (say("Orders of"), source_in_words(batch.source)),
         (say("Reason"), batch.reason),
         (say("Message"), batch.message),
         (say("Rejected"), say("{rejected:,} of {planned}", rejected=batch.rejected, planned=planned)),

@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from orderctl.domain.mail_actions import MailEvent
+from orderctl.domain.mail_details import detail_in_words
 from orderctl.domain.outbox import Letter, Mail, MailState
 from orderctl.domain.text import safe
 from orderctl.language import later, say
@@ -32,7 +33,7 @@ def mail_list(mails: Sequence[Mail], width: int) -> RenderableType:
         cells = (mail.id, mail.state.value, safe(mail.recipient), f"{mail.orders:,}", str(mail.attempts))
         lines.append(_line(cells, ids, address, "", MAIL_STYLES.get(mail.state, "")))
         if mail.last_error and mail.state is not MailState.SENT:
-            lines.append(Padding(plain(mail.last_error, FAINT), (0, 0, 0, 2)))
+            lines.append(Padding(plain(detail_in_words(mail.last_error), FAINT), (0, 0, 0, 2)))
     return Group(*lines)
 
 
@@ -69,7 +70,7 @@ def mail_details(
         (say("Since"), f"{mail.updated_at:%Y-%m-%d %H:%M:%S} UTC"),
         (say("Tries"), str(mail.attempts)),
         (say("Next try"), f"{mail.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC" if waits else ""),
-        (say("Last word"), mail.last_error),
+        (say("Last word"), detail_in_words(mail.last_error)),
         (say("Message-ID"), mail.message_id),
         (say("Batch"), mail.batch_id),
         (say("Orders"), ", ".join(order_ids)),

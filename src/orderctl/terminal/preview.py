@@ -10,6 +10,7 @@ from orderctl.domain.money import Money
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
 from orderctl.domain.sample_letters import SampleLetter
+from orderctl.domain.selection import source_in_words
 from orderctl.language import say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.letters import letter_samples
@@ -49,7 +50,10 @@ def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
         HEADING,
         orders=say_count("{number:,} order", "{number:,} orders", plan.targets.count),
         store=place,
-        whose=plain(say("(account {account}), from {source}", account=plan.by.account, source=plan.by.source), FAINT),
+        whose=plain(
+            say("(account {account}), from {source}", account=plan.by.account, source=source_in_words(plan.by.source)),
+            FAINT,
+        ),
     )
 
 
