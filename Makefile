@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 
-.PHONY: help demo test stress mutate check docs messages bench format clean bench-peers
+.PHONY: help demo test test-versions stress mutate check docs messages bench format clean bench-peers
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -16,6 +16,9 @@ demo: $(STAMP)  ## run the main job on sample orders, on the embedded default
 
 test: $(STAMP)  ## the whole suite, on SQLite and on a real PostgreSQL
 	@$(BIN)/python -m pytest
+
+test-versions:  ## the suite on every Python here, and with the lowest dependencies (VERSIONS="3.12 3.13" TESTS=tests/test_x.py); wants uv
+	@.ci/versions
 
 stress: $(STAMP)  ## kill, break and fuzz it for a quarter of an hour, then a table (SEED=1 MINUTES=14 WORKERS=2)
 	@PYTHONPATH=tests $(BIN)/python -m stress
@@ -49,7 +52,7 @@ format: $(STAMP)  ## let ruff format and mend what it can
 	@$(BIN)/ruff format .
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants
+	rm -rf $(VENV) .versions .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (set PYTHON=...)" >&2; exit 2; }
