@@ -20,9 +20,14 @@ def rows(stores: Stores, rounds: int) -> Iterator[Result]:
     search = orderctl(store, "search", "status:needs-oc", "--format", "table")
     page = floor("search_typer_rich", store, "needs-oc")
     yield _row(f"search, first page of {stores.size:,}, over sqlite3 + Typer + Rich", times, search, page, 1.5)
-    word = {"_ORDERCTL_COMPLETE": "complete_bash", "COMP_WORDS": "orderctl rej", "COMP_CWORD": "1"}
-    (ours,) = in_turn(times, lambda: run(orderctl(None), environ=word))
-    yield Result("completion of a command, seconds", ours, None, COMPLETION_S)
+    for what, line in (
+        ("a command", "orderctl rej"),
+        ("an order id", "orderctl show PO-00"),
+        ("a buyer", "orderctl search buyer:maison"),
+    ):
+        press = {"_ORDERCTL_COMPLETE": "complete_zsh", "_ORDERCTL_LINE": line}
+        (ours,) = in_turn(times, lambda press=press: run(orderctl(store), environ=press))
+        yield Result(f"completion of {what}, seconds", ours, None, COMPLETION_S)
     dry = orderctl(store, "reject", "PO-0000001", "--dry-run")
     (ours,) = in_turn(times, lambda: run(dry))
     yield Result("reject ID --dry-run, seconds", ours, None, None)
