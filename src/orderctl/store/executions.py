@@ -72,9 +72,8 @@ def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Param
     yield events
     changed = connection.execute(
         f"UPDATE orders {_CHANGE.format('')} WHERE account = :account AND {eligible_sql(plan.mode)}"
-        f" AND id IN (SELECT target.key FROM ({connection.dialect.pairs('targets')}) AS target"
-        " CROSS JOIN order_event AS e WHERE e.account = :account AND e.order_id = target.key AND e.id = :batch)",
-        bound,
+        f" AND id IN ({connection.dialect.ids('changing')})",
+        {**bound, "changing": connection.dialect.bind_ids([event[0] for event in events])},
     )
     if changed.rowcount != len(events):
         raise OrderctlError(f"{len(events)} events for {changed.rowcount} changed orders; nothing was changed")

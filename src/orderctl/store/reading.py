@@ -21,11 +21,19 @@ _HIT = (
     " CASE WHEN changed_at >= :changed_since THEN 1 END AS changed FROM orders WHERE account = :account AND {chosen})"
 )
 _SUMS = (
+    # The one pass that sorts all that was read, by what differs most first; the other sums are made of this one.
     (
-        "grouped AS MATERIALIZED (SELECT refusal, currency, season, count(*) AS orders, sum(total) AS total,"
-        " max(total) AS top FROM hit GROUP BY refusal, currency, season)"
+        "summed AS MATERIALIZED (SELECT buyer_id, season, currency, refusal, count(*) AS orders, sum(total) AS total,"
+        " max(total) AS top FROM hit GROUP BY buyer_id, season, currency, refusal)"
     ),
-    f"bought AS MATERIALIZED (SELECT buyer_id, season, count(*) AS orders FROM {PLANNED} GROUP BY buyer_id, season)",
+    (
+        "grouped AS MATERIALIZED (SELECT refusal, currency, season, CAST(sum(orders) AS BIGINT) AS orders,"
+        " CAST(sum(total) AS BIGINT) AS total, max(top) AS top FROM summed GROUP BY refusal, currency, season)"
+    ),
+    (
+        "bought AS MATERIALIZED (SELECT buyer_id, season, CAST(sum(orders) AS BIGINT) AS orders FROM summed"
+        " WHERE refusal IS NULL GROUP BY buyer_id, season)"
+    ),
     (
         "told AS MATERIALIZED (SELECT bought.buyer_id AS id, buyer.name, buyer.email, buyer.language,"
         " sum(bought.orders) AS orders FROM bought"
