@@ -11,7 +11,7 @@ from orderctl.domain.rejection import Given, MailPlan, Skipped, Targets
 from orderctl.domain.selection import Choice, IdScope, SelectionScope
 from orderctl.ports import Assessment
 from orderctl.store import rows
-from orderctl.store.impact import STANDING, impact_of, impact_parts
+from orderctl.store.impact import OPEN_PAIRS, ask_standing, impact_of, impact_parts
 from orderctl.store.reading import PLANNED, Part, read_choice
 from orderctl.store.sql import Connection
 
@@ -38,6 +38,7 @@ def assess(
 ) -> Assessment:
     """Assess a choice on one snapshot, reading each order once; nothing is changed."""
     pack = connection.dialect.json_object
+    standing = ask_standing(connection, choice)
     read = read_choice(
         connection,
         choice,
@@ -48,7 +49,7 @@ def assess(
             "refused": f"{pack('id', 'refusal')} FROM"
             " (SELECT id, refusal FROM hit WHERE refusal IS NOT NULL ORDER BY id) AS refused_order",
         },
-        also=STANDING,
+        also=OPEN_PAIRS,
         params={"changed_since": connection.dialect.instant(changed_since), "head": HEAD},
     )
     groups = read.rows("groups")
@@ -64,7 +65,7 @@ def assess(
         buyers=buyers,
         head=_head(connection, [order_id for (order_id,) in read.rows("head")]),
         mail=mail,
-        impact=impact_of(read),
+        impact=impact_of(read, standing()),
     )
 
 

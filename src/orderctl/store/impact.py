@@ -1,17 +1,23 @@
 """What a plan would do to seasons and buyers, added up inside the database on the plan's own snapshot."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.impact import Impact, LargestOrder, NamedBuyers, SeasonShare
 from orderctl.domain.orders import Status
+from orderctl.domain.selection import Choice, IdScope
 from orderctl.store.reading import GROUPS, PLANNED, Part, Read
-from orderctl.store.sql import read_day, read_instant
+from orderctl.store.scopes import choice_condition
+from orderctl.store.sql import Connection, read_day, read_instant
+
+# By season and currency: how many orders are open, and their value.
+Standing = Mapping[tuple[str, str], tuple[int, int]]
 
 # As the index `ix_orders_open` has it, so that it is used.
 _OPEN = f"status NOT IN ('{Status.RETURNED_TO_CART}', '{Status.REJECTED}')"
 _KEPT_SEASONS = 50
+_LONG_LIST = 1_000
 _NAMED_BUYERS = 5
 
 
@@ -30,23 +36,45 @@ def impact_parts(mode: Mode) -> tuple[Part, ...]:
             f"SELECT currency, max(id) AS id, total FROM {PLANNED} AND (currency, total) IN"
             f" (SELECT currency, max(top) FROM {GROUPS} GROUP BY currency) GROUP BY currency, total ORDER BY currency",
         ),
-        # Open orders of the planned seasons, out of the index alone.
-        Part("standing", "season, currency, orders, total", "SELECT season, currency, orders, total FROM standing"),
         _buyers("silent", "id IS NOT NULL AND email IS NULL"),
         _buyers("confirmed", _confirmed(mode)),
     )
 
 
-STANDING = (
-    "standing AS MATERIALIZED (SELECT season, currency, count(*) AS orders, sum(total) AS total FROM orders"
-    f" WHERE account = :account AND {_OPEN} AND season IN (SELECT season FROM {GROUPS}) GROUP BY season, currency)"
+# In which currencies there are open orders in the planned seasons: a step along the index each.
+_NEXT = f"(SELECT min(currency) FROM orders WHERE account = :account AND {_OPEN} AND season = "
+OPEN_PAIRS = (
+    (
+        f"pair(season, currency) AS (SELECT season, {_NEXT}planned.season)"
+        f" FROM (SELECT DISTINCT season FROM {GROUPS}) AS planned"
+        f" UNION ALL SELECT season, {_NEXT}pair.season AND currency > pair.currency) FROM pair"
+        " WHERE currency IS NOT NULL)"
+    ),
+    "open_pair AS MATERIALIZED (SELECT season, currency FROM pair WHERE currency IS NOT NULL)",
 )
 
 
-def impact_of(read: Read) -> Impact:
-    """The impact, from its parts and the planned orders' groups."""
+def ask_standing(connection: Connection, choice: Choice) -> Callable[[], Standing]:
+    """Ask for the open orders of the seasons of the choice, out of the index alone, while the choice is read."""
+    chosen, seasons = choice_condition(choice, connection.dialect), ""
+    # Of a long list every season is asked for: reading it twice would take longer.
+    if not _is_long(choice):
+        seasons = f" AND season IN (SELECT DISTINCT season FROM orders WHERE account = :account AND {chosen.sql})"
+    rows = connection.alongside(
+        "SELECT season, currency, count(*), CAST(sum(total) AS BIGINT) FROM orders"
+        f" WHERE account = :account AND {_OPEN}{seasons} GROUP BY season, currency",
+        chosen.params if seasons else {},
+    )
+    return lambda: {(season, currency): (orders, total) for season, currency, orders, total in rows()}
+
+
+def _is_long(choice: Choice) -> bool:
+    return isinstance(choice.scope, IdScope) and len(choice.scope.given.ids) > _LONG_LIST
+
+
+def impact_of(read: Read, standing: Standing) -> Impact:
+    """The impact, from its parts, the planned orders' groups and the open orders of their seasons."""
     groups = [row for row in read.rows("groups") if row[0] is None]
-    standing = {(season, currency): figures for season, currency, *figures in read.rows("standing")}
     seasons = [
         SeasonShare(
             season=season,
@@ -89,8 +117,8 @@ def _confirmed(mode: Mode) -> str:
     """Whether a buyer has a confirmed order in a planned season, whatever its currency."""
     # CROSS JOIN: SQLite seeks the orders of each season and currency, and never the other way round.
     other = (
-        "SELECT 1 FROM standing CROSS JOIN orders AS other WHERE standing.season = bought.season"
-        " AND other.account = :account AND other.season = standing.season AND other.currency = standing.currency"
+        "SELECT 1 FROM open_pair CROSS JOIN orders AS other WHERE open_pair.season = bought.season"
+        " AND other.account = :account AND other.season = open_pair.season AND other.currency = open_pair.currency"
         f" AND other.buyer_id = bought.buyer_id AND other.{_OPEN} AND other.status = '{Status.OC_CONFIRMED}'"
     )
     if mode is Mode.INDIVIDUAL:

@@ -1,29 +1,36 @@
 """How to reach PostgreSQL: one connection, explicit transactions, and its errors in our words."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from itertools import count
 from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.sql import SQL
 
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError, UsageError
 from orderctl.language import later, say
+from orderctl.store.asking import Asked
 from orderctl.store.sql import CommitLostError, Cursor, Params, PostgresDialect, Row, RowExistsError, for_psycopg
 
 CONNECT_WAIT_S = 10
 CHAIN_CONSTRAINT = "ix_batch_account_position"
 _FETCH = 2_000
+_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _OPTIONS = "-c timezone=UTC -c lock_timeout=30s -c client_min_messages=warning"
 
 
 class PostgresConnection:
     """A connection in a transaction; see `sql.Connection`."""
 
-    def __init__(self, raw: psycopg.Connection[Row], account: str) -> None:
+    def __init__(
+        self, raw: psycopg.Connection[Row], account: str, another: Callable[[], psycopg.Connection[Row]]
+    ) -> None:
         self.raw = raw
         self.account = account
+        self._another = another
         self.dialect = PostgresDialect()
         self._cursor_names = count(1)
 
@@ -50,6 +57,21 @@ class PostgresConnection:
             cursor.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
             yield from cursor
 
+    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
+        """See `sql.Connection`."""
+        bound = {"account": self.account, **(params or {})}
+        exported = self.raw.execute("SELECT pg_export_snapshot()").fetchone()
+        snapshot = exported[0] if exported else ""
+
+        def ask(begun: Callable[[], None]) -> list[Row]:
+            with closing(self._another()) as second:
+                second.execute(_READING)
+                second.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+                begun()
+                return second.execute(for_psycopg(sql), bound).fetchall()
+
+        return partial(Asked(ask, lambda: self.execute(sql, params).fetchall()).rows, psycopg.Error)
+
 
 class PostgresEngine:
     """Opens transactions on one PostgreSQL database."""
@@ -70,14 +92,14 @@ class PostgresEngine:
     def reading(self, account: str) -> Iterator[PostgresConnection]:
         """A snapshot: what others write meanwhile is not seen."""
         # What was read was read: whether the server hears of the end does not matter.
-        with suppress(CommitLostError), self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as raw:
-            yield PostgresConnection(raw, account)
+        with suppress(CommitLostError), self._transaction(_READING) as raw:
+            yield PostgresConnection(raw, account, self._opened)
 
     @contextmanager
     def writing(self, account: str) -> Iterator[PostgresConnection]:
         """A writing transaction at the database's own isolation level, so that a stricter one stays in force."""
         with self._transaction("BEGIN") as raw:
-            yield PostgresConnection(raw, account)
+            yield PostgresConnection(raw, account, self._opened)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[psycopg.Connection[Row]]:
@@ -118,9 +140,14 @@ class PostgresEngine:
     def connect(self) -> psycopg.Connection[Row]:
         """The connection, opened at the first call or after the server ended the last one."""
         if self._raw is None or self._raw.closed:
-            self._raw = psycopg.connect(**self._arguments())
-            self._raw.prepare_threshold = None  # a pooler in transaction mode loses prepared statements
+            self._raw = self._opened()
         return self._raw
+
+    def _opened(self) -> psycopg.Connection[Row]:
+        """A new connection."""
+        raw = psycopg.connect(**self._arguments())
+        raw.prepare_threshold = None  # a pooler in transaction mode loses prepared statements
+        return raw
 
     def _arguments(self) -> dict[str, Any]:
         try:

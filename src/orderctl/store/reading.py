@@ -71,7 +71,7 @@ def read_choice(
     parts: Iterable[Part],
     *,
     objects: Mapping[str, str],
-    also: str,
+    also: Iterable[str],
     params: Mapping[str, object],
 ) -> Read:
     """Read the orders of a choice; `also` names further subqueries, `objects` what is packed from id to value."""
@@ -82,6 +82,6 @@ def read_choice(
     hit = _HIT.format(refusal=refusal_sql(mode), chosen=chosen.sql)
     answers = ", ".join(f"(SELECT {sql}) AS {name}" for name, sql in packed.items())
     row = connection.execute(
-        f"WITH {', '.join((hit, *_SUMS, also))} SELECT {answers}", {**chosen.params, **params}
+        f"WITH RECURSIVE {', '.join((hit, *_SUMS, *also))} SELECT {answers}", {**chosen.params, **params}
     ).fetchone()
     return Read(dict(zip(packed, row or (), strict=True)))

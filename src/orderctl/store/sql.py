@@ -6,7 +6,7 @@ runs a statement inside the transaction that `database.Database` opened. Values 
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -207,6 +207,13 @@ class Connection(Protocol):
 
     def stream(self, sql: str, params: Params = ...) -> Iterator[Row]:
         """Run a query whose rows are fetched as they are used, in constant memory."""
+
+    def alongside(self, sql: str, params: Params = ...) -> Callable[[], list[Row]]:
+        """Run a query of a snapshot on a second connection, in a thread, and give what waits for its rows.
+
+        The snapshot is the same, and begins here: nothing that matters may have been read before. Where a second
+        connection cannot be had, the query runs on this one, when its rows are asked for.
+        """
 
 
 # A parameter is a colon and a name, but `::type` is a cast. Literals in our SQL hold no colons.

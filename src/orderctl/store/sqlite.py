@@ -1,12 +1,14 @@
 """How to reach SQLite: a private file, pragmas, explicit transactions, and its errors in our words."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError
 from orderctl.language import later, say
+from orderctl.store.asking import Asked
 from orderctl.store.sql import Cursor, Params, Row, RowExistsError, SqliteDialect
 
 LOCK_WAIT_S = 10.0
@@ -19,16 +21,17 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA recursive_triggers = ON",
     "PRAGMA synchronous = FULL",
-    "PRAGMA cache_size = -65536",
 )
+_CACHE = "PRAGMA cache_size = -65536"
 
 
 class SqliteConnection:
     """A connection in a transaction; see `sql.Connection`."""
 
-    def __init__(self, raw: sqlite3.Connection, account: str) -> None:
+    def __init__(self, raw: sqlite3.Connection, account: str, another: Callable[[], sqlite3.Connection]) -> None:
         self.raw = raw
         self.account = account
+        self._another = another
         self.dialect = SqliteDialect()
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:
@@ -55,6 +58,43 @@ class SqliteConnection:
         while rows := cursor.fetchmany(_FETCH):
             yield from rows
 
+    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
+        """See `sql.Connection`."""
+        bound = {"account": self.account, **(params or {})}
+
+        def instead() -> list[Row]:
+            return self.raw.execute(sql, bound).fetchall()
+
+        second = self._second()
+        if second is None:
+            return instead
+
+        def ask(begun: Callable[[], None]) -> list[Row]:
+            begun()
+            with closing(second):
+                return second.execute(sql, bound).fetchall()
+
+        return partial(Asked(ask, instead).rows, sqlite3.Error)
+
+    def _second(self) -> sqlite3.Connection | None:
+        """Another connection in the same snapshot; None if somebody wrote at this moment."""
+        before = _version(self.raw)
+        second = self._another()
+        second.execute("BEGIN")
+        _version(second)
+        # Begun anew: what lies between two beginnings of ours without a change by others is one snapshot.
+        self.raw.execute("COMMIT")
+        self.raw.execute("BEGIN")
+        if _version(self.raw) == before:
+            return second
+        second.close()
+        return None
+
+
+def _version(raw: sqlite3.Connection) -> int:
+    """What changes when another connection commits; asking for it begins the snapshot."""
+    return int(raw.execute("PRAGMA data_version").fetchone()[0])
+
 
 class SqliteEngine:
     """Opens transactions on one SQLite file."""
@@ -73,13 +113,13 @@ class SqliteEngine:
     def reading(self, account: str) -> Iterator[SqliteConnection]:
         """A snapshot: what others write meanwhile is not seen."""
         with self._transaction("BEGIN") as raw:
-            yield SqliteConnection(raw, account)
+            yield SqliteConnection(raw, account, self._opened)
 
     @contextmanager
     def writing(self, account: str) -> Iterator[SqliteConnection]:
         """The one writing transaction; begun IMMEDIATE, since a reader that starts to write may fail at once."""
         with self._transaction("BEGIN IMMEDIATE") as raw:
-            yield SqliteConnection(raw, account)
+            yield SqliteConnection(raw, account, self._opened)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
@@ -101,12 +141,22 @@ class SqliteEngine:
                 raise StoreUnavailableError(
                     say("there is no store at {shown}", shown=self.shown), hint=say("orderctl store init makes one")
                 )
-            self._raw = sqlite3.connect(
-                f"{self.path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=LOCK_WAIT_S
-            )
-            for pragma in _PRAGMAS:
-                self._raw.execute(pragma)
+            self._raw = self._opened()
+            self._raw.execute(_CACHE)
         return self._raw
+
+    def _opened(self) -> sqlite3.Connection:
+        """A new connection, with a small cache; another thread may take it over."""
+        raw = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=LOCK_WAIT_S,
+            check_same_thread=False,
+        )
+        for pragma in _PRAGMAS:
+            raw.execute(pragma)
+        return raw
 
     def close(self) -> None:
         """Close the connection, if one is open."""

@@ -1,7 +1,7 @@
 """Counts statements and the time they take, for who wants to see it. Nothing of a statement is kept."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orderctl.store.sql import Connection, Cursor, Dialect, Params, Row
@@ -54,6 +54,19 @@ class WatchedConnection:
         rows = self._connection.stream(sql, params or {})
         self._count(started)
         return rows
+
+    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
+        """See `sql.Connection`. The time is that of waiting for the rows."""
+        rows = self._connection.alongside(sql, params or {})
+
+        def waited() -> list[Row]:
+            started = time.perf_counter()
+            try:
+                return rows()
+            finally:
+                self._count(started)
+
+        return waited
 
     def _count(self, started: float) -> None:
         self._statements.count += 1
