@@ -6,20 +6,19 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
 from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
+from orderctl.cli.mail_acting import act
+from orderctl.cli.mail_options import BatchId, MailChoice
 from orderctl.cli.mail_sample import send_sample_mail
+from orderctl.cli.option_groups import takes
 from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, program_of
-from orderctl.cli.suggesting import suggest_batch, suggest_mail
-from orderctl.domain.durations import parse_duration
-from orderctl.domain.errors import DeclinedError, UsageError
-from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT, MailAction
+from orderctl.cli.suggesting import suggest_mail
+from orderctl.domain.errors import UsageError
+from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
 from orderctl.language import later, say, say_count
-from orderctl.ports import MailQuery
-from orderctl.services.mail_actions import act_on_mails, pick_mails
 
 app = group_app()
 MAILS_REMAIN = 5
@@ -35,22 +34,6 @@ class MailFormat(StrEnum):
 
 
 MailId = Annotated[str, typer.Argument(metavar="MAIL", help="The mail's id.", autocompletion=suggest_mail)]
-MailIds = Annotated[
-    list[str] | None, typer.Argument(metavar="[MAIL]...", help="Ids of mails.", autocompletion=suggest_mail)
-]
-States = Annotated[list[MailState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
-BatchId = Annotated[
-    str | None, typer.Option("--batch", metavar="BATCH", help="Only mails of this batch.", autocompletion=suggest_batch)
-]
-BuyerText = Annotated[
-    str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
-]
-OrderId = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only mails that speak of this order.")]
-ToText = Annotated[str | None, typer.Option("--to", metavar="TEXT", help="Only where the address holds this text.")]
-OlderThan = Annotated[
-    str | None, typer.Option("--older-than", metavar="TIME", help="Only mails queued before: 2d, 12h.")
-]
-AllMails = Annotated[bool, typer.Option("--all", help="All mails that this can be done with.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the mail.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -65,14 +48,10 @@ def mail() -> None:
     epilog="Examples:\n\norderctl mail list\n\norderctl mail list --state unknown --format json\n\n"
     "orderctl mail list --state refused --older-than 2d --format ids",
 )
+@takes("mails", MailChoice, without={"ids", "everything"})
 def list_(
     ctx: typer.Context,
-    state: States = None,
-    batch: BatchId = None,
-    buyer: BuyerText = None,
-    order: OrderId = None,
-    to: ToText = None,
-    older_than: OlderThan = None,
+    mails: MailChoice,
     limit: Annotated[int | None, typer.Option(min=0, help="At most so many; 0: all. 50 unless --format ids.")] = None,
     as_: Annotated[
         MailFormat, typer.Option("--format", help="text for people; json or ids, one a line.")
@@ -80,7 +59,7 @@ def list_(
 ) -> None:
     """List the mails, newest first."""
     program = program_of(ctx)
-    query = _query(program, state, batch, buyer, order, to, older_than)
+    query = mails.filters(program)
     shown = (None if as_ is MailFormat.IDS else _SHOWN) if limit is None else limit or None
     with program.open_store() as store, store.snapshot() as work:
         found = work.outbox.find(replace(query, limit=shown))
@@ -88,14 +67,14 @@ def list_(
             program.output.lines(mail.id for mail in found)
             return
         if as_ is MailFormat.JSON:
-            mails = list(found)
-            program.output.documents(mail_document(each, work.outbox.order_ids(each.id)) for each in mails)
+            listed = list(found)
+            program.output.documents(mail_document(each, work.outbox.order_ids(each.id)) for each in listed)
             return
-        mails, counts = list(found), work.outbox.counts(query)
-    if mails:
-        program.screen.mails(mails)
+        listed, counts = list(found), work.outbox.counts(query)
+    if listed:
+        program.screen.mails(listed)
     summary = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
-    more = sum(counts.values()) - len(mails)
+    more = sum(counts.values()) - len(listed)
     summary = summary or say("no mails")
     program.screen.tell(
         say("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
@@ -193,23 +172,16 @@ def send(
     "orderctl mail retry --state refused --to @acme.example --reason 'mailbox is back'\n\n"
     "orderctl mail retry --batch 068fj5h7qb3p16ko7s2gi7a8q4 --state unknown --yes"
 )
+@takes("mails", MailChoice)
 def retry(
     ctx: typer.Context,
-    ids: MailIds = None,
-    state: States = None,
-    batch: BatchId = None,
-    buyer: BuyerText = None,
-    order: OrderId = None,
-    to: ToText = None,
-    older_than: OlderThan = None,
-    everything: AllMails = False,
+    mails: MailChoice,
     reason: Why = "",
     yes: Yes = False,
 ) -> None:
     """Let mails be sent again: refused or put off ones; cancelled or unknown ones by id or --state."""
     program = program_of(ctx)
-    query = _chosen(ids, _query(program, state, batch, buyer, order, to, older_than), everything=everything)
-    changed = _act(program, RETRY, query, reason=reason, yes=yes)
+    changed = act(program, RETRY, mails.named(program), reason=reason, yes=yes)
     if changed:
         program.screen.tell(
             say_count(
@@ -224,22 +196,15 @@ def retry(
     epilog="Examples:\n\norderctl mail cancel 068fj5h7qb3p16ko7s2gi7a8q4.1\n\n"
     "orderctl mail cancel --batch 068fj5h7qb3p16ko7s2gi7a8q4 --reason 'told by phone'"
 )
+@takes("mails", MailChoice)
 def cancel(
     ctx: typer.Context,
-    ids: MailIds = None,
-    state: States = None,
-    batch: BatchId = None,
-    buyer: BuyerText = None,
-    order: OrderId = None,
-    to: ToText = None,
-    older_than: OlderThan = None,
-    everything: AllMails = False,
+    mails: MailChoice,
     reason: Why = "",
 ) -> None:
     """Never send mails that wait."""
     program = program_of(ctx)
-    query = _chosen(ids, _query(program, state, batch, buyer, order, to, older_than), everything=everything)
-    changed = _act(program, CANCEL, query, reason=reason, yes=True)
+    changed = act(program, CANCEL, mails.named(program), reason=reason, yes=True)
     if changed:
         program.screen.tell(say_count("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed))
 
@@ -248,107 +213,19 @@ def cancel(
     epilog="Examples:\n\norderctl mail settle 068fj5h7qb3p16ko7s2gi7a8q4.1 --sent\n\n"
     "orderctl mail settle --batch 068fj5h7qb3p16ko7s2gi7a8q4 --not-sent --reason 'not in the log of the server'"
 )
+@takes("mails", MailChoice, without={"state"})
 def settle(
     ctx: typer.Context,
     sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What you found out: it arrived, or it did not.")],
-    ids: MailIds = None,
-    batch: BatchId = None,
-    buyer: BuyerText = None,
-    order: OrderId = None,
-    to: ToText = None,
-    older_than: OlderThan = None,
-    everything: AllMails = False,
+    mails: MailChoice,
     reason: Why = "",
 ) -> None:
     """Say what became of mails of unknown fate; neither answer sends them again."""
     program = program_of(ctx)
-    query = _chosen(ids, _query(program, None, batch, buyer, order, to, older_than), everything=everything)
-    changed = _act(program, SENT if sent else NOT_SENT, query, reason=reason, yes=True)
+    changed = act(program, SENT if sent else NOT_SENT, mails.named(program), reason=reason, yes=True)
     if changed:
         state = (MailState.SENT if sent else MailState.REFUSED).value
         settled = say_count(
             "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=state
         )
         program.screen.tell(settled)
-
-
-def _query(
-    program: Program,
-    state: list[MailState] | None,
-    batch: str | None,
-    buyer: str | None,
-    order: str | None,
-    to: str | None,
-    older_than: str | None,
-) -> MailQuery:
-    """The filters as a query. Raises UsageError for a length of time that is none."""
-    before = None
-    if older_than is not None:
-        try:
-            before = program.clock.now() - parse_duration(older_than)
-        except ValueError as error:
-            raise UsageError(say("--older-than: {text!r} {problem}", text=older_than, problem=error)) from None
-    return MailQuery(
-        states=tuple(state or ()), batch_id=batch, buyer=buyer, order_id=order, recipient=to, queued_before=before
-    )
-
-
-def _chosen(ids: list[str] | None, query: MailQuery, *, everything: bool) -> MailQuery:
-    """Which mails are meant: by their ids, by filters, or all where that is spelled out. Raises UsageError."""
-    filtered = query != MailQuery()
-    if sum((bool(ids), filtered, everything)) > 1:
-        raise UsageError(
-            say("mails are named by ids, by filters or by --all, not by two of them"), hint=say("give one of them")
-        )
-    if not (ids or filtered or everything):
-        raise UsageError(
-            say("which mails? none was named"), hint=say("give ids, --state, --batch or another filter, or --all")
-        )
-    return replace(query, ids=tuple(dict.fromkeys(ids))) if ids else query
-
-
-def _act(program: Program, action: MailAction, query: MailQuery, *, reason: str, yes: bool) -> int:
-    """Do it to the mails that are meant, and tell which were left alone; gives how many changed."""
-    with program.open_store() as store:
-        picked = pick_mails(store, action, query)
-        unknown = picked.count(MailState.UNKNOWN)
-        if unknown and not yes and (len(picked.mails) > 1 or not query.ids):
-            _confirm(program, unknown)
-        changed = act_on_mails(
-            store,
-            action,
-            picked,
-            actor=program.actor,
-            reason=reason.strip(),
-            clock=program.clock,
-            new_id=program.new_id,
-        )
-    left = ", ".join(f"{number:,} {state}" for state, number in picked.left.items())
-    if left or not picked.mails:
-        program.screen.tell(say("left as they are: {mails}", mails=left) if left else say("no such mail"))
-    if changed < len(picked.mails):
-        stayed = say_count(
-            "{number:,} mail changed in between and stayed as they are",
-            "{number:,} mails changed in between and stayed as they are",
-            len(picked.mails) - changed,
-        )
-        program.screen.warn(stayed)
-    return changed
-
-
-def _confirm(program: Program, unknown: int) -> None:
-    """Ask before many buyers may get the same mail twice. Raises DeclinedError, or UsageError without a terminal."""
-    if not program.prompts.can_ask():
-        unasked = say_count(
-            "{number:,} mail of unknown fate may have arrived, and there is no terminal to confirm on",
-            "{number:,} mails of unknown fate may have arrived, and there is no terminal to confirm on",
-            unknown,
-        )
-        raise UsageError(unasked, hint=say("look for their Message-IDs at the server, then say yes with --yes"))
-    question = say_count(
-        "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
-        "{number:,} mails of unknown fate may have arrived: send again, perhaps twice?",
-        unknown,
-    )
-    if not program.prompts.yes_or_no(question):
-        raise DeclinedError(say("declined; nothing was changed"))
