@@ -1,5 +1,6 @@
 """Letters from templates: in the buyer's language, sandboxed, with everything from outside as values only."""
 
+import time
 import traceback
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ BUILT_IN = Path(__file__).parent / "templates"
 PARTS = ("subject.txt", "body.txt", "body.html")
 _DROPPED = frozenset({"Cc", "Cs"})
 _GAP = "  "
+_LOOK_S = 1.0
 
 
 class JinjaComposer:
@@ -37,6 +39,8 @@ class JinjaComposer:
             )
         self._folders = [BUILT_IN] if templates_dir is None else [templates_dir, BUILT_IN]
         self._environment = _environment(self._folders)
+        self._found: dict[str, bool] = {}
+        self._looked_at = 0.0
         self._default = default_language.lower()
         if not self._has(self._default):
             raise UsageError(
@@ -58,13 +62,28 @@ class JinjaComposer:
 
     def language_of(self, tag: str) -> str:
         """The nearest language that has templates: `ja-JP`, then `ja`, then the default."""
+        self._look_again()
         wanted = tag.lower().replace("_", "-")
         for candidate in (wanted, wanted.partition("-")[0]):
             if self._has(candidate):
                 return candidate
         return self._default
 
+    def _look_again(self) -> None:
+        """Take in templates that were changed: each second, and not for each part of each letter."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_S and self._environment.cache is not None:
+            self._environment.cache.clear()
+            self._found.clear()
+            self._looked_at = now
+
     def _has(self, language: str) -> bool:
+        found = self._found.get(language)
+        if found is None:
+            found = self._found[language] = self._is_there(language)
+        return found
+
+    def _is_there(self, language: str) -> bool:
         plain = language.replace("-", "").isalnum() and language.isascii()
         return plain and any((folder / language / part).is_file() for folder in self._folders for part in PARTS)
 
@@ -94,6 +113,7 @@ def _environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         loader=ChoiceLoader([FileSystemLoader(folder) for folder in folders]),
         undefined=StrictUndefined,
+        auto_reload=False,
         autoescape=lambda name: name is not None and name.endswith(".html"),
         trim_blocks=True,
         lstrip_blocks=True,

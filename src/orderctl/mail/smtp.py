@@ -192,8 +192,8 @@ def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome |
     the first refusal counts, as it does one by one.
     """
     steps = (
-        ("MAIL", f"MAIL FROM:{smtplib.quoteaddr(sender)}", _YES),
-        ("RCPT", f"RCPT TO:{smtplib.quoteaddr(recipient)}", _YES),
+        ("MAIL", f"MAIL FROM:<{sender}>", _YES),
+        ("RCPT", f"RCPT TO:<{recipient}>", _YES),
         ("DATA", "DATA", _GO_AHEAD),
     )
     at_once = connection.has_extn("pipelining")
@@ -303,7 +303,8 @@ def _log_in(settings: SmtpSettings) -> smtplib.SMTP:
 
 def _client(settings: SmtpSettings) -> yagmail.SMTP:
     """The yagmail client, every default of which that asks, guesses or trusts is set."""
-    context = _tls(settings)
+    # Reading the authorities takes longer than a mail: not where there is nothing to check.
+    context = _tls(settings) if settings.security != "none" or settings.ca_file else None
     return yagmail.SMTP(
         # As a mapping: a bare name would get "@gmail.com" appended.
         user={settings.user or "": settings.user or ""},

@@ -1,7 +1,6 @@
 """The outbox: mails as rows that workers lease, send and settle; see `ports.Outbox` (design.md, section 7)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
 
 from orderctl.domain.mail_actions import MailAction, MailEvent
@@ -88,7 +87,7 @@ class SqlOutbox:
             f" AND mail.id IN ({dialect.ids('few')})"
             f" AND mail.token = :token AND mail.state = '{MailState.CLAIMED}' RETURNING mail.id",
             {
-                "rows": packed([{"id": mail_id, **asdict(letter)} for mail_id, letter in begun.items()]),
+                "rows": packed([_composed(mail_id, letter) for mail_id, letter in begun.items()]),
                 "few": dialect.bind_ids(list(begun)),
                 "token": token,
                 "until": dialect.instant(until),
@@ -271,6 +270,10 @@ class SqlOutbox:
 
 def _of_batch(batch_id: str | None) -> tuple[str, dict[str, object]]:
     return ("", {}) if batch_id is None else (" AND batch_id = :batch", {"batch": batch_id})
+
+
+def _composed(mail_id: str, letter: Letter) -> dict[str, object]:
+    return {"id": mail_id, "subject": letter.subject, "text": letter.text, "html": letter.html}
 
 
 def _settled(dialect: Dialect, each: Settlement) -> dict[str, object]:
