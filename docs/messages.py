@@ -18,6 +18,7 @@ from babel.messages.pofile import read_po, write_po
 from orderctl.cli.app import app
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.help_pages import examples_and_notes
+from orderctl.cli.help_topics import codes_of_errors
 from orderctl.language import CATALOGUES, DOMAIN
 
 _SOURCES = CATALOGUES.parent
@@ -79,7 +80,8 @@ def _strings(message: Message) -> Iterable[str]:
 
 
 def _help_texts() -> Iterator[tuple[str, str]]:
-    """What `--help` says of each command and option."""
+    """What `--help` says of each command and option, and `help exit-codes` of each code."""
+    yield from (("orderctl help exit-codes", words) for words in codes_of_errors().values())
     root = typer.main.get_command(app)
     yield from _of_command("orderctl", root)
     for name, entry in COMMANDS.items():

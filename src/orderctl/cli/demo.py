@@ -15,7 +15,7 @@ from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import program_of
 from orderctl.domain.errors import OrderctlError
-from orderctl.language import say
+from orderctl.language import later, say
 
 app = command_app()
 ORDERS = 2_400
@@ -31,7 +31,8 @@ mail.maildir = "{folder}/mails"
 mail.sender = "Nordlys orders <orders@nordlys.example>"
 mail.reply_to = "service@nordlys.example"
 """
-_MESSAGE = (
+_REASON = later("style LN-10 dropped")
+_MESSAGE = later(
     "We had to drop the linen shirt: the mill could not deliver. Our apologies; the other styles are on their way."
 )
 
@@ -69,7 +70,7 @@ def demo(
     tour.run("select", *shlex.split(_DROPPED))
     tour.run("select", "season:26SS", "sku:LN-10*", "status:oc-confirmed", "buyer:paris")
     tour.tell(say("4. Preview: nothing is changed yet"))
-    options = ("--reason", "style LN-10 dropped", "--notify", "--message", _MESSAGE)
+    options = ("--reason", say(_REASON), "--notify", "--message", say(_MESSAGE))
     tour.run("reject", *options, "--dry-run")
     tour.tell(say("5. Reject them, once, and tell the buyers (mails go to a folder, not to people)"))
     tour.run("--quiet", "reject", *options, "--yes", "--max-orders", "500")

@@ -8,7 +8,7 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
-from orderctl.cli.mail_acting import act
+from orderctl.cli.mail_acting import act, counted
 from orderctl.cli.mail_options import BatchId, MailChoice
 from orderctl.cli.mail_sample import send_sample_mail
 from orderctl.cli.option_groups import takes
@@ -73,7 +73,7 @@ def list_(
         listed, counts = list(found), work.outbox.counts(query)
     if listed:
         program.screen.mails(listed)
-    summary = ", ".join(f"{number:,} {name}" for name, number in counts.items() if number)
+    summary = ", ".join(counted(name, number) for name, number in counts.items() if number)
     more = sum(counts.values()) - len(listed)
     summary = summary or say("no mails")
     program.screen.tell(

@@ -25,7 +25,7 @@ def act(program: Program, action: MailAction, query: MailQuery, *, reason: str, 
             clock=program.clock,
             new_id=program.new_id,
         )
-    left = ", ".join(f"{number:,} {state}" for state, number in picked.left.items())
+    left = ", ".join(counted(state, number) for state, number in picked.left.items())
     if left or not picked.mails:
         program.screen.tell(say("left as they are: {mails}", mails=left) if left else say("no such mail"))
     if changed < len(picked.mails):
@@ -36,6 +36,11 @@ def act(program: Program, action: MailAction, query: MailQuery, *, reason: str, 
         )
         program.screen.warn(stayed)
     return changed
+
+
+def counted(state: str, number: int) -> str:
+    """How many mails are in a state."""
+    return say("{number:,} {state}", number=number, state=state)
 
 
 def _confirm(program: Program, unknown: int) -> None:

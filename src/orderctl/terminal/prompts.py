@@ -39,6 +39,10 @@ class Prompts:
 
     def yes_or_no(self, question: str) -> bool:
         """A yes or no that defaults to no."""
+        from questionary.prompts import confirm  # noqa: PLC0415 - as costly as questionary itself
+
+        # How the answer is echoed: the library has no other way to say it.
+        confirm.YES, confirm.NO = say("Yes"), say("No")  # type: ignore[attr-defined]
         return bool(self._ask("confirm", question, default=False))
 
     def choose(self, question: str, words_by_value: Mapping[str, str]) -> str:
