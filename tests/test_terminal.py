@@ -112,6 +112,19 @@ def test_the_buyers_are_told_only_if_somebody_says_so(cli, tmp_path):
     assert len(list((tmp_path / "mails" / "new").iterdir())) == 1
 
 
+def test_nobody_is_asked_about_mails_where_nothing_is_left_to_reject(cli, tmp_path):
+    cli.environ |= {
+        "ORDERCTL_MAIL_TRANSPORT": "maildir",
+        "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "mails"),
+        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
+    }
+    assert cli("reject", "1001", "--yes").code == 0
+    with Terminal(cli, "reject", "1001") as terminal:
+        assert terminal.end() == 0
+        assert "Tell the buyers by mail?" not in terminal.text
+        assert "Nothing to reject" in terminal.text
+
+
 def test_search_shows_a_table_and_says_how_many_there_are(cli):
     with Terminal(cli, "search", "--limit", "5", columns=80) as terminal:
         assert terminal.end() == 0

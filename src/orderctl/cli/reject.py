@@ -39,6 +39,7 @@ from orderctl.cli.suggesting import suggest_plan
 from orderctl.domain.durations import duration_words
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UsageError
+from orderctl.domain.rejection import RejectionPlan
 from orderctl.language import later, say
 from orderctl.ports import Store
 from orderctl.services.planning import check_one_operator_suffices
@@ -111,6 +112,7 @@ def reject(
         if pick:
             choice = pick_choice(program, store, choice)
         why = read_reason(program, reason, run, every_order_has_one=needless)
+        notify = _notify(program, notify, run, said_something=bool(text or notes.messages))
         request = RejectionRequest(
             choice=choice,
             by=program.provenance(choice.words),
@@ -118,19 +120,21 @@ def reject(
             reason=why.text,
             reason_code=why.code,
             notes=notes,
-            notify=_notify(program, notify, run, said_something=bool(text or notes.messages)),
+            notify=notify is not False,
             message=text,
             per_order=mail_per_order,
         )
-        if request.notify:
+        if notify:
             program.mailing.check()
-        raise typer.Exit(_carry_out(program, store, request, run))
+        raise typer.Exit(_carry_out(program, store, request, run, ask_about_mails=notify is None))
 
 
-def _carry_out(program: Program, store: Store, request: RejectionRequest, run: Run) -> int:
+def _carry_out(program: Program, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool) -> int:
     """From the plan to the report; gives the exit code."""
     with program.screen.progress(later("Planning")):
         plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
+    if ask_about_mails and not _agreed_on_mails(program, plan):
+        plan = plan.without_mails()
     letters = show_preview(program, store, plan)
     check_expectations(plan, run.expected)
     if run.dry_run:
@@ -173,8 +177,8 @@ def _check_single(source: Source) -> None:
         raise UsageError(say("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 
-def _notify(program: Program, said: bool | None, run: Run, *, said_something: bool) -> bool:
-    """Whether to tell the buyers: as said, as asked when somebody is there, as set otherwise."""
+def _notify(program: Program, said: bool | None, run: Run, *, said_something: bool) -> bool | None:
+    """Whether to tell the buyers: as said, or as set; None if somebody is there to be asked."""
     if said is False and said_something:
         raise UsageError(say("a message is to be sent, and --no-notify sends none"), hint=say("leave one of them out"))
     if said is not None:
@@ -183,4 +187,12 @@ def _notify(program: Program, said: bool | None, run: Run, *, said_something: bo
         return True
     if run.yes or run.dry_run or not program.settings.text("mail.transport") or not program.prompts.can_ask():
         return False
-    return program.prompts.yes_or_no(say("Tell the buyers by mail?"))
+    return None
+
+
+def _agreed_on_mails(program: Program, plan: RejectionPlan) -> bool:
+    """Ask whether to tell the buyers, if there is anything to tell and anybody to be told."""
+    if not plan.targets.count or not plan.mail.mails or not program.prompts.yes_or_no(say("Tell the buyers by mail?")):
+        return False
+    program.mailing.check()
+    return True

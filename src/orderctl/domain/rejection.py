@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -133,6 +133,10 @@ class RejectionPlan:
     def skipped_count(self) -> int:
         """How many of the chosen orders stay as they are."""
         return sum(group.count for group in self.skipped)
+
+    def without_mails(self) -> "RejectionPlan":
+        """The same plan that tells nobody."""
+        return replace(self, mail=MailPlan(notify=False, orders_without_buyer=self.mail.orders_without_buyer))
 
     def approve(self, *, by: str, how: str) -> "ApprovedPlan":
         """Turn it into the only thing that can be executed; `how` is the answer or flag that approved."""
