@@ -15,7 +15,8 @@ def safe(text: str) -> str:
     r"""Show control, format and bidi characters as escapes (`\x1b`, `\u202e`) instead of obeying them."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(escape(char) if unicodedata.category(char) in _UNSAFE else char for char in text)
+    shown = "".join(escape(char) if unicodedata.category(char) in _UNSAFE else char for char in text)
+    return text if shown == text else shown  # what was said still knows itself in English
 
 
 def escape(char: str) -> str:
