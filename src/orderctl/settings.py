@@ -17,7 +17,6 @@ from pathlib import Path
 
 from orderctl.domain.errors import UsageError
 from orderctl.language import later, say
-from orderctl.language.system import system_words
 
 Value = str | bool | int | tuple[str, ...] | None
 DEFAULT_PROFILE = "default"
@@ -235,7 +234,7 @@ def _document(config_file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UsageError(say("{file} cannot be read: {why}", file=config_file, why=system_words(error))) from error
+        raise UsageError(say("{file} cannot be read: {why}", file=config_file, why=error.strerror)) from error
     import tomllib  # noqa: PLC0415 - most runs have no settings file
 
     try:

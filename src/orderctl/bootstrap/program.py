@@ -17,7 +17,6 @@ from orderctl.bootstrap.secrets import secret
 from orderctl.bootstrap.store_care import StoreCare
 from orderctl.domain.errors import UsageError
 from orderctl.language import english, say
-from orderctl.language.system import system_words
 from orderctl.settings import Settings, Value, holds_password, profile_names, read_settings, unknown_variables
 
 if TYPE_CHECKING:
@@ -224,8 +223,7 @@ class Program:
                 return read_ids(stream, source, codes)
         except OSError as error:
             raise UsageError(
-                say("{source} cannot be read: {why}", source=source, why=system_words(error)),
-                hint=say("check the path"),
+                say("{source} cannot be read: {why}", source=source, why=error.strerror), hint=say("check the path")
             ) from error
 
     def plan_terms(self) -> "PlanTerms":

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from orderctl.domain.errors import UsageError
 from orderctl.language import later, say
-from orderctl.language.system import system_words
 
 MAX_MESSAGE = 20_000
 _COMMENT = later("# The buyers read what stands above. Save an empty file to send no message.")
@@ -31,7 +30,7 @@ def _from_file(file: str) -> str:
             return stream.read(4 * MAX_MESSAGE + 4).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(
-            say("{file} cannot be read: {problem}", file=file, problem=system_words(error)), hint=say("check the path")
+            say("{file} cannot be read: {problem}", file=file, problem=error.strerror), hint=say("check the path")
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(

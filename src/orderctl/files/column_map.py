@@ -14,7 +14,6 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.importing import FIELDS, read_status
 from orderctl.domain.text import safe
 from orderctl.language import later, say
-from orderctl.language.system import system_words
 
 _TABLES = ("columns", "defaults", "status", "words")
 _LISTS = ("date_formats", "recognised_by", "rejected_if_filled")
@@ -92,9 +91,7 @@ def read_map(path: Path) -> ColumnMap:
         with path.open("rb") as file:
             content = tomllib.loads(file.read(_LARGEST_MAP).decode())
     except OSError as error:
-        raise UsageError(
-            say("the column map {path} cannot be read: {why}", path=path, why=system_words(error))
-        ) from None
+        raise UsageError(say("the column map {path} cannot be read: {why}", path=path, why=error.strerror)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(say("the column map {path} is not TOML: {error}", path=path, error=error)) from None
     return _checked(content, str(path))

@@ -11,7 +11,6 @@ from typing import BinaryIO
 from orderctl.domain.errors import OrderctlError, UsageError
 from orderctl.domain.text import fold
 from orderctl.language import say
-from orderctl.language.system import system_words
 
 _LONGEST_NAME = 120
 _NOT_IN_A_NAME = re.compile(r"[^\w.+=,@() -]")
@@ -106,13 +105,12 @@ def _there_already(path: Path) -> UsageError:
 
 def _failed(path: Path, error: OSError) -> OrderctlError:
     return OrderctlError(
-        say("{path} cannot be written: {why}", path=path, why=system_words(error)),
+        say("{path} cannot be written: {why}", path=path, why=error.strerror or error),
         hint=say("free some space, or write elsewhere"),
     )
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(
-        say("{path} cannot be written: {why}", path=path, why=system_words(error)),
-        hint=say("give another name or folder"),
+        say("{path} cannot be written: {why}", path=path, why=error.strerror), hint=say("give another name or folder")
     )

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from orderctl.domain.errors import UsageError
 from orderctl.language import say
-from orderctl.language.system import system_words
 
 _SERVICE = "orderctl"
 
@@ -18,9 +17,7 @@ def private_text(path: Path, key: str) -> str:
             )
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise UsageError(
-            say("{key}: {path} cannot be read: {why}", key=key, path=path, why=system_words(error))
-        ) from error
+        raise UsageError(say("{key}: {path} cannot be read: {why}", key=key, path=path, why=error.strerror)) from error
     except UnicodeDecodeError:
         raise UsageError(say("{key}: {path} is not a text", key=key, path=path)) from None
 

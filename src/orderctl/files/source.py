@@ -31,7 +31,6 @@ from orderctl.files.shipped_maps import recognised, shipped_map
 from orderctl.files.staging import Staging
 from orderctl.files.tables import Table
 from orderctl.language import say
-from orderctl.language.system import system_words
 from orderctl.ports import Progress
 
 T = TypeVar("T")
@@ -124,7 +123,7 @@ def open_source(
         return FileSource(rules, staging, rows, map_name or "")
     except OSError as error:
         staging.__exit__()
-        raise UsageError(say("{path} cannot be read: {why}", path=path, why=system_words(error))) from None
+        raise UsageError(say("{path} cannot be read: {why}", path=path, why=error.strerror or error)) from None
     except BaseException:
         staging.__exit__()
         raise

@@ -11,7 +11,6 @@ from orderctl.domain.errors import MailUnavailableError
 from orderctl.domain.mail_details import NO_MAILDIR, WRITTEN
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.language import say
-from orderctl.language.system import system_words
 from orderctl.mail.addresses import check_own_addresses
 from orderctl.mail.message import build_message
 from orderctl.ports import Begin
@@ -80,6 +79,6 @@ class MaildirMailer:
 
     def _unavailable(self, error: OSError) -> MailUnavailableError:
         return MailUnavailableError(
-            say(NO_MAILDIR, path=self._path, why=system_words(error)),
+            say(NO_MAILDIR, path=self._path, why=error.strerror or error),
             hint=say("see mail.maildir"),
         )

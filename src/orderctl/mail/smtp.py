@@ -30,7 +30,6 @@ from orderctl.domain.mail_details import (
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.domain.text import safe
 from orderctl.language import say
-from orderctl.language.system import system_words
 from orderctl.mail.addresses import ascii_address, check_own_addresses, own_address
 from orderctl.mail.message import build_message
 from orderctl.ports import Begin
@@ -326,7 +325,7 @@ def _tls(settings: SmtpSettings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise UsageError(
-            say("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=settings.ca_file, why=system_words(error)),
+            say("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=settings.ca_file, why=error.strerror or error),
             hint=say("name a file with certificates in PEM form"),
         ) from None
 
@@ -364,7 +363,7 @@ def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError
         case TimeoutError():
             why = say("no answer within {seconds:g} s", seconds=settings.timeout_s)
         case _:
-            why = safe(system_words(error))
+            why = safe(error.strerror or str(error))
     return MailUnavailableError(
         say(UNREACHABLE, **where, why=why),
         hint=say("check mail.host and mail.port, or try later"),

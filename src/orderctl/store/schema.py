@@ -12,7 +12,6 @@ from sqlalchemy.pool import NullPool
 
 from orderctl.domain.errors import OrderctlError, UsageError
 from orderctl.language import say
-from orderctl.language.system import system_words
 from orderctl.store.address import Address
 from orderctl.store.database import make_engine, stored_revision
 from orderctl.store.revisions import REVISIONS, SQLITE_APPLICATION_ID
@@ -76,7 +75,7 @@ def _make_private_file(path: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise UsageError(say("the store {path} cannot be made: {why}", path=path, why=system_words(error))) from error
+        raise UsageError(say("the store {path} cannot be made: {why}", path=path, why=error.strerror)) from error
     return True
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from orderctl.domain.errors import UsageError
 from orderctl.domain.text import safe
 from orderctl.language import say
-from orderctl.language.system import system_words
 
 Figures = dict[str, object]
 
@@ -48,7 +47,7 @@ def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        problem = say("the log file {path} cannot be written: {problem}", path=path, problem=system_words(error))
+        problem = say("the log file {path} cannot be written: {problem}", path=path, problem=error.strerror)
         raise UsageError(problem, hint=say("check the path")) from error
 
 
