@@ -52,7 +52,12 @@ def _block(text: str) -> str:
 
 def run_orderctl(*args: str) -> str:
     """What the installed program prints, a hundred columns wide."""
-    environ = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
+    environ = {**os.environ, "LANGUAGE": "en"} | {
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "PYTHONIOENCODING": "utf-8",
+    }
     return subprocess.check_output([sys.executable, "-m", "orderctl", *args], env=environ, text=True, encoding="utf-8")
 
 

@@ -1,9 +1,11 @@
 """Collects what the program says to operators into its gettext catalogues. A test holds the committed ones to it.
 
-`make messages` brings each catalogue up to date with the code, names what is not translated yet, and compiles it.
+`make messages` brings each catalogue up to date with the code, names what is not translated yet, and compiles it;
+`python docs/messages.py de` begins one.
 """
 
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -18,7 +20,6 @@ from babel.messages.pofile import read_po, write_po
 from orderctl.cli.app import app
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.help_pages import examples_and_notes
-from orderctl.cli.help_topics import codes_of_errors
 from orderctl.language import CATALOGUES, DOMAIN
 
 _SOURCES = CATALOGUES.parent
@@ -60,7 +61,8 @@ def as_po(catalog: Catalog) -> bytes:
     """The catalogue as translators edit it."""
     written = io.BytesIO()
     write_po(written, catalog, width=120, sort_output=True, include_lineno=False, omit_header=False)
-    return written.getvalue()
+    # Whichever Babel wrote it, it is the same catalogue.
+    return re.sub(rb'"Generated-By: [^"]*"\n', b"", written.getvalue())
 
 
 def as_mo(catalog: Catalog) -> bytes:
@@ -71,7 +73,20 @@ def as_mo(catalog: Catalog) -> bytes:
 
 
 def _read(code: str) -> Catalog:
-    with (CATALOGUES / code / "LC_MESSAGES" / f"{DOMAIN}.po").open("rb") as file:
+    path = CATALOGUES / code / "LC_MESSAGES" / f"{DOMAIN}.po"
+    if not path.exists():
+        return Catalog(
+            locale=code,
+            project="orderctl",
+            header_comment=f"# Messages of orderctl: {code}. Begin with a glossary: one term for one thing.",
+            msgid_bugs_address="see docs/contributing.md",
+            creation_date=_WRITTEN,
+            revision_date=_WRITTEN,
+            last_translator="The orderctl authors",
+            language_team=code,
+            fuzzy=False,
+        )
+    with path.open("rb") as file:
         return read_po(file, locale=code, domain=DOMAIN)
 
 
@@ -80,8 +95,7 @@ def _strings(message: Message) -> Iterable[str]:
 
 
 def _help_texts() -> Iterator[tuple[str, str]]:
-    """What `--help` says of each command and option, and `help exit-codes` of each code."""
-    yield from (("orderctl help exit-codes", words) for words in codes_of_errors().values())
+    """What `--help` says of each command and option."""
     root = typer.main.get_command(app)
     yield from _of_command("orderctl", root)
     for name, entry in COMMANDS.items():
@@ -105,10 +119,11 @@ def _of_command(where: str, command: Any) -> Iterator[tuple[str, str]]:  # noqa:
 
 
 if __name__ == "__main__":
-    for code in languages():
+    for code in sorted({*languages(), *sys.argv[1:]}):
         catalog = updated(code)
         for message in missing(catalog):
             sys.stderr.write(f"{code}: not translated: {message.id!r}\n")
         folder = CATALOGUES / code / "LC_MESSAGES"
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{DOMAIN}.po").write_bytes(as_po(catalog))
         (folder / f"{DOMAIN}.mo").write_bytes(as_mo(catalog))

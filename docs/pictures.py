@@ -38,7 +38,7 @@ def _brand(folder: Path) -> Cli:
         [sys.executable, "-m", "orderctl", "demo", "--folder", str(folder), "--set-up-only"],
         check=True,
         stdout=subprocess.DEVNULL,
-        env={**os.environ, "HOME": str(folder)},
+        env={**os.environ, "HOME": str(folder), "LANGUAGE": "en"},
     )
     return Cli(str(folder / "orders.db"), folder / "home", ORDERCTL_CONFIG=str(folder / "config.toml"), PAGER="cat")
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.os_errors import os_reason
 from orderctl.language import later, say
 
 Value = str | bool | int | tuple[str, ...] | None
@@ -234,7 +235,7 @@ def _document(config_file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UsageError(say("{file} cannot be read: {why}", file=config_file, why=error.strerror)) from error
+        raise UsageError(say("{file} cannot be read: {why}", file=config_file, why=os_reason(error))) from error
     import tomllib  # noqa: PLC0415 - most runs have no settings file
 
     try:

@@ -16,6 +16,7 @@ from orderctl.bootstrap.places import config_file, default_store
 from orderctl.bootstrap.secrets import secret
 from orderctl.bootstrap.store_care import StoreCare
 from orderctl.domain.errors import UsageError
+from orderctl.domain.os_errors import os_reason
 from orderctl.language import english, say
 from orderctl.settings import Settings, Value, holds_password, profile_names, read_settings, unknown_variables
 
@@ -223,7 +224,7 @@ class Program:
                 return read_ids(stream, source, codes)
         except OSError as error:
             raise UsageError(
-                say("{source} cannot be read: {why}", source=source, why=error.strerror), hint=say("check the path")
+                say("{source} cannot be read: {why}", source=source, why=os_reason(error)), hint=say("check the path")
             ) from error
 
     def plan_terms(self) -> "PlanTerms":

@@ -79,19 +79,11 @@ def statuses(_program: Program) -> Iterator[str]:
 def exit_codes(_program: Program) -> Iterator[str]:
     """The exit codes."""
     codes = {code: say(words) for code, words in _OTHER_CODES.items()}
-    for code, template in codes_of_errors().items():
-        words = say(template).replace("`", "").rstrip(".。")
-        codes.setdefault(code, words[:1].lower() + words[1:])
-    yield from _aligned([(str(code), codes[code]) for code in sorted(codes)])
-
-
-def codes_of_errors() -> dict[int, str]:
-    """What the exit code of each kind of error means, as its class says it."""
-    codes: dict[int, str] = {}
     errors: list[type[OrderctlError]] = [OrderctlError, *_subclasses(OrderctlError)]
     for error in errors:
-        codes.setdefault(error.exit_code, (error.__doc__ or "").splitlines()[0])
-    return codes
+        words = say(error.usual).rstrip(".。")
+        codes.setdefault(error.exit_code, words[:1].lower() + words[1:])
+    yield from _aligned([(str(code), codes[code]) for code in sorted(codes)])
 
 
 def mail(_program: Program) -> Iterator[str]:

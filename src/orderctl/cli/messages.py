@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.os_errors import os_reason
 from orderctl.language import later, say
 
 MAX_MESSAGE = 20_000
@@ -30,7 +31,7 @@ def _from_file(file: str) -> str:
             return stream.read(4 * MAX_MESSAGE + 4).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(
-            say("{file} cannot be read: {problem}", file=file, problem=error.strerror), hint=say("check the path")
+            say("{file} cannot be read: {problem}", file=file, problem=os_reason(error)), hint=say("check the path")
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(

@@ -31,12 +31,14 @@ class UsageError(OrderctlError):
     """The call, the configuration or an input file is wrong; nothing was changed."""
 
     exit_code = 2
+    usual = later("The call, the configuration or an input file is wrong; nothing was changed.")
 
 
 class UnexpectedPlanError(OrderctlError):
     """The plan is not what the caller expected (`--strict`, `--expect`, `--max-orders`); nothing was changed."""
 
     exit_code = 3
+    usual = later("The plan is not what the caller expected (--strict, --expect, --max-orders); nothing was changed.")
 
 
 class DeclinedError(OrderctlError):
@@ -50,6 +52,7 @@ class StoreUnavailableError(OrderctlError):
     """The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed."""
 
     exit_code = 7
+    usual = later("The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed.")
 
 
 class CommitUnknownError(OrderctlError):

@@ -403,7 +403,5 @@ def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:
     shown = safe(before.replace("\n", " "))
     marks = " " * cell_width(shown) + "^" * max(1, cell_width(safe(place)))
     line = f"{shown}{safe(place)}{safe(after)}".replace("\n", " ")
-    return FilterError(
-        f"{say('the filter, column {column}: {problem}', column=at + 1, problem=what)}\n  {line}\n  {marks}",
-        hint=hint,
-    )
+    problem = say("the filter, column {column}: {problem}", column=at + 1, problem=what)
+    return FilterError(f"{problem}\n  {line}\n  {marks}", hint=hint)

@@ -195,16 +195,24 @@ class SavedPlan:
             return
         if self.approver is None or self.approver.may_be(self.author):
             raise UnexpectedPlanError(
-                say(
-                    "{plan} needs the approval of an operator other than its author {author} ({needs})"
-                    if needs
-                    else "{plan} needs the approval of an operator other than its author {author}",
-                    plan=self.name,
-                    author=_said(self.author),
-                    needs=needs,
-                ),
+                self._needs_another(needs),
                 hint=say("another operator reads and approves it: orderctl plan approve {id}", id=short_id(self.id)),
             )
+
+    def _needs_another(self, needs: str) -> str:
+        author = _said(self.author)
+        if not needs:
+            return say(
+                "{plan} needs the approval of an operator other than its author {author}",
+                plan=self.name,
+                author=author,
+            )
+        return say(
+            "{plan} needs the approval of an operator other than its author {author} ({needs})",
+            plan=self.name,
+            author=author,
+            needs=needs,
+        )
 
     def check_approvable(self, by: Identity, now: datetime, *, needs: str) -> None:
         """Raise UnexpectedPlanError unless this operator may approve it now."""

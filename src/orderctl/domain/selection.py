@@ -6,7 +6,7 @@ from typing import Self
 
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.order_notes import OrderNotes
-from orderctl.language import later, retell
+from orderctl.language import later, retell, say
 
 DEFAULT_SELECTION = "default"
 _EXCEPT_ONE, _EXCEPT = later("{words}, except 1 id"), later("{words}, except {number} ids")
@@ -96,11 +96,11 @@ class Choice:
 
     @property
     def words(self) -> str:
-        """The choice as the log keeps it."""
+        """The choice in words; the log keeps them in English."""
         if not self.excluded.ids:
             return self.scope.words
         number = len(self.excluded.ids)
-        return (_EXCEPT_ONE if number == 1 else _EXCEPT).format(words=self.scope.words, number=f"{number:,}")
+        return say(_EXCEPT_ONE if number == 1 else _EXCEPT, words=self.scope.words, number=f"{number:,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

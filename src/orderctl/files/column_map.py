@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from orderctl.domain.cells import Cell
 from orderctl.domain.errors import UsageError
 from orderctl.domain.importing import FIELDS, read_status
+from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
 from orderctl.language import later, say
 
@@ -91,7 +92,7 @@ def read_map(path: Path) -> ColumnMap:
         with path.open("rb") as file:
             content = tomllib.loads(file.read(_LARGEST_MAP).decode())
     except OSError as error:
-        raise UsageError(say("the column map {path} cannot be read: {why}", path=path, why=error.strerror)) from None
+        raise UsageError(say("the column map {path} cannot be read: {why}", path=path, why=os_reason(error))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(say("the column map {path} is not TOML: {error}", path=path, error=error)) from None
     return _checked(content, str(path))

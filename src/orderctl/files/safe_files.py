@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orderctl.domain.errors import OrderctlError, UsageError
+from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import fold
 from orderctl.language import say
 
@@ -105,12 +106,12 @@ def _there_already(path: Path) -> UsageError:
 
 def _failed(path: Path, error: OSError) -> OrderctlError:
     return OrderctlError(
-        say("{path} cannot be written: {why}", path=path, why=error.strerror or error),
+        say("{path} cannot be written: {why}", path=path, why=os_reason(error)),
         hint=say("free some space, or write elsewhere"),
     )
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(
-        say("{path} cannot be written: {why}", path=path, why=error.strerror), hint=say("give another name or folder")
+        say("{path} cannot be written: {why}", path=path, why=os_reason(error)), hint=say("give another name or folder")
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.os_errors import os_reason
 from orderctl.language import say
 
 _SERVICE = "orderctl"
@@ -17,7 +18,9 @@ def private_text(path: Path, key: str) -> str:
             )
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise UsageError(say("{key}: {path} cannot be read: {why}", key=key, path=path, why=error.strerror)) from error
+        raise UsageError(
+            say("{key}: {path} cannot be read: {why}", key=key, path=path, why=os_reason(error))
+        ) from error
     except UnicodeDecodeError:
         raise UsageError(say("{key}: {path} is not a text", key=key, path=path)) from None
 

@@ -19,6 +19,7 @@ from orderctl.domain.importing import (
     read_id,
 )
 from orderctl.domain.orders import Order
+from orderctl.domain.os_errors import os_reason
 from orderctl.files.column_map import ColumnMap, mapped_fields, own_fields, read_map
 from orderctl.files.countries import country_code
 from orderctl.files.csv_file import read_csv
@@ -123,7 +124,7 @@ def open_source(
         return FileSource(rules, staging, rows, map_name or "")
     except OSError as error:
         staging.__exit__()
-        raise UsageError(say("{path} cannot be read: {why}", path=path, why=error.strerror or error)) from None
+        raise UsageError(say("{path} cannot be read: {why}", path=path, why=os_reason(error))) from None
     except BaseException:
         staging.__exit__()
         raise

@@ -103,7 +103,8 @@ def all_english(document: object) -> object:
 def retell(stored: str, templates: Iterable[str]) -> str:
     """What is stored in English, in the operator's language, if it was made from one of these templates.
 
-    Their values stand there without a format; one called `words` was made from one of the templates itself.
+    Their values stand there without a format; one called `words` was made from one of the templates
+    itself, one called `why` may be a whole sentence.
     """
     if not language():
         return stored
@@ -112,6 +113,8 @@ def retell(stored: str, templates: Iterable[str]) -> str:
             values: dict[str, object] = found.groupdict()
             if "words" in values:
                 values["words"] = retell(str(values["words"]), templates)
+            if "why" in values:
+                values["why"] = say(str(values["why"]))
             return say(template, **values)
     return stored
 

@@ -9,6 +9,7 @@ from typing import Self
 
 from orderctl.domain.errors import MailUnavailableError
 from orderctl.domain.mail_details import NO_MAILDIR, WRITTEN
+from orderctl.domain.os_errors import os_reason
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.language import say
 from orderctl.mail.addresses import check_own_addresses
@@ -79,6 +80,6 @@ class MaildirMailer:
 
     def _unavailable(self, error: OSError) -> MailUnavailableError:
         return MailUnavailableError(
-            say(NO_MAILDIR, path=self._path, why=error.strerror or error),
+            say(NO_MAILDIR, path=self._path, why=os_reason(error)),
             hint=say("see mail.maildir"),
         )

@@ -27,6 +27,7 @@ from orderctl.domain.mail_details import (
     UNREACHABLE,
     UNTRUSTED,
 )
+from orderctl.domain.os_errors import os_reason
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
 from orderctl.domain.text import safe
 from orderctl.language import say
@@ -325,7 +326,7 @@ def _tls(settings: SmtpSettings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise UsageError(
-            say("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=settings.ca_file, why=error.strerror or error),
+            say("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=settings.ca_file, why=os_reason(error)),
             hint=say("name a file with certificates in PEM form"),
         ) from None
 
@@ -363,7 +364,7 @@ def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError
         case TimeoutError():
             why = say("no answer within {seconds:g} s", seconds=settings.timeout_s)
         case _:
-            why = safe(error.strerror or str(error))
+            why = os_reason(error)
     return MailUnavailableError(
         say(UNREACHABLE, **where, why=why),
         hint=say("check mail.host and mail.port, or try later"),

@@ -59,7 +59,9 @@ def save_picks(store: Store, picks: Picks, *, actor: str, name: str, at: datetim
 
 def picked(choice: Choice, picks: Picks) -> Choice:
     """The ticked orders of a choice, as a choice."""
-    return Choice(scope=IdScope(given=IdList(ids=picks.ticked), words=f"picked by hand from {choice.words}"))
+    return Choice(
+        scope=IdScope(given=IdList(ids=picks.ticked), words=say("picked by hand from {words}", words=choice.words))
+    )
 
 
 def starts_ticked(choice: Choice) -> bool:

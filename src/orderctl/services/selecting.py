@@ -6,7 +6,7 @@ from datetime import datetime
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.selection import Choice, IdScope, SelectionReport
-from orderctl.language import say, say_count
+from orderctl.language import english, say, say_count
 from orderctl.ports import Store, UnitOfWork
 
 _SHOWN_IDS = 10
@@ -15,7 +15,11 @@ _SHOWN_IDS = 10
 def add_to_selection(store: Store, choice: Choice, *, actor: str, name: str, at: datetime) -> SelectionReport:
     """Add the orders of a choice to a selection. Unknown ids are reported, not added."""
     return _change(
-        store, choice, actor, name, lambda work: (work.selections.add(actor, name, choice, choice.words, at), 0)
+        store,
+        choice,
+        actor,
+        name,
+        lambda work: (work.selections.add(actor, name, choice, english(choice.words), at), 0),
     )
 
 

@@ -20,19 +20,19 @@ _OF_ORDER = "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account AN
 _NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = t.batch_id)"
 _NO_BUYER = "NOT EXISTS (SELECT 1 FROM buyer AS b WHERE b.account = :account AND b.id = t.buyer_id)"
 _ORPHANS = {
-    later("lines"): ("order_line", _OF_ORDER),
-    later("tags"): ("order_tag", _OF_ORDER),
-    later("events"): ("order_event", _OF_ORDER),
-    later("selected orders"): ("selection_item", _OF_ORDER),
-    later("mailed orders"): (
+    later("{number:,} lines"): ("order_line", _OF_ORDER),
+    later("{number:,} tags"): ("order_tag", _OF_ORDER),
+    later("{number:,} events"): ("order_event", _OF_ORDER),
+    later("{number:,} selected orders"): ("selection_item", _OF_ORDER),
+    later("{number:,} mailed orders"): (
         "mail_order",
         f"{_OF_ORDER} OR NOT EXISTS (SELECT 1 FROM mail AS m WHERE m.account = :account AND m.id = t.mail_id)",
     ),
-    later("mails"): (
+    later("{number:,} mails"): (
         "mail",
         f"{_NO_BATCH} OR NOT EXISTS (SELECT 1 FROM mail_order AS m WHERE m.account = :account AND m.mail_id = t.id)",
     ),
-    later("orders of unknown buyers"): (
+    later("{number:,} orders of unknown buyers"): (
         "orders",
         f"t.buyer_id IS NOT NULL AND {_NO_BUYER}",
     ),

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from orderctl.domain.errors import OrderctlError, UsageError
+from orderctl.domain.os_errors import os_reason
 from orderctl.language import say
 from orderctl.store.address import Address
 from orderctl.store.database import make_engine, stored_revision
@@ -48,9 +49,9 @@ def upgradable_revision(address: Address) -> str:
     if found not in REVISIONS:
         raise OrderctlError(
             say(
-                "the store {shown} is of revision {found}, newer than this program knows",
+                "the store {shown} is of revision {revision}, newer than this program knows",
                 shown=address.shown,
-                found=found,
+                revision=found,
             ),
             hint=say("upgrade orderctl to the version that the others use"),
         )
@@ -75,7 +76,7 @@ def _make_private_file(path: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise UsageError(say("the store {path} cannot be made: {why}", path=path, why=error.strerror)) from error
+        raise UsageError(say("the store {path} cannot be made: {why}", path=path, why=os_reason(error))) from error
     return True
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
 from orderctl.language import say
 
@@ -47,7 +48,7 @@ def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        problem = say("the log file {path} cannot be written: {problem}", path=path, problem=error.strerror)
+        problem = say("the log file {path} cannot be written: {problem}", path=path, problem=os_reason(error))
         raise UsageError(problem, hint=say("check the path")) from error
 
 
