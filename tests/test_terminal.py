@@ -130,3 +130,10 @@ def test_search_shows_a_table_and_says_how_many_there_are(cli):
         assert terminal.end() == 0
         assert "5 of 24 orders; --limit 0 shows all, --after 1020 the next" in terminal.text
         assert all(len(line) <= 80 for line in terminal.lines)
+
+
+def test_what_is_empty_is_a_sentence_and_no_table(cli):
+    for args, said in ((["search", "nothere"], "0 orders"), (["filter", "list"], "no saved filters; orderctl filter")):
+        with Terminal(cli, *args) as terminal:
+            assert terminal.end() == 0
+            assert terminal.text.startswith(said)

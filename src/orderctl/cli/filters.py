@@ -46,6 +46,9 @@ def list_(ctx: typer.Context) -> None:
     if not program.output.is_terminal:
         program.output.lines(f"{each.name}\t{each.expression}" for each in saved)
         return
+    if not saved:
+        program.screen.tell(say("no saved filters; orderctl filter save NAME FILTER keeps one"))
+        return
     program.screen.pairs(
         (later("Name"), later("Filter"), later("Saved by"), later("When (UTC)")),
         [(each.name, each.expression, each.actor, f"{each.saved_at:%Y-%m-%d %H:%M}") for each in saved],

@@ -81,7 +81,8 @@ def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[
     """The first orders in a table, and on standard error how many there are."""
     with store.snapshot() as work:
         head = list(islice(work.orders.page(wanted, page), page.limit))
-        program.screen.orders(head, shown)
+        if head:
+            program.screen.orders(head, shown)
         if page.limit is None or len(head) < page.limit:
             program.screen.tell(say_count("{number:,} order", "{number:,} orders", len(head)))
         else:

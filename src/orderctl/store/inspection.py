@@ -170,5 +170,5 @@ def _orphans(connection: Connection) -> Check:
             f"SELECT count(*) FROM {table} AS t WHERE t.account = :account AND ({condition})"
         ).fetchone()
         if row and row[0]:
-            found.append(say(name, number=row[0]))
+            found.append(say("{number:,} {things}", number=row[0], things=say(name)))
     return Check("orphans", ok=not found, detail=", ".join(found) or say("none"))

@@ -1,10 +1,15 @@
 """The figures of a plan for people: what is hit, what stands out, what is left alone. Warnings are yellow."""
 
+from collections.abc import Sequence
+
+from rich.columns import Columns
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.eligibility import RULE_BY_CODE
 from orderctl.domain.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
+from orderctl.domain.money import Money
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.rejection import Given, MailPlan, RejectionPlan
 from orderctl.language import say, say_count
@@ -25,7 +30,7 @@ def plan_figures(plan: RejectionPlan) -> Table:
     grid.add_column(justify="right", style=HEADING, no_wrap=True)
     grid.add_column(overflow="fold")
     if plan.targets.count:
-        grid.add_row(say("Total"), plain("  ".join(map(shown_money, plan.totals)) or "0"))
+        grid.add_row(say("Total"), _totals(plan.totals))
         grid.add_row(say("Buyers"), f"{plan.buyers:,}")
         _add_impact(grid, plan.impact)
     for group in plan.skipped:
@@ -39,6 +44,11 @@ def plan_figures(plan: RejectionPlan) -> Table:
             grid.add_row(say("Own words"), _notes(plan.notes))
         grid.add_row(say("Mails"), _mails(plan.mail, plan.impact.without_address))
     return grid
+
+
+def _totals(totals: Sequence[Money]) -> RenderableType:
+    """An amount a currency; where they need several lines, none is broken before its currency."""
+    return Columns([plain(shown_money(total)) for total in totals], padding=(0, 2)) if totals else "0"
 
 
 def _add_impact(grid: Table, impact: Impact) -> None:
