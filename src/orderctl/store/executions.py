@@ -72,7 +72,7 @@ def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Param
     yield events
     changed = connection.execute(
         f"UPDATE orders {_CHANGE.format('')} WHERE account = :account AND {eligible_sql(plan.mode)}"
-        f" AND id IN ({connection.dialect.ids('changing')})",
+        f" AND id {connection.dialect.among('changing')}",
         {**bound, "changing": connection.dialect.bind_ids([event[0] for event in events])},
     )
     if changed.rowcount != len(events):

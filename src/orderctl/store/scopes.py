@@ -11,7 +11,7 @@ def choice_condition(choice: Choice, dialect: Dialect) -> Fragment:
     if not choice.excluded.ids:
         return chosen
     return Fragment(
-        f"({chosen.sql}) AND id NOT IN ({dialect.ids('excluded')})",
+        f"({chosen.sql}) AND NOT id {dialect.among('excluded')}",
         {**chosen.params, "excluded": dialect.bind_ids(choice.excluded.ids)},
     )
 
@@ -21,7 +21,7 @@ def _scope_condition(choice: Choice, dialect: Dialect) -> Fragment:
     if isinstance(scope, FilterScope):
         return compile_filter(scope.filter, dialect)
     if isinstance(scope, IdScope):
-        return Fragment(f"id IN ({dialect.ids('given')})", {"given": dialect.bind_ids(scope.given.ids)})
+        return Fragment(f"id {dialect.among('given')}", {"given": dialect.bind_ids(scope.given.ids)})
     return Fragment(
         "id IN (SELECT order_id FROM selection_item"
         " WHERE account = :account AND actor = :selected_by AND name = :selection)",

@@ -36,6 +36,9 @@ class Dialect(Protocol):
     def bind_ids(self, ids: Sequence[str]) -> object:
         """A list of ids as one parameter: an array (PostgreSQL) or a JSON array (SQLite)."""
 
+    def among(self, parameter: str) -> str:
+        """What follows a column that is among the texts of a list given by `bind_ids`, which may be long."""
+
     def pairs(self, parameter: str) -> str:
         """A subquery that yields (key, value), text and integer, of a JSON object given as text."""
 
@@ -83,6 +86,10 @@ class SqliteDialect:
         """See `Dialect`."""
         return json.dumps(list(ids))
 
+    def among(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"IN (SELECT value FROM json_each(:{parameter}))"
+
     def pairs(self, parameter: str) -> str:
         """See `Dialect`."""
         return f"SELECT key, value FROM json_each(:{parameter})"
@@ -129,6 +136,10 @@ class PostgresDialect:
     def bind_ids(self, ids: Sequence[str]) -> object:
         """See `Dialect`."""
         return list(ids)
+
+    def among(self, parameter: str) -> str:
+        """See `Dialect`. The array itself walks the index in its order; a subquery would look each text up."""
+        return f"= ANY(:{parameter}::text[])"
 
     def pairs(self, parameter: str) -> str:
         """See `Dialect`."""
