@@ -12,6 +12,7 @@ from orderctl.cli.help_pages import Page, as_text, page_of
 from orderctl.cli.help_topics import TOPICS
 from orderctl.cli.options import program_of
 from orderctl.domain.errors import UsageError
+from orderctl.domain.text_width import pieces
 from orderctl.language import say
 
 help_ = command_app()
@@ -82,6 +83,7 @@ def _roff(all_pages: Sequence[Page], topics: dict[str, tuple[str, ...]]) -> Iter
     root, *commands = all_pages
     manual = say("User commands")
     yield f'.TH ORDERCTL 1 "" "orderctl {__version__}" "{manual}"'
+    yield from (".ad l", ".nh")
     yield from (_head(say("NAME")), f"orderctl \\- {_escaped(root.about)}")
     yield from (_head(say("SYNOPSIS")), f".B {_escaped(root.usage)}")
     yield _head(say("OPTIONS"))
@@ -116,6 +118,10 @@ def _rows(page: Page) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Text that roff takes as it is: no escapes, no requests, hyphens that can be copied."""
-    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    """Text that roff takes as it is: no escapes, no requests, hyphens that can be copied.
+
+    Between wide characters it is told that the line may be broken: it knows spaces alone.
+    """
+    parts = (part.replace("\\", "\\e").replace("-", "\\-") for part in pieces(text))
+    escaped = "".join(part if part.endswith(" ") else f"{part}\\:" for part in parts).removesuffix("\\:")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped

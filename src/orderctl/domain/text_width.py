@@ -24,7 +24,7 @@ def wrapped(text: str, cells: int) -> list[str]:
     if cell_width(text) == len(text):
         return textwrap.wrap(text, cells)
     lines, line = [], ""
-    for piece in _pieces(text):
+    for piece in pieces(text):
         if line and cell_width(line + piece.rstrip()) > cells:
             lines.append(line.rstrip())
             line = piece.lstrip()
@@ -33,7 +33,7 @@ def wrapped(text: str, cells: int) -> list[str]:
     return [*lines, line.rstrip()] if line.strip() else lines
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> Iterator[str]:
     """The text in pieces that stay whole: words with the space behind them, wide characters with their punctuation."""
     piece = ""
     for before, char in zip(f" {text}", text, strict=False):
