@@ -1,0 +1,113 @@
+"""What a Japanese operator sees in a terminal: columns that stand one below the other, and answers in Japanese."""
+
+import json
+
+import pytest
+
+from cli import Cli
+from conftest import open_store
+from factories import ACME, KUMO, make_order, put_all
+from orderctl.domain.orders import Status
+from orderctl.domain.text_width import cell_width
+from terminal import Terminal
+
+
+@pytest.fixture
+def cli(sqlite_url, tmp_path):
+    with open_store(sqlite_url) as store:
+        orders = (make_order(str(1001 + n), buyer=(ACME, KUMO)[n % 2], status=Status.NEEDS_OC) for n in range(12))
+        put_all(store, [*orders, make_order("2001", buyer=KUMO, status=Status.OC_CONFIRMED)])
+    return Cli(sqlite_url, tmp_path / "home", LANG="ja_JP.UTF-8", ORDERCTL_LABEL="Nordlys")
+
+
+def cell_of(line, words):
+    return cell_width(line[: line.index(words)])
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+class TestColumns:
+    def test_of_a_search_stand_below_their_titles(self, cli, columns):
+        with Terminal(cli, "search", columns=columns) as terminal:
+            assert terminal.end() == 0
+            lines = terminal.lines
+        head = next(line for line in lines if line.startswith("注文"))
+        rows = [line for line in lines if line.startswith(("10", "2001"))]
+        assert len(rows) == 13
+        assert {cell_of(row, "oc-confirmed" if "confirmed" in row else "needs-oc") for row in rows} == {
+            cell_of(head, "ステータス")
+        }
+        assert max(map(cell_width, lines)) <= columns
+
+    def test_of_the_picker_stand_below_their_titles(self, cli, columns):
+        with Terminal(cli, "select", "--pick", columns=columns, rows=24) as terminal:
+            terminal.wait_for("変更せずに終了")  # the last line of the screen
+            lines = terminal.lines
+            assert terminal.text.startswith("Nordlysの注文をチェック")
+            terminal.type("q")
+            assert terminal.end() == 4
+            assert "保存せずに終了しました。何も変更していません" in terminal.text
+        head = next(line for line in lines if "バイヤー" in line)
+        rows = [line for line in lines if "[ ]" in line]
+        assert len(rows) == 13
+        assert {cell_of(row, "oc-confirmed" if "confirmed" in row else "needs-oc") for row in rows} == {
+            cell_of(head, "ステータス")
+        }
+        assert {cell_of(row, "OC確定") for row in rows if "OC確定" in row} == {cell_of(head, "拒否できない理由")}
+
+
+def test_a_filter_that_is_half_typed_says_in_japanese_what_is_wrong(cli):
+    with Terminal(cli, "select", "--pick", columns=120, rows=24) as terminal:
+        terminal.wait_for("13件の注文")
+        terminal.type("/staus:x")
+        terminal.wait_for("'staus'という項目はありません")
+        terminal.type("\x1bq")
+        assert terminal.end() == 4
+
+
+def test_a_no_is_echoed_in_japanese(cli):
+    with Terminal(cli, "reject", "1001", "--no-notify") as terminal:
+        terminal.wait_for("1件の注文を拒否しますか?")
+        terminal.type("n")
+        terminal.wait_for("1件の注文を拒否しますか? いいえ")
+        assert terminal.end() == 4
+
+
+def test_many_are_confirmed_by_the_number_as_ever(cli):
+    with Terminal(cli, "reject", "--filter", "status:needs-oc", "--no-notify") as terminal:
+        terminal.wait_for("12件の注文を拒否するには12と入力してください:")
+        terminal.type("12\r")
+        terminal.wait_for("12件の注文を拒否しました")
+        assert terminal.end() == 0
+
+
+def test_steps_keep_their_english_names_in_the_log_of_runs(cli, tmp_path):
+    assert cli("--log-file", str(tmp_path / "run.jsonl"), "reject", "1001", "--yes").code == 0
+    lines = (tmp_path / "run.jsonl").read_text().splitlines()
+    assert {"planning", "rejecting", "rejected", "end"} <= {json.loads(line)["step"] for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("call", "what", "hint"),
+    [
+        (("serach",), "コマンド'serach'はありません。'search'のことですか?", "orderctl --help"),
+        (("reject", "--dryrun"), "オプション--dryrunはありません", "--dry-runのことですか?"),
+        (("search", "--limit", "x"), "'--limit'の値が正しくありません: 整数を指定してください", "orderctl search"),
+        (("search", "--limit", "-1"), "'--limit'の値が正しくありません: 0以上を指定してください", "orderctl search"),
+        (("mail", "send", "--connections", "99"), "16以下を指定してください", "orderctl mail send --help"),
+        (("search", "--format", "x"), "'x'は'table', 'ids', 'csv', 'jsonl'のいずれでもありません", "orderctl search"),
+        (("search", "--limit"), "オプション'--limit'には値が必要です", "orderctl --help"),
+        (("reject", "--yes=3"), "オプション'--yes'は値を取りません", "orderctl --help"),
+        (("show",), "引数'ID'が指定されていません", "orderctl show --help"),
+        (("mail", "settle", "x"), "オプション'--sent'が指定されていません", "orderctl mail settle --help"),
+        (("completion",), "引数'SHELL'が指定されていません", "次のいずれか: bash, zsh, fish"),
+        (("show", "a", "b"), "余分な引数があります(b)", "orderctl show --help"),
+        (("--quiet",), "コマンドが指定されていません", "orderctl --help"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_call_is_explained_in_japanese(cli, call, what, hint):
+    ran = cli(*call)
+    first, second = ran.err.splitlines()
+    assert (ran.code, first.startswith("orderctl: "), second.startswith("ヒント: ")) == (2, True, True)
+    assert what in first
+    assert hint in second
