@@ -9,6 +9,9 @@ from pathlib import Path
 
 import typer
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from message_list import page as message_page
+
 from orderctl.cli.catalogue import COMMANDS
 
 HERE = Path(__file__).resolve().parent
@@ -21,7 +24,11 @@ _TOPICS = {
 
 def pages(run: Callable[..., str]) -> dict[str, str]:
     """Each page by its path in this folder; `run` gives what `orderctl` prints for its arguments."""
-    found = {"reference/commands.md": _commands(run), "man/orderctl.1": run("man")}
+    found = {
+        "reference/commands.md": _commands(run),
+        "man/orderctl.1": run("man"),
+        "reference/messages.md": message_page(),
+    }
     for topic, (title, about) in _TOPICS.items():
         found[f"reference/{topic}.md"] = f"# {title}\n\n{about}\n\n{_block(run('help', topic))}\n"
     return found

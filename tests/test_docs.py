@@ -1,12 +1,12 @@
 """The documentation says what the program does: its pages are made from it, and their links lead somewhere."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
 from cli import Cli
+from generator import docs_module
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -14,16 +14,9 @@ PAGES = [page for page in PAGES if "_site" not in page.parts]
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)\s]*\)")
 
 
-def generator():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_pages_that_are_made_from_the_program_are_what_it_says_today(sqlite_url, tmp_path):
     cli = Cli(sqlite_url, tmp_path / "home", COLUMNS="100", NO_COLOR="1", TERM="dumb")
-    pages = generator().pages(lambda *args: cli(*args).out)
+    pages = docs_module("generate").pages(lambda *args: cli(*args).out)
     stale = [name for name, text in pages.items() if (ROOT / "docs" / name).read_text("utf-8") != text]
     assert stale == [], "run: make docs"
 

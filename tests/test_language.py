@@ -1,17 +1,16 @@
 """Operators read their own language, whole sentences of it, and buyers theirs; other programs read English."""
 
 import gettext
-import importlib.util
 import re
 import sqlite3
 import string
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
 
 from cli import Cli
+from generator import docs_module
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.domain.eligibility import RULES
 from orderctl.domain.exporting import ExportFormat
@@ -24,17 +23,7 @@ from orderctl.language import CATALOGUES, english, retell, say, say_count, speec
 from orderctl.settings import OPTIONS
 from terminal import Terminal
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def collector():
-    spec = importlib.util.spec_from_file_location("messages", ROOT / "docs" / "messages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-MESSAGES = collector()
+MESSAGES = docs_module("messages")
 LANGUAGES = MESSAGES.languages()
 
 

@@ -191,7 +191,7 @@ def _refuse_shared(config_file: Path, document: Mapping[str, object]) -> None:
                 file=config_file,
                 secret=secret,
             ),
-            hint=say("chmod 600 it"),
+            hint=say("chmod 600 {path}", path=config_file),
         )
     if found.st_uid not in {0, os.geteuid()}:
         raise UsageError(
@@ -200,7 +200,7 @@ def _refuse_shared(config_file: Path, document: Mapping[str, object]) -> None:
                 file=config_file,
                 secret=secret,
             ),
-            hint=say("own it"),
+            hint=say("use a file of your own"),
         )
 
 
@@ -235,7 +235,9 @@ def _document(config_file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UsageError(say("{file} cannot be read: {why}", file=config_file, why=os_reason(error))) from error
+        raise UsageError(
+            say("{file} cannot be read: {why}", file=config_file, why=os_reason(error)), hint=say("check the path")
+        ) from error
     import tomllib  # noqa: PLC0415 - most runs have no settings file
 
     try:
@@ -256,7 +258,7 @@ def _document(config_file: Path) -> dict[str, object]:
 def _flat(table: object, where: str) -> dict[str, object]:
     """The keys of a profile, dotted, checked against `OPTIONS`."""
     if not isinstance(table, dict):
-        raise UsageError(say("{where} is not a table", where=where))
+        raise UsageError(say("{where} is not a table", where=where), hint=say("write [profile.NAME]"))
     flat: dict[str, object] = {}
     for key, value in table.items():
         if isinstance(value, dict) and key not in OPTIONS:

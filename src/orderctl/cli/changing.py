@@ -88,7 +88,9 @@ def _read_tag(text: str) -> str:
     try:
         return parse_tag(text)
     except ValueError as error:
-        raise UsageError(say("the tag {tag!r} {problem}", tag=text, problem=error)) from None
+        raise UsageError(
+            say("the tag {tag!r} {problem}", tag=text, problem=error), hint=say("write a short word, such as late")
+        ) from None
 
 
 def _change(program: Program, source: Source, change: Change, run: _Run) -> None:

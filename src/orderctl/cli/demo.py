@@ -106,7 +106,8 @@ class _Tour:
         done = subprocess.run([sys.executable, "-m", "orderctl", *args], env=self._environ, check=False)  # noqa: S603
         if done.returncode:
             raise OrderctlError(
-                say("the demo stopped: orderctl {command} ended with {code}", command=args[0], code=done.returncode)
+                say("the demo stopped: orderctl {command} ended with {code}", command=args[0], code=done.returncode),
+                hint=say("what it said stands above"),
             )
 
     def first(self, *args: str) -> str:

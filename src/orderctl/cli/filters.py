@@ -27,7 +27,9 @@ def save(ctx: typer.Context, name: Name, words: FilterWords = None) -> None:
     """Keep a filter under a name, in place of an older one."""
     program = program_of(ctx)
     if not name.isprintable() or not name.strip():
-        raise UsageError(say("the filter's name is empty or holds a control character"))
+        raise UsageError(
+            say("the filter's name is empty or holds a control character"), hint="orderctl filter save NAME FILTER"
+        )
     expression = join_words(words or ())
     if program.parse_filter(expression).is_empty:
         raise UsageError(say("the filter is empty"), hint="orderctl filter save NAME FILTER")

@@ -108,7 +108,10 @@ def show(
     if not raw:
         program.screen.mail(found, letter, orders, events)
     elif letter is None:
-        raise UsageError(say("mail {id} has no text: its buyer is not in the store any more", id=mail_id))
+        raise UsageError(
+            say("mail {id} has no text: its buyer is not in the store any more", id=mail_id),
+            hint=f"orderctl mail cancel {mail_id}",
+        )
     else:
         program.output.message(program.mailing.mailer_factory()().write(found, letter))
 

@@ -51,7 +51,10 @@ class MailChoice:
             try:
                 before = program.clock.now() - parse_duration(self.older_than)
             except ValueError as error:
-                raise UsageError(say("--older-than: {text!r} {problem}", text=self.older_than, problem=error)) from None
+                raise UsageError(
+                    say("--older-than: {text!r} {problem}", text=self.older_than, problem=error),
+                    hint=say("for example: --older-than 2h"),
+                ) from None
         return MailQuery(
             states=tuple(self.state or ()),
             batch_id=self.batch,

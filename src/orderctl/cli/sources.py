@@ -140,4 +140,6 @@ def read_id_argument(text: str) -> str:
     try:
         return parse_order_id(text)
     except ValueError as error:
-        raise UsageError(say("the order id {text!r} {problem}", text=text, problem=error)) from None
+        raise UsageError(
+            say("the order id {text!r} {problem}", text=text, problem=error), hint=say("orderctl search shows the ids")
+        ) from None

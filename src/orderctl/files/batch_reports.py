@@ -18,7 +18,9 @@ def write_report(report: BatchReport, path: Path, *, force: bool) -> None:
     """Write a PDF or an HTML page, by the file's ending. Raises UsageError if it is neither, or the name is taken."""
     ending = path.suffix.lower()
     if ending not in {".pdf", ".html"}:
-        raise UsageError(say("a report is a .pdf or an .html, not {name!r}", name=path.name), hint=say("name it so"))
+        raise UsageError(
+            say("a report is a .pdf or an .html, not {name!r}", name=path.name), hint=say("end its name in one of them")
+        )
     with create_file(path, force=force) as out:
         if ending == ".pdf":
             write_document(lay_out_report(report), out)

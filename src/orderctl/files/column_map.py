@@ -92,9 +92,14 @@ def read_map(path: Path) -> ColumnMap:
         with path.open("rb") as file:
             content = tomllib.loads(file.read(_LARGEST_MAP).decode())
     except OSError as error:
-        raise UsageError(say("the column map {path} cannot be read: {why}", path=path, why=os_reason(error))) from None
+        raise UsageError(
+            say("the column map {path} cannot be read: {why}", path=path, why=os_reason(error)),
+            hint=say("check the path"),
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(say("the column map {path} is not TOML: {error}", path=path, error=error)) from None
+        raise UsageError(
+            say("the column map {path} is not TOML: {error}", path=path, error=error), hint=say("mend the file")
+        ) from None
     return _checked(content, str(path))
 
 

@@ -19,10 +19,14 @@ def private_text(path: Path, key: str) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise UsageError(
-            say("{key}: {path} cannot be read: {why}", key=key, path=path, why=os_reason(error))
+            say("{key}: {path} cannot be read: {why}", key=key, path=path, why=os_reason(error)),
+            hint=say("check the path"),
         ) from error
     except UnicodeDecodeError:
-        raise UsageError(say("{key}: {path} is not a text", key=key, path=path)) from None
+        raise UsageError(
+            say("{key}: {path} is not a text", key=key, path=path),
+            hint=say("write the secret into it, as one line of UTF-8"),
+        ) from None
 
 
 def from_keyring(user: str, key: str) -> str:

@@ -109,7 +109,7 @@ def open_source(
     if kind not in _EXCEL | _CSV | _JSON:
         raise UsageError(
             say("{name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", name=path.name),
-            hint=say("convert it"),
+            hint=say("save it as one of them"),
         )
     staging = Staging(scratch)
     try:
@@ -124,7 +124,9 @@ def open_source(
         return FileSource(rules, staging, rows, map_name or "")
     except OSError as error:
         staging.__exit__()
-        raise UsageError(say("{path} cannot be read: {why}", path=path, why=os_reason(error))) from None
+        raise UsageError(
+            say("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=say("check the path")
+        ) from None
     except BaseException:
         staging.__exit__()
         raise

@@ -76,7 +76,14 @@ def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Param
         {**bound, "changing": connection.dialect.bind_ids([event[0] for event in events])},
     )
     if changed.rowcount != len(events):
-        raise OrderctlError(f"{len(events)} events for {changed.rowcount} changed orders; nothing was changed")
+        raise OrderctlError(
+            say(
+                "{events} events for {orders} changed orders; nothing was changed",
+                events=len(events),
+                orders=changed.rowcount,
+            ),
+            hint=say("this is a fault of the program: report it"),
+        )
 
 
 def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params) -> Iterator[list[Row]]:
@@ -104,7 +111,8 @@ def _in_order(events: list[Row], last: str) -> str:
     for event in events:
         if event[0] <= last:
             raise OrderctlError(
-                say("the event of order {order} came out of order; nothing was changed", order=event[0])
+                say("the event of order {order} came out of order; nothing was changed", order=event[0]),
+                hint=say("this is a fault of the program: report it"),
             )
         last = event[0]
     return last

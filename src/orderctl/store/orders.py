@@ -6,6 +6,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
 from orderctl.domain.selection import Choice
+from orderctl.language import say
 from orderctl.ports import Page
 from orderctl.store import rows
 from orderctl.store.filtering import compile_filter
@@ -88,7 +89,7 @@ class SqlOrders:
         found = self._connection.execute(sql, {"id": order_id}).fetchone()
         if found is None:
             raise UsageError(
-                f"there is no order {order_id!r} in this store, so nothing comes after it",
-                hint="--after takes the last id of the page before",
+                say("there is no order {id!r} in this store, so nothing comes after it", id=order_id),
+                hint=say("--after takes the last id of the page before"),
             )
         return after(sort, found[0], order_id)

@@ -154,7 +154,9 @@ class PostgresEngine:
             given = psycopg.conninfo.conninfo_to_dict(self._conninfo)
         except psycopg.ProgrammingError:
             # libpq repeats the text, password and all.
-            raise UsageError(say("the store URL is not a valid PostgreSQL URL")) from None
+            raise UsageError(
+                say("the store URL is not a valid PostgreSQL URL"), hint=say("write postgresql://USER@HOST/DATABASE")
+            ) from None
         given.setdefault("connect_timeout", CONNECT_WAIT_S)
         given["options"] = f"{_OPTIONS} {given.get('options', '')}".strip()
         return {"application_name": "orderctl", **given, "autocommit": True}
@@ -183,7 +185,10 @@ class PostgresEngine:
                 say("the store {shown} cannot be reached: {first_line}", shown=self.shown, first_line=first_line),
                 hint=say("check that the server runs and that the URL, user and password are right"),
             )
-        return OrderctlError(say("the store {shown} refused: {first_line}", shown=self.shown, first_line=first_line))
+        return OrderctlError(
+            say("the store {shown} refused: {error}", shown=self.shown, error=first_line),
+            hint=say("orderctl store check tells more"),
+        )
 
 
 _FAILURES: dict[type[Exception], tuple[str, str]] = {

@@ -76,7 +76,10 @@ def _make_private_file(path: Path) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise UsageError(say("the store {path} cannot be made: {why}", path=path, why=os_reason(error))) from error
+        raise UsageError(
+            say("the store {path} cannot be made: {why}", path=path, why=os_reason(error)),
+            hint=say("give another name or folder"),
+        ) from error
     return True
 
 

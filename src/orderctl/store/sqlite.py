@@ -177,7 +177,10 @@ class SqliteEngine:
         for prefix, (message, hint) in _FAILURES.items():
             if code.startswith(prefix):
                 return StoreUnavailableError(say(message, shown=self.shown, wait=LOCK_WAIT_S), hint=say(hint))
-        return OrderctlError(say("the store {shown} refused: {error}", shown=self.shown, error=error))
+        return OrderctlError(
+            say("the store {shown} refused: {error}", shown=self.shown, error=error),
+            hint=say("orderctl store check tells more"),
+        )
 
 
 _FAILURES = {
