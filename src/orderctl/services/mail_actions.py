@@ -88,4 +88,4 @@ def _check(action: MailAction, mail_id: str, state: MailState | None) -> None:
 
 def _or(states: tuple[MailState, ...]) -> str:
     *others, last = states
-    return f"{', '.join(others)} or {last}" if others else str(last)
+    return say("{others} or {last}", others=", ".join(others), last=last) if others else str(last)

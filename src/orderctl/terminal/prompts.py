@@ -9,6 +9,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.picking import PickList, Picks
 from orderctl.domain.text import safe
+from orderctl.domain.text_width import cell_width, padded
 from orderctl.language import say, say_count
 
 # Up to so many orders a yes is enough; beyond, the number has to be typed.
@@ -47,8 +48,8 @@ class Prompts:
 
     def choose(self, question: str, words_by_value: Mapping[str, str]) -> str:
         """Let the operator choose one of several values, each shown with its words."""
-        width = max(map(len, words_by_value))
-        choices = {safe(f"{value:<{width}}  {words}".rstrip()): value for value, words in words_by_value.items()}
+        width = max(map(cell_width, words_by_value))
+        choices = {safe(f"{padded(value, width)}  {words}".rstrip()): value for value, words in words_by_value.items()}
         return choices[str(self._ask("select", question, choices=list(choices), instruction=" "))]
 
     @staticmethod
