@@ -18,5 +18,5 @@ def parse_order_id(text: str) -> str:
         raise ValueError(say("is longer than {max_length} characters", max_length=MAX_LENGTH))
     if not order_id.isprintable():
         raise ValueError(say("holds a control character"))
-    number = _SPREADSHEET_NUMBER.match(order_id)
+    number = order_id.endswith(".0") and _SPREADSHEET_NUMBER.match(order_id)
     return number[1] if number else order_id

@@ -35,12 +35,12 @@ class _Columns:
     message: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Place:
-    """A line of a file, for what is said about it."""
+    """The line of a file that is being read, for what is said about it: one object for all of a million lines."""
 
     name: str
-    line: int
+    line: int = 0
 
     def wrong(self, what: str, hint: str = "") -> UsageError:
         return UsageError(f"{self.name}:{self.line}: {what}", hint=hint or say(_FORMS))
@@ -72,10 +72,10 @@ def _rows(stream: BinaryIO, name: str) -> Iterator[tuple[_Place, list[str], _Col
     columns: _Columns | None = None
     delimiter: str | None = None
     lines = text_lines(stream, name, LONGEST_LINE, nul_ends=True)
-    for number, line in lines:
+    place = _Place(name)
+    for place.line, line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        place = _Place(name, number)
         if delimiter is None:
             delimiter = next((mark for mark in _DELIMITERS if mark in line), "")
         cells = _cells(line, lines, delimiter, place)
