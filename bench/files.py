@@ -1,48 +1,79 @@
 """Files: an import of orders, and an export to Excel, beside the bare libraries."""
 
 import csv
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 
+import psycopg
+
 from bench.measuring import Cost, Result, floor, in_turn, orderctl, run
-from bench.stores import A_DAY, Stores
+from bench.stores import A_DAY, ENGINES, Stores
 from orderctl.store.address import parse_address
 from orderctl.store.schema import init_store
 
 MOST = 100_000
+MOST_ROUNDS = 3  # each takes a minute or two
 IMPORT_GOAL = 3.0
 EXPORT_GOAL = 1.3
 _HEADER = ("id", "buyer_id", "buyer_name", "status", "season", "ordered", "currency", "total", "quantity", "note")
 
 
 def rows(stores: Stores, rounds: int) -> Iterator[Result]:
-    """An import into an empty store, and an export, both of at most 100,000 orders, on SQLite."""
-    size = min(MOST, stores.size)
+    """An import into an empty store of each engine, and an export from SQLite, of at most 100,000 orders."""
+    size, rounds = min(MOST, stores.size), min(MOST_ROUNDS, rounds)
     with tempfile.TemporaryDirectory(prefix="orderctl-bench-") as folder:
-        yield _import(Path(folder), size, rounds)
+        file = Path(folder) / "orders.csv"
+        _write_orders(file, size)
+        for engine in ENGINES:
+            with _empty(engine, Path(folder), stores) as fresh:
+                yield _import(engine, fresh, file, size, rounds)
         yield _export(Path(folder), stores, size, rounds)
 
 
-def _import(folder: Path, size: int, rounds: int) -> Result:
-    empty, store, file = folder / "empty.db", folder / "store.db", folder / "orders.csv"
-    init_store(parse_address(str(empty)))
-    _write_orders(file, size)
+@contextmanager
+def _empty(engine: str, folder: Path, stores: Stores) -> Iterator[Callable[[], str]]:
+    """Gives a function that makes the store anew, without an order."""
+    if engine == "sqlite":
+        empty, store = folder / "empty.db", folder / "store.db"
+        init_store(parse_address(str(empty)))
 
-    def fresh() -> str:
-        for old in folder.glob("store.db*"):
-            old.unlink()
-        shutil.copy(empty, store)
-        return str(store)
+        def fresh() -> str:
+            for old in folder.glob("store.db*"):
+                old.unlink()
+            shutil.copy(empty, store)
+            return str(store)
 
+        yield fresh
+        return
+    name = f"import_{os.getpid()}"
+    url = stores._server.format(database=name)
+    with psycopg.connect(stores._server.format(database="postgres"), autocommit=True) as admin:
+
+        def made_anew() -> str:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            admin.execute(f"CREATE DATABASE {name}")
+            init_store(parse_address(url))
+            return url
+
+        try:
+            yield made_anew
+        finally:
+            admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _import(engine: str, fresh: Callable[[], str], file: Path, size: int, rounds: int) -> Result:
     def bare() -> Cost:
-        run(floor("drop_guards", fresh()))
-        return run(floor("import_csv", str(store), str(file)))
+        store = fresh()
+        run(floor("drop_guards", store))
+        return run(floor("import_csv", store, str(file)))
 
     ours, bare_cost = in_turn(rounds, lambda: run(orderctl(fresh(), "import", str(file))), bare)
-    return Result(f"import {size:,} rows of CSV", ours, bare_cost, IMPORT_GOAL, units=size)
+    return Result(f"import {size:,} rows of CSV, {engine}", ours, bare_cost, IMPORT_GOAL, units=size)
 
 
 def _export(folder: Path, stores: Stores, size: int, rounds: int) -> Result:
