@@ -49,7 +49,7 @@ class FileSource:
         self.map_name = map_name
         self._rules = rules
         self._staging = staging
-        self._check()
+        staging.keep(self._checked())
         orders, bad_orders, bad_rows, problems = staging.count()
         self.figures = SourceFigures(
             rows=rows, orders=orders - bad_orders, bad_orders=bad_orders, bad_rows=bad_rows, problems=problems
@@ -65,22 +65,22 @@ class FileSource:
 
     def orders(self) -> Iterator[Order]:
         """The good orders, sorted by id."""
-        for order_id, rows in self._staging.orders(good=True):
-            order = build_order(order_id, rows, self._rules)
-            if isinstance(order, Order):
-                yield order
+        return self._staging.orders()
 
     def problems(self) -> Iterator[RowProblem]:
         """All problems, in the order of the file; each row of a bad order is among them."""
         return self._staging.problems(self._rules.file)
 
-    def _check(self) -> None:
-        for order_id, rows in self._staging.orders():
+    def _checked(self) -> Iterator[Order]:
+        """Build every order once: the good ones, while the problems of the others are noted."""
+        for order_id, rows in self._staging.rows():
             found = build_order(order_id, rows, self._rules)
             if isinstance(found, list):
                 self._staging.complain(found, order_id)
             wrong = self._staging.bad_rows(order_id)
-            if wrong:
+            if not wrong and isinstance(found, Order):
+                yield found
+            elif wrong:
                 self._staging.complain([self._left_out(order_id, row) for row in rows if row.number not in wrong])
 
     def _left_out(self, order_id: str, row: Row) -> RowProblem:

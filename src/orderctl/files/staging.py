@@ -4,6 +4,7 @@ import pickle
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -12,13 +13,17 @@ from typing import Self
 from orderctl.domain.errors import UsageError
 from orderctl.domain.import_figures import RowProblem
 from orderctl.domain.importing import Row
+from orderctl.domain.orders import Order
+from orderctl.files.packed_orders import packed, unpacked
 from orderctl.language import say
 
 _BATCH = 5_000
+_BUILT = 250
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE staged (order_id TEXT NOT NULL, number INTEGER NOT NULL, cells BLOB NOT NULL);
+CREATE TABLE built (orders BLOB NOT NULL);
 CREATE TABLE problem (number INTEGER NOT NULL, column_name TEXT, value TEXT, reason TEXT);
 CREATE TABLE bad (order_id TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (order_id, number)) WITHOUT ROWID;
 BEGIN;
@@ -45,25 +50,39 @@ class Staging:
 
     def put(self, rows: Iterable[tuple[str, Row]]) -> None:
         """Set rows aside under their orders."""
-        packed = ((order_id, row.number, pickle.dumps(row.cells)) for order_id, row in rows)
-        try:
-            while batch := list(islice(packed, _BATCH)):
+        staged = ((order_id, row.number, pickle.dumps(row.cells)) for order_id, row in rows)
+        with self._room():
+            while batch := list(islice(staged, _BATCH)):
                 self._base.executemany("INSERT INTO staged VALUES (?, ?, ?)", batch)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.OperationalError as error:
             raise UsageError(
                 say("the rows cannot be set aside in {name}: {error}", name=self._home.name, error=error),
                 hint=say("free some space, or let TMPDIR name a folder that has some"),
             ) from None
 
-    def orders(self, *, good: bool = False) -> Iterator[tuple[str, list[Row]]]:
-        """Each order, or each that no problem spoils, with its rows in the order of the file."""
-        wanted = "order_id NOT IN (SELECT order_id FROM bad)" if good else "true"
-        rows = self._base.execute(
-            f"SELECT order_id, number, cells FROM staged WHERE {wanted} ORDER BY order_id, number, rowid"
-        )
+    def rows(self) -> Iterator[tuple[str, list[Row]]]:
+        """Each order's id with its rows in the order of the file, sorted by id."""
+        rows = self._base.execute("SELECT order_id, number, cells FROM staged ORDER BY order_id, number, rowid")
         for order_id, group in groupby(rows, itemgetter(0)):
             # What this process wrote, in a folder that nobody else can enter.
             yield order_id, [Row(number, pickle.loads(cells)) for _, number, cells in group]  # noqa: S301
+
+    def keep(self, orders: Iterable[Order]) -> None:
+        """Set orders aside that were built, in the order in which they come."""
+        coming = iter(orders)
+        with self._room():
+            while batch := list(islice(coming, _BUILT)):
+                self._base.execute("INSERT INTO built VALUES (?)", (packed(batch),))
+
+    def orders(self) -> Iterator[Order]:
+        """The orders that were kept, in that order."""
+        for (content,) in self._base.execute("SELECT orders FROM built ORDER BY rowid"):
+            yield from unpacked(content)
 
     def complain(self, problems: Sequence[RowProblem], order_id: str | None = None) -> None:
         """Keep problems, and which order they spoil."""
