@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS_STAMP := $(VENV)/.installed-docs
 
-.PHONY: help demo test test-versions stress mutate check docs messages bench format clean bench-peers
+.PHONY: help demo test test-versions stress mutate check docs site messages bench format clean bench-peers
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ docs: $(DOCS_STAMP)  ## make the pages and pictures from the program, then the s
 
 site: $(DOCS_STAMP)  ## build the site from the pages as they are; a dead link ends it
 	@$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env --jobs auto docs docs/_site
+
+messages: $(STAMP)  ## bring the catalogues of translations up to date with the code; names what is not translated
+	@$(BIN)/python docs/messages.py
 
 format: $(STAMP)  ## let ruff format and mend what it can
 	@$(BIN)/ruff check --fix .

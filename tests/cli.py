@@ -37,6 +37,7 @@ class Cli:
             "HOME": str(home),
             "ORDERCTL_STORE": store_url,
             "ORDERCTL_ACTOR": "mia",
+            "TZ": "UTC",
             "PYTHONWARNINGS": "error",
             "PYTHONIOENCODING": "utf-8",
             **environ,

@@ -1,5 +1,8 @@
 """What an operator sees and types in a real terminal (design.md, section 6, steps 3 and 4)."""
 
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from cli import Cli
@@ -137,3 +140,21 @@ def test_what_is_empty_is_a_sentence_and_no_table(cli):
         with Terminal(cli, *args) as terminal:
             assert terminal.end() == 0
             assert terminal.text.startswith(said)
+
+
+def test_when_something_happened_is_shown_in_the_operators_zone_and_told_to_programs_in_utc(cli):
+    batch = cli("reject", "1001", "--yes", "--format", "json").json["batch"]
+    at = datetime.fromisoformat(cli("log", batch, "--format", "json").json["at"])
+    cli.environ["ORDERCTL_TIME_ZONE"] = "Asia/Tokyo"
+    there = f"{at.astimezone(ZoneInfo('Asia/Tokyo')):%Y-%m-%d %H:%M}"
+    assert at.utcoffset() == timedelta(0)
+    with Terminal(cli, "log") as terminal:
+        assert terminal.end() == 0
+        assert "When (Asia/Tokyo)" in terminal.text
+        assert there in terminal.text
+    assert cli("log").lines[0].split("\t")[1] == f"{at:%Y-%m-%d %H:%M}"
+    assert f"{there}:" in cli("log", batch).out
+    assert " JST" in cli("log", batch).out
+    cli.environ["ORDERCTL_TIME_ZONE"] = "Mars/Base"
+    wrong = cli("log")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, "orderctl: time_zone: 'Mars/Base' is not a known time zone")

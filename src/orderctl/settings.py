@@ -58,6 +58,7 @@ _ALL = (
     Option(key="production", kind=bool, about=later("mark it PRODUCTION in previews"), default=False),
     Option(key="actor", kind=str, about=later("who acts; the login name by default"), default=""),
     Option(key="log_file", kind=str, about=later("add a JSON line there for each step of a run"), default=""),
+    Option(key="time_zone", kind=str, about="of the times shown, as in Europe/Paris; the computer's", default=""),
     Option(key="notify", kind=bool, about=later("mail the buyers unless told otherwise"), default=False),
     Option(key="max_orders", kind=int, about=later("refuse plans with more orders")),
     Option(

@@ -5,7 +5,7 @@ import os
 import socket
 import sys
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -180,7 +180,19 @@ class Program:
         """What is shown: results on standard output, talk on standard error."""
         from orderctl.terminal.screen import Screen
 
-        return Screen(journal=self.journal, quiet=self.quiet, paged=self._paged)
+        return Screen(journal=self.journal, quiet=self.quiet, paged=self._paged, zone=self._zone())
+
+    def _zone(self) -> tzinfo | None:
+        """The zone of the times shown; None is that of the computer. Raises UsageError."""
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+        name = self.settings.text("time_zone")
+        try:
+            return ZoneInfo(name) if name else None
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise UsageError(
+                say("time_zone: {name!r} is not a known time zone", name=name), hint=say("write it as in Europe/Paris")
+            ) from None
 
     @cached_property
     def prompts(self) -> "Prompts":

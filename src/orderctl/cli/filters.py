@@ -10,7 +10,7 @@ from orderctl.cli.sources import saved_expression
 from orderctl.cli.suggesting import suggest_saved
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filter_parser import join_words
-from orderctl.language import later, say
+from orderctl.language import say
 from orderctl.ports import SavedFilter
 
 app = group_app()
@@ -51,10 +51,7 @@ def list_(ctx: typer.Context) -> None:
     if not saved:
         program.screen.tell(say("no saved filters; orderctl filter save NAME FILTER keeps one"))
         return
-    program.screen.pairs(
-        (later("Name"), later("Filter"), later("Saved by"), later("When (UTC)")),
-        [(each.name, each.expression, each.actor, f"{each.saved_at:%Y-%m-%d %H:%M}") for each in saved],
-    )
+    program.screen.saved_filters(saved)
 
 
 @app.command(epilog="Examples:\n\norderctl filter show dropped")

@@ -18,6 +18,7 @@ from orderctl.domain.selection import source_in_words
 from orderctl.language import later, retell, say, say_count
 from orderctl.terminal.amounts import shown_amount, shown_money
 from orderctl.terminal.explanations import explanation_table
+from orderctl.terminal.moments import full_moment, moment, when
 from orderctl.terminal.styles import FAINT, HEADING, filled, plain, status_text
 
 _LINE_TITLES = (
@@ -29,7 +30,7 @@ _LINE_TITLES = (
 )
 _SHOWN_EVENTS = 50
 _EVENTS = (later("import of {file}"),)
-_WHOLE = {"Batch", "Mail", "Plan", "When (UTC)"}
+_WHOLE = {"Batch", "Mail", "Plan"}
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
@@ -38,7 +39,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> T
     for name in header:
         # An id of ours is to be copied: it stays in one piece, as does a time.
         title = say(name)
-        table.add_column(title, overflow="fold", no_wrap=name in _WHOLE, min_width=cell_len(title))
+        table.add_column(title, overflow="fold", no_wrap=name in _WHOLE or name == when(), min_width=cell_len(title))
     for row in rows:
         table.add_row(*(each if isinstance(each, Text) else plain(each) for each in row))
     return table
@@ -130,10 +131,10 @@ def _lines(order: Order) -> Table:
 def event_table(events: Sequence[OrderEvent]) -> Table:
     """The log of an order, oldest first."""
     return text_table(
-        (later("When (UTC)"), later("What"), later("Who"), later("Detail")),
+        (when(), later("What"), later("Who"), later("Detail")),
         (
             (
-                f"{event.at:%Y-%m-%d %H:%M:%S}",
+                moment(event.at, seconds=True),
                 was(event.kind, event.from_status),
                 event.actor,
                 "; ".join(part for part in (retell(event.detail, _EVENTS), _of_batch(event.batch_id)) if part),
@@ -166,11 +167,11 @@ def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Table:
 def batch_table(batches: Sequence[Batch]) -> Table:
     """Batches, one a row."""
     return text_table(
-        (later("Batch"), later("When (UTC)"), later("Who"), later("Rejected"), later("Mails"), later("Reason")),
+        (later("Batch"), when(), later("Who"), later("Rejected"), later("Mails"), later("Reason")),
         (
             (
                 batch.id,
-                f"{batch.at:%Y-%m-%d %H:%M}",
+                moment(batch.at),
                 batch.actor,
                 f"{batch.rejected:,}",
                 f"{batch.mails:,}",
@@ -186,7 +187,7 @@ def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
     planned = say_count("{number:,} planned order", "{number:,} planned orders", batch.planned)
     facts = [
         (say("Batch"), say("{id} (number {position:,})", id=batch.id, position=batch.position)),
-        (say("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
+        (say("When"), full_moment(batch.at, seconds=True)),
         (say("Who"), say("{actor} on {host}, {program}", actor=batch.actor, host=batch.host, program=batch.program)),
         (say("Approved"), batch.approver),
         (say("Orders of"), source_in_words(batch.source)),

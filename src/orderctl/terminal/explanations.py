@@ -7,6 +7,7 @@ from orderctl.domain.eligibility import Mode, Rule
 from orderctl.domain.explanation import Explanation
 from orderctl.domain.orders import Order
 from orderctl.language import later, say
+from orderctl.terminal.moments import full_moment
 from orderctl.terminal.styles import HEADING, plain
 
 _WAYS = {Mode.BULK: later("In bulk"), Mode.INDIVIDUAL: later("On its own")}
@@ -36,7 +37,7 @@ def _verdict(grounds: tuple[Rule, ...]) -> Text:
 
 def _since(order: Order, explanation: Explanation) -> Text:
     """When it came into its status, by whom, with which batch."""
-    parts = [f"{explanation.since:%Y-%m-%d %H:%M:%S} UTC"]
+    parts = [full_moment(explanation.since, seconds=True)] if explanation.since else []
     if explanation.event:
         parts.append(say("{event} by {actor}", event=explanation.event.kind, actor=explanation.event.actor))
     if order.batch_id:

@@ -14,6 +14,7 @@ from orderctl.domain.outbox import Letter, Mail, MailState
 from orderctl.domain.text import safe
 from orderctl.language import later, say
 from orderctl.terminal.details import facts_table, text_table, was
+from orderctl.terminal.moments import full_moment, moment, when
 from orderctl.terminal.styles import FAINT, HEADING, MAIL_STYLES, letter_text, plain
 
 _SHORTEST_ADDRESS = 16
@@ -67,9 +68,9 @@ def mail_details(
         (say("Mail"), mail.id),
         (say("To"), mail.recipient),
         (say("State"), mail.state.value),
-        (say("Since"), f"{mail.updated_at:%Y-%m-%d %H:%M:%S} UTC"),
+        (say("Since"), full_moment(mail.updated_at, seconds=True)),
         (say("Tries"), str(mail.attempts)),
-        (say("Next try"), f"{mail.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC" if waits else ""),
+        (say("Next try"), full_moment(mail.next_attempt_at, seconds=True) if waits else ""),
         (say("Last word"), detail_in_words(mail.last_error)),
         (say("Message-ID"), mail.message_id),
         (say("Batch"), mail.batch_id),
@@ -85,9 +86,9 @@ def mail_details(
 
 def _event_table(events: Sequence[MailEvent]) -> RenderableType:
     return text_table(
-        (later("When (UTC)"), later("What"), later("Who"), later("Why")),
+        (when(), later("What"), later("Who"), later("Why")),
         (
-            (f"{event.at:%Y-%m-%d %H:%M:%S}", was(event.action, event.from_state), event.actor, event.reason)
+            (moment(event.at, seconds=True), was(event.action, event.from_state), event.actor, event.reason)
             for event in events
         ),
     )

@@ -16,6 +16,7 @@ from orderctl.domain.short_ids import short_id
 from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.details import facts_table, text_table
+from orderctl.terminal.moments import full_hour, full_moment
 from orderctl.terminal.preview import left_out_words
 from orderctl.terminal.styles import FAINT, HEADING, filled, plain
 
@@ -100,8 +101,8 @@ def kept_report(saved: SavedPlan, now: datetime) -> RenderableType:
         amounts=", ".join(map(shown_money, saved.totals)),
         left=saved.time_left(now),
     )
-    if saved.state is PlanState.HELD:
-        text.append(" " + say("(at {time} UTC, by: orderctl plan run --due)", time=f"{saved.due_at:%H:%M}"))
+    if saved.state is PlanState.HELD and saved.due_at:
+        text.append(" " + say("(at {time}, by: orderctl plan run --due)", time=full_hour(saved.due_at)))
         further = say("Until then this stops it: orderctl plan cancel {name}", name=name)
     elif saved.second_operator and saved.approver is None:
         further = say("Another operator reads and approves it: orderctl plan approve {name}", name=name)
@@ -137,4 +138,4 @@ def _state(saved: SavedPlan, now: datetime) -> Text:
 
 
 def _at(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC" if at else ""
+    return full_moment(at) if at else ""

@@ -3,9 +3,9 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import cached_property
 
 from rich.console import Console, Group, RenderableType
@@ -23,7 +23,7 @@ from orderctl.domain.saved_plans import SavedPlan
 from orderctl.domain.statistics import Statistics
 from orderctl.domain.text import safe
 from orderctl.language import in_english, say
-from orderctl.ports import Progress
+from orderctl.ports import Progress, SavedFilter
 from orderctl.terminal.charts import statistics_view
 from orderctl.terminal.details import (
     batch_details,
@@ -34,6 +34,7 @@ from orderctl.terminal.details import (
 )
 from orderctl.terminal.journal import Journal
 from orderctl.terminal.mails import mail_details, mail_list
+from orderctl.terminal.moments import in_utc, moment, use_zone, when
 from orderctl.terminal.pager import page
 from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
 from orderctl.terminal.preview import delivery_figures, delivery_report, plan_preview, result_report
@@ -46,10 +47,13 @@ _NO_WIDTH = 10_000
 class Screen:
     """Where things are printed. `quiet` leaves out everything but results and errors."""
 
-    def __init__(self, *, journal: Journal, quiet: bool = False, paged: bool = True) -> None:
+    def __init__(
+        self, *, journal: Journal, quiet: bool = False, paged: bool = True, zone: tzinfo | None = None
+    ) -> None:
         self.quiet = quiet
         self._paged = paged
         self._journal = journal
+        use_zone(zone)
 
     @cached_property
     def _results(self) -> Console:
@@ -74,7 +78,7 @@ class Screen:
         if self._results.is_terminal:
             self._page(table())
             return
-        with in_english():
+        with in_english(), in_utc():
             drawn = table()
         columns = [[str(cell) for cell in column.cells] for column in drawn.columns]
         sys.stdout.writelines(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True)))
@@ -160,6 +164,11 @@ class Screen:
     def pairs(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print a small table of texts."""
         self._list(lambda: text_table(header, rows))
+
+    def saved_filters(self, filters: Iterable[SavedFilter]) -> None:
+        """Print a table of saved filters."""
+        rows = [(each.name, each.expression, each.actor, moment(each.saved_at)) for each in filters]
+        self._list(lambda: text_table((say("Name"), say("Filter"), say("Saved by"), when()), rows))
 
     def plans(self, plans: Sequence[SavedPlan], now: datetime) -> None:
         """Print a table of saved plans."""
