@@ -111,3 +111,18 @@ def test_a_wrong_call_is_explained_in_japanese(cli, call, what, hint):
     assert (ran.code, first.startswith("orderctl: "), second.startswith("ヒント: ")) == (2, True, True)
     assert what in first
     assert hint in second
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("nobody", "@がありません"),
+        ("@shop.example", "@の前に何もありません"),
+        ("a b@shop.com", "@の前に使えない文字があります: SPACE"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said_in_japanese(cli, address, why):
+    cli.environ["ORDERCTL_MAIL_SENDER"] = "brand@nord.example"
+    ran = cli("mail", "send", "--sample", address)
+    assert ran.code == 2
+    assert f"{address!r}は1つのメールアドレスではありません: {why}\n" in ran.err

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
+from orderctl.domain.address_errors import address_reason
 from orderctl.language import say
 
 _CACHED = 10_000
@@ -15,4 +16,4 @@ def email_address(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise ValueError(say("is not one e-mail address: {error}", error=error)) from None
+        raise ValueError(say("is not one e-mail address: {error}", error=address_reason(error))) from None

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
+from orderctl.domain.address_errors import address_reason
 from orderctl.domain.errors import UnsendableError, UsageError
 from orderctl.domain.mail_details import NOT_ONE_ADDRESS, ODD_ADDRESS
 from orderctl.language import say
@@ -17,7 +18,7 @@ def ascii_address(text: str) -> str:
     try:
         address = validate_email(text, check_deliverability=False, globally_deliverable=False).ascii_email
     except EmailNotValidError as error:
-        raise UnsendableError(say(NOT_ONE_ADDRESS, address=repr(text), why=error)) from None
+        raise UnsendableError(say(NOT_ONE_ADDRESS, address=repr(text), why=address_reason(error))) from None
     if address is None:
         raise UnsendableError(say(ODD_ADDRESS, address=repr(text)))
     return address
