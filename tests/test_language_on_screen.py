@@ -126,3 +126,11 @@ def test_what_is_wrong_with_an_address_is_said_in_japanese(cli, address, why):
     ran = cli("mail", "send", "--sample", address)
     assert ran.code == 2
     assert f"{address!r}は1つのメールアドレスではありません: {why}\n" in ran.err
+
+
+def test_verbose_tells_the_steps_in_japanese(cli):
+    ran = cli("--verbose", "reject", "1001", "2001", "--yes")
+    told = [line.partition(":") for line in ran.err.splitlines()[-2:]]
+    assert [step for step, _, _ in told] == ["拒否済み", "終了"]
+    assert told[0][2].endswith(", 拒否1件, 対象外1件, 除外0件, メール0通")
+    assert told[1][2].startswith(" コマンドreject, 終了コード0, SQL文")

@@ -14,6 +14,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
 from orderctl.language import say
+from orderctl.terminal.journal_words import step_words
 
 Figures = dict[str, object]
 
@@ -31,7 +32,7 @@ class Journal:
         """Tell that a step is done, with what there is to count."""
         told = {key: value for key, value in figures.items() if value is not None}
         if self._verbose:
-            sys.stderr.write(safe(f"{name}: {_in_words(told)}") + "\n")
+            sys.stderr.write(safe(step_words(name, told)) + "\n")
         if self._file is not None:
             line = {"time": datetime.now(UTC).isoformat(), "run": self._run_id, "step": name, **told}
             # One write of one line: runs that share the file do not mix their lines.
@@ -50,18 +51,3 @@ def _opened(path: Path) -> int:
     except OSError as error:
         problem = say("the log file {path} cannot be written: {problem}", path=path, problem=os_reason(error))
         raise UsageError(problem, hint=say("check the path")) from error
-
-
-def _in_words(figures: Figures) -> str:
-    """`2,000 of 2,000 in 1.9 s` for a step, `batch 068f…, 39 rejected` for what it did."""
-    rest = dict(figures)
-    done, total, seconds = rest.pop("done", None), rest.pop("total", None), rest.pop("seconds", None)
-    words = [f"{_shown(value)} {key}" if type(value) is int else f"{key} {value}" for key, value in rest.items()]
-    if done is not None:
-        words.append(_shown(done) if total is None else f"{_shown(done)} of {_shown(total)}")
-    text = ", ".join(words).replace("_", " ")
-    return text if seconds is None else f"{text} in {seconds} s".lstrip()
-
-
-def _shown(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
