@@ -17,6 +17,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from orderctl.bootstrap.files import shipped_maps
 from orderctl.cli.app import app
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.help_pages import examples_and_notes
@@ -103,6 +104,7 @@ def _help_texts() -> Iterator[tuple[str, str]]:
         yield where, entry.about
         yield where, entry.panel
         yield from _of_command(where, root.load(name))
+    yield from (("orderctl import --list-maps", about) for _name, about in shipped_maps())
 
 
 def _of_command(where: str, command: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a command of Typer's

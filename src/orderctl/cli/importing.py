@@ -80,7 +80,7 @@ def import_(
 def _list_maps(program: Program) -> None:
     maps = shipped_maps()
     if program.output.is_terminal:
-        program.screen.pairs((later("Name"), later("Export")), maps)
+        program.screen.pairs((later("Name"), later("Export")), [(name, say(about)) for name, about in maps])
     else:
         program.output.lines(f"{name}\t{about}" for name, about in maps)
 
