@@ -136,6 +136,9 @@ class TestSaid:
         said = say("the reason {problem}", problem=ValueError(say("is empty")))
         assert (said, english(said)) == ("理由: 空です", "the reason is empty")
 
+    def test_nothing_is_nothing(self):
+        assert say("") == ""
+
     def test_numbers_of_things(self):
         said = say_count("{number:,} mail", "{number:,} mails", 1200)
         assert (said, english(said)) == ("1,200通", "1,200 mails")

@@ -54,7 +54,7 @@ class Speech:
 
         Values stand in it as `str.format` writes them; a template without values is taken as it is.
         """
-        if not self.code:
+        if not (self.code and template):  # what a catalogue has for nothing is its head
             return template.format_map(values) if values else template
         return self._filled(_translations(self.code).gettext(template), template, values)
 
