@@ -36,7 +36,7 @@ if "://" in store:
     sys.exit()
 values = ", ".join(f"value ->> '$.{name}' AS {name}" for name in COLUMNS)
 base = sqlite3.connect(store, isolation_level=None)
-for pragma in ("synchronous = FULL", "cache_size = -65536"):
+for pragma in ("synchronous = FULL", "secure_delete = OFF", "cache_size = -65536"):
     base.execute(f"PRAGMA {pragma}")
 base.execute("BEGIN IMMEDIATE")
 base.executemany("INSERT INTO buyer (account, id, name, name_folded) VALUES ('main', ?, ?, ?)", buyers.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 store, source, mailed = sys.argv[1:]
 kind, _, value = source.partition("=")
 base = sqlite3.connect(store, isolation_level=None)
-for pragma in ("synchronous = FULL", "cache_size = -65536"):
+for pragma in ("synchronous = FULL", "secure_delete = OFF", "cache_size = -65536"):
     base.execute(f"PRAGMA {pragma}")
 bound = {"batch": "floor", "at": "2026-01-01T00:00:00.000000Z"}
 table, wanted = "orders", "account = 'main' AND status IN ('needs-oc', 'oc-created') AND invoices = 0"
