@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import tomllib
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from cli import Cli
 from orderctl.domain.errors import UsageError
 from orderctl.domain.orders import Buyer, OrderLine, Status
 from orderctl.files.column_map import read_map
+from orderctl.files.map_draft import draft_map
 from orderctl.files.shipped_maps import map_names, recognised, shipped_map
 from orderctl.files.source import open_source
 
@@ -321,3 +324,45 @@ def test_the_command_lists_its_maps_and_refuses_what_it_does_not_know(cli, shopi
         ran = cli(*args)
         assert (ran.code, ran.out, message in ran.err) == (2, "", True), ran.err
     assert "did you mean shopify?" in cli("import", str(shopify), "--from", "shoppify").err
+
+
+OWN_WORDS = """\
+Bestellnr;Kunde;Kunden-Nr;Datum;Währung;Betrag;Status;Season
+B-1;Müller "M" GmbH;K1;14/02/2026;EUR;1.234,50;offen;26SS
+B-2;Léa;K2;03/03/2026;EUR;-99,00;needs-oc;26SS
+"""
+
+
+def test_a_map_is_drafted_completed_and_read(cli, tmp_path):
+    (tmp_path / "o.csv").write_text(OWN_WORDS, encoding="utf-8")
+    unknown = cli("import", str(tmp_path / "o.csv"))
+    assert (unknown.code, "--make-map drafts one" in unknown.err) == (2, True)
+    drafted = cli("import", str(tmp_path / "o.csv"), "--make-map")
+    assert (drafted.code, drafted.err) == (0, "")
+    draft = tomllib.loads(drafted.out)
+    assert (draft["date_formats"], draft["decimal_comma"]) == (["%d/%m/%Y"], True)
+    assert draft["columns"] == {
+        "id": "", "status": "Status", "ordered": "", "currency": "", "total": "", "season": "Season"
+    }  # fmt: skip
+    assert draft["status"] == {"offen": ""}
+    assert '# column "Kunde", as in Müller "M" GmbH, Léa' in drafted.lines
+    completed = drafted.out.replace('"offen" = ""', '"offen" = "needs-oc"')
+    for field, column in {"id": "Bestellnr", "ordered": "Datum", "currency": "Währung", "total": "Betrag"}.items():
+        completed = completed.replace(f'{field} = ""  ', f'{field} = "{column}"  ')
+    (tmp_path / "columns.toml").write_text(completed, encoding="utf-8")
+    taken = cli("import", str(tmp_path / "o.csv"), "--map", str(tmp_path / "columns.toml"), "--format", "json")
+    assert (taken.code, taken.json["created"]) == (0, 2)
+    stored = [json.loads(line) for line in cli("search", "--sort", "id", "--format", "jsonl").lines]
+    assert [(order["id"], order["total"], order["ordered"][:10]) for order in stored] == [
+        ("B-1", "1234.50", "2026-02-14"),
+        ("B-2", "-99.00", "2026-03-03"),
+    ]
+
+
+def test_a_draft_is_toml_whatever_the_header_says(tmp_path):
+    names = ['a"b\\c', "esc\x1b[2J", "\u202eflip", "=1+1", "雲", "id", "[status]", "x = 1"]
+    with (tmp_path / "o.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=";").writerows([names, [*map(str, range(7)), "\x1b[31m"]])
+    lines = draft_map(tmp_path / "o.csv")
+    assert tomllib.loads("\n".join(lines))["columns"]["id"] == "id"
+    assert all(line.isprintable() for line in lines)

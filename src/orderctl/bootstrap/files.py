@@ -46,6 +46,13 @@ def open_source(file: str, request: "SourceRequest", read_at: datetime, progress
     )
 
 
+def draft_map(file: str) -> list[str]:
+    """The lines of a column map to begin with, drafted from a file of orders. Raises UsageError."""
+    from orderctl.files.map_draft import draft_map
+
+    return draft_map(Path(file))
+
+
 def shipped_maps() -> list[tuple[str, str]]:
     """The names of the column maps that ship with the program, and what each is for."""
     from orderctl.files.shipped_maps import map_names, shipped_map

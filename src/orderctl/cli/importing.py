@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import open_source, shipped_maps, write_error_report
+from orderctl.bootstrap.files import draft_map, open_source, shipped_maps, write_error_report
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
@@ -22,7 +22,8 @@ BAD_ROWS = 2
 
 
 @app.command(
-    epilog="Examples:\n\norderctl import orders.xlsx --map columns.toml\n\n"
+    epilog="Examples:\n\norderctl import orders.csv --make-map > columns.toml\n\n"
+    "orderctl import orders.xlsx --map columns.toml\n\n"
     "orderctl import orders_export.csv --from shopify\n\n"
     "orderctl import orders.csv --skip-bad --errors bad-rows.csv\n\norderctl import orders.jsonl --check"
 )
@@ -38,6 +39,9 @@ def import_(
         typer.Option(metavar="FIELD=VALUE", help="What stands in for a missing column; repeatable."),
     ] = None,
     list_maps: Annotated[bool, typer.Option("--list-maps", help="List the exports that --from knows.")] = False,
+    make_map: Annotated[
+        bool, typer.Option("--make-map", help="Print a column map for the file to begin with, and stop.")
+    ] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Take the good orders, leave the bad ones out.")] = False,
     errors: Annotated[str | None, typer.Option(metavar="FILE", help="Write every bad row there, as CSV.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an error report that is there.")] = False,
@@ -51,6 +55,9 @@ def import_(
         return
     if file is None:
         raise UsageError(say("the file is missing"), hint=say("orderctl import FILE, or --list-maps"))
+    if make_map:
+        program.output.lines(draft_map(file))
+        return
     request = _request(map_, from_, default)
     with program.open_store() as store:
         with store.snapshot():

@@ -143,7 +143,7 @@ def own_fields(header: Iterable[str], file: str) -> dict[str, str]:
         name = own_field(column)
         if name is None:
             error = _unknown(file, "column", column, FIELDS)
-            error.hint = say("{hint}; or give a column map: --map", hint=error.hint)
+            error.hint = say("{hint}; or give a column map with --map: --make-map drafts one", hint=error.hint)
             raise error
         if name in found:
             raise UsageError(

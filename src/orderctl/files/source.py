@@ -116,7 +116,7 @@ def open_source(
         if kind in _JSON:
             rules, rows = _stage_json(path, columns, read_at, staging, progress)
         else:
-            table = read_excel(path, columns.sheet) if kind in _EXCEL else read_csv(path)
+            table = read_table(path, columns.sheet)
             if not columns.file and (map_name := recognised(table.header)):
                 found = shipped_map(map_name)
                 columns = replace(found, defaults={**found.defaults, **columns.defaults})
@@ -130,6 +130,17 @@ def open_source(
     except BaseException:
         staging.__exit__()
         raise
+
+
+def read_table(path: Path, sheet: str | None = None) -> Table:
+    """The table of an Excel or CSV file. Raises UsageError, and OSError if it cannot be opened."""
+    kind = path.suffix.lower()
+    if kind not in _EXCEL | _CSV:
+        raise UsageError(
+            say("{name}: a column map is for .xlsx, .csv and .tsv files", name=path.name),
+            hint=say("save it as one of them"),
+        )
+    return read_excel(path, sheet) if kind in _EXCEL else read_csv(path)
 
 
 def _stage_table(
