@@ -7,11 +7,15 @@ import string
 from io import BytesIO
 
 import pytest
+import typer
 from babel.messages.pofile import read_po
+from pypdf import PdfReader
 
 from cli import Cli
 from generator import docs_module
+from orderctl.cli.app import app
 from orderctl.cli.catalogue import COMMANDS
+from orderctl.cli.manual import pages
 from orderctl.domain.eligibility import RULES
 from orderctl.domain.exporting import ExportFormat
 from orderctl.domain.filters import FILTER_FIELDS
@@ -154,9 +158,12 @@ class TestSaid:
         assert detail_in_words(kept) == told
 
 
+ROOT = typer.main.get_command(app)
+
 # What stays as it is: names of the command line, of fields and statuses, and what the tests' own orders hold.
 _NAMES = {
     *COMMANDS,
+    *(word for each in pages(typer.Context(ROOT, info_name="orderctl")) for word in each.path.split()),
     *FILTER_FIELDS,
     *OPTIONS,
     *(each.value for each in (*Status, *MailState, *PlanState, *ExportFormat)),
@@ -171,7 +178,8 @@ _ALLOWED = re.compile(
             r"https?://\S+",
             r"\[[^\]\n]*\]",  # [OPTIONS], [COUNT], and a filter as it was written
             r"--?[a-z][\w-]*(?:[ =](?:[A-Z][A-Z|.]*|[a-z][\w|-]*))?",  # an option with its value
-            r"\b(?:orderctl|pg_dump|chmod|crontab|jq|xargs|fzf|less)\b(?: [\w./:=,-]+)*",  # a call
+            r"^\s*\$? ?orderctl .*$",  # an example
+            r"\b(?:orderctl|pg_dump|chmod|crontab|jq|xargs|fzf|less)\b",
             r"[\w.~-]*[/\\][\w./~-]*",  # a path
             r"\b[\w-]+\.(?:py|md|toml|csv|xlsx|jsonl|db|sql|pdf|html|txt)\b",
             r"\b[A-Z][A-Z0-9_]+\b",  # a currency, a variable, an abbreviation
@@ -207,6 +215,11 @@ def fill(cli, tmp_path):
 
 
 class TestNoMixture:
+    def test_english_would_be_noticed(self, sqlite_url, tmp_path):
+        plain = Cli(sqlite_url, tmp_path / "home")
+        assert "no field" in english_in(plain("search", "statu:x").err)
+        assert english_in("ヒント: orderctl mail list shows them") == ["shows them"]
+
     def test_a_day_of_an_operator(self, cli, tmp_path):
         mailed = {"ORDERCTL_MAIL_TRANSPORT": "maildir", "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "out")}
         cli.environ |= mailed | {"ORDERCTL_MAIL_SENDER": "brand@nord.example"}
@@ -279,6 +292,38 @@ class TestNoMixture:
         assert (ran.code, english_in(ran.err)) == (code, []), ran.err
         assert re.search("[ぁ-ん]", ran.err)
 
+    def test_what_a_terminal_shows(self, cli, tmp_path):
+        cli.environ |= {"ORDERCTL_MAIL_TRANSPORT": "maildir", "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "out")}
+        cli.environ |= {"ORDERCTL_MAIL_SENDER": "brand@nord.example", "PAGER": "cat"}
+        fill(cli, tmp_path)
+        assert cli("reject", "1002", "--individual", "--save-plan").code == 0
+        assert cli("reject", "1001", "1003", "--yes", "--notify", "--message", "残念です").code == 0
+        for call in (("search",), ("plan", "list"), ("mail", "list"), ("log",), ("log", "1001"), ("stats",)):
+            with Terminal(cli, *call, columns=140) as terminal:
+                assert (call, terminal.end()) == (call, 0)
+                assert (call, english_in(terminal.text)) == (call, [])
+                assert re.search("[ぁ-んァ-ン一-龥]", terminal.text)
+
+    def test_the_report_of_a_batch(self, cli, tmp_path):
+        fill(cli, tmp_path)
+        assert cli("reject", "1001", "1003", "--yes").code == 0
+        assert cli("log", "report", "-o", str(tmp_path / "report.html")).code == 0
+        shown = re.sub("<[^>]+>", "\n", (tmp_path / "report.html").read_text("utf-8").partition("<body>")[2])
+        assert "拒否報告書" in shown
+        assert english_in(shown) == []
+
+    def test_papers_are_in_the_buyers_language(self, cli, tmp_path):
+        fill(cli, tmp_path)
+        papers = ("--format", "oc-pdf", "--per-order", "-o", str(tmp_path / "papers"))
+        assert cli("export", "1001", "1003", *papers).code == 0
+        english_one, japanese_one = (
+            PdfReader(tmp_path / "papers" / f"{number}.pdf").pages[0].extract_text() for number in (1001, 1003)
+        )
+        assert "Order confirmation (draft) 1001" in english_one
+        assert not re.search("[ぁ-んァ-ン一-龥]", english_one)
+        assert "注文請書 1003" in japanese_one
+        assert english_in(japanese_one) == []
+
     def test_a_declined_confirmation(self, cli, tmp_path):
         fill(cli, tmp_path)
         with Terminal(cli, "reject", "1001") as terminal:
@@ -326,6 +371,14 @@ class TestOtherProgramsReadEnglish:
             assert cli(*call).out == plain(*call).out
         assert cli("reject", "1001", "--save-plan").code == 0
         assert cli("plan", "list", "--format", "json").json["time_left"].startswith("expires in ")
+
+    def test_the_journal_of_a_run_is_in_english(self, cli, tmp_path):
+        fill(cli, tmp_path)
+        cli.environ["ORDERCTL_LOG_FILE"] = str(tmp_path / "run.jsonl")
+        assert cli("reject", "1001", "--yes").code == 0
+        assert cli("search", "statu:x").code == 2
+        lines = (tmp_path / "run.jsonl").read_text("ascii")
+        assert not re.search(r"\\u3", lines)
 
     def test_the_log_is_kept_in_english(self, cli, sqlite_url, tmp_path):
         fill(cli, tmp_path)
