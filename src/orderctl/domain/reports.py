@@ -1,25 +1,31 @@
 """What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
-from datetime import date
+from __future__ import annotations
 
-from orderctl.domain.changes import ChangeReport
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
 from orderctl.domain.eligibility import RULE_BY_CODE, Mode, refusal
 from orderctl.domain.explanation import Explanation, explain
-from orderctl.domain.health import Check
 from orderctl.domain.impact import Impact, percent_of
-from orderctl.domain.import_figures import ImportCounts, SourceFigures
-from orderctl.domain.log import Batch
-from orderctl.domain.mail_actions import MailEvent
 from orderctl.domain.money import Money, plain_amount
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.outbox import DeliveryReport, Mail
 from orderctl.domain.rejection import RejectionPlan, RejectionResult
-from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.statistics import Figure, Statistics, Subject
-from orderctl.domain.verification import LogVerdict, Tampering
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+
+    from orderctl.domain.changes import ChangeReport
+    from orderctl.domain.health import Check
+    from orderctl.domain.import_figures import ImportCounts, SourceFigures
+    from orderctl.domain.log import Batch
+    from orderctl.domain.mail_actions import MailEvent
+    from orderctl.domain.sample_letters import SampleLetter
+    from orderctl.domain.verification import LogVerdict, Tampering
 
 SCHEMA = 1
 Document = dict[str, object]
