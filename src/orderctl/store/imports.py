@@ -20,6 +20,7 @@ from orderctl.language import say
 from orderctl.store.sql import Connection, Dialect, Row, RowExistsError, packed, recordset
 
 CHUNK = 2_000
+_MOST_BUYERS = 20_000
 _PROVISIONAL = Status.NEEDS_OC
 
 _BUYER = dict.fromkeys(("id", "name", "name_folded", "email", "contact", "country", "language"), "text")
@@ -65,6 +66,7 @@ class SqlImports:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._written: dict[str, Buyer] = {}
 
     def store(self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str) -> ImportCounts:
         """Create new orders, update changed ones; tags are added, and what a file does not say of a buyer stays."""
@@ -118,6 +120,8 @@ class SqlImports:
         for buyer in buyers:
             earlier = merged.get(buyer.id)
             merged[buyer.id] = buyer if earlier in (None, buyer) else _merged(earlier, buyer)
+        # A file names its buyers again and again: the same words, written twice in one transaction, change nothing.
+        merged = {buyer_id: buyer for buyer_id, buyer in merged.items() if self._written.get(buyer_id) != buyer}
         kept = ", ".join(
             f"{column} = coalesce(excluded.{column}, buyer.{column})"
             for column in ("email", "contact", "country", "language")
@@ -133,6 +137,9 @@ class SqlImports:
             f"name = CASE WHEN {named} THEN excluded.name ELSE buyer.name END, "
             f"name_folded = CASE WHEN {named} THEN excluded.name_folded ELSE buyer.name_folded END, {kept}",
         )
+        if len(self._written) > _MOST_BUYERS:
+            self._written.clear()
+        self._written |= merged
 
     def _insert(self, orders: list[Order], prints: dict[str, str]) -> None:
         dialect = self._connection.dialect
