@@ -1,6 +1,7 @@
 """What a Japanese operator sees in a terminal: columns that stand one below the other, and answers in Japanese."""
 
 import json
+import sqlite3
 
 import pytest
 
@@ -134,3 +135,17 @@ def test_verbose_tells_the_steps_in_japanese(cli):
     assert [step for step, _, _ in told] == ["拒否済み", "終了"]
     assert told[0][2].endswith(", 拒否1件, 対象外1件, 除外0件, メール0通")
     assert told[1][2].startswith(" コマンドreject, 終了コード0, SQL文")
+
+
+def test_what_is_enumerated_for_people_is_english_for_programs(cli, sqlite_url):
+    with sqlite3.connect(sqlite_url) as connection:
+        connection.execute("DROP TRIGGER orders_final_update")
+        connection.execute("DROP TRIGGER batch_append_only_update")
+    told = cli("store", "check", "--quick").out
+    assert "orders_final_updateが" in told
+    assert "orders_final_update is missing" not in told
+    checks = {
+        each["name"]: each["detail"] for each in cli("store", "check", "--quick", "--format", "json").json["checks"]
+    }
+    assert "orders_final_update is missing" in checks["guards"]
+    assert checks["guards"].isascii()

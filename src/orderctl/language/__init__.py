@@ -89,6 +89,13 @@ def english(text: str) -> str:
     return text.english if isinstance(text, Said) else text
 
 
+def enumerated(texts: Iterable[str]) -> str:
+    """Texts between commas; what was said among them still knows itself in English."""
+    parts = list(texts)
+    text = ", ".join(parts)
+    return Said.of(text, ", ".join(map(english, parts))) if language() else text
+
+
 def all_english(document: object) -> object:
     """A document for other programs: everything in it that was said, as it stands in English."""
     if not language():

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from orderctl.domain.log import IMPORTED, SealedBatch
 from orderctl.domain.orders import OrderEvent
 from orderctl.domain.verification import BatchCheck, Chain, Kind, LogVerdict, Tampering
-from orderctl.language import say, say_count
+from orderctl.language import enumerated, say, say_count
 from orderctl.ports import Progress, Record, Store, UnitOfWork
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ def _lost(record: Record) -> Iterator[Tampering]:
             *([say_count("{number:,} event", "{number:,} events", lost.events)] if lost.events else []),
             *([say_count("{number:,} mail", "{number:,} mails", lost.mails)] if lost.mails else []),
         ]
-        problem = say("was removed: {records} still refer to it", records=", ".join(named))
+        problem = say("was removed: {records} still refer to it", records=enumerated(named))
         yield Tampering(kind=Kind.BATCH, batch_id=lost.id, problem=problem)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.health import Check
-from orderctl.language import later, say
+from orderctl.language import enumerated, later, say
 from orderctl.store.address import Address
 from orderctl.store.database import Engine, check_revision, make_engine
 from orderctl.store.guards import guard_statements
@@ -93,7 +93,7 @@ def _guards(connection: Connection) -> Check:
     wrong = list(check(connection, expected))
     count = sum(1 for statement in expected if _TRIGGER.match(statement))
     found = (
-        say("the store does not guard itself: {triggers}", triggers=", ".join(wrong))
+        say("the store does not guard itself: {triggers}", triggers=enumerated(wrong))
         if wrong
         else say("{count} triggers there and on", count=count)
     )
@@ -170,5 +170,5 @@ def _orphans(connection: Connection) -> Check:
             f"SELECT count(*) FROM {table} AS t WHERE t.account = :account AND ({condition})"
         ).fetchone()
         if row and row[0]:
-            found.append(say("{number:,} {things}", number=row[0], things=say(name)))
-    return Check("orphans", ok=not found, detail=", ".join(found) or say("none"))
+            found.append(say(name, number=row[0]))
+    return Check("orphans", ok=not found, detail=enumerated(found) or say("none"))
