@@ -139,3 +139,13 @@ def test_planning_a_span_of_days_reads_those_days_only(url):
     with planned(url) as (store, plans):
         assert prepare(store, scope).targets.count == 1_000
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
+def test_the_sample_of_a_plan_s_letters_looks_each_target_up(url):
+    others = tuple(f"PO-{number:07d}" for number in range(SIZE // 2 + 1, SIZE, SIZE // 40))
+    scope = IdScope(given=IdList(ids=others), words="ids")
+    with planned(url) as (store, plans):
+        plan = prepare(store, scope)
+        with store.snapshot() as work:
+            assert {facts.language for facts in work.rejections.sample(plan)} == {"en", "fr", "ja"}
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
