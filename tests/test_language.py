@@ -324,6 +324,20 @@ class TestNoMixture:
         assert "注文請書 1003" in japanese_one
         assert english_in(japanese_one) == []
 
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("a.csv", 'id,status,ordered,currency,total\n1,"needs-oc,2026-01-02,EUR,1\n'),
+            ("a.jsonl", '{"id": 1,,}\n'),
+            ("a.csv", "id,status,ordered,currency,total,buyer_id,buyer_email\n1,x,y,z,q,b,me\n"),
+        ],
+    )
+    def test_a_file_with_faults(self, cli, tmp_path, name, text):
+        fill(cli, tmp_path)
+        (tmp_path / name).write_text(text, "utf-8")
+        ran = cli("import", str(tmp_path / name))
+        assert (ran.code, english_in(ran.err)) == (2, [])
+
     def test_a_declined_confirmation(self, cli, tmp_path):
         fill(cli, tmp_path)
         with Terminal(cli, "reject", "1001") as terminal:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from orderctl.domain.cells import Cell
 from orderctl.domain.errors import UsageError
+from orderctl.domain.syntax_errors import syntax_reason
 from orderctl.files.table_writers import bare
 from orderctl.files.tables import Table, header_of, is_empty
 from orderctl.files.text_lines import text_lines
@@ -50,6 +51,11 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
                 header = False
         except csv.Error as error:
             raise UsageError(
-                say("{name}:{start}: the row is not CSV: {error}", name=path.name, start=start, error=error),
+                say(
+                    "{name}:{start}: the row is not CSV: {error}",
+                    name=path.name,
+                    start=start,
+                    error=syntax_reason(error),
+                ),
                 hint=say("look for a quotation mark that is not closed"),
             ) from None

@@ -14,6 +14,7 @@ from orderctl.domain.order_ids import parse_order_id
 from orderctl.domain.order_notes import LONGEST_NOTE, OrderNote, OrderNotes
 from orderctl.domain.reasons import ReasonCodes
 from orderctl.domain.selection import IdList
+from orderctl.domain.syntax_errors import syntax_reason
 from orderctl.domain.text import safe
 from orderctl.files.text_lines import text_lines
 from orderctl.language import later, say
@@ -147,7 +148,7 @@ def _cells(line: str, lines: Iterator[tuple[int, str]], delimiter: str, place: _
         except csv.Error as error:
             following = next(lines, None) if str(error) == _OPEN_QUOTE and len(text) <= LONGEST_LINE else None
             if following is None:
-                raise place.wrong(say("the line is not CSV: {error}", error=error)) from None
+                raise place.wrong(say("the line is not CSV: {error}", error=syntax_reason(error))) from None
             text = f"{text}\n{following[1]}"
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orderctl.domain.cells import Cell
+from orderctl.domain.syntax_errors import syntax_reason
 from orderctl.files.text_lines import text_lines
 from orderctl.language import say
 
@@ -34,7 +35,10 @@ def _object(decoder: json.JSONDecoder, line: str) -> dict[str, Cell] | Broken:
     try:
         found = decoder.decode(line)
     except json.JSONDecodeError as error:
-        return Broken(line[:_SHOWN], say("is not JSON: {why} at column {column}", why=error.msg, column=error.colno))
+        return Broken(
+            line[:_SHOWN],
+            say("is not JSON: {why} at column {column}", why=syntax_reason(error.msg), column=error.colno),
+        )
     except ValueError as error:
         return Broken(line[:_SHOWN], say("is not JSON: {error}", error=error))
     except RecursionError:
