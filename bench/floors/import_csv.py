@@ -9,8 +9,6 @@ import sqlite3
 import sys
 from pathlib import Path
 
-import psycopg
-
 store, file = sys.argv[1:]
 CHUNK = 2_000
 COLUMNS = ("id", "buyer_id", "status", "season", "ordered", "currency", "total", "quantity", "note")
@@ -22,6 +20,8 @@ with Path(file).open(newline="", encoding="utf-8") as source:
     rows = list(csv.DictReader(source))
 buyers = {row["buyer_id"]: (row["buyer_id"], row["buyer_name"], row["buyer_name"].lower()) for row in rows}
 if "://" in store:
+    import psycopg
+
     with psycopg.connect(store) as raw, raw.cursor() as cursor:
         with cursor.copy("COPY buyer (account, id, name, name_folded) FROM STDIN") as copy:
             for buyer in buyers.values():
