@@ -6,25 +6,28 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from orderctl.domain.eligibility import RULE_BY_CODE, Mode, refusal
-from orderctl.domain.explanation import Explanation, explain
-from orderctl.domain.impact import Impact, percent_of
+from orderctl.domain.explanation import explain
+from orderctl.domain.impact import percent_of
 from orderctl.domain.money import Money, plain_amount
-from orderctl.domain.order_notes import OrderNotes
-from orderctl.domain.orders import Order, OrderEvent
-from orderctl.domain.outbox import DeliveryReport, Mail
-from orderctl.domain.rejection import RejectionPlan, RejectionResult
-from orderctl.domain.statistics import Figure, Statistics, Subject
 
+# Most commands import this module, and completion imports most commands: what is only named is not loaded.
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
     from orderctl.domain.changes import ChangeReport
+    from orderctl.domain.explanation import Explanation
     from orderctl.domain.health import Check
+    from orderctl.domain.impact import Impact
     from orderctl.domain.import_figures import ImportCounts, SourceFigures
     from orderctl.domain.log import Batch
     from orderctl.domain.mail_actions import MailEvent
+    from orderctl.domain.order_notes import OrderNotes
+    from orderctl.domain.orders import Order, OrderEvent
+    from orderctl.domain.outbox import DeliveryReport, Mail
+    from orderctl.domain.rejection import RejectionPlan, RejectionResult
     from orderctl.domain.sample_letters import SampleLetter
+    from orderctl.domain.statistics import Figure, Statistics
     from orderctl.domain.verification import LogVerdict, Tampering
 
 SCHEMA = 1
@@ -166,7 +169,7 @@ def statistics_document(statistics: Statistics, filter_text: str) -> Document:
         "schema": SCHEMA,
         "subject": statistics.subject.value,
         "filter": filter_text,
-        "rejected_left_out": statistics.rejected if statistics.subject is Subject.ORDERS else 0,
+        "rejected_left_out": statistics.rejected_left_out,
         "totals": [_figure_document(figure) for figure in statistics.totals],
         "by": [
             {

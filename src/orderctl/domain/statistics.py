@@ -126,12 +126,18 @@ class Statistics:
     rejected: int = 0
 
     @property
+    def rejected_left_out(self) -> int:
+        """How many rejected orders are not counted."""
+        return self.rejected if self.subject is Subject.ORDERS else 0
+
+    @property
     def left_out(self) -> str:
         """In words, what is not counted; empty if that is nothing."""
-        if self.subject is Subject.REJECTIONS or not self.rejected:
+        number = self.rejected_left_out
+        if not number:
             return ""
         return say_count(
-            "{number:,} rejected order is not counted", "{number:,} rejected orders are not counted", self.rejected
+            "{number:,} rejected order is not counted", "{number:,} rejected orders are not counted", number
         )
 
 
