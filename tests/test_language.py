@@ -1,5 +1,6 @@
 """Operators read their own language, whole sentences of it, and buyers theirs; other programs read English."""
 
+import ast
 import gettext
 import re
 import sqlite3
@@ -83,6 +84,20 @@ class TestCatalogues:
     def test_its_head_names_no_stand_in(self, code):
         head = committed(code).decode().partition('\nmsgid "')[2].partition("\n\n")[0]
         assert not re.search("FIRST AUTHOR|FULL NAME|EMAIL@ADDRESS|YEAR-MO-DA|LANGUAGE <", head)
+
+
+def test_nothing_is_said_while_the_program_is_imported():
+    """A constant is marked with `later`: the language is known when it is shown."""
+    early = []
+    for path in CATALOGUES.parent.rglob("*.py"):
+        waiting = [ast.parse(path.read_text("utf-8"))]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"say", "say_count"}:
+                early.append(f"{path.name}:{node.lineno}")
+            inside = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+            waiting += [node.args] if isinstance(node, inside) else ast.iter_child_nodes(node)
+    assert early == []
 
 
 def _fills_in(message):
