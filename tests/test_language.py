@@ -374,6 +374,7 @@ class TestNoMixture:
     def test_a_file_that_is_no_store(self, tmp_path):
         with sqlite3.connect(tmp_path / "other.db") as other:
             other.execute("CREATE TABLE t (x)")
+        other.close()
         ran = Cli(str(tmp_path / "other.db"), tmp_path / "home", LANG="ja_JP.UTF-8")("search")
         assert (ran.code, english_in(ran.err)) == (1, [])
         assert re.search("[ぁ-ん]", ran.err)

@@ -141,6 +141,7 @@ def test_what_is_enumerated_for_people_is_english_for_programs(cli, sqlite_url):
     with sqlite3.connect(sqlite_url) as connection:
         connection.execute("DROP TRIGGER orders_final_update")
         connection.execute("DROP TRIGGER batch_append_only_update")
+    connection.close()
     told = cli("store", "check", "--quick").out
     assert "orders_final_updateが" in told
     assert "orders_final_update is missing" not in told
