@@ -101,7 +101,7 @@ def test_a_file_that_holds_a_password_must_be_its_owners_alone(cli, secret):
     assert "chmod 600" in ran.err
     file.chmod(0o600)
     assert cli("config", "show").code == 0
-    write(cli, '[profile.eu]\nlabel = "no secret"\n', 0o644)
+    write(cli, 'default_profile = "eu"\n[profile.eu]\nlabel = "no secret"\n', 0o644)
     assert cli("config", "show").code == 0
 
 
@@ -123,6 +123,17 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, text, message, hint):
     with pytest.raises(UsageError, match=re.escape(message)) as caught:
         read_settings(file, {}, {"profile": "main"})
     assert hint in caught.value.hint
+
+
+def test_a_file_whose_profiles_are_not_used_is_no_surprise(cli):
+    file = write(cli, '[profile.eu]\nlabel = "EU"\n[profile.us]\n')
+    ran = cli("config", "show")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == (
+        f"orderctl: {file} does not say which of its profiles is used\n"
+        "hint: give --profile NAME, or write default_profile there; the profiles there: eu, us\n"
+    )
+    assert cli("--profile", "us", "config", "show").code == 0
 
 
 def test_a_check_tries_the_store_and_the_mail_server_with_its_login(cli, tmp_path):

@@ -162,15 +162,25 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
         raise UsageError(say("{file}: profile is not a table", file=config_file), hint=say("write [profile.NAME]"))
     chosen = flags.get("profile") or environ.get("ORDERCTL_PROFILE") or document.get("default_profile")
     name = str(chosen or DEFAULT_PROFILE)
-    if chosen and name not in profiles:
-        known = ", ".join(map(str, profiles)) or say("none")
-        raise UsageError(
-            say("there is no profile {name!r} in {file}", name=name, file=config_file),
-            hint=say("the profiles there: {known}", known=known),
-        )
+    if name not in profiles and (chosen or profiles):
+        raise _no_profile(config_file, str(chosen or ""), profiles)
     profile = _flat(profiles.get(name, {}), f"{config_file}: profile.{name}")
     found = {key: _resolve(option, flags, environ, profile, config_file) for key, option in OPTIONS.items()}
     return Settings(profile=name, config_file=config_file, found=found)
+
+
+def _no_profile(config_file: Path, chosen: str, profiles: Mapping[str, object]) -> UsageError:
+    """Settings that stand in a file and are not used would be a surprise: say which there are."""
+    known = ", ".join(map(str, profiles)) or say("none")
+    if chosen:
+        return UsageError(
+            say("there is no profile {name!r} in {file}", name=chosen, file=config_file),
+            hint=say("the profiles there: {known}", known=known),
+        )
+    return UsageError(
+        say("{file} does not say which of its profiles is used", file=config_file),
+        hint=say("give --profile NAME, or write default_profile there; the profiles there: {known}", known=known),
+    )
 
 
 def holds_password(url: str) -> bool:
