@@ -1,10 +1,10 @@
 """Whole processes, measured: wall time, processor time and the most memory held; floor and ours in turn."""
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,6 +53,18 @@ class Result:
         return asdict(self) | {"ratio": round(self.ratio, 3), "met": self.met}
 
 
+# What a process held before it became another program counts as its own memory: a small one starts what is measured.
+_STARTER = """
+import json, resource, subprocess, sys, time
+started = time.perf_counter()
+code = subprocess.call(sys.argv[2:])
+wall = time.perf_counter() - started
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as figures:
+    json.dump([code, wall, used.ru_utime + used.ru_stime, used.ru_maxrss], figures)
+"""
+
+
 def run(
     arguments: Sequence[str],
     *,
@@ -61,23 +73,21 @@ def run(
     stdout: int | None = None,
 ) -> Cost:
     """Run a process to its end; raises RuntimeError with what it said if its exit code is not allowed."""
-    with tempfile.TemporaryFile() as said:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            arguments,
+    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile() as figures:
+        subprocess.run(
+            [PYTHON, "-c", _STARTER, figures.name, *arguments],
+            check=True,
             env=_environ(environ or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=said,
             cwd=ROOT,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode not in allowed:
+        code, wall, cpu, peak_kb = json.loads(Path(figures.name).read_text())
+        if code not in allowed:
             said.seek(0)
-            raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}: {said.read().decode()[-2000:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+            raise RuntimeError(f"{' '.join(arguments)} ended with {code}: {said.read().decode()[-2000:]}")
+    return Cost(wall, cpu, peak_kb / 1024)
 
 
 def orderctl(store: str | None, *arguments: str) -> list[str]:
