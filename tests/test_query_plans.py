@@ -134,6 +134,20 @@ def test_rejecting_a_list_looks_each_id_up_and_never_reads_every_order(url):
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
 
 
+@pytest.mark.parametrize("per_order", [True, False])
+def test_queueing_mails_reads_the_orders_of_the_batch_and_no_others(url, per_order):
+    first = SIZE // 2 + (2 if per_order else 3)
+    ids = tuple(f"PO-{number:07d}" for number in range(first, SIZE, SIZE // 40))
+    choice = Choice(scope=IdScope(given=IdList(ids=ids), words="ids"))
+    request = RejectionRequest(choice=choice, by=BY, notify=True, per_order=per_order)
+    with planned(url) as (store, plans):
+        plan = prepare_rejection(store, request, clock=FixedClock(), new_id=lambda: f"mailed-{per_order}")
+        approved = plan.approve(by="mia", how="--yes")
+        assert execute_rejection(store, approved, clock=FixedClock(), message_domain="x").mails == plan.mail.mails > 0
+    assert [statement for statement, _ in plans if "mail_order" in statement]
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
 def test_planning_a_span_of_days_reads_those_days_only(url):
     scope = FilterScope(filter=wanted("ordered:2023-01-03..2023-01-03"), words="filter")
     with planned(url) as (store, plans):

@@ -21,13 +21,25 @@ class Mailing:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._composer: JinjaComposer | None = None
 
     def composer(self) -> "JinjaComposer":
-        """What turns facts into letters."""
-        from orderctl.mail.letters import JinjaComposer
+        """What turns facts into letters: one for a run, so that no template is compiled twice."""
+        if self._composer is None:
+            from orderctl.mail.letters import JinjaComposer
 
-        own = self._settings.text("mail.templates")
-        return JinjaComposer(Path(own).expanduser() if own else None, self._settings.text("mail.language"))
+            own = self._settings.text("mail.templates")
+            self._composer = JinjaComposer(
+                Path(own).expanduser() if own else None, self._settings.text("mail.language")
+            )
+        return self._composer
+
+    def load(self) -> None:
+        """Import what composing and sending takes, which is long; nothing is checked."""
+        from orderctl.mail import letters  # noqa: F401
+
+        if self._settings.text("mail.transport") != "maildir":
+            from orderctl.mail import smtp  # noqa: F401
 
     def check(self) -> None:
         """Raise UsageError unless mails could leave; nothing is connected to."""

@@ -4,7 +4,8 @@ import getpass
 import os
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from orderctl.bootstrap.secrets import secret
 from orderctl.bootstrap.store_care import StoreCare
 from orderctl.domain.errors import UsageError
 from orderctl.domain.os_errors import os_reason
-from orderctl.language import english, say
+from orderctl.language import english, later, say
 from orderctl.settings import Settings, Value, holds_password, profile_names, read_settings, unknown_variables
 
 if TYPE_CHECKING:
@@ -174,6 +175,22 @@ class Program:
     def store_care(self) -> StoreCare:
         """The store as a whole."""
         return StoreCare(self.address)
+
+    @contextmanager
+    def planning(self, *, mails: bool) -> Iterator[None]:
+        """Show that a plan is in the making; what its preview takes, and its mails, is loaded meanwhile."""
+        from orderctl.bootstrap.loading import loading_meanwhile
+
+        def load() -> None:
+            from orderctl.terminal import screen  # noqa: F401
+
+            if mails:
+                self.mailing.load()
+
+        label = later("Planning")
+        shown = self.screen.progress if sys.stderr.isatty() else self.journal.timing
+        with shown(label), loading_meanwhile(load):
+            yield
 
     @cached_property
     def screen(self) -> "Screen":

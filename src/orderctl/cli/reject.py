@@ -40,7 +40,7 @@ from orderctl.domain.durations import duration_words
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UsageError
 from orderctl.domain.rejection import RejectionPlan
-from orderctl.language import later, say
+from orderctl.language import say
 from orderctl.ports import Store
 from orderctl.services.planning import check_one_operator_suffices
 from orderctl.services.rejecting import RejectionRequest, check_expectations, execute_rejection, prepare_rejection
@@ -124,15 +124,16 @@ def reject(
             message=text,
             per_order=mail_per_order,
         )
-        if notify:
-            program.mailing.check()
         raise typer.Exit(_carry_out(program, store, request, run, ask_about_mails=notify is None))
 
 
 def _carry_out(program: Program, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool) -> int:
     """From the plan to the report; gives the exit code."""
-    with program.screen.progress(later("Planning")):
+    mails = request.notify and not ask_about_mails
+    with program.planning(mails=mails):
         plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
+    if mails:
+        program.mailing.check()
     if ask_about_mails and not _agreed_on_mails(program, plan):
         plan = plan.without_mails()
     letters = show_preview(program, store, plan)

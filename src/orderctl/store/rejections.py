@@ -9,7 +9,7 @@ from orderctl.domain.errors import UnexpectedPlanError
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money
 from orderctl.domain.orders import OrderEvent
-from orderctl.domain.outbox import LetterFacts, MailState
+from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan
 from orderctl.domain.selection import Choice
 from orderctl.language import say
@@ -19,7 +19,7 @@ from orderctl.store.assessments import assess
 from orderctl.store.exclusions import with_exclusions
 from orderctl.store.executions import event_of, mark_rejected
 from orderctl.store.letter_facts import sample_facts
-from orderctl.store.notes import notes_sql
+from orderctl.store.queueing import queue_mails
 from orderctl.store.sealing import SealingThread
 from orderctl.store.sql import Connection
 
@@ -58,7 +58,7 @@ class SqlRejections:
             for events in mark_rejected(self._connection, plan, at):
                 sealing.add(events)
                 rejected += len(events)
-            mails = self._queue_mails(plan, at, message_domain) if plan.mail.notify else 0
+            mails = queue_mails(self._connection, plan, at, message_domain) if plan.mail.notify else 0
             batch = self._batch(approved, at, rejected, mails)
             sealed = sealing.seal(batch)
         self._insert_batch(replace(batch, digest=sealed.digest, leaves=sealed.leaves))
@@ -93,33 +93,6 @@ class SqlRejections:
             {"batch": batch_id},
         )
         return map(rows.event, found)
-
-    def _queue_mails(self, plan: RejectionPlan, at: datetime, message_domain: str) -> int:
-        """One mail a buyer with an address, or one an order; the letters are composed when they are sent."""
-        one_each = "orders.id" if plan.mail.per_order else "orders.buyer_id"
-        numbered = (
-            f"SELECT orders.id, orders.buyer_id, buyer.email, buyer.language,"
-            f" dense_rank() OVER (ORDER BY {one_each}) AS number"
-            " FROM orders JOIN buyer ON buyer.account = orders.account AND buyer.id = orders.buyer_id"
-            " WHERE orders.account = :account AND orders.batch_id = :batch AND buyer.email IS NOT NULL"
-        )
-        note = notes_sql(plan.notes, self._connection.dialect, "told.id")
-        mail_id = "CAST(:batch || '.' || number AS TEXT)"
-        bound: dict[str, object] = {"batch": plan.id}
-        queued = self._connection.execute(
-            "INSERT INTO mail (account, id, batch_id, buyer_id, recipient, language, message_id, state,"
-            " next_attempt_at, created_at, updated_at)"
-            f" SELECT :account, {mail_id}, :batch, min(buyer_id), min(email), coalesce(min(language), ''),"
-            f" '<orderctl.' || :batch || '.' || number || '@' || :domain || '>', '{MailState.WAITING}', :at, :at, :at"
-            f" FROM ({numbered}) AS told GROUP BY number",
-            {**bound, "domain": message_domain, "at": self._connection.dialect.instant(at)},
-        )
-        self._connection.execute(
-            "INSERT INTO mail_order (account, mail_id, order_id, message)"
-            f" {note.with_}SELECT :account, {mail_id}, told.id, {note.message} FROM ({numbered}) AS told{note.join}",
-            {**bound, **note.params},
-        )
-        return queued.rowcount
 
     def _batch(self, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> Batch:
         """The batch as it is sealed: after the one before, and without its seal."""

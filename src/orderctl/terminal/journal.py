@@ -7,6 +7,8 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
 from orderctl.language import say
+from orderctl.ports import Progress
 from orderctl.terminal.journal_words import step_words
 
 Figures = dict[str, object]
@@ -27,6 +30,19 @@ class Journal:
         self._run_id = run_id
         self._started = time.monotonic()
         self._file = _opened(path) if path else None
+
+    @contextmanager
+    def timing(self, label: str) -> Iterator[Progress]:
+        """Note a step, by its English name, with how long it took and what was done of it."""
+        started = time.monotonic()
+        last: list[int | None] = [None, None]
+
+        def report(done: int, total: int | None, /) -> None:
+            last[:] = done, total
+
+        yield report
+        seconds = round(time.monotonic() - started, 3)
+        self.step(label.lower(), {"done": last[0], "total": last[1], "seconds": seconds})
 
     def step(self, name: str, figures: Figures) -> None:
         """Tell that a step is done, with what there is to count."""

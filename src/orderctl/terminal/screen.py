@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
@@ -204,17 +203,13 @@ class Screen:
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:
         """Show how far a long step is, where somebody looks; note it, by its English name, when it is done."""
-        started = time.monotonic()
-        last: list[int | None] = [None, None]
+        with self._journal.timing(label) as note, self._bar(label) as draw:
 
-        def report(done: int, total: int | None, /) -> None:
-            last[:] = done, total
-            draw(done, total)
+            def report(done: int, total: int | None, /) -> None:
+                note(done, total)
+                draw(done, total)
 
-        with self._bar(label) as draw:
             yield report
-        seconds = round(time.monotonic() - started, 3)
-        self._journal.step(label.lower(), {"done": last[0], "total": last[1], "seconds": seconds})
 
     @contextmanager
     def _bar(self, label: str) -> Iterator[Progress]:
