@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from conftest import open_store
 from factories import ACME, KUMO, NOW, make_order, put, put_all
 from orderctl.domain.exporting import ExportFormat, ExportRequest
 from orderctl.domain.importing import FIELDS
-from orderctl.domain.money import decimals
+from orderctl.domain.money import decimals, plain_amount
 from orderctl.domain.orders import Buyer, Order, OrderLine, Status
 from orderctl.domain.text import fold
 from orderctl.files.excel_writer import write_workbook
@@ -468,3 +469,9 @@ def test_many_orders_are_streamed(cli, store_url, tmp_path):
         put_all(store, (make_order(f"S{number:04}", ordered_at=NOW - timedelta(hours=number)) for number in range(600)))
     assert len(cli("export", "--all", "--format", "jsonl").lines) == 602
     assert len(cli("export", "--all", "--format", "csv").lines) == 603
+
+
+@given(st.integers(-(2**63), 2**63 - 1), st.sampled_from(["EUR", "JPY", "KWD"]))
+def test_an_amount_for_machines_is_exact(minor, currency):
+    assert Decimal(plain_amount(minor, currency)) == Decimal(minor).scaleb(-decimals(currency))
+    assert plain_amount(minor, currency) == f"{Decimal(minor).scaleb(-decimals(currency)):f}"

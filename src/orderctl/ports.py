@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from orderctl.domain.impact import Impact
 
@@ -51,6 +51,9 @@ class Orders(Protocol):
     """Reads orders. Every read is scoped to the account the store was opened for."""
 
     def page(self, wanted: OrderFilter, page: Page) -> Iterator[OrderSummary]: ...
+    def fields(self, wanted: OrderFilter, page: Page, names: Sequence[str]) -> Iterator[Mapping[str, Sequence[Any]]]:
+        """The same page, of the summaries only some fields: by their names the values of a block of orders."""
+
     def count(self, wanted: OrderFilter, *, at_most: int | None = None) -> int: ...
     def ids(self, wanted: OrderFilter, page: Page) -> Iterator[str]: ...
     def get(self, order_id: str) -> Order | None: ...

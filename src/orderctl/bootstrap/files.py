@@ -1,10 +1,10 @@
 """Files that a command reads or writes: each library is imported when its file is asked for."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orderctl.domain.batch_report import BatchReport
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from orderctl.domain.import_figures import RowProblem, SourceRequest
     from orderctl.domain.log import SealedBatch
     from orderctl.domain.order_columns import Column
-    from orderctl.domain.orders import Order, OrderSummary
+    from orderctl.domain.orders import Order
     from orderctl.domain.statistics import Statistics
     from orderctl.files.source import FileSource
     from orderctl.ports import Progress
 
 
-def write_orders(orders: "Iterable[OrderSummary]", columns: "Sequence[Column]", format_: str) -> None:
-    """Write orders to standard output as `csv` or `jsonl`."""
+def write_orders(blocks: "Iterable[Mapping[str, Sequence[Any]]]", columns: "Sequence[Column]", format_: str) -> None:
+    """Write orders to standard output as `csv` or `jsonl`; blocks hold `fields_of` the columns, see `ports.Orders`."""
     from orderctl.files.table_writers import WRITERS
 
-    WRITERS[format_](orders, columns, sys.stdout)
+    WRITERS[format_](blocks, columns, sys.stdout)
 
 
 def write_figures(statistics: "Statistics") -> None:

@@ -15,7 +15,7 @@ from orderctl.cli.options import FilterWords, OrderFormat, SavedName, program_of
 from orderctl.cli.sources import filter_text_of
 from orderctl.cli.suggesting import suggest_columns, suggest_order, suggest_sort
 from orderctl.domain.filters import OrderFilter
-from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of, parse_columns
+from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of, fields_of, parse_columns
 from orderctl.domain.text import safe
 from orderctl.language import say, say_count
 from orderctl.ports import Page, Store
@@ -74,7 +74,8 @@ def search(
             if format_ is OrderFormat.IDS:
                 program.output.lines(work.orders.ids(wanted, page), end="\0" if null else "\n")
             else:
-                write_orders(work.orders.page(wanted, page), shown or columns_of(DEFAULT_COLUMNS), format_.value)
+                columns_ = shown or columns_of(DEFAULT_COLUMNS)
+                write_orders(work.orders.fields(wanted, page, fields_of(columns_)), columns_, format_.value)
 
 
 def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:

@@ -42,7 +42,11 @@ def format_amount(minor: int, currency: str) -> str:
 
 def plain_amount(minor: int, currency: str) -> str:
     """Write minor units for machines: the currency's decimals, no separators (`1234.50`)."""
-    return f"{Decimal(minor).scaleb(-decimals(currency)):f}"
+    places = decimals(currency)
+    if not places:
+        return str(minor)
+    whole, rest = divmod(abs(minor), 10**places)
+    return f"{'-' if minor < 0 else ''}{whole}.{rest:0{places}}"
 
 
 def to_minor(amount: Decimal, currency: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.money import format_amount, plain_amount
@@ -12,49 +13,71 @@ from orderctl.language import later, say
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: `plain` for machines (text or a number), `shown` for people."""
+    """One column: what it says of some fields of a summary, `plain` for machines, `shown` for people.
+
+    A column whose `plain` is None gives the value of its field to machines as it is.
+    """
 
     name: str
     header: str
-    plain: Callable[[OrderSummary], str | int]
-    shown: Callable[[OrderSummary], str]
+    fields: tuple[str, ...]
+    plain: Callable[..., str] | None = None
+    write: Callable[..., str] = str
     is_number: bool = False
 
+    def shown(self, order: OrderSummary) -> str:
+        """The cell of one order for people."""
+        return self.write(*(getattr(order, name) for name in self.fields))
 
-def _text(name: str, header: str, value: Callable[[OrderSummary], str]) -> Column:
-    return Column(name=name, header=header, plain=value, shown=value)
+
+def _text(name: str, header: str, field: str, write: Callable[..., str] | None = None) -> Column:
+    return Column(name=name, header=header, fields=(field,), plain=write, write=write or str)
+
+
+def _day(day: date | None) -> str:
+    return day.isoformat() if day else ""
+
+
+def _or_nothing(text: str | None) -> str:
+    return text or ""
+
+
+def _archived(archived: bool) -> str:
+    return "archived" if archived else ""
 
 
 _ALL = (
-    _text("id", later("Order"), lambda order: order.id),
-    _text("buyer", later("Buyer"), lambda order: order.buyer_name),
-    _text("status", later("Status"), lambda order: order.status.value),
-    _text("ref", later("Reference"), lambda order: order.reference),
-    _text("season", later("Season"), lambda order: order.season),
+    _text("id", later("Order"), "id"),
+    _text("buyer", later("Buyer"), "buyer_name"),
+    _text("status", later("Status"), "status"),
+    _text("ref", later("Reference"), "reference"),
+    _text("season", later("Season"), "season"),
     Column(
         name="ordered",
         header=later("Ordered"),
-        plain=lambda order: order.ordered_at.isoformat(),
-        shown=lambda order: order.ordered_at.date().isoformat(),
+        fields=("ordered_at",),
+        plain=datetime.isoformat,
+        write=lambda moment: moment.date().isoformat(),
     ),
-    _text("delivery", later("Delivery"), lambda order: order.delivery_from.isoformat() if order.delivery_from else ""),
-    _text("country", later("Country"), lambda order: order.country or ""),
+    _text("delivery", later("Delivery"), "delivery_from", _day),
+    _text("country", later("Country"), "country", _or_nothing),
     Column(
         name="quantity",
         header=later("Pieces"),
-        plain=lambda order: order.quantity,
-        shown=lambda order: f"{order.quantity:,}",
+        fields=("quantity",),
+        write="{:,}".format,
         is_number=True,
     ),
     Column(
         name="total",
         header=later("Total"),
-        plain=lambda order: plain_amount(order.total, order.currency),
-        shown=lambda order: format_amount(order.total, order.currency),
+        fields=("total", "currency"),
+        plain=plain_amount,
+        write=format_amount,
         is_number=True,
     ),
-    _text("currency", "", lambda order: order.currency),
-    _text("archived", later("Archived"), lambda order: "archived" if order.archived else ""),
+    _text("currency", "", "currency"),
+    _text("archived", later("Archived"), "archived", _archived),
 )
 COLUMNS = {column.name: column for column in _ALL}
 DEFAULT_COLUMNS = tuple(name for name in COLUMNS if name != "archived")
@@ -72,6 +95,11 @@ def parse_columns(text: str) -> tuple[Column, ...]:
             ),
         )
     return tuple(COLUMNS[name] for name in names)
+
+
+def fields_of(columns: Sequence[Column]) -> tuple[str, ...]:
+    """The fields of a summary that these columns are made of, each once."""
+    return tuple(dict.fromkeys(name for column in columns for name in column.fields))
 
 
 def columns_of(names: Sequence[str]) -> tuple[Column, ...]:

@@ -1,6 +1,7 @@
 """Reads orders; see `ports.Orders`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
@@ -12,7 +13,7 @@ from orderctl.store import rows
 from orderctl.store.filtering import compile_filter
 from orderctl.store.order_streams import stream_orders
 from orderctl.store.sorting import after, order_by, sorted_by
-from orderctl.store.sql import Connection, Fragment
+from orderctl.store.sql import Connection, Fragment, Row
 
 
 class SqlOrders:
@@ -23,10 +24,11 @@ class SqlOrders:
 
     def page(self, wanted: OrderFilter, page: Page) -> Iterator[OrderSummary]:
         """The summaries of the matching orders, sorted, streamed."""
-        condition, limit = self._condition(wanted, page)
-        sql = rows.summaries_sql(condition.sql, page.sort, limit)
-        run = self._connection.stream if page.limit is None else self._connection.execute
-        return map(rows.summary, run(sql, condition.params))
+        return map(rows.summary, self._summaries(wanted, page))
+
+    def fields(self, wanted: OrderFilter, page: Page, names: Sequence[str]) -> Iterator[Mapping[str, Sequence[Any]]]:
+        """The same page, of the summaries only some fields: by their names the values of a block of orders."""
+        return rows.summary_fields(self._summaries(wanted, page), names)
 
     def ids(self, wanted: OrderFilter, page: Page) -> Iterator[str]:
         """The ids of the matching orders, sorted, streamed."""
@@ -73,6 +75,12 @@ class SqlOrders:
             {"id": order_id},
         )
         return tuple(map(rows.event, found))
+
+    def _summaries(self, wanted: OrderFilter, page: Page) -> Iterable[Row]:
+        condition, limit = self._condition(wanted, page)
+        sql = rows.summaries_sql(condition.sql, page.sort, limit)
+        run = self._connection.stream if page.limit is None else self._connection.execute
+        return run(sql, condition.params)
 
     def _condition(self, wanted: OrderFilter, page: Page) -> tuple[Fragment, str]:
         condition = compile_filter(wanted, self._connection.dialect)

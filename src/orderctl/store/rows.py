@@ -1,5 +1,9 @@
 """Rows to domain values: one mapping for each value, with the columns that it wants."""
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from orderctl.domain.log import Batch
@@ -11,25 +15,55 @@ SUMMARY_COLUMNS = (
     "id, buyer_id, status, reference, season, ordered_at, delivery_from, country, currency, total, quantity,"
     " archived_at, version"
 )
+# A list repeats its days.
+_DAYS = 5_000
+
+
+def _buyer_name(value: str | None) -> str:
+    return value or ""
+
+
+def _is_there(value: object) -> bool:
+    return value is not None
+
+
+@lru_cache(maxsize=_DAYS)
+def _optional_day(value: Any) -> date | None:  # noqa: ANN401 - a column of either engine
+    return None if value is None else read_day(value)
+
+
+# The fields of a summary: the place of each in a row of `SUMMARY_COLUMNS` with the buyer's name behind, and its reader.
+_SUMMARY: dict[str, tuple[int, Callable[[Any], Any] | None]] = {
+    "id": (0, None),
+    "buyer_name": (13, _buyer_name),
+    "status": (2, {status.value: status for status in Status}.__getitem__),
+    "reference": (3, None),
+    "season": (4, None),
+    "ordered_at": (5, read_instant),
+    "delivery_from": (6, _optional_day),
+    "country": (7, None),
+    "currency": (8, None),
+    "total": (9, None),
+    "quantity": (10, None),
+    "archived": (11, _is_there),
+    "version": (12, None),
+}
+# So many rows are read together, a column at a time.
+_TOGETHER = 1_000
 
 
 def summary(row: Row) -> OrderSummary:
     """A row of `SUMMARY_COLUMNS` with the buyer's name behind them."""
-    return OrderSummary(
-        id=row[0],
-        buyer_name=row[13] or "",
-        status=Status(row[2]),
-        reference=row[3],
-        season=row[4],
-        ordered_at=read_instant(row[5]),
-        delivery_from=_optional(read_day, row[6]),
-        country=row[7],
-        currency=row[8],
-        total=row[9],
-        quantity=row[10],
-        archived=row[11] is not None,
-        version=row[12],
-    )
+    return OrderSummary(**{name: read(row[at]) if read else row[at] for name, (at, read) in _SUMMARY.items()})
+
+
+def summary_fields(rows: Iterable[Row], names: Sequence[str]) -> Iterator[dict[str, Sequence[Any]]]:
+    """These fields alone of the summaries of rows, as `summary` reads them: the values of a block of rows by field."""
+    coming = iter(rows)
+    fields = [(name, *_SUMMARY[name]) for name in names]
+    while together := list(islice(coming, _TOGETHER)):
+        columns = list(zip(*together, strict=True))
+        yield {name: list(map(read, columns[at])) if read else columns[at] for name, at, read in fields}
 
 
 def summaries_sql(where: str, sort: str, limit: str = "") -> str:
