@@ -23,6 +23,20 @@ def test_what_others_write_meanwhile_is_not_seen(store, store_url):
         assert counted() == [here] == [(2,)]
 
 
+def test_a_transaction_that_writes_asks_itself_and_stays_one(store):
+    put(store, make_order("1001"))
+
+    def work(unit):
+        unit._connection.execute("UPDATE orders SET note = 'x' WHERE account = :account")
+        seen = unit._connection.alongside("SELECT count(*) FROM orders WHERE account = :account AND note = 'x'")()
+        raise LookupError(seen)
+
+    with pytest.raises(LookupError, match=r"\[\(1,\)\]"):
+        store.write(work)
+    with store.snapshot() as unit:
+        assert unit.orders.get("1001").note != "x"
+
+
 def test_a_plan_adds_up_while_somebody_goes_on_writing(store, store_url):
     """Each order is planned and open, so that the plan is all of every season: not one order more, and none less."""
     put(store, make_order())

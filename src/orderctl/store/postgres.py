@@ -26,7 +26,10 @@ class PostgresConnection:
     """A connection in a transaction; see `sql.Connection`."""
 
     def __init__(
-        self, raw: psycopg.Connection[Row], account: str, another: Callable[[], psycopg.Connection[Row]]
+        self,
+        raw: psycopg.Connection[Row],
+        account: str,
+        another: Callable[[], psycopg.Connection[Row]] | None = None,
     ) -> None:
         self.raw = raw
         self.account = account
@@ -60,17 +63,23 @@ class PostgresConnection:
     def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
         """See `sql.Connection`."""
         bound = {"account": self.account, **(params or {})}
+
+        def instead() -> list[Row]:
+            return self.execute(sql, params).fetchall()
+
+        if (another := self._another) is None:
+            return instead
         exported = self.raw.execute("SELECT pg_export_snapshot()").fetchone()
         snapshot = exported[0] if exported else ""
 
         def ask(begun: Callable[[], None]) -> list[Row]:
-            with closing(self._another()) as second:
+            with closing(another()) as second:
                 second.execute(_READING)
                 second.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
                 begun()
                 return second.execute(for_psycopg(sql), bound).fetchall()
 
-        return partial(Asked(ask, lambda: self.execute(sql, params).fetchall()).rows, psycopg.Error)
+        return partial(Asked(ask, instead).rows, psycopg.Error)
 
 
 class PostgresEngine:
@@ -99,7 +108,7 @@ class PostgresEngine:
     def writing(self, account: str) -> Iterator[PostgresConnection]:
         """A writing transaction at the database's own isolation level, so that a stricter one stays in force."""
         with self._transaction("BEGIN") as raw:
-            yield PostgresConnection(raw, account, self._opened)
+            yield PostgresConnection(raw, account)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[psycopg.Connection[Row]]:

@@ -223,7 +223,8 @@ class Connection(Protocol):
         """Run a query of a snapshot on a second connection, in a thread, and give what waits for its rows.
 
         The snapshot is the same, and begins here: nothing that matters may have been read before. Where a second
-        connection cannot be had, the query runs on this one, when its rows are asked for.
+        connection cannot be had, and in a transaction that writes, the query runs on this one, when its rows are
+        asked for.
         """
 
 

@@ -30,7 +30,9 @@ _CACHE = "PRAGMA cache_size = -65536"
 class SqliteConnection:
     """A connection in a transaction; see `sql.Connection`."""
 
-    def __init__(self, raw: sqlite3.Connection, account: str, another: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(
+        self, raw: sqlite3.Connection, account: str, another: Callable[[], sqlite3.Connection] | None = None
+    ) -> None:
         self.raw = raw
         self.account = account
         self._another = another
@@ -79,18 +81,22 @@ class SqliteConnection:
         return partial(Asked(ask, instead).rows, sqlite3.Error)
 
     def _second(self) -> sqlite3.Connection | None:
-        """Another connection in the same snapshot; None if somebody wrote at this moment."""
+        """Another connection in the same snapshot; None if there is none to give, or somebody wrote at this moment."""
+        if self._another is None:
+            return None
         before = _version(self.raw)
-        second = self._another()
-        second.execute("BEGIN")
-        _version(second)
-        # Begun anew: what lies between two beginnings of ours without a change by others is one snapshot.
-        self.raw.execute("COMMIT")
-        self.raw.execute("BEGIN")
-        if _version(self.raw) == before:
-            return second
-        second.close()
-        return None
+        second, same = self._another(), False
+        try:
+            second.execute("BEGIN")
+            _version(second)
+            # Begun anew: what lies between two beginnings of ours without a change by others is one snapshot.
+            self.raw.execute("COMMIT")
+            self.raw.execute("BEGIN")
+            same = _version(self.raw) == before
+        finally:
+            if not same:
+                second.close()
+        return second if same else None
 
 
 def _version(raw: sqlite3.Connection) -> int:
@@ -121,7 +127,7 @@ class SqliteEngine:
     def writing(self, account: str) -> Iterator[SqliteConnection]:
         """The one writing transaction; begun IMMEDIATE, since a reader that starts to write may fail at once."""
         with self._transaction("BEGIN IMMEDIATE") as raw:
-            yield SqliteConnection(raw, account, self._opened)
+            yield SqliteConnection(raw, account)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
