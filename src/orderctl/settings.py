@@ -17,6 +17,7 @@ from pathlib import Path
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.os_errors import os_reason
+from orderctl.domain.text import safe
 from orderctl.language import later, say
 
 Value = str | bool | int | tuple[str, ...] | None
@@ -171,7 +172,7 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
 
 def _no_profile(config_file: Path, chosen: str, profiles: Mapping[str, object]) -> UsageError:
     """Settings that stand in a file and are not used would be a surprise: say which there are."""
-    known = ", ".join(map(str, profiles)) or say("none")
+    known = safe(", ".join(map(str, profiles))) or say("none")
     if chosen:
         return UsageError(
             say("there is no profile {name!r} in {file}", name=chosen, file=config_file),
