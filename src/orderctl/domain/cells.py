@@ -17,6 +17,7 @@ LARGEST_COUNT = 2**31 - 1
 _LARGEST_EXACT_FLOAT = 2**53
 _FLOAT_NOISE = Decimal("1e-6")
 _LONGEST_NUMBER = 40
+_SURELY_BOUNDED = 18  # digits of which every number is below LARGEST_NUMBER
 _CACHED = 10_000
 _FIRST_YEAR, _LAST_YEAR = 1900, 9998
 
@@ -47,6 +48,8 @@ def read_text(cell: Cell, longest: int) -> str:
 
 def read_integer(cell: Cell, *, decimal_comma: bool = False) -> int:
     """A whole number; `5`, `5.0` and `1,000` are."""
+    if isinstance(cell, str) and _is_digits(cell):
+        return int(cell)
     number = _number(cell, decimal_comma=decimal_comma)
     if number != number.to_integral_value():
         raise ValueError(say("is not a whole number"))
@@ -63,6 +66,11 @@ def read_count(cell: Cell) -> int:
 
 def read_amount(cell: Cell, currency: str, *, decimal_comma: bool = False, rounded: bool = False) -> int:
     """An amount in minor units. One that is finer is refused, or rounded half up where the map says so."""
+    if isinstance(cell, str) and not decimal_comma:
+        whole, _, fraction = cell.partition(".")
+        # As most are written, and no text means another amount by it: read without arithmetic.
+        if whole and fraction and len(fraction) == decimals(currency) and _is_digits(whole + fraction):
+            return int(whole + fraction)
     number = _number(cell, decimal_comma=decimal_comma)
     if rounded or isinstance(cell, float):
         unit = Decimal(1).scaleb(-decimals(currency))
@@ -138,6 +146,11 @@ def _number(cell: Cell, *, decimal_comma: bool) -> Decimal:
         )
     whole = found[2] if found[2].isdigit() else "".join(char for char in found[2] if char.isdigit())
     return Decimal(f"{found[1]}{whole}.{found[3] or '0'}")
+
+
+def _is_digits(text: str) -> bool:
+    """Whether the text is a whole number without a sign, within bounds."""
+    return len(text) <= _SURELY_BOUNDED and text.isascii() and text.isdigit()
 
 
 def _bounded(number: int) -> int:

@@ -222,9 +222,7 @@ class _Draft:
         return values
 
     def _first(self, name: str, read: Callable[[Cell], T]) -> T | None:
-        if name not in self._found:
-            return None
-        values = self._all(name, read)
+        values = self._all(name, read) if name in self._found else ()
         return values[0] if values else None
 
     def _agreed(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> T | None:

@@ -104,7 +104,7 @@ class SqliteDialect:
 
     def instant(self, value: datetime) -> object:
         """See `Dialect`. Fixed width, so that text order is time order."""
-        return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+        return _sqlite_instant(value)
 
     def day(self, value: date) -> object:
         """See `Dialect`."""
@@ -113,6 +113,11 @@ class SqliteDialect:
     def month(self, column: str) -> str:
         """See `Dialect`."""
         return f"substr({column}, 1, 7)"
+
+
+@lru_cache(maxsize=10_000)
+def _sqlite_instant(value: datetime) -> str:
+    return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 class PostgresDialect:
