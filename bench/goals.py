@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measuring import Result
+from bench.reasons import why
 
 GROWTH = 1.2  # the time per order, from the fewest orders to the most
 _FEWEST, _MOST = 10_000, 1_000_000
@@ -71,4 +72,8 @@ def show_goals(goals: list[Goal], console: Console) -> None:
         bound = f"{'>=' if each.at_least else '<='} {each.bound:g}{each.unit}"
         table.add_row(each.name, f"{each.value:.2f}{each.unit}", bound, each.verdict, style="" if each.met else "red")
     console.print(table)
+    for each in goals:
+        if not each.met:
+            console.print(f"{each.name}: {each.verdict}: {why(each.name) or 'not profiled yet'}", soft_wrap=True)
+    console.print("the profiles: docs/performance.md")
     console.print(f"{sum(each.met for each in goals)} of {len(goals)} goals are met")
