@@ -6,9 +6,9 @@ parameter, and is compared and updated inside the database.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.import_figures import ImportCounts
@@ -206,26 +206,7 @@ class SqlImports:
 def fingerprint(order: Order) -> str:
     """A digest of what a file says of an order; two imports of the same content have the same."""
     content = (
-        order.id,
-        order.buyer.id if order.buyer else None,
-        order.brand,
-        order.status.value,
-        order.reference,
-        order.season,
-        order.ordered_at.isoformat(),
-        order.terms,
-        order.delivery_address,
-        order.billing_address,
-        order.country,
-        order.delivery_from and order.delivery_from.isoformat(),
-        order.delivery_to and order.delivery_to.isoformat(),
-        order.currency,
-        order.total,
-        order.quantity,
-        order.delivery_notes,
-        order.invoices,
-        order.backlog_skus,
-        order.note,
+        *_said_of(order, order.status.value, instant=datetime.isoformat, day=date.isoformat),
         [(line.number, line.sku, line.name, line.color, line.size, line.quantity, line.unit_price)
          for line in order.lines],
         sorted(order.tags),
@@ -273,26 +254,7 @@ def _unrejected(order: Order, stored: _Known | None) -> str:
 def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> Row:
     """The values of `_ORDER`."""
     return (
-        order.id,
-        order.buyer.id if order.buyer else None,
-        order.brand,
-        status,
-        order.reference,
-        order.season,
-        dialect.instant(order.ordered_at),
-        order.terms,
-        order.delivery_address,
-        order.billing_address,
-        order.country,
-        order.delivery_from and dialect.day(order.delivery_from),
-        order.delivery_to and dialect.day(order.delivery_to),
-        order.currency,
-        order.total,
-        order.quantity,
-        order.delivery_notes,
-        order.invoices,
-        order.backlog_skus,
-        order.note,
+        *_said_of(order, status, instant=dialect.instant, day=dialect.day),
         order.searched_text,
         digest,
         order.archived_at and dialect.instant(order.archived_at),
@@ -309,3 +271,29 @@ def _lines(orders: Iterable[Order]) -> list[Row]:
 
 def _tags(orders: Iterable[Order]) -> list[dict[str, object]]:
     return [{"order_id": order.id, "tag": tag} for order in orders for tag in sorted(order.tags)]
+
+
+def _said_of(order: Order, status: str, *, instant: Callable[[datetime], object], day: Callable[[date], object]) -> Row:
+    """What a file says of an order itself, as `_ORDER` begins; its fingerprint is made of the same values."""
+    return (
+        order.id,
+        order.buyer.id if order.buyer else None,
+        order.brand,
+        status,
+        order.reference,
+        order.season,
+        instant(order.ordered_at),
+        order.terms,
+        order.delivery_address,
+        order.billing_address,
+        order.country,
+        order.delivery_from and day(order.delivery_from),
+        order.delivery_to and day(order.delivery_to),
+        order.currency,
+        order.total,
+        order.quantity,
+        order.delivery_notes,
+        order.invoices,
+        order.backlog_skus,
+        order.note,
+    )
