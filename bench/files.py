@@ -20,6 +20,7 @@ MOST = 100_000
 MOST_ROUNDS = 3  # each takes a minute or two
 IMPORT_GOAL = 3.0
 EXPORT_GOAL = 1.3
+AGAIN_GOAL = 1.0
 _HEADER = ("id", "buyer_id", "buyer_name", "status", "season", "ordered", "currency", "total", "quantity", "note")
 
 
@@ -32,6 +33,7 @@ def rows(stores: Stores, rounds: int) -> Iterator[Result]:
         for engine in ENGINES:
             with _empty(engine, Path(folder), stores) as fresh:
                 yield _import(engine, fresh, file, size, rounds)
+                yield _import_again(engine, fresh, file, size, rounds)
         yield _export(Path(folder), stores, size, rounds)
 
 
@@ -76,6 +78,21 @@ def _import(engine: str, fresh: Callable[[], str], file: Path, size: int, rounds
     return Result(f"import {size:,} rows of CSV, {engine}", ours, bare_cost, IMPORT_GOAL, units=size)
 
 
+def _import_again(engine: str, fresh: Callable[[], str], file: Path, size: int, rounds: int) -> Result:
+    """The same orders again, with another note in every tenth; the floor is our own first import of them."""
+    changed, store = file.with_name("changed.csv"), ""
+    _write_orders(changed, size, changed_every=10)
+
+    def first() -> Cost:
+        nonlocal store
+        store = fresh()
+        return run(orderctl(store, "import", str(file)))
+
+    first_cost, again_cost = in_turn(rounds, first, lambda: run(orderctl(store, "import", str(changed))))
+    name = f"import {size:,} rows of CSV again, a tenth changed, {engine}"
+    return Result(name, again_cost, first_cost, AGAIN_GOAL, units=size)
+
+
 def _export(folder: Path, stores: Stores, size: int, rounds: int) -> Result:
     store, days = stores.url("sqlite"), size // A_DAY
     first = date(2023, 1, 1)
@@ -87,14 +104,15 @@ def _export(folder: Path, stores: Stores, size: int, rounds: int) -> Result:
     return Result(f"export {size:,} orders to Excel", ours, bare_cost, EXPORT_GOAL, units=size, memory_goal_mb=150)
 
 
-def _write_orders(file: Path, size: int) -> None:
+def _write_orders(file: Path, size: int, *, changed_every: int = 0) -> None:
     with file.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(_HEADER)
         for number in range(size):
             buyer = number * 7 % 5_000
             ordered = date(2023, 1, 1) + timedelta(days=number // A_DAY)
+            note = "Please call first" if changed_every and number % changed_every == 0 else "Please deliver in one go"
             writer.writerow(
                 (f"PO-{number:07}", f"B{buyer}", f"Maison Linden {buyer}", "needs-oc", "26SS", ordered, "EUR",
-                 f"{number * 37 % 900_000 / 100:.2f}", 1 + number % 60, "Please deliver in one go")
+                 f"{number * 37 % 900_000 / 100:.2f}", 1 + number % 60, note)
             )  # fmt: skip

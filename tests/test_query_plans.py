@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from conftest import open_store
-from factories import FixedClock
+from factories import NOW, FixedClock, make_order
 from orderctl.domain.filter_parser import parse_filter
 from orderctl.domain.rejection import Provenance
 from orderctl.domain.selection import Choice, FilterScope, IdList, IdScope
@@ -145,6 +145,15 @@ def test_queueing_mails_reads_the_orders_of_the_batch_and_no_others(url, per_ord
         approved = plan.approve(by="mia", how="--yes")
         assert execute_rejection(store, approved, clock=FixedClock(), message_domain="x").mails == plan.mail.mails > 0
     assert [statement for statement, _ in plans if "mail_order" in statement]
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
+def test_importing_changed_orders_looks_each_one_up(url):
+    changed = [make_order(f"PO-{number:07d}") for number in range(SIZE // 4 + 1, SIZE // 2, SIZE // 400)]
+    with planned(url) as (store, plans):
+        counts = store.write(lambda work: work.imports.store(changed, actor="t", at=NOW, detail="t"))
+    assert counts.updated == len(changed)
+    assert [statement for statement, _ in plans if "UPDATE orders" in statement]
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
 
 

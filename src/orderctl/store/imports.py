@@ -161,8 +161,9 @@ class SqlImports:
         rows = [_order_row(order, _unrejected(order, known[order.id]), prints[order.id], dialect) for order in orders]
         changes = ", ".join(f"{column} = r.{column}" for column in _CONTENT)
         self._connection.execute(
-            f"UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at"
-            f" FROM ({recordset(dialect, _ORDER)}) AS r"
+            # MATERIALIZED: otherwise SQLite reads every order of the account, and for each of them all the rows.
+            f"WITH r AS MATERIALIZED ({recordset(dialect, _ORDER)})"
+            f" UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at FROM r"
             " WHERE orders.account = :account AND orders.id = r.id AND orders.status <> 'rejected'",
             {"rows": packed([dict(zip(_ORDER, row, strict=True)) for row in rows]), "at": event["at"]},
         )
