@@ -30,3 +30,17 @@ def test_a_page_links_to_what_is_there(page):
 def test_the_readme_begins_with_the_two_commands():
     commands = re.findall(r"^(make \w+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
     assert commands[:2] == ["make demo", "make test"]
+
+
+def test_the_code_refers_to_sections_that_the_design_has():
+    sections = set(re.findall(r"^## (\w+)\.", (ROOT / "docs/design.md").read_text("utf-8"), re.MULTILINE))
+    missing = [
+        f"{path.relative_to(ROOT)}: section {number}"
+        for folder in ("src", "tests", "bench")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for listed in re.findall(r"design\.md, (?:sections? )?(\w+(?:(?:, | and )\d\w*)*)", path.read_text("utf-8"))
+        for number in re.findall(r"\d\w*", listed)
+        if number not in sections
+    ]
+    assert missing == []
+    assert {"3", "5b", "6"} <= sections
