@@ -1,7 +1,7 @@
 """Files that a command reads or writes: each library is imported when its file is asked for."""
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,13 @@ def write_orders(blocks: "Iterable[Mapping[str, Sequence[Any]]]", columns: "Sequ
     from orderctl.files.table_writers import WRITERS
 
     WRITERS[format_](blocks, columns, sys.stdout)
+
+
+def id_lines(ids: Iterable[str]) -> Iterator[str]:
+    """Order ids as the lines of a list that `--ids` reads back."""
+    from orderctl.files.id_file import id_line
+
+    return map(id_line, ids)
 
 
 def write_figures(statistics: "Statistics") -> None:

@@ -238,19 +238,19 @@ class Program:
         except ValueError as error:
             raise UsageError(f"reasons: {error}", hint=say("see docs/reference/reject.md")) from None
 
-    def read_ids(self, source: str, *, notes: bool = False) -> "IdList":
+    def read_ids(self, source: str, *, notes: bool = False, allow_empty: bool = False) -> "IdList":
         """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line.
 
-        With `notes`, the reasons and messages that a CSV has beside them too.
+        With `notes`, the reasons and messages that a CSV has beside them too; `allow_empty`: there may be none.
         """
         from orderctl.files.id_file import read_ids
 
         codes = self.reason_codes if notes else None
         if source == "-":
-            return read_ids(sys.stdin.buffer, say("standard input"), codes)
+            return read_ids(sys.stdin.buffer, say("standard input"), codes, allow_empty=allow_empty)
         try:
             with Path(source).open("rb") as stream:
-                return read_ids(stream, source, codes)
+                return read_ids(stream, source, codes, allow_empty=allow_empty)
         except OSError as error:
             raise UsageError(
                 say("{source} cannot be read: {why}", source=source, why=os_reason(error)), hint=say("check the path")

@@ -17,7 +17,7 @@ _LONG = 12  # a command with more options has them in groups
 _GROUPS = {
     later(
         "Which orders"
-    ): "ID FILTER --ids --saved --filter --name --all --except --except-ids --individual --pick --plan",
+    ): "ID FILTER --ids --allow-empty --saved --filter --name --all --except --except-ids --individual --pick --plan",
     later("Output"): "--format --columns --sort --limit --after --count --null",
     later("What is written"): "--output --lines --per-order --force --raw",
     later("What the buyers are told"): "--reason --reasons --notify --message --message-file --edit --mail-per-order",

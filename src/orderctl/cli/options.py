@@ -35,6 +35,7 @@ OrderIds = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Order 
 IdsFile = Annotated[
     str | None, typer.Option("--ids", metavar="FILE", help="Read order ids from a file, or - for standard input.")
 ]
+AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Take a list of ids that is empty.")]
 SavedName = Annotated[
     str | None, typer.Option("--saved", metavar="NAME", help="A saved filter.", autocompletion=suggest_saved)
 ]

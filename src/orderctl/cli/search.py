@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import write_orders
+from orderctl.bootstrap.files import id_lines, write_orders
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import FilterWords, OrderFormat, SavedName, program_of
@@ -72,7 +72,8 @@ def search(
             return
         with store.snapshot() as work:
             if format_ is OrderFormat.IDS:
-                program.output.lines(work.orders.ids(wanted, page), end="\0" if null else "\n")
+                ids = work.orders.ids(wanted, page)
+                program.output.lines(ids if null else id_lines(ids), end="\0" if null else "\n")
             else:
                 columns_ = shown or columns_of(DEFAULT_COLUMNS)
                 write_orders(work.orders.fields(wanted, page, fields_of(columns_)), columns_, format_.value)

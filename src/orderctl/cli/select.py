@@ -1,12 +1,23 @@
 """`orderctl select`."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
+from orderctl.bootstrap.files import id_lines
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
-from orderctl.cli.options import Everything, FilterWords, IdsFile, Pick, SavedName, SelectionName, program_of
+from orderctl.cli.options import (
+    AllowEmpty,
+    Everything,
+    FilterWords,
+    IdsFile,
+    Pick,
+    SavedName,
+    SelectionName,
+    program_of,
+)
 from orderctl.cli.picking import pick_orders
 from orderctl.cli.sources import Source, choose, filter_text_of
 from orderctl.domain.errors import UsageError
@@ -30,6 +41,7 @@ def select(
     words: FilterWords = None,
     saved: SavedName = None,
     ids_file: IdsFile = None,
+    allow_empty: AllowEmpty = False,
     everything: Everything = False,
     name: SelectionName = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the orders out instead of putting them in.")] = False,
@@ -47,24 +59,23 @@ def select(
                     say("--clear empties the selection and takes no orders"), hint=say("run the two one by one")
                 )
             _report(program, clear_selection(store, actor=program.actor, name=chosen))
-        elif pick:
-            _pick(program, store, _source(store, words, saved, ids_file, everything=True), chosen)
-        elif not asks:
+        elif not (asks or pick):
             _show(program, store, chosen)
         else:
-            _change(
-                program, store, _source(store, words, saved, ids_file, everything=everything), chosen, remove=remove
-            )
+            source = _source(store, words, saved, ids_file)
+            source = replace(source, everything=everything or pick, allow_empty=allow_empty)
+            if pick:
+                _pick(program, store, source, chosen)
+            else:
+                _change(program, store, source, chosen, remove=remove)
 
 
-def _source(
-    store: Store, words: list[str] | None, saved: str | None, ids_file: str | None, *, everything: bool
-) -> Source:
+def _source(store: Store, words: list[str] | None, saved: str | None, ids_file: str | None) -> Source:
     if ids_file is not None and (words or saved):
         raise UsageError(say("--ids and a filter are two sources of orders"), hint=say("give one of them"))
     if ids_file is not None:
         return Source(ids_file=ids_file)
-    return Source(filter_text=filter_text_of(store, words, saved), everything=everything)
+    return Source(filter_text=filter_text_of(store, words, saved))
 
 
 def _change(program: Program, store: Store, source: Source, name: str, *, remove: bool) -> None:
@@ -116,7 +127,7 @@ def _show(program: Program, store: Store, name: str) -> None:
     with store.snapshot() as work:
         size = work.selections.size(program.actor, name)
         if not program.output.is_terminal:
-            program.output.lines(order.id for order in work.selections.page(program.actor, name, None))
+            program.output.lines(id_lines(order.id for order in work.selections.page(program.actor, name, None)))
             return
         program.screen.orders(list(work.selections.page(program.actor, name, _SHOWN)))
         others = [f"{other} ({number:,})" for other, number in work.selections.names(program.actor) if other != name]

@@ -2,6 +2,7 @@
 
 from orderctl.cli.option_groups import takes
 from orderctl.cli.options import (
+    AllowEmpty,
     Everything,
     Excepted,
     ExceptedFile,
@@ -23,6 +24,7 @@ def _source(
     everything: Everything = False,
     excepted: Excepted = None,
     excepted_file: ExceptedFile = None,
+    allow_empty: AllowEmpty = False,
 ) -> Source:
     return Source(
         ids=ids or (),
@@ -33,6 +35,7 @@ def _source(
         everything=everything,
         excepted=excepted or (),
         excepted_file=excepted_file,
+        allow_empty=allow_empty,
     )
 
 

@@ -19,7 +19,7 @@ _SHOWN_IDS = 5
 class Source:
     """What a command line says about the orders it means.
 
-    `notes`: reasons and messages beside the ids of a file matter.
+    `notes`: reasons and messages beside the ids of a file matter. `allow_empty`: a file may hold no ids.
     """
 
     ids: Sequence[str] = ()
@@ -31,6 +31,7 @@ class Source:
     excepted: Sequence[str] = ()
     excepted_file: str | None = None
     notes: bool = False
+    allow_empty: bool = False
 
     @property
     def given(self) -> list[str]:
@@ -65,8 +66,9 @@ def choose(program: Program, store: Store, source: Source) -> Choice:
 
 def _excluded(program: Program, source: Source) -> IdList:
     named = read_id_arguments(source.excepted).ids
-    listed = program.read_ids(source.excepted_file).ids if source.excepted_file is not None else ()
-    return IdList.collect((*named, *listed))
+    if source.excepted_file is None:
+        return IdList.collect(named)
+    return IdList.collect((*named, *program.read_ids(source.excepted_file, allow_empty=source.allow_empty).ids))
 
 
 def _scope(program: Program, store: Store, source: Source) -> Scope:
@@ -78,7 +80,8 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
     if source.ids_file is not None:
         from_file = say("ids from {file}", file=source.ids_file)
         words = say("ids from standard input") if source.ids_file == "-" else from_file
-        return IdScope(given=program.read_ids(source.ids_file, notes=source.notes), words=words)
+        given = program.read_ids(source.ids_file, notes=source.notes, allow_empty=source.allow_empty)
+        return IdScope(given=given, words=words)
     if source.saved is not None:
         return _filter_scope(program, saved_expression(store, source.saved), source)
     if source.filter_text is not None or source.everything:

@@ -24,16 +24,16 @@ class Broken:
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Cell] | Broken]]:
     """The object of each line that is not blank. Numbers stay as they are written, so none loses a digit."""
-    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse)
     with path.open("rb") as file:
         for number, line in text_lines(file, path.name, LONGEST_LINE):
             if line.strip():
-                yield number, _object(decoder, line.strip())
+                yield number, read_object(line.strip())
 
 
-def _object(decoder: json.JSONDecoder, line: str) -> dict[str, Cell] | Broken:
+def read_object(line: str) -> dict[str, Cell] | Broken:
+    """The object of a line, its numbers as they are written."""
     try:
-        found = decoder.decode(line)
+        found = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         return Broken(
             line[:_SHOWN],
@@ -48,3 +48,6 @@ def _object(decoder: json.JSONDecoder, line: str) -> dict[str, Cell] | Broken:
 
 def _refuse(word: str) -> float:
     raise ValueError(say("{word} is no number", word=word))
+
+
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse)

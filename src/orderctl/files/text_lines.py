@@ -19,15 +19,24 @@ _MARKS = (
 _ENOUGH_TO_TELL = 4
 
 
-def text_lines(stream: BinaryIO, name: str, longest: int, *, nul_ends: bool = False) -> Iterator[tuple[int, str]]:
-    """Each line with its number, without its end; with `nul_ends` NUL ends it, if the first bytes hold one.
+def text_lines(stream: BinaryIO, name: str, longest: int) -> Iterator[tuple[int, str]]:
+    """Each line with its number, without its end.
 
     UsageError names `name` and the line that is longer than `longest` or is not of its encoding: UTF-8,
     or what a byte order mark says.
     """
+    yield from _split(stream, stream.read(_CHUNK), name, longest, "\n")
+
+
+def texts_or_lines(stream: BinaryIO, name: str, longest: int) -> tuple[bool, Iterator[tuple[int, str]]]:
+    """Whether NUL ends each text, as the first bytes show; the texts, or else the lines, as `text_lines` gives them."""
     start = stream.read(_CHUNK)
-    encoding, skipped = _encoding(start, name)
-    separator = "\x00" if nul_ends and encoding == "utf-8" and b"\x00" in start else "\n"
+    nul = _has_nul_ends(start)
+    return nul, _split(stream, start, name, longest, "\0" if nul else "\n")
+
+
+def _split(stream: BinaryIO, start: bytes, name: str, longest: int, separator: str) -> Iterator[tuple[int, str]]:
+    encoding, skipped = ("utf-8", 0) if separator == "\0" else _encoding(start, name)
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     number = 1
     rest = ""
@@ -41,11 +50,22 @@ def text_lines(stream: BinaryIO, name: str, longest: int, *, nul_ends: bool = Fa
         yield number, rest
 
 
+def _has_nul_ends(start: bytes) -> bool:
+    """Characters with a NUL behind each look like UTF-16, but a file of that would have line breaks."""
+    if b"\0" not in start or any(start.startswith(mark) for mark, _ in _MARKS):
+        return False
+    return not _looks_like_utf_16(start) or (b"\n" not in start and not start.startswith(b"\0"))
+
+
+def _looks_like_utf_16(start: bytes) -> bool:
+    return len(start) >= _ENOUGH_TO_TELL and not (any(start[::2]) and any(start[1::2]))
+
+
 def _encoding(start: bytes, name: str) -> tuple[str, int]:
     for mark, encoding in _MARKS:
         if start.startswith(mark):
             return encoding, len(mark)
-    if len(start) >= _ENOUGH_TO_TELL and not (any(start[::2]) and any(start[1::2])):
+    if _looks_like_utf_16(start):
         raise UsageError(
             say("{name} looks like UTF-16, but has no byte order mark", name=name),
             hint=say("save it as UTF-8, or as UTF-16 with a mark"),
