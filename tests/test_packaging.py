@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 
 from orderctl import __version__
 
@@ -42,3 +44,20 @@ def test_the_installed_command_is_the_program(wheel):
     commands.read_string(wheel.read(f"{info}/entry_points.txt").decode())
     assert dict(commands["console_scripts"]) == {"orderctl": "orderctl.__main__:main"}
     assert "Requires-Python: >=3.11" in wheel.read(f"{info}/METADATA").decode()
+
+
+def test_the_lock_holds_every_dependency_in_its_range():
+    """For the Python that runs this; `make lock` makes it for all."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    extras = [each for group in project["project"]["optional-dependencies"].values() for each in group]
+    wanted = [*project["project"]["dependencies"], *extras, *project["build-system"]["requires"], "editables"]
+    locked = {}
+    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            pin = Requirement(line)
+            assert not pin.extras, "pip takes no extras in constraints"
+            if pin.marker is None or pin.marker.evaluate():
+                assert pin.name not in locked, "one version for each Python"
+                locked[pin.name] = str(pin.specifier).removeprefix("==")
+    for each in map(Requirement, wanted):
+        assert each.specifier.contains(locked[each.name.replace("_", "-")]), f"{each}: run make lock"

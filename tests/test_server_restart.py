@@ -1,6 +1,7 @@
 """PostgreSQL is restarted while a rejection is in the middle of its transaction."""
 
 import shutil
+import subprocess
 import tempfile
 import threading
 import time
@@ -12,7 +13,7 @@ import pytest
 from conftest import open_store
 from orderctl.store.address import parse_address
 from orderctl.store.schema import init_store
-from postgres_server import running_server
+from postgres_server import installed_package, reachable_folder, running_server
 from stress.crash import environ, fill
 from stress.forkserver import fresh
 from stress.invariants import Picture, violations
@@ -23,7 +24,7 @@ REJECT = ("reject", "K1", "K2", "K3", "--yes")
 @pytest.fixture
 def cluster():
     """Where a server of this test keeps its data over a restart."""
-    parent = Path(tempfile.mkdtemp(prefix="orderctl-restart-"))
+    parent = Path(tempfile.mkdtemp(prefix="orderctl-restart-", dir=reachable_folder()))
     parent.chmod(0o755)
     yield parent / "data"
     shutil.rmtree(parent, ignore_errors=True)
@@ -55,6 +56,21 @@ def test_a_restart_in_the_middle_changes_nothing_and_the_next_run_does_it(cluste
         again = fresh(*REJECT, environ=environ(url, tmp_path, 1) | {"PATH": "/usr/bin:/bin"})
         assert (again.code, Picture.of(url).rejected) == (0, {"K1", "K2", "K3"})
         assert violations(url) == []
+
+
+def test_the_server_runs_from_a_folder_that_its_user_cannot_enter(tmp_path):
+    """A clone in the home of root is one."""
+    package = installed_package()
+    private = tmp_path / "private"
+    private.mkdir()
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(part, private / part.name, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    subprocess.run(["chmod", "-R", "go=", private], check=True)
+    with (
+        running_server(package=private / package.name) as url,
+        psycopg.connect(url.format(database="postgres")) as there,
+    ):
+        assert there.execute("SELECT 1").fetchone() == (1,)
 
 
 def _wait_for_a_waiting_statement(url: str) -> None:
