@@ -8,6 +8,7 @@ from cli import Cli
 from conftest import open_store
 from factories import KUMO, MUTE, NOW, make_order, put, put_all
 from orderctl.domain.orders import Status
+from orderctl.ports import SavedFilter
 
 
 @pytest.fixture
@@ -209,6 +210,33 @@ def test_a_saved_filter_is_kept_as_written(filled):
     assert rejected(filled) == ["1001", "1009"]
     assert filled("filter", "delete", "dropped").code == 0
     assert filled("filter", "list").out == ""
+
+
+def test_a_saved_filter_is_replaced_only_where_that_is_meant(store_url, tmp_path):
+    cli, other = (Cli(store_url, tmp_path / name, ORDERCTL_ACTOR=name) for name in ("mia", "kei"))
+    assert cli("filter", "save", "stale", "tag:late").code == 0
+    for again in (cli, other):
+        assert again("filter", "save", "stale", "tag:late").code == 0
+        ran = again("filter", "save", "stale", "season:26SS")
+        assert ran.code == 2
+        assert "'stale' was saved by mia on 2" in ran.err
+        assert ran.err.endswith("as: tag:late\nhint: take another name, or replace it with --force\n")
+    assert cli("filter", "show", "stale").out == "tag:late\n"
+    assert other("filter", "save", "stale", "season:26SS", "--force").code == 0
+    assert other("filter", "save", "new", "season:26SS", "--force").code == 0
+    assert cli("filter", "list").out == "new\tseason:26SS\nstale\tseason:26SS\n"
+
+
+def test_a_saved_filter_replaces_only_what_was_looked_at(store):
+    def save(expression, over):
+        saved = SavedFilter(name="stale", expression=expression, actor="mia", saved_at=NOW)
+        return store.write(lambda work: work.saved_filters.save(saved, over=over))
+
+    assert not save("tag:a", "tag:gone")
+    assert save("tag:a", None)
+    assert not save("tag:b", None)
+    assert not save("tag:b", "tag:c")
+    assert save("tag:b", "tag:a")
 
 
 def told(lines):

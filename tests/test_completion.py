@@ -32,7 +32,7 @@ def fill(store_url):
             ],
         )
         saved = SavedFilter(name="dropped", expression="tag:late", actor="mia", saved_at=NOW)
-        store.write(lambda work: work.saved_filters.save(saved))
+        store.write(lambda work: work.saved_filters.save(saved, over=None))
         chosen = Choice(scope=IdScope(given=IdList(ids=("1001",)), words="ids"))
         store.write(lambda work: work.selections.add("mia", "friday", chosen, "test", NOW))
 

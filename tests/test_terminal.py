@@ -90,6 +90,17 @@ def test_with_ids_piped_in_the_question_is_still_asked_on_the_terminal(cli):
     assert rejected(cli) == 2
 
 
+def test_another_filter_of_the_same_name_is_asked_about(cli):
+    assert cli("filter", "save", "stale", "season:25SS").code == 0
+    for keys, code, kept in (("n\r", 4, "season:25SS\n"), ("\r", 4, "season:25SS\n"), ("y\r", 0, "season:26SS\n")):
+        with Terminal(cli, "filter", "save", "stale", "season:26SS") as terminal:
+            terminal.wait_for("Replace it with: season:26SS?")
+            assert "'stale' was saved by mia on 2" in terminal.text
+            terminal.type(keys)
+            assert terminal.end() == code
+        assert cli("filter", "show", "stale").out == kept
+
+
 def test_yes_in_a_pipe_answers_nothing(cli):
     with Terminal(cli, shell="yes | $PYTHON -m orderctl reject 1001") as terminal:
         terminal.wait_for("Reject 1 order?")

@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
 from orderctl.cli.options import FilterWords, program_of
 from orderctl.cli.sources import saved_expression
 from orderctl.cli.suggesting import suggest_saved
-from orderctl.domain.errors import UsageError
+from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.filter_parser import join_words
+from orderctl.domain.text import safe
 from orderctl.language import say
 from orderctl.ports import SavedFilter
 
@@ -23,8 +25,13 @@ def filters() -> None:
 
 
 @app.command(epilog="Examples:\n\norderctl filter save dropped status:needs-oc 'sku:LN-10*'")
-def save(ctx: typer.Context, name: Name, words: FilterWords = None) -> None:
-    """Keep a filter under a name, in place of an older one."""
+def save(
+    ctx: typer.Context,
+    name: Name,
+    words: FilterWords = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the filter of that name.")] = False,
+) -> None:
+    """Keep a filter under a name; another one of that name is replaced if you say so."""
     program = program_of(ctx)
     if not name.isprintable() or not name.strip():
         raise UsageError(
@@ -35,8 +42,34 @@ def save(ctx: typer.Context, name: Name, words: FilterWords = None) -> None:
         raise UsageError(say("the filter is empty"), hint="orderctl filter save NAME FILTER")
     saved = SavedFilter(name=name, expression=expression, actor=program.actor, saved_at=program.clock.now())
     with program.open_store() as store:
-        store.write(lambda work: work.saved_filters.save(saved))
+        with store.snapshot() as work:
+            found = work.saved_filters.get(name)
+        if found is None or found.expression != expression:
+            if found is not None and not force:
+                _ask_to_replace(program, found, expression)
+            over = found.expression if found else None
+            if not store.write(lambda work: work.saved_filters.save(saved, over=over)):
+                raise UsageError(
+                    say("somebody else has just saved, or deleted, {name!r}", name=name),
+                    hint=say("look at it with orderctl filter list, then save it again"),
+                )
     program.screen.tell(say("saved {name}: {expression}", name=name, expression=expression))
+
+
+def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> None:
+    """Cron may run it, and so may a colleague. Raises UsageError without a terminal, DeclinedError for a no."""
+    taken = say(
+        "{name!r} was saved by {actor} on {day:%Y-%m-%d} as: {expression}",
+        name=safe(found.name),
+        actor=safe(found.actor),
+        day=found.saved_at,
+        expression=safe(found.expression),
+    )
+    if not program.prompts.can_ask():
+        raise UsageError(taken, hint=say("take another name, or replace it with --force"))
+    program.screen.insist(taken)
+    if not program.prompts.yes_or_no(say("Replace it with: {expression}?", expression=safe(expression))):
+        raise DeclinedError(say("declined; nothing was changed"))
 
 
 @app.command("list", epilog="Examples:\n\norderctl filter list")

@@ -12,19 +12,27 @@ class SqlSavedFilters:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def save(self, saved: SavedFilter) -> None:
-        """Keep it under its name, in place of an older one."""
-        self._connection.execute(
-            f"INSERT INTO saved_filter (account, {_COLUMNS}) VALUES (:account, :name, :expression, :actor, :saved_at)"
-            " ON CONFLICT (account, name) DO UPDATE SET expression = excluded.expression,"
-            " actor = excluded.actor, saved_at = excluded.saved_at",
-            {
-                "name": saved.name,
-                "expression": saved.expression,
-                "actor": saved.actor,
-                "saved_at": self._connection.dialect.instant(saved.saved_at),
-            },
-        )
+    def save(self, saved: SavedFilter, *, over: str | None) -> bool:
+        """Keep it under its name, in place of the expression `over`; False if another one is there, or one at all."""
+        values = {
+            "name": saved.name,
+            "expression": saved.expression,
+            "actor": saved.actor,
+            "saved_at": self._connection.dialect.instant(saved.saved_at),
+        }
+        if over is None:
+            kept = self._connection.execute(
+                f"INSERT INTO saved_filter (account, {_COLUMNS})"
+                " VALUES (:account, :name, :expression, :actor, :saved_at) ON CONFLICT (account, name) DO NOTHING",
+                values,
+            )
+        else:
+            kept = self._connection.execute(
+                "UPDATE saved_filter SET expression = :expression, actor = :actor, saved_at = :saved_at"
+                " WHERE account = :account AND name = :name AND expression = :over",
+                values | {"over": over},
+            )
+        return kept.rowcount > 0
 
     def get(self, name: str) -> SavedFilter | None:
         """The filter of that name."""
