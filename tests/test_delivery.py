@@ -11,6 +11,7 @@ from conftest import open_store
 from factories import ACME, KUMO, FixedClock, make_order, put
 from orderctl.domain.errors import MailUnavailableError
 from orderctl.domain.mail_actions import CANCEL, RETRY
+from orderctl.domain.orders import Buyer
 from orderctl.domain.outbox import DeliveryReport, MailState
 from orderctl.mail.letters import JinjaComposer
 from orderctl.mail.maildir import MaildirMailer
@@ -24,6 +25,7 @@ from test_rejection import CLOCK, ids, reject
 
 NOW = CLOCK.at
 COMPOSER = JinjaComposer()
+ZOE = Buyer(id="zoe", name="Zoé", email="zoe@zoe.example", country="FR", language="fr")
 _tokens = count(1)
 
 
@@ -196,13 +198,67 @@ def test_a_server_that_suddenly_wants_a_login_leaves_nothing_unclear(store):
     assert get(store, second).attempts == 0
 
 
-def test_a_broken_template_stops_the_run_and_the_mails_wait(store, tmp_path):
-    (tmp_path / "en").mkdir()
-    (tmp_path / "en" / "body.txt").write_text("{{ nobody }}", encoding="utf-8")
-    queue(store, 2)
-    report = run(store, maildir(tmp_path / "m"), composer=JinjaComposer(tmp_path))
-    assert "body.txt:1: the mail template is broken" in report.stopped
-    assert set(states(store).values()) == {MailState.WAITING}
+BAD_TEMPLATES = [
+    ("body.txt", "{{ nobody }}", "body.txt:1: the mail template is broken: 'nobody' is undefined"),
+    ("subject.txt", "{% for %}", "subject.txt:1: the mail template is broken"),
+    ("body.html", "{% include 'ja/nothing.html' %}", "the mail template ja/nothing.html is missing"),
+    ("subject.txt", "{{ '\\ud800' }}", "the letter cannot be written as a message: "),
+    ("body.txt", "{{ '\\udcff' }}", "the letter cannot be written as a message: "),
+]
+
+
+@pytest.mark.parametrize(("part", "text", "said"), BAD_TEMPLATES)
+def test_what_is_wrong_with_one_mail_settles_that_mail_alone(store, tmp_path, part, text, said):
+    put(store, make_order("A1", buyer=KUMO), make_order("A2"), make_order("A3", buyer=ZOE))
+    reject(store, ids("A1", "A2", "A3"), notify=True)
+    (tmp_path / "ja").mkdir()
+    (tmp_path / "ja" / part).write_text(text, encoding="utf-8")
+    composer = JinjaComposer(tmp_path)
+    assert run(store, maildir(tmp_path / "m"), composer=composer) == DeliveryReport(sent=2, refused=1)
+    ended = by_buyer(store)
+    assert {buyer: mail.state for buyer, mail in ended.items()} == {
+        "acme": MailState.SENT,
+        "kumo": MailState.REFUSED,
+        "zoe": MailState.SENT,
+    }
+    assert said in ended["kumo"].last_error
+    (tmp_path / "ja" / part).write_text("mended", encoding="utf-8")
+    act(store, RETRY, ended["kumo"].id)
+    assert run(store, maildir(tmp_path / "m"), composer=JinjaComposer(tmp_path)) == DeliveryReport(sent=1)
+
+
+def by_buyer(store):
+    with store.snapshot() as work:
+        return {mail.buyer_id: mail for mail in work.outbox.find(MailQuery())}
+
+
+@pytest.mark.parametrize("brand", ["Ошибка Мода", "Atelier Été 東京", "Atelier KG Haus Señor é Société Ça"])
+def test_a_brand_with_accents_reaches_every_buyer(store, tmp_path, brand):
+    put(store, make_order("A1", brand=brand), make_order("A2", brand=brand, buyer=KUMO))
+    reject(store, ids("A1", "A2"), notify=True)
+    with scripted_server() as inbox:
+        assert run(store, smtp(inbox.port, sender=f"{brand} <orders@brand.example>")) == DeliveryReport(sent=2)
+    subjects = {mail["Subject"] for mail in inbox.mails}
+    assert subjects == {f"Your order A1 was rejected by {brand}", f"【{brand}】ご注文 A2 をお断りしました"}
+
+
+def test_an_error_that_nobody_foresaw_settles_the_mail_that_met_it(store):
+    first, second, third = queue(store)
+
+    class Faulty(SmtpMailer):
+        def send(self, mail, message, begin):
+            if mail.id == first:
+                raise RuntimeError("before the content")
+            outcome = super().send(mail, message, begin)
+            if mail.id == second:
+                raise RuntimeError("after it")
+            return outcome
+
+    with scripted_server() as inbox:
+        settings = smtp(inbox.port)()._settings
+        assert run(store, lambda: Faulty(settings)) == DeliveryReport(sent=1, refused=1, unknown=1)
+    assert states(store) == {first: MailState.REFUSED, second: MailState.UNKNOWN, third: MailState.SENT}
+    assert get(store, first).last_error.endswith("RuntimeError: before the content")
 
 
 def test_an_interruption_gives_back_what_was_not_begun(store, tmp_path):

@@ -4,6 +4,9 @@ import stat
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
 
 from factories import NOW
 from orderctl.domain.errors import MailUnavailableError, UnsendableError, UsageError
@@ -13,6 +16,7 @@ from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.message import build_message
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from smtp_server import DROP, HANG, HOST, PASSWORD, USER, body, ca_file, read, real_server, scripted_server
+from stress import names
 
 # aiosmtpd does not count the TLS that a connection begins with.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
@@ -250,6 +254,12 @@ def test_a_japanese_message_is_seven_bit_and_reads_back():
     read_back = read(message)
     assert (read_back["Subject"], read_back["Content-Language"]) == (letter.subject, "ja")
     assert body(read_back) == letter.text
+
+
+@settings_of(max_examples=60, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_names_in_every_script_read_back(random):
+    names.check(names.make_sample(random))
 
 
 def test_a_long_message_id_stays_as_it_is():

@@ -26,6 +26,8 @@ NOT_ONE_ADDRESS = later("{address} is not one e-mail address: {why}")
 ODD_ADDRESS = later("{address} has letters before the @ that not every mail server takes")
 NO_MESSAGE_ID = later("{text} is not a Message-ID")
 NO_MESSAGE = later("the letter cannot be written as a message: {why}")
+NO_TEMPLATE = later("the mail template {name} is missing")
+BROKEN_TEMPLATE = later("{place}: the mail template is broken: {error}")
 ODD_HEADERS = later("the message's headers do not read back as they were meant")
 _TOLD = tuple(text for name, text in sorted(globals().items()) if name.isupper())
 

@@ -15,6 +15,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rich.cells import cell_len
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.mail_details import BROKEN_TEMPLATE, NO_TEMPLATE
 from orderctl.domain.orders import OrderSummary
 from orderctl.domain.outbox import Letter, LetterFacts
 from orderctl.domain.text import safe
@@ -93,7 +94,7 @@ class JinjaComposer:
             return self._environment.get_template(name).render(values)
         except TemplateNotFound as error:
             raise UsageError(
-                say("the mail template {name} is missing", name=error.name),
+                say(NO_TEMPLATE, name=error.name),
                 hint=say("add it to {folder}", folder=self._folders[0]),
             ) from None
         except TemplateSyntaxError as error:
@@ -124,7 +125,7 @@ def _environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
 
 def _broken(place: str, error: Exception) -> UsageError:
     return UsageError(
-        say("{place}: the mail template is broken: {error}", place=place, error=safe(str(error))),
+        say(BROKEN_TEMPLATE, place=place, error=safe(str(error))),
         hint=say("docs/reference/mail.md lists the values"),
     )
 

@@ -1,17 +1,19 @@
-"""A letter as the bytes of one internet message, put together and checked by the standard library.
+"""A letter as the bytes of one internet message, checked as its reader would read it.
 
-The same mail and letter give the same bytes, whenever they are asked for. What a run sends thousands of
-times, from the sender's address to the name of an encoding, is parsed and folded once.
+The same mail and letter give the same bytes, whenever they are asked for. What the parts of all messages share,
+such as the name of an encoding, is parsed and folded once.
 """
 
 import hashlib
 import re
+import string
+from base64 import b64encode
 from email.header import decode_header, make_header
-from email.headerregistry import HeaderRegistry
+from email.headerregistry import Address, HeaderRegistry
 from email.message import MIMEPart
 from email.parser import BytesHeaderParser
 from email.policy import EmailPolicy
-from email.utils import format_datetime
+from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 
 from orderctl.domain.errors import UnsendableError
@@ -22,6 +24,7 @@ from orderctl.mail.addresses import ascii_address, own_address
 
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
 _LANGUAGE = re.compile(r'<html[^>]*\slang="([A-Za-z0-9-]+)"')
+_NEVER_ENCODED = frozenset({"Message-ID", "To"})
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -33,7 +36,7 @@ class _Headers(HeaderRegistry):
 
 
 class _Policy(EmailPolicy):
-    """The library's policy, which folds each header once."""
+    """The library's policy, which folds each header of a part once."""
 
     @lru_cache(maxsize=4096)  # noqa: B019 - there is one policy
     def fold_binary(self, name: str, value: str) -> bytes:
@@ -42,6 +45,12 @@ class _Policy(EmailPolicy):
 
 
 _POLICY = _Policy(linesep="\r\n", cte_type="7bit", header_factory=_Headers())
+_LONGEST_LINE = 78
+# RFC 2047: an encoded word has at most 75 characters, and a line that holds one at most 76.
+_LONGEST_ENCODED_LINE = 76
+_AROUND = len("=?utf-8?q??=")
+# What an encoded word may hold as it is, wherever in a header it stands (RFC 2047, 5).
+_AS_IS = frozenset(letter.encode("ascii") for letter in f"{string.ascii_letters}{string.digits}!*+-/")
 
 
 def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | None) -> bytes:
@@ -51,21 +60,21 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
     """
     if not _MESSAGE_ID.fullmatch(mail.message_id):
         raise UnsendableError(say(NO_MESSAGE_ID, text=repr(mail.message_id)))
-    headers = {
+    headers: dict[str, str | Address] = {
         "Message-ID": mail.message_id,
-        "From": str(own_address(sender, "mail.sender")),
+        "From": own_address(sender, "mail.sender"),
         "To": ascii_address(mail.recipient),
         "Subject": letter.subject,
         "Date": format_datetime(mail.next_attempt_at.replace(microsecond=0)),
         "Auto-Submitted": "auto-generated",
     }
     if reply_to:
-        headers["Reply-To"] = str(own_address(reply_to, "mail.reply_to"))
+        headers["Reply-To"] = own_address(reply_to, "mail.reply_to")
     language = _LANGUAGE.search(letter.html)
     if language:
         headers["Content-Language"] = language[1]
     try:
-        head = b"".join(_folded(name, value) for name, value in headers.items())
+        head = b"".join(_written(name, value) for name, value in headers.items())
         parts = [_part(letter.text, "plain"), _part(letter.html, "html")]
     except (ValueError, UnicodeError) as error:
         raise UnsendableError(say(NO_MESSAGE, why=error)) from None
@@ -73,15 +82,55 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
     return head + _alternative(parts, mail.message_id)
 
 
-def _folded(name: str, value: str) -> bytes:
-    """One header as its lines. Raises ValueError for a value that holds a line break."""
-    if "\r" in value or "\n" in value:
+def _written(name: str, value: str | Address) -> bytes:
+    """One header as its lines. Raises ValueError for a value that holds a line break.
+
+    What is not plain is encoded as a whole and by us: the library's folding, from Python 3.11 to 3.13, loses
+    spaces between encoded words, and raises for some texts.
+    """
+    shown = str(value)
+    if "\r" in shown or "\n" in shown:
         raise ValueError(say("the header {name} must not hold a line break", name=name))
-    short = len(name) + len(value) + 2 <= _POLICY.max_line_length  # type: ignore[operator]
-    if name == "Message-ID" or (short and value.isascii() and value.isprintable() and "=?" not in value):
-        # As it is: there is nothing to encode or to fold, and a Message-ID must not be, however long it is.
-        return f"{name}: {value}\r\n".encode("ascii")
-    return _POLICY.fold_binary(name, _POLICY.header_factory(name, value))
+    text, last = (value.display_name, f" <{value.addr_spec}>") if isinstance(value, Address) else (value, "")
+    # A Message-ID and an address must not be encoded, however long they are.
+    if name in _NEVER_ENCODED or not text or _is_plain(name, shown):
+        return f"{name}: {shown}\r\n".encode("ascii")
+    words = _encoded_words(text, first=_LONGEST_ENCODED_LINE - len(name) - 2)
+    if last and len(name) + 3 + len(words[-1]) + len(last) > _LONGEST_ENCODED_LINE:
+        last = f"\r\n{last}"
+    folded = "\r\n ".join(words)
+    return f"{name}: {folded}{last}\r\n".encode("ascii")
+
+
+def _is_plain(name: str, value: str) -> bool:
+    """Whether a value can stand in its header as it is, on one line."""
+    short = len(name) + len(value) + 2 <= _LONGEST_LINE
+    return short and value.isascii() and value.isprintable() and "=?" not in value and value == " ".join(value.split())
+
+
+def _encoded_words(text: str, *, first: int) -> list[str]:
+    """The text as encoded words, none of which splits a character; the first has less room.
+
+    Readers drop the line breaks and spaces between them (RFC 2047, 6.2), and nothing that is in them.
+    """
+    octets = [letter.encode("utf-8") for letter in text]
+    quoted = [_quoted(each) for each in octets]
+    in_base64 = 4 * sum(map(len, octets)) < 3 * sum(map(len, quoted))
+    words, room = [b""], first - _AROUND
+    for piece in octets if in_base64 else quoted:
+        if words[-1] and len(words[-1]) + len(piece) > (room // 4 * 3 if in_base64 else room):
+            words.append(b"")
+            room = _LONGEST_ENCODED_LINE - 1 - _AROUND
+        words[-1] += piece
+    if in_base64:
+        return [f"=?utf-8?b?{b64encode(word).decode('ascii')}?=" for word in words]
+    return [f"=?utf-8?q?{word.decode('ascii')}?=" for word in words]
+
+
+def _quoted(octets: bytes) -> bytes:
+    if octets == b" ":
+        return b"_"
+    return octets if octets in _AS_IS else b"".join(b"=%02X" % octet for octet in octets)
 
 
 def _part(text: str, subtype: str) -> bytes:
@@ -103,14 +152,20 @@ def _alternative(parts: list[bytes], message_id: str) -> bytes:
     return headers.encode("ascii") + body + line + b"--\r\n"
 
 
-def _check(head: bytes, wanted: dict[str, str]) -> None:
+def _check(head: bytes, wanted: dict[str, str | Address]) -> None:
     """Read the headers back: each is there once, as it was meant, and none that was not meant."""
-    read = [(name, _unfolded(value)) for name, value in BytesHeaderParser().parsebytes(head + b"\r\n").items()]
-    if read != list(wanted.items()):
+    read = [(name, value.replace("\r\n", "")) for name, value in BytesHeaderParser().parsebytes(head + b"\r\n").items()]
+    if [name for name, _ in read] != list(wanted) or not all(_means(line, wanted[name]) for name, line in read):
         raise UnsendableError(say(ODD_HEADERS))
 
 
-def _unfolded(value: str) -> str:
-    """A header's value as its reader sees it."""
-    line = value.replace("\r\n", "")
+def _means(line: str, wanted: str | Address) -> bool:
+    """Whether a header's reader sees what was meant."""
+    if isinstance(wanted, str):
+        return _decoded(line) == wanted
+    name, address = parseaddr(line)
+    return (_decoded(name), address) == (wanted.display_name, wanted.addr_spec)
+
+
+def _decoded(line: str) -> str:
     return str(make_header(decode_header(line))) if "=?" in line else line

@@ -145,7 +145,8 @@ class SmtpMailer:
                 self._drop()
                 return None
             outcome = refused or _hand_over(connection, message)
-        except MailUnavailableError:
+        except Exception:
+            # The server may be in the middle of something.
             self._drop()
             raise
         if outcome.state is MailState.UNKNOWN:

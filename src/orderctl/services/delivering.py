@@ -43,7 +43,7 @@ def deliver(
 ) -> DeliveryReport:
     """Send the mails that are due; the mail server is only connected to if there are any.
 
-    What keeps mails from leaving at all (no connection, a login that fails, a broken template) ends
+    What keeps mails from leaving at all (no connection, a login that fails) ends
     the run: the report's `stopped` says why, and what was not begun is due again. An interruption
     gives it back too, and goes on to the caller.
     """
@@ -80,7 +80,7 @@ def follow(
     """Deliver whatever falls due until told to stop.
 
     `tell` hears of trouble that time may mend, `done` of each round in which mails were due. Trouble that
-    only a person can mend (a refused login, a broken template) ends it, as it ends `deliver`.
+    only a person can mend (a refused login) ends it, as it ends `deliver`.
     """
     total, troubles, pace = DeliveryReport(), 0, pace or Pace()
     while not should_stop():

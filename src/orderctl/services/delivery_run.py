@@ -16,7 +16,6 @@ from orderctl.domain.errors import (
     MailSetupError,
     MailUnavailableError,
     StoreUnavailableError,
-    UnsendableError,
     UsageError,
 )
 from orderctl.domain.mail_details import GONE, INTERRUPTED, NOT_BEGUN
@@ -31,7 +30,7 @@ from orderctl.domain.outbox import (
 )
 from orderctl.language import say
 from orderctl.ports import Clock, Composer, Mailer, Progress, Store, UnitOfWork
-from orderctl.services.lanes import Job, Lane, Notice
+from orderctl.services.lanes import Job, Lane, Notice, what_is_wrong
 from orderctl.services.pacing import Pace
 
 CHUNK = 20
@@ -199,17 +198,21 @@ class DeliveryRun:
             self.claimed.extend((mail, facts.get(mail.id)) for mail in mails)
 
     def _compose(self, mail: Mail, facts: LetterFacts | None) -> None:
+        """Make the mail ready to be sent. Whatever is wrong with it settles this mail alone: the others go on."""
+        try:
+            job = self._job(mail, facts)
+        except Exception as error:  # noqa: BLE001 - a template may raise anything
+            self._refuse(mail, what_is_wrong(error), attempts=mail.attempts + 1)
+            return
+        if job is None:
+            self._refuse(mail, GONE, attempts=mail.attempts)
+        else:
+            self.ready.append(job)
+
+    def _job(self, mail: Mail, facts: LetterFacts | None) -> Job | None:
         # What was composed once is sent again as it is: the same Message-ID stands for the same text.
         letter = mail.letter or (self.composer.compose(facts) if facts else None)
-        if letter is None:
-            self._refuse(mail, GONE, attempts=mail.attempts)
-            return
-        try:
-            message = self.writer.write(mail, letter)
-        except UnsendableError as error:
-            self._refuse(mail, error.english, attempts=mail.attempts + 1)
-        else:
-            self.ready.append(Job(mail=mail, letter=letter, message=message))
+        return Job(mail=mail, letter=letter, message=self.writer.write(mail, letter)) if letter else None
 
     def _refuse(self, mail: Mail, why: str, *, attempts: int) -> None:
         """No server needs to be asked about this mail."""

@@ -8,11 +8,16 @@ import threading
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
+from orderctl.domain.errors import MailUnavailableError, OrderctlError, UnsendableError
+from orderctl.domain.mail_details import INTERRUPTED, NO_MESSAGE
 from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
+from orderctl.domain.text import safe
+from orderctl.language import say
 from orderctl.ports import Mailer
 
 # A server that puts mails off is given time: this much after the first, doubled with each one in a row.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
+_LONGEST_REASON = 500
 _TROUBLE = frozenset({MailState.RETRY, MailState.UNKNOWN})
 
 
@@ -83,7 +88,7 @@ class Lane:
             with self._mailer as mailer:
                 self._notices.put(Notice(lane=self, free=True))
                 while (job := self._jobs.get()) is not None:
-                    outcome = mailer.send(job.mail, job.message, job.begin)
+                    outcome = self._attempt(mailer, job)
                     self._in_a_row = self._in_a_row + 1 if outcome and outcome.state in _TROUBLE else 0
                     free = mailer.connected and not self._in_a_row
                     self._notices.put(Notice(lane=self, job=job, outcome=outcome, free=free))
@@ -96,9 +101,27 @@ class Lane:
         else:
             self._notices.put(Notice(lane=self, ended=True))
 
+    def _attempt(self, mailer: Mailer, job: Job) -> Outcome | None:
+        """Send one mail. What nobody foresaw says nothing about the mails after it."""
+        try:
+            return mailer.send(job.mail, job.message, job.begin)
+        except MailUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - settles this mail
+            if job.begun:
+                return Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED)
+            return Outcome(state=MailState.REFUSED, detail=what_is_wrong(error))
+
     def _recover(self, mailer: Mailer) -> None:
         """Give the server time after trouble, then connect anew if need be."""
         if self._in_a_row:
             self._closing.wait(min(_FIRST_PAUSE_S * 2 ** (self._in_a_row - 1), _LONGEST_PAUSE_S))
         if not self._closing.is_set():
             mailer.connect()
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Why a mail cannot be sent, as the outbox keeps it."""
+    if isinstance(error, OrderctlError):
+        return error.english
+    return UnsendableError(say(NO_MESSAGE, why=safe(f"{type(error).__name__}: {error}")[:_LONGEST_REASON])).english
