@@ -21,7 +21,7 @@ from aiosmtpd.smtp import AuthResult
 
 HOST = "127.0.0.1"
 USER, PASSWORD = "orders@brand.example", "correct horse"
-DROP, HANG, SLOW = "drop", "hang", "slow: "
+DROP, HANG, SLOW, ENDLESS, DRIP = "drop", "hang", "slow: ", "endless", "drip"
 _BYTE_EVERY_S = 0.02
 
 
@@ -169,7 +169,7 @@ class _Script:
 
 @contextmanager
 def scripted_server(replies: Mapping[str, str | list[str]] = {}) -> Iterator[Inbox]:
-    """A server without TLS that answers a step as told: with a reply, or `DROP`, or `HANG`."""
+    """A server without TLS that answers a step as told: with a reply, or `DROP` or `HANG`, or without end."""
     script, over = _Script(replies), threading.Event()
     with socket.create_server((HOST, 0)) as listening:
         inbox = Inbox(port=listening.getsockname()[1])
@@ -205,6 +205,11 @@ def _talk(connection, lines, script: _Script, inbox: Inbox) -> None:
         if reply == HANG:
             while lines.readline():  # until the client has had enough
                 pass
+        while reply == ENDLESS:
+            connection.sendall(b"250-and so on\r\n" * 100)
+        while reply == DRIP:
+            connection.sendall(b"2")
+            time.sleep(_BYTE_EVERY_S)
         if reply in (DROP, HANG):
             return ""
         _say(connection, reply)

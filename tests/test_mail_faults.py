@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from conftest import open_store
-from smtp_server import DROP, HANG, PASSWORD, SLOW, USER, ca_file, real_server, scripted_server
+from smtp_server import DRIP, DROP, ENDLESS, HANG, PASSWORD, SLOW, USER, ca_file, real_server, scripted_server
 from stress.crash import BUYERS_TOLD, REJECT, SEND, TARGETS, environ, fill
 from stress.invariants import Picture, mail_violations, violations
 
@@ -32,6 +32,9 @@ FAULTS = [
     ({"DATA": HANG}, 5, {"sent": 1, "retry": 1}, DONE),
     ({"end": "452 disk full"}, 5, {"sent": 1, "retry": 1}, DONE),
     ({"end": "554 spam"}, 5, {"sent": 1, "refused": 1}, {"sent": 1, "refused": 1}),
+    ({"EHLO": ENDLESS}, 5, {"waiting": 2}, DONE),
+    ({"end": ENDLESS}, 5, {"sent": 1, "unknown": 1}, {"sent": 1, "unknown": 1}),
+    ({"end": DRIP}, 5, {"sent": 1, "unknown": 1}, {"sent": 1, "unknown": 1}),
     ({"end": DROP}, 5, {"sent": 1, "unknown": 1}, {"sent": 1, "unknown": 1}),
     ({"end": HANG}, 5, {"sent": 1, "unknown": 1}, {"sent": 1, "unknown": 1}),
     ({"end": f"{SLOW}250 taken at last"}, 0, DONE, DONE),

@@ -15,7 +15,20 @@ from orderctl.mail.addresses import ascii_address
 from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.message import build_message
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
-from smtp_server import DROP, HANG, HOST, PASSWORD, USER, body, ca_file, read, real_server, scripted_server
+from smtp_server import (
+    DRIP,
+    DROP,
+    ENDLESS,
+    HANG,
+    HOST,
+    PASSWORD,
+    USER,
+    body,
+    ca_file,
+    read,
+    real_server,
+    scripted_server,
+)
 from stress import names
 
 # aiosmtpd does not count the TLS that a connection begins with.
@@ -133,6 +146,10 @@ def test_a_server_that_is_not_there_stops_the_run():
         ({"connect": DROP}, "cannot be reached"),
         ({"connect": HANG}, "cannot be reached"),
         ({"EHLO": DROP}, "cannot be reached"),
+        ({"connect": ENDLESS}, "cannot be reached: Connection unexpectedly closed: its reply has no end"),
+        ({"connect": DRIP}, "cannot be reached"),
+        ({"EHLO": ENDLESS}, "cannot be reached: Connection unexpectedly closed: its reply has no end"),
+        ({"EHLO": DRIP}, "cannot be reached"),
     ],
 )
 def test_a_server_that_will_not_talk_stops_the_run(replies, said):
@@ -143,6 +160,7 @@ def test_a_server_that_will_not_talk_stops_the_run(replies, said):
 
 
 TIMED_OUT = "the connection was lost (Connection unexpectedly closed: timed out)"
+NO_END = "the connection was lost (Connection unexpectedly closed: its reply has no end)"
 ENDS = [
     ({}, MailState.SENT, "250 taken"),
     ({"MAIL": "451 try later"}, MailState.RETRY, "MAIL: 451 try later"),
@@ -161,6 +179,12 @@ ENDS = [
     ({"end": "554 spam"}, MailState.REFUSED, "end of data: 554 spam"),
     ({"end": DROP}, MailState.UNKNOWN, "end of data: the connection was lost"),
     ({"end": HANG}, MailState.UNKNOWN, f"end of data: {TIMED_OUT}"),
+    ({"MAIL": ENDLESS}, MailState.RETRY, f"MAIL: {NO_END}"),
+    ({"MAIL": DRIP}, MailState.RETRY, f"MAIL: {TIMED_OUT}"),
+    ({"RCPT": ENDLESS}, MailState.RETRY, f"RCPT: {NO_END}"),
+    ({"DATA": DRIP}, MailState.RETRY, f"DATA: {TIMED_OUT}"),
+    ({"end": ENDLESS}, MailState.UNKNOWN, f"end of data: {NO_END}"),
+    ({"end": DRIP}, MailState.UNKNOWN, f"end of data: {TIMED_OUT}"),
     ({"end": "gibberish"}, MailState.UNKNOWN, "end of data: -1"),
     ({"end": "250 \x1b[2Jtaken"}, MailState.SENT, r"250 \x1b[2Jtaken"),
 ]

@@ -111,8 +111,9 @@ def _address(random: random.Random) -> str:
 def check(sample: Sample) -> None:
     """Write the message and read it as a mail program would."""
     mail = Mail(
-        id="b.1", batch_id="b", buyer_id="acme", recipient=sample.recipient, language="en", message_id="<b.1@b.example>",
-        state=MailState.SENDING, attempts=1, next_attempt_at=NOW, created_at=NOW, updated_at=NOW, last_error="", orders=1,
+        id="b.1", batch_id="b", buyer_id="acme", recipient=sample.recipient, language="en",
+        message_id="<b.1@b.example>", state=MailState.SENDING, attempts=1, next_attempt_at=NOW, created_at=NOW,
+        updated_at=NOW, last_error="", orders=1,
     )  # fmt: skip
     letter = Letter(subject=sample.subject, text="Hello\n", html="<p>Hello</p>\n")
     quoted = f'"{quote(sample.sender)}" <orders@brand.example>'

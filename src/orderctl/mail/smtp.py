@@ -9,6 +9,7 @@ import ipaddress
 import smtplib
 import socket
 import ssl
+import time
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -42,6 +43,8 @@ _CLOSING = 421
 _NO_REPLY = -1  # what smtplib makes of a line that is no reply
 _LOGIN_WANTED = frozenset({530, 534, 535, 538})
 _LONGEST_DETAIL = 500
+# No reply of a server that means well is longer.
+_MOST_LINES, _MOST_BYTES, _AT_ONCE = 100, 64 * 1024, 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,93 @@ class SmtpSettings:
                 hint=say("set ORDERCTL_MAIL_PASSWORD, mail.password_file or mail.keyring"),
             )
         check_own_addresses(self.sender, self.reply_to)
+
+
+class _Replies:
+    """A server's lines, read in place of the file that smtplib reads: a reply has a longest size and a deadline.
+
+    smtplib bounds neither, and a socket's timeout begins anew with each byte.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._unread = b""
+        self._deadline = 0.0
+        self._lines = self._bytes = 0
+
+    def begin(self, timeout_s: float) -> None:
+        """The next reply is to be complete within this time."""
+        self._deadline = time.monotonic() + timeout_s
+        self._lines = self._bytes = 0
+
+    def readline(self, most: int) -> bytes:
+        """A line, or as much of it as is wanted; empty at the end. Raises OSError for a reply that is too much."""
+        while b"\n" not in self._unread and len(self._unread) < most:
+            _wait_until(self._sock, self._deadline)
+            received = self._sock.recv(_AT_ONCE)
+            if not received:
+                break
+            self._unread += received
+        end = min(self._unread.find(b"\n") + 1 or len(self._unread), most)
+        line, self._unread = self._unread[:end], self._unread[end:]
+        self._lines += 1
+        self._bytes += len(line)
+        if self._lines > _MOST_LINES or self._bytes > _MOST_BYTES:
+            raise OSError("its reply has no end")
+        return line
+
+    def close(self) -> None:
+        """The socket is closed by its owner."""
+
+
+class _Bounded(smtplib.SMTP):
+    """A connection on which each reply, and each write, has its time and its size."""
+
+    timeout: float
+    file: _Replies | None
+
+    def getreply(self) -> tuple[int, bytes]:
+        """See `smtplib`."""
+        if self.file is None and self.sock is not None:
+            self.file = _Replies(self.sock)
+        if self.file is not None:
+            self.file.begin(self.timeout)
+        return super().getreply()
+
+    def send(self, s: bytes | str) -> None:  # type: ignore[override]
+        """See `smtplib`. All of it is sent within the time of one step."""
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("not connected")
+        left = memoryview(s.encode(self.command_encoding) if isinstance(s, str) else s)
+        deadline = time.monotonic() + self.timeout
+        try:
+            while left:
+                _wait_until(self.sock, deadline)
+                left = left[self.sock.send(left) :]
+        except OSError as error:
+            self.close()
+            raise smtplib.SMTPServerDisconnected(str(error)) from error
+
+
+class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
+    """The same, encrypted from its first byte."""
+
+
+class _Client(yagmail.SMTP):  # type: ignore[misc]
+    """yagmail's client over our connections."""
+
+    @property
+    def connection(self) -> type[smtplib.SMTP]:
+        """See `yagmail`."""
+        return _BoundedTls if self.ssl else _Bounded
+
+
+def _wait_until(sock: socket.socket, deadline: float) -> None:
+    """Let the socket wait until then, and no longer. Raises TimeoutError if it has passed."""
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise TimeoutError("timed out")
+    sock.settimeout(left_s)
 
 
 class SmtpMailer:
@@ -303,11 +393,11 @@ def _log_in(settings: SmtpSettings) -> smtplib.SMTP:
         client.is_closed = True
 
 
-def _client(settings: SmtpSettings) -> yagmail.SMTP:
+def _client(settings: SmtpSettings) -> _Client:
     """The yagmail client, every default of which that asks, guesses or trusts is set."""
     # Reading the authorities takes longer than a mail: not where there is nothing to check.
     context = _tls(settings) if settings.security != "none" or settings.ca_file else None
-    return yagmail.SMTP(
+    return _Client(
         # As a mapping: a bare name would get "@gmail.com" appended.
         user={settings.user or "": settings.user or ""},
         password=settings.password,
