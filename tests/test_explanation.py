@@ -8,7 +8,7 @@ from factories import make_order, put
 from orderctl.domain.orders import Status
 
 OWN = "reject it on its own: orderctl reject {} --individual"
-INVOICE = "cancel the invoice in the system that made it, import again, then reject"
+INVOICE = "cancel the invoice where it was made, import with --lower-counts, then reject"
 
 
 @pytest.fixture

@@ -1,16 +1,21 @@
 """Imports into the store: what is created, updated, left alone, and that it is all or nothing."""
 
+import csv
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from cli import Cli
 from conftest import open_store
 from factories import ACME, NOW, make_order
 from orderctl.domain.filters import OrderFilter
-from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
+from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures, Unsaid
 from orderctl.domain.orders import Buyer, Order, OrderEvent, OrderLine, Status
 from orderctl.files.source import open_source
 from orderctl.ports import Page, Store, UnitOfWork
@@ -238,7 +243,7 @@ def test_the_good_orders_alone_when_asked(store: SqlStore, tmp_path: Path) -> No
     path = tmp_path / "o.csv"
     path.write_text(HEADER + GOOD + BAD)
     report = run_file(store, path, skip_bad=True)
-    assert (report.stored, report.counts) == (True, ImportCounts(created=1))
+    assert (report.stored, report.counts.created, report.counts.updated) == (True, 1, 0)
     assert ids(store) == ["A1"]
 
 
@@ -254,6 +259,149 @@ def test_a_file_without_rows_is_an_import_of_nothing(store: SqlStore, tmp_path: 
     path = tmp_path / "o.csv"
     path.write_text(HEADER)
     assert run_file(store, path).counts == ImportCounts()
+
+
+# --- what a file does not say stays
+
+WHOLE = make_order(
+    "A1",
+    status=Status.OC_CONFIRMED,
+    terms="net 30",
+    delivery_address="1 rue A",
+    billing_address="2 rue B",
+    note="ring twice",
+    invoices=2,
+    delivery_notes=1,
+    backlog_skus=3,
+    quantity=7,
+    tags=frozenset({"vip"}),
+)
+ALWAYS = {"id": "A1", "currency": "EUR", "total": "120.50"}
+# Each field with another value than that of `WHOLE`, the attribute that it is stored as, and that value there.
+OTHER = {
+    "status": ("needs-oc", "status", Status.NEEDS_OC),
+    "ordered": ("2026-02-01", "ordered_at", datetime(2026, 2, 1, tzinfo=UTC)),
+    "brand": ("", "brand", ""),
+    "reference": ("", "reference", ""),
+    "season": ("27SS", "season", "27SS"),
+    "terms": ("", "terms", ""),
+    "delivery_address": ("", "delivery_address", ""),
+    "billing_address": ("", "billing_address", ""),
+    "country": ("", "country", None),
+    "delivery_from": ("", "delivery_from", None),
+    "delivery_to": ("", "delivery_to", None),
+    "note": ("", "note", ""),
+    "quantity": ("9", "quantity", 9),
+    "invoices": ("3", "invoices", 3),
+    "delivery_notes": ("4", "delivery_notes", 4),
+    "backlog_skus": ("5", "backlog_skus", 5),
+    "buyer_id": ("", "buyer", None),
+    "tags": ("late", "tags", frozenset({"vip", "late"})),
+}
+
+
+def write_row(path: Path, row: dict[str, str]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, row)
+        writer.writeheader()
+        writer.writerow(row)
+    return path
+
+
+def run_row(store: Store, path: Path, row: dict[str, str], *, lower_counts: bool = False) -> ImportCounts:
+    defaults = {"status": "needs-oc", "ordered": "2026-01-01"}
+    with open_source(write_row(path, row), read_at=NOW, defaults=defaults) as source:
+        assert list(source.problems()) == []
+        how = {"skip_bad": False, "actor": "ann", "at": NOW, "detail": "x"}
+        foreseen = import_orders(store, source, check_only=True, lower_counts=lower_counts, **how).counts
+        done = import_orders(store, source, lower_counts=lower_counts, **how).counts
+    assert foreseen == done
+    return done
+
+
+def test_a_column_that_a_file_does_not_have_changes_nothing(store: SqlStore, tmp_path: Path) -> None:
+    run(store, WHOLE)
+    counts = run_row(store, tmp_path / "o.csv", ALWAYS)
+    assert (counts.updated, counts.unchanged) == (0, 1)
+    assert counts.unsaid == dict.fromkeys(("invoices", "delivery_notes", "backlog_skus"), Unsaid(kept=1))
+    assert get(store, "A1") == WHOLE
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sets(st.sampled_from(sorted(OTHER)), min_size=1))
+def test_only_the_columns_of_a_file_change_an_order(sqlite_url: str, tmp_path: Path, columns: set[str]) -> None:
+    account = "-".join(sorted(columns))
+    with open_store(sqlite_url, account=account) as store:
+        run(store, WHOLE)
+        row = {**ALWAYS, **{name: OTHER[name][0] for name in columns}}
+        assert run_row(store, tmp_path / "o.csv", row).updated == 1
+        changed = {OTHER[name][1]: OTHER[name][2] for name in columns}
+        assert get(store, "A1") == replace(WHOLE, version=2, changed_at=NOW, **changed)
+        assert run_row(store, tmp_path / "o.csv", row).unchanged == 1
+
+
+@pytest.mark.parametrize("said", ["", "0", "1"], ids=["empty", "zero", "fewer"])
+def test_what_protects_an_order_falls_only_on_request(store: SqlStore, tmp_path: Path, said: str) -> None:
+    run(store, WHOLE)
+    fewer = {**ALWAYS, "invoices": said, "note": "changed"}
+    assert run_row(store, tmp_path / "o.csv", fewer).counts_kept == 1
+    assert (get(store, "A1").invoices, get(store, "A1").note) == (2, "changed")
+    again = run_row(store, tmp_path / "o.csv", fewer)
+    assert (again.unchanged, again.counts_kept) == (1, 1)
+    lowered = run_row(store, tmp_path / "o.csv", fewer, lower_counts=True)
+    assert (lowered.updated, lowered.counts_kept) == (1, 0)
+    assert (get(store, "A1").invoices, get(store, "A1").delivery_notes) == (int(said or 0), 1)
+    assert run_row(store, tmp_path / "o.csv", fewer).unchanged == 1
+
+
+def test_a_file_without_lines_keeps_them_and_one_with_lines_replaces_them(store: SqlStore, tmp_path: Path) -> None:
+    run(store, WHOLE)
+    run_row(store, tmp_path / "o.csv", {**ALWAYS, "total": "99.00"})
+    assert (get(store, "A1").lines, get(store, "A1").total) == (WHOLE.lines, 9_900)
+    run_row(store, tmp_path / "o.csv", {**ALWAYS, "sku": "N1", "line_quantity": "2", "unit_price": "1"})
+    assert (len(get(store, "A1").lines), get(store, "A1").quantity) == (1, 2)
+    run_row(store, tmp_path / "o.csv", {**ALWAYS, "sku": "", "line_quantity": "", "unit_price": ""})
+    assert (get(store, "A1").lines, get(store, "A1").quantity) == ((), 0)
+
+
+def test_in_json_lines_each_order_says_for_itself_what_it_does_not_say(store: SqlStore, tmp_path: Path) -> None:
+    run(store, WHOLE, replace(WHOLE, id="A2"))
+    path = tmp_path / "o.jsonl"
+    said = {**ALWAYS, "status": "oc-confirmed", "ordered": "2026-01-15T12:00:00"}
+    path.write_text(json.dumps({**said, "note": None, "lines": []}) + "\n" + json.dumps({**said, "id": "A2"}) + "\n")
+    counts = run_file(store, path).counts
+    assert (counts.updated, counts.unchanged) == (1, 1)
+    assert get(store, "A1") == replace(WHOLE, note="", lines=(), quantity=0, version=2, changed_at=NOW)
+
+
+def test_a_default_opens_no_order_and_closes_none(store: SqlStore, tmp_path: Path) -> None:
+    path = tmp_path / "o.csv"
+    run(store, WHOLE)
+    write_row(path, {**ALWAYS, "ordered": "2026-01-15T12:00:00"})
+    for status in ("needs-oc", "rejected"):
+        with open_source(path, read_at=NOW, defaults={"status": status}) as source:
+            import_orders(store, source, skip_bad=False, actor="ann", at=NOW, detail="x")
+        assert get(store, "A1") == WHOLE
+
+
+def test_the_command_says_what_protection_a_file_does_not_speak_of(store_url: str, tmp_path: Path) -> None:
+    cli = Cli(store_url, tmp_path / "home")
+    header, row = "id,status,ordered,currency,total", "oc-created,2026-01-15,EUR,1"
+    full, bare = tmp_path / "full.csv", tmp_path / "bare.csv"
+    full.write_text(f"{header},invoices,delivery_notes,backlog_skus\nA1,{row},1,0,0\nA2,{row},0,0,0\n")
+    bare.write_text(f"{header},delivery_notes\nA1,{row},0\nA2,{row},0\nA3,{row},0\n")
+    assert cli("import", str(full)).err == ""
+    said = "this file says nothing of invoices, backlog SKUs: 2 orders keep theirs, 1 new one has none\n"
+    assert cli("import", str(bare), "--check").err == said
+    taken = cli("import", str(bare), "--format", "json")
+    assert (taken.code, taken.err) == (0, said)
+    assert taken.json["unsaid"] == {key: {"kept": 2, "new": 1} for key in ("invoices", "backlog_skus")}
+    assert cli("show", "A1", "--format", "json").json["order"]["invoices"] == 1
+    full.write_text(full.read_text().replace(f"A1,{row},1", f"A1,{row},"))
+    fewer = " ".join(cli("import", str(full)).err.split())
+    assert "the file counts fewer invoices, delivery notes or backlog SKUs for 1 order than the store" in fewer
+    assert cli("import", str(full), "--lower-counts").err == ""
+    assert cli("show", "A1", "--format", "json").json["order"]["invoices"] == 0
 
 
 def test_a_transaction_that_runs_again_reads_the_file_from_its_start(sqlite_url: str) -> None:

@@ -207,9 +207,12 @@ class Figures(Protocol):
 
 
 class Imports(Protocol):
-    """Writes orders that come from files."""
+    """Writes orders that come from files; `foresee` says what that would do, and changes nothing."""
 
-    def store(self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str) -> ImportCounts: ...
+    def store(
+        self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str, lower_counts: bool = False
+    ) -> ImportCounts: ...
+    def foresee(self, orders: Sequence[Order], *, lower_counts: bool) -> ImportCounts: ...
 
 
 class Record(Protocol):

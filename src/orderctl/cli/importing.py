@@ -10,7 +10,7 @@ from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import UsageError
-from orderctl.domain.import_figures import SourceRequest
+from orderctl.domain.import_figures import ImportCounts, SourceRequest, Unsaid
 from orderctl.domain.importing import FIELDS
 from orderctl.domain.reports import import_document
 from orderctl.language import later, say, say_count
@@ -19,6 +19,11 @@ from orderctl.services.importing import ImportReport, import_orders
 
 app = command_app()
 BAD_ROWS = 2
+_PROTECTIONS = {
+    "invoices": later("invoices"),
+    "delivery_notes": later("delivery notes"),
+    "backlog_skus": later("backlog SKUs"),
+}
 
 
 @app.command(
@@ -46,6 +51,13 @@ def import_(
     errors: Annotated[str | None, typer.Option(metavar="FILE", help="Write every bad row there, as CSV.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an error report that is there.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Read and check the file, change nothing.")] = False,
+    lower_counts: Annotated[
+        bool,
+        typer.Option(
+            "--lower-counts",
+            help="Where the file counts fewer invoices, delivery notes or backlog SKUs, take its word.",
+        ),
+    ] = False,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Read orders from Excel, CSV or JSON lines; all of them or none, unless --skip-bad."""
@@ -76,6 +88,7 @@ def import_(
                     at=program.clock.now(),
                     detail=f"import of {Path(file).name}",
                     check_only=check,
+                    lower_counts=lower_counts,
                     progress=writing,
                 )
             kept = _keep_problems(source, errors or f"{Path(file).name}.errors.csv", force=force or not errors)
@@ -137,8 +150,35 @@ def _say(program: Program, report: ImportReport, kept: str, as_: ReportFormat) -
         program.output.lines([done])
     elif not figures.problems:
         program.output.lines([say("{read}: all good", read=read)])
+    _say_protection(program, counts)
     if kept:
         _say_problems(program, report, kept)
+
+
+def _say_protection(program: Program, counts: ImportCounts) -> None:
+    """What of that which keeps orders from being rejected the file leaves unsaid, and where its word is not taken."""
+    alike: dict[Unsaid, list[str]] = {}
+    for name, unsaid in counts.unsaid.items():
+        alike.setdefault(unsaid, []).append(say(_PROTECTIONS[name]))
+    for unsaid, names in alike.items():
+        orders = [
+            say_count("{number:,} order keeps theirs", "{number:,} orders keep theirs", unsaid.kept),
+            say_count("{number:,} new one has none", "{number:,} new ones have none", unsaid.new),
+        ]
+        said = [words for words, number in zip(orders, (unsaid.kept, unsaid.new), strict=True) if number]
+        program.screen.tell(
+            say("this file says nothing of {what}: {orders}", what=", ".join(names), orders=", ".join(said))
+        )
+    if counts.counts_kept:
+        program.screen.warn(
+            say_count(
+                "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} order than the store, "
+                "which keeps its own; if they were cancelled there, say --lower-counts",
+                "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} orders than the store, "
+                "which keeps its own; if they were cancelled there, say --lower-counts",
+                counts.counts_kept,
+            )
+        )
 
 
 def _say_problems(program: Program, report: ImportReport, kept: str) -> None:

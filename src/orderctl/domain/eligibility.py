@@ -73,19 +73,19 @@ RULES: tuple[Rule, ...] = (
     Rule(
         code="invoiced",
         reason=later("has an invoice"),
-        advice=later("cancel the invoice in the system that made it, import again, then reject"),
+        advice=later("cancel the invoice where it was made, import with --lower-counts, then reject"),
         counted="invoices",
     ),
     Rule(
         code="delivered",
         reason=later("has a delivery note"),
-        advice=later("cancel the delivery note in the system that made it, import again, then reject"),
+        advice=later("cancel the delivery note where it was made, import with --lower-counts, then reject"),
         counted="delivery_notes",
     ),
     Rule(
         code="backlog",
         reason=later("has backlog SKUs"),
-        advice=later("clear the backlog in the system that holds it, import again, then reject"),
+        advice=later("clear the backlog where it is kept, import with --lower-counts, then reject"),
         counted="backlog_skus",
     ),
     Rule(

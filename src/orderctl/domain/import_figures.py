@@ -36,18 +36,38 @@ class SourceFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsaid:
+    """Of how many orders a file does not say a thing: those in the store keep theirs, new ones have none."""
+
+    kept: int = 0
+    new: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportCounts:
-    """What an import did, in orders."""
+    """What an import did, in orders; a check says what it would do.
+
+    `counts_kept` are those that stay protected though their file says less than the store; `unsaid` holds by field
+    what protects an order and is not said.
+    """
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     rejected_left_alone: int = 0
+    counts_kept: int = 0
+    unsaid: Mapping[str, Unsaid] = field(default_factory=dict)
 
     def __add__(self, other: "ImportCounts") -> "ImportCounts":
+        unsaid = dict(self.unsaid)
+        for name, more in other.unsaid.items():
+            known = unsaid.get(name, Unsaid())
+            unsaid[name] = Unsaid(kept=known.kept + more.kept, new=known.new + more.new)
         return ImportCounts(
             created=self.created + other.created,
             updated=self.updated + other.updated,
             unchanged=self.unchanged + other.unchanged,
             rejected_left_alone=self.rejected_left_alone + other.rejected_left_alone,
+            counts_kept=self.counts_kept + other.counts_kept,
+            unsaid=unsaid,
         )

@@ -1,7 +1,7 @@
 """Orders out of the rows of a file: every problem of every row is collected, and nothing is guessed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from difflib import get_close_matches
 from functools import lru_cache
@@ -32,12 +32,13 @@ T = TypeVar("T")
 
 _NAMES = ("brand", "reference", "season")
 _TEXTS = ("terms", "delivery_address", "billing_address", "note")
-_COUNTS = ("delivery_notes", "invoices", "backlog_skus")
+# Each keeps an order from being rejected while it is above zero.
+PROTECTIONS = ("invoices", "delivery_notes", "backlog_skus")
 BUYER_FIELDS = ("buyer_id", "buyer_name", "buyer_email", "buyer_contact", "buyer_country", "buyer_language")
 LINE_FIELDS = ("sku", "line_name", "color", "size", "line_quantity", "unit_price")
 ORDER_FIELDS = (
-    *("id", *BUYER_FIELDS, *_NAMES, *_TEXTS, *_COUNTS, "status", "ordered", "country", "delivery_from", "delivery_to"),
-    *("currency", "total", "quantity", "tags", "archived"),
+    *("id", *BUYER_FIELDS, *_NAMES, *_TEXTS, "delivery_notes", "invoices", "backlog_skus", "status", "ordered"),
+    *("country", "delivery_from", "delivery_to", "currency", "total", "quantity", "tags", "archived"),
 )
 FIELDS = (*ORDER_FIELDS, *LINE_FIELDS)
 NEEDED = ("id", "status", "ordered", "currency")
@@ -46,6 +47,14 @@ NESTED_LINES = "lines"
 # No field of an order: where it is filled, the order was cancelled.
 REJECTED_MARK = "rejected_mark"
 
+# What an order keeps where its file does not have the field, and how it is called there. A currency is always said:
+# the amounts of the file are in it.
+_KEPT = {
+    **{name: name for name in (*_NAMES, *_TEXTS, *PROTECTIONS, "status", "country", "delivery_from", "delivery_to")},
+    "ordered": "ordered_at",
+    "buyer_id": "buyer",
+    "quantity": "quantity",
+}
 _OF_LINES = frozenset({*LINE_FIELDS, NESTED_LINES})
 _SHOWN_VALUE = 200
 _CACHED = 1_000
@@ -128,6 +137,24 @@ def build_order(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> Orde
     return draft.problems or order
 
 
+def completed(order: Order, stored: Order, *, lower_counts: bool) -> Order:
+    """An order of a file with what the file does not say from the stored one.
+
+    What protects an order never falls without a word: its counts stay as high as they were, unless `lower_counts`.
+    """
+    kept = {name: getattr(stored, name) for name in order.unsaid}
+    if not lower_counts:
+        kept |= {name: getattr(stored, name) for name in PROTECTIONS if getattr(order, name) < getattr(stored, name)}
+    return replace(order, **kept) if kept else order
+
+
+@lru_cache(maxsize=_CACHED)
+def _unsaid(said: frozenset[str], *, lines: bool) -> frozenset[str]:
+    """The attributes of an order of which these fields say nothing; `lines` too are said, or not."""
+    unsaid = {attribute for name, attribute in _KEPT.items() if name not in said}
+    return frozenset(unsaid - {"quantity"} if lines else unsaid | {"lines"})
+
+
 def _different_cells(rows: Sequence[Row], defaults: Mapping[str, Cell]) -> dict[str, list[tuple[int, Cell]]]:
     """The different values of each field that holds any, each with the first row that has it."""
     first, *others = rows
@@ -187,10 +214,21 @@ class _Draft:
             delivery_address=self._first("delivery_address", _text) or "",
             billing_address=self._first("billing_address", _text) or "",
             note=self._first("note", _text) or "",
-            delivery_notes=self._first("delivery_notes", read_count) or 0,
-            invoices=self._first("invoices", read_count) or 0,
-            backlog_skus=self._first("backlog_skus", read_count) or 0,
+            delivery_notes=self._highest("delivery_notes"),
+            invoices=self._highest("invoices"),
+            backlog_skus=self._highest("backlog_skus"),
+            unsaid=self._unsaid(),
         )
+
+    def _unsaid(self) -> frozenset[str]:
+        first, *others = self._rows
+        said = frozenset(first.cells).union(*(row.cells for row in others)) if others else frozenset(first.cells)
+        unsaid = _unsaid(said, lines=self._rules.one_line_a_row or NESTED_LINES in said)
+        return unsaid - {"status"} if self._is_marked else unsaid
+
+    def _highest(self, name: str) -> int:
+        """A count: where rows of the order differ, one line that was delivered protects the whole."""
+        return max(self._all(name, read_count), default=0) if name in self._found else 0
 
     def _delivery(self) -> tuple[date | None, date | None]:
         first, last = self._first("delivery_from", self._day), self._first("delivery_to", self._day)
@@ -248,11 +286,14 @@ class _Draft:
     def _currency(self) -> str | None:
         return self._agreed("currency", _currency, needed=True)
 
-    def _status(self) -> Status:
+    @property
+    def _is_marked(self) -> bool:
+        """Whether the file says apart from its status that the order was cancelled."""
         prefix = self._rules.rejected_id_prefix
-        if prefix and self._id.startswith(prefix):
-            return Status.REJECTED
-        if REJECTED_MARK in self._found:
+        return REJECTED_MARK in self._found or bool(prefix and self._id.startswith(prefix))
+
+    def _status(self) -> Status:
+        if self._is_marked:
             return Status.REJECTED
         words = self._rules.statuses
         found = self._agreed("status", lambda cell: read_status(cell, words), needed=True)

@@ -1,6 +1,6 @@
 """Orders as values: what the store holds of one purchase order, and its statuses (design.md, sections 2 and 3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -80,7 +80,8 @@ class OrderLine:
 class Order:
     """One purchase order. Instants are aware UTC, `total` is in minor units of `currency`.
 
-    `changed_at` is the last change by an import, archiving or a tag; None since the order came in.
+    `changed_at` is the last change by an import, archiving or a tag; None since the order came in. `unsaid` names the
+    fields of which the file that the order comes from says nothing; of a stored order nothing is unsaid.
     """
 
     id: str
@@ -110,6 +111,7 @@ class Order:
     version: int = 1
     lines: tuple[OrderLine, ...] = ()
     tags: frozenset[str] = frozenset()
+    unsaid: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @property
     def amount(self) -> Money:

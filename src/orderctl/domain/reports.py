@@ -200,6 +200,7 @@ def _figure_document(figure: Figure) -> Document:
 def order_document(order: Order, events: Sequence[OrderEvent]) -> Document:
     """One order with its log, and whether it can be rejected."""
     document = asdict(order)
+    del document["unsaid"]  # of orders on their way from a file
     for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at", "changed_at"):
         document[name] = document[name] and document[name].isoformat()
     document["tags"] = sorted(order.tags)

@@ -35,23 +35,31 @@ def import_orders(
     at: datetime,
     detail: str,
     check_only: bool = False,
+    lower_counts: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Write the orders of a checked file in one transaction.
 
     With a bad row nothing is written, unless `skip_bad` leaves out the orders that have one. The store
-    may run the transaction again, so each run reads the source from its start. `check_only` writes nothing.
+    may run the transaction again, so each run reads the source from its start. `check_only` writes nothing. What
+    protects an order in the store stays, unless `lower_counts`.
     """
     figures = source.figures
     problems = tuple(islice(source.problems(), PROBLEMS_SHOWN))
-    if check_only or (figures.problems and not skip_bad):
+    if figures.problems and not (skip_bad or check_only):
         return ImportReport(figures=figures, counts=ImportCounts(), problems=problems, stored=False)
+    if check_only:
+        foreseen = ImportCounts()
+        with store.snapshot() as work:
+            for chunk in _chunks(source.orders()):
+                foreseen += work.imports.foresee(chunk, lower_counts=lower_counts)
+        return ImportReport(figures=figures, counts=foreseen, problems=problems, stored=False)
 
     def store_all(work: UnitOfWork) -> ImportCounts:
         counts = ImportCounts()
         done = 0
         for chunk in _chunks(source.orders()):
-            counts += work.imports.store(chunk, actor=actor, at=at, detail=detail)
+            counts += work.imports.store(chunk, actor=actor, at=at, detail=detail, lower_counts=lower_counts)
             done += len(chunk)
             if progress:
                 progress(done, figures.orders)

@@ -6,17 +6,21 @@ parameter, and is compared and updated inside the database.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from orderctl.domain.errors import OrderctlError
-from orderctl.domain.import_figures import ImportCounts
+from orderctl.domain.import_figures import ImportCounts, Unsaid
+from orderctl.domain.importing import PROTECTIONS, completed
 from orderctl.domain.log import IMPORTED
 from orderctl.domain.orders import Buyer, Order, Status
 from orderctl.domain.own_ids import new_id
+from orderctl.domain.selection import Choice, IdList, IdScope
 from orderctl.domain.text import fold
 from orderctl.language import say
+from orderctl.store.order_streams import stream_orders
 from orderctl.store.sql import Connection, Dialect, Row, RowExistsError, packed, recordset
 
 CHUNK = 2_000
@@ -61,6 +65,17 @@ class _Known:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sorted:
+    """Orders of a file by what is to be done with them; those that change are complete, with their fingerprints."""
+
+    new: list[Order]
+    changed: list[Order]
+    prints: dict[str, str]
+    known: dict[str, _Known]
+    counts: ImportCounts
+
+
 class SqlImports:
     """Orders from files into the connection's account. A rejected order is never touched."""
 
@@ -68,8 +83,10 @@ class SqlImports:
         self._connection = connection
         self._written: dict[str, Buyer] = {}
 
-    def store(self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str) -> ImportCounts:
-        """Create new orders, update changed ones; tags are added, and what a file does not say of a buyer stays."""
+    def store(
+        self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str, lower_counts: bool = False
+    ) -> ImportCounts:
+        """Create new orders, update changed ones. What a file does not say stays; tags are added."""
         event = {
             "event": new_id(),
             "actor": actor,
@@ -77,40 +94,69 @@ class SqlImports:
             "detail": detail,
         }
         counts = ImportCounts()
-        for start in range(0, len(orders), CHUNK):
-            counts += self._store_chunk(orders[start : start + CHUNK], event)
+        for chunk in _chunks(orders):
+            self._store_buyers(order.buyer for order in chunk if order.buyer)
+            found = self._sorted(chunk, lower_counts=lower_counts, lock=self._connection.dialect.lock("o"))
+            self._write(found, event)
+            counts += found.counts
         return counts
 
-    def _store_chunk(self, orders: Sequence[Order], event: dict[str, object]) -> ImportCounts:
-        self._store_buyers(order.buyer for order in orders if order.buyer)
-        known = self._known([order.id for order in orders])
-        prints = {order.id: fingerprint(order) for order in orders}
+    def foresee(self, orders: Sequence[Order], *, lower_counts: bool) -> ImportCounts:
+        """What `store` would do."""
+        counts = ImportCounts()
+        for chunk in _chunks(orders):
+            counts += self._sorted(chunk, lower_counts=lower_counts, lock="").counts
+        return counts
+
+    def _sorted(self, orders: Sequence[Order], *, lower_counts: bool, lock: str) -> _Sorted:
+        known = self._known([order.id for order in orders], lock)
         final = {order_id for order_id, stored in known.items() if stored.status == Status.REJECTED}
-        new = [order for order in orders if order.id not in known]
-        changed = [
-            order
-            for order in orders
-            if order.id in known and order.id not in final and known[order.id].fingerprint != prints[order.id]
-        ]
-        self._insert(new, prints)
-        self._update(changed, prints, known, event)
-        written = [*new, *changed]
-        self._connection.insert("order_line", _LINE, _lines(written))
-        self._merge_rows("order_tag", _TAG, _tags(written), "DO NOTHING")
-        self._reject([order.id for order in written if order.status is Status.REJECTED], known, event)
-        return ImportCounts(
+        prints = {order.id: fingerprint(order) for order in orders}
+        new, other = [], {}
+        for order in orders:
+            if order.id not in known:
+                new.append(order)
+            elif order.id not in final and known[order.id].fingerprint != prints[order.id]:
+                other[order.id] = order
+        changed, counts_kept = [], 0
+        for stored in self._stored(list(other)):
+            order = other[stored.id]
+            whole = completed(order, stored, lower_counts=lower_counts)
+            kept = any(getattr(order, name) < getattr(whole, name) for name in PROTECTIONS if name not in order.unsaid)
+            counts_kept += kept
+            if _differ(whole, stored):
+                changed.append(whole)
+                prints[order.id] = fingerprint(_with_counts(order, whole)) if kept else prints[order.id]
+        counts = ImportCounts(
             created=len(new),
             updated=len(changed),
             unchanged=len(orders) - len(new) - len(changed) - len(final),
             rejected_left_alone=len(final),
+            counts_kept=counts_kept,
+            unsaid=_unsaid(orders, known, final),
         )
+        return _Sorted(new=new, changed=changed, prints=prints, known=known, counts=counts)
 
-    def _known(self, ids: list[str]) -> dict[str, _Known]:
-        """The stored orders among these, locked."""
+    def _write(self, found: _Sorted, event: dict[str, object]) -> None:
+        self._insert(found.new, found.prints)
+        self._update(found.changed, found.prints, found.known, event)
+        written = [*found.new, *found.changed]
+        self._connection.insert("order_line", _LINE, _lines(written))
+        self._merge_rows("order_tag", _TAG, _tags(written), "DO NOTHING")
+        self._reject([order.id for order in written if order.status is Status.REJECTED], found.known, event)
+
+    def _stored(self, ids: list[str]) -> Iterator[Order]:
+        """Stored orders, whole; there are none to read in most imports."""
+        if not ids:
+            return iter(())
+        return stream_orders(self._connection, Choice(scope=IdScope(given=IdList(ids=tuple(ids)), words="")))
+
+    def _known(self, ids: list[str], lock: str) -> dict[str, _Known]:
+        """The stored orders among these."""
         dialect = self._connection.dialect
         rows = self._connection.execute(
             "SELECT o.id, o.status, o.fingerprint FROM orders AS o WHERE o.account = :account"
-            f" AND o.id IN ({dialect.ids('ids')}) ORDER BY o.id {dialect.lock('o')}",
+            f" AND o.id IN ({dialect.ids('ids')}) ORDER BY o.id {lock}",
             {"ids": dialect.bind_ids(ids)},
         )
         return {row[0]: _Known(row[1], row[2]) for row in rows.fetchall()}
@@ -211,8 +257,36 @@ def fingerprint(order: Order) -> str:
         [(line.number, line.sku, line.name, line.color, line.size, line.quantity, line.unit_price)
          for line in order.lines],
         sorted(order.tags),
+        *([sorted(order.unsaid)] if order.unsaid else []),
     )  # fmt: skip
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _chunks(orders: Sequence[Order]) -> Iterator[Sequence[Order]]:
+    return (orders[start : start + CHUNK] for start in range(0, len(orders), CHUNK))
+
+
+def _differ(order: Order, stored: Order) -> bool:
+    """Whether an import of this order changes the stored one: tags are added only, and archiving is left alone."""
+    said, there = (
+        _said_of(each, each.status, instant=datetime.isoformat, day=date.isoformat) for each in (order, stored)
+    )
+    return said != there or order.lines != stored.lines or not order.tags <= stored.tags
+
+
+def _with_counts(order: Order, whole: Order) -> Order:
+    """What the file says, with the counts that were kept: so `lower_counts` finds a difference later."""
+    return replace(order, **{name: getattr(whole, name) for name in PROTECTIONS if name not in order.unsaid})
+
+
+def _unsaid(orders: Iterable[Order], known: dict[str, _Known], final: set[str]) -> dict[str, Unsaid]:
+    """Of how many orders the file does not say what protects them."""
+    kept, new = Counter[str](), Counter[str]()
+    silences = Counter((order.unsaid, order.id in known) for order in orders if order.unsaid and order.id not in final)
+    for (unsaid, is_known), number in silences.items():
+        for name in unsaid.intersection(PROTECTIONS):
+            (kept if is_known else new)[name] += number
+    return {name: Unsaid(kept=kept[name], new=new[name]) for name in PROTECTIONS if kept[name] or new[name]}
 
 
 def _merged(earlier: Buyer | None, later: Buyer) -> Buyer:
