@@ -39,6 +39,9 @@ def read_text(cell: Cell, longest: int) -> str:
     text = cell.strip() if isinstance(cell, str) else _written(cell)
     if len(text) > longest:
         raise ValueError(say("is longer than {longest:,} characters", longest=longest))
+    if "\r" in text:
+        # Whichever kind of file it stood in: CSV cannot tell one end of a line from another.
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\x00" in text:
         raise ValueError(say("holds a NUL character, which no database keeps"))
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):

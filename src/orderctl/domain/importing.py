@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, tzinfo
 from difflib import get_close_matches
+from fractions import Fraction
 from functools import lru_cache
 from typing import TypeVar
 
@@ -40,7 +41,9 @@ ORDER_FIELDS = (
     *("id", *BUYER_FIELDS, *_NAMES, *_TEXTS, "delivery_notes", "invoices", "backlog_skus", "status", "ordered"),
     *("country", "delivery_from", "delivery_to", "currency", "total", "quantity", "tags", "archived"),
 )
-FIELDS = (*ORDER_FIELDS, *LINE_FIELDS)
+# A line's amount is read where a file has it instead of a price, and not stored.
+READ_LINE_FIELDS = (*LINE_FIELDS, "line_total")
+FIELDS = (*ORDER_FIELDS, *READ_LINE_FIELDS)
 NEEDED = ("id", "status", "ordered", "currency")
 NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
 NESTED_LINES = "lines"
@@ -55,7 +58,7 @@ _KEPT = {
     "buyer_id": "buyer",
     "quantity": "quantity",
 }
-_OF_LINES = frozenset({*LINE_FIELDS, NESTED_LINES})
+_OF_LINES = frozenset({*READ_LINE_FIELDS, NESTED_LINES})
 _SHOWN_VALUE = 200
 _CACHED = 1_000
 _LANGUAGE_LETTERS = (2, 8)
@@ -80,6 +83,8 @@ class ReadingRules:
     file: str
     read_at: datetime
     one_line_a_row: bool = False
+    # The orders stand on one sheet and their lines on another.
+    lines_apart: bool = False
     columns: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Cell] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
@@ -132,9 +137,21 @@ _STATUS_WORDS = {_plain(words): status for status in Status for words in (status
 
 def build_order(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> Order | list[RowProblem]:
     """The order that these rows of a file describe, or everything that is wrong with them."""
+    if rules.lines_apart and (problems := _apart(order_id, rows, rules)):
+        return problems
     draft = _Draft(order_id, rows, rules)
     order = draft.order()
     return draft.problems or order
+
+
+def _apart(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> list[RowProblem]:
+    """What is wrong with an order whose lines stand on a sheet of their own: it is told of once on the other one."""
+    told = [row for row in rows if "sku" not in row.cells]
+    if not told:
+        reason = say("is the id of no order on the sheet of orders")
+        return [rules.problem(row.number, "sku", order_id, reason) for row in rows]
+    reason = say("is in the file twice; first in row {number}", number=told[0].number)
+    return [rules.problem(row.number, "id", order_id, reason) for row in told[1:]]
 
 
 def completed(order: Order, stored: Order, *, lower_counts: bool) -> Order:
@@ -180,6 +197,7 @@ class _Draft:
 
     def __init__(self, order_id: str, rows: Sequence[Row], rules: ReadingRules) -> None:
         self.problems: list[RowProblem] = []
+        self._line_totals: list[int] = []
         self._id = order_id
         self._rows = rows
         self._rules = rules
@@ -202,7 +220,7 @@ class _Draft:
             country=self._first("country", self._country),
             delivery_from=first,
             delivery_to=last,
-            total=self._total(currency, lines),
+            total=self._total(currency),
             quantity=self._quantity(lines),
             archived_at=self._rules.read_at if archived else None,
             lines=lines,
@@ -329,10 +347,10 @@ class _Draft:
         rounded = self._rules.round_prices or currency is None
         return read_amount(cell, currency or "", decimal_comma=self._rules.decimal_comma, rounded=rounded)
 
-    def _total(self, currency: str | None, lines: tuple[OrderLine, ...]) -> int:
+    def _total(self, currency: str | None) -> int:
         total = self._agreed("total", lambda cell: self._amount(cell, currency), needed=not self._has_lines)
         if total is None:
-            total = sum(line.quantity * line.unit_price for line in lines)
+            total = sum(self._line_totals)
             if abs(total) > LARGEST_NUMBER:
                 self._complain(self._rows[0].number, "total", str(total), say("is too large a number"))
         return total
@@ -380,12 +398,12 @@ class _Draft:
         return tuple(self._line(number, row, cells, currency) for number, (row, cells) in enumerate(sources, start=1))
 
     def _line(self, number: int, row: int, cells: Mapping[str, Cell], currency: str | None) -> OrderLine:
-        def read(name: str, reader: Callable[[Cell], T], otherwise: T) -> T:
+        def read(name: str, reader: Callable[[Cell], T], otherwise: T, *, needed: bool = False) -> T:
             cell = cells.get(name)
             if is_blank(cell):
                 cell = self._rules.defaults.get(name)
             if is_blank(cell):
-                if name in NEEDED_OF_LINES:
+                if needed:
                     self._complain(row, name, None, say("is missing"))
                 return otherwise
             try:
@@ -394,20 +412,40 @@ class _Draft:
                 self._complain(row, name, cell, str(error))
                 return otherwise
 
+        def amount(cell: Cell) -> int:
+            return self._amount(cell, currency)
+
+        quantity = read("line_quantity", self._integer, 0, needed=True)
+        line_total = read("line_total", amount, None)
+        price = read("unit_price", amount, None, needed=line_total is None)
+        if price is None:
+            price = self._price(row, line_total or 0, quantity)
+        self._line_totals.append(quantity * price if line_total is None else line_total)
         return OrderLine(
             number=number,
-            sku=read("sku", _name, ""),
+            sku=read("sku", _name, "", needed=True),
             name=read("line_name", _name, ""),
             color=read("color", _name, ""),
             size=read("size", _name, ""),
-            quantity=read("line_quantity", self._integer, 0),
-            unit_price=read("unit_price", lambda cell: self._amount(cell, currency), 0),
+            quantity=quantity,
+            unit_price=price,
         )
+
+    def _price(self, row: int, line_total: int, quantity: int) -> int:
+        """The price of a piece, of a line of which only the amount is said."""
+        if line_total == 0:
+            return 0
+        if quantity and (line_total % quantity == 0 or self._rules.round_prices):
+            return round(Fraction(line_total, quantity))
+        cell = next(row_.cells.get("line_total") for row_ in self._rows if row_.number == row)
+        reason = say("gives no whole price for {number} pieces (round_prices = true rounds it)", number=quantity)
+        self._complain(row, "line_total", cell, reason)
+        return 0
 
 
 def _has_line(row: Row) -> bool:
     """Whether the row holds a line, and not only what belongs to the order."""
-    return any(not is_blank(row.cells.get(name)) for name in LINE_FIELDS)
+    return any(not is_blank(row.cells.get(name)) for name in READ_LINE_FIELDS)
 
 
 def _name(cell: Cell) -> str:

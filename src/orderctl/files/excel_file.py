@@ -4,7 +4,9 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
 
 from python_calamine import CalamineSheet, CalamineWorkbook, WorksheetNotFound
@@ -15,6 +17,7 @@ from orderctl.domain.text import safe
 from orderctl.files.tables import Table, header_of, is_empty
 from orderctl.language import later, say
 
+LINES_SHEET = "Lines"
 LARGEST = 1_500_000_000
 LARGEST_AREA = 60_000_000
 _SUSPICIOUS_SIZE = 50_000_000
@@ -26,10 +29,16 @@ _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
 def read_excel(path: Path, sheet_name: str | None) -> Table:
-    """The table of a sheet, the first one unless named. Row numbers are those that Excel shows."""
+    """The table of a sheet, the first one unless named, with the sheet of lines beside it.
+
+    A sheet goes on in those that have its name and a number. Row numbers are those that Excel shows.
+    """
     _refuse_bomb(path)
     try:
-        sheet = _sheet(CalamineWorkbook.from_path(path), sheet_name, path.name)
+        workbook = CalamineWorkbook.from_path(path)
+        table = _table(workbook, sheet_name, path.name)
+        beside = sheet_name is None and LINES_SHEET in workbook.sheet_names[1:]
+        return replace(table, lines=_table(workbook, LINES_SHEET, path.name)) if beside else table
     except UsageError:
         raise
     except BaseException as error:
@@ -40,9 +49,28 @@ def read_excel(path: Path, sheet_name: str | None) -> Table:
             say("{name} cannot be read as an Excel workbook: {why}", name=path.name, why=_reason(error)),
             hint=say(_SAVE),
         ) from None
+
+
+def _table(workbook: CalamineWorkbook, name: str | None, file: str) -> Table:
+    sheet = _sheet(workbook, name, file)
     rows = _rows(sheet)
     _, header = next(rows, (0, ()))
-    return Table(header=header_of(header, path.name), rows=rows, total=max(0, sheet.total_height - 1))
+    more = [other for other in workbook.sheet_names if re.fullmatch(rf"{re.escape(sheet.name)} \d+", other)]
+    return Table(
+        header=header_of(header, file),
+        rows=chain(rows, _continued(workbook, more, list(header))),
+        total=None if more else max(0, sheet.total_height - 1),
+    )
+
+
+def _continued(
+    workbook: CalamineWorkbook, names: Sequence[str], header: Sequence[Cell]
+) -> Iterator[tuple[int, Sequence[Cell]]]:
+    """The rows of further sheets, of those that begin with the same header."""
+    for name in names:
+        rows = _rows(workbook.get_sheet_by_name(name))
+        if list(next(rows, (0, ()))[1]) == header:
+            yield from rows
 
 
 _SAVE = later("open it in a spreadsheet program and save it as .xlsx or as CSV (UTF-8)")

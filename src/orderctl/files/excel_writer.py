@@ -130,7 +130,11 @@ def _write_amount(sheet: Worksheet, row: int, column: int, value: Value, styles:
 
 def _write_moment(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
     assert isinstance(value, datetime)  # noqa: S101 - see above
-    sheet.write_datetime(row, column, value.replace(tzinfo=None), styles.moment)
+    if value.microsecond:
+        # A cell holds a moment as a part of a day, which is too coarse for it.
+        _write_text(sheet, row, column, value, styles)
+    else:
+        sheet.write_datetime(row, column, value.replace(tzinfo=None), styles.moment)
 
 
 def _write_day(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:

@@ -5,7 +5,7 @@ from datetime import date
 from difflib import get_close_matches
 
 from orderctl.domain.cells import Cell
-from orderctl.domain.importing import FIELDS, LINE_FIELDS, NESTED_LINES
+from orderctl.domain.importing import FIELDS, NESTED_LINES, READ_LINE_FIELDS
 from orderctl.files.column_map import NESTED_NAMES, ColumnMap, own_field
 from orderctl.language import say
 
@@ -62,8 +62,8 @@ class JsonFields:
             cells: dict[str, Cell] = {}
             for key, cell in line.items():
                 name = NESTED_NAMES.get(key) or own_field(key)
-                if name not in LINE_FIELDS:
-                    wrong.append((f"{where}.{key}", None, _unknown(key, LINE_FIELDS)))
+                if name not in READ_LINE_FIELDS:
+                    wrong.append((f"{where}.{key}", None, _unknown(key, READ_LINE_FIELDS)))
                 elif not _is_single(cell):
                     wrong.append((f"{where}.{key}", str(cell), say("is not a single value")))
                 else:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from orderctl.domain.importing import FIELDS, LINE_FIELDS, NESTED_LINES, ORDER_FIELDS
+from orderctl.domain.importing import LINE_FIELDS, NESTED_LINES, ORDER_FIELDS
 from orderctl.domain.orders import Order
 from orderctl.files.order_fields import Value, line_values, order_values, plain
 from orderctl.files.table_writers import SCHEMA, csv_rows
@@ -24,7 +24,7 @@ def write_order_rows(orders: Iterable[Order], out: TextIO, shown: Callable[[str]
 def write_line_rows(orders: Iterable[Order], out: TextIO, shown: Callable[[str], str]) -> None:
     """One CSV row a line, with the fields of its order before it; an order without lines keeps one row."""
     writer = csv_rows(out)
-    writer.writerow(FIELDS)
+    writer.writerow((*ORDER_FIELDS, *LINE_FIELDS))
     for order in orders:
         cells = _cells(order_values(order), shown)
         lines = [line_values(line, order.currency) for line in order.lines]

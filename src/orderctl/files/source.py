@@ -10,9 +10,9 @@ from orderctl.domain.cells import Cell, is_blank
 from orderctl.domain.errors import UsageError
 from orderctl.domain.import_figures import RowProblem, SourceFigures
 from orderctl.domain.importing import (
-    LINE_FIELDS,
     NEEDED,
     NEEDED_OF_LINES,
+    READ_LINE_FIELDS,
     ReadingRules,
     Row,
     build_order,
@@ -20,11 +20,12 @@ from orderctl.domain.importing import (
 )
 from orderctl.domain.orders import Order
 from orderctl.domain.os_errors import os_reason
+from orderctl.domain.text import safe
 from orderctl.files.column_map import ColumnMap, mapped_fields, own_fields, read_map
 from orderctl.files.countries import country_code
 from orderctl.files.csv_file import read_csv
 from orderctl.files.email_addresses import email_address
-from orderctl.files.excel_file import read_excel
+from orderctl.files.excel_file import LINES_SHEET, read_excel
 from orderctl.files.json_fields import JsonFields
 from orderctl.files.jsonl_file import Broken, read_jsonl
 from orderctl.files.row_cells import RowCells
@@ -153,23 +154,60 @@ def _stage_table(
     )
     reader = RowCells(plain, columns, table.header)
     fields = reader.columns
+    lines = None if columns.file or "sku" in fields else table.lines
+    if lines:
+        fields = {**fields, **_line_columns(lines, path.name)}
     by_line = columns.rows == "lines" or (columns.rows is None and "sku" in fields)
     _refuse_gaps(fields, columns, path.name, by_line=by_line)
     rules = _rules(path.name, columns, fields, read_at, by_line=by_line)
-    width = len(table.header)
     counted = _Counted(progress, table.total)
-
-    def rows() -> Iterator[tuple[str, Row]]:
-        for number, cells in counted.each(table.rows):
-            extra = [cell for cell in cells[width:] if not is_blank(cell)]
-            if len(cells) < width or extra:
-                reason = say("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
-                _refuse(staging, rules, Row(number, {}), "id", cells[0], reason)
-                continue
-            yield from _identified(Row(number, reader.of(cells)), rules, staging)
-
-    staging.put(rows())
+    staging.put(_identified_rows(table, reader, rules, staging, counted))
+    if lines:
+        rules = replace(rules, lines_apart=True)
+        reader = RowCells(_line_fields(lines, path.name), columns, lines.header)
+        staging.put(_identified_rows(lines, reader, rules, staging, _Counted(None, None)))
     return rules, counted.count
+
+
+def _line_fields(lines: Table, file: str) -> dict[str, str]:
+    """The fields of the sheet of lines; a line's number is its place, and its currency that of the order."""
+    found = own_fields((name for name in lines.header if name and name.casefold() != "line"), file)
+    found.pop("currency", None)
+    if other := [name for name in found if name != "id" and name not in READ_LINE_FIELDS]:
+        column = safe(found[other[0]])
+        raise UsageError(
+            say(
+                "{file}, sheet {sheet}: {column!r} is not a column of lines",
+                file=file,
+                sheet=LINES_SHEET,
+                column=column,
+            ),
+            hint=say("the fields of lines: {fields}", fields=", ".join(READ_LINE_FIELDS)),
+        )
+    if "id" not in found:
+        raise UsageError(
+            say("{file}, sheet {sheet}: no column says whose line a row is", file=file, sheet=LINES_SHEET),
+            hint=say("name it Order"),
+        )
+    return found
+
+
+def _line_columns(lines: Table, file: str) -> dict[str, str]:
+    """How the columns of the sheet of lines are called in what is said about them."""
+    return {name: f"{LINES_SHEET}: {column}" for name, column in _line_fields(lines, file).items() if name != "id"}
+
+
+def _identified_rows(
+    table: Table, reader: RowCells, rules: ReadingRules, staging: Staging, counted: "_Counted"
+) -> Iterator[tuple[str, Row]]:
+    width = len(table.header)
+    for number, cells in counted.each(table.rows):
+        extra = [cell for cell in cells[width:] if not is_blank(cell)]
+        if len(cells) < width or extra:
+            reason = say("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
+            _refuse(staging, rules, Row(number, {}), "id", cells[0], reason)
+            continue
+        yield from _identified(Row(number, reader.of(cells)), rules, staging)
 
 
 def _stage_json(
@@ -221,13 +259,14 @@ def _refuse(staging: Staging, rules: ReadingRules, row: Row, name: str, cell: Ce
 def _refuse_gaps(fields: Mapping[str, str], columns: ColumnMap, file: str, *, by_line: bool) -> None:
     """A column that every order needs and no row can have is told once, not once a row."""
     needed = [*NEEDED, *(NEEDED_OF_LINES if by_line else ["total"])]
-    missing = [name for name in needed if name not in fields and name not in columns.defaults]
+    there = {*fields, *columns.defaults}
+    missing = [name for name in needed if name not in there and not (name == "unit_price" and "line_total" in there)]
     if missing:
         raise UsageError(
             say("{file} has no column for {missing}", file=file, missing=", ".join(missing)),
             hint=say("name the columns so, or give a column map with [columns] and [defaults]: --map"),
         )
-    if not by_line and (lines := [name for name in LINE_FIELDS if name in fields]):
+    if not by_line and (lines := [name for name in READ_LINE_FIELDS if name in fields]):
         raise UsageError(
             say(
                 "{file} has columns of order lines ({lines}), but its rows are meant to be orders",

@@ -67,7 +67,7 @@ class Staging:
 
     def rows(self) -> Iterator[tuple[str, list[Row]]]:
         """Each order's id with its rows in the order of the file, sorted by id."""
-        rows = self._base.execute("SELECT order_id, number, cells FROM staged ORDER BY order_id, number, rowid")
+        rows = self._base.execute("SELECT order_id, number, cells FROM staged ORDER BY order_id, rowid")
         for order_id, group in groupby(rows, itemgetter(0)):
             # What this process wrote, in a folder that nobody else can enter.
             yield order_id, [Row(number, pickle.loads(cells)) for _, number, cells in group]  # noqa: S301

@@ -11,11 +11,15 @@ from orderctl.language import say
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A header, and rows with their numbers in the file; `total` says how many where that is known."""
+    """A header, and rows with their numbers in the file; `total` says how many where that is known.
+
+    `lines` are those of the orders, where a workbook keeps them on a sheet of their own.
+    """
 
     header: tuple[str, ...]
     rows: Iterator[tuple[int, Sequence[Cell]]]
     total: int | None = None
+    lines: "Table | None" = None
 
 
 def header_of(cells: Sequence[Cell], file: str) -> tuple[str, ...]:
