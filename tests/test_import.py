@@ -261,6 +261,21 @@ def test_a_file_without_rows_is_an_import_of_nothing(store: SqlStore, tmp_path: 
     assert run_file(store, path).counts == ImportCounts()
 
 
+def test_rows_without_an_order_are_counted_apart(sqlite_url: str, tmp_path: Path) -> None:
+    cli = Cli(sqlite_url, tmp_path / "home")
+    (tmp_path / "o.csv").write_text(HEADER + GOOD + GOOD.replace("A1", "") + GOOD.replace("A1", "6.11E+12"))
+    report = str(tmp_path / "bad.csv")
+    ran = cli("import", str(tmp_path / "o.csv"), "--skip-bad", "--errors", report)
+    assert ran.code == 0
+    assert f"2 rows without an order left out; every problem is in {report}" in " ".join(ran.err.split())
+    (tmp_path / "o.csv").write_text(HEADER + BAD + GOOD.replace("A1", ""))
+    ran = cli("import", str(tmp_path / "o.csv"), "--errors", report, "--force")
+    assert (ran.code, "1 bad order, 1 row without an order; nothing was imported" in " ".join(ran.err.split())) == (
+        2,
+        True,
+    )
+
+
 # --- what a file does not say stays
 
 WHOLE = make_order(

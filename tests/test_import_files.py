@@ -217,6 +217,20 @@ def test_json_lines_that_are_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"id": "A", "total": 1, "total": 2}', "is not JSON: the key 'total' stands there twice"),
+        ('{"id": "A", "lines": [{"sku": "x", "sku": "y"}]}', "is not JSON: the key 'sku' stands there twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path, line: str, reason: str) -> None:
+    path = tmp_path / "o.jsonl"
+    path.write_text(f"{json.dumps(ROW)}\n{line}\n")
+    [order], [problem] = read(path)
+    assert (order.id, problem.row, problem.reason) == ("A1", 2, reason)
+
+
+@pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
         ("id", "a\x07", "holds a control character"),
@@ -247,6 +261,24 @@ def test_json_lines_that_are_wrong(tmp_path: Path) -> None:
 def test_a_cell_that_is_wrong(tmp_path: Path, field: str, value: str, reason: str) -> None:
     row, column, _, said = one_problem(write_csv(tmp_path / "o.csv", {**ROW, field: value}))
     assert (row, column, said) == (2, "buyer_id" if field == "buyer_name" else field, reason)
+
+
+@pytest.mark.parametrize("cell", ["6.11E+12", "6,11439E+12", "4e+3", '="0012"'])
+@pytest.mark.parametrize("field", ["id", "buyer_id", "reference"])
+def test_what_a_spreadsheet_made_of_an_id_is_refused(tmp_path: Path, field: str, cell: str) -> None:
+    _, column, value, reason = one_problem(write_csv(tmp_path / "o.csv", {**ROW, field: cell}))
+    assert (column, value) == (field, cell)
+    assert "was damaged by a spreadsheet: export the file anew" in reason
+
+
+def test_an_id_that_only_looks_like_a_number_is_taken(tmp_path: Path) -> None:
+    ids = ["12E5", "1E", "E+12", "=12", "0012", "6110000000000", "PO-6.11E+12"]
+    orders, problems = read(write_csv(tmp_path / "o.csv", *({**ROW, "id": each} for each in ids)))
+    assert ({order.id for order in orders}, problems) == (set(ids), [])
+    path = write_xlsx(tmp_path / "o.xlsx", list(ROW), [6114390000000, *list(ROW.values())[1:]])
+    assert [order.id for order in read(path)[0]] == ["6114390000000"]
+    path = write_xlsx(tmp_path / "o.xlsx", list(ROW), [7410991464714123456, *list(ROW.values())[1:]])
+    assert "lost digits in a spreadsheet" in one_problem(path)[3]
 
 
 @pytest.mark.parametrize("address", ["no address", "a@b.example, c@d.example", "a@b.example\nBcc: x@y.example", "a@"])
@@ -417,6 +449,42 @@ def test_workbooks_that_would_fill_the_memory(tmp_path: Path) -> None:
         archive.writestr("xl/sharedStrings.xml", b"0" * 60_000_000)
     with pytest.raises(UsageError, match="would unfold to more"):
         read(tmp_path / "bomb.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('<row r="20000000"><c r="A20000000"><v>1</v></c></row>', "beyond row 1,048,576"),
+        ('<row><c r="A1048577"><v>1</v></c></row>', "beyond row 1,048,576"),
+        ('<row r="20000000"><c><v>1</v></c></row>', "beyond row 1,048,576"),
+        ('<row r="3"><c r = "ZZZZZZ3"><v>1</v></c></row>', "beyond row 1,048,576 or column XFD"),
+        ('<row r="3"><c r="xfe3"><v>1</v></c></row>', "beyond row 1,048,576 or column XFD"),
+        (f'<row r="3"><c x="{"y" * 600}" r="ZZZZZZ3"><v>1</v></c></row>', "would unfold to more"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["xl/worksheets/", "xl/elsewhere/"])
+def test_a_cell_beyond_the_end_of_a_sheet_is_refused(tmp_path: Path, row: str, said: str, folder: str) -> None:
+    plain = write_xlsx(tmp_path / "plain.xlsx", list(ROW), list(ROW.values()))
+    path = tmp_path / "far.xlsx"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+        for entry in old.infolist():
+            content = old.read(entry).decode()
+            content = content.replace("</sheetData>", f"{row}</sheetData>")
+            content = content.replace("worksheets/sheet", f"{folder[3:]}sheet")
+            new.writestr(entry.filename.replace("xl/worksheets/", folder), content)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(UsageError, match=said):
+        read(path)
+
+
+def test_a_part_that_is_larger_than_it_says_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "liar.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings.xml", b"0" * 3_000_000)
+    true, less = (number.to_bytes(4, "little") for number in (3_000_000, 1_000))
+    path.write_bytes(path.read_bytes().replace(true, less))
+    with pytest.raises(UsageError, match="would unfold to more"):
+        read(path)
 
 
 def test_a_sheet_by_name(tmp_path: Path) -> None:

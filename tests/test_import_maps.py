@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 
 from cli import Cli
+from orderctl.domain.eligibility import Mode, refusal
 from orderctl.domain.errors import UsageError
 from orderctl.domain.orders import Buyer, OrderLine, Status
 from orderctl.files.column_map import read_map
@@ -252,6 +253,90 @@ def test_odoo_orders_without_lines_are_one_row_each(tmp_path):
     path = written(tmp_path / "sale.order.xlsx", header, row)
     order = read(path, defaults={"currency": "EUR"})["S1"]
     assert (order.status, order.total, order.lines) == (Status.NEEDS_OC, 1_000, ())
+
+
+ODOO_ROW = {
+    "Order Reference": "S1", "Order Date": "2026-01-06 16:50:00", "Customer": "Azure", "Total": "10",
+    "Currency": "EUR", "Status": "Sales Order", "Order Lines/Product": "Desk", "Order Lines/Quantity": "4",
+    "Order Lines/Unit Price": "2.5",
+}  # fmt: skip
+SHOPIFY_ROW = {
+    "Name": "#1", "Financial Status": "pending", "Currency": "EUR", "Total": "10", "Lineitem quantity": "4",
+    "Created at": "2026-01-07 09:50:26 +0200", "Lineitem name": "Belt", "Lineitem price": "2.50",
+}  # fmt: skip
+WOO_ROW = {
+    "order_id": "1", "order_date": "2026-01-06 16:50:00", "status": "processing", "order_total": "10",
+    "order_currency": "GBP", "item_name": "Scarf", "item_quantity": "4", "item_price": "2.50",
+}  # fmt: skip
+ADVANCED_ROW = {
+    "Order Number": "1", "Order Status": "Processing", "Order Date": "2026-01-06 16:50", "Order Total Amount": "10",
+    "Name": "Cup", "Quantity": "4", "Item Cost": "2.50", "Email (Billing)": "a@shop.example",
+}  # fmt: skip
+EXPORTS = {"odoo": (ODOO, ODOO_ROW), "shopify": (SHOPIFY, SHOPIFY_ROW), "woocommerce": (WOO, WOO_ROW),
+           "woocommerce-advanced": (ADVANCED, ADVANCED_ROW)}  # fmt: skip
+
+
+def of_export(tmp_path, name, cells, below):
+    """An order of another system with these cells, and a second row of it with those."""
+    columns, row = EXPORTS[name]
+    header = ",".join(dict.fromkeys([*columns.split(","), *cells, *below]))
+    rows = [{**row, **cells}, {**row, **below}] if below else [{**row, **cells}]
+    found = read(written(tmp_path / "o.csv", header, *rows), defaults={"currency": "GBP"})
+    assert found.pop("map") == name
+    [order] = found.values()
+    return order
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "below"),
+    [
+        ("odoo", {"Delivery Status": "Started"}, {}),
+        ("odoo", {"Delivery Status": "Partially Delivered"}, {}),
+        ("odoo", {"Delivery Status": "Fully Delivered"}, {}),
+        ("odoo", {"Delivery Status": "Not Delivered", "Effective Date": "2026-01-09"}, {}),
+        ("odoo", {"Order Lines/Delivery Quantity": "1.50"}, {}),
+        ("odoo", {"Order Lines/Delivered Quantity": "0.00"}, {"Order Lines/Delivered Quantity": "2.00"}),
+        ("odoo", {"Order Lines/Delivered": "4"}, {}),
+        ("odoo", {"Invoice Status": "Fully Invoiced"}, {}),
+        ("odoo", {"Invoice Status": "To Invoice", "Order Lines/Invoiced Quantity": "1"}, {}),
+        ("odoo", {"Invoices": "INV/2026/0001"}, {}),
+        ("shopify", {"Fulfillment Status": "partial"}, {}),
+        ("shopify", {"Fulfillment Status": "fulfilled"}, {}),
+        ("shopify", {"Lineitem fulfillment status": "pending"}, {"Lineitem fulfillment status": "fulfilled"}),
+        ("shopify", {"Fulfilled at": "2026-01-09 09:50:26 +0200"}, {}),
+        ("woocommerce", {"status": "completed"}, {}),
+        ("woocommerce-advanced", {"Order Status": "Completed"}, {}),
+    ],
+)
+def test_what_another_system_delivered_or_invoiced_cannot_be_rejected(tmp_path, name, cells, below):
+    order = of_export(tmp_path, name, cells, below)
+    for mode in Mode:
+        assert refusal(order, mode).code in {"invoiced", "delivered"}
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("odoo", {"Delivery Status": "Not Delivered", "Invoice Status": "To Invoice", "Order Lines/Delivered": "0.0"}),
+        ("shopify", {"Fulfillment Status": "unfulfilled", "Lineitem fulfillment status": "pending"}),
+        ("woocommerce", {}),
+        ("woocommerce-advanced", {}),
+    ],
+)
+def test_what_another_system_has_open_can_be_rejected_on_its_own(tmp_path, name, cells):
+    assert refusal(of_export(tmp_path, name, cells, {}), Mode.INDIVIDUAL) is None
+
+
+def test_moments_that_lost_their_offset_want_a_time_zone_said(cli, tmp_path):
+    moment = datetime(2026, 7, 1, 9, 50, 26)  # noqa: DTZ001 - as a spreadsheet holds it
+    path = tmp_path / "o.xlsx"
+    written(path, SHOPIFY, {**SHOPIFY_ROW, "Created at": moment})
+    refused = cli("import", str(path))
+    said = "has lost its time zone, as in a spreadsheet: say which it was with --timezone"
+    assert (refused.code, said in " ".join(refused.err.split())) == (2, True)
+    assert cli("import", str(path), "--timezone", "Europe/Parris").code == 2
+    assert cli("import", str(path), "--timezone", "Europe/Paris").code == 0
+    assert cli("show", "1", "--format", "json").json["order"]["ordered_at"] == "2026-07-01T07:50:26+00:00"
 
 
 def test_every_shipped_map_has_a_name_says_what_it_is_for_and_cites_its_source():

@@ -47,6 +47,7 @@ def open_source(file: str, request: "SourceRequest", read_at: datetime, progress
         Path(file),
         Path(request.map_file) if request.map_file else None,
         map_name=request.map_name,
+        zone=request.time_zone,
         defaults=request.defaults,
         read_at=read_at,
         progress=progress,

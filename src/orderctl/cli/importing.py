@@ -43,6 +43,9 @@ def import_(
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="What stands in for a missing column; repeatable."),
     ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The zone of moments that name none, such as Europe/Paris.")
+    ] = None,
     list_maps: Annotated[bool, typer.Option("--list-maps", help="List the exports that --from knows.")] = False,
     make_map: Annotated[
         bool, typer.Option("--make-map", help="Print a column map for the file to begin with, and stop.")
@@ -70,7 +73,7 @@ def import_(
     if make_map:
         program.output.lines(draft_map(file))
         return
-    request = _request(map_, from_, default)
+    request = _request(map_, from_, default, timezone)
     with program.open_store() as store:
         with store.snapshot():
             pass  # a store that cannot be used is better known before a long file is read
@@ -105,7 +108,7 @@ def _list_maps(program: Program) -> None:
         program.output.lines(f"{name}\t{about}" for name, about in maps)
 
 
-def _request(map_file: str | None, map_name: str | None, defaults: list[str] | None) -> SourceRequest:
+def _request(map_file: str | None, map_name: str | None, defaults: list[str] | None, zone: str | None) -> SourceRequest:
     if map_file is not None and map_name is not None:
         raise UsageError(say("--map and --from are two column maps"), hint=say("give one of them"))
     given: dict[str, str] = {}
@@ -117,7 +120,7 @@ def _request(map_file: str | None, map_name: str | None, defaults: list[str] | N
                 hint=say("such as currency=EUR; the fields: {fields}", fields=", ".join(FIELDS)),
             )
         given[name] = value
-    return SourceRequest(map_file=map_file, map_name=map_name, defaults=given)
+    return SourceRequest(map_file=map_file, map_name=map_name, time_zone=zone, defaults=given)
 
 
 def _keep_problems(source: OrderSource, path: str, *, force: bool) -> str:
@@ -196,18 +199,19 @@ def _say_problems(program: Program, report: ImportReport, kept: str) -> None:
         program.screen.warn(words)
     if figures.problems > len(report.problems):
         program.screen.insist(say("… and {more:,} more", more=figures.problems - len(report.problems)))
-    if report.stored:
-        left_out = say_count(
-            "{number:,} bad order left out; every problem is in {file}",
-            "{number:,} bad orders left out; every problem is in {file}",
-            figures.bad_orders,
+    bad = []
+    if figures.bad_orders or not figures.rows_without_order:
+        bad.append(say_count("{number:,} bad order", "{number:,} bad orders", figures.bad_orders))
+    if number := figures.rows_without_order:
+        bad.append(say_count("{number:,} row without an order", "{number:,} rows without an order", number))
+    what = ", ".join(bad)
+    left_out = (
+        say("{what} left out; every problem is in {file}", what=what, file=kept)
+        if report.stored
+        else say(
+            "{what}; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
+            what=what,
             file=kept,
         )
-    else:
-        left_out = say_count(
-            "{number:,} bad order; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
-            "{number:,} bad orders; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
-            figures.bad_orders,
-            file=kept,
-        )
+    )
     program.screen.insist(left_out)

@@ -86,17 +86,19 @@ def read_amount(cell: Cell, currency: str, *, decimal_comma: bool = False, round
     return _bounded(to_minor(number, currency))
 
 
-def read_instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo) -> datetime:
-    """A moment as aware UTC; what names no offset is meant in `zone`, a day without a time is its midnight."""
+def read_instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo | None) -> datetime:
+    """A moment as aware UTC; what names no offset is meant in `zone`, or refused; a day is its midnight."""
     return _written_instant(cell, formats, zone) if isinstance(cell, str) else _instant(cell, formats, zone)
 
 
-def _instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo) -> datetime:
+def _instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo | None) -> datetime:
     moment = _moment(cell, formats)
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
         raise ValueError(
             say("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR)
         )
+    if moment.tzinfo is None and zone is None:
+        raise ValueError(say("has lost its time zone, as in a spreadsheet: say which it was with --timezone"))
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 

@@ -10,6 +10,7 @@ class SourceRequest:
 
     map_file: str | None = None
     map_name: str | None = None
+    time_zone: str | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -26,11 +27,15 @@ class RowProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFigures:
-    """What a file holds: rows read, orders that are good and bad, rows and cells with a problem."""
+    """What a file holds: rows read, orders that are good and bad, rows and cells with a problem.
+
+    `rows_without_order` are those whose id cannot be read, or that are no rows at all.
+    """
 
     rows: int = 0
     orders: int = 0
     bad_orders: int = 0
+    rows_without_order: int = 0
     bad_rows: int = 0
     problems: int = 0
 

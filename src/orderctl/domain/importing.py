@@ -23,7 +23,7 @@ from orderctl.domain.cells import (
     read_truth,
 )
 from orderctl.domain.import_figures import RowProblem
-from orderctl.domain.order_ids import parse_order_id
+from orderctl.domain.order_ids import parse_order_id, refuse_damaged
 from orderctl.domain.orders import Buyer, Order, OrderLine, Status
 from orderctl.domain.tags import parse_tag
 from orderctl.domain.text import safe
@@ -60,6 +60,7 @@ _KEPT = {
 }
 _OF_LINES = frozenset({*READ_LINE_FIELDS, NESTED_LINES})
 _SHOWN_VALUE = 200
+_INEXACT = 10**15
 _CACHED = 1_000
 _LANGUAGE_LETTERS = (2, 8)
 
@@ -92,7 +93,8 @@ class ReadingRules:
     date_formats: tuple[str, ...] = ()
     decimal_comma: bool = False
     round_prices: bool = False
-    zone: tzinfo = UTC
+    # Of moments that name no offset; None where each has to name its own.
+    zone: tzinfo | None = UTC
     tag_separator: str = ","
     country_code: Callable[[str], str] = _as_written
     email_address: Callable[[str], str] = _as_written
@@ -106,7 +108,14 @@ class ReadingRules:
 
 def read_id(cell: Cell) -> str:
     """The id of an order or a buyer; a spreadsheet's number is read as the text that it was."""
-    return parse_order_id(read_text(cell, LONGEST_NAME))
+    return parse_order_id(_undamaged(cell))
+
+
+def _undamaged(cell: Cell) -> str:
+    """The text of what is a name to somebody, though it may look like a number."""
+    if isinstance(cell, float) and abs(cell) >= _INEXACT:
+        raise ValueError(say("lost digits in a spreadsheet, which keeps fifteen: export the file anew, as text"))
+    return refuse_damaged(read_text(cell, LONGEST_NAME))
 
 
 def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
@@ -226,7 +235,7 @@ class _Draft:
             lines=lines,
             tags=self._tags(),
             brand=self._first("brand", _name) or "",
-            reference=self._first("reference", _name) or "",
+            reference=self._first("reference", _undamaged) or "",
             season=self._first("season", _name) or "",
             terms=self._first("terms", _text) or "",
             delivery_address=self._first("delivery_address", _text) or "",

@@ -5,8 +5,19 @@ import re
 from orderctl.language import say
 
 MAX_LENGTH = 200
+# What a spreadsheet makes of a long number, and of one that was to keep its zeros.
+_DAMAGED = re.compile(r"\A(\d([.,]\d+)?E\+\d{1,3}|=\".*\")\Z", re.IGNORECASE)
 # Spreadsheets turn the id 573415 into the number 573415.0.
 _SPREADSHEET_NUMBER = re.compile(r"\A(\d+)\.0\Z")
+
+
+def refuse_damaged(text: str) -> str:
+    """The text of an id or a reference; ValueError if a spreadsheet has made something else of it."""
+    if _DAMAGED.match(text):
+        raise ValueError(
+            say("was damaged by a spreadsheet: export the file anew, and open it only with this column as text")
+        )
+    return text
 
 
 def parse_order_id(text: str) -> str:

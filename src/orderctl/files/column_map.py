@@ -35,6 +35,8 @@ _KEYS: dict[str, type] = {
     "sheet": str,
 }
 _ROWS = ("orders", "lines")
+# As `timezone`: each moment has to name its own offset.
+_OF_THE_CELL = "offset"
 _KIND_WORDS = {
     str: later("a text"),
     list: later("a list of texts"),
@@ -54,10 +56,14 @@ _UNKNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """Several columns for one field: the first that is filled, or all that are, joined. Missing ones do not matter."""
+    """Several columns for one field: the first that is filled, or all that are, joined. Missing ones do not matter.
+
+    With `counted` the field is 1 where any of them says more than nothing, and 0 where those that are filled do not.
+    """
 
     columns: tuple[str, ...]
     joined_with: str | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +87,7 @@ class ColumnMap:
     date_formats: tuple[str, ...] = ()
     decimal_comma: bool = False
     round_prices: bool = False
-    timezone: tzinfo = UTC
+    timezone: tzinfo | None = UTC
     tag_separator: str = ","
     sheet: str | None = None
 
@@ -132,7 +138,8 @@ def _with_settings(found: ColumnMap, given: dict[str, Any]) -> ColumnMap:
             given[key] = _list(given[key], f"{found.file}: {key}")
     _check_formats(given.get("date_formats", ()), found.file)
     if "timezone" in given:
-        given["timezone"] = _zone(given["timezone"], found.file)
+        name = given["timezone"]
+        given["timezone"] = None if name == _OF_THE_CELL else time_zone(name, say("{file}: timezone", file=found.file))
     return replace(found, **given)
 
 
@@ -231,7 +238,7 @@ def _defaults(table: object, file: str) -> dict[str, Cell]:
 
 
 def _columns(table: object, where: str) -> tuple[dict[str, str], dict[str, Combined]]:
-    """The fields with one column, and those with several: `{ first = [...] }` or `{ join = [...], with = " " }`."""
+    """The fields with one column, and those with several: `{ first = [...] }`, or `any`, or `join`."""
     if not isinstance(table, dict):
         return {}, {}
     combined = {
@@ -244,14 +251,18 @@ def _columns(table: object, where: str) -> tuple[dict[str, str], dict[str, Combi
 
 
 def _combined(table: Mapping[str, object], where: str) -> Combined:
-    columns, joined_with = table.get("first", table.get("join")), table.get("with", "\n")
-    extra = set(table) - ({"first"} if "first" in table else {"join", "with"})
+    how = next((each for each in ("first", "any", "join") if each in table), "join")
+    columns, joined_with = table.get(how), table.get("with", "\n")
+    extra = set(table) - ({how, "with"} if how == "join" else {how})
     if extra or not isinstance(columns, list) or not isinstance(joined_with, str):
         raise UsageError(
-            say("{where} must be a column, {{ first = [...] }} or {{ join = [...], with = ... }}", where=where),
+            say(
+                "{where} must be a column, {{ first = [...] }}, {{ any = [...] }} or {{ join = [...], with = ... }}",
+                where=where,
+            ),
             hint=say("columns are texts in quotation marks"),
         )
-    return Combined(_list(columns, where), joined_with if "join" in table else None)
+    return Combined(_list(columns, where), joined_with if how == "join" else None, counted=how == "any")
 
 
 def _words(table: object, where: str) -> dict[str, Mapping[str, Cell]]:
@@ -285,12 +296,13 @@ def _check_formats(formats: Iterable[str], file: str) -> None:
             )
 
 
-def _zone(name: str, file: str) -> tzinfo:
+def time_zone(name: str, where: str) -> tzinfo:
+    """The time zone of that name. Raises UsageError."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise UsageError(
-            say("{file}: timezone: {name!r} is not a known time zone", file=file, name=safe(name)),
+            say("{where}: {name!r} is not a known time zone", where=where, name=safe(name)),
             hint=say("such as Europe/London"),
         ) from None
 

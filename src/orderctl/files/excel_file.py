@@ -23,8 +23,15 @@ LARGEST_AREA = 60_000_000
 _SUSPICIOUS_SIZE = 50_000_000
 _SUSPICIOUS_RATIO = 200
 _CHUNK = 1_000_000
-_OVERLAP = 40
-_REFERENCE = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']""")
+_LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
+_LONGEST_TAG = 500
+_TAG = rb"""<(?:\w+:)?(?:c|row)\b"""
+_REFERENCE = re.compile(_TAG + rb"""[^>]{0,%d}?\br\s*=\s*["']([A-Za-z]*)(\d+)["']""" % _LONGEST_TAG)
+_LONG_TAG = re.compile(_TAG + rb"""[^>]{%d}""" % _LONGEST_TAG)
+_OVERLAP = 2 * _LONGEST_TAG
+_SHEET_OF = re.compile(rb"""Target\s*=\s*["']/?(?:xl/)?([^"']+\.xml)["']""")
+_DIGITS = 12  # of a row's number, or letters of a column: more are beyond any sheet
+_RELATIONS = "xl/_rels/workbook.xml.rels"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
@@ -108,9 +115,10 @@ def _refuse_bomb(path: Path) -> None:
             entries = archive.infolist()
             if sum(entry.file_size for entry in entries) > LARGEST or any(map(_is_suspicious, entries)):
                 raise _bomb(path)
+            named = {f"xl/{found.decode('utf-8', 'replace')}" for found in _SHEET_OF.findall(_relations(archive))}
             for entry in entries:
-                if entry.filename.startswith("xl/worksheets/") and not entry.is_dir():
-                    _refuse_area(archive, entry, path)
+                is_sheet = entry.filename.startswith("xl/worksheets/") or entry.filename in named
+                _look_through(archive, entry, path, is_sheet=is_sheet)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
         with path.open("rb") as file:
             old = file.read(len(_OLD_EXCEL)) == _OLD_EXCEL
@@ -127,18 +135,45 @@ def _is_suspicious(entry: zipfile.ZipInfo) -> bool:
     return entry.file_size > _SUSPICIOUS_SIZE and ratio > _SUSPICIOUS_RATIO
 
 
-def _refuse_area(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> None:
-    """Empty cells between two far ones take memory too."""
+def _relations(archive: zipfile.ZipFile) -> bytes:
+    """What says where the sheets are: not all programs put them where Excel does."""
+    if _RELATIONS not in archive.namelist():
+        return b""
+    with archive.open(_RELATIONS) as part:
+        return part.read(_CHUNK)
+
+
+def _look_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, *, is_sheet: bool) -> None:
+    """Read a part to its end: it may be larger than it says, and empty cells between two far ones take memory too."""
+    said, entry.file_size = entry.file_size, LARGEST
     columns: set[bytes] = set()
-    last_row = 0
-    with archive.open(entry) as sheet:
+    last_row = size = 0
+    with archive.open(entry) as part:
         tail = b""
-        while chunk := sheet.read(_CHUNK):
-            for column, row in _REFERENCE.findall(tail + chunk):
+        while chunk := part.read(_CHUNK):
+            size += len(chunk)
+            if size > said:
+                raise _bomb(path)
+            if not is_sheet:
+                continue
+            text = tail + chunk
+            for column, row in _REFERENCE.findall(text):
                 columns.add(column)
-                last_row = max(last_row, int(row))
+                last_row = max(last_row, int(row[:_DIGITS]))
+            if _LONG_TAG.search(text):
+                raise _bomb(path)
             tail = chunk[-_OVERLAP:]
-    if max(map(_column_number, columns), default=0) * last_row > LARGEST_AREA:
+    last_column = max((_column_number(column.upper()[:_DIGITS]) for column in columns), default=0)
+    if last_row > _LAST_ROW or last_column > _LAST_COLUMN:
+        raise UsageError(
+            say(
+                "{name} has a cell beyond row {row:,} or column XFD, where a sheet ends",
+                name=path.name,
+                row=_LAST_ROW,
+            ),
+            hint=say(_SAVE),
+        )
+    if last_column * last_row > LARGEST_AREA:
         raise _bomb(path)
 
 

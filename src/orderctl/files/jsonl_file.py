@@ -1,12 +1,14 @@
 """Reads JSON lines: one object a line, one order an object; its `lines` may be a list of objects."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from orderctl.domain.cells import Cell
 from orderctl.domain.syntax_errors import syntax_reason
+from orderctl.domain.text import safe
 from orderctl.files.text_lines import text_lines
 from orderctl.language import say
 
@@ -46,8 +48,17 @@ def read_object(line: str) -> dict[str, Cell] | Broken:
     return found if isinstance(found, dict) else Broken(line[:_SHOWN], say("is not a JSON object"))
 
 
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object; ValueError if a key stands in it twice, for then nobody can say which value is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(twice, _), *_] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(say("the key {key!r} stands there twice", key=safe(twice)))
+    return found
+
+
 def _refuse(word: str) -> float:
     raise ValueError(say("{word} is no number", word=word))
 
 
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse)
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse, object_pairs_hook=_once)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -21,7 +21,7 @@ from orderctl.domain.importing import (
 from orderctl.domain.orders import Order
 from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
-from orderctl.files.column_map import ColumnMap, mapped_fields, own_fields, read_map
+from orderctl.files.column_map import ColumnMap, mapped_fields, own_fields, read_map, time_zone
 from orderctl.files.countries import country_code
 from orderctl.files.csv_file import read_csv
 from orderctl.files.email_addresses import email_address
@@ -53,7 +53,12 @@ class FileSource:
         staging.keep(self._checked())
         orders, bad_orders, bad_rows, problems = staging.count()
         self.figures = SourceFigures(
-            rows=rows, orders=orders - bad_orders, bad_orders=bad_orders, bad_rows=bad_rows, problems=problems
+            rows=rows,
+            orders=orders - bad_orders,
+            bad_orders=bad_orders,
+            rows_without_order=staging.refused,
+            bad_rows=bad_rows,
+            problems=problems,
         )
 
     def __enter__(self) -> Self:
@@ -94,6 +99,7 @@ def open_source(
     *,
     read_at: datetime,
     map_name: str | None = None,
+    zone: str | None = None,
     defaults: Mapping[str, Cell] | None = None,
     scratch: Path | None = None,
     progress: Progress | None = None,
@@ -106,6 +112,7 @@ def open_source(
     """
     columns = read_map(map_path) if map_path else shipped_map(map_name) if map_name else ColumnMap()
     columns = replace(columns, defaults={**columns.defaults, **(defaults or {})})
+    asked = None if zone is None else time_zone(zone, "--timezone")
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV | _JSON:
         raise UsageError(
@@ -115,13 +122,13 @@ def open_source(
     staging = Staging(scratch)
     try:
         if kind in _JSON:
-            rules, rows = _stage_json(path, columns, read_at, staging, progress)
+            rules, rows = _stage_json(path, _in_zone(columns, asked), read_at, staging, progress)
         else:
             table = read_table(path, columns.sheet)
             if not columns.file and (map_name := recognised(table.header)):
                 found = shipped_map(map_name)
                 columns = replace(found, defaults={**found.defaults, **columns.defaults})
-            rules, rows = _stage_table(path, table, columns, read_at, staging, progress)
+            rules, rows = _stage_table(path, table, _in_zone(columns, asked), read_at, staging, progress)
         return FileSource(rules, staging, rows, map_name or "")
     except OSError as error:
         staging.__exit__()
@@ -131,6 +138,10 @@ def open_source(
     except BaseException:
         staging.__exit__()
         raise
+
+
+def _in_zone(columns: ColumnMap, zone: tzinfo | None) -> ColumnMap:
+    return replace(columns, timezone=zone) if zone else columns
 
 
 def read_table(path: Path, sheet: str | None = None) -> Table:
@@ -253,7 +264,7 @@ def _identified(row: Row, rules: ReadingRules, staging: Staging) -> Iterator[tup
 
 
 def _refuse(staging: Staging, rules: ReadingRules, row: Row, name: str, cell: Cell, reason: str) -> None:
-    staging.complain([rules.problem(row.number, name, cell, reason)])
+    staging.refuse(rules.problem(row.number, name, cell, reason))
 
 
 def _refuse_gaps(fields: Mapping[str, str], columns: ColumnMap, file: str, *, by_line: bool) -> None:

@@ -38,6 +38,7 @@ class Staging:
         self._base = sqlite3.connect(Path(self._home.name) / "rows.db", isolation_level=None)
         self._base.executescript(_TABLES)
         self._spoilt = False
+        self.refused = 0
 
     def __enter__(self) -> Self:
         """The rows are forgotten at the end of the block."""
@@ -95,6 +96,11 @@ class Staging:
             self._base.executemany(
                 "INSERT OR IGNORE INTO bad VALUES (?, ?)", [(order_id, problem.row) for problem in problems]
             )
+
+    def refuse(self, problem: RowProblem) -> None:
+        """Keep the problem of a row of which nobody can say to which order it belongs."""
+        self.refused += 1
+        self.complain([problem])
 
     def bad_rows(self, order_id: str) -> set[int]:
         """The rows of an order that have a problem."""
