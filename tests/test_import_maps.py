@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import tomllib
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import openpyxl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cli import Cli
 from orderctl.domain.eligibility import Mode, refusal
@@ -449,6 +451,153 @@ def test_a_draft_is_toml_whatever_the_header_says(tmp_path):
     names = ['a"b\\c', "esc\x1b[2J", "\u202eflip", "=1+1", "雲", "id", "[status]", "x = 1"]
     with (tmp_path / "o.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, delimiter=";").writerows([names, [*map(str, range(7)), "\x1b[31m"]])
-    lines = draft_map(tmp_path / "o.csv")
+    lines = draft_map(tmp_path / "o.csv", READ_AT.date())
     assert tomllib.loads("\n".join(lines))["columns"]["id"] == "id"
     assert all(line.isprintable() for line in lines)
+
+
+# --- days that can be read in two ways
+
+
+def drafted(tmp_path, header, *rows):
+    """The draft of a map for a table, as TOML."""
+    with (tmp_path / "o.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=";").writerows([header.split(";"), *(row.split(";") for row in rows)])
+    return tomllib.loads("\n".join(draft_map(tmp_path / "o.csv", READ_AT.date())))
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "formats"),
+    [
+        ("id;ordered", ["A;03/04/2025", "B;13/04/2025"], ["%d/%m/%Y"]),
+        ("id;ordered", ["A;03/04/2025", "B;04/13/2025"], ["%m/%d/%Y"]),
+        # The day over 12 stands far below, or in another column.
+        ("id;ordered", [*(f"{number};03/04/2025" for number in range(700)), "B;04/13/2025"], ["%m/%d/%Y"]),
+        ("id;ordered;x", ["A;03/04/2025;31/12/2025"], ["%d/%m/%Y"]),
+        # No order comes from the future, seen from 14 March 2026.
+        ("id;ordered", ["A;03/12/2025", "B;03/04/2026"], ["%m/%d/%Y"]),
+        ("id;when", ["A;05/03/2026", "B;06/02/2026"], ["%d/%m/%Y"]),
+        # What is ordered is delivered later.
+        (
+            "id;came;went",
+            ["A;01/02/2025;05/02/2025", "B;05/03/2025;04/04/2025"],
+            ["%d/%m/%Y"],
+        ),
+        ("id;ordered", ["A;03.04.2025"], ["%d.%m.%Y"]),
+        ("id;ordered", ["A;03/04/2025 10:30"], ["%d/%m/%Y %H:%M or %m/%d/%Y %H:%M"]),
+        ("id;ordered", ["A;03/04/2025"], ["%d/%m/%Y or %m/%d/%Y"]),
+        ("id;ordered", ["A;03-04-2025"], ["%d-%m-%Y or %m-%d-%Y"]),
+        # Columns that contradict each other decide nothing.
+        ("id;ordered;x", ["A;13/04/2025;04/13/2025"], ["%d/%m/%Y or %m/%d/%Y"]),
+        ("id;ordered", ["A;2025/04/03"], ["%Y/%m/%d"]),
+        ("id;ordered", ["A;03/04/2025", "B;soon"], []),
+    ],
+)
+def test_how_days_are_written_is_found_out_of_the_whole_file_or_left_open(tmp_path, header, rows, formats):
+    assert drafted(tmp_path, header, *rows)["date_formats"] == formats
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.dates(date(2025, 1, 1), date(2026, 3, 14)), st.integers(0, 200).map(timedelta)),
+        min_size=1,
+        max_size=6,
+    ),
+    st.sampled_from(["%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y"]),
+)
+def test_a_draft_never_reads_a_day_otherwise_than_it_was_written(tmp_path, orders, form):
+    rows = [f"{n};{day.strftime(form)};{(day + later).strftime(form)}" for n, (day, later) in enumerate(orders)]
+    [found] = drafted(tmp_path, "id;ordered;delivery_from", *rows)["date_formats"]
+    assert form in found.split(" or ")
+
+
+def test_a_draft_in_which_days_are_left_open_is_refused_with_its_line_until_it_is_edited(cli, tmp_path):
+    (tmp_path / "o.csv").write_text("id;status;ordered;currency;total\nA;needs-oc;03/04/2025;EUR;1\n")
+    made = cli("import", str(tmp_path / "o.csv"), "--make-map")
+    [number] = [n for n, line in enumerate(made.lines, start=1) if line.startswith("date_formats")]
+    path = tmp_path / "map.toml"
+    path.write_text(made.out)
+    refused = cli("import", str(tmp_path / "o.csv"), "--map", str(path))
+    assert refused.code == 2
+    assert f"map.toml, line {number}: date_formats: '%d/%m/%Y or %m/%d/%Y' is not decided" in refused.err
+    path.write_text(made.out.replace("%d/%m/%Y or ", ""))
+    assert cli("import", str(tmp_path / "o.csv"), "--map", str(path)).code == 0
+    assert cli("show", "A", "--format", "json").json["order"]["ordered_at"].startswith("2025-03-04")
+
+
+# --- lines, their amounts and totals
+
+LINES = "id,status,ordered,currency,sku,line_quantity"
+
+
+def test_ids_that_repeat_make_a_draft_for_lines(tmp_path):
+    header = "order id;status;ordered;currency;quantity;total"
+    draft = drafted(tmp_path, header, "A;x;2025-01-02;EUR;2;7.00", "A;x;2025-01-02;EUR;1;9.00")
+    assert draft["rows"] == "lines"
+    assert draft["columns"] == {
+        "id": "order id", "status": "status", "ordered": "ordered", "currency": "currency", "sku": "",
+        "line_quantity": "quantity", "line_total": "total",
+    }  # fmt: skip
+    draft = drafted(tmp_path, "order id;status;total;Sales", "A;x;9.00;2.00", "A;x;9.00;7.00")
+    assert (draft["columns"]["total"], draft["columns"]["unit_price"]) == ("total", "")
+    assert "rows" not in drafted(tmp_path, "id;quantity", "A;1", "B;2")
+
+
+def lines_file(tmp_path, columns, *rows):
+    path = tmp_path / "o.csv"
+    path.write_text("\n".join([f"{LINES},{columns}", *rows]) + "\n")
+    return path
+
+
+def lines_map(tmp_path, columns, *told):
+    path = tmp_path / "lines.toml"
+    named = [f'{name} = "{name}"' for name in f"{LINES},{columns}".split(",")]
+    path.write_text("\n".join([*told, "[columns]", *named]))
+    return path
+
+
+def test_the_amount_of_a_line_gives_its_price_and_the_total_of_the_order(cli, tmp_path):
+    row = "A,needs-oc,2025-01-02,EUR"
+    path = lines_file(tmp_path, "line_total", f"{row},S1,5,12.50", f"{row},S2,-2,-3.00", f"{row},S3,0,0")
+    assert cli("import", str(path)).code == 0
+    order = cli("show", "A", "--format", "json").json["order"]
+    assert [line["unit_price"] for line in order["lines"]] == [250, 150, 0]
+    assert order["total"] == 950
+    path = lines_file(tmp_path, "line_total", f"{row},S1,3,10.00")
+    refused = cli("import", str(path), "--check")
+    assert (refused.code, "gives no whole price for 3 pieces" in " ".join(refused.err.split())) == (2, True)
+    map_path = lines_map(tmp_path, "line_total", "round_prices = true")
+    with open_source(path, map_path, read_at=READ_AT) as source:
+        [order] = source.orders()
+    assert (order.total, order.lines[0].unit_price) == (1_000, 333)
+
+
+def test_a_total_that_is_not_the_sum_of_its_lines_is_named(cli, tmp_path):
+    path = lines_file(
+        tmp_path,
+        "unit_price,total",
+        "A,needs-oc,2025-01-02,EUR,S1,2,5.00,10.00",
+        "B,needs-oc,2025-01-02,EUR,S1,2,5.00,12.00",
+        "B,needs-oc,2025-01-02,EUR,S2,1,1.00,12.00",
+    )
+    ran = cli("import", str(path), "--format", "json")
+    said = " ".join(ran.err.split())
+    assert "the total of 1 order is not the sum of its lines (row 3, order B: 12.00, its lines 11.00)" in said
+    assert "looks like" not in said
+    assert (ran.json["differing_totals"], ran.json["line_total_suspected"]) == (1, "")
+    assert ran.json["first_differences"] == [
+        {"row": 3, "order_id": "B", "currency": "EUR", "total": "12.00", "lines": "11.00"}
+    ]
+    map_path = lines_map(tmp_path, "unit_price,total", "other_charges = true")
+    with open_source(path, map_path, read_at=READ_AT) as source:
+        assert source.figures.differing_totals == 0
+
+
+@pytest.mark.parametrize("total", [True, False])
+def test_a_price_that_is_the_amount_of_the_line_is_suspected(cli, tmp_path, total):
+    rows = [f"{n},needs-oc,2025-01-02,EUR,S{n % 2},{n},{n * 5}.00" + f",{n * 5}.00" * total for n in range(1, 12)]
+    path = lines_file(tmp_path, "unit_price" + ",total" * total, *rows)
+    ran = cli("import", str(path), "--format", "json")
+    assert "the column 'unit_price' looks like the amounts of whole lines" in " ".join(ran.err.split())
+    assert (ran.json["line_total_suspected"], ran.json["differing_totals"]) == ("unit_price", 10 if total else 0)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,11 +54,11 @@ def open_source(file: str, request: "SourceRequest", read_at: datetime, progress
     )
 
 
-def draft_map(file: str) -> list[str]:
+def draft_map(file: str, today: "date") -> list[str]:
     """The lines of a column map to begin with, drafted from a file of orders. Raises UsageError."""
     from orderctl.files.map_draft import draft_map
 
-    return draft_map(Path(file))
+    return draft_map(Path(file), today)
 
 
 def shipped_maps() -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.domain.errors import UsageError
-from orderctl.domain.import_figures import ImportCounts, SourceRequest, Unsaid
+from orderctl.domain.import_figures import ImportCounts, SourceFigures, SourceRequest, Unsaid
 from orderctl.domain.importing import FIELDS
 from orderctl.domain.reports import import_document
 from orderctl.language import later, say, say_count
@@ -71,7 +71,7 @@ def import_(
     if file is None:
         raise UsageError(say("the file is missing"), hint=say("orderctl import FILE, or --list-maps"))
     if make_map:
-        program.output.lines(draft_map(file))
+        program.output.lines(draft_map(file, program.clock.now().date()))
         return
     request = _request(map_, from_, default, timezone)
     with program.open_store() as store:
@@ -154,6 +154,7 @@ def _say(program: Program, report: ImportReport, kept: str, as_: ReportFormat) -
     elif not figures.problems:
         program.output.lines([say("{read}: all good", read=read)])
     _say_protection(program, counts)
+    _say_totals(program, figures)
     if kept:
         _say_problems(program, report, kept)
 
@@ -180,6 +181,37 @@ def _say_protection(program: Program, counts: ImportCounts) -> None:
                 "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} orders than the store, "
                 "which keeps its own; if they were cancelled there, say --lower-counts",
                 counts.counts_kept,
+            )
+        )
+
+
+def _say_totals(program: Program, figures: SourceFigures) -> None:
+    """Where the totals of orders are not those of their lines."""
+    if figures.differing_totals:
+        first = "; ".join(
+            say(
+                "row {row}, order {id}: {total}, its lines {lines}",
+                row=each.row,
+                id=each.order_id,
+                total=each.total,
+                lines=each.lines,
+            )
+            for each in figures.first_differences
+        )
+        program.screen.warn(
+            say_count(
+                "the total of {number:,} order is not the sum of its lines ({first})",
+                "the totals of {number:,} orders are not the sums of their lines ({first})",
+                figures.differing_totals,
+                first=first,
+            )
+        )
+    if figures.line_total_suspected:
+        program.screen.warn(
+            say(
+                "the column {column!r} looks like the amounts of whole lines, not like prices: if it holds those, "
+                "map it to line_total instead of unit_price",
+                column=figures.line_total_suspected,
             )
         )
 

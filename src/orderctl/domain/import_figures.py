@@ -25,11 +25,23 @@ class RowProblem:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TotalDifference:
+    """An order whose total is not the sum of its lines; `row` is where it begins."""
+
+    row: int
+    order_id: str
+    currency: str
+    total: str
+    lines: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFigures:
     """What a file holds: rows read, orders that are good and bad, rows and cells with a problem.
 
-    `rows_without_order` are those whose id cannot be read, or that are no rows at all.
+    `rows_without_order` are those whose id cannot be read, or that are no rows at all. `line_total_suspected` is the
+    column of prices that looks as if it held the amounts of lines.
     """
 
     rows: int = 0
@@ -38,6 +50,9 @@ class SourceFigures:
     rows_without_order: int = 0
     bad_rows: int = 0
     problems: int = 0
+    differing_totals: int = 0
+    first_differences: tuple[TotalDifference, ...] = ()
+    line_total_suspected: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

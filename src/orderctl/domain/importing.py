@@ -93,6 +93,7 @@ class ReadingRules:
     date_formats: tuple[str, ...] = ()
     decimal_comma: bool = False
     round_prices: bool = False
+    other_charges: bool = False
     # Of moments that name no offset; None where each has to name its own.
     zone: tzinfo | None = UTC
     tag_separator: str = ","

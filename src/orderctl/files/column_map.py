@@ -1,5 +1,6 @@
 """Column maps: what the columns of somebody else's file mean, as TOML; see docs/reference/import.md."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.importing import FIELDS, read_status
 from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
+from orderctl.files.day_formats import UNDECIDED
 from orderctl.language import later, say
 
 _TABLES = ("columns", "defaults", "status", "words")
@@ -30,6 +32,7 @@ _KEYS: dict[str, type] = {
     "date_formats": list,
     "decimal_comma": bool,
     "round_prices": bool,
+    "other_charges": bool,
     "timezone": str,
     "tag_separator": str,
     "sheet": str,
@@ -87,6 +90,7 @@ class ColumnMap:
     date_formats: tuple[str, ...] = ()
     decimal_comma: bool = False
     round_prices: bool = False
+    other_charges: bool = False
     timezone: tzinfo | None = UTC
     tag_separator: str = ","
     sheet: str | None = None
@@ -284,16 +288,31 @@ def _list(values: list[object], where: str) -> tuple[str, ...]:
 
 def _check_formats(formats: Iterable[str], file: str) -> None:
     for form in formats:
+        if UNDECIDED in form:
+            raise UsageError(
+                say(
+                    "{file}, line {line}: date_formats: {form!r} is not decided: which of them does the file write?",
+                    file=file,
+                    line=_line_of(form, file),
+                    form=safe(form),
+                ),
+                hint=say("keep one of them: {forms}", forms=", ".join(map(repr, form.split(UNDECIDED)))),
+            )
         sample = datetime(2011, 12, 31, 23, 59, tzinfo=UTC)
         try:
             back = datetime.strptime(sample.strftime(form), form)  # noqa: DTZ007 - only whether it can be read
-        except ValueError:
+        except (ValueError, re.error):
             back = None
         if back is None or (back.year, back.month, back.day) != (sample.year, sample.month, sample.day):
             raise UsageError(
                 say("{file}: date_formats: {form!r} does not give a day", file=file, form=safe(form)),
                 hint=say("such as %d/%m/%Y %H:%M"),
             )
+
+
+def _line_of(text: str, file: str) -> int:
+    lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((number for number, line in enumerate(lines, start=1) if text in line), 1)
 
 
 def time_zone(name: str, where: str) -> tzinfo:

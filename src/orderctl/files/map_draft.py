@@ -1,61 +1,127 @@
-"""A column map to begin with, drafted from a file's header and its first rows; nothing of it is used unread."""
+"""A column map to begin with, drafted from a file's header and its rows; nothing of it is used unread."""
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date
 from itertools import islice
 from pathlib import Path
 
-from orderctl.domain.cells import Cell, is_blank
+from orderctl.domain.cells import is_blank
 from orderctl.domain.errors import UsageError
-from orderctl.domain.importing import FIELDS, NEEDED
+from orderctl.domain.importing import FIELDS, NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS
 from orderctl.domain.orders import Status
 from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
 from orderctl.files.column_map import own_field
+from orderctl.files.day_formats import UNDECIDED, DayFormats
 from orderctl.files.source import read_table
+from orderctl.files.tables import Table
 from orderctl.language import say
 
 _LOOKED_AT = 500
 _SHOWN_WORDS = 20
 _EXAMPLES = 3
 _DECIMAL_COMMA = re.compile(r"-?\d{1,3}(\.\d{3})*,\d{2}\Z|-?\d+,\d{2}\Z")
-_DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%Y/%m/%d")
+_MOST_IDS = 200_000
 
 
-def draft_map(path: Path) -> list[str]:
+@dataclass(slots=True)
+class _Seen:
+    """What was seen of a table: the first texts of each column, how days are written, whether ids repeat."""
+
+    columns: dict[str, list[str]]
+    fields: dict[str, str]
+    days: list[tuple[str, str]]
+    by_line: bool = False
+    total_of_line: bool = False
+
+
+def draft_map(path: Path, today: date) -> list[str]:
     """The lines of a map for a table: what a column's name says is filled in, what it does not say is left open.
 
     Raises UsageError.
     """
     try:
-        table = read_table(path)
-        seen = [cells for _, cells in islice(table.rows, _LOOKED_AT)]
+        return list(_lines(_look_at(read_table(path), today)))
     except OSError as error:
         raise UsageError(
             say("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=say("check the path")
         ) from None
-    columns = {name: _texts(seen, place) for place, name in enumerate(table.header) if name}
+
+
+def _look_at(table: Table, today: date) -> _Seen:
+    """Read the whole table once."""
+    columns: dict[str, list[str]] = {name: [] for name in table.header if name}
     fields = {field: name for name in columns if (field := own_field(name))}
-    return list(_lines(columns, fields))
+    place = {name: number for number, name in enumerate(table.header)}
+    ids, totals = (place.get(fields.get(field, ""), -1) for field in ("id", "total"))
+    days, repeated, differing = DayFormats(today), False, False
+    seen: dict[str, str] = {}
+    for number, (_, cells) in enumerate(table.rows):
+        texts = ["" if is_blank(cell) else str(cell) for cell in cells[: len(table.header)]]
+        days.see(texts)
+        if number < _LOOKED_AT:
+            for name, text in zip(table.header, texts, strict=False):
+                if name and text:
+                    columns[name].append(text)
+        if 0 <= ids < len(texts) and texts[ids] and len(seen) < _MOST_IDS:
+            total = texts[totals] if 0 <= totals < len(texts) else ""
+            repeated = repeated or texts[ids] in seen
+            differing = differing or (bool(total) and seen.get(texts[ids], total) not in {"", total})
+            seen.setdefault(texts[ids], total)
+    found = _Seen(columns, fields, list(days.formats(place.get(fields.get("ordered", "")))))
+    found.by_line = repeated or any(field in fields for field in READ_LINE_FIELDS)
+    found.total_of_line = differing
+    return found
 
 
-def _lines(columns: Mapping[str, Sequence[str]], fields: Mapping[str, str]) -> Iterator[str]:
-    formats = list(dict.fromkeys(_formats(columns.values())))
+def _lines(seen: _Seen) -> Iterator[str]:
+    columns, fields = seen.columns, _of_lines(seen) if seen.by_line else seen.fields
     decimal_comma = "true" if _has_decimal_comma(columns.values()) else "false"
     yield "# " + say("On the left a field of an order, on the right a column of the file. Complete it, then:")
     yield "# orderctl import FILE --map MAP"
+    for form, example in seen.days:
+        if UNDECIDED in form:
+            yield "# " + say("{day} can be read in two ways, and nothing in the file says which:", day=safe(example))
+            yield "# " + say("keep one of the two in the next line; as it stands, the map is refused")
+    formats = list(dict.fromkeys(form for form, _ in seen.days))
     yield f"date_formats = {json.dumps(formats)}  # " + say("how days are written, if not as in 2026-02-14")
     yield f"decimal_comma = {decimal_comma}  # " + say("true: as in 1.234,50")
+    if seen.by_line:
+        yield 'rows = "lines"  # ' + say("an id stands in several rows: each is a line of its order")
     yield ""
     yield "[columns]"
-    needed = (*NEEDED, "total")
+    needed = (*NEEDED, *(NEEDED_OF_LINES if seen.by_line else ("total",)))
+    if "line_total" in fields:
+        needed = tuple(field for field in needed if field != "unit_price")
     for field in (*needed, *(each for each in FIELDS if each in fields and each not in needed)):
-        remark = "" if field in fields else "  # " + say("every order needs it")
+        remark = "" if field in fields else f"  # {_remark(field)}"
         yield f"{field} = {_quoted(fields.get(field, ''))}{remark}"
     others = ", ".join(each for each in FIELDS if each not in {*fields, *needed})
     yield "# " + say("other fields: {fields}", fields=others)
+    yield from _rest(columns, fields)
+
+
+def _of_lines(seen: _Seen) -> dict[str, str]:
+    """The fields of a file of lines: what counts pieces there, and where it differs what sums up, is of a line."""
+    fields = dict(seen.fields)
+    if "line_quantity" not in fields and "quantity" in fields:
+        fields["line_quantity"] = fields.pop("quantity")
+    if seen.total_of_line and "line_total" not in fields:
+        fields["line_total"] = fields.pop("total")
+    return fields
+
+
+def _remark(field: str) -> str:
+    if field == "unit_price":
+        return say("every line needs it, or line_total instead: the amount of the whole line")
+    return say("every line needs it") if field in NEEDED_OF_LINES else say("every order needs it")
+
+
+def _rest(columns: Mapping[str, Sequence[str]], fields: Mapping[str, str]) -> Iterator[str]:
+    """The columns that have no field yet, and the tables of defaults and words."""
     for name in columns:
         if name not in fields.values():
             words = ", ".join(map(safe, islice(dict.fromkeys(columns[name]), _EXAMPLES)))
@@ -68,27 +134,6 @@ def _lines(columns: Mapping[str, Sequence[str]], fields: Mapping[str, str]) -> I
     found = dict.fromkeys(columns.get(fields.get("status", ""), ()))
     for word in islice((word for word in found if word not in set(Status)), _SHOWN_WORDS):
         yield f'{_quoted(word)} = ""'
-
-
-def _texts(rows: Iterable[Sequence[Cell]], place: int) -> list[str]:
-    return [str(cells[place]) for cells in rows if place < len(cells) and not is_blank(cells[place])]
-
-
-def _formats(columns: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The ways in which whole columns write days; where two fit one, the likelier comes first."""
-    for column in columns:
-        for form in _DAYS:
-            if column and all(_fits(text, form) for text in column):
-                yield form
-                break
-
-
-def _fits(text: str, form: str) -> bool:
-    try:
-        datetime.strptime(text, form)  # noqa: DTZ007 - only whether it can be read
-    except ValueError:
-        return False
-    return True
 
 
 def _has_decimal_comma(columns: Iterable[Sequence[str]]) -> bool:

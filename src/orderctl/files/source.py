@@ -21,6 +21,7 @@ from orderctl.domain.importing import (
 from orderctl.domain.orders import Order
 from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
+from orderctl.domain.total_checks import TotalChecks
 from orderctl.files.column_map import ColumnMap, mapped_fields, own_fields, read_map, time_zone
 from orderctl.files.countries import country_code
 from orderctl.files.csv_file import read_csv
@@ -50,9 +51,10 @@ class FileSource:
         self.map_name = map_name
         self._rules = rules
         self._staging = staging
-        staging.keep(self._checked())
+        checks = TotalChecks(other_charges=rules.other_charges)
+        staging.keep(self._checked(checks))
         orders, bad_orders, bad_rows, problems = staging.count()
-        self.figures = SourceFigures(
+        figures = SourceFigures(
             rows=rows,
             orders=orders - bad_orders,
             bad_orders=bad_orders,
@@ -60,6 +62,7 @@ class FileSource:
             bad_rows=bad_rows,
             problems=problems,
         )
+        self.figures = checks.noted(figures, rules.columns)
 
     def __enter__(self) -> Self:
         """Give the source itself."""
@@ -77,7 +80,7 @@ class FileSource:
         """All problems, in the order of the file; each row of a bad order is among them."""
         return self._staging.problems(self._rules.file)
 
-    def _checked(self) -> Iterator[Order]:
+    def _checked(self, checks: TotalChecks) -> Iterator[Order]:
         """Build every order once: the good ones, while the problems of the others are noted."""
         for order_id, rows in self._staging.rows():
             found = build_order(order_id, rows, self._rules)
@@ -85,6 +88,7 @@ class FileSource:
                 self._staging.complain(found, order_id)
             wrong = self._staging.bad_rows(order_id)
             if not wrong and isinstance(found, Order):
+                checks.see(found, rows[0].number)
                 yield found
             elif wrong:
                 self._staging.complain([self._left_out(order_id, row) for row in rows if row.number not in wrong])
@@ -302,6 +306,7 @@ def _rules(
         date_formats=columns.date_formats,
         decimal_comma=columns.decimal_comma,
         round_prices=columns.round_prices,
+        other_charges=columns.other_charges,
         zone=columns.timezone,
         tag_separator=columns.tag_separator,
         country_code=country_code,
