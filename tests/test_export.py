@@ -1,5 +1,6 @@
 """Exports: what is written can be read again, by us and by others, and nothing in it runs, hides or escapes."""
 
+import fcntl
 import json
 import re
 import sqlite3
@@ -484,6 +485,17 @@ def test_one_file_an_order_has_a_safe_name(tmp_path):
     } <= set(names)
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_an_unfinished_file_of_a_killed_run_is_deleted_by_the_next_one(tmp_path):
+    left, used = tmp_path / ".orderctl-left.part", tmp_path / ".orderctl-used.part"
+    for path in (left, used):
+        path.write_text("a customer")
+        path.chmod(0o600)
+    with used.open() as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        written(tmp_path, [make_order()], ExportFormat.CSV)
+    assert (left.exists(), used.exists()) == (False, True)
 
 
 def test_names_are_given_once():

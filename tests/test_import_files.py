@@ -4,7 +4,11 @@ import csv
 import io
 import json
 import os
+import signal
+import subprocess
+import time
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from cli import Cli
 from orderctl.domain.cells import read_amount, read_integer
 from orderctl.domain.errors import UsageError
 from orderctl.domain.import_figures import RowProblem
@@ -520,6 +525,47 @@ def test_no_scratch_data_stay_behind(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         open_source(path, read_at=READ_AT, scratch=scratch)
     assert list(scratch.iterdir()) == []
+
+
+@pytest.fixture
+def reading(tmp_path: Path, sqlite_url: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """An import that waits in the middle of its file, and the folder of scratch data."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    os.mkfifo(tmp_path / "o.csv")
+    run = Cli(sqlite_url, tmp_path / "home", TMPDIR=str(scratch)).start("import", str(tmp_path / "o.csv"))
+    while not list(scratch.glob("*/in-use")):
+        assert run.poll() is None
+        time.sleep(0.01)
+    yield run, scratch
+    run.kill()
+    run.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_an_import_that_is_stopped_leaves_no_scratch_data(reading, number: signal.Signals) -> None:
+    run, scratch = reading
+    run.send_signal(number)
+    assert run.wait() in {130, 143}
+    assert list(scratch.iterdir()) == []
+
+
+def test_what_a_killed_import_leaves_is_deleted_by_the_next_run_and_nothing_else(reading, tmp_path: Path) -> None:
+    run, scratch = reading
+    [left] = scratch.iterdir()
+    (scratch / "orderctl-demo-x").mkdir()
+    (scratch / "orderctl-others").mkdir(mode=0o755)
+    (scratch / "orderctl-others" / "in-use").touch()
+    (scratch / "orderctl-file").touch()
+    path = write_csv(tmp_path / "p.csv", ROW)
+    with open_source(path, read_at=READ_AT, scratch=scratch):
+        assert left.exists(), "its process lives"
+    run.kill()
+    run.wait()
+    assert left.stat().st_mode & 0o777 == 0o700
+    with open_source(path, read_at=READ_AT, scratch=scratch):
+        pass
+    assert sorted(each.name for each in scratch.iterdir()) == ["orderctl-demo-x", "orderctl-file", "orderctl-others"]
 
 
 def test_progress_counts_the_rows(tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ def root(
 def run() -> None:
     """Run the program on the process's arguments; ends the process with the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
+        signal.signal(signal.SIGHUP, _terminate)
     app(prog_name="orderctl")
 
 

@@ -17,7 +17,7 @@ _OTHER_CODES = {
     5: later("rejected, but mails are waiting, failed or unknown: orderctl mail list"),
     6: later("rejected, but fewer than previewed: some orders changed in between, and each is listed"),
     130: later("stopped by Ctrl-C; what was done is said"),
-    143: later("stopped by SIGTERM; what was done is said"),
+    143: later("stopped by SIGTERM or SIGHUP; what was done is said"),
 }
 _MAIL_STATES = {
     MailState.WAITING: later("waits for: orderctl mail send"),

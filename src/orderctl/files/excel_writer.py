@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import xlsxwriter
@@ -13,6 +12,7 @@ from orderctl.domain.importing import LINE_FIELDS, ORDER_FIELDS
 from orderctl.domain.money import CURRENCIES_BY_DECIMALS, USUAL_DECIMALS, Money, decimals, plain_amount
 from orderctl.domain.orders import Order
 from orderctl.files.order_fields import Value, line_values, order_values, plain
+from orderctl.files.scratch import scratch_folder
 
 _MOST_ROWS = 1_048_576
 _EXACT_DIGITS = 10**15
@@ -34,8 +34,8 @@ _ACRONYMS = {"Id": "ID", "Sku": "SKU"}
 
 def write_workbook(orders: Iterable[Order], out: BinaryIO, *, most_rows: int = _MOST_ROWS) -> None:
     """A sheet of orders and a sheet of their lines; as many more as the rows need, `most_rows` to a sheet."""
-    with TemporaryDirectory(prefix="orderctl-") as scratch:
-        book = xlsxwriter.Workbook(out, {**_OPTIONS, "tmpdir": scratch})
+    with scratch_folder() as scratch:
+        book = xlsxwriter.Workbook(out, {**_OPTIONS, "tmpdir": str(scratch)})
         styles = _Styles(book)
         order_rows = _Sheets(book, "Orders", ORDER_FIELDS, styles, most_rows)
         line_rows = _Sheets(book, "Lines", ("order", "line", *LINE_FIELDS, "line_total", "currency"), styles, most_rows)

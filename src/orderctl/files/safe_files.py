@@ -11,6 +11,7 @@ from typing import BinaryIO
 from orderctl.domain.errors import OrderctlError, UsageError
 from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import fold
+from orderctl.files.scratch import clear_parts, hold
 from orderctl.language import say
 
 _LONGEST_NAME = 120
@@ -38,8 +39,9 @@ def create_path(path: Path, *, force: bool) -> Iterator[Path]:
     """The same for who writes by path: an empty file to be filled, private, that is renamed at the end."""
     _refuse(path, force=force)
     try:
+        clear_parts(path.parent, ".orderctl-*.part")
         descriptor, written = tempfile.mkstemp(dir=path.parent, prefix=".orderctl-", suffix=".part")
-        os.close(descriptor)
+        hold(descriptor)
     except OSError as error:
         raise _unwritable(path, error) from None
     try:
@@ -55,6 +57,7 @@ def create_path(path: Path, *, force: bool) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             Path(written).unlink()
+        os.close(descriptor)
 
 
 def create_folder(path: Path) -> None:

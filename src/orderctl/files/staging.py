@@ -2,7 +2,6 @@
 
 import pickle
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby, islice
@@ -15,6 +14,7 @@ from orderctl.domain.import_figures import RowProblem
 from orderctl.domain.importing import Row
 from orderctl.domain.orders import Order
 from orderctl.files.packed_orders import packed, unpacked
+from orderctl.files.scratch import ScratchFolder
 from orderctl.language import say
 
 _BATCH = 5_000
@@ -34,8 +34,8 @@ class Staging:
     """A scratch database in a private folder of its own, which is deleted at the end."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._home = tempfile.TemporaryDirectory(prefix="orderctl-", dir=folder)
-        self._base = sqlite3.connect(Path(self._home.name) / "rows.db", isolation_level=None)
+        self._home = ScratchFolder(folder)
+        self._base = sqlite3.connect(self._home.path / "rows.db", isolation_level=None)
         self._base.executescript(_TABLES)
         self._spoilt = False
         self.refused = 0
@@ -47,7 +47,7 @@ class Staging:
     def __exit__(self, *exc: object) -> None:
         """Delete the scratch database."""
         self._base.close()
-        self._home.cleanup()
+        self._home.close()
 
     def put(self, rows: Iterable[tuple[str, Row]]) -> None:
         """Set rows aside under their orders."""
@@ -62,7 +62,7 @@ class Staging:
             yield
         except sqlite3.OperationalError as error:
             raise UsageError(
-                say("the rows cannot be set aside in {name}: {error}", name=self._home.name, error=error),
+                say("the rows cannot be set aside in {name}: {error}", name=self._home.path, error=error),
                 hint=say("free some space, or let TMPDIR name a folder that has some"),
             ) from None
 
