@@ -277,6 +277,25 @@ def test_rows_without_an_order_are_counted_apart(sqlite_url: str, tmp_path: Path
     )
 
 
+def test_two_forms_of_the_same_accents_are_one_order(store: SqlStore, tmp_path: Path) -> None:
+    composed, apart = "Été-1", "E\u0301te\u0301-1"
+    path = tmp_path / "o.csv"
+    path.write_text(HEADER + GOOD.replace("A1", composed), encoding="utf-8")
+    assert run_file(store, path).counts.created == 1
+    path.write_text(HEADER + GOOD.replace("A1", apart), encoding="utf-8")
+    assert run_file(store, path).counts.unchanged == 1
+    path.write_text(HEADER + GOOD.replace("A1", apart) + GOOD.replace("A1", composed), encoding="utf-8")
+    assert [problem.reason for problem in run_file(store, path).problems][1] == "is in the file twice; first in row 2"
+    assert ids(store) == [composed]
+
+
+def test_an_order_that_an_earlier_version_kept_with_its_accents_apart_stays_that_order(store: SqlStore) -> None:
+    composed, apart = "Été-1", "E\u0301te\u0301-1"
+    run(store, make_order(apart, note="old"))
+    assert run(store, make_order(composed, note="new")).updated == 1
+    assert (ids(store), get(store, apart).note) == ([apart], "new")
+
+
 # --- what a file does not say stays
 
 WHOLE = make_order(

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 from functools import lru_cache
 from typing import TypeVar
+from unicodedata import normalize
 
 from orderctl.domain.cells import (
     LARGEST_NUMBER,
@@ -105,6 +106,12 @@ class ReadingRules:
         shown = "" if cell is None else str(cell)[:_SHOWN_VALUE]
         column = self.columns.get(field_name, field_name)
         return RowProblem(file=self.file, row=row, column=safe(column), value=safe(shown), reason=reason)
+
+
+def read_order_id(cell: Cell) -> str:
+    """The id of an order, its accents composed: however a file writes one that looks the same, it is the same order."""
+    order_id = read_id(cell)
+    return order_id if order_id.isascii() else normalize("NFC", order_id)
 
 
 def read_id(cell: Cell) -> str:

@@ -16,7 +16,7 @@ from orderctl.domain.importing import (
     ReadingRules,
     Row,
     build_order,
-    read_id,
+    read_order_id,
 )
 from orderctl.domain.orders import Order
 from orderctl.domain.os_errors import os_reason
@@ -262,7 +262,7 @@ def _identified(row: Row, rules: ReadingRules, staging: Staging) -> Iterator[tup
     cell = row.cells.get("id")
     cell = rules.defaults.get("id") if is_blank(cell) else cell
     try:
-        yield read_id(cell), row
+        yield read_order_id(cell), row
     except ValueError as error:
         _refuse(staging, rules, row, "id", cell, str(error))
 

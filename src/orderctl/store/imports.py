@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from unicodedata import normalize
 
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.import_figures import ImportCounts, Unsaid
@@ -109,7 +110,7 @@ class SqlImports:
         return counts
 
     def _sorted(self, orders: Sequence[Order], *, lower_counts: bool, lock: str) -> _Sorted:
-        known = self._known([order.id for order in orders], lock)
+        orders, known = self._identified(orders, lock)
         final = {order_id for order_id, stored in known.items() if stored.status == Status.REJECTED}
         prints = {order.id: fingerprint(order) for order in orders}
         new, other = [], {}
@@ -136,6 +137,22 @@ class SqlImports:
             unsaid=_unsaid(orders, known, final),
         )
         return _Sorted(new=new, changed=changed, prints=prints, known=known, counts=counts)
+
+    def _identified(self, orders: Sequence[Order], lock: str) -> tuple[Sequence[Order], dict[str, _Known]]:
+        """The orders by the ids that they have in the store, and which are there.
+
+        Earlier versions kept an id as its file wrote it, with accents apart (NFD) too: such an order stays the same.
+        """
+        apart = {
+            order.id: form
+            for order in orders
+            if not order.id.isascii() and (form := normalize("NFD", order.id)) != order.id
+        }
+        known = self._known([*(order.id for order in orders), *apart.values()], lock)
+        kept = {order_id: form for order_id, form in apart.items() if order_id not in known and form in known}
+        if not kept:
+            return orders, known
+        return [replace(order, id=kept.get(order.id, order.id)) for order in orders], known
 
     def _write(self, found: _Sorted, event: dict[str, object]) -> None:
         self._insert(found.new, found.prints)
