@@ -16,7 +16,7 @@ class Terminal:
         command, arguments = (
             (sys.executable, ["-m", "orderctl", *args]) if shell is None else ("/bin/sh", ["-c", shell])
         )
-        environ = {**cli.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", "PYTHON": sys.executable}
+        environ = {**cli.environ, "TERM": "xterm-256color", "PYTHON": sys.executable}
         self._process = pexpect.spawn(command, arguments, env=environ, dimensions=(rows, columns), timeout=30)
 
     def __enter__(self):

@@ -179,13 +179,14 @@ def test_very_many_orders_are_asked_for(cli, store):
     ran = cli("archive", "--all")
     assert (ran.code, "1,001 orders would be archived, and there is no terminal" in ran.err) == (2, True)
     with Terminal(cli, "tag", "late", "--all") as terminal:
+        terminal.type("y\ry")
         terminal.wait_for("1,001 orders would be tagged late. Go on?")
-        terminal.type("n")
+        terminal.type("\r")
         assert terminal.end() == 4
     assert cli("search", "tag:late", "--count").out == "0\n"
     with Terminal(cli, "tag", "late", "--all") as terminal:
         terminal.wait_for("Go on?")
-        terminal.type("y")
+        terminal.type("y\r")
         terminal.wait_for("1,001 orders tagged late")
         assert terminal.end() == 0
     assert cli("archive", "--all", "--except", "M0000").err == "1,000 orders archived\n"

@@ -356,7 +356,7 @@ class TestNoMixture:
     def test_a_declined_confirmation(self, cli, tmp_path):
         fill(cli, tmp_path)
         with Terminal(cli, "reject", "1001") as terminal:
-            asked = terminal.wait_for("拒否しますか")
+            asked = terminal.wait_for("yesと入力:")
             terminal.type("n\r")
             assert terminal.end() == 4
             assert english_in(asked + terminal.text) == []

@@ -56,8 +56,9 @@ def test_many_unknown_mails_are_sent_again_only_after_a_yes(outbox):
     alone = cli(*asked)
     assert (alone.code, "no terminal to confirm on" in alone.err, "--yes" in alone.err) == (2, True, True)
     with Terminal(cli, *asked) as terminal:
+        terminal.type("y\ry")
         terminal.wait_for("2 mails of unknown fate may have arrived: send again, perhaps twice?")
-        terminal.type("n")
+        terminal.type("\r")
         assert terminal.end() == 4
     assert found(url).count(MailState.UNKNOWN) == 2
     assert cli(*asked, "--yes", "--reason", "not in the server's log").code == 0

@@ -44,7 +44,7 @@ def test_forty_of_two_thousand_are_narrowed_ticked_and_rejected(cli):
         terminal.wait_for("40 ticked   4,820.00 EUR   1 cannot be rejected")
         assert max(map(len, terminal.lines)) <= 80
         terminal.type("\r")
-        terminal.wait_for("Type 39 to reject 39 orders:")
+        terminal.wait_for("Type 39:")
         assert "1 order: OC confirmed" in terminal.text
         terminal.type("39\r")
         terminal.wait_for("Rejected 39 orders")
@@ -74,12 +74,18 @@ def test_ranges_and_ticks_are_saved_and_ticked_the_next_time(cli):
 
 @pytest.mark.parametrize(
     ("keys", "words", "code"),
-    [("\x1b", "left without saving; nothing was changed", 4), ("\x03", "interrupted; nothing was changed", 130)],
-    ids=["Esc", "Ctrl-C"],
+    [
+        ("\x1b", "left without saving; nothing was changed", 4),
+        ("\x04", "declined; nothing was changed", 4),
+        ("\x03", "interrupted; nothing was changed", 130),
+    ],
+    ids=["Esc", "Ctrl-D", "Ctrl-C"],
 )
-def test_leaving_changes_nothing(cli, keys, words, code):
+def test_leaving_changes_nothing_nor_does_what_was_typed_before_the_list(cli, keys, words, code):
     with Terminal(cli, "select", "--pick", "buyer:road") as terminal:
-        terminal.wait_for("40 orders")
+        terminal.type("a\ra")
+        terminal.wait_for("leave, change nothing")
+        assert any(line.startswith("0 ticked") for line in terminal.lines)
         terminal.type("a")
         terminal.wait_for("40 ticked")
         terminal.type(keys)

@@ -180,15 +180,15 @@ def test_what_is_due_but_may_not_run_is_told_and_the_others_run(cli, store_url):
 def test_at_the_terminal_a_plan_says_whose_it_is_and_asks(sqlite_cli):
     with Terminal(sqlite_cli, "reject", "P1", "P2", "--no-notify", "--hold", "1h") as terminal:
         terminal.wait_for("Once confirmed it waits for 1 h, in which it can be cancelled.")
-        terminal.wait_for("Reject 2 orders?")
-        terminal.type("y")
+        terminal.wait_for("Type yes:")
+        terminal.type("yes\r")
         terminal.wait_for("runs in 1 h")
         assert terminal.end() == 0
     plan_id = saved_as(sqlite_cli("reject", "P3", "--save-plan", "--format", "json"))
-    for keys, code in (("n", 4), ("y", 0)):
+    for keys, code in (("\r", 4), ("yes\r", 0)):
         with Terminal(sqlite_cli, "plan", "run", plan_id[-6:]) as terminal:
             terminal.wait_for(f"This is plan {plan_id[-8:]}, made at ")
-            terminal.wait_for("Reject 1 order?")
+            terminal.wait_for("Type yes:")
             terminal.type(keys)
             assert terminal.end() == code
     assert rejected(sqlite_cli) == ["P3"]

@@ -197,9 +197,9 @@ def test_a_person_is_asked_for_the_reason(sqlite_url, tmp_path):
     with Terminal(cli, "reject", "A1", columns=80) as terminal:
         terminal.wait_for("late     Too late")
         terminal.type("\x1b[B\r")
-        terminal.wait_for("Reject 1 order?")
+        terminal.wait_for("Type yes:")
         assert "late: Too late" in terminal.text
-        terminal.type("y")
+        terminal.type("yes\r")
         assert terminal.end() == 0
     assert json.loads(cli("log", "A1", "--format", "json").out)["events"][0]["reason_code"] == "late"
 

@@ -1,6 +1,8 @@
 """What an operator sees and types in a real terminal (design.md, section 6, steps 3 and 4)."""
 
 from datetime import datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,6 +21,14 @@ def cli(sqlite_url, tmp_path):
     with open_store(sqlite_url) as store:
         put_all(store, [make_order(f"{number}", buyer=KUMO, reference="PO-1") for number in range(1001, 1001 + ORDERS)])
     return cli
+
+
+def mailing(cli, tmp_path):
+    cli.environ |= {
+        "ORDERCTL_MAIL_TRANSPORT": "maildir",
+        "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "mails"),
+        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
+    }
 
 
 def rejected(cli):
@@ -45,17 +55,17 @@ def test_the_preview_fits_the_terminal(cli, columns):
 
 def test_the_typed_number_rejects(cli):
     with Terminal(cli, "reject", "--all") as terminal:
-        terminal.wait_for("Type 24 to reject 24 orders:")
+        terminal.wait_for("Type 24:")
         terminal.type("24\r")
         terminal.wait_for("Rejected 24 orders")
         assert terminal.end() == 0
     assert rejected(cli) == ORDERS
 
 
-@pytest.mark.parametrize("answer", ["23\r", "\r", "yes\r", "y\r"], ids=repr)
+@pytest.mark.parametrize("answer", ["23\r", "\r", "yes\r", "2\x04", "\x1b[200~24\n\x1b[201~\x04"], ids=repr)
 def test_anything_else_rejects_nothing(cli, answer):
     with Terminal(cli, "reject", "--all") as terminal:
-        terminal.wait_for("Type 24 to reject 24 orders:")
+        terminal.wait_for("Type 24:")
         terminal.type(answer)
         terminal.wait_for("declined; nothing was changed")
         assert terminal.end() == 4
@@ -64,27 +74,95 @@ def test_anything_else_rejects_nothing(cli, answer):
 
 def test_ctrl_c_at_the_question_rejects_nothing(cli):
     with Terminal(cli, "reject", "--all") as terminal:
-        terminal.wait_for("Type 24 to reject 24 orders:")
+        terminal.wait_for("Type 24:")
         terminal.type("\x03")
         terminal.wait_for("interrupted; nothing was changed")
         assert terminal.end() == 130
     assert rejected(cli) == 0
 
 
-def test_a_few_orders_want_a_yes_and_the_default_is_no(cli):
-    for keys, code in (("\r", 4), ("n", 4), ("y", 0)):
+def test_a_few_orders_want_the_word_yes_and_enter(cli):
+    for keys, code in (("\r", 4), ("y\r", 4), ("\x04", 4), (" Ｙes\r", 0)):  # noqa: RUF001 - as a Japanese keyboard gives it
         with Terminal(cli, "reject", "1001", "1002") as terminal:
-            terminal.wait_for("Reject 2 orders?")
+            terminal.wait_for("Type yes:")
             terminal.type(keys)
             assert terminal.end() == code
     assert rejected(cli) == 2
 
 
+def test_the_question_says_on_a_small_screen_what_counts(cli, sqlite_url, tmp_path):
+    mailing(cli, tmp_path)
+    cli.environ["ORDERCTL_LABEL"] = "The store of Nordlys in the north of Europe and elsewhere"
+    with open_store(sqlite_url) as store:
+        currencies = ("CHF", "DKK", "GBP", "JPY", "SEK")
+        put_all(store, [make_order(currency, buyer=KUMO, currency=currency) for currency in currencies])
+    with Terminal(cli, "reject", "--all", "--notify", columns=80, rows=24) as terminal:
+        terminal.wait_for("Type 29:")
+        assert terminal.lines[-3:] == [
+            "? Reject 29 orders, 120.50 CHF, 120.50 DKK, 2,892.00 EUR and 3 more",
+            "  currencies, in PRODUCTION The store of Nordly…Europe and elsewhere, and send",
+            "  1 mail? Type 29:",
+        ]
+        terminal.type("\x04")
+        assert terminal.end() == 4
+
+
+@pytest.mark.parametrize(
+    ("args", "ahead", "question", "then"),
+    [
+        (["reject", "1001"], "yes\ryes", "Type yes:", "\r"),
+        (["reject", "--all"], "24\r24", "Type 24:", "\r"),
+        (["reject", "--all", "--hold", "1h"], "24\r24", "Type 24:", "\r"),
+        (["plan", "run"], "yes\ryes", "Type yes:", "\r"),
+        (["reject", "1001", "--notify"], "yes\ryes", "Type yes:", "\x04"),
+        (["reject", "1001"], "y\ryes\ry", "Tell the buyers by mail?", "\x04"),
+        (["reject", "1001", "--reason", ""], "\ryes\r", "Why are they rejected?", "\x04"),
+        (["reject", "--all", "--pick"], "\r24\r24", "24 orders", "\x04"),
+    ],
+    ids=["few", "many", "held", "plan", "notified", "mails", "reason", "pick"],
+)
+def test_what_was_typed_before_a_question_is_no_answer_to_it(cli, tmp_path, args, ahead, question, then):
+    if "Tell" in question or "--notify" in args:
+        mailing(cli, tmp_path)
+    if "plan" in args:
+        args = [*args, cli("reject", "1001", "--save-plan", "--format", "json").json["saved"]["short_id"]]
+    if "Why" in question:
+        cli.environ["ORDERCTL_REASONS"] = "dropped: Style dropped, late: Too late"
+    with Terminal(cli, *args) as terminal:
+        terminal.type(ahead)
+        terminal.wait_for(question)
+        terminal.type(then)
+        assert terminal.end() == 4
+        assert "declined; nothing was changed" in terminal.text
+    assert rejected(cli) == 0
+    assert cli("plan", "list", "--state", "held").out == ""
+
+
+def test_what_was_typed_with_one_answer_does_not_answer_the_next_question(cli, tmp_path):
+    mailing(cli, tmp_path)
+    with Terminal(cli, "reject", "1001") as terminal:
+        terminal.wait_for("Tell the buyers by mail?")
+        terminal.type("y\ryes\ryes")
+        terminal.wait_for("Type yes:")
+        terminal.type("\r")
+        assert terminal.end() == 4
+    assert rejected(cli) == 0
+
+
+def test_a_long_paste_before_the_question_is_dropped_to_its_end(cli):
+    with Terminal(cli, "reject", "1001") as terminal:
+        terminal.type("yes\r" * 3_000)
+        terminal.wait_for("Type yes:")
+        terminal.type("\r")
+        assert terminal.end() == 4
+    assert rejected(cli) == 0
+
+
 def test_with_ids_piped_in_the_question_is_still_asked_on_the_terminal(cli):
     shell = "printf '1001\\n1002\\n' | $PYTHON -m orderctl reject --ids -"
     with Terminal(cli, shell=shell) as terminal:
-        terminal.wait_for("Reject 2 orders?")
-        terminal.type("y")
+        terminal.wait_for("Type yes:")
+        terminal.type("yes\r")
         terminal.wait_for("Rejected 2 orders")
         assert terminal.end() == 0
     assert rejected(cli) == 2
@@ -103,35 +181,59 @@ def test_another_filter_of_the_same_name_is_asked_about(cli):
 
 def test_yes_in_a_pipe_answers_nothing(cli):
     with Terminal(cli, shell="yes | $PYTHON -m orderctl reject 1001") as terminal:
-        terminal.wait_for("Reject 1 order?")
-        terminal.type("n")
+        terminal.wait_for("Type yes:")
+        terminal.type("\r")
         assert terminal.end() == 4
     assert rejected(cli) == 0
 
 
 def test_the_buyers_are_told_only_if_somebody_says_so(cli, tmp_path):
-    cli.environ |= {
-        "ORDERCTL_MAIL_TRANSPORT": "maildir",
-        "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "mails"),
-        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
-    }
+    mailing(cli, tmp_path)
+    with Terminal(cli, "reject", "1001") as terminal:
+        shown = terminal.wait_for("Tell the buyers by mail?")
+        assert "1 mail, if you say so" in shown
+        assert "To 雲商店" in shown.replace("雲 商 店", "雲商店")
+        terminal.type("n\r")
+        terminal.wait_for("and tell nobody? Type yes:")
+        terminal.type("\r")
+        assert terminal.end() == 4
     with Terminal(cli, "reject", "1001") as terminal:
         terminal.wait_for("Tell the buyers by mail?")
-        terminal.type("y")
-        terminal.wait_for("1 mail")
-        terminal.wait_for("Reject 1 order?")
-        terminal.type("y")
+        terminal.type("y\r")
+        terminal.wait_for("and send 1 mail? Type yes:")
+        terminal.type("yes\r")
         terminal.wait_for("1 mail sent")
         assert terminal.end() == 0
     assert len(list((tmp_path / "mails" / "new").iterdir())) == 1
 
 
+def test_the_message_is_written_after_the_preview_and_shown_before_the_question(cli, tmp_path):
+    mailing(cli, tmp_path)
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nread -r typed < /dev/tty\nprintf \'%s\\n\' "Sorry, $typed." > "$1"\n')
+    editor.chmod(0o755)
+    cli.environ["EDITOR"] = str(editor)
+    with Terminal(cli, "reject", "1001", "--edit", rows=90) as terminal:
+        terminal.type("typed ahead\r")
+        assert "Sorry" not in terminal.wait_for("This cannot be undone.")
+        terminal.type("dear buyer\r")
+        shown = terminal.wait_for("and send 1 mail? Type yes:")
+        assert "Sorry, dear buyer." in shown[shown.index("This cannot be undone.") :]
+        terminal.type("yes\r")
+        assert terminal.end() == 0
+    (mail,) = (tmp_path / "mails" / "new").iterdir()
+    assert (
+        "Sorry, dear buyer." in message_from_bytes(mail.read_bytes(), policy=default).get_body(("plain",)).get_content()
+    )
+
+
+def test_a_message_to_nobody_is_refused_before_anything_is_shown(cli):
+    ran = cli("reject", "1001", "--no-notify", "--edit", "--yes")
+    assert (ran.code, "a message is to be sent, and --no-notify sends none" in ran.err) == (2, True)
+
+
 def test_nobody_is_asked_about_mails_where_nothing_is_left_to_reject(cli, tmp_path):
-    cli.environ |= {
-        "ORDERCTL_MAIL_TRANSPORT": "maildir",
-        "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "mails"),
-        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
-    }
+    mailing(cli, tmp_path)
     assert cli("reject", "1001", "--yes").code == 0
     with Terminal(cli, "reject", "1001") as terminal:
         assert terminal.end() == 0

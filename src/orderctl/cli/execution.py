@@ -10,7 +10,7 @@ from orderctl.cli.delivery import Stopped, Stopping, deliver_mails
 from orderctl.cli.options import ReportFormat
 from orderctl.domain.errors import DeclinedError, OrderctlError, UsageError
 from orderctl.domain.outbox import DeliveryReport
-from orderctl.domain.rejection import ApprovedPlan, RejectionPlan, RejectionResult
+from orderctl.domain.rejection import RejectionPlan, RejectionResult
 from orderctl.domain.reports import Document, rejection_document
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.language import later, say, say_count
@@ -72,30 +72,39 @@ def check_can_ask(program: Program, run: Run) -> None:
         )
 
 
-def show_preview(program: Program, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
-    """Show what the plan would do, and note its size for the log; gives a letter for each language.
-
-    They are composed even if nobody looks: a template that is missing or broken stops the plan. Raises UsageError.
-    """
+def show_preview(
+    program: Program, store: Store, plan: RejectionPlan, *, ask_about_mails: bool = False
+) -> tuple[SampleLetter, ...]:
+    """Show what the plan would do, and note its size for the log; gives a letter for each language."""
     program.journal.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
-    letters = compose_samples(store, program.mailing.composer(), plan) if plan.mail.mails else ()
+    letters = compose_letters(program, store, plan)
     if not program.quiet:
-        production = program.settings.flag("production")
-        program.screen.preview(plan, store=store.label, production=production, letters=letters)
+        program.screen.preview(
+            plan,
+            store=store.label,
+            production=program.settings.flag("production"),
+            letters=letters,
+            ask_about_mails=ask_about_mails,
+        )
     return letters
 
 
-def confirmed(program: Program, plan: RejectionPlan, run: Run) -> ApprovedPlan:
-    """The plan with its approval. Raises DeclinedError."""
+def compose_letters(program: Program, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
+    """A letter for each language of the plan.
+
+    They are composed even if nobody looks: a template that is missing or broken stops the plan. Raises UsageError.
+    """
+    return compose_samples(store, program.mailing.composer(), plan) if plan.mail.mails else ()
+
+
+def confirm(program: Program, store: Store, plan: RejectionPlan, run: Run) -> str:
+    """Ask for the go-ahead to what the plan does; gives how it was given. Raises DeclinedError."""
     if run.yes or not plan.targets.count:
-        return plan.approve(by=program.actor, how="--yes")
-    try:
-        agreed = program.prompts.confirm_rejection(plan.targets.count)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(say("interrupted; nothing was changed")) from None
-    if not agreed:
+        return "--yes"
+    production = program.settings.flag("production")
+    if not program.prompts.confirm_rejection(plan, store=store.label, production=production):
         raise DeclinedError(say("declined; nothing was changed"))
-    return plan.approve(by=program.actor, how=later("confirmed at the terminal"))
+    return later("confirmed at the terminal")
 
 
 def uninterrupted(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:

@@ -15,14 +15,22 @@ _COMMENT = later("# The buyers read what stands above. Save an empty file to sen
 
 
 def read_message(text: str | None, file: str | None, *, edit: bool) -> str:
-    """The operator's message as plain text. Raises UsageError for two sources, or a file that is no text."""
+    """The operator's message as plain text; empty if it is still to be edited.
+
+    Raises UsageError for two sources, or a file that is no text.
+    """
     if sum((text is not None, file is not None, edit)) > 1:
         raise UsageError(
             say("--message, --message-file and --edit are three ways of one message"), hint=say("give one of them")
         )
     if file is not None:
         return _checked(_from_file(file), file)
-    return _checked(_from_editor() if edit else text or "", say("the message"))
+    return _checked(text or "", say("the message"))
+
+
+def edit_message() -> str:
+    """What the operator writes in their editor. Raises UsageError if it cannot be started."""
+    return _checked(_from_editor(), say("the message"))
 
 
 def _from_file(file: str) -> str:

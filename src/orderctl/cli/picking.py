@@ -23,15 +23,12 @@ def pick_orders(
     with program.screen.progress(later("Reading")) as progress:
         found = read_candidates(store, choice, actor=program.actor, name=selection, progress=progress)
     ticked = {order.id for order in found.orders} if all_ticked else found.ticked
-    try:
-        picks = program.prompts.pick(
-            PickList(found.orders, ticked),
-            purpose=say("Tick orders in {store}", store=store.label),
-            done=done,
-            parse=program.parse_filter,
-        )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(say("interrupted; nothing was changed")) from None
+    picks = program.prompts.pick(
+        PickList(found.orders, ticked),
+        purpose=say("Tick orders in {store}", store=store.label),
+        done=done,
+        parse=program.parse_filter,
+    )
     if picks is None:
         raise DeclinedError(say("left without saving; nothing was changed"))
     return picks

@@ -10,14 +10,15 @@ from orderctl.cli.apps import command_app
 from orderctl.cli.execution import (
     Run,
     check_can_ask,
+    compose_letters,
     conclude,
-    confirmed,
+    confirm,
     read_expectations,
     report,
     show_preview,
     uninterrupted,
 )
-from orderctl.cli.messages import read_message
+from orderctl.cli.messages import edit_message, read_message
 from orderctl.cli.options import (
     AsReport,
     DryRun,
@@ -40,6 +41,7 @@ from orderctl.domain.durations import duration_words
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UsageError
 from orderctl.domain.rejection import RejectionPlan
+from orderctl.domain.sample_letters import SampleLetter
 from orderctl.language import say
 from orderctl.ports import Store
 from orderctl.services.planning import check_one_operator_suffices
@@ -112,7 +114,7 @@ def reject(
         if pick:
             choice = pick_choice(program, store, choice)
         why = read_reason(program, reason, run, every_order_has_one=needless)
-        notify = _notify(program, notify, run, said_something=bool(text or notes.messages))
+        notify = _notify(program, notify, run, said_something=bool(text or edit or notes.messages))
         request = RejectionRequest(
             choice=choice,
             by=program.provenance(choice.words),
@@ -124,32 +126,45 @@ def reject(
             message=text,
             per_order=mail_per_order,
         )
-        raise typer.Exit(_carry_out(program, store, request, run, ask_about_mails=notify is None))
+        raise typer.Exit(_carry_out(program, store, request, run, ask_about_mails=notify is None, edit=edit))
 
 
-def _carry_out(program: Program, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool) -> int:
+def _carry_out(
+    program: Program, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool, edit: bool
+) -> int:
     """From the plan to the report; gives the exit code."""
-    mails = request.notify and not ask_about_mails
-    with program.planning(mails=mails):
+    with program.planning(mails=request.notify):
         plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
-    if mails:
+    if request.notify and not ask_about_mails:
         program.mailing.check()
-    if ask_about_mails and not _agreed_on_mails(program, plan):
-        plan = plan.without_mails()
-    letters = show_preview(program, store, plan)
+    if ask_about_mails and not (plan.targets.count and plan.mail.mails):
+        # Nobody can be told, so nobody is asked.
+        plan, ask_about_mails = plan.without_mails(), False
+    letters = show_preview(program, store, plan, ask_about_mails=ask_about_mails)
     check_expectations(plan, run.expected)
+    if not (run.dry_run or run.save):
+        check_one_operator_suffices(plan, program.plan_terms().rule)
+    if ask_about_mails and not _agreed_on_mails(program):
+        plan = plan.without_mails()
+    if edit and plan.targets.count and plan.mail.mails:
+        plan, letters = _edited(program, store, plan)
     if run.dry_run:
         report(program, run, plan, None, None, letters)
         return 0
     if run.save and plan.targets.count:
         return keep_plan(program, store, plan, run)
-    check_one_operator_suffices(plan, program.plan_terms().rule)
+    return _decide(program, store, plan, run)
+
+
+def _decide(program: Program, store: Store, plan: RejectionPlan, run: Run) -> int:
+    """From the question to the report; gives the exit code."""
     if run.hold and plan.targets.count:
         wait = duration_words(run.hold)
         program.screen.tell(say("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
-    approved = confirmed(program, plan, run)
+    how = confirm(program, store, plan, run)
     if run.hold and plan.targets.count:
-        return keep_plan(program, store, plan, run, how=approved.how)
+        return keep_plan(program, store, plan, run, how=how)
+    approved = plan.approve(by=program.actor, how=how)
     result = uninterrupted(
         program,
         plan,
@@ -191,9 +206,19 @@ def _notify(program: Program, said: bool | None, run: Run, *, said_something: bo
     return None
 
 
-def _agreed_on_mails(program: Program, plan: RejectionPlan) -> bool:
-    """Ask whether to tell the buyers, if there is anything to tell and anybody to be told."""
-    if not plan.targets.count or not plan.mail.mails or not program.prompts.yes_or_no(say("Tell the buyers by mail?")):
+def _agreed_on_mails(program: Program) -> bool:
+    """Ask whether to tell the buyers, as the preview shows it."""
+    if not program.prompts.yes_or_no(say("Tell the buyers by mail?")):
+        program.screen.tell(say("The buyers are not told."))
         return False
     program.mailing.check()
     return True
+
+
+def _edited(program: Program, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, tuple[SampleLetter, ...]]:
+    """The plan with the message that the operator writes now; its letters are shown again with it."""
+    program.prompts.discard_typed()
+    plan = plan.with_message(edit_message())
+    letters = compose_letters(program, store, plan)
+    program.screen.letters(letters)
+    return plan, letters

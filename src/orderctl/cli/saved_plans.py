@@ -9,7 +9,7 @@ from orderctl.cli.execution import (
     MAILS_REMAIN,
     Run,
     conclude,
-    confirmed,
+    confirm,
     report,
     show_preview,
     uninterrupted,
@@ -80,7 +80,7 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
     if run.dry_run:
         _dry_run(program, plan, run, changed)
         return 0
-    how = confirmed(program, plan, run).how
+    how = confirm(program, store, plan, run)
     return _execute(program, store, kept, run, how)
 
 

@@ -138,6 +138,10 @@ class RejectionPlan:
         """The same plan that tells nobody."""
         return replace(self, mail=MailPlan(notify=False, orders_without_buyer=self.mail.orders_without_buyer))
 
+    def with_message(self, message: str) -> "RejectionPlan":
+        """The same plan that tells the buyers this too."""
+        return replace(self, mail=replace(self.mail, message=message))
+
     def approve(self, *, by: str, how: str) -> "ApprovedPlan":
         """Turn it into the only thing that can be executed; `how` is the answer or flag that approved."""
         return ApprovedPlan(plan=self, approver=by, how=how)

@@ -1,12 +1,12 @@
 """The picker: a full-screen list of orders to tick, narrowed as one types (docs/reference/picker.md)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition, Filter, FilterOrBool, has_focus
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
+from prompt_toolkit.input import Input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout import (
     BufferControl,
@@ -18,6 +18,7 @@ from prompt_toolkit.layout import (
     VSplit,
     Window,
 )
+from prompt_toolkit.output import Output
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
@@ -67,20 +68,21 @@ class Picker:
         self._list = Window(RowList(picks, self._rows), scroll_offsets=ScrollOffsets(top=2, bottom=2), wrap_lines=False)
         self._app: Application[Picks | None] | None = None
 
-    def run(self, streams: dict[str, Any]) -> Picks | None:
-        """Let the operator tick; None if they left. Raises KeyboardInterrupt for Ctrl-C."""
+    def app(self, reading: Input, writing: Output) -> Application[Picks | None]:
+        """What lets the operator tick; it answers None if they left, and raises KeyboardInterrupt for Ctrl-C."""
         app: Application[Picks | None] = Application(
             layout=Layout(self._body(), focused_element=self._list),
             key_bindings=self._keys(),
             style=STYLE,
             full_screen=True,
             before_render=lambda _: self._narrow(),
-            **streams,
+            input=reading,
+            output=writing,
         )
         # Esc alone is a key here: it is not worth the usual wait for the rest of a sequence.
         app.ttimeoutlen = app.timeoutlen = 0.05
         self._app = app
-        return app.run()
+        return app
 
     def _body(self) -> HSplit:
         detailed = Condition(lambda: self._detailed)

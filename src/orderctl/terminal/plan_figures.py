@@ -24,8 +24,8 @@ _NOTE_WIDTH = 60
 _MOST_OF_A_SEASON = 50
 
 
-def plan_figures(plan: RejectionPlan) -> Table:
-    """Labels and values, those that matter most first."""
+def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Table:
+    """Labels and values, those that matter most first. `ask_about_mails`: whether to send them is still to be asked."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(justify="right", style=HEADING, no_wrap=True)
     grid.add_column(overflow="fold")
@@ -42,7 +42,7 @@ def plan_figures(plan: RejectionPlan) -> Table:
         grid.add_row(say("Reason"), plain(plan.reason or say("none given"), "" if plan.reason else FAINT))
         if plan.notes:
             grid.add_row(say("Own words"), _notes(plan.notes))
-        grid.add_row(say("Mails"), _mails(plan.mail, plan.impact.without_address))
+        grid.add_row(say("Mails"), _mails(plan.mail, plan.impact.without_address, ask=ask_about_mails))
     return grid
 
 
@@ -160,10 +160,13 @@ def _notes(notes: OrderNotes) -> Text:
     return text
 
 
-def _mails(mail: MailPlan, silent: NamedBuyers) -> Text:
+def _mails(mail: MailPlan, silent: NamedBuyers, *, ask: bool) -> Text:
     if not mail.notify:
         return Text(say("none: the buyers are not told"))
-    text = Text(say_count("{number:,} mail", "{number:,} mails", mail.mails))
+    if ask:
+        text = Text(say_count("{number:,} mail, if you say so", "{number:,} mails, if you say so", mail.mails))
+    else:
+        text = Text(say_count("{number:,} mail", "{number:,} mails", mail.mails))
     if mail.languages:
         nothing = say("no language")
         listed = ", ".join(f"{language or nothing} {number:,}" for language, number in mail.languages)

@@ -23,7 +23,13 @@ _SHOWN_LEFT_OUT = 20
 
 
 def plan_preview(
-    plan: RejectionPlan, *, store: str, production: bool, letters: Sequence[SampleLetter], width: int
+    plan: RejectionPlan,
+    *,
+    store: str,
+    production: bool,
+    letters: Sequence[SampleLetter],
+    width: int,
+    ask_about_mails: bool = False,
 ) -> RenderableType:
     """Everything that a person should see before saying yes; made of the plan and nothing else."""
     parts: list[RenderableType] = [_where(plan, store, production=production)]
@@ -32,7 +38,7 @@ def plan_preview(
         parts.append(Padding(order_table(head, width=width - 2), (1, 0, 0, 2)))
         if plan.targets.count > len(head):
             parts.append(_more(plan.targets.count - len(head)))
-    parts.append(Padding(plan_figures(plan), (1, 0, 0, 0)))
+    parts.append(Padding(plan_figures(plan, ask_about_mails=ask_about_mails), (1, 0, 0, 0)))
     if letters:
         parts.append(Padding(letter_samples(letters), (1, 0, 0, 0)))
     if plan.targets.count:

@@ -1,23 +1,85 @@
-"""Questions to the person at the controlling terminal. `/dev/tty` is asked, so piped input never answers."""
+"""Questions to the person at the controlling terminal. `/dev/tty` is asked, so piped input never answers.
+
+No question takes what was typed before it was there, and each wants Enter (docs/reference/reject.md).
+"""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+import select
+import termios
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from orderctl.domain.errors import UsageError
+from rich.cells import set_cell_size
+
+from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.filters import OrderFilter
+from orderctl.domain.money import Money
 from orderctl.domain.picking import PickList, Picks
-from orderctl.domain.text import safe
-from orderctl.domain.text_width import cell_width, padded
+from orderctl.domain.rejection import RejectionPlan
+from orderctl.domain.text import fold, safe
+from orderctl.domain.text_width import cell_width, padded, wrapped
 from orderctl.language import say, say_count
+from orderctl.terminal.amounts import shown_money
 
-# Up to so many orders a yes is enough; beyond, the number has to be typed.
+if TYPE_CHECKING:
+    from prompt_toolkit.application import Application
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.output import Output
+
+# Up to so many orders are confirmed with a word; for more, the number has to be typed.
 SMALL = 10
+# The word is the same in every language: what a manual says about it holds everywhere.
+YES = "yes"
+_SHOWN_TOTALS = 3
+_STORE_WIDTH = 40
+# "? " before a question, and room for an answer behind it.
+_MARGIN = 4
+# A long paste reaches the program in pieces, which follow each other faster than this.
+_QUIET_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Tty:
+    """The controlling terminal, opened for prompt_toolkit."""
+
+    input: "Input"
+    output: "Output"
+
+    def run(self, app: "Application[Any]") -> Any:  # noqa: ANN401 - what the application answers
+        """Run a question that nothing answers but what is typed from now on.
+
+        Raises DeclinedError for Ctrl-D and for a terminal that is gone, KeyboardInterrupt for Ctrl-C.
+        """
+        from prompt_toolkit.input.typeahead import clear_typeahead  # noqa: PLC0415
+        from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings  # noqa: PLC0415
+
+        leaving = KeyBindings()
+        leaving.add("c-d", eager=True)(lambda event: event.app.exit(exception=EOFError))
+        app.key_bindings = merge_key_bindings([app.key_bindings or KeyBindings(), leaving])
+        app.before_render += self._begin
+        try:
+            return app.run(pre_run=lambda: clear_typeahead(self.input))
+        except EOFError:
+            raise DeclinedError(say("declined; nothing was changed")) from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(say("interrupted; nothing was changed")) from None
+
+    def _begin(self, app: "Application[Any]") -> None:
+        """Before the first drawing, drop what was typed, and wipe its echo off the line of the question.
+
+        Not earlier: only in raw mode is a line seen that was typed without Enter. Not later: an answer is kept.
+        """
+        if app.render_counter > 1:
+            return
+        _discard_typed(self.input.fileno())
+        self.output.write_raw("\r")
+        self.output.erase_end_of_line()
 
 
 class Prompts:
-    """Asks with questionary. Ctrl-C raises KeyboardInterrupt: it is never an answer."""
+    """Asks with questionary. Ctrl-C raises KeyboardInterrupt, Ctrl-D DeclinedError: neither is an answer."""
 
     @staticmethod
     def can_ask() -> bool:
@@ -28,15 +90,13 @@ class Prompts:
             return False
         return True
 
-    def confirm_rejection(self, count: int) -> bool:
-        """Ask for the go-ahead: yes or no for a few orders, the typed number for more. Anything else is no."""
-        if count <= SMALL:
-            return self.yes_or_no(say_count("Reject {number:,} order?", "Reject {number:,} orders?", count))
-        question = say_count(
-            "Type {typed} to reject {number:,} order:", "Type {typed} to reject {number:,} orders:", count, typed=count
-        )
-        answer = self._ask("text", question)
-        return str(answer).replace(",", "").strip() == str(count)
+    def confirm_rejection(self, plan: RejectionPlan, *, store: str, production: bool) -> bool:
+        """Ask for the go-ahead: the word for a few orders, the typed number for more. Anything else is no."""
+        count = plan.targets.count
+        typed = YES if count <= SMALL else str(count)
+        question = rejection_question(plan, store=store, production=production)
+        answer = self._ask("text", question, demand=say("Type {typed}:", typed=typed))
+        return fold(str(answer)).replace(",", "").strip() == typed
 
     def yes_or_no(self, question: str) -> bool:
         """A yes or no that defaults to no."""
@@ -44,7 +104,7 @@ class Prompts:
 
         # How the answer is echoed: the library has no other way to say it.
         confirm.YES, confirm.NO = say("Yes"), say("No")  # type: ignore[attr-defined]
-        return bool(self._ask("confirm", question, default=False))
+        return bool(self._ask("confirm", question, default=False, auto_enter=False))
 
     def choose(self, question: str, words_by_value: Mapping[str, str]) -> str:
         """Let the operator choose one of several values, each shown with its words."""
@@ -58,20 +118,81 @@ class Prompts:
         from orderctl.terminal.details import draw_order  # noqa: PLC0415 - only a list that is shown is worth it
         from orderctl.terminal.picker import Picker  # noqa: PLC0415
 
-        with open_terminal() as streams:
-            return Picker(picks, purpose=purpose, done=done, parse=parse, detail=draw_order).run(streams)
+        with open_terminal() as tty:
+            picker = Picker(picks, purpose=purpose, done=done, parse=parse, detail=draw_order)
+            picked: Picks | None = tty.run(picker.app(tty.input, tty.output))
+            return picked
 
     @staticmethod
-    def _ask(kind: str, question: str, **options: object) -> Any:  # noqa: ANN401 - what questionary answers
+    def discard_typed() -> None:
+        """Drop what was typed before now, so that an editor does not take it."""
+        with suppress(OSError), open("/dev/tty", encoding="utf-8") as tty:  # noqa: PTH123 - no file
+            _discard_typed(tty.fileno())
+
+    @staticmethod
+    def _ask(kind: str, question: str, *, demand: str = "", **options: object) -> Any:  # noqa: ANN401 - what questionary answers
         import questionary  # noqa: PLC0415 - a tenth of a second that only a question is worth
 
-        with open_terminal() as streams:
-            return getattr(questionary, kind)(question, **options, **streams).unsafe_ask()
+        with open_terminal() as tty:
+            text = _in_lines(safe(question), demand, tty.output.get_size().columns - _MARGIN)
+            asked = getattr(questionary, kind)(text, **options, input=tty.input, output=tty.output)
+            return tty.run(asked.application)
+
+
+def _in_lines(question: str, demand: str, width: int) -> str:
+    """The question in lines of a width; what is to be typed stands whole, at the end."""
+    lines = wrapped(question, max(1, width))
+    if demand and cell_width(f"{lines[-1]} {demand}") > width:
+        lines.append(demand)
+    elif demand:
+        lines[-1] += f" {demand}"
+    return "\n  ".join(lines)
+
+
+def rejection_question(plan: RejectionPlan, *, store: str, production: bool) -> str:
+    """What a yes would do, in one sentence: it may be all that is left of the preview on a small screen."""
+    place = _without_middle(safe(store))
+    known = {
+        "amounts": _amounts(plan.totals),
+        "store": f"{say('PRODUCTION')} {place}" if production else place,
+    }
+    if not plan.mail.mails:
+        return say_count(
+            "Reject {number:,} order, {amounts}, in {store}, and tell nobody?",
+            "Reject {number:,} orders, {amounts}, in {store}, and tell nobody?",
+            plan.targets.count,
+            **known,
+        )
+    return say_count(
+        "Reject {number:,} order, {amounts}, in {store}, and send {mails}?",
+        "Reject {number:,} orders, {amounts}, in {store}, and send {mails}?",
+        plan.targets.count,
+        mails=say_count("{number:,} mail", "{number:,} mails", plan.mail.mails),
+        **known,
+    )
+
+
+def _without_middle(store: str) -> str:
+    """The store's name in so many cells: of a path, what matters stands at the end."""
+    if cell_width(store) <= _STORE_WIDTH:
+        return store
+    half = _STORE_WIDTH // 2
+    return f"{set_cell_size(store, half - 1)}…{set_cell_size(store[::-1], half)[::-1]}"
+
+
+def _amounts(totals: Sequence[Money]) -> str:
+    listed = ", ".join(map(shown_money, totals[:_SHOWN_TOTALS]))
+    more = len(totals) - _SHOWN_TOTALS
+    if more <= 0:
+        return listed
+    return say_count(
+        "{listed} and {number:,} more currency", "{listed} and {number:,} more currencies", more, listed=listed
+    )
 
 
 @contextmanager
-def open_terminal() -> Iterator[dict[str, Any]]:
-    """prompt_toolkit's input and output on the controlling terminal."""
+def open_terminal() -> Iterator[Tty]:
+    """The controlling terminal. Raises UsageError if there is none."""
     from prompt_toolkit.input import create_input  # noqa: PLC0415
     from prompt_toolkit.output import create_output  # noqa: PLC0415
 
@@ -82,4 +203,15 @@ def open_terminal() -> Iterator[dict[str, Any]]:
             say("there is no terminal to ask on"), hint=say("say yes with --yes, or leave out --pick")
         ) from None
     with reading, writing:
-        yield {"input": create_input(stdin=reading), "output": create_output(stdout=writing)}
+        output = create_output(stdout=writing)
+        # A terminal's reply to "where is the cursor?" would come in as keys, of which we drop some.
+        output.enable_cpr = False  # type: ignore[attr-defined]
+        yield Tty(create_input(stdin=reading), output)
+
+
+def _discard_typed(terminal: int) -> None:
+    """Drop what waits to be read, until no more comes. A terminal that is gone has nothing to drop."""
+    with suppress(termios.error):
+        termios.tcflush(terminal, termios.TCIFLUSH)
+        while select.select([terminal], [], [], _QUIET_S)[0]:
+            termios.tcflush(terminal, termios.TCIFLUSH)

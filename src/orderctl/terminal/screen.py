@@ -32,6 +32,7 @@ from orderctl.terminal.details import (
     text_table,
 )
 from orderctl.terminal.journal import Journal
+from orderctl.terminal.letters import letter_samples
 from orderctl.terminal.mails import mail_details, mail_list
 from orderctl.terminal.moments import in_utc, moment, use_zone, when
 from orderctl.terminal.pager import page
@@ -116,9 +117,30 @@ class Screen:
         """Print a table of orders; without `columns`, those that fit."""
         self._page(order_table(orders, width=self._results.width, columns=columns))
 
-    def preview(self, plan: RejectionPlan, *, store: str, production: bool, letters: Sequence[SampleLetter]) -> None:
+    def preview(
+        self,
+        plan: RejectionPlan,
+        *,
+        store: str,
+        production: bool,
+        letters: Sequence[SampleLetter],
+        ask_about_mails: bool = False,
+    ) -> None:
         """Show what a plan would do, on standard error."""
-        self.insist(plan_preview(plan, store=store, production=production, letters=letters, width=self._talk.width))
+        self.insist(
+            plan_preview(
+                plan,
+                store=store,
+                production=production,
+                letters=letters,
+                width=self._talk.width,
+                ask_about_mails=ask_about_mails,
+            )
+        )
+
+    def letters(self, letters: Sequence[SampleLetter]) -> None:
+        """Say what the buyers would read."""
+        self.tell(letter_samples(letters))
 
     def result(self, result: RejectionResult, delivery: DeliveryReport | None) -> None:
         """Print what a rejection did."""
