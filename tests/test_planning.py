@@ -37,6 +37,7 @@ from orderctl.services.planning import (
     list_plans,
     load_plan,
     save_plan,
+    still_as_planned,
 )
 from orderctl.services.rejecting import RejectionRequest, prepare_rejection
 
@@ -52,10 +53,10 @@ def operator(actor="mia", *, at=NOW, terms=FREE):
 MIA = operator()
 
 
-def plan_of(store, *ids, actor="mia"):
+def plan_of(store, *ids, actor="mia", notify=False):
     choice = Choice(scope=IdScope(given=IdList(ids=ids), words="ids"))
     by = Provenance(account=store.account, actor=actor, host="desk", program="orderctl 0", source="ids")
-    request = RejectionRequest(choice=choice, by=by, reason="dropped")
+    request = RejectionRequest(choice=choice, by=by, reason="dropped", notify=notify)
     return prepare_rejection(store, request, clock=FixedClock(), new_id=new_id)
 
 
@@ -127,6 +128,21 @@ def test_what_changed_since_is_left_out_and_said_and_the_rest_is_rejected(store)
     with pytest.raises(PlanClosedError, match="has run already"):
         run(store, saved)
     assert rejected(store) == ["C5", "C6", "C7"]
+
+
+def test_what_is_asked_about_is_what_a_run_does_and_the_plan_stays_the_saved_one(store):
+    orders = [make_order("R0", buyer=KUMO, total=700, currency="JPY"), *(make_order(f"R{n}") for n in range(1, 5))]
+    put(store, *orders)
+    plan = plan_of(store, *(order.id for order in orders), notify=True).with_message("Sorry")
+    saved = save_plan(store, plan, MIA)
+    assert still_as_planned(store, plan, differences(store, plan)) is plan
+    put(store, replace(orders[0], quantity=9), replace(orders[1], note="please hurry"))
+    left = still_as_planned(store, plan, differences(store, plan))
+    assert (list(left.targets), left.totals, left.buyers) == (["R2", "R3", "R4"], (Money("EUR", 36_150),), 1)
+    assert (left.mail.mails, left.mail.message) == (1, "Sorry")
+    done = run(store, saved)
+    assert (done.rejected, done.totals, done.mails) == (left.targets.count, left.totals, left.mail.mails)
+    assert done.plan == plan
 
 
 def test_the_batch_says_who_made_approved_and_ran_the_plan(store):

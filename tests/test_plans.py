@@ -194,6 +194,31 @@ def test_at_the_terminal_a_plan_says_whose_it_is_and_asks(sqlite_cli):
     assert rejected(sqlite_cli) == ["P3"]
 
 
+def test_a_plan_asks_for_what_is_left_of_it(sqlite_cli, sqlite_url):
+    args = ["reject", *ORDERS, "--notify", "--save-plan", "--format", "json"]
+    short = saved_as(sqlite_cli(*args))[-8:]
+    with open_store(sqlite_url) as store:
+        put(store, make_order("P4", buyer=KUMO, total=9_900))
+    with Terminal(sqlite_cli, "plan", "run", short, rows=90) as terminal:
+        shown = terminal.wait_for("? Reject 3 orders, 361.50 EUR,")
+        assert shown.startswith("Reject 3 orders in")
+        assert "1 of 4 planned orders no longer as planned:" in shown
+        assert "and send 1 mail? Type yes:" in terminal.wait_for("Type yes:")
+        terminal.type("yes\r")
+        assert terminal.end() == 6
+    assert rejected(sqlite_cli) == ["P1", "P2", "P3"]
+
+
+def test_a_plan_of_which_nothing_is_left_does_not_run(sqlite_cli, sqlite_url):
+    short = saved_as(sqlite_cli("reject", "P4", "--save-plan", "--format", "json"))[-8:]
+    with open_store(sqlite_url) as store:
+        put(store, make_order("P4", buyer=KUMO, total=9_900))
+    ran = sqlite_cli("plan", "run", short, "--yes")
+    assert (ran.code, ran.out, "is as planned any more; nothing was changed" in ran.err) == (3, "", True)
+    assert "plan diff" in ran.err
+    assert "saved" in sqlite_cli("plan", "list").out
+
+
 def test_names_from_other_programs_control_no_terminal(sqlite_cli):
     evil = "eve\x1b[2J\u202e[red]"
     sqlite_cli.environ["ORDERCTL_ACTOR"] = evil

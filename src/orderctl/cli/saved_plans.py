@@ -34,6 +34,7 @@ from orderctl.services.planning import (
     execute_kept,
     load_plan,
     save_plan,
+    still_as_planned,
 )
 from orderctl.services.rejecting import check_expectations
 
@@ -72,15 +73,20 @@ def keep_plan(program: Program, store: Store, plan: RejectionPlan, run: Run, *, 
 def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
     """Run one saved plan after preview and confirmation; gives the exit code."""
     kept = _ready(program, store, text, run)
-    plan = kept.plan
-    show_preview(program, store, plan)
-    changed = differences(store, plan)
+    changed = differences(store, kept.plan)
+    left = still_as_planned(store, kept.plan, changed)
+    show_preview(program, store, left)
     program.screen.tell(say("This is {story}.", story=kept.saved.story))
-    program.screen.tell_changes(plan, changed)
+    program.screen.tell_changes(kept.plan, changed)
     if run.dry_run:
-        _dry_run(program, plan, run, changed)
+        _dry_run(program, kept.plan, run, changed)
         return 0
-    how = confirm(program, store, plan, run)
+    if not left.targets.count:
+        raise UnexpectedPlanError(
+            say("no order of {plan} is as planned any more; nothing was changed", plan=kept.saved.name),
+            hint=say("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
+        )
+    how = confirm(program, store, left, run)
     return _execute(program, store, kept, run, how)
 
 

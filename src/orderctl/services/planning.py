@@ -1,15 +1,17 @@
 """Plans that are kept: saved, approved, held, cancelled, and run once (design.md, section 6, step 4)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.identity import Identity
+from orderctl.domain.impact import RECENT
 from orderctl.domain.plan_terms import PlanTerms
 from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan, RejectionResult
 from orderctl.domain.saved_plans import EDITED, PlanState, SavedPlan
 from orderctl.domain.second_operator import SecondOperatorRule
+from orderctl.domain.selection import Choice, IdList, IdScope
 from orderctl.domain.short_ids import read_ending, short_id
 from orderctl.language import later, say
 from orderctl.ports import Clock, Executed, Store, UnitOfWork
@@ -97,6 +99,35 @@ def differences(store: Store, plan: RejectionPlan) -> tuple[LeftOut, ...]:
     """The planned orders that are no longer as planned, each with what changed."""
     with store.snapshot() as work:
         return work.plans.differences(plan)
+
+
+def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOut]) -> RejectionPlan:
+    """What running a kept plan will do, to be shown and asked about: the plan without its orders that changed.
+
+    It is the kept plan that runs. Its transaction leaves out the same orders, by the same rule.
+    """
+    if not changed:
+        return plan
+    gone = {left.id for left in changed}
+    ids = IdList(ids=tuple(order_id for order_id in plan.targets if order_id not in gone))
+    with store.snapshot() as work:
+        found = work.rejections.assess(
+            Choice(scope=IdScope(given=ids, words=plan.by.source)),
+            plan.mode,
+            notify=plan.mail.notify,
+            per_order=plan.mail.per_order,
+            changed_since=plan.made_at - RECENT,
+        )
+    return replace(
+        plan,
+        notes=plan.notes.among(found.targets.versions()) if plan.notes else plan.notes,
+        targets=found.targets,
+        totals=found.totals,
+        buyers=found.buyers,
+        head=found.head,
+        mail=replace(found.mail, message=plan.mail.message),
+        impact=found.impact,
+    )
 
 
 def list_plans(store: Store, states: Iterable[PlanState], limit: int | None) -> tuple[SavedPlan, ...]:
