@@ -195,6 +195,7 @@ def test_at_the_terminal_a_plan_says_whose_it_is_and_asks(sqlite_cli):
 
 
 def test_a_plan_asks_for_what_is_left_of_it(sqlite_cli, sqlite_url):
+    sqlite_cli.environ["ORDERCTL_LABEL"] = "Nordlys"
     args = ["reject", *ORDERS, "--notify", "--save-plan", "--format", "json"]
     short = saved_as(sqlite_cli(*args))[-8:]
     with open_store(sqlite_url) as store:

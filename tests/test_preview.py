@@ -1,5 +1,6 @@
 """The preview of a plan: in a real terminal of 80 and of 120 columns, as JSON, and what stops it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -80,13 +81,49 @@ def test_the_preview_says_what_to_think_about(sqlite_url, tmp_path, columns):
     ]
     rest = " ".join(joined[9:])
     assert rest == (
-        "Skipped 1 order: OC approved by buyer Skipped 1 order: OC confirmed Taken out 1 order: 2001 Reason none given"
-        " Own words 1 order with a reason of its own, 1 order with a message of its own 2000: late; Sorry"
-        " Mails 3 mails (en 1, fr 1, ja 1); nobody is told for 1 buyer without an address: No Address Ltd"
+        "Skipped 1 order: OC approved by buyer (2013) Skipped 1 order: OC confirmed (2012) Taken out 1 order: 2001"
+        " Reason none given Own words 1 order with a reason of its own, 1 order with a message of its own"
+        " 2000: late; Sorry Mails 3 mails (en 1, fr 1, ja 1);"
+        " nobody is told for 1 buyer without an address: No Address Ltd"
     )
     text = "\n".join(lines)
     assert "To Acme Paris (fr, written in en, 8 orders, the longest)" in text
     assert "This cannot be undone." in lines
+
+
+def test_what_is_not_shown_is_counted_and_full_shows_it(cli, store_url):
+    with open_store(store_url) as store:
+        put(store, *(make_order(f"30{number:02}") for number in range(30)))
+        put(store, *(make_order(f"31{number:02}", invoices=1) for number in range(9)))
+    ran = cli("reject", "--all", "--dry-run")
+    assert "… and 27 more; --full shows all" in ran.err
+    assert "9 orders: has an invoice (3100, 3101, 3102, 3103, 3104 and 4 more)" in ran.err
+    plan = cli("reject", "--all", "--save-plan", "--format", "json").json
+    rows = dict.fromkeys(plan["plan"]["targets"], "needs-oc")
+    rows |= {order_id: group["reason"] for group in plan["plan"]["skipped"] for order_id in group["ids"]}
+    for shown in (
+        cli("reject", "--all", "--dry-run", "--full").err,
+        cli("plan", "show", plan["saved"]["short_id"], "--full").out,
+        cli("plan", "run", plan["saved"]["short_id"], "--full", "--dry-run").err,
+    ):
+        assert "--full shows all" not in shown
+        split = (line.split(maxsplit=1) for line in shown.splitlines() if line.strip())
+        listed = [words for words in split if words[0] in rows]
+        assert {order_id: rows[order_id] in rest for order_id, rest in listed} == dict.fromkeys(rows, True)
+        assert len(listed) == len(rows)
+
+
+def test_in_full_it_is_read_in_the_pager_and_the_report_stays_clean(sqlite_url, tmp_path):
+    fill(sqlite_url)
+    cli = Cli(sqlite_url, tmp_path / "home", PAGER="sed s/^/paged:/")
+    report = tmp_path / "report.json"
+    shell = f"$PYTHON -m orderctl reject --all --full --format json > {report}"
+    with Terminal(cli, shell=shell, rows=20) as terminal:
+        terminal.wait_for("Type 12:")
+        assert "paged:This cannot be undone." in terminal.lines
+        terminal.type("12\r")
+        assert terminal.end() == 0
+    assert json.loads(report.read_text())["rejected"] == 12
 
 
 def test_the_same_as_json(cli):

@@ -49,7 +49,7 @@ def test_the_preview_fits_the_terminal(cli, columns):
     row = next(line for line in lines if "1024" in line)
     assert row.rstrip().endswith("120.50  EUR")
     assert "雲商店" in row.replace(" ", "")
-    assert any(line.strip() == "… and 9 more" for line in lines)
+    assert any(line.strip() == "… and 9 more; --full shows all" for line in lines)
     assert "This cannot be undone." in lines
 
 

@@ -15,7 +15,7 @@ from orderctl.domain.reports import Document, rejection_document
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.language import later, say, say_count
 from orderctl.ports import Store
-from orderctl.services.rejecting import Expectations
+from orderctl.services.rejecting import Expectations, targets_of
 from orderctl.services.sample_letters import compose_samples
 
 MAILS_REMAIN, FEWER_THAN_PLANNED = 5, 6
@@ -26,6 +26,7 @@ _EXPECT = re.compile(r"\A(\d*)(\.\.)?(\d*)\Z", re.ASCII)
 class Run:
     """How this call is to go on once the plan is made: `save` keeps it, `hold` executes it that much later.
 
+    `full` shows every order of it.
     `one_a_line` writes JSON documents one a line, where there are several.
     """
 
@@ -33,6 +34,7 @@ class Run:
     dry_run: bool
     yes: bool
     as_: ReportFormat
+    full: bool = False
     save: bool = False
     hold: timedelta | None = None
     one_a_line: bool = False
@@ -73,7 +75,7 @@ def check_can_ask(program: Program, run: Run) -> None:
 
 
 def show_preview(
-    program: Program, store: Store, plan: RejectionPlan, *, ask_about_mails: bool = False
+    program: Program, store: Store, plan: RejectionPlan, *, full: bool, ask_about_mails: bool = False
 ) -> tuple[SampleLetter, ...]:
     """Show what the plan would do, and note its size for the log; gives a letter for each language."""
     program.journal.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
@@ -85,6 +87,7 @@ def show_preview(
             production=program.settings.flag("production"),
             letters=letters,
             ask_about_mails=ask_about_mails,
+            every=targets_of(store, plan) if full else None,
         )
     return letters
 

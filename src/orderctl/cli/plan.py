@@ -6,13 +6,25 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.execution import Run, check_can_ask, read_expectations
-from orderctl.cli.options import AsReport, DryRun, Expect, MaxOrders, PlanId, ReportFormat, Strict, Yes, program_of
+from orderctl.cli.options import (
+    AsReport,
+    DryRun,
+    Expect,
+    Full,
+    MaxOrders,
+    PlanId,
+    ReportFormat,
+    Strict,
+    Yes,
+    program_of,
+)
 from orderctl.cli.saved_plans import operator_of, read_hold, run_due_plans, run_plan, tell_kept
 from orderctl.domain.errors import UsageError
 from orderctl.domain.plan_reports import differences_document, kept_plan_document, saved_plan_document
 from orderctl.domain.saved_plans import PlanState
 from orderctl.language import say
 from orderctl.services.planning import approve_plan, cancel_plan, differences, list_plans, load_plan
+from orderctl.services.rejecting import targets_of
 from orderctl.services.sample_letters import compose_samples
 
 app = group_app()
@@ -47,22 +59,24 @@ def list_(
 @app.command(
     epilog="Examples:\n\norderctl plan show 7qb3p16k\n\norderctl plan show 7qb3p16k --format json > review.json"
 )
-def show(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT) -> None:
+def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport = ReportFormat.TEXT) -> None:
     """Show what a plan would do, and where it stands; as JSON with every order, for review outside."""
     program = program_of(ctx)
     now = program.clock.now()
     with program.open_store() as store:
         kept = load_plan(store, plan_id)
-        letters = compose_samples(store, program.mailing.composer(), kept.plan) if as_ is ReportFormat.TEXT else ()
-    if as_ is ReportFormat.JSON:
-        program.output.document(kept_plan_document(kept.saved, kept.plan, now))
-        return
+        if as_ is ReportFormat.JSON:
+            program.output.document(kept_plan_document(kept.saved, kept.plan, now))
+            return
+        letters = compose_samples(store, program.mailing.composer(), kept.plan)
+        every = targets_of(store, kept.plan) if full else None
     program.screen.plan(
         kept.saved,
         kept.plan,
         store=store.label,
         production=program.settings.flag("production"),
         letters=letters,
+        every=every,
         now=now,
     )
 
@@ -117,6 +131,7 @@ def run(
     due: Annotated[bool, typer.Option("--due", help="Every held plan whose time has come; for cron.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
+    full: Full = False,
     strict: Strict = False,
     expect: Expect = None,
     max_orders: MaxOrders = None,
@@ -129,7 +144,7 @@ def run(
         raise UsageError(say("--due has no --dry-run"), hint=say("orderctl plan list --state held shows what is due"))
     program = program_of(ctx)
     expected = read_expectations(program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=True)
-    how = Run(expected=expected, dry_run=dry_run, yes=yes or due, as_=as_, one_a_line=due)
+    how = Run(expected=expected, dry_run=dry_run, yes=yes or due, as_=as_, full=full, one_a_line=due)
     check_can_ask(program, how)
     with program.open_store() as store:
         code = run_due_plans(program, store, how) if plan_id is None else run_plan(program, store, plan_id, how)

@@ -23,6 +23,7 @@ from orderctl.cli.options import (
     AsReport,
     DryRun,
     Expect,
+    Full,
     IgnoreUnknown,
     MaxOrders,
     Pick,
@@ -48,7 +49,7 @@ from orderctl.services.planning import check_one_operator_suffices
 from orderctl.services.rejecting import RejectionRequest, check_expectations, execute_rejection, prepare_rejection
 
 app = command_app()
-_WITH_PLAN = frozenset({"plan", "yes", "dry_run", "strict", "expect", "max_orders", "ignore_unknown", "as_"})
+_WITH_PLAN = frozenset({"plan", "yes", "dry_run", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"})
 
 
 @app.command(
@@ -77,6 +78,7 @@ def reject(
     mail_per_order: Annotated[bool, typer.Option("--mail-per-order", help="A mail an order, not a buyer.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
+    full: Full = False,
     save_plan: Annotated[bool, typer.Option("--save-plan", help="Keep the plan for review and stop.")] = False,
     hold: Annotated[
         str | None, typer.Option(metavar="TIME", help="Confirm now, reject so much later, as in 15m.")
@@ -96,7 +98,7 @@ def reject(
     expected = read_expectations(
         program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=ignore_unknown
     )
-    run = Run(expected=expected, dry_run=dry_run, yes=yes, as_=as_, save=save_plan, hold=read_hold(hold))
+    run = Run(expected=expected, dry_run=dry_run, yes=yes, as_=as_, full=full, save=save_plan, hold=read_hold(hold))
     check_can_ask(program, run)
     if plan is not None:
         _check_plan_alone(ctx)
@@ -140,7 +142,7 @@ def _carry_out(
     if ask_about_mails and not (plan.targets.count and plan.mail.mails):
         # Nobody can be told, so nobody is asked.
         plan, ask_about_mails = plan.without_mails(), False
-    letters = show_preview(program, store, plan, ask_about_mails=ask_about_mails)
+    letters = show_preview(program, store, plan, full=run.full, ask_about_mails=ask_about_mails)
     check_expectations(plan, run.expected)
     if not (run.dry_run or run.save):
         check_one_operator_suffices(plan, program.plan_terms().rule)

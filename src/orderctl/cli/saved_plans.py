@@ -75,7 +75,7 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
     kept = _ready(program, store, text, run)
     changed = differences(store, kept.plan)
     left = still_as_planned(store, kept.plan, changed)
-    show_preview(program, store, left)
+    show_preview(program, store, left, full=run.full)
     program.screen.tell(say("This is {story}.", story=kept.saved.story))
     program.screen.tell_changes(kept.plan, changed)
     if run.dry_run:

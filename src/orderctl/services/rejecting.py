@@ -8,6 +8,7 @@ from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.identity import Identity
 from orderctl.domain.impact import RECENT
 from orderctl.domain.order_notes import OrderNotes
+from orderctl.domain.orders import OrderSummary
 from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
 from orderctl.domain.selection import Choice
 from orderctl.language import say, say_count
@@ -70,6 +71,12 @@ def prepare_rejection(
         mail=replace(found.mail, message=request.message if request.notify else ""),
         impact=found.impact,
     )
+
+
+def targets_of(store: Store, plan: RejectionPlan) -> tuple[OrderSummary, ...]:
+    """Every order that the plan rejects as it is now, newest first."""
+    with store.snapshot() as work:
+        return work.rejections.targets(plan)
 
 
 def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:

@@ -8,7 +8,7 @@ from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError
 from orderctl.domain.log import Batch
 from orderctl.domain.money import Money
-from orderctl.domain.orders import OrderEvent
+from orderctl.domain.orders import OrderEvent, OrderSummary
 from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan
 from orderctl.domain.selection import Choice
@@ -38,6 +38,14 @@ class SqlRejections:
         """Split the choice by eligibility and add it up; see `assessments` and `impact`."""
         found = assess(self._connection, choice, mode, notify=notify, per_order=per_order, changed_since=changed_since)
         return replace(found, given=with_exclusions(self._connection, found.given, choice))
+
+    def targets(self, plan: RejectionPlan) -> tuple[OrderSummary, ...]:
+        """Every target as it is now, newest first."""
+        dialect = self._connection.dialect
+        # Sorted here: asked for in that order, SQLite walks the index of the days.
+        sql = rows.summaries_sql(f"id IN ({dialect.ids('ids')})", "id")
+        found = map(rows.summary, self._connection.execute(sql, {"ids": dialect.bind_ids(list(plan.targets))}))
+        return tuple(sorted(found, key=lambda order: (order.ordered_at, order.id), reverse=True))
 
     def sample(self, plan: RejectionPlan) -> tuple[LetterFacts, ...]:
         """What a mail in each language of the plan would be made of."""

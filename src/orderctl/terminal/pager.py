@@ -4,19 +4,23 @@ import os
 import shlex
 import signal
 import subprocess
+from typing import IO
 
 _DEFAULT = "less -FIRX"
 
 
-def page(text: str) -> bool:
-    """Show the text in the pager that `PAGER` names, or less; False if there is none, or none is wanted."""
+def page(text: str, to: IO[str]) -> bool:
+    """Show the text in the pager that `PAGER` names, or less; False if there is none, or none is wanted.
+
+    `to` is the terminal: what else goes to standard output may be redirected.
+    """
     command = shlex.split(os.environ.get("PAGER", _DEFAULT))
     if not command or command[0] == "cat":
         return False
     # Ctrl-C belongs to the pager while it runs.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        subprocess.run(command, input=text.encode("utf-8", "surrogateescape"), check=False)  # noqa: S603 - the user's own
+        subprocess.run(command, input=text.encode("utf-8", "surrogateescape"), stdout=to, check=False)  # noqa: S603 - the user's own
     except OSError:
         return False
     finally:

@@ -1,6 +1,7 @@
 """The figures of a plan for people: what is hit, what stands out, what is left alone. Warnings are yellow."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from rich.columns import Columns
 from rich.console import RenderableType
@@ -11,7 +12,7 @@ from orderctl.domain.eligibility import RULE_BY_CODE
 from orderctl.domain.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
 from orderctl.domain.money import Money
 from orderctl.domain.order_notes import OrderNotes
-from orderctl.domain.rejection import Given, MailPlan, RejectionPlan
+from orderctl.domain.rejection import Given, MailPlan, RejectionPlan, Skipped
 from orderctl.language import say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.details import days_words, listed_words
@@ -19,6 +20,7 @@ from orderctl.terminal.styles import FAINT, HEADING, plain
 
 WARNING = "yellow"
 _SHOWN_GROUPS = 5
+_SHOWN_SKIPPED = 5
 _SHOWN_NOTES = 3
 _NOTE_WIDTH = 60
 _MOST_OF_A_SEASON = 50
@@ -34,9 +36,7 @@ def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Table
         grid.add_row(say("Buyers"), f"{plan.buyers:,}")
         _add_impact(grid, plan.impact)
     for group in plan.skipped:
-        reason = say(RULE_BY_CODE[group.code].reason)
-        words = say_count("{number:,} order: {reason}", "{number:,} orders: {reason}", group.count, reason=reason)
-        grid.add_row(say("Skipped"), plain(words))
+        grid.add_row(say("Skipped"), _skipped(group))
     _add_given(grid, plan.given)
     if plan.targets.count:
         grid.add_row(say("Reason"), plain(plan.reason or say("none given"), "" if plan.reason else FAINT))
@@ -44,6 +44,19 @@ def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Table
             grid.add_row(say("Own words"), _notes(plan.notes))
         grid.add_row(say("Mails"), _mails(plan.mail, plan.impact.without_address, ask=ask_about_mails))
     return grid
+
+
+def _skipped(group: Skipped) -> Text:
+    """How many orders one rule leaves out, and the first of them."""
+    return plain(
+        say_count(
+            "{number:,} order: {reason} ({ids})",
+            "{number:,} orders: {reason} ({ids})",
+            group.count,
+            reason=say(RULE_BY_CODE[group.code].reason),
+            ids=listed_words(tuple(islice(group, _SHOWN_SKIPPED)), group.count),
+        )
+    )
 
 
 def _totals(totals: Sequence[Money]) -> RenderableType:

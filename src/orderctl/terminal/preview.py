@@ -4,15 +4,19 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
+from orderctl.domain.eligibility import RULE_BY_CODE
 from orderctl.domain.money import Money
+from orderctl.domain.orders import OrderSummary
 from orderctl.domain.outbox import DeliveryReport
-from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
+from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult, Skipped
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.selection import source_in_words
-from orderctl.language import say, say_count
+from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_money
+from orderctl.terminal.details import text_table
 from orderctl.terminal.letters import letter_samples
 from orderctl.terminal.plan_figures import plan_figures
 from orderctl.terminal.styles import DANGER, FAINT, HEADING, filled, plain
@@ -30,14 +34,18 @@ def plan_preview(
     letters: Sequence[SampleLetter],
     width: int,
     ask_about_mails: bool = False,
+    every: Sequence[OrderSummary] | None = None,
 ) -> RenderableType:
-    """Everything that a person should see before saying yes; made of the plan and nothing else."""
+    """Everything that a person should see before saying yes, made of the plan; in full with `every` order of it."""
     parts: list[RenderableType] = [_where(plan, store, production=production)]
     if plan.targets.count:
-        head = plan.head[:SHOWN_ORDERS]
+        head = plan.head[:SHOWN_ORDERS] if every is None else every
         parts.append(Padding(order_table(head, width=width - 2), (1, 0, 0, 2)))
-        if plan.targets.count > len(head):
-            parts.append(_more(plan.targets.count - len(head)))
+        if every is None and plan.targets.count > len(head):
+            more = say("… and {more:,} more; --full shows all", more=plan.targets.count - len(head))
+            parts.append(plain(f"  {more}", FAINT))
+    if every is not None and plan.skipped:
+        parts.append(Padding(_skipped(plan.skipped), (1, 0, 0, 2)))
     parts.append(Padding(plan_figures(plan, ask_about_mails=ask_about_mails), (1, 0, 0, 0)))
     if letters:
         parts.append(Padding(letter_samples(letters), (1, 0, 0, 0)))
@@ -61,6 +69,12 @@ def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
             FAINT,
         ),
     )
+
+
+def _skipped(groups: Iterable[Skipped]) -> Table:
+    """Every order that is left alone, with the reason."""
+    told = ((order_id, say(RULE_BY_CODE[group.code].reason)) for group in groups for order_id in group)
+    return text_table((later("Skipped"), later("Why")), told)
 
 
 def _more(number: int) -> Text:

@@ -85,17 +85,21 @@ class Screen:
 
     def _page(self, what: RenderableType) -> None:
         """Print what may be long: on a terminal that it does not fit, in the pager."""
-        if not (self._results.is_terminal and self._paged):
+        if self._results.is_terminal and self._paged:
+            self._page_on(self._results, what)
+        else:
             self.show(what)
-            return
-        text = self._drawn(what)
-        if text.count("\n") < self._results.height or not page(text):
-            sys.stdout.write(text)
-            sys.stdout.flush()
 
-    def _drawn(self, what: RenderableType) -> str:
-        with self._results.capture() as captured:
-            self._results.print(what)
+    def _page_on(self, console: Console, what: RenderableType) -> None:
+        text = self._drawn(what, console)
+        if text.count("\n") < console.height or not page(text, console.file):
+            console.file.write(text)
+            console.file.flush()
+
+    def _drawn(self, what: RenderableType, console: Console | None = None) -> str:
+        drawing = console or self._results
+        with drawing.capture() as captured:
+            drawing.print(what)
         return captured.get()
 
     def tell(self, *what: RenderableType) -> None:
@@ -125,18 +129,22 @@ class Screen:
         production: bool,
         letters: Sequence[SampleLetter],
         ask_about_mails: bool = False,
+        every: Sequence[OrderSummary] | None = None,
     ) -> None:
-        """Show what a plan would do, on standard error."""
-        self.insist(
-            plan_preview(
-                plan,
-                store=store,
-                production=production,
-                letters=letters,
-                width=self._talk.width,
-                ask_about_mails=ask_about_mails,
-            )
+        """Show what a plan would do, on standard error; with `every` order of it, in the pager if it is long."""
+        shown = plan_preview(
+            plan,
+            store=store,
+            production=production,
+            letters=letters,
+            width=self._talk.width,
+            ask_about_mails=ask_about_mails,
+            every=every,
         )
+        if every is not None and self._talk.is_terminal and self._paged:
+            self._page_on(self._talk, shown)
+        else:
+            self.insist(shown)
 
     def letters(self, letters: Sequence[SampleLetter]) -> None:
         """Say what the buyers would read."""
@@ -203,11 +211,14 @@ class Screen:
         store: str,
         production: bool,
         letters: Sequence[SampleLetter],
+        every: Sequence[OrderSummary] | None,
         now: datetime,
     ) -> None:
-        """Print one saved plan."""
-        shown = plan_preview(plan, store=store, production=production, letters=letters, width=self._results.width)
-        self.show(plan_details(saved, plan.mode, shown, now))
+        """Print one saved plan; with `every` order of it, in the pager if it is long."""
+        shown = plan_preview(
+            plan, store=store, production=production, letters=letters, width=self._results.width, every=every
+        )
+        (self.show if every is None else self._page)(plan_details(saved, plan.mode, shown, now))
 
     def kept(self, saved: SavedPlan, now: datetime) -> None:
         """Print what became of a plan that was kept or approved."""
