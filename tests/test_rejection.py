@@ -299,6 +299,27 @@ def test_a_selection_and_what_is_excepted(store):
     assert plan_for(store, choice).targets.count == 0
 
 
+def test_what_was_rejected_is_taken_out_of_the_selection_it_came_from_and_out_of_no_other(store):
+    orders = [make_order(f"S{number}") for number in range(5)]
+    put(store, *orders, make_order("S5", status=Status.OC_CONFIRMED))
+    held = [("mia", "drop"), ("mia", "default"), ("ana", "drop")]
+    for actor, name in held:
+        add_to_selection(store, ids(*(f"S{number}" for number in range(6))), actor=actor, name=name, at=CLOCK.now())
+    choice = Choice(
+        scope=SelectionScope(actor="mia", name="drop", words="selection drop"), excluded=IdList(ids=("S0",))
+    )
+    request = RejectionRequest(choice=choice, by=replace(BY, selection="drop"), reason="")
+    plan = prepare_rejection(store, request, clock=CLOCK, new_id=lambda: str(uuid6.uuid7()))
+    put(store, replace(orders[1], quantity=9))
+    done = execute(store, RejectionPlan.from_json(plan.to_json()))
+    assert (done.rejected, done.unselected) == (3, 3)
+    with store.snapshot() as work:
+        left = [sorted(order.id for order in work.selections.page(*each, None)) for each in held]
+    everything = [f"S{number}" for number in range(6)]
+    assert left == [["S0", "S1", "S5"], everything, everything]
+    assert '"selection"' not in plan_for(store, ids("S0")).to_json()
+
+
 def test_expectations_refuse_before_anything_changes(store):
     put(store, make_order("X1"), make_order("X2", status=Status.OC_CONFIRMED))
     plan = plan_for(store, ids("X1", "X2", "X9"))

@@ -108,12 +108,13 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
-    """What the store did of an approved plan."""
+    """What the store did of an approved plan; `unselected` of its orders were taken out of their selection."""
 
     rejected: int
     left_out: tuple[LeftOut, ...]
     totals: tuple[Money, ...]
     mails: int
+    unselected: int = 0
 
 
 class Rejections(Protocol):

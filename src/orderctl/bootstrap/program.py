@@ -267,8 +267,8 @@ class Program:
             above_amount=self.settings.text("second_operator_above_amount"),
         )
 
-    def provenance(self, source: str) -> "Provenance":
-        """Who acts from where, for the log."""
+    def provenance(self, source: str, *, selection: str = "") -> "Provenance":
+        """Who acts from where, for the log; `selection` if that is where the orders come from."""
         from orderctl.domain.rejection import Provenance
 
         return Provenance(
@@ -277,6 +277,7 @@ class Program:
             host=socket.gethostname(),
             program=f"orderctl {__version__}",
             source=english(source),
+            selection=selection,
         )
 
     @staticmethod

@@ -181,6 +181,14 @@ def report(
         program.screen.tell(say("A dry run: nothing was changed."))
     else:
         program.screen.result(result, delivery)
+    if result is not None and result.unselected:
+        taken_out = say_count(
+            "{number:,} order taken out of the selection {name}",
+            "{number:,} orders taken out of the selection {name}",
+            result.unselected,
+            name=result.plan.by.selection,
+        )
+        program.screen.tell(taken_out)
 
 
 def write_document(program: Program, run: Run, document: Document) -> None:

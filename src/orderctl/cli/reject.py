@@ -112,14 +112,14 @@ def reject(
     text = read_message(message, message_file, edit=edit)
     with program.open_store() as store:
         choice = choose(program, store, source)
-        notes, needless = choice.notes, choice.all_have_reasons
+        notes, needless, selection = choice.notes, choice.all_have_reasons, choice.selection
         if pick:
             choice = pick_choice(program, store, choice)
         why = read_reason(program, reason, run, every_order_has_one=needless)
         notify = _notify(program, notify, run, said_something=bool(text or edit or notes.messages))
         request = RejectionRequest(
             choice=choice,
-            by=program.provenance(choice.words),
+            by=program.provenance(choice.words, selection=selection),
             mode=Mode.INDIVIDUAL if individual else Mode.BULK,
             reason=why.text,
             reason_code=why.code,

@@ -100,13 +100,17 @@ class MailPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Who rejects, from where, with which program, and how the orders were chosen, in words."""
+    """Who rejects, from where, with which program, and how the orders were chosen, in words.
+
+    `selection` is the actor's selection that they come from, if they do; what is rejected is taken out of it.
+    """
 
     account: str
     actor: str
     host: str
     program: str
     source: str
+    selection: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +206,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionResult:
-    """What a batch did. `batch_id` is None when there was nothing to do."""
+    """What a batch did. `batch_id` is None when there was nothing to do.
+
+    `unselected`: so many orders were taken out of the selection that they came from.
+    """
 
     plan: RejectionPlan
     batch_id: str | None
@@ -210,6 +217,7 @@ class RejectionResult:
     left_out: tuple[LeftOut, ...]
     totals: tuple[Money, ...]
     mails: int
+    unselected: int = 0
 
 
 def _canonical(document: object) -> str:
@@ -223,6 +231,9 @@ def _digest(text: str) -> str:
 def _document(plan: RejectionPlan) -> dict[str, Any]:
     document = asdict(plan)
     document["made_at"] = plan.made_at.isoformat()
+    if not plan.by.selection:
+        # Plans that were saved before there was this field keep their digest.
+        del document["by"]["selection"]
     document["impact"] = impact_document(plan.impact)
     for shown in document["head"]:
         shown["ordered_at"] = shown["ordered_at"].isoformat()

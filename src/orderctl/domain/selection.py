@@ -90,6 +90,11 @@ class Choice:
         return self.scope.given.notes if isinstance(self.scope, IdScope) else OrderNotes()
 
     @property
+    def selection(self) -> str:
+        """The name of the selection that the orders come from; empty if they come from elsewhere."""
+        return self.scope.name if isinstance(self.scope, SelectionScope) else ""
+
+    @property
     def all_have_reasons(self) -> bool:
         """Whether each order was given with a reason of its own."""
         return isinstance(self.scope, IdScope) and 0 < len(self.scope.given.ids) == self.notes.reasons

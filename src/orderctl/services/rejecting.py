@@ -148,6 +148,7 @@ def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
         left_out=executed.left_out,
         totals=executed.totals,
         mails=executed.mails,
+        unselected=executed.unselected,
     )
 
 

@@ -70,7 +70,7 @@ class SqlRejections:
             batch = self._batch(approved, at, rejected, mails)
             sealed = sealing.seal(batch)
         self._insert_batch(replace(batch, digest=sealed.digest, leaves=sealed.leaves))
-        return self._executed(plan, rejected, mails)
+        return replace(self._executed(plan, rejected, mails), unselected=self._unselect(plan))
 
     def outcome(self, plan: RejectionPlan) -> Executed | None:
         """What the plan's batch did; None if it never ran."""
@@ -142,6 +142,18 @@ class SqlRejections:
             f" VALUES (:account, {', '.join(f':{column}' for column in columns)})",
             values,
         )
+
+    def _unselect(self, plan: RejectionPlan) -> int:
+        """Take what was rejected out of the selection that it came from; gives how many orders."""
+        if not plan.by.selection:
+            return 0
+        taken = self._connection.execute(
+            "DELETE FROM selection_item WHERE account = :account AND actor = :actor AND name = :name"
+            " AND EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account"
+            " AND o.id = selection_item.order_id AND o.batch_id = :batch)",
+            {"actor": plan.by.actor, "name": plan.by.selection, "batch": plan.id},
+        )
+        return taken.rowcount
 
     def _executed(self, plan: RejectionPlan, rejected: int, mails: int) -> Executed:
         complete = rejected == plan.targets.count
