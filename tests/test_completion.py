@@ -132,6 +132,17 @@ def test_values_that_the_language_would_misread_are_quoted():
     assert [text for text, _ in suggest_terms('(tag:late or buyer:"', values)][2] == '(tag:late or buyer:"plain"'
 
 
+def test_what_is_offered_is_found_by_what_it_begins_with():
+    def values(_kind, _prefix):
+        return ["\u00c9t\u00e9", "\u00c6ther"]
+
+    assert [text for text, _ in suggest_terms("buyer:et", values)] == ["buyer:et\u00e9"]
+    assert [text for text, _ in suggest_terms("buyer:ae", values)] == ["buyer:aether"]
+    assert [text for text, _ in suggest_terms("buyer:\u00e9t", values)] == ["buyer:\u00e9t\u00e9"]
+    assert [text for text, _ in suggest_terms("tag:et", values)] == []
+    assert [text for text, _ in suggest_terms("tag:\u00c9T", values)] == ["tag:\u00c9T\u00e9"]
+
+
 def bash(cli, keys, until):
     """Press keys in a real bash that has loaded the script; gives the line that bash has made of them."""
     script = cli("completion", "bash").out

@@ -1,6 +1,7 @@
 """A store of an earlier revision is upgraded with its data intact, on both engines."""
 
 import sqlite3
+from contextlib import closing
 from types import SimpleNamespace
 
 import psycopg
@@ -59,13 +60,12 @@ def make_store(url, revision):
 def run_sql(url, *statements):
     """Run statements with their values; gives the rows of the last one."""
     postgres = "://" in url
-    connection = psycopg.connect(url) if postgres else sqlite3.connect(url)
     found = SimpleNamespace(rows=[])
-    for sql, values in statements:
-        cursor = connection.execute(sql.replace("?", "%s") if postgres else sql, values)
-        found.rows = cursor.fetchall() if cursor.description else []
-    connection.commit()
-    connection.close()
+    with closing(psycopg.connect(url) if postgres else sqlite3.connect(url)) as connection:
+        for sql, values in statements:
+            cursor = connection.execute(sql.replace("?", "%s") if postgres else sql, values)
+            found.rows = cursor.fetchall() if cursor.description else []
+        connection.commit()
     return found.rows
 
 
@@ -101,3 +101,21 @@ def test_the_first_revision_is_upgraded_with_its_data(empty_url, tmp_path):
     assert cli("plan", "run", kept, "--yes", "--format", "json").json["rejected"] == 1
     ran = cli("store", "upgrade")
     assert (ran.code, f"is of revision {CURRENT}" in " ".join(ran.err.split())) == (0, True)
+
+
+def test_texts_are_folded_anew_without_accents_on_rejected_orders_too(empty_url, tmp_path):
+    make_store(empty_url, "0005")
+    order = FIRST_DATA["orders"] | {"id": "U1", "note": "Lumière", "folded": "u1\n\nlumière"}
+    rejected = order | {"id": "U2", "status": "rejected", "rejected_at": AT, "batch_id": "b1"}
+    kana = order | {"id": "U3", "note": "ガ", "folded": "u3\n\nガ"}
+    buyer = FIRST_DATA["buyer"] | {"name": "Été", "name_folded": "été"}
+    run_sql(empty_url, inserted("buyer", buyer), *(inserted("orders", row) for row in (order, rejected, kana)))
+    cli = Cli(empty_url, tmp_path / "home")
+
+    assert cli("store", "upgrade").code == 0
+    assert sorted(cli("search", "LUMIERE").lines) == ["U1", "U2"]
+    assert sorted(cli("search", "buyer:ete*").lines) == ["U1", "U2", "U3"]
+    assert (cli("search", "ガ").lines, cli("search", "カ").lines) == (["U3"], [])
+    assert "triggers there and on" in cli("store", "check").out
+    with pytest.raises((sqlite3.IntegrityError, psycopg.errors.IntegrityConstraintViolation)):
+        run_sql(empty_url, ("UPDATE orders SET note = 'x' WHERE id = ?", ["U2"]))

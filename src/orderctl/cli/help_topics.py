@@ -38,6 +38,7 @@ def filters(_program: Program) -> Iterator[str]:
     yield say("Terms side by side mean and; or, not and parentheses work; quotes keep spaces.")
     yield say("Values between commas: any of them. Ranges are written A..B, A.. or ..B.")
     yield say("A bare word is looked for in id, reference, buyer and notes.")
+    yield say("There and in a buyer's name, case and the accents of Latin and Greek letters make no difference.")
     yield say("Archived orders are left out unless the filter says archived:.")
     yield ""
     yield from _aligned([(field.example, say(field.about)) for field in FILTER_FIELDS.values()])

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from orderctl.domain.filters import FILTER_FIELDS, Field, Kind
 from orderctl.domain.orders import Status
-from orderctl.domain.text import safe
+from orderctl.domain.text import fold, lower_ascii, safe
 from orderctl.language import later, say
 
 
@@ -70,12 +70,22 @@ def suggest_terms(typed: str, values: Values) -> Iterator[Suggested]:
         start = begun.removeprefix('"')
         alone = not done and not comma
         for value, about in _values(field, start, values):
-            # What was typed stays as it is: in these fields upper and lower case are one.
-            going_on = start + value[len(start) :]
+            going_on = _going_on(field, start, value)
+            if going_on is None:
+                continue
             if not quoted and not _wants_quotes(going_on, alone=alone):
                 yield head + going_on, about
             elif quoted or not start:
                 yield f'{head}"{going_on.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}"', about
+
+
+def _going_on(field: Field, start: str, value: str) -> str | None:
+    """What was typed, with the rest of the value behind it; None if the field would not find the value by that."""
+    if lower_ascii(value).startswith(lower_ascii(start)):
+        return start + value[len(start) :]
+    lengths = range(1, len(value) + 1) if field.name == "buyer" else ()
+    length = next((length for length in lengths if fold(value[:length]) == fold(start)), None)
+    return None if length is None else start + value[length:]
 
 
 def _values(field: Field, start: str, values: Values) -> Iterator[Suggested]:
