@@ -127,7 +127,7 @@ def test_the_pipe_rejects_exactly_what_the_search_found_once(filled, tmp_path):
     first = filled("reject", *options, stdin=found.out)
     assert (first.code, first.json["rejected"], first.json["mails"]["sent"]) == (0, 2, 2)
     second = filled("reject", *options, stdin=found.out)
-    assert (second.code, second.json["outcome"], second.json["mails"]) == (0, "nothing-to-do", {"queued": 0})
+    assert (second.code, second.json["outcome"], second.json["mails"]) == (3, "nothing-to-do", {"queued": 0})
     assert len(list((tmp_path / "mails" / "new").iterdir())) == 2
     assert rejected(filled) == ["1001", "1002", "1009"]
 

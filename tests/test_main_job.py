@@ -92,7 +92,7 @@ def the_pipe_rejects_what_the_search_found_and_a_second_run_nothing(cli, known, 
     assert first.report["plan"]["mail"]["buyers_without_address"] > 0
     assert int(cli("search", "status:rejected", "--count").out) == before + len(found)
     second = pipe(cli, f"country:{known.country} --format ids", *options)
-    assert (second.returncode, second.report["outcome"], second.report["rejected"]) == (0, "nothing-to-do", 0)
+    assert (second.returncode, second.report["outcome"], second.report["rejected"]) == (3, "nothing-to-do", 0)
     assert not mails.exists()
     assert len(cli("log", "--format", "json").lines) == 1
 
@@ -104,7 +104,7 @@ def test_an_order_that_arrived_cancelled_is_final_and_says_how(cli, tmp_path):
     assert (shown["order"]["status"], shown["order"]["batch_id"]) == ("rejected", None)
     assert [(event["kind"], event["batch_id"]) for event in shown["events"]] == [("imported-as-rejected", None)]
     again = cli("reject", order_id, "--yes", "--format", "json")
-    assert (again.code, again.json["outcome"]) == (0, "nothing-to-do")
+    assert (again.code, again.json["outcome"]) == (3, "nothing-to-do")
 
 
 def pipe(cli, search, *options):

@@ -255,7 +255,7 @@ def test_with_nothing_to_reject_no_plan_is_kept(sqlite_cli):
     assert sqlite_cli("reject", "P1", "--yes").code == 0
     for options in (["--save-plan"], ["--hold", "15m", "--yes"]):
         ran = sqlite_cli("reject", "P1", *options)
-        assert (ran.code, "Nothing to reject." in ran.out) == (0, True)
+        assert (ran.code, "Nothing to reject." in ran.out) == (3, True)
     assert "no plans" in sqlite_cli("plan", "list").err
 
 

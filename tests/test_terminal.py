@@ -236,7 +236,7 @@ def test_nobody_is_asked_about_mails_where_nothing_is_left_to_reject(cli, tmp_pa
     mailing(cli, tmp_path)
     assert cli("reject", "1001", "--yes").code == 0
     with Terminal(cli, "reject", "1001") as terminal:
-        assert terminal.end() == 0
+        assert terminal.end() == 3
         assert "Tell the buyers by mail?" not in terminal.text
         assert "Nothing to reject" in terminal.text
 

@@ -108,7 +108,7 @@ class ForkServer:
         self._folder.cleanup()
 
     def __call__(self, *args: str, environ: Mapping[str, str], stdin: str = "", **told: object) -> Ended:
-        """Run to the end. `told`: kill_at, trace, later_s, die_after_s, lock_s; see `faultpoints.install`."""
+        """Run to the end. `told`: see `faultpoints.install`; and stdout, stderr: full, closed or unread."""
         with self._lock:
             files = {name: Path(self._folder.name) / name for name in ("stdin", "out", "err")}
             files["stdin"].write_text(stdin, encoding="utf-8")
@@ -127,6 +127,7 @@ class ForkServer:
             bound.cancel()
             out, err = (files[name].read_text("utf-8", "replace") for name in ("out", "err"))
         assert "Traceback" not in err, err
+        assert "fail_at" in told or "a fault of the program" not in err, err
         return Ended(os.waitstatus_to_exitcode(status), out, err)
 
 
@@ -211,11 +212,14 @@ def _run(request: Mapping[str, object]) -> NoReturn:
         for number, name in enumerate(("stdin", "out", "err")):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             os.dup2(os.open(str(request[name]), flags, 0o600), number)
+        _lose("stdout", 1, request["told"])
+        _lose("stderr", 2, request["told"])
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
         os.environ.clear()
         os.environ.update(request["environ"])
         encoding, _, errors = os.environ.get("PYTHONIOENCODING", "utf-8").partition(":")
-        sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict")
+        if sys.stdout is not None:
+            sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict")
         sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if os.environ.get("PYTHONWARNINGS") == "error":
             warnings.simplefilter("error")
@@ -228,9 +232,24 @@ def _run(request: Mapping[str, object]) -> NoReturn:
         code = ended.code or 0
     except BaseException:  # noqa: BLE001 - as the interpreter does at its end
         traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
     os._exit(code if isinstance(code, int) else 1)
+
+
+def _lose(name: str, descriptor: int, told: Mapping[str, str]) -> None:
+    """A standard stream as `>/dev/full`, `>&-` and `| true` leave it; what is written there is lost."""
+    how = told.get(f"STRESS_{name.upper()}")
+    if how == "full":
+        os.dup2(os.open("/dev/full", os.O_WRONLY), descriptor)
+    if how == "closed":
+        os.close(descriptor)
+        setattr(sys, name, None)
+    if how == "unread":
+        unread, written = os.pipe()
+        os.close(unread)
+        os.dup2(written, descriptor)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import getpass
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from orderctl.domain.selection import IdList
     from orderctl.domain.suggestions import Suggestion
     from orderctl.ports import Store
+    from orderctl.services.rejecting import HeldBatch
     from orderctl.store.address import Address
     from orderctl.store.sql import Connection
     from orderctl.store.watching import Statements
@@ -66,10 +67,12 @@ class Program:
     ) -> None:
         self._flags: dict[str, Value] = {"store": store, "profile": profile, "log_file": log_file}
         self.quiet = quiet
-        self._verbose = verbose
+        self.verbose = verbose
         self._paged = paged
         self._statements: Statements | None = None
         self.clock = SystemClock()
+        self.changed = False
+        self.begun: list[str] = []  # the ids of the batches whose execution began, and did not end by changing nothing
 
     @cached_property
     def settings(self) -> Settings:
@@ -107,11 +110,23 @@ class Program:
             self.settings.text("account"),
             self.settings.text("label"),
             watch=self._watch if self._is_watched() else None,
+            committed=self.note_change,
         )
 
+    def note_change(self) -> None:
+        """Something now is as it was not: the exit code has to say so, whatever happens next."""
+        self.changed = True
+
+    def held(self, batch_ids: "Sequence[str]") -> "tuple[HeldBatch, ...]":
+        """Those of the batches that hold, asked on a new connection. Raises StoreUnavailableError."""
+        from orderctl.services.rejecting import held_batches
+
+        with self.open_store() as store:
+            return held_batches(store, batch_ids)
+
     def _is_watched(self) -> bool:
-        """Whether anybody wants to know what is done; a log file that cannot be written is found out now."""
-        return (self._verbose or bool(self.settings.text("log_file"))) and self.journal is not None
+        """Whether anybody wants to know what is done."""
+        return self.verbose or bool(self.settings.text("log_file"))
 
     def _watch(self, connection: "Connection") -> "Connection":
         from orderctl.store.watching import Statements, WatchedConnection
@@ -121,15 +136,15 @@ class Program:
 
     @cached_property
     def journal(self) -> "Journal":
-        """What the run does, step by step. Raises UsageError if the log file cannot be written."""
+        """What the run does, step by step."""
         from orderctl.terminal.journal import Journal
 
         named = self.settings.text("log_file")
-        return Journal(Path(named).expanduser() if named else None, verbose=self._verbose, run_id=self.new_id())
+        return Journal(Path(named).expanduser() if named else None, verbose=self.verbose, run_id=self.new_id())
 
     def end(self, command: str, exit_code: int) -> None:
         """Note how the run ended, where anybody wants to know."""
-        with suppress(UsageError):  # settings or a log file that cannot be used: the command has said so
+        with suppress(UsageError):  # settings that cannot be used: the command has said so
             if self._is_watched():
                 spent = self._statements
                 figures = {"statements": spent.count, "store_seconds": round(spent.seconds, 3)} if spent else {}

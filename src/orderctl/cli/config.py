@@ -86,6 +86,7 @@ def init(
     """Write an example of every setting, for you to edit; only you will be able to read it."""
     program = program_of(ctx)
     write_private(program.config_file, example(), force=force)
+    program.note_change()
     program.output.lines([str(program.config_file)])
     program.screen.tell(say("edit it, then: orderctl config check"))
 

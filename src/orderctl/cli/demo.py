@@ -14,7 +14,7 @@ from orderctl.bootstrap.files import write_sample
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import program_of
-from orderctl.domain.errors import OrderctlError
+from orderctl.domain.errors import ExitCode, OrderctlError
 from orderctl.language import later, say
 
 app = command_app()
@@ -75,7 +75,7 @@ def demo(
     tour.tell(say("5. Reject them, once, and tell the buyers (mails go to a folder, not to people)"))
     tour.run("--quiet", "reject", *options, "--yes", "--max-orders", "500")
     tour.tell(say("6. The same again finds nothing to do"))
-    tour.run("--quiet", "reject", *options, "--yes")
+    tour.run("--quiet", "reject", *options, "--yes", ends_with=ExitCode.UNEXPECTED_PLAN)
     tour.tell(say("7. The proof: what was done, what one order went through, what a buyer read"))
     tour.run("log")
     tour.run("show", tour.first("status:rejected", "season:26SS", "sku:LN-10*", "--sort", "id"))
@@ -100,11 +100,11 @@ class _Tour:
     def tell(self, text: str) -> None:
         self._program.output.lines(["", text])
 
-    def run(self, *args: str) -> None:
-        """Print a command and run it. Raises OrderctlError if it fails."""
+    def run(self, *args: str, ends_with: ExitCode = ExitCode.DONE) -> None:
+        """Print a command and run it. Raises OrderctlError if it ends with another code."""
         self._program.output.lines(["", f"$ {shlex.join(['orderctl', *args])}"])
         done = subprocess.run([sys.executable, "-m", "orderctl", *args], env=self._environ, check=False)  # noqa: S603
-        if done.returncode:
+        if done.returncode != ends_with:
             raise OrderctlError(
                 say("the demo stopped: orderctl {command} ended with {code}", command=args[0], code=done.returncode),
                 hint=say("what it said stands above"),

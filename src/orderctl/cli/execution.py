@@ -8,7 +8,8 @@ from datetime import timedelta
 from orderctl.bootstrap.program import Program
 from orderctl.cli.delivery import Stopped, Stopping, deliver_mails
 from orderctl.cli.options import ReportFormat
-from orderctl.domain.errors import DeclinedError, OrderctlError, UsageError
+from orderctl.domain.errors import CommitUnknownError, DeclinedError, ExitCode, OrderctlError, UsageError
+from orderctl.domain.os_errors import reason_of
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import RejectionPlan, RejectionResult
 from orderctl.domain.reports import Document, rejection_document
@@ -18,7 +19,6 @@ from orderctl.ports import Store
 from orderctl.services.rejecting import Expectations, targets_of
 from orderctl.services.sample_letters import compose_samples
 
-MAILS_REMAIN, FEWER_THAN_PLANNED = 5, 6
 _EXPECT = re.compile(r"\A(\d*)(\.\.)?(\d*)\Z", re.ASCII)
 
 
@@ -110,24 +110,17 @@ def confirm(program: Program, store: Store, plan: RejectionPlan, run: Run) -> st
     return later("confirmed at the terminal")
 
 
-def uninterrupted(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
-    """Execute the plan; when that is interrupted, say what was done."""
+def executed(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
+    """Execute the plan. What ends the run from here on is told by what the store then holds (`ending.py`)."""
+    program.begun.append(plan.id)
     try:
         with program.screen.progress(later("Rejecting")):
             return execute()
-    except KeyboardInterrupt:
-        # The interruption may have come after the commit: the store knows.
-        with program.open_store() as asked, asked.snapshot() as work:
-            batch = work.rejections.batch(plan.id)
-        if batch is None:
-            raise KeyboardInterrupt(say("interrupted; nothing was changed")) from None
-        done = say_count(
-            "interrupted; {number:,} order rejected as batch {batch}",
-            "interrupted; {number:,} orders rejected as batch {batch}",
-            batch.rejected,
-            batch=batch.id,
-        )
-        raise KeyboardInterrupt(done) from None
+    except CommitUnknownError:
+        raise
+    except OrderctlError:
+        program.begun.remove(plan.id)  # it says itself that nothing was changed
+        raise
 
 
 def conclude(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
@@ -136,8 +129,8 @@ def conclude(program: Program, store: Store, result: RejectionResult, run: Run) 
     delivery = _deliver(program, store, result, run)
     report(program, run, result.plan, result, delivery)
     if result.left_out:
-        return FEWER_THAN_PLANNED
-    return 0 if delivery is None or delivery.complete else MAILS_REMAIN
+        return ExitCode.FEWER_THAN_PLANNED
+    return ExitCode.DONE if delivery is None or delivery.complete else ExitCode.MAILS_REMAIN
 
 
 def note_result(program: Program, result: RejectionResult) -> None:
@@ -156,6 +149,8 @@ def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) 
     except OrderctlError as error:
         # The rejection stands whatever becomes of its mails: they wait.
         return DeliveryReport(stopped=error.sentence)
+    except Exception as error:  # noqa: BLE001
+        return DeliveryReport(stopped=reason_of(error))
     except Stopped:
         report(program, run, result.plan, result, delivery)
         raise

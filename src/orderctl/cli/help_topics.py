@@ -4,20 +4,27 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from orderctl.bootstrap.program import Program
 from orderctl.domain.eligibility import RULES, Mode
-from orderctl.domain.errors import OrderctlError
+from orderctl.domain.errors import ExitCode, OrderctlError
 from orderctl.domain.filters import FILTER_FIELDS, Kind
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
 from orderctl.domain.text_width import cell_width, padded
 from orderctl.language import later, say
 
-# The codes that no error class owns.
+# The codes that no error class owns, or not alone.
 _OTHER_CODES = {
-    0: later("done; also a dry run, and nothing to do"),
-    5: later("rejected, but mails are waiting, failed or unknown: orderctl mail list"),
-    6: later("rejected, but fewer than previewed: some orders changed in between, and each is listed"),
-    130: later("stopped by Ctrl-C; what was done is said"),
-    143: later("stopped by SIGTERM or SIGHUP; what was done is said"),
+    ExitCode.DONE: later("done; also a dry run, and nothing to do"),
+    ExitCode.UNEXPECTED_PLAN: later(
+        "not what was expected (--strict, --expect, --max-orders, a plan that is closed),"
+        " or orders were named of which none can be rejected; nothing was changed"
+    ),
+    ExitCode.MAILS_REMAIN: later("rejected, but mails are waiting, failed or unknown: orderctl mail list"),
+    ExitCode.FEWER_THAN_PLANNED: later(
+        "rejected, but fewer than previewed: some orders changed in between, and each is listed"
+    ),
+    ExitCode.NOT_REPORTED: later("done, but the result could not be written: orderctl log tells what was done"),
+    ExitCode.INTERRUPTED: later("stopped by Ctrl-C; what was done is said"),
+    ExitCode.TERMINATED: later("stopped by SIGTERM or SIGHUP; what was done is said"),
 }
 _MAIL_STATES = {
     MailState.WAITING: later("waits for: orderctl mail send"),
@@ -79,7 +86,7 @@ def statuses(_program: Program) -> Iterator[str]:
 
 def exit_codes(_program: Program) -> Iterator[str]:
     """The exit codes."""
-    codes = {code: say(words) for code, words in _OTHER_CODES.items()}
+    codes = {int(code): say(words) for code, words in _OTHER_CODES.items()}
     errors: list[type[OrderctlError]] = [OrderctlError, *_subclasses(OrderctlError)]
     for error in errors:
         words = say(error.usual).rstrip(".。")

@@ -9,7 +9,7 @@ from orderctl.bootstrap.files import draft_map, open_source, shipped_maps, write
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
 from orderctl.cli.options import AsReport, ReportFormat, program_of
-from orderctl.domain.errors import UsageError
+from orderctl.domain.errors import ExitCode, UsageError
 from orderctl.domain.import_figures import ImportCounts, SourceFigures, SourceRequest, Unsaid
 from orderctl.domain.importing import FIELDS
 from orderctl.domain.reports import import_document
@@ -18,7 +18,6 @@ from orderctl.ports import OrderSource
 from orderctl.services.importing import ImportReport, import_orders
 
 app = command_app()
-BAD_ROWS = 2
 _PROTECTIONS = {
     "invoices": later("invoices"),
     "delivery_notes": later("delivery notes"),
@@ -97,7 +96,7 @@ def import_(
             kept = _keep_problems(source, errors or f"{Path(file).name}.errors.csv", force=force or not errors)
     _say(program, report, kept, as_)
     if report.figures.problems and not skip_bad:
-        raise typer.Exit(BAD_ROWS)
+        raise typer.Exit(ExitCode.WRONG_CALL)
 
 
 def _list_maps(program: Program) -> None:

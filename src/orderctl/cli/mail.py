@@ -14,14 +14,13 @@ from orderctl.cli.mail_sample import send_sample_mail
 from orderctl.cli.option_groups import takes
 from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, program_of
 from orderctl.cli.suggesting import suggest_mail
-from orderctl.domain.errors import UsageError
+from orderctl.domain.errors import ExitCode, UsageError
 from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
 from orderctl.language import later, say, say_count
 
 app = group_app()
-MAILS_REMAIN = 5
 _SHOWN = 50
 
 
@@ -167,7 +166,7 @@ def send(
     program.screen.delivery(report)
     stop.check(report)
     if not report.complete:
-        raise typer.Exit(MAILS_REMAIN)
+        raise typer.Exit(ExitCode.MAILS_REMAIN)
 
 
 @app.command(

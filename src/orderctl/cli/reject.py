@@ -13,10 +13,10 @@ from orderctl.cli.execution import (
     compose_letters,
     conclude,
     confirm,
+    executed,
     read_expectations,
     report,
     show_preview,
-    uninterrupted,
 )
 from orderctl.cli.messages import edit_message, read_message
 from orderctl.cli.options import (
@@ -40,13 +40,19 @@ from orderctl.cli.sources import Source, choose
 from orderctl.cli.suggesting import suggest_plan
 from orderctl.domain.durations import duration_words
 from orderctl.domain.eligibility import Mode
-from orderctl.domain.errors import UsageError
+from orderctl.domain.errors import ExitCode, UsageError
 from orderctl.domain.rejection import RejectionPlan
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.language import say
 from orderctl.ports import Store
 from orderctl.services.planning import check_one_operator_suffices
-from orderctl.services.rejecting import RejectionRequest, check_expectations, execute_rejection, prepare_rejection
+from orderctl.services.rejecting import (
+    RejectionRequest,
+    check_any_target,
+    check_expectations,
+    execute_rejection,
+    prepare_rejection,
+)
 
 app = command_app()
 _WITH_PLAN = frozenset({"plan", "yes", "dry_run", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"})
@@ -128,13 +134,15 @@ def reject(
             message=text,
             per_order=mail_per_order,
         )
-        raise typer.Exit(_carry_out(program, store, request, run, ask_about_mails=notify is None, edit=edit))
+        code, made = _carry_out(program, store, request, run, ask_about_mails=notify is None, edit=edit)
+        check_any_target(made, choice)
+        raise typer.Exit(code)
 
 
 def _carry_out(
     program: Program, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool, edit: bool
-) -> int:
-    """From the plan to the report; gives the exit code."""
+) -> tuple[int, RejectionPlan]:
+    """From the plan to the report; gives the exit code and the plan."""
     with program.planning(mails=request.notify):
         plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
     if request.notify and not ask_about_mails:
@@ -152,10 +160,10 @@ def _carry_out(
         plan, letters = _edited(program, store, plan)
     if run.dry_run:
         report(program, run, plan, None, None, letters)
-        return 0
+        return ExitCode.DONE, plan
     if run.save and plan.targets.count:
-        return keep_plan(program, store, plan, run)
-    return _decide(program, store, plan, run)
+        return keep_plan(program, store, plan, run), plan
+    return _decide(program, store, plan, run), plan
 
 
 def _decide(program: Program, store: Store, plan: RejectionPlan, run: Run) -> int:
@@ -167,7 +175,7 @@ def _decide(program: Program, store: Store, plan: RejectionPlan, run: Run) -> in
     if run.hold and plan.targets.count:
         return keep_plan(program, store, plan, run, how=how)
     approved = plan.approve(by=program.actor, how=how)
-    result = uninterrupted(
+    result = executed(
         program,
         plan,
         lambda: execute_rejection(store, approved, clock=program.clock, message_domain=program.mailing.message_domain),

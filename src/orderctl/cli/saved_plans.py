@@ -5,19 +5,17 @@ from datetime import timedelta
 
 from orderctl.bootstrap.program import Program
 from orderctl.cli.execution import (
-    FEWER_THAN_PLANNED,
-    MAILS_REMAIN,
     Run,
     conclude,
     confirm,
+    executed,
     report,
     show_preview,
-    uninterrupted,
     write_document,
 )
 from orderctl.cli.options import ReportFormat
 from orderctl.domain.durations import parse_duration
-from orderctl.domain.errors import UnexpectedPlanError, UsageError
+from orderctl.domain.errors import ExitCode, UnexpectedPlanError, UsageError
 from orderctl.domain.plan_reports import saved_plan_document
 from orderctl.domain.rejection import LeftOut, RejectionPlan
 from orderctl.domain.reports import rejection_document
@@ -37,8 +35,6 @@ from orderctl.services.planning import (
     still_as_planned,
 )
 from orderctl.services.rejecting import check_expectations
-
-STALE = UnexpectedPlanError.exit_code
 
 
 def operator_of(program: Program) -> Operator:
@@ -92,7 +88,7 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
 
 def run_due_plans(program: Program, store: Store, run: Run) -> int:
     """Run every held plan whose time has come; gives the exit code that says most."""
-    codes = {0}
+    codes: set[int] = {ExitCode.DONE}
     due = due_plans(store, program.clock)
     for plan_id in due:
         try:
@@ -102,10 +98,11 @@ def run_due_plans(program: Program, store: Store, run: Run) -> int:
             program.screen.tell(str(closed))
         except UnexpectedPlanError as refused:
             program.screen.warn(f"{refused}; {refused.hint}")
-            codes.add(STALE)
+            codes.add(ExitCode.UNEXPECTED_PLAN)
     if not due:
         program.screen.tell(say("no plan is due"))
-    return next(code for code in (FEWER_THAN_PLANNED, MAILS_REMAIN, STALE, 0) if code in codes)
+    telling = (ExitCode.FEWER_THAN_PLANNED, ExitCode.MAILS_REMAIN, ExitCode.UNEXPECTED_PLAN, ExitCode.DONE)
+    return next(code for code in telling if code in codes)
 
 
 def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
@@ -132,7 +129,7 @@ def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
 
 def _execute(program: Program, store: Store, kept: KeptPlan, run: Run, how: str) -> int:
     operator = operator_of(program)
-    result = uninterrupted(
+    result = executed(
         program,
         kept.plan,
         lambda: execute_kept(store, kept, operator, how=how, message_domain=program.mailing.message_domain),

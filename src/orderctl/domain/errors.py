@@ -1,12 +1,31 @@
 """The errors a user can meet. Each class owns its exit code (design.md, section 8)."""
 
+from enum import IntEnum
+
 from orderctl.language import english, later, say
+
+
+class ExitCode(IntEnum):
+    """How a run ends, for scripts; `orderctl help exit-codes` explains each."""
+
+    DONE = 0
+    FAILED = 1
+    WRONG_CALL = 2
+    UNEXPECTED_PLAN = 3
+    DECLINED = 4
+    MAILS_REMAIN = 5
+    FEWER_THAN_PLANNED = 6
+    STORE_UNAVAILABLE = 7
+    COMMIT_UNKNOWN = 8
+    NOT_REPORTED = 9
+    INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class OrderctlError(Exception):
     """The command failed and nothing was changed."""
 
-    exit_code = 1
+    exit_code = ExitCode.FAILED
     # What is said where nothing else is.
     usual = later("The command failed and nothing was changed.")
 
@@ -30,36 +49,44 @@ class OrderctlError(Exception):
 class UsageError(OrderctlError):
     """The call, the configuration or an input file is wrong; nothing was changed."""
 
-    exit_code = 2
+    exit_code = ExitCode.WRONG_CALL
     usual = later("The call, the configuration or an input file is wrong; nothing was changed.")
 
 
 class UnexpectedPlanError(OrderctlError):
     """The plan is not what the caller expected (`--strict`, `--expect`, `--max-orders`); nothing was changed."""
 
-    exit_code = 3
+    exit_code = ExitCode.UNEXPECTED_PLAN
     usual = later("The plan is not what the caller expected (--strict, --expect, --max-orders); nothing was changed.")
 
 
 class DeclinedError(OrderctlError):
     """Declined at the confirmation; nothing was changed."""
 
-    exit_code = 4
+    exit_code = ExitCode.DECLINED
     usual = later("Declined at the confirmation; nothing was changed.")
 
 
 class StoreUnavailableError(OrderctlError):
     """The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed."""
 
-    exit_code = 7
+    exit_code = ExitCode.STORE_UNAVAILABLE
     usual = later("The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed.")
 
 
 class CommitUnknownError(OrderctlError):
     """The store went away during the commit and cannot be asked whether it holds."""
 
-    exit_code = 8
+    exit_code = ExitCode.COMMIT_UNKNOWN
     usual = later("The store went away during the commit and cannot be asked whether it holds.")
+
+
+class OutputLostError(OrderctlError):
+    """Standard output cannot be written, and nothing was changed so far. `closed`: its reader has gone."""
+
+    def __init__(self, message: str, *, closed: bool) -> None:
+        super().__init__(message)
+        self.closed = closed
 
 
 class MailUnavailableError(OrderctlError):

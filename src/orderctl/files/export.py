@@ -64,9 +64,9 @@ def _target(request: ExportRequest) -> Iterator[BinaryIO]:
         with create_file(Path(request.path), force=request.force) as out:
             yield out
         return
-    # A stream of our own: bytes, whatever encoding the terminal was thought to have.
-    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
-        yield out
+    # Bytes, whatever encoding the terminal was thought to have.
+    yield sys.stdout.buffer
+    sys.stdout.flush()
 
 
 def _refuse_none(orders: Iterable[Order]) -> Iterator[Order]:

@@ -63,5 +63,5 @@ def _target(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
         with create_file(Path(path), force=force) as out:
             yield out
         return
-    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
-        yield out
+    yield sys.stdout.buffer
+    sys.stdout.flush()

@@ -1,6 +1,6 @@
 """The main job: plan a rejection, hold it against what the caller expects, execute it (design.md, section 6)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from orderctl.domain.eligibility import Mode
@@ -9,11 +9,14 @@ from orderctl.domain.identity import Identity
 from orderctl.domain.impact import RECENT
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import OrderSummary
+from orderctl.domain.outbox import MailState
 from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
-from orderctl.domain.selection import Choice
+from orderctl.domain.selection import Choice, FilterScope
 from orderctl.language import say, say_count
-from orderctl.ports import Clock, Executed, Store, UnitOfWork
+from orderctl.ports import Clock, Executed, MailQuery, Store, UnitOfWork
 from orderctl.services.selecting import say_unknown
+
+_SETTLED = frozenset({MailState.SENT, MailState.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,15 @@ class Expectations:
     expect: tuple[int | None, int | None] = (None, None)
     max_orders: int | None = None
     ignore_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBatch:
+    """A batch that holds; `mails_left` are those that are neither sent nor given up."""
+
+    id: str
+    rejected: int
+    mails_left: int
 
 
 def prepare_rejection(
@@ -124,6 +136,23 @@ def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
         )
 
 
+def check_any_target(plan: RejectionPlan, choice: Choice) -> None:
+    """Refuse a plan of orders that were named one by one and of which none can be rejected.
+
+    A filter names no order: that it finds only what was rejected before is how every second night goes.
+    """
+    if plan.targets.count or not plan.skipped_count or isinstance(choice.scope, FilterScope):
+        return
+    raise UnexpectedPlanError(
+        say_count(
+            "the {number:,} order given cannot be rejected; nothing was changed",
+            "none of the {number:,} orders given can be rejected; nothing was changed",
+            plan.skipped_count,
+        ),
+        hint=say("orderctl show ID tells why, and what to do instead"),
+    )
+
+
 def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, message_domain: str) -> RejectionResult:
     """Run an approved plan in one transaction, once; without targets, do nothing.
 
@@ -137,6 +166,21 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
         landed=lambda work: _landed(work, plan),
     )
     return result_of(plan, executed)
+
+
+def held_batches(store: Store, batch_ids: Sequence[str]) -> tuple[HeldBatch, ...]:
+    """Those of the batches that the store holds. Raises StoreUnavailableError."""
+    with store.snapshot() as work:
+        found = [batch for batch in map(work.rejections.batch, batch_ids) if batch is not None]
+        return tuple(
+            HeldBatch(id=batch.id, rejected=batch.rejected, mails_left=_left(work, batch.id) if batch.mails else 0)
+            for batch in found
+        )
+
+
+def _left(work: UnitOfWork, batch_id: str) -> int:
+    counts = work.outbox.counts(MailQuery(batch_id=batch_id))
+    return sum(number for state, number in counts.items() if state not in _SETTLED)
 
 
 def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:

@@ -36,12 +36,19 @@ class SqlStore:
     """One account of one database; see `ports.Store`."""
 
     def __init__(
-        self, engine: Engine, account: str, label: str = "", *, watch: Callable[[Connection], Connection] | None = None
+        self,
+        engine: Engine,
+        account: str,
+        label: str = "",
+        *,
+        watch: Callable[[Connection], Connection] | None = None,
+        committed: Callable[[], None] | None = None,
     ) -> None:
         self._engine = engine
         self.account = account
         self.label = label or engine.shown
         self._watch = watch or (lambda connection: connection)
+        self._committed = committed or (lambda: None)
         self._checked = False
 
     @contextmanager
@@ -63,7 +70,7 @@ class SqlStore:
         with self._engine.translating():
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    return self._once(work)
+                    result = self._once(work)
                 except CommitLostError as error:
                     lost = error
                     found = self._ask(landed, lost)
@@ -79,6 +86,9 @@ class SqlStore:
                             raise
                         break
                     _pause(attempt)
+                else:
+                    self._committed()
+                    return result
         raise CommitUnknownError(hint=say(_LATER)) from lost
 
     def __enter__(self) -> Self:
@@ -100,9 +110,12 @@ class SqlStore:
             raise CommitUnknownError(hint=say("look whether the change is there before you run it again")) from lost
         try:
             with self._engine.reading(self.account) as connection:
-                return landed(SqlUnitOfWork(self._watch(connection)))
+                found = landed(SqlUnitOfWork(self._watch(connection)))
         except Exception as error:
             raise CommitUnknownError(hint=say(_LATER)) from error
+        if found is not None:
+            self._committed()
+        return found
 
     def _check(self, connection: Connection) -> None:
         """Compare the schema's revision, once a process."""

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orderctl.domain.errors import UsageError
 from orderctl.domain.os_errors import os_reason
 from orderctl.domain.text import safe
 from orderctl.language import say
@@ -29,6 +28,7 @@ class Journal:
         self._verbose = verbose
         self._run_id = run_id
         self._started = time.monotonic()
+        self._path = path
         self._file = _opened(path) if path else None
 
     @contextmanager
@@ -51,8 +51,12 @@ class Journal:
             sys.stderr.write(safe(step_words(name, told)) + "\n")
         if self._file is not None:
             line = {"time": datetime.now(UTC).isoformat(), "run": self._run_id, "step": name, **told}
-            # One write of one line: runs that share the file do not mix their lines.
-            os.write(self._file, f"{json.dumps(line)}\n".encode("ascii"))
+            try:
+                # One write of one line: runs that share the file do not mix their lines.
+                os.write(self._file, f"{json.dumps(line)}\n".encode("ascii"))
+            except OSError as error:
+                self._file = None
+                _warn(self._path, error)
 
     def end(self, command: str, exit_code: int, figures: Figures) -> None:
         """Tell how the run ended."""
@@ -60,10 +64,16 @@ class Journal:
         self.step("end", {"command": command, "exit_code": exit_code, "seconds": seconds, **figures})
 
 
-def _opened(path: Path) -> int:
-    """The file, made for its owner alone, written at its end. Raises UsageError."""
+def _opened(path: Path) -> int | None:
+    """The file, made for its owner alone, written at its end; None, and a warning, if that cannot be."""
     try:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        problem = say("the log file {path} cannot be written: {problem}", path=path, problem=os_reason(error))
-        raise UsageError(problem, hint=say("check the path")) from error
+        _warn(path, error)
+        return None
+
+
+def _warn(path: Path | None, error: OSError) -> None:
+    """A log that cannot be written is no reason to end a run."""
+    problem = say("the log file {path} cannot be written: {problem}", path=path, problem=os_reason(error))
+    sys.stderr.write(safe(say("warning: ") + problem) + "\n")

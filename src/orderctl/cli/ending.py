@@ -1,0 +1,294 @@
+"""How a run ends: one exit code, at most one sentence and a hint, whatever was raised and wherever.
+
+What goes wrong while a result is written to standard output, signals, and errors that nobody foresaw all come here.
+The exit code says what was done, not how far the program got: docs/reference/output.md.
+"""
+
+import errno
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+import typer
+
+from orderctl.bootstrap.program import Program
+from orderctl.cli.wrong_calls import explained
+from orderctl.domain.errors import CommitUnknownError, ExitCode, OrderctlError, OutputLostError
+from orderctl.domain.os_errors import os_reason, reason_of
+from orderctl.domain.text import safe
+from orderctl.language import say, say_count
+
+if TYPE_CHECKING:
+    from orderctl.services.rejecting import HeldBatch
+
+T = TypeVar("T")
+
+_TRIES = 3
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
+
+
+class _Result(io.FileIO):
+    """Standard output. The first write that fails ends the run, unless something was changed: then it is noted.
+
+    What was done is still reported to the log, and the rest of the work is still to be done.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "wb", closefd=False)
+        self.lost: OSError | None = None
+        self.may_end_run: Callable[[], bool] = lambda: True
+
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
+        if self.lost is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.lost = error
+                if self.may_end_run():
+                    closed = error.errno == errno.EPIPE
+                    raise OutputLostError(_not_written(error), closed=closed) from error
+        return len(data)
+
+
+class _Talk(io.FileIO):
+    """Standard error. A run does not end because nobody can be told how it goes."""
+
+    def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """The exit code, what is said of it, and what to do next."""
+
+    code: int
+    said: str = ""
+    hint: str = ""
+
+
+class Ending:
+    """The end of one run. Made first, it takes over the standard streams and the signals."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.root: Any = None  # the context of Typer's root command, once the call is read
+        self._signal = 0
+        self._result = _standard_output()
+        self._result.may_end_run = lambda: self._program is None or not self._program.changed
+        _standard_error()
+        self._on_stop(self._stop)
+
+    def of(self, call: Callable[[], object]) -> int:
+        """Run it; gives the exit code when everything is written and said."""
+        error: BaseException | None = None
+        try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)  # `__main__` blocks them while modules load
+            call()
+        except BaseException as raised:  # noqa: BLE001 - each has its sentence
+            error = raised
+        verdict = _insisting(lambda: self._written(self._verdict(error)))
+        # From here on nothing is left to be done: who stops the run now gets the code that it has.
+        self._on_stop(lambda *_: os._exit(verdict.code))
+        _insisting(lambda: self._tell(verdict, error))
+        return verdict.code
+
+    @staticmethod
+    def _on_stop(heard: Callable[[int, FrameType | None], object]) -> None:
+        """What `nohup` and the shell told this process to ignore stays ignored."""
+        for number in _STOPPING:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, heard)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        """Let Ctrl-C, SIGTERM and SIGHUP leave by the same door; a terminal that hung up ends it as SIGTERM does."""
+        self._signal = signal.SIGTERM if number == signal.SIGHUP else number
+        raise KeyboardInterrupt
+
+    @property
+    def _program(self) -> Program | None:
+        found = self.root.obj if self.root is not None else None
+        return found if isinstance(found, Program) else None
+
+    def _verdict(self, error: BaseException | None) -> _Verdict:
+        """What the error means for who called."""
+        if error is None or isinstance(error, typer.Exit):
+            return _Verdict(error.exit_code if error else ExitCode.DONE)
+        if isinstance(error, OutputLostError) and error.closed:
+            return _Verdict(ExitCode.DONE)  # who read our output has seen enough
+        if hasattr(error, "format_message"):
+            return _wrong_call(error)
+        begun = self._program.begun if self._program is not None else ()
+        if isinstance(error, KeyboardInterrupt):
+            return self._interrupted(error, begun)
+        return self._after(error, begun) if begun else _nothing_begun(error, self._program)
+
+    def _interrupted(self, stop: KeyboardInterrupt, begun: Sequence[str]) -> _Verdict:
+        usual = 128 + (self._signal or signal.SIGINT)
+        code = getattr(stop, "exit_code", usual)
+        if str(stop):
+            return _Verdict(code, str(stop))
+        held = self._held(begun)
+        if held is None:
+            return _Verdict(
+                code, say("interrupted; nobody can tell whether the orders were rejected"), _log_hint(begun)
+            )
+        if held:
+            return _Verdict(code, say("interrupted; {done}", done=_done(held)))
+        return _Verdict(code, say("interrupted; nothing was changed") if begun else say("interrupted"))
+
+    def _after(self, error: BaseException, begun: Sequence[str]) -> _Verdict:
+        """An error after a rejection began: what the store holds decides, not where the error was raised."""
+        if isinstance(error, CommitUnknownError):
+            return _Verdict(error.exit_code, str(error), _log_hint(begun))
+        held = self._held(begun)
+        if held is None:
+            unclear = say(
+                "{problem}; and the store does not tell whether the orders were rejected", problem=reason_of(error)
+            )
+            return _Verdict(ExitCode.COMMIT_UNKNOWN, unclear, _log_hint(begun))
+        if not held:
+            return _nothing_begun(error, None)
+        said = say("{done}; then: {problem}", done=_done(held), problem=reason_of(error))
+        if any(batch.mails_left for batch in held):
+            return _Verdict(ExitCode.MAILS_REMAIN, said, say("the mails that are left wait for: orderctl mail send"))
+        return _Verdict(ExitCode.NOT_REPORTED, said, _log_hint([batch.id for batch in held]))
+
+    def _held(self, begun: Sequence[str]) -> "tuple[HeldBatch, ...] | None":
+        """Those of the batches that hold; None if the store does not tell."""
+        if not begun or self._program is None:
+            return ()
+        try:
+            return self._program.held(begun)
+        except OrderctlError:
+            return None
+
+    def _written(self, verdict: _Verdict) -> _Verdict:
+        """The verdict once the result has left, or could not."""
+        try:
+            sys.stdout.flush()
+        except OutputLostError as error:
+            return verdict if verdict.said else self._verdict(error)
+        lost = self._result.lost
+        if lost is None or verdict.said or self._program is None or not self._program.changed:
+            return verdict
+        held = self._held(self._program.begun)
+        if held:
+            said = say("{done}, but the report could not be written: {why}", done=_done(held), why=os_reason(lost))
+            hint = _log_hint([batch.id for batch in held])
+        else:
+            said = say("done, but the report could not be written to standard output: {why}", why=os_reason(lost))
+            hint = say("do not run it again unseen: look what the store holds")
+        return _Verdict(verdict.code or ExitCode.NOT_REPORTED, said, hint)
+
+    def _tell(self, verdict: _Verdict, error: BaseException | None) -> None:
+        """Say it, and note it in the run log."""
+        program = self._program
+        if program is not None and program.verbose and error is not None and _is_unforeseen(error):
+            sys.stderr.write(safe("".join(traceback.format_exception(error))))
+        if verdict.said:
+            sys.stderr.write(f"orderctl: {verdict.said}\n")
+        if verdict.hint:
+            sys.stderr.write(say("hint: {hint}", hint=verdict.hint) + "\n")
+        sys.stderr.flush()
+        if program is not None and self.root is not None:
+            program.end(self.root.invoked_subcommand or "", verdict.code)
+
+
+def _wrong_call(error: BaseException) -> _Verdict:
+    """What Typer found wrong with the call, in our words; a group without a command shows its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{error.format_message()}\n")  # type: ignore[attr-defined]
+        return _Verdict(ExitCode.WRONG_CALL)
+    said, hint = explained(error)
+    return _Verdict(ExitCode.WRONG_CALL, said, hint)
+
+
+def _nothing_begun(error: BaseException, program: Program | None) -> _Verdict:
+    if isinstance(error, OrderctlError):
+        return _Verdict(error.exit_code, str(error), error.hint)
+    if program is not None and program.changed:
+        said = say("the store was changed; then: {problem}", problem=reason_of(error))
+        return _Verdict(ExitCode.NOT_REPORTED, said, say("do not run it again unseen: look what the store holds"))
+    return _Verdict(ExitCode.FAILED, reason_of(error), _advice(error))
+
+
+def _advice(error: BaseException) -> str:
+    return say("report it, with what orderctl --verbose says") if _is_unforeseen(error) else ""
+
+
+def _is_unforeseen(error: BaseException) -> bool:
+    foreseen = (OrderctlError, KeyboardInterrupt, OSError, MemoryError, typer.Exit)
+    return not isinstance(error, foreseen) and not hasattr(error, "format_message")
+
+
+def _done(held: "Sequence[HeldBatch]") -> str:
+    """What was done, with the batches by name."""
+    return say_count(
+        "{number:,} order was rejected as batch {batches}",
+        "{number:,} orders were rejected as batch {batches}",
+        sum(batch.rejected for batch in held),
+        batches=", ".join(batch.id for batch in held),
+    )
+
+
+def _log_hint(batches: Sequence[str]) -> str:
+    return say("see: orderctl log {batch}", batch=batches[0]) if batches else ""
+
+
+def _not_written(error: OSError) -> str:
+    return say("standard output cannot be written: {why}; nothing was changed", why=os_reason(error))
+
+
+def _insisting(step: Callable[[], T]) -> T:
+    """Do it, and again if it fails: a signal, or too little memory at this instant, must not cost the exit code."""
+    for _ in range(_TRIES - 1):
+        try:
+            return step()
+        except BaseException:  # noqa: BLE001, S112 - the last try says what it is
+            continue
+    return step()
+
+
+def _standard_output() -> _Result:
+    """Standard output with one place for what goes wrong with it; what its encoding lacks is escaped."""
+    before = sys.stdout
+    if before is None:  # closed by who called: every write fails, as it must
+        return _as_stdout(_Result(_held_open(_STANDARD_OUTPUT, os.O_RDONLY)), "utf-8", isatty=False)
+    before.flush()
+    return _as_stdout(_Result(before.fileno()), before.encoding, isatty=before.isatty())
+
+
+def _as_stdout(result: _Result, encoding: str, *, isatty: bool) -> _Result:
+    sys.stdout = _text(result, encoding, isatty=isatty)
+    return result
+
+
+def _standard_error() -> None:
+    """Standard error that is never a reason to end."""
+    before = sys.stderr
+    descriptor = _held_open(_STANDARD_ERROR, os.O_WRONLY) if before is None else before.fileno()
+    sys.stderr = _text(_Talk(descriptor, "wb", closefd=False), getattr(before, "encoding", "utf-8"), isatty=True)
+
+
+def _text(raw: io.FileIO, encoding: str, *, isatty: bool) -> TextIO:
+    buffered = io.BufferedWriter(raw)
+    return io.TextIOWrapper(buffered, encoding=encoding, errors="backslashreplace", line_buffering=isatty)
+
+
+def _held_open(descriptor: int, flags: int) -> int:
+    """A standard descriptor that was closed, held by nothing: no file of ours may come to stand in its place."""
+    opened = os.open(os.devnull, flags)
+    if opened != descriptor:
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    return descriptor
