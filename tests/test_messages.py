@@ -19,6 +19,7 @@ _SAYS_IT_ITSELF = {
     "{file}: {key} must be {kind}",
     "{where} must be a list of texts",
     "{where}.{key} must be a text",
+    "standard output cannot be written: {why}; nothing was changed",
 }
 # or it was the person's own decision,
 _DECIDED = {
