@@ -89,9 +89,11 @@ def _wrap_psycopg(points: Points) -> None:
 
 
 def _wrap_smtp(points: Points) -> None:
+    from orderctl.mail import smtp  # noqa: PLC0415 - loads the mail library, which no other wrapper needs
+
     _around(points, smtplib.SMTP, "connect", lambda *_: "SMTP connect")
     _around(points, smtplib.SMTP, "getreply", lambda *_: "SMTP reply")
-    _around(points, smtplib.SMTP, "send", lambda _self, data: f"SMTP {data[:4]!r}")
+    _around(points, smtp._Bounded, "send", lambda _self, data: f"SMTP {data[:4]!r}")
 
 
 def _wrap_files(points: Points) -> None:

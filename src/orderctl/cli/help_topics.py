@@ -15,8 +15,7 @@ from orderctl.language import later, say
 _OTHER_CODES = {
     ExitCode.DONE: later("done; also a dry run, and nothing to do"),
     ExitCode.UNEXPECTED_PLAN: later(
-        "not what was expected (--strict, --expect, --max-orders, a plan that is closed),"
-        " or orders were named of which none can be rejected; nothing was changed"
+        "not what was expected (--strict, --expect, --max-orders), or none can be rejected; nothing was changed"
     ),
     ExitCode.MAILS_REMAIN: later("rejected, but mails are waiting, failed or unknown: orderctl mail list"),
     ExitCode.FEWER_THAN_PLANNED: later(
