@@ -1,12 +1,14 @@
 """The database itself keeps a rejection final and the log append-only, on both engines, against SQL by hand."""
 
 import sqlite3
+from contextlib import closing, suppress
 
 import psycopg
 import pytest
 
 from conftest import open_store
 from factories import make_order, put
+from orderctl.domain.eligibility import Mode
 from orderctl.domain.orders import Status
 from test_rejection import ids, reject
 from test_schema import raw
@@ -69,6 +71,171 @@ def test_sqlite_refuses_to_replace(sqlite_url, table):
     with pytest.raises(sqlite3.IntegrityError, match="final|append-only"):
         connection.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
     connection.close()
+
+
+PROTECTED = {
+    "orders": "SELECT {columns} FROM orders WHERE status = 'rejected'",
+    "order_line": "SELECT {columns} FROM order_line WHERE order_id IN ('G1', 'G3')",
+    "batch": "SELECT {columns} FROM batch",
+    "order_event": "SELECT {columns} FROM order_event",
+    "mail_event": "SELECT {columns} FROM mail_event",
+}
+CONFLICT = ("", "OR REPLACE", "OR IGNORE", "OR ABORT", "OR FAIL", "OR ROLLBACK")
+FRESH = {"status": "needs-oc", "rejected_at": None, "batch_id": None}
+
+
+class Tables:
+    """What the engine itself says of its tables: their columns, and every key that two rows cannot share."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.sqlite = isinstance(connection, sqlite3.Connection)
+
+    def keys(self, table):
+        if not self.sqlite:
+            found = self.connection.execute(
+                "SELECT array_agg(a.attname::text) FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid"
+                " AND a.attnum = ANY (i.indkey) WHERE i.indrelid = %s::regclass AND i.indisunique"
+                " GROUP BY i.indexrelid",
+                [table],
+            )
+            return [tuple(columns) for (columns,) in found]
+        unique = [row[1] for row in self.connection.execute(f"PRAGMA index_list({table})") if row[2]]
+        keys = [tuple(row[2] for row in self.connection.execute(f"PRAGMA index_info({index})")) for index in unique]
+        return keys if self._without_rowid(table) else [*keys, ("rowid",)]
+
+    def _without_rowid(self, table):
+        return self.connection.execute("SELECT wr FROM pragma_table_list WHERE name = ?", [table]).fetchone()[0]
+
+    def columns(self, table):
+        if not self.sqlite:
+            found = self.connection.execute(
+                "SELECT column_name FROM information_schema.columns WHERE table_name = %s", [table]
+            )
+            return [name for (name,) in found]
+        columns = [row[1] for row in self.connection.execute(f"PRAGMA table_info({table})")]
+        return columns if self._without_rowid(table) else [*columns, "rowid"]
+
+    def rows(self, table):
+        """Every row that nothing may change, whole."""
+        columns = self.columns(table)
+        found = self.connection.execute(PROTECTED[table].format(columns=", ".join(columns)))
+        return [dict(zip(columns, row, strict=True)) for row in found]
+
+    def everything(self):
+        return {table: sorted(map(repr, self.rows(table))) for table in PROTECTED}
+
+    def run(self, sql, values):
+        """Run one statement; whether it was refused or not, what is protected is what it was. Nothing stays."""
+        before = self.everything()
+        if not self.sqlite:
+            sql = sql.replace("?", "%s")
+        self.connection.execute("BEGIN")
+        with suppress(*REFUSALS):
+            self.connection.execute(sql, values)
+        if not self.sqlite and self.connection.info.transaction_status == psycopg.pq.TransactionStatus.INERROR:
+            self.connection.execute("ROLLBACK")
+            return
+        assert self.everything() == before, (sql, values)
+        if not self.sqlite or self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+
+def intruders(tables, table, key):
+    """Statements by which another row takes the key of a protected one: new rows, and rows that are there."""
+    victim = tables.rows(table)[0]
+    others = {column for other in tables.keys(table) for column in other} - set(key)
+    fresh = {column: 9_999 if isinstance(victim[column], int) else "fresh" for column in others}
+    row = {**victim, **{column: value for column, value in FRESH.items() if column in victim}, **fresh}
+    into = f"INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' for _ in row)})"
+    values = list(row.values())
+    taken = [victim[column] for column in key]
+    change = f"{table} SET {', '.join(f'{column} = ?' for column in key)}"
+    for clause in CONFLICT if tables.sqlite else [""]:
+        yield f"INSERT {clause} {into}", values
+        yield f"UPDATE {clause} {change} WHERE {INTRUDER[table]}", taken
+    target = "" if key == ("rowid",) else f"({', '.join(key)})"
+    plain = next(column for column in row if column not in {*key, *others})
+    yield f"INSERT {into} ON CONFLICT {target} DO NOTHING", values
+    yield f"INSERT {into} ON CONFLICT {target} DO UPDATE SET {plain} = excluded.{plain}", values
+
+
+INTRUDER = {
+    "orders": "id = 'G2'",
+    "order_line": "order_id = 'G2'",
+    "batch": "id = (SELECT max(id) FROM batch)",
+    "order_event": "order_id = 'G3'",
+    "mail_event": "id = 'second'",
+}
+
+
+@pytest.mark.parametrize("table", PROTECTED)
+def test_nothing_takes_the_place_of_what_is_final(connection, store, table):
+    put(store, make_order("G3"))
+    reject(store, ids("G3"))
+    for event in ("first", "second"):
+        connection.execute(
+            "INSERT INTO mail_event (account, mail_id, id, action, from_state, to_state, actor, at)"
+            f" SELECT 'main', 'm', '{event}', 'retry', 'refused', 'waiting', 'mia', at FROM batch LIMIT 1"
+        )
+    tables = Tables(connection)
+    found = tables.keys(table)
+    assert found
+    tried = [statement for key in found for statement in intruders(tables, table, key)]
+    for sql, values in tried:
+        tables.run(sql, values)
+
+
+HOSTILE = {
+    "a position far ahead": "INSERT INTO batch (account, id, position, at, mode)"
+    " SELECT account, 'far', 9223372036854775807, at, mode FROM batch",
+    "a position left out": "INSERT INTO batch (account, id, position, at, mode)"
+    " SELECT account, 'gap', position + 2, at, mode FROM batch",
+    "a batch of another age": "INSERT INTO batch (account, id, position, at, mode)"
+    " SELECT account, 'late', position + 1, '9998-01-01T00:00:00.000000Z', mode FROM batch",
+    "a count below nothing": "INSERT INTO batch (account, id, position, at, mode, rejected)"
+    " SELECT account, 'few', position + 1, at, mode, -1 FROM batch",
+    "the last version": "UPDATE orders SET version = 2147483647 WHERE id = 'G2'",
+    "an order of the last version": "INSERT INTO orders"
+    " (account, id, status, ordered_at, currency, total, quantity, version)"
+    " SELECT account, 'G9', 'needs-oc', ordered_at, currency, 1, 1, 2147483647 FROM orders WHERE id = 'G2'",
+    "a total that no sum holds": "UPDATE orders SET total = 9223372036854775807 WHERE id = 'G2'",
+    "a count that no column holds": "UPDATE orders SET invoices = -1 WHERE id = 'G2'",
+    "a price that no sum holds": "UPDATE order_line SET unit_price = -9223372036854775807 WHERE order_id = 'G2'",
+}
+HOSTILE_TEXTS = {
+    "a day that is none": "UPDATE orders SET delivery_from = '2026-02-31' WHERE id = 'G2'",
+    "an instant that is none": "UPDATE orders SET ordered_at = 'yesterday' WHERE id = 'G2'",
+    "a batch at no time": "INSERT INTO batch (account, id, position, at, mode)"
+    " SELECT account, 'never', position + 1, 'never', mode FROM batch",
+    "a digest that is no text": "INSERT INTO batch (account, id, position, at, mode, digest)"
+    " SELECT account, 'blob', position + 1, at, mode, x'00ff' FROM batch",
+    "a total that is no number": "UPDATE orders SET total = 'much' WHERE id = 'G2'",
+    "the first rowid of all": "INSERT INTO batch (rowid, account, id, position, at, mode)"
+    " SELECT -1, account, 'below', position + 1, at, mode FROM batch",
+}
+
+
+def still_rejects(store):
+    put(store, make_order("G4"))
+    return reject(store, ids("G2", "G4"), mode=Mode.INDIVIDUAL).rejected
+
+
+@pytest.mark.parametrize("statement", HOSTILE.values(), ids=HOSTILE)
+def test_no_row_ends_later_rejections(connection, store, statement):
+    with pytest.raises(REFUSALS, match="out of its bounds|append-only"):
+        connection.execute(statement)
+    assert still_rejects(store) == 2
+
+
+@pytest.mark.parametrize("statement", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
+def test_no_text_in_the_place_of_a_value_ends_later_rejections(sqlite_url, statement):
+    with open_store(sqlite_url) as store, closing(raw(sqlite_url)) as connection:
+        put(store, make_order("G1"), make_order("G2", status=Status.OC_CONFIRMED))
+        reject(store, ids("G1"))
+        with pytest.raises(sqlite3.IntegrityError, match="out of its bounds"):
+            connection.execute(statement)
+        assert still_rejects(store) == 2
 
 
 def test_archiving_is_what_a_rejected_order_allows(connection, store):

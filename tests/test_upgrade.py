@@ -119,3 +119,12 @@ def test_texts_are_folded_anew_without_accents_on_rejected_orders_too(empty_url,
     assert "triggers there and on" in cli("store", "check").out
     with pytest.raises((sqlite3.IntegrityError, psycopg.errors.IntegrityConstraintViolation)):
         run_sql(empty_url, ("UPDATE orders SET note = 'x' WHERE id = ?", ["U2"]))
+
+
+def test_an_order_whose_version_could_not_go_up_can_be_rejected_after_the_upgrade(empty_url, tmp_path):
+    make_store(empty_url, REVISIONS[0])
+    last = {**FIRST_DATA["orders"], "version": 2**31 - 1}
+    run_sql(empty_url, inserted("buyer", FIRST_DATA["buyer"]), inserted("orders", last))
+    cli = Cli(empty_url, tmp_path / "home")
+    assert cli("store", "upgrade").code == 0
+    assert cli("reject", "U1", "--yes", "--format", "json").json["rejected"] == 1

@@ -12,12 +12,12 @@ Cell = str | int | float | bool | datetime | date | list[object] | None
 
 LONGEST_TEXT = 10_000
 LONGEST_NAME = 500
-LARGEST_NUMBER = 2**62
+LARGEST_NUMBER = 10**15
 LARGEST_COUNT = 2**31 - 1
 _LARGEST_EXACT_FLOAT = 2**53
 _FLOAT_NOISE = Decimal("1e-6")
 _LONGEST_NUMBER = 40
-_SURELY_BOUNDED = 18  # digits of which every number is below LARGEST_NUMBER
+_SURELY_BOUNDED = 15  # digits of which every number is below LARGEST_NUMBER
 _CACHED = 10_000
 _FIRST_YEAR, _LAST_YEAR = 1900, 9998
 

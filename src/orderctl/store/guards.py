@@ -1,13 +1,21 @@
-"""The triggers that make a rejection final and the log append-only, on both engines (design.md, section 3).
+"""The triggers that make a rejection final, the log append-only and values bounded (design.md, section 3).
 
 The last of several layers: the guarded `UPDATE`, the CHECKs and the grants come before them. A migration
 that changes a guarded table drops its triggers and creates these anew.
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 
 FINAL = "a rejected order is final"
 APPEND_ONLY = "the log is append-only"
+OUT_OF_BOUNDS = "a value is out of its bounds"
+IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
+
+# With room above them: a sum of totals, and a version that goes up by one, never run over.
+_AMOUNTS = 10**15
+_COUNTS = 2**31 - 1
+FIRST_VERSIONS = 10**9
 
 # What archiving changes is left out: that much a rejected order still allows.
 _FROZEN = [
@@ -40,15 +48,36 @@ _FROZEN = [
 _FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
 _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 _LOGS = _FIRST_LOGS | _LATER_LOGS
-TRIGGERS = (
-    "orders_final_update",
-    "orders_final_delete",
-    "orders_final_insert",
-    "order_line_final_insert",
-    "order_line_final_update",
-    "order_line_final_delete",
-    *(f"{log}_append_only_{verb}" for log in _LOGS for verb in ("update", "delete", "insert")),
-)
+
+# What one row could end every later run with: numbers that overflow a sum, days that no date can hold.
+_NUMBERS = {
+    "orders": {
+        "total": (-_AMOUNTS, _AMOUNTS),
+        "quantity": (-_AMOUNTS, _AMOUNTS),
+        "delivery_notes": (0, _COUNTS),
+        "invoices": (0, _COUNTS),
+        "backlog_skus": (0, _COUNTS),
+    },
+    "order_line": {
+        "number": (0, _COUNTS),
+        "quantity": (-_AMOUNTS, _AMOUNTS),
+        "unit_price": (-_AMOUNTS, _AMOUNTS),
+    },
+    "batch": {
+        "planned": (0, _COUNTS),
+        "rejected": (0, _COUNTS),
+        "skipped": (0, _COUNTS),
+        "mails": (0, _COUNTS),
+        "mail_per_order": (0, 1),
+    },
+}
+_INSTANTS = {"orders": ("ordered_at", "archived_at", "rejected_at", "changed_at"), "order_line": (), "batch": ("at",)}
+_DAYS = {"orders": ("delivery_from", "delivery_to"), "order_line": (), "batch": ()}
+# However a statement spells it; `UPDATE OF` goes by the name.
+_ROWIDS = "rowid, _rowid_, oid"
+_YEARS = ("0001-01-02", "9999-12-30")
+# A later rejection goes on from these; SQLite keeps a blob in a column of text.
+_BATCH_TEXTS = ("account", "id", "digest", "previous")
 
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
@@ -63,9 +92,24 @@ def create_log_guards(dialect: str, log: str, execute: Callable[[str], object]) 
         execute(statement)
 
 
+def renew_guards(dialect: str, execute: Callable[[str], object]) -> None:
+    """Make every guard anew, as it is today, in a store that may have earlier ones."""
+    statements = guard_statements(dialect)
+    for statement in statements:
+        if made := _TRIGGER.match(statement):
+            on_table = f" ON {made['table']}" if dialect == "postgresql" else ""
+            execute(f"DROP TRIGGER IF EXISTS {made['name']}{on_table}")
+    for statement in statements:
+        execute(statement.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+
+
 def guard_statements(dialect: str) -> tuple[str, ...]:
     """The statements that create the guards, so that a check can compare them with what is there."""
-    return (*_first(dialect), *(statement for log in _LATER_LOGS for statement in _of_log(dialect, log)))
+    later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
+    return (*_first(dialect), *later, *_bounds(dialect))
+
+
+_TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) FOR EACH ")
 
 
 def _first(dialect: str) -> Iterator[str]:
@@ -78,30 +122,126 @@ def _of_log(dialect: str, log: str) -> Iterator[str]:
     return _sqlite_log(log, _LOGS[log]) if dialect == "sqlite" else _pg_log(log)
 
 
+def _bounds(dialect: str) -> Iterator[str]:
+    for table in _NUMBERS:
+        yield from _sqlite_bounds(table) if dialect == "sqlite" else _pg_bounds(table)
+    yield from _sqlite_place() if dialect == "sqlite" else _pg_place()
+
+
 def _sqlite() -> Iterator[str]:
-    changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in _FROZEN)
+    """REPLACE deletes the row that has the new one's key, and fires no DELETE trigger unless a connection asks for it.
+
+    So whatever brings a row looks for one that would go: by each key of the table, its rowid among them.
+    """
+    yield from _sqlite_orders()
+    yield from _sqlite_lines()
+
+
+def _sqlite_orders() -> Iterator[str]:
+    changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in [*_FROZEN, "rowid"])
+    there = (
+        "EXISTS (SELECT 1 FROM orders WHERE account = NEW.account AND id = NEW.id AND status = 'rejected')"
+        " OR EXISTS (SELECT 1 FROM orders WHERE rowid = NEW.rowid AND status = 'rejected')"
+    )
+    moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
+    # The first one refuses what would change a rejected order itself, the second what would take its place.
     yield _sqlite_trigger("orders_final_update", "UPDATE ON orders", f"OLD.status = 'rejected' AND ({changed})", FINAL)
+    yield _sqlite_trigger(
+        "orders_final_move", f"UPDATE OF account, id, {_ROWIDS} ON orders", f"({moved}) AND ({there})", FINAL
+    )
     yield _sqlite_trigger("orders_final_delete", "DELETE ON orders", "OLD.status = 'rejected'", FINAL)
-    # INSERT OR REPLACE deletes without firing the trigger above.
-    there = "SELECT 1 FROM orders WHERE account = NEW.account AND id = NEW.id AND status = 'rejected'"
-    yield _sqlite_trigger("orders_final_insert", "INSERT ON orders", f"EXISTS ({there})", FINAL)
-    for verb, row in (("insert", "NEW"), ("update", "OLD"), ("delete", "OLD")):
-        rejected = f"SELECT 1 FROM orders WHERE account = {row}.account AND id = {row}.order_id AND status = 'rejected'"
+    yield _sqlite_trigger("orders_final_insert", "INSERT ON orders", there, FINAL)
+
+
+def _sqlite_lines() -> Iterator[str]:
+    def of(row: str) -> str:
+        mine = f"account = {row}.account AND id = {row}.order_id"
+        return f"EXISTS (SELECT 1 FROM orders WHERE {mine} AND status = 'rejected')"
+
+    there = (
+        "EXISTS (SELECT 1 FROM order_line AS l JOIN orders AS o ON o.account = l.account AND o.id = l.order_id"
+        " WHERE l.rowid = NEW.rowid AND o.status = 'rejected')"
+    )
+    moved = "NEW.order_id IS NOT OLD.order_id OR NEW.account IS NOT OLD.account"
+    update = f"{of('OLD')} OR (({moved}) AND {of('NEW')}) OR (NEW.rowid IS NOT OLD.rowid AND {there})"
+    yield _sqlite_trigger("order_line_final_insert", "INSERT ON order_line", f"{of('NEW')} OR {there}", FINAL)
+    yield _sqlite_trigger("order_line_final_update", "UPDATE ON order_line", update, FINAL)
+    yield _sqlite_trigger("order_line_final_delete", "DELETE ON order_line", of("OLD"), FINAL)
+
+
+def _sqlite_bounds(table: str) -> Iterator[str]:
+    wrong = {
+        **{
+            column: f"typeof(NEW.{column}) <> 'integer' OR NEW.{column} NOT BETWEEN {least} AND {most}"
+            for column, (least, most) in _NUMBERS[table].items()
+        },
+        **{column: _no_sqlite_time(column, "%Y-%m-%dT%H:%M:%S", 27) for column in _INSTANTS[table]},
+        **{column: _no_sqlite_time(column, "%Y-%m-%d", 10) for column in _DAYS[table]},
+    }
+    inserted = list(wrong.values())
+    updated = [f"NEW.{column} IS NOT OLD.{column} AND ({bad})" for column, bad in wrong.items()]
+    if table == "orders":
+        inserted.append(f"typeof(NEW.version) <> 'integer' OR NEW.version NOT BETWEEN 1 AND {FIRST_VERSIONS}")
         yield _sqlite_trigger(
-            f"order_line_final_{verb}", f"{verb.upper()} ON order_line", f"EXISTS ({rejected})", FINAL
+            "orders_next_version",
+            "UPDATE OF version ON orders",
+            "NEW.version NOT IN (OLD.version, OLD.version + 1) OR typeof(NEW.version) <> 'integer'",
+            OUT_OF_BOUNDS,
         )
+    if table == "batch":
+        inserted += [f"typeof(NEW.{column}) <> 'text'" for column in _BATCH_TEXTS]
+        inserted.append("NEW.at > strftime('%Y-%m-%dT%H:%M:%f', 'now', '+1 day')")
+    else:
+        # Of these columns alone: a rejection changes none of the others, and a million rows are not asked for them.
+        columns = ", ".join(wrong)
+        yield _sqlite_trigger(
+            f"{table}_bounds_update",
+            f"UPDATE OF {columns}, {_ROWIDS} ON {table}",
+            _any([*updated, "NEW.rowid < 1"]),
+            OUT_OF_BOUNDS,
+        )
+    yield _sqlite_trigger(f"{table}_bounds_insert", f"INSERT ON {table}", _any(inserted), OUT_OF_BOUNDS)
+    # Before the insert, a rowid that nobody gave reads as -1.
+    yield _sqlite_trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
+
+
+def _no_sqlite_time(column: str, form: str, length: int) -> str:
+    """A text that `sql.SqliteDialect` does not write: read back, it would be no time."""
+    new = f"NEW.{column}"
+    ends = f" OR {new} NOT GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'" if length > len("2026-03-14") else ""
+    # By a modifier, SQLite counts anew: the 31st of February becomes the 3rd of March.
+    other = f"strftime('{form}', {new}, '+0 days') IS NOT substr({new}, 1, {min(length, 19)})"
+    years = f"{new} NOT BETWEEN '{_YEARS[0]}' AND '{_YEARS[1]}'"
+    return f"{new} IS NOT NULL AND (typeof({new}) <> 'text' OR length({new}) <> {length} OR {years} OR {other}{ends})"
+
+
+def _sqlite_place() -> Iterator[str]:
+    last = "(SELECT coalesce(max(position), 0) FROM batch WHERE account = NEW.account)"
+    yield _sqlite_trigger("batch_in_place", "INSERT ON batch", f"NEW.position IS NOT {last} + 1", IN_PLACE)
+
+
+def _any(conditions: Iterable[str]) -> str:
+    return " OR ".join(f"({condition})" for condition in conditions)
 
 
 def _sqlite_log(log: str, key: tuple[str, ...]) -> Iterator[str]:
     same = " AND ".join(f"{column} = NEW.{column}" for column in key)
     there = f"EXISTS (SELECT 1 FROM {log} WHERE {same})"
+    if log == "batch":
+        there += (
+            " OR EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND position = NEW.position)"
+            " OR EXISTS (SELECT 1 FROM batch WHERE rowid = NEW.rowid)"
+        )
     yield _sqlite_trigger(f"{log}_append_only_update", f"UPDATE ON {log}", "1", APPEND_ONLY)
     yield _sqlite_trigger(f"{log}_append_only_delete", f"DELETE ON {log}", "1", APPEND_ONLY)
     yield _sqlite_trigger(f"{log}_append_only_insert", f"INSERT ON {log}", there, APPEND_ONLY)
 
 
-def _sqlite_trigger(name: str, event: str, when: str, message: str) -> str:
-    return f"CREATE TRIGGER {name} BEFORE {event} FOR EACH ROW WHEN {when} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+def _sqlite_trigger(name: str, event: str, condition: str, message: str, *, when: str = "BEFORE") -> str:
+    return (
+        f"CREATE TRIGGER {name} {when} {event} FOR EACH ROW WHEN {condition}"
+        f" BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    )
 
 
 def _postgresql() -> Iterator[str]:
@@ -117,6 +257,7 @@ def _postgresql() -> Iterator[str]:
         "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
         "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
     )
+    yield _pg_own_tables("orderctl_refuse_line")
     changed = f"({_listed('NEW')}) IS DISTINCT FROM ({_listed('OLD')})"
     rejected = "OLD.status = 'rejected'"
     yield from _pg_trigger("orders", "orders_final_update", "UPDATE", f"{rejected} AND {changed}", FINAL)
@@ -127,6 +268,46 @@ def _postgresql() -> Iterator[str]:
         )
     for table in ("orders", "order_line"):
         yield from _pg_no_truncate(table, FINAL)
+
+
+def _pg_own_tables(function: str) -> str:
+    """A function looks at the store's own tables, whatever a session puts before them: a temporary `orders`."""
+    return (
+        "DO $do$ BEGIN EXECUTE format("
+        f"'ALTER FUNCTION {function}() SET search_path = %I, pg_temp', current_schema()); END $do$"
+    )
+
+
+def _pg_bounds(table: str) -> Iterator[str]:
+    wrong = {
+        **{column: f"NEW.{column} NOT BETWEEN {least} AND {most}" for column, (least, most) in _NUMBERS[table].items()},
+        **{
+            column: f"NEW.{column} NOT BETWEEN '{_YEARS[0]}' AND '{_YEARS[1]}'"
+            for column in (*_INSTANTS[table], *_DAYS[table])
+        },
+    }
+    inserted = list(wrong.values())
+    updated = [f"NEW.{column} IS DISTINCT FROM OLD.{column} AND {bad}" for column, bad in wrong.items()]
+    if table == "orders":
+        inserted.append(f"NEW.version NOT BETWEEN 1 AND {FIRST_VERSIONS}")
+        updated.append("NEW.version NOT IN (OLD.version, OLD.version + 1)")
+    if table == "batch":
+        inserted.append("NEW.at > now() + interval '1 day'")
+    else:
+        yield from _pg_trigger(table, f"{table}_bounds_update", "UPDATE", _any(updated), OUT_OF_BOUNDS)
+    yield from _pg_trigger(table, f"{table}_bounds_insert", "INSERT", _any(inserted), OUT_OF_BOUNDS)
+
+
+def _pg_place() -> Iterator[str]:
+    """Of two rejections at once, the second one is refused as the unique index would refuse it, and tries again."""
+    yield (
+        "CREATE FUNCTION orderctl_refuse_place() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM batch WHERE account = NEW.account) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'unique_violation', CONSTRAINT = 'ix_batch_account_position'; "
+        "END IF; RETURN NEW; END $$"
+    )
+    yield _pg_own_tables("orderctl_refuse_place")
+    yield from _pg_trigger("batch", "batch_in_place", "INSERT", "true", IN_PLACE, "orderctl_refuse_place")
 
 
 def _pg_log(log: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The schema's revisions, oldest first. An ordinary start compares the store's with the last one, no more."""
 
 VERSION_TABLE = "orderctl_version"
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 CURRENT = REVISIONS[-1]
 
 # Marks a SQLite file as ours ("ordc"), beside the version table.
