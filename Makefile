@@ -27,7 +27,7 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo:  ## run the main job on sample orders, on the embedded default
-	@echo "The main job on 2,400 sample orders in a temporary folder; it takes about ten seconds."
+	@echo "The main job on 2,400 sample orders in a temporary folder; fifteen seconds, and half a minute more the first time."
 	@$(MAKE) --no-print-directory $(PROGRAM)
 	@$(BIN)/orderctl demo
 
@@ -79,7 +79,7 @@ clean:  ## remove the virtual environment and caches
 
 $(PROGRAM): pyproject.toml $(LOCK)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (set PYTHON=...)" >&2; exit 2; }
-	@echo "Installing orderctl and its libraries into $(VENV): ten to thirty seconds, once." >&2
+	@echo "Installing orderctl and its libraries into $(VENV), once." >&2
 	@test -x $(BIN)/python || $(NEW_VENV)
 	@test -n "$(UV)" || $(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
 	@$(INSTALL) --editable .

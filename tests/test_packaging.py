@@ -1,5 +1,6 @@
 """What `pipx install .` and `uv tool install .` unpack: a wheel with all that the program reads while it runs."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -36,6 +37,23 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == {name for name in files if "__pycache__" not in name}
     assert {".py", ".toml", ".txt", ".html"} <= {Path(name).suffix for name in packed}, "column maps and letters, too"
+
+
+def test_the_licence_goes_with_the_wheel(wheel):
+    info = f"orderctl-{__version__}.dist-info"
+    metadata = wheel.read(f"{info}/METADATA").decode()
+    assert wheel.read(f"{info}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+    assert "License-Expression: MIT\n" in metadata
+    assert "Author: The orderctl authors\n" in metadata
+
+
+def test_make_demo_says_first_what_it_does_and_installs_the_program_alone(tmp_path):
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    call = ["make", "--dry-run", "demo", f"VENV={tmp_path}/venv"]
+    first, *steps = subprocess.check_output(call, cwd=ROOT, env=environ, text=True).splitlines()
+    assert first.startswith('echo "The main job on 2,400 sample orders in a temporary folder; fifteen seconds')
+    assert [step.partition("--editable ")[2] for step in steps if "--editable" in step] == ["."]
+    assert steps[-1] == f"{tmp_path}/venv/bin/orderctl demo"
 
 
 def test_the_installed_command_is_the_program(wheel):

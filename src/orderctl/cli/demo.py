@@ -48,18 +48,20 @@ def demo(
     ] = False,
 ) -> None:
     """A guided run on sample orders, in a folder of its own."""
-    tour = _Tour(program_of(ctx), _folder(folder))
+    program = program_of(ctx)
     if set_up_only:
+        tour = _Tour(program, _folder(folder))
         tour.run("store", "init")
         tour.run("import", str(tour.sample))
         tour.farewell()
         return
-    tour.tell(
-        say(
-            "A wholesale brand, {number:,} orders. The style LN-10 is dropped: its open orders have to be rejected.",
-            number=ORDERS,
-        )
+    brand = say(
+        "A wholesale brand, {number:,} orders. The style LN-10 is dropped: its open orders have to be rejected.",
+        number=ORDERS,
     )
+    how_long = say("About fifteen seconds; everything is in a folder of its own, and no mail leaves it.")
+    program.output.lines([brand, how_long])
+    tour = _Tour(program, _folder(folder))
     tour.tell(say("1. A store, and the orders out of a file"))
     tour.run("store", "init")
     tour.run("import", str(tour.sample))
