@@ -202,6 +202,16 @@ def test_a_selection_is_collected_shown_and_rejected(filled):
     assert filled("select").lines == []
 
 
+def test_columns_and_sorts_are_known_by_what_screens_call_them(filled):
+    usual = filled("search", "--format", "csv", "--columns", "id,ref,quantity", "--sort", "ref")
+    for columns, sort in (
+        ("Order,Reference,Pieces", "Reference"),
+        ("order_id,reference,\u6570\u91cf", "\u767a\u6ce8\u756a\u53f7"),
+    ):
+        ran = filled("search", "--format", "csv", "--columns", columns, "--sort", sort)
+        assert (ran.code, ran.out) == (0, usual.out)
+
+
 def test_a_saved_filter_is_kept_as_written(filled):
     assert filled("filter", "save", "dropped", "tag:late", "status:needs-oc").code == 0
     assert filled("filter", "show", "dropped").out == "tag:late status:needs-oc\n"

@@ -62,7 +62,9 @@ def asked(cli, line, shell="bash"):
     [
         ("orderctl re", ["reject"]),
         ("orderctl mail re", ["retry"]),
-        ("orderctl search --no", []),
+        ("orderctl search --nope", []),
+        ("orderctl search --no", ["--no-pager"]),
+        ("orderctl search --store x sea", ["season:"]),
         ("orderctl search --co", ["--columns", "--count"]),
         ("orderctl search --count --co", ["--columns"]),
         ("orderctl search --format ", ["table", "ids", "csv", "jsonl"]),

@@ -13,11 +13,12 @@ from orderctl.domain.changes import Change, ChangeKind
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filter_matching import matches
 from orderctl.domain.filter_parser import MAX_DEPTH, MAX_TERMS, FilterError, join_words, parse_filter
-from orderctl.domain.filters import FILTER_FIELDS
-from orderctl.domain.orders import Buyer, OrderLine, Status
+from orderctl.domain.filters import FILTER_FIELDS, field_named
+from orderctl.domain.orders import Buyer, OrderLine, Status, status_named
 from orderctl.domain.rejection import Provenance
 from orderctl.domain.selection import Choice, IdList, IdScope
 from orderctl.domain.text import fold
+from orderctl.language import in_every_language
 from orderctl.ports import Page
 from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
 
@@ -159,6 +160,41 @@ FOLDED = {
     "\u043c\u043e\u0438": "",
     "\u30cf": "",
 }
+
+
+@pytest.mark.parametrize(
+    ("other", "usual"),
+    [
+        ("Reference:PO-7*", "ref:PO-7*"),
+        ("reference:none", "ref:none"),
+        ("Pieces:5", "quantity:5"),
+        ("ordered_at:2026", "ordered:2026"),
+        ("tags:late", "tag:late"),
+        ("\u767a\u6ce8\u756a\u53f7:PO-7*", "ref:PO-7*"),
+        ('status:"Please create an OC"', "status:needs-oc"),
+        ('status:"please create an oc",REJECTED', "status:needs-oc,rejected"),
+        ('status:"Awaiting OC creation","OC_created"', "status:needs-oc,oc-created"),
+        ("status:OC\u4f5c\u6210\u5f85\u3061", "status:needs-oc"),
+        ("-status:needs-oc", "not status:needs-oc"),
+        ("tag:late (-Reference:PO*)", "tag:late (not ref:PO*)"),
+        ("-linen", '"-linen"'),
+    ],
+)
+def test_what_screens_and_files_call_a_field_or_a_status_is_understood(other, usual):
+    assert read(other).condition == read(usual).condition
+
+
+def test_no_name_means_two_fields_or_two_statuses():
+    for field in FILTER_FIELDS.values():
+        names = (field.name, *field.others, *in_every_language(field.label))
+        assert {field_named(name) for name in names} == {field}
+    for status in Status:
+        names = (status, *in_every_language(status.brand_sees), *in_every_language(status.buyer_sees))
+        assert {status_named(name) for name in names} == {status}
+
+
+def test_the_words_of_a_status_from_a_shell_need_no_quotes_of_their_own():
+    assert join_words(["status:Please create an OC"]) == 'status:"Please create an OC"'
 
 
 def test_a_search_takes_accents_off_latin_and_greek_letters_alone(store):

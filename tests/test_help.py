@@ -145,3 +145,78 @@ def test_the_examples_that_only_read_run_for_real(cli, sqlite_url):
     for call in safe:
         ran = cli(*parts(call)[0])
         assert ran.code == 0, (call, ran.err)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ["search", "--store", "{store}", "tag:late"],
+        ["--store", "/nowhere", "search", "tag:late", "--store={store}"],
+        ["select", "tag:late", "--store", "{store}", "--name", "mine", "-q"],
+        ["log", "--store", "{store}", "verify"],
+        ["log", "--no-pager", "--store={store}", "1001"],
+        ["--store", "/nowhere", "mail", "--store", "{store}", "list"],
+        ["mail", "list", "--store", "/nowhere", "--store", "{store}"],
+        ["plan", "list", "-q", "--store", "{store}", "--log-file", "{log}"],
+    ],
+)
+def test_the_options_of_the_program_stand_anywhere_and_the_later_one_counts(cli, sqlite_url, tmp_path, call):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("1001", tags=frozenset({"late"})))
+    del cli.environ["ORDERCTL_STORE"]
+    log = tmp_path / "log.jsonl"
+    ran = cli(*(word.format(store=sqlite_url, log=log) for word in call))
+    assert ran.code == 0
+    if call[0] == "search" or "search" in call:
+        assert ran.out == "1001\n"
+    assert ran.err == "" or "-q" not in call
+    assert log.exists() == ("--log-file" in call)
+
+
+def test_quiet_and_verbose_stay_opposites_wherever_they_stand(cli):
+    for call in (["-q", "search", "-v"], ["search", "-vq"], ["-v", "mail", "-q", "list"]):
+        ran = cli(*call)
+        assert (ran.code, ran.err.splitlines()[0]) == (2, "orderctl: --quiet and --verbose are opposites")
+
+
+def test_what_belongs_to_another_option_is_not_taken_for_one_of_the_program(cli, sqlite_url):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("1001"))
+    assert cli("reject", "1001", "--yes", "--reason", "-q").code == 0
+    assert "-q" in cli("show", "1001").out
+    assert cli("search", "--", "-q").out == ""
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (
+            "reject season:26SS 'buyer:Acme Paris' --yes",
+            "orderctl reject --filter 'season:26SS buyer:\"Acme Paris\"' --yes",
+        ),
+        ("reject --dry-run Reference:PO-7*", "orderctl reject --dry-run --filter 'Reference:PO-7*'"),
+        ("reject -n 1001 -- -season:26SS", "orderctl reject -n --filter '1001 -season:26SS'"),
+        ("archive not season:26SS", "orderctl archive --filter 'not season:26SS'"),
+        ("tag late season:26SS --ignore-unknown", "orderctl tag late --filter season:26SS --ignore-unknown"),
+        ("export season:26SS --format csv", "orderctl export --filter season:26SS --format csv"),
+        ("show season:26SS", "orderctl search season:26SS"),
+        ("log season:26SS", "orderctl search season:26SS"),
+        ("select --ids season:26SS", "a filter goes behind --filter, and select takes it as it is"),
+        ("search tag:late -status:rejected --count", "orderctl search tag:late not status:rejected --count"),
+        ("reject -season:26SS --yes", "orderctl reject --filter 'not season:26SS' --yes"),
+        ("search '!status:rejected'", 'write: not status:; to search for a colon, quote it: "a:b"'),
+    ],
+)
+def test_a_filter_in_the_wrong_place_gets_the_call_that_was_meant(cli, sqlite_url, call, hint):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("1001"))
+    ran = cli(*shlex.split(call))
+    assert (ran.code, ran.err.splitlines()[-1]) == (2, f"hint: {hint}")
+    assert cli("search", "status:rejected").out == ""
+
+
+def test_an_order_whose_id_looks_like_a_term_is_still_an_order(cli, sqlite_url):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("ref:7"))
+    assert cli("show", "ref:7").code == 0
+    assert cli("reject", "ref:7", "--yes").code == 0

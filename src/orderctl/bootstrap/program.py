@@ -4,7 +4,7 @@ import getpass
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
@@ -55,24 +55,24 @@ class SystemClock:
 class Program:
     """The parts of the program for one run, made when they are first asked for."""
 
-    def __init__(
-        self,
-        *,
-        store: str | None,
-        profile: str | None,
-        quiet: bool,
-        verbose: bool = False,
-        paged: bool = True,
-        log_file: str | None = None,
-    ) -> None:
-        self._flags: dict[str, Value] = {"store": store, "profile": profile, "log_file": log_file}
-        self.quiet = quiet
-        self.verbose = verbose
-        self._paged = paged
+    def __init__(self, **options: Value) -> None:
+        self._flags: dict[str, Value] = {}
+        self.quiet = self.verbose = False
+        self._paged = True
         self._statements: Statements | None = None
         self.clock = SystemClock()
         self.changed = False
         self.begun: list[str] = []  # the ids of the batches whose execution began, and did not end by changing nothing
+        self.take(options)
+
+    def take(self, options: Mapping[str, Value]) -> None:
+        """Take the options that stand before or behind a command: of two, the later one. Raises UsageError."""
+        self._flags |= {name: options[name] for name in ("store", "profile", "log_file") if name in options}
+        self.quiet = self.quiet or bool(options.get("quiet"))
+        self.verbose = self.verbose or bool(options.get("verbose"))
+        self._paged = self._paged and not options.get("no_pager")
+        if self.quiet and self.verbose:
+            raise UsageError(say("--quiet and --verbose are opposites"), hint=say("leave one of them out"))
 
     @cached_property
     def settings(self) -> Settings:
@@ -258,6 +258,7 @@ class Program:
 
         With `notes`, the reasons and messages that a CSV has beside them too; `allow_empty`: there may be none.
         """
+        from orderctl.domain.filter_parser import is_term
         from orderctl.files.id_file import read_ids
 
         codes = self.reason_codes if notes else None
@@ -268,7 +269,10 @@ class Program:
                 return read_ids(stream, source, codes, allow_empty=allow_empty)
         except OSError as error:
             raise UsageError(
-                say("{source} cannot be read: {why}", source=source, why=os_reason(error)), hint=say("check the path")
+                say("{source} cannot be read: {why}", source=source, why=os_reason(error)),
+                hint=say("a filter goes behind --filter, and select takes it as it is")
+                if is_term(source)
+                else say("check the path"),
             ) from error
 
     def plan_terms(self) -> "PlanTerms":

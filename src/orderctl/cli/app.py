@@ -13,8 +13,6 @@ from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.ending import Ending
 from orderctl.cli.suggesting import suggest_profile
-from orderctl.domain.errors import UsageError
-from orderctl.language import say
 
 
 class LazyCommands(HelpfulGroup):
@@ -76,7 +74,9 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(
+    epilog="The options may stand anywhere, behind the command too; where one is given twice, the later one counts."
+)
 def root(
     ctx: typer.Context,
     store: Annotated[str | None, typer.Option(metavar="URL", help="The store: a file, or a PostgreSQL URL.")] = None,
@@ -94,9 +94,7 @@ def root(
     ] = False,
 ) -> None:
     """Reject many wholesale orders at once: see first, decide once, do exactly what was shown, never twice."""
-    if quiet and verbose:
-        raise UsageError(say("--quiet and --verbose are opposites"), hint=say("leave one of them out"))
-    ctx.obj = Program(store=store, profile=profile, quiet=quiet, verbose=verbose, paged=not no_pager, log_file=log_file)
+    ctx.obj = Program(store=store, profile=profile, quiet=quiet, verbose=verbose, no_pager=no_pager, log_file=log_file)
 
 
 def run() -> None:

@@ -2,11 +2,13 @@
 
 import difflib
 from collections.abc import Callable
+from copy import copy
 from typing import Any, TypeVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from orderctl.bootstrap.program import Program
 from orderctl.cli.help_pages import as_text, page_of
 from orderctl.domain.errors import UsageError
 from orderctl.domain.text import safe
@@ -16,14 +18,43 @@ F = TypeVar("F", bound=Callable[..., Any])
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
+def options_anywhere(root: Any) -> list[Any]:  # noqa: ANN401 - the root command, and its options
+    """The options of the root command that may stand behind a command as well."""
+    return [option for option in root.params if option.param_type_name == "option" and option.name != "version"]
+
+
+def _with_options_anywhere(ctx: Any, own: list[Any]) -> list[Any]:  # noqa: ANN401
+    """The parameters of a command, and unseen in its help those that may stand anywhere."""
+    if ctx.parent is None:
+        return own
+    unseen = [copy(option) for option in options_anywhere(ctx.find_root().command)]
+    for option in unseen:
+        option.hidden = True
+    return [*own, *unseen]
+
+
+def _take_options_anywhere(ctx: Any) -> None:  # noqa: ANN401
+    """Hand the options that may stand anywhere to the program; the command knows nothing of them."""
+    if ctx.parent is None:
+        return
+    given = {option.name: ctx.params.pop(option.name, None) for option in options_anywhere(ctx.find_root().command)}
+    if isinstance(ctx.obj, Program):
+        ctx.obj.take({name: value for name, value in given.items() if value not in (None, False)})
+
+
 class HelpfulCommand(TyperCommand):
     """A command whose help has the examples first."""
 
     allow_extra_args = True  # as far as Typer knows: what is too much is said in our words
 
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - as Typer has it
+        """The parameters that may be given."""
+        return _with_options_anywhere(ctx, super().get_params(ctx))
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as Typer has it
         """Read the arguments. Raises UsageError if some are too much."""
         rest = super().parse_args(ctx, args)
+        _take_options_anywhere(ctx)
         if rest and not ctx.resilient_parsing:
             raise UsageError(
                 say("Got unexpected extra argument(s) ({listed})", listed=safe(" ".join(rest))),
@@ -38,6 +69,16 @@ class HelpfulCommand(TyperCommand):
 
 class HelpfulGroup(TyperGroup):
     """A group whose help is laid out like that of a command."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - as Typer has it
+        """The parameters that may be given."""
+        return _with_options_anywhere(ctx, super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as Typer has it
+        """Read the arguments before the name of a command."""
+        rest = super().parse_args(ctx, args)
+        _take_options_anywhere(ctx)
+        return rest
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401
         """The command that the arguments name. Raises UsageError for one that there is not."""
@@ -64,9 +105,19 @@ class WithDefault(HelpfulGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as Typer has it
         """Put the default before arguments that name no command and ask for no help."""
-        if not (args and (args[0] in self.commands or args[0] in SETTINGS["help_option_names"])):
+        first = next(iter(_behind_options_anywhere(ctx, args)), None)
+        if first not in self.commands and first not in SETTINGS["help_option_names"]:
             args = [self.default, *args]
         return super().parse_args(ctx, args)
+
+
+def _behind_options_anywhere(ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
+    """The arguments from the first one that is not of an option that may stand anywhere."""
+    options = {name: option for option in options_anywhere(ctx.find_root().command) for name in option.opts}
+    at = 0
+    while at < len(args) and (option := options.get(args[at].partition("=")[0])):
+        at += 1 if option.is_flag or "=" in args[at] else 2
+    return args[at:]
 
 
 class App(typer.Typer):

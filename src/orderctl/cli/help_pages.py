@@ -28,6 +28,7 @@ _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names.s
 _ARGUMENTS, _REST, _COMMANDS = later("Arguments"), later("Options"), later("Commands")
 _COMMENT = "   # "
 _SPELLED = 4
+_ANYWHERE = later("The options of orderctl itself (--store, --quiet and others) may stand here too: orderctl --help")
 _HELP_OPTION = later("Show this message and exit.")
 
 Rows = list[tuple[str, str]]
@@ -98,6 +99,8 @@ def as_text(page: Page) -> str:
     left = min(max(len(name) for _, rows in listed for name, _ in rows), _LEFT - 4) + 4
     for title, rows in listed:
         lines += [_heading(title), *(line for row in rows for line in _row(*row, left=left, width=width)), ""]
+    if " " in page.path:
+        lines += [*wrapped(say(_ANYWHERE), width), ""]
     return "\n".join(lines)
 
 

@@ -45,6 +45,8 @@ def filters(_program: Program) -> Iterator[str]:
     yield say("Values between commas: any of them. Ranges are written A..B, A.. or ..B.")
     yield say("A bare word is looked for in id, reference, buyer and notes.")
     yield say("There and in a buyer's name, case and the accents of Latin and Greek letters make no difference.")
+    yield say('Fields and statuses may be called as screens and files call them: Reference:PO-7*, status:"OC created".')
+    yield say("-season:26SS means not season:26SS; on a command line of its own write the latter.")
     yield say("Archived orders are left out unless the filter says archived:.")
     yield ""
     yield from _aligned([(field.example, say(field.about)) for field in FILTER_FIELDS.values()])

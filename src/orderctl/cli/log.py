@@ -1,5 +1,6 @@
 """`orderctl log [ORDER|BATCH]`, `log verify|export|report`."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -10,9 +11,11 @@ from orderctl.cli.log_files import export, report
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.cli.suggesting import suggest_order_or_batch
 from orderctl.domain.errors import OrderctlError, UsageError
+from orderctl.domain.filter_parser import is_term
 from orderctl.domain.log import Batch
 from orderctl.domain.orders import OrderEvent
 from orderctl.domain.reports import SCHEMA, batch_document, event_document, tampering_document, verdict_document
+from orderctl.domain.text import safe
 from orderctl.domain.verification import LogVerdict, Tampering
 from orderctl.language import later, say, say_count
 from orderctl.services.verifying import verify_log
@@ -56,7 +59,9 @@ def show(
         if work.orders.get(subject) is None:
             raise UsageError(
                 say("there is no order and no batch {subject!r} in this store", subject=subject),
-                hint=say("orderctl log lists batches"),
+                hint=f"orderctl search {safe(shlex.quote(subject))}"
+                if is_term(subject)
+                else say("orderctl log lists batches"),
             )
         _order(program, subject, work.orders.events(subject), as_)
 

@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from orderctl.cli.app import app
+from orderctl.cli.apps import options_anywhere
 from orderctl.language import say
 
 VARIABLE = "_ORDERCTL_COMPLETE"
@@ -69,6 +70,12 @@ class _Place:
             return places[min(self._arguments, len(places) - 1)]
         return places[self._arguments] if self._arguments < len(places) else None
 
+    @property
+    def parameters(self) -> list[Any]:
+        """Those of the command, and behind them those that may stand anywhere."""
+        root = self.context.command
+        return self.command.params if self.command is root else [*self.command.params, *options_anywhere(root)]
+
     def _take(self, word: str) -> None:
         if self.command is None:
             return
@@ -86,7 +93,7 @@ class _Place:
 
     def _take_option(self, word: str) -> None:
         name, given, value = word.partition("=")
-        option = next((each for each in self.command.params if name in each.opts), None)
+        option = next((each for each in self.parameters if name in each.opts), None)
         self.used.add(name)
         if option is None or option.is_flag:
             return
@@ -108,7 +115,7 @@ def _commands(place: _Place, begun: str) -> Iterator[tuple[str, str]]:
 
 def _options(place: _Place, begun: str) -> Iterator[tuple[str, str]]:
     name, given, value = begun.partition("=")
-    for option in place.command.params:
+    for option in place.parameters:
         if option.param_type_name != "option" or option.hidden:
             continue
         if given and name in option.opts:

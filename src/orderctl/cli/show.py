@@ -1,5 +1,6 @@
 """`orderctl show`."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -9,7 +10,9 @@ from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.cli.sources import read_id_argument
 from orderctl.cli.suggesting import suggest_order
 from orderctl.domain.errors import UsageError
+from orderctl.domain.filter_parser import is_term
 from orderctl.domain.reports import order_document
+from orderctl.domain.text import safe
 from orderctl.language import say
 
 app = command_app()
@@ -29,7 +32,9 @@ def show(
         if order is None:
             raise UsageError(
                 say("there is no order {id!r} in this store", id=wanted),
-                hint=say("orderctl search finds it by other words"),
+                hint=f"orderctl search {safe(shlex.quote(wanted))}"
+                if is_term(wanted)
+                else say("orderctl search finds it by other words"),
             )
         events = work.orders.events(wanted)
     if as_ is ReportFormat.JSON:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orderctl.bootstrap.program import Program
+from orderctl.cli.wrong_calls import call_instead
 from orderctl.domain.errors import UsageError
-from orderctl.domain.filter_parser import join_words
+from orderctl.domain.filter_parser import is_term, join_words
 from orderctl.domain.order_ids import parse_order_id
 from orderctl.domain.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
 from orderctl.language import say
@@ -74,6 +75,7 @@ def _excluded(program: Program, source: Source) -> IdList:
 def _scope(program: Program, store: Store, source: Source) -> Scope:
     if source.ids:
         ids = read_id_arguments(source.ids)
+        _refuse_terms(store, source.ids)
         shown, more = ", ".join(ids.ids[:_SHOWN_IDS]), len(ids.ids) - _SHOWN_IDS
         words = say("ids {ids} and {number} more", ids=shown, number=more) if more > 0 else say("ids {ids}", ids=shown)
         return IdScope(given=ids, words=words)
@@ -95,6 +97,20 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
             hint=say("give order ids, --ids, --saved or --filter, or: orderctl select"),
         )
     return SelectionScope(actor=program.actor, name=name, words=say("selection {name}", name=name))
+
+
+def _refuse_terms(store: Store, words: Sequence[str]) -> None:
+    """A filter where ids are expected is no list of unknown ids; an order may yet be called so."""
+    terms = [word for word in words if is_term(word)]
+    if not terms:
+        return
+    with store.snapshot() as work:
+        unknown = work.selections.unknown(read_id_arguments(terms).ids)
+    if unknown:
+        raise UsageError(
+            say("{word!r} is a term of a filter, and order ids are expected here", word=unknown[0]),
+            hint=call_instead(words, "--filter", join_words(words)),
+        )
 
 
 def _filter_scope(program: Program, text: str, source: Source) -> FilterScope:

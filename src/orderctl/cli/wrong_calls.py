@@ -1,8 +1,12 @@
 """What is wrong with a call that Typer cannot read, in our own words: from what it found, not from its message."""
 
+import shlex
+import sys
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
+from orderctl.domain.filter_parser import is_term, join_words
 from orderctl.domain.text import safe
 from orderctl.language import later, say
 
@@ -21,6 +25,9 @@ def explained(error: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever Typer r
     hint = say("see {path} --help", path=path)
     kind = type(error).__name__
     if kind == "NoSuchOption":
+        negated = _negated(error)
+        if negated:
+            return say("a filter says not, and an option begins with -"), negated
         close = error.possibilities
         what = say("there is no option {name}", name=safe(error.option_name))
         return what, say("did you mean {close}?", close=close[0]) if close else hint
@@ -32,6 +39,27 @@ def explained(error: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever Typer r
         return _bad_value(error), hint
     message = str(error.format_message())
     return (say(message) if message in _KNOWN else message).rstrip(".。"), hint
+
+
+def call_instead(words: Sequence[str], *instead: str) -> str:
+    """The call that was made, with other words in place of those."""
+    kept = [word for word in sys.argv[1:] if word != "--"]
+    at = len(kept)
+    for word in reversed(words):
+        if word in kept[:at]:
+            at = len(kept[:at]) - 1 - kept[:at][::-1].index(word)
+            del kept[at]
+    return safe(shlex.join(["orderctl", *kept[:at], *instead, *kept[at:]]))
+
+
+def _negated(error: Any) -> str:  # noqa: ANN401
+    """The call that was perhaps meant by `-status:x`."""
+    word = next((word for word in sys.argv[1:] if word.startswith(error.option_name) and is_term(word)), "")
+    if not word.startswith("-"):
+        return ""
+    takes_filter = any(each.metavar == "FILTER" for each in error.ctx.command.params) if error.ctx else False
+    term = ("not", word[1:]) if takes_filter else ("--filter", f"not {join_words([word[1:]])}")
+    return call_instead([word], *term)
 
 
 def _misused(error: Any) -> str:  # noqa: ANN401

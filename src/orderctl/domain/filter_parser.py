@@ -7,7 +7,7 @@ buyer:"Acme Paris" total:1000..             quotes keep spaces, commas, stars an
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -31,8 +31,9 @@ from orderctl.domain.filters import (
     Term,
     Test,
     Word,
+    field_named,
 )
-from orderctl.domain.orders import Status
+from orderctl.domain.orders import Status, status_named
 from orderctl.domain.text import fold, lower_ascii, nearest, safe
 from orderctl.domain.text_width import cell_width
 from orderctl.language import later, say
@@ -43,7 +44,7 @@ MAX_TERMS = 300
 _MAX_VALUE = 500
 _OPERATORS = {"and", "or", "not"}
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
-_FIELD = re.compile(r"([A-Za-z][A-Za-z_-]*):")
+_FIELD = re.compile(r"(-?)([^\W\d][\w-]*):")
 _NUMBER = re.compile(r"\A[+-]?(\d{1,15})(\.\d{1,6})?\Z", re.ASCII)
 _NUMBER_FORMS = later("write 1000, 1000.., ..12.50 or 10..20, without thousands separators")
 
@@ -100,17 +101,23 @@ def join_words(words: Sequence[str]) -> str:
     return " ".join(_requoted(word) for word in words)
 
 
+def is_term(word: str) -> bool:
+    """Whether a word of a command line is a term of a filter, as `season:26SS` is, rather than an id."""
+    named = _FIELD.match(word.lstrip("("))
+    return named is not None and field_named(named[2]) is not None
+
+
 def _requoted(word: str) -> str:
     named = _FIELD.match(word)
     rest = word[named.end() :] if named else ""
-    field = FILTER_FIELDS.get(named[1].lower()) if named else None
-    if field is None or field.kind not in {Kind.TEXT, Kind.CODE} or not re.search(r"\S\s+\S", rest):
+    field = field_named(named[2]) if named else None
+    if named is None or field is None or field.kind not in {Kind.TEXT, Kind.CODE, Kind.CHOICE}:
         return word
-    if re.search(r'[":()]', rest) or _OPERATORS & set(rest.lower().split()):
+    if not re.search(r"\S\s+\S", rest) or re.search(r'[":()]', rest) or _OPERATORS & set(rest.lower().split()):
         return word
     # A star keeps its meaning only outside of quotes.
     quoted = "*".join(f'"{piece}"' if piece else "" for piece in rest.replace("\\", "\\\\").split("*"))
-    return f"{field.name}:{quoted}"
+    return f"{named[1]}{field.name}:{quoted}"
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -241,11 +248,14 @@ class _Parser:
             if not _text(token.chars).strip():
                 raise self._error(say("an empty word"), token, say("write something between the quotes"))
             return Word(_within(_pattern(token.chars, fold)))
+        first = token.chars[0]
+        if first.char == "-" and not first.literal and field_named(_text(token.chars[1:colon])):
+            return Not(self._term(replace(token, chars=token.chars[1:]), colon - 1))
         return self._term(token, colon)
 
     def _term(self, token: _Token, colon: int) -> Term:
         name = _text(token.chars[:colon]).lower()
-        field = FILTER_FIELDS.get(name)
+        field = field_named(name)
         if field is None:
             raise self._unknown_field(name, token)
         if len(token.chars) == colon + 1:
@@ -254,7 +264,7 @@ class _Parser:
             )
         parts = list(_split(token.chars[colon + 1 :]))
         tests = tuple(self._test(field, part, token) for part in parts)
-        return Term(name, tests)
+        return Term(field.name, tests)
 
     def _test(self, field: Field, part: tuple[_Char, ...], token: _Token) -> Test:
         text = _text(part)
@@ -277,12 +287,15 @@ class _Parser:
             raise self._error(message, token, hint or say("for example {example}", example=field.example)) from None
 
     def _choice(self, field: Field, part: tuple[_Char, ...]) -> Test:
-        text = _text(part).lower()
-        if text not in set(Status):
+        text = _text(part)
+        status = status_named(text)
+        if status is None:
             raise ValueError(
-                "\n".join((say("{text!r} is not a {name}", text=text, name=field.name), _suggest(text, tuple(Status))))
+                "\n".join(
+                    (say("{text!r} is not a {name}", text=text.lower(), name=field.name), _suggest(text, tuple(Status)))
+                )
             )
-        return Pattern((text,))
+        return Pattern((status.value,))
 
     def _contained(self, field: Field, part: tuple[_Char, ...]) -> Test:
         pattern = _pattern(part, fold if field.name == "buyer" else lower_ascii)
@@ -338,7 +351,11 @@ class _Parser:
     }
 
     def _unknown_field(self, name: str, token: _Token) -> FilterError:
-        hint = _suggest(name, tuple(FILTER_FIELDS))
+        negated = name.lstrip("!~-")
+        if negated != name and field_named(negated):
+            hint = say("write: not {name}:", name=negated)
+        else:
+            hint = _suggest(name, tuple(FILTER_FIELDS))
         message = say("there is no field {name!r}", name=safe(name))
         return _error(
             message,

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 
-from orderctl.language import later
+from orderctl.domain.text import plain_name
+from orderctl.language import in_every_language, later
 
 
 class Kind(StrEnum):
@@ -27,51 +29,118 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One field of the language. `may_be_empty` allows `none` and `any`."""
+    """One field of the language. `may_be_empty` allows `none` and `any`.
+
+    `label`: how screens call it; `others`: how files and other columns do.
+    """
 
     name: str
+    label: str
     kind: Kind
     about: str
     example: str
     may_be_empty: bool = False
+    others: tuple[str, ...] = ()
 
 
 _FIELDS = (
-    Field(name="status", kind=Kind.CHOICE, about=later("the status"), example="status:needs-oc,oc-created"),
     Field(
-        name="buyer", kind=Kind.TEXT, about=later("the buyer's name"), example='buyer:"Acme Paris"', may_be_empty=True
+        name="status",
+        label=later("Status"),
+        kind=Kind.CHOICE,
+        about=later("the status"),
+        example="status:needs-oc,oc-created",
     ),
-    Field(name="id", kind=Kind.EXACT, about=later("the order's id"), example="id:1001,1002"),
-    Field(name="ref", kind=Kind.TEXT, about=later("the buyer's own reference"), example="ref:PO-7*", may_be_empty=True),
+    Field(
+        name="buyer",
+        label=later("Buyer"),
+        others=("buyer_name",),
+        kind=Kind.TEXT,
+        about=later("the buyer's name"),
+        example='buyer:"Acme Paris"',
+        may_be_empty=True,
+    ),
+    Field(
+        name="id",
+        label=later("Order"),
+        others=("order_id",),
+        kind=Kind.EXACT,
+        about=later("the order's id"),
+        example="id:1001,1002",
+    ),
+    Field(
+        name="ref",
+        label=later("Reference"),
+        kind=Kind.TEXT,
+        about=later("the buyer's own reference"),
+        example="ref:PO-7*",
+        may_be_empty=True,
+    ),
     Field(
         name="ordered",
+        label=later("Ordered"),
+        others=("ordered_at",),
         kind=Kind.DAY,
         about=later("the day of the order (UTC)"),
         example="ordered:2026-01-01..2026-03-31",
     ),
     Field(
         name="delivery",
+        label=later("Delivery"),
+        others=("delivery_from", "delivery_to"),
         kind=Kind.DAY,
         about=later("a day of the delivery window"),
         example="delivery:2026-09",
         may_be_empty=True,
     ),
-    Field(name="total", kind=Kind.AMOUNT, about=later("the total, in the order's currency"), example="total:1000.."),
-    Field(name="quantity", kind=Kind.COUNT, about=later("the pieces"), example="quantity:..12"),
-    Field(name="currency", kind=Kind.CODE, about=later("the currency"), example="currency:EUR"),
-    Field(name="brand", kind=Kind.CODE, about=later("the brand"), example="brand:nord*", may_be_empty=True),
-    Field(name="season", kind=Kind.CODE, about=later("the season"), example="season:26SS", may_be_empty=True),
+    Field(
+        name="total",
+        label=later("Total"),
+        kind=Kind.AMOUNT,
+        about=later("the total, in the order's currency"),
+        example="total:1000..",
+    ),
+    Field(name="quantity", label=later("Pieces"), kind=Kind.COUNT, about=later("the pieces"), example="quantity:..12"),
+    Field(
+        name="currency", label=later("Currency"), kind=Kind.CODE, about=later("the currency"), example="currency:EUR"
+    ),
+    Field(
+        name="brand",
+        label=later("Brand"),
+        kind=Kind.CODE,
+        about=later("the brand"),
+        example="brand:nord*",
+        may_be_empty=True,
+    ),
+    Field(
+        name="season",
+        label=later("Season"),
+        kind=Kind.CODE,
+        about=later("the season"),
+        example="season:26SS",
+        may_be_empty=True,
+    ),
     Field(
         name="country",
+        label=later("Country"),
         kind=Kind.CODE,
         about=later("the country, its code or name"),
         example="country:JP",
         may_be_empty=True,
     ),
-    Field(name="tag", kind=Kind.CODE, about=later("a tag"), example="tag:late", may_be_empty=True),
-    Field(name="sku", kind=Kind.CODE, about=later("the SKU of a line"), example="sku:AB-12*", may_be_empty=True),
+    Field(name="tag", label=later("Tags"), kind=Kind.CODE, about=later("a tag"), example="tag:late", may_be_empty=True),
+    Field(
+        name="sku",
+        label=later("SKU"),
+        kind=Kind.CODE,
+        about=later("the SKU of a line"),
+        example="sku:AB-12*",
+        may_be_empty=True,
+    ),
     Field(
         name="rejected",
+        label=later("Rejected"),
+        others=("rejected_at",),
         kind=Kind.DAY,
         about=later("the day of its rejection (UTC)"),
         example="rejected:-7d..",
@@ -79,14 +148,37 @@ _FIELDS = (
     ),
     Field(
         name="batch",
+        label=later("Batch"),
+        others=("batch_id",),
         kind=Kind.EXACT,
         about=later("the batch that rejected it"),
         example="batch:none",
         may_be_empty=True,
     ),
-    Field(name="archived", kind=Kind.FLAG, about=later("archived or not"), example="archived:yes"),
+    Field(
+        name="archived",
+        label=later("Archived"),
+        others=("archived_at",),
+        kind=Kind.FLAG,
+        about=later("archived or not"),
+        example="archived:yes",
+    ),
 )
 FILTER_FIELDS = {field.name: field for field in _FIELDS}
+
+
+def field_named(text: str) -> Field | None:
+    """The field of that name, or of what screens, in any language, or files call it; None if there is none."""
+    return FILTER_FIELDS.get(text) or _by_other_names().get(plain_name(text))
+
+
+@cache
+def _by_other_names() -> dict[str, Field]:
+    return {
+        plain_name(name): field
+        for field in _FIELDS
+        for name in (field.name, *in_every_language(field.label), *field.others)
+    }
 
 
 @dataclass(frozen=True, slots=True)

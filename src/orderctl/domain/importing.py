@@ -25,9 +25,9 @@ from orderctl.domain.cells import (
 )
 from orderctl.domain.import_figures import RowProblem
 from orderctl.domain.order_ids import parse_order_id, refuse_damaged
-from orderctl.domain.orders import Buyer, Order, OrderLine, Status
+from orderctl.domain.orders import Buyer, Order, OrderLine, Status, status_named, status_names
 from orderctl.domain.tags import parse_tag
-from orderctl.domain.text import safe
+from orderctl.domain.text import plain_name, safe
 from orderctl.language import say
 
 T = TypeVar("T")
@@ -127,29 +127,17 @@ def _undamaged(cell: Cell) -> str:
 
 
 def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
-    """A status: as a map translates it (words in folded case), by its code, or in the brand's words."""
+    """A status: as a map translates it (words in folded case), by its code, or in the words of either side."""
     text = read_text(cell, LONGEST_NAME)
-    code = words.get(text.casefold()) or _own_status(text)
+    code = words.get(text.casefold()) or status_named(text)
     if code is None:
-        close = get_close_matches(_plain(text), _STATUS_WORDS, n=1)
+        close = get_close_matches(plain_name(text), status_names(), n=1)
         raise ValueError(
-            say("is not a known status (did you mean {status}?)", status=_STATUS_WORDS[close[0]])
+            say("is not a known status (did you mean {status}?)", status=status_names()[close[0]])
             if close
             else say("is not a known status (one of {known})", known=", ".join(Status))
         )
     return Status(code)
-
-
-@lru_cache(maxsize=_CACHED)
-def _own_status(text: str) -> Status | None:
-    return _STATUS_WORDS.get(_plain(text))
-
-
-def _plain(text: str) -> str:
-    return "-".join(text.casefold().replace("_", " ").replace("-", " ").split())
-
-
-_STATUS_WORDS = {_plain(words): status for status in Status for words in (status.brand_sees, status.value)}
 
 
 def build_order(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> Order | list[RowProblem]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.filters import field_named
 from orderctl.domain.money import format_amount, plain_amount
 from orderctl.domain.orders import OrderSummary
 from orderctl.domain.text import nearest
@@ -85,7 +86,7 @@ DEFAULT_COLUMNS = tuple(name for name in COLUMNS if name != "archived")
 
 def parse_columns(text: str) -> tuple[Column, ...]:
     """Read `id,buyer,total`. Raises UsageError naming the column that there is not."""
-    names = [name.strip().lower() for name in text.split(",") if name.strip()]
+    names = [_column_name(name.strip()) for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in COLUMNS]
     if unknown or not names:
         raise UsageError(
@@ -95,6 +96,11 @@ def parse_columns(text: str) -> tuple[Column, ...]:
             ),
         )
     return tuple(COLUMNS[name] for name in names)
+
+
+def _column_name(text: str) -> str:
+    field = field_named(text)
+    return field.name if field else text
 
 
 def fields_of(columns: Sequence[Column]) -> tuple[str, ...]:

@@ -1,12 +1,14 @@
 """Orders as values: what the store holds of one purchase order, and its statuses (design.md, sections 2 and 3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache, lru_cache
 
 from orderctl.domain.money import Money
-from orderctl.domain.text import fold
-from orderctl.language import later
+from orderctl.domain.text import fold, plain_name
+from orderctl.language import in_every_language, later
 
 
 class Status(StrEnum):
@@ -49,6 +51,25 @@ _BUYER_SEES = {
     Status.RETURNED_TO_CART: later("Returned to cart"),
     Status.REJECTED: later("Order declined"),
 }
+
+
+_CODES = {status.value: status for status in Status}
+
+
+@lru_cache(maxsize=1_000)
+def status_named(text: str) -> Status | None:
+    """The status of that code, or the one that either side sees under these words, in any language."""
+    return _CODES.get(text) or status_names().get(plain_name(text))
+
+
+@cache
+def status_names() -> Mapping[str, Status]:
+    """Each code and each word that stands for a status, as `plain_name` has it."""
+    return {
+        plain_name(name): status
+        for status in Status
+        for name in (status, *in_every_language(_BRAND_SEES[status]), *in_every_language(_BUYER_SEES[status]))
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

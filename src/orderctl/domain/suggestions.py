@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 
-from orderctl.domain.filters import FILTER_FIELDS, Field, Kind
+from orderctl.domain.filters import FILTER_FIELDS, Field, Kind, field_named
 from orderctl.domain.orders import Status
 from orderctl.domain.text import fold, lower_ascii, safe
 from orderctl.language import later, say
@@ -58,7 +58,7 @@ def suggest_terms(typed: str, values: Values) -> Iterator[Suggested]:
     done = found.group() if (found := _DONE.match(typed)) else ""
     term = typed[len(done) :]
     name, colon, rest = term.partition(":")
-    field = FILTER_FIELDS.get(name.lower())
+    field = field_named(name)
     if not colon:
         yield from (
             (f"{done}{each.name}:", say(each.about)) for each in FILTER_FIELDS.values() if each.name.startswith(name)

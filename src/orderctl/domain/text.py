@@ -36,6 +36,11 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFC", _ACCENTS.sub("", plain).translate(_STROKES))
 
 
+def plain_name(text: str) -> str:
+    """A name by which something is known, whatever its case, spaces, hyphens and underscores."""
+    return "_".join(fold(text).replace("_", " ").replace("-", " ").split())
+
+
 def nearest(text: str, known: Sequence[str], else_: str) -> str:
     """A hint for a word that is not known: the nearest that is, or else what there is."""
     words = {fold(word): word for word in known}

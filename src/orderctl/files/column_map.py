@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from orderctl.domain.cells import Cell
 from orderctl.domain.errors import UsageError
+from orderctl.domain.filters import field_named
 from orderctl.domain.importing import FIELDS, read_status
 from orderctl.domain.os_errors import os_reason
-from orderctl.domain.text import safe
+from orderctl.domain.text import plain_name, safe
 from orderctl.files.day_formats import UNDECIDED
 from orderctl.language import later, say
 
@@ -46,7 +47,13 @@ _KIND_WORDS = {
     bool: later("true or false"),
     dict: later("a table"),
 }
-_OTHER_NAMES = {"order": "id", "order_id": "id", "ordered_at": "ordered", "colour": "color", "buyer": "buyer_name"}
+_OTHER_NAMES = {
+    "buyer": "buyer_name",
+    "colour": "color",
+    "delivery": "delivery_from",
+    "ref": "reference",
+    "tag": "tags",
+}
 _OWN_NAMES = {name: name for name in FIELDS} | _OTHER_NAMES
 NESTED_NAMES = {"name": "line_name", "quantity": "line_quantity"}
 _LARGEST_MAP = 1_000_000
@@ -173,7 +180,11 @@ def own_fields(header: Iterable[str], file: str) -> dict[str, str]:
 
 def own_field(column: str) -> str | None:
     """The field that a column's name means, whatever its case, spaces and hyphens."""
-    return _OWN_NAMES.get("_".join(column.replace("_", " ").replace("-", " ").split()).casefold())
+    name = plain_name(column)
+    found = _OWN_NAMES.get(name)
+    if found is None and (field := field_named(name)):
+        found = _OWN_NAMES.get(field.name)
+    return found
 
 
 def mapped_fields(columns: ColumnMap, header: Iterable[str], file: str) -> dict[str, str]:

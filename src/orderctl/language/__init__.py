@@ -131,6 +131,12 @@ def speech_for(tag: str) -> Speech:
     return Speech(_with_catalogue(tag.replace("-", "_")) if tag else "")
 
 
+def in_every_language(template: str, /) -> tuple[str, ...]:
+    """A template without values as each language has it, English first: what people may copy from any screen."""
+    codes = sorted(path.name for path in CATALOGUES.iterdir() if _compiled(path.name).is_file())
+    return (template, *(Speech(code).say(template) for code in codes))
+
+
 def later(template: str, /) -> str:
     """The template itself: marks a constant that is translated, by `say`, where it is shown."""
     return template

@@ -1,6 +1,7 @@
 """How a list of orders is sorted: the columns a user may name, and their ORDER BY."""
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.filters import field_named
 from orderctl.domain.text import nearest
 from orderctl.language import say
 from orderctl.store.sql import Fragment
@@ -52,7 +53,9 @@ def after(sort: str, value: object, order_id: str) -> Fragment:
 
 
 def _name(sort: str) -> str:
-    name = sort.removeprefix("-")
+    given = sort.removeprefix("-")
+    field = field_named(given)
+    name = field.name if field else given
     if name not in SORTS:
         raise UsageError(
             say("cannot sort by {name!r}", name=name),
