@@ -12,7 +12,7 @@ from factories import ACME, KUMO, FixedClock, make_order, put
 from orderctl.domain.errors import MailUnavailableError
 from orderctl.domain.mail_actions import CANCEL, RETRY
 from orderctl.domain.orders import Buyer
-from orderctl.domain.outbox import DeliveryReport, MailState
+from orderctl.domain.outbox import DeliveryReport, MailState, PutOff
 from orderctl.mail.letters import JinjaComposer
 from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
@@ -116,7 +116,8 @@ def test_each_outcome_is_kept_and_the_run_goes_on(store):
         assert get(store, first).last_error == "RCPT: 450 later"
         assert get(store, second).last_error == "RCPT: 550 no such user"
         assert get(store, first).next_attempt_at == NOW + timedelta(minutes=1)
-        assert run(store, smtp(inbox.port), clock=later(0.9)) == DeliveryReport()
+        waits = PutOff(mails=2, first=NOW + timedelta(minutes=1), last=NOW + timedelta(minutes=1))
+        assert run(store, smtp(inbox.port), clock=later(0.9)) == DeliveryReport(put_off=waits)
         assert run(store, smtp(inbox.port), clock=later(1)) == DeliveryReport(sent=2)
     assert get(store, first).attempts == 2
 

@@ -1,13 +1,17 @@
 """The outbox at the command line: what an operator finds, does to many mails, and is asked before."""
 
+from datetime import timedelta
+
 import pytest
 
 from conftest import open_store
+from factories import FixedClock
+from orderctl.domain.mail_actions import CANCEL, RETRY
 from orderctl.domain.outbox import MailState
 from smtp_server import read
 from terminal import Terminal
 from test_mail_worker import mail_cli
-from test_outbox import claim, queue, settle, start, states
+from test_outbox import NOW, act, claim, queue, settle, start, states
 
 
 @pytest.fixture
@@ -110,3 +114,28 @@ def test_a_mail_that_waits_is_shown_raw_as_it_will_go(outbox):
     assert message["Message-ID"] == f"<orderctl.{mail_ids[3]}@brand.example>"
     assert message["Subject"] == "Your order Q3 was rejected by nord"
     assert message["Date"] == "Sat, 14 Mar 2026 09:26:53 +0000"
+
+
+def test_mails_that_a_wrong_clock_put_off_for_years_are_told_of_and_mended(store_url, tmp_path):
+    ahead = NOW + timedelta(days=2_000)
+    with open_store(store_url) as store:
+        first, second, third, fourth = queue(store, 4)
+        assert claim(store, "wrong clock", now=ahead, limit=2) == [first, second]
+        start(store, first, "wrong clock", ahead)
+        settle(store, first, MailState.RETRY, holder="wrong clock", now=ahead)
+        act(store, RETRY, third, clock=FixedClock(ahead))
+        act(store, CANCEL, fourth)
+    cli = mail_cli(store_url, tmp_path / "home", 25)
+    cli.environ |= {"ORDERCTL_MAIL_TRANSPORT": "maildir", "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "mails")}
+    sent = cli("mail", "send", "--limit", "1")
+    assert sent.code == 5
+    assert "1 mail sent; 2 mails wait, due from 2031-09-04 09:26 UTC to 2031-09-04 09:27 UTC" in " ".join(
+        sent.out.split()
+    )
+    listed = " ".join(cli("mail", "list").out.split())
+    assert "next try 2031-09-04 09:26 UTC" in listed
+    assert "next try 2031-09-04 09:27 UTC" in listed
+    retried = cli("mail", "retry", "--state", "waiting", "--state", "retry")
+    assert (retried.code, "2 mails will be sent again" in retried.err) == (0, True)
+    sent = cli("mail", "send")
+    assert (sent.code, "2 mails sent" in sent.out) == (0, True)

@@ -230,7 +230,8 @@ def in_state(store, state):
 ACTIONS = {"retry": RETRY, "cancel": CANCEL, "sent": SENT, "not sent": NOT_SENT}
 ALLOWED = {
     "retry": dict.fromkeys(
-        (MailState.REFUSED, MailState.UNKNOWN, MailState.RETRY, MailState.CANCELLED), MailState.WAITING
+        (MailState.REFUSED, MailState.UNKNOWN, MailState.RETRY, MailState.CANCELLED, MailState.WAITING),
+        MailState.WAITING,
     ),
     "cancel": dict.fromkeys((MailState.WAITING, MailState.RETRY, MailState.CLAIMED), MailState.CANCELLED),
     "sent": {MailState.UNKNOWN: MailState.SENT},

@@ -15,11 +15,14 @@ import psycopg
 import pytest
 
 from conftest import open_store
+from orderctl.domain.errors import CommitUnknownError, StoreUnavailableError
+from orderctl.store import postgres
 from smtp_server import scripted_server
 from stress.crash import BUYERS_TOLD, GIVEN, REJECT, SEND, TARGETS, environ, fill
 from stress.forkserver import Ended
 from stress.invariants import Picture, mail_violations, violations
 from stress.proxy import Cut, proxied
+from test_rejection import ids, reject
 
 BATCH = b"INSERT INTO batch "
 COMMIT = b"COMMIT\x00"
@@ -250,6 +253,46 @@ def test_a_server_that_goes_away_after_the_rejection_leaves_the_mails_waiting(ca
     picture = Picture.of(postgres_filled)
     assert (picture.rejected, picture.states) == (TARGETS, {"waiting": BUYERS_TOLD})
     goes_on(call, postgres_filled, inbox)
+
+
+@pytest.mark.parametrize("how", ["silent", "forgotten"])
+def test_a_server_that_falls_silent_behind_a_proxy_is_not_waited_for(postgres_filled, monkeypatch, how):
+    monkeypatch.setattr(postgres, "SILENCE_S", 0.3)
+    cut = Cut(at=BATCH, how=how)
+    with proxied(postgres_filled, cut) as url, open_store(f"{url}&connect_timeout=2") as store:
+        with pytest.raises(StoreUnavailableError, match="it does not answer any more"):
+            reject(store, ids(*TARGETS))
+        assert cut.made
+        if how == "forgotten":
+            assert reject(store, ids(*TARGETS)).rejected == len(TARGETS)
+
+
+def test_a_server_that_falls_silent_at_the_commit_leaves_it_open_what_happened(postgres_filled, monkeypatch):
+    monkeypatch.setattr(postgres, "SILENCE_S", 0.3)
+    with (
+        proxied(postgres_filled, Cut(at=COMMIT, after=BATCH, how="silent")) as url,
+        open_store(f"{url}&connect_timeout=2") as store,
+        pytest.raises(CommitUnknownError),
+    ):
+        reject(store, ids(*TARGETS))
+    untouched(postgres_filled)
+
+
+def test_a_server_that_takes_its_time_is_waited_for(postgres_url, monkeypatch):
+    monkeypatch.setattr(postgres, "SILENCE_S", 0.2)
+    with open_store(postgres_url) as store, store.snapshot() as work:
+        slow = work.outbox._connection.execute("SELECT 'there' FROM pg_sleep(1)")
+        assert slow.fetchone() == ("there",)
+
+
+@pytest.mark.parametrize(("given", "found"), [("", "60000"), ("&tcp_user_timeout=5000", "5000")])
+def test_what_the_url_says_of_a_connection_that_is_lost_wins(postgres_url, given, found):
+    with proxied(postgres_url, Cut()) as url:
+        engine = postgres.PostgresEngine(f"{url}{given}", "a store")
+        said = {each.keyword.decode(): each.val for each in engine.connect().pgconn.info}
+        engine.close()
+    assert said["tcp_user_timeout"].decode() == found
+    assert (said["keepalives_idle"], said["keepalives_interval"], said["keepalives_count"]) == (b"30", b"10", b"3")
 
 
 @pytest.mark.parametrize(

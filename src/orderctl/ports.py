@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orderctl.domain.mail_actions import MailAction, MailEvent
     from orderctl.domain.money import Money
     from orderctl.domain.orders import Order, OrderEvent, OrderSummary
-    from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome, Settlement
+    from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Outcome, PutOff, Settlement
     from orderctl.domain.rejection import ApprovedPlan, Given, LeftOut, MailPlan, RejectionPlan, Skipped, Targets
     from orderctl.domain.saved_plans import PlanState, SavedPlan
     from orderctl.domain.selection import Choice
@@ -166,6 +166,7 @@ class Outbox(Protocol):
         self, *, token: str, until: datetime, now: datetime, limit: int, batch_id: str | None
     ) -> tuple[Mail, ...]: ...
     def due(self, now: datetime, batch_id: str | None) -> int: ...
+    def put_off(self, now: datetime, batch_id: str | None) -> PutOff | None: ...
     def facts(self, mail_ids: Sequence[str]) -> dict[str, LetterFacts]: ...
     def start_sending(
         self, token: str, begun: Mapping[str, Letter], *, until: datetime, now: datetime

@@ -18,7 +18,8 @@ class Cut:
     """When to cut, once: at the first message that holds `at` after one that held `after`, and how.
 
     `before`: the server never hears of it. `answer`: the server's answer is kept back. `late`: the client is cut
-    off at once, and the server hears of it a little later. `refuse` then turns every new connection away.
+    off at once, and the server hears of it a little later. `silent`: everything stays open, and nobody hears of
+    anything any more; `forgotten`: the same, of this connection alone. `refuse` then turns every new connection away.
     """
 
     at: bytes = b""
@@ -59,6 +60,9 @@ class Proxy:
             if self._cut.made and self._cut.refuse:
                 client.close()
                 continue
+            if self._cut.made and self._cut.how == "silent":
+                self._open.append(client)
+                continue
             server = socket.socket(socket.AF_UNIX)
             server.connect(self._server)
             self._open += [client, server]
@@ -81,14 +85,18 @@ class Proxy:
     def _forth(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while said := client.recv(_CHUNK):
+                if client in self._muted:
+                    continue
                 if self._cut.due(said):
+                    self._muted.add(client)
+                    if self._cut.how in ("silent", "forgotten"):
+                        continue
                     self._make_cut(said, client, server)
                     return
                 server.sendall(said)
         _hang_up(server)
 
     def _make_cut(self, said: bytes, client: socket.socket, server: socket.socket) -> None:
-        self._muted.add(client)
         if self._cut.how == "late":
             _hang_up(client)
             time.sleep(_LATE_S)

@@ -181,7 +181,7 @@ def retry(
     reason: Why = "",
     yes: Yes = False,
 ) -> None:
-    """Let mails be sent again: refused or put off ones; cancelled or unknown ones by id or --state."""
+    """Let mails be sent again, now: refused or put off ones; cancelled, unknown or waiting ones by id or --state."""
     program = program_of(ctx)
     changed = act(program, RETRY, mails.named(program), reason=reason, yes=yes)
     if changed:

@@ -36,7 +36,7 @@ class MailEvent:
 _WAITS = (MailState.WAITING, MailState.RETRY, MailState.CLAIMED)
 RETRY = MailAction(
     name="retry",
-    allowed=(MailState.REFUSED, MailState.UNKNOWN, MailState.RETRY, MailState.CANCELLED),
+    allowed=(MailState.REFUSED, MailState.UNKNOWN, MailState.RETRY, MailState.CANCELLED, MailState.WAITING),
     unasked=(MailState.REFUSED, MailState.RETRY),
     to=MailState.WAITING,
     detail=SENT_AGAIN,

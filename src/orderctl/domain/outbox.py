@@ -11,6 +11,8 @@ from orderctl.domain.orders import Buyer, OrderSummary
 MAX_ATTEMPTS = 12
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=6)
+# No lease is that long: the clock of whoever took it was wrong.
+LONGEST_LEASE = timedelta(hours=1)
 
 
 class MailState(StrEnum):
@@ -98,19 +100,29 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PutOff:
+    """Mails that wait for a later time: how many, and when the first and the last of them is due."""
+
+    mails: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReport:
-    """What a delivery run came to, in mails."""
+    """What a delivery run came to, in mails. `put_off` are those that were not due."""
 
     sent: int = 0
     retry: int = 0
     refused: int = 0
     unknown: int = 0
     stopped: str = ""
+    put_off: PutOff | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether every mail of the run was sent."""
-        return not (self.retry or self.refused or self.unknown or self.stopped)
+        """Whether every mail was sent, and none waits."""
+        return not (self.retry or self.refused or self.unknown or self.stopped or self.put_off)
 
     def plus(self, other: "DeliveryReport") -> "DeliveryReport":
         """Both together; the later one says why it stopped."""

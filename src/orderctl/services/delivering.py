@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orderctl.domain.errors import MailUnavailableError, StoreUnavailableError, UsageError
 from orderctl.domain.outbox import DeliveryReport
@@ -45,9 +45,11 @@ def deliver(
 
     What keeps mails from leaving at all (no connection, a login that fails) ends
     the run: the report's `stopped` says why, and what was not begun is due again. An interruption
-    gives it back too, and goes on to the caller.
+    gives it back too, and goes on to the caller. What waits for a later time is counted.
     """
-    return _round(
+    with store.snapshot() as work:
+        put_off = work.outbox.put_off(clock.now(), batch_id)
+    round_ = _round(
         store,
         composer,
         mailer_factory,
@@ -59,7 +61,8 @@ def deliver(
         pace=pace or Pace(),
         progress=progress,
         should_stop=should_stop,
-    ).report
+    )
+    return replace(round_.report, put_off=put_off)
 
 
 def follow(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from orderctl.domain.mail_actions import MailAction, MailEvent
-from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState, Settlement
+from orderctl.domain.outbox import LONGEST_LEASE, Letter, LetterFacts, Mail, MailState, PutOff, Settlement
 from orderctl.ports import MailQuery
 from orderctl.store.letter_facts import queued_facts
 from orderctl.store.mail_queries import matching
@@ -69,6 +69,19 @@ class SqlOutbox:
             {"now": self._connection.dialect.instant(now), **bound},
         ).fetchone()
         return int(row[0]) if row else 0
+
+    def put_off(self, now: datetime, batch_id: str | None) -> PutOff | None:
+        """The mails that wait for a time after this; None if there is none."""
+        of_batch, bound = _of_batch(batch_id)
+        states = ", ".join(f"'{state}'" for state in _DUE_STATES)
+        row = self._connection.execute(
+            "SELECT count(*), min(next_attempt_at), max(next_attempt_at) FROM mail WHERE account = :account"
+            f" AND state IN ({states}) AND next_attempt_at > :now{of_batch}",
+            {"now": self._connection.dialect.instant(now), **bound},
+        ).fetchone()
+        if not row or not row[0]:
+            return None
+        return PutOff(mails=int(row[0]), first=read_instant(row[1]), last=read_instant(row[2]))
 
     def facts(self, mail_ids: Sequence[str]) -> dict[str, LetterFacts]:
         """What the mails' letters are made of; a mail that is gone, or whose buyer is, is left out."""
@@ -148,9 +161,13 @@ class SqlOutbox:
         return released.rowcount
 
     def expire(self, now: datetime) -> int:
-        """End the leases that ran out: what was claimed is due again, what was being sent is `unknown`."""
-        bound = {"now": self._connection.dialect.instant(now)}
-        ran_out = "account = :account AND lease_until < :now"
+        """End the leases that ran out: what was claimed is due again, what was being sent is `unknown`.
+
+        One that ends far ahead was taken by a clock that was wrong, and would be held as long.
+        """
+        instant = self._connection.dialect.instant
+        bound = {"now": instant(now), "far": instant(now + LONGEST_LEASE)}
+        ran_out = "account = :account AND (lease_until < :now OR lease_until > :far)"
         claimed = self._connection.execute(
             f"UPDATE mail SET state = {_BACK}, token = NULL, lease_until = NULL, updated_at = :now"
             f" WHERE {ran_out} AND state = '{MailState.CLAIMED}'",

@@ -1,13 +1,15 @@
 """How to reach PostgreSQL: one connection, explicit transactions, and its errors in our words."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
+from psycopg.abc import PQGen
 from psycopg.sql import SQL
 
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError, UsageError
@@ -15,11 +17,73 @@ from orderctl.language import later, say
 from orderctl.store.asking import Asked
 from orderctl.store.sql import CommitLostError, Cursor, Params, PostgresDialect, Row, RowExistsError, for_psycopg
 
+T = TypeVar("T")
+
 CONNECT_WAIT_S = 10
+SILENCE_S = 30.0
 CHAIN_CONSTRAINT = "ix_batch_account_position"
 _FETCH = 2_000
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# A peer that is gone is found out by the kernel, in a minute or so.
+_ALIVE = {
+    "connect_timeout": CONNECT_WAIT_S,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+_IDLE = (
+    "SELECT pg_backend_pid() = %s AND NOT EXISTS"
+    " (SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state NOT LIKE 'idle%%')"
+)
+_SILENT = "it does not answer any more"
 _OPTIONS = "-c timezone=UTC -c lock_timeout=30s -c client_min_messages=warning"
+
+
+class _Watched(psycopg.Connection[Row]):
+    """A connection whose server may work for as long as it likes, and may not be silent without working.
+
+    The kernel does not tell: a proxy that has lost its server goes on to answer for it. So a silent server is
+    looked after on another connection.
+    """
+
+    look: Callable[[int], bool]
+
+    def wait(self, gen: PQGen[T], *args: Any, **how: Any) -> T:  # noqa: ANN401 - as psycopg calls it
+        """See `psycopg`."""
+        return super().wait(self._watching(gen), *args, **how)
+
+    def _watching(self, gen: PQGen[T]) -> PQGen[T]:
+        try:
+            waits = next(gen)
+            since, idle = time.monotonic(), False
+            while True:
+                ready = yield waits
+                if ready:
+                    since, idle = time.monotonic(), False
+                elif time.monotonic() - since >= SILENCE_S:
+                    idle = self._is_idle(before=idle)
+                    since = time.monotonic()
+                waits = gen.send(ready)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+
+    def _is_idle(self, *, before: bool) -> bool:
+        """Whether the server has nothing in hand for this connection. Raises OperationalError if it is no use to wait.
+
+        What it had in hand may just be on its way: so it has to be idle twice.
+        """
+        try:
+            idle = self.look(self.info.backend_pid)
+        except psycopg.Error as error:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(_SILENT) from error
+        if idle and before:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(_SILENT)
+        return idle
 
 
 class PostgresConnection:
@@ -154,9 +218,20 @@ class PostgresEngine:
 
     def _opened(self) -> psycopg.Connection[Row]:
         """A new connection."""
-        raw = psycopg.connect(**self._arguments())
+        raw = _Watched.connect(**self._arguments())
         raw.prepare_threshold = None  # a pooler in transaction mode loses prepared statements
+        raw.look = self._is_idle
         return raw
+
+    def _is_idle(self, pid: int) -> bool:
+        """Whether the server has nothing in hand for that process of its own. Raises psycopg.Error if it is silent.
+
+        A pooler's processes go by other numbers: there it is enough that the server answers.
+        """
+        with closing(_Watched.connect(**self._arguments())) as second:
+            second.look = _is_silent
+            row = second.execute(_IDLE, [second.info.backend_pid, pid]).fetchone()
+        return bool(row and row[0])
 
     def _arguments(self) -> dict[str, Any]:
         try:
@@ -166,7 +241,8 @@ class PostgresEngine:
             raise UsageError(
                 say("the store URL is not a valid PostgreSQL URL"), hint=say("write postgresql://USER@HOST/DATABASE")
             ) from None
-        given.setdefault("connect_timeout", CONNECT_WAIT_S)
+        for name, value in _ALIVE.items():
+            given.setdefault(name, value)
         given["options"] = f"{_OPTIONS} {given.get('options', '')}".strip()
         return {"application_name": "orderctl", **given, "autocommit": True}
 
@@ -198,6 +274,10 @@ class PostgresEngine:
             say("the store {shown} refused: {error}", shown=self.shown, error=first_line),
             hint=say("orderctl store check tells more"),
         )
+
+
+def _is_silent(_pid: int) -> bool:
+    raise psycopg.OperationalError(_SILENT)
 
 
 _FAILURES: dict[type[Exception], tuple[str, str]] = {

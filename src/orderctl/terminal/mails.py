@@ -1,6 +1,7 @@
 """Mails for people: a list that is readable at any width, and one mail with its log and what the buyer reads."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
@@ -20,6 +21,7 @@ from orderctl.terminal.styles import FAINT, HEADING, MAIL_STYLES, letter_text, p
 _SHORTEST_ADDRESS = 16
 _LONGEST_ADDRESS = 40
 _STATE, _NUMBER = 9, 6
+_WAITS = frozenset({MailState.WAITING, MailState.RETRY})
 
 
 def mail_list(mails: Sequence[Mail], width: int) -> RenderableType:
@@ -33,9 +35,19 @@ def mail_list(mails: Sequence[Mail], width: int) -> RenderableType:
     for mail in mails:
         cells = (mail.id, mail.state.value, safe(mail.recipient), f"{mail.orders:,}", str(mail.attempts))
         lines.append(_line(cells, ids, address, "", MAIL_STYLES.get(mail.state, "")))
-        if mail.last_error and mail.state is not MailState.SENT:
-            lines.append(Padding(plain(detail_in_words(mail.last_error), FAINT), (0, 0, 0, 2)))
+        if below := _below(mail):
+            lines.append(Padding(plain(below, FAINT), (0, 0, 0, 2)))
     return Group(*lines)
+
+
+def _below(mail: Mail) -> str:
+    """What went wrong with a mail, and when it is tried again."""
+    if mail.state is MailState.SENT:
+        return ""
+    words = [detail_in_words(mail.last_error)] if mail.last_error else []
+    if mail.state in _WAITS and (mail.attempts or mail.next_attempt_at > datetime.now(UTC)):
+        words.append(say("next try {moment}", moment=full_moment(mail.next_attempt_at)))
+    return "; ".join(words)
 
 
 def _line(cells: tuple[str, str, str, str, str], ids: int, address: int, style: str, state_style: str) -> Text:
@@ -63,14 +75,13 @@ def mail_details(
     mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[MailEvent]
 ) -> RenderableType:
     """A mail: its state, what operators did with it, and what the buyer reads."""
-    waits = mail.state in {MailState.WAITING, MailState.RETRY}
     facts = [
         (say("Mail"), mail.id),
         (say("To"), mail.recipient),
         (say("State"), mail.state.value),
         (say("Since"), full_moment(mail.updated_at, seconds=True)),
         (say("Tries"), str(mail.attempts)),
-        (say("Next try"), full_moment(mail.next_attempt_at, seconds=True) if waits else ""),
+        (say("Next try"), full_moment(mail.next_attempt_at, seconds=True) if mail.state in _WAITS else ""),
         (say("Last word"), detail_in_words(mail.last_error)),
         (say("Message-ID"), mail.message_id),
         (say("Batch"), mail.batch_id),

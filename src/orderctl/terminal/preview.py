@@ -10,7 +10,7 @@ from rich.text import Text
 from orderctl.domain.eligibility import RULE_BY_CODE
 from orderctl.domain.money import Money
 from orderctl.domain.orders import OrderSummary
-from orderctl.domain.outbox import DeliveryReport
+from orderctl.domain.outbox import DeliveryReport, PutOff
 from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult, Skipped
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.selection import source_in_words
@@ -18,6 +18,7 @@ from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.details import text_table
 from orderctl.terminal.letters import letter_samples
+from orderctl.terminal.moments import full_moment
 from orderctl.terminal.plan_figures import plan_figures
 from orderctl.terminal.styles import DANGER, FAINT, HEADING, filled, plain
 from orderctl.terminal.tables import order_table
@@ -152,6 +153,18 @@ def delivery_report(delivery: DeliveryReport) -> Text:
     text = delivery_figures(delivery)
     if delivery.stopped:
         text.append_text(plain(say("; stopped: {problem}", problem=delivery.stopped)))
+    if delivery.put_off:
+        text.append_text(plain(f"; {_put_off(delivery.put_off)}"))
     if not delivery.complete:
         text.append(say("; see: orderctl mail list"))
     return text
+
+
+def _put_off(waiting: PutOff) -> str:
+    """How many mails wait, and until when."""
+    first, last = full_moment(waiting.first), full_moment(waiting.last)
+    if first == last:
+        return say_count(
+            "{number:,} mail waits until {first}", "{number:,} mails wait until {first}", waiting.mails, first=first
+        )
+    return say("{number:,} mails wait, due from {first} to {last}", number=waiting.mails, first=first, last=last)
