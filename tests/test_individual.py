@@ -56,9 +56,9 @@ def test_what_may_be_rejected_on_its_own_is_the_individual_column(cli):
         "I2": rejected,
         "I3": rejected,
         "I4": rejected,
-        "I5": (0, 0, ["returned-to-cart"]),
-        "I6": (0, 0, ["already-rejected"]),
-        "I7": (0, 0, ["invoiced"]),
+        "I5": (3, 0, ["returned-to-cart"]),
+        "I6": (3, 0, ["already-rejected"]),
+        "I7": (3, 0, ["invoiced"]),
     }
 
 
