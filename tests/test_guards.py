@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -236,6 +237,14 @@ def test_no_text_in_the_place_of_a_value_ends_later_rejections(sqlite_url, state
         with pytest.raises(sqlite3.IntegrityError, match="out of its bounds"):
             connection.execute(statement)
         assert still_rejects(store) == 2
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 499_999, 999_499, 999_500, 999_999])
+def test_an_order_of_any_instant_is_kept(store, microsecond):
+    at = datetime(2026, 2, 28, 23, 59, 59, microsecond, tzinfo=UTC)
+    put(store, make_order("G7", ordered_at=at))
+    with store.snapshot() as work:
+        assert work.orders.get("G7").ordered_at == at
 
 
 def test_archiving_is_what_a_rejected_order_allows(connection, store):

@@ -209,8 +209,10 @@ def _no_sqlite_time(column: str, form: str, length: int) -> str:
     """A text that `sql.SqliteDialect` does not write: read back, it would be no time."""
     new = f"NEW.{column}"
     ends = f" OR {new} NOT GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'" if length > len("2026-03-14") else ""
-    # By a modifier, SQLite counts anew: the 31st of February becomes the 3rd of March.
-    other = f"strftime('{form}', {new}, '+0 days') IS NOT substr({new}, 1, {min(length, 19)})"
+    # By a modifier, SQLite counts anew: the 31st of February becomes the 3rd of March. Of the last half of a
+    # millisecond it makes the next second, so it is not asked about fractions.
+    whole = f"substr({new}, 1, {min(length, 19)})"
+    other = f"strftime('{form}', {whole}, '+0 days') IS NOT {whole}"
     years = f"{new} NOT BETWEEN '{_YEARS[0]}' AND '{_YEARS[1]}'"
     return f"{new} IS NOT NULL AND (typeof({new}) <> 'text' OR length({new}) <> {length} OR {years} OR {other}{ends})"
 
