@@ -34,6 +34,7 @@ from orderctl.files.excel_writer import write_workbook
 from orderctl.files.export import write_export
 from orderctl.files.safe_files import SafeNames
 from orderctl.files.source import open_source
+from orderctl.files.table_writers import bare, inert
 from orderctl.services.importing import import_orders
 from orderctl.services.sampling import sample_orders
 from test_real_file import MAP, REAL, make_look_alike, real_or_not
@@ -152,6 +153,25 @@ def test_csv_of_orders_gives_the_same_orders_again_but_for_their_lines(tmp_path,
 @given(several)
 def test_a_workbook_gives_the_same_orders_again_with_their_lines(tmp_path, given_orders):
     assert read_again(written(tmp_path, given_orders, ExportFormat.XLSX)) == given_orders
+
+
+@pytest.mark.parametrize("sign", "=+-@\uff1d\uff0b\uff0d\uff20\t\r\n")
+@given(rest=st.text(max_size=4), quotes=st.text("'", max_size=2))
+def test_no_text_begins_as_a_formula_and_each_comes_back(sign, rest, quotes):
+    text = f"{quotes}{sign}{rest}"
+    assert inert(text) == f"'{text}"
+    assert bare(inert(text)) == text
+    assert bare(inert(rest)) == rest
+
+
+@pytest.mark.parametrize("sign", ["=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_search_csv_is_inert_and_ids_of_it_are_read_back(store_url, tmp_path, sign):
+    with open_store(store_url) as store:
+        put(store, make_order(f"{sign}1+1"))
+    cli = Cli(store_url, tmp_path / "home")
+    printed = cli("search", "--format", "csv")
+    assert printed.lines[1].startswith(f"'{sign}1+1,")
+    assert cli("select", "--ids", "-", stdin=printed.out).err == "1 added; selection default: 1 order\n"
 
 
 def test_csv_is_inert_in_a_spreadsheet_unless_raw(tmp_path):

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 _ROW_END = "\r\n"
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# The wide forms too: a spreadsheet of East Asia takes them for the others.
+_STARTS_A_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 # In texts behind a NUL each: none of a column that this does not find has to be made inert.
 _MAY_START_A_FORMULA = re.compile(f"\0['{re.escape(''.join(_STARTS_A_FORMULA))}]")
 # Some fields of some hundred orders: by the name of each the values of all.
