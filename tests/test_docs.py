@@ -1,12 +1,15 @@
 """The documentation says what the program does: its pages are made from it, and their links lead somewhere."""
 
 import re
+import shlex
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from cli import Cli
 from generator import docs_module
+from orderctl.services.delivery_run import LEASE
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -44,3 +47,32 @@ def test_the_code_refers_to_sections_that_the_design_has():
     ]
     assert missing == []
     assert {"3", "5b", "6"} <= sections
+
+
+def test_every_command_of_the_tour_runs_in_its_order(sqlite_url, tmp_path, monkeypatch):
+    tour = (ROOT / "docs/tour.md").read_text("utf-8")
+    (tmp_path / "orders.csv").write_text(re.search(r"```text\n(id,.*?)```", tour, re.DOTALL)[1], "utf-8")
+    monkeypatch.chdir(tmp_path)
+    cli = Cli(str(tmp_path / "tour.db"), tmp_path / "home")
+    told = 0
+    for block in re.findall(r"```console\n(.*?)```", tour, re.DOTALL):
+        for command, shown in re.findall(r"^\$ (.*)\n((?:[^$\n].*\n)*)", block, re.MULTILINE):
+            call, _, file = command.partition(" > ")
+            program, *args = shlex.split(call)
+            if program == "export":
+                cli.environ |= dict(each.split("=", 1) for each in args)
+                continue
+            asks = args[0] == "reject" and "--dry-run" not in args
+            ran = cli(*args, *(["--yes"] if asks else []))
+            assert (ran.code, command) == (0, command), ran
+            if file:
+                (tmp_path / file).write_text(ran.out, "utf-8")
+            assert shown in ran.out + ran.err
+            told += "--notify" in args
+    assert told == 1
+    assert cli("mail", "list", "--format", "json").out.count('"state": "sent"') == 1
+
+
+def test_the_lease_of_a_mail_is_as_long_as_the_page_says():
+    assert timedelta(minutes=2) == LEASE
+    assert "when its lease has run out, two minutes later" in (ROOT / "docs/reliability.md").read_text("utf-8")
