@@ -60,9 +60,12 @@ def reachable_folder() -> Path:
     if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM:
         return memory
     usual = Path(tempfile.gettempdir()).resolve()
-    if os.getuid() != 0 or all(path.stat().st_mode & 0o001 for path in [usual, *usual.parents]):
-        return usual
-    return Path("/tmp")  # noqa: S108 - mkdtemp makes a folder of its own there
+    return usual if _is_reachable(usual) else Path("/tmp")  # noqa: S108 - mkdtemp makes a folder of its own there
+
+
+def _is_reachable(folder: Path) -> bool:
+    """Whether the server's user can get there."""
+    return os.getuid() != 0 or all(path.stat().st_mode & 0o001 for path in [folder, *folder.parents])
 
 
 def _unprivileged() -> dict[str, object]:
@@ -78,11 +81,12 @@ def running_server(
 ) -> Iterator[str]:
     """Start a server in a folder of its own; gives a URL without a database: append one.
 
-    With `data`, the cluster lives there and is kept, for the benchmarks. `package` is the installation to use.
+    With `data`, the cluster lives there and is kept, for the benchmarks, unless the server's user cannot get there.
+    `package` is the installation to use.
     """
     folder = Path(tempfile.mkdtemp(prefix="orderctl-pg-", dir=reachable_folder()))
     as_user = _unprivileged()
-    data = data or folder / "data"
+    data = data if data and _is_reachable(data.resolve().parent) else folder / "data"
     is_new = not data.is_dir()
     if is_new:
         data.mkdir(mode=0o700)
