@@ -82,6 +82,7 @@ PROTECTED = {
     "mail_event": "SELECT {columns} FROM mail_event",
 }
 CONFLICT = ("", "OR REPLACE", "OR IGNORE", "OR ABORT", "OR FAIL", "OR ROLLBACK")
+ROWIDS = ("rowid", "_rowid_", "oid")
 FRESH = {"status": "needs-oc", "rejected_at": None, "batch_id": None}
 
 
@@ -103,7 +104,7 @@ class Tables:
             return [tuple(columns) for (columns,) in found]
         unique = [row[1] for row in self.connection.execute(f"PRAGMA index_list({table})") if row[2]]
         keys = [tuple(row[2] for row in self.connection.execute(f"PRAGMA index_info({index})")) for index in unique]
-        return keys if self._without_rowid(table) else [*keys, ("rowid",)]
+        return keys if self._without_rowid(table) else [*keys, *((name,) for name in ROWIDS)]
 
     def _without_rowid(self, table):
         return self.connection.execute("SELECT wr FROM pragma_table_list WHERE name = ?", [table]).fetchone()[0]
@@ -145,17 +146,18 @@ class Tables:
 def intruders(tables, table, key):
     """Statements by which another row takes the key of a protected one: new rows, and rows that are there."""
     victim = tables.rows(table)[0]
-    others = {column for other in tables.keys(table) for column in other} - set(key)
+    keys = [other for other in tables.keys(table) if other[0] not in ROWIDS or key[0] not in ROWIDS]
+    others = {column for other in keys for column in other} - {*key, "_rowid_", "oid"}
     fresh = {column: 9_999 if isinstance(victim[column], int) else "fresh" for column in others}
     row = {**victim, **{column: value for column, value in FRESH.items() if column in victim}, **fresh}
     into = f"INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' for _ in row)})"
     values = list(row.values())
-    taken = [victim[column] for column in key]
+    taken = [victim["rowid" if column in ROWIDS else column] for column in key]
     change = f"{table} SET {', '.join(f'{column} = ?' for column in key)}"
     for clause in CONFLICT if tables.sqlite else [""]:
         yield f"INSERT {clause} {into}", values
         yield f"UPDATE {clause} {change} WHERE {INTRUDER[table]}", taken
-    target = "" if key == ("rowid",) else f"({', '.join(key)})"
+    target = "" if key[0] in ROWIDS else f"({', '.join(key)})"
     plain = next(column for column in row if column not in {*key, *others})
     yield f"INSERT {into} ON CONFLICT {target} DO NOTHING", values
     yield f"INSERT {into} ON CONFLICT {target} DO UPDATE SET {plain} = excluded.{plain}", values
