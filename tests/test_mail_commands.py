@@ -97,6 +97,16 @@ def test_mails_are_listed_by_filters_and_formats(outbox):
     assert ran.err == "1 waiting, 1 refused, 2 unknown; 3 not shown, see --limit\n"
 
 
+def test_mails_of_a_batch_are_listed_by_their_number(store_url, tmp_path):
+    with open_store(store_url) as store:
+        (earlier,) = queue(store, 1)
+        batch = queue(store, 13)[0].partition(".")[0]  # one of them is rejected already
+    cli = mail_cli(store_url, tmp_path / "home", 25)
+    newest = [f"{batch}.{number}" for number in range(12, 0, -1)]
+    assert cli("mail", "list", "--format", "ids").lines == [*newest, earlier]
+    assert [line.split()[0] for line in cli("mail", "list", "--limit", "4").lines[1:]] == newest[:4]
+
+
 def test_a_list_cuts_no_id_at_eighty_columns(outbox):
     cli, mail_ids, _ = outbox
     with Terminal(cli, "mail", "list", columns=80) as terminal:

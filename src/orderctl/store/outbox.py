@@ -20,6 +20,8 @@ _DUE = f"state IN ('{MailState.WAITING}', '{MailState.RETRY}') AND next_attempt_
 _HELD = f"state IN ('{MailState.CLAIMED}', '{MailState.SENDING}')"
 _BACK = f"CASE WHEN attempts > 0 THEN '{MailState.RETRY}' ELSE '{MailState.WAITING}' END"
 _INSTANT = "timestamptz"
+# The ids of a batch's mails are alike up to their number: the longer number is the greater one.
+_NEWEST_FIRST = "created_at DESC, batch_id DESC, length(id) DESC, id DESC"
 DIED = "the sender stopped while it was sending: the server may have taken this mail"
 
 
@@ -188,11 +190,11 @@ class SqlOutbox:
         return _mail(row) if row else None
 
     def find(self, query: MailQuery) -> Iterator[Mail]:
-        """The mails, newest first."""
+        """The mails, newest first; those of a batch by their number, the last first."""
         where = matching(self._connection.dialect, query)
         limit = "" if query.limit is None else " LIMIT :most"
         found = self._connection.stream(
-            f"SELECT {_COLUMNS} FROM mail WHERE account = :account{where.sql} ORDER BY created_at DESC, id DESC{limit}",
+            f"SELECT {_COLUMNS} FROM mail WHERE account = :account{where.sql} ORDER BY {_NEWEST_FIRST}{limit}",
             {**where.params, "most": query.limit} if limit else where.params,
         )
         return map(_mail, found)
