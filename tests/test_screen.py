@@ -7,6 +7,7 @@ from babel.numbers import get_decimal_symbol, get_group_symbol
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, make_order, put_all
+from orderctl.domain.orders import Status
 from orderctl.terminal import amounts
 from orderctl.terminal.amounts import separators
 from terminal import Terminal
@@ -31,9 +32,41 @@ def test_in_a_pipe_lists_are_rows_with_tabs_and_nothing_is_cut_or_filled_up(cli)
     assert cli("filter", "list").out == ""
 
 
+@pytest.mark.parametrize("forced", [{}, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}], ids=["as it is", "forced"])
+def test_in_a_pipe_nothing_is_drawn_and_nothing_is_as_wide_as_the_pipe(store_url, tmp_path, forced):
+    with open_store(store_url) as store:
+        put_all(
+            store, [make_order("1001"), make_order("1002", buyer=KUMO), make_order("1003", status=Status.OC_APPROVED)]
+        )
+    maildir = {"ORDERCTL_MAIL_TRANSPORT": "maildir", "ORDERCTL_MAIL_MAILDIR": str(tmp_path / "mails")}
+    cli = Cli(store_url, tmp_path / "home", **forced, **maildir, ORDERCTL_MAIL_SENDER="orders@brand.example")
+    plan = cli("reject", "1001", "--save-plan", "--notify", "--format", "json").json["plan"]["id"]
+    rejected = cli("reject", "1002", "--yes", "--notify", "--format", "json")
+    batch = rejected.json["batch"]
+    ran = [
+        cli(*args)
+        for args in (
+            ["mail", "show", f"{batch}.1"],
+            ["mail", "list"],
+            ["plan", "show", plan, "--full"],
+            ["show", "1002"],
+            ["log", batch],
+            ["search", "--format", "table"],
+            ["stats", "--by", "status", "--format", "table"],
+            ["reject", "1001", "1003", "--dry-run", "--notify", "--full"],
+        )
+    ]
+    shown = [line for each in (rejected, *ran) for line in (*each.out.split("\n"), *each.err.split("\n"))]
+    assert "Your order 1001 was rejected by nord" in shown
+    assert [line for line in shown if len(line) > 160] == []
+    assert [line for line in shown if any("\u2500" <= sign <= "\u257f" or sign == "\x1b" for sign in line)] == []
+    letter = ran[0].out.partition("\n\n")[2]
+    assert letter.startswith("【nord】ご注文 1002 をお断りしました\n\n雲商店 様\n")
+
+
 def test_a_table_that_is_asked_for_is_a_table_in_a_pipe_too_with_every_column(cli):
     ran = cli("search", "id:2001", "--format", "table")
-    head, _line, row = ran.lines
+    head, row = ran.lines
     assert head.split()[:3] == ["Order", "Buyer", "Status"]
     assert row.split()[0] == "2001"
     assert row.endswith("120.50  EUR")

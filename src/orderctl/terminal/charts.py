@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich import box
 from rich.bar import Bar
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -15,7 +14,7 @@ from rich.text import Text
 from orderctl.domain.statistics import Breakdown, Dimension, Figure, Question, Statistics, Subject
 from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_amount
-from orderctl.terminal.styles import FAINT, HEADING, plain
+from orderctl.terminal.styles import FAINT, HEADING, RuledTable, plain
 
 _NARROWEST_BAR, _WIDEST = 6, 110
 _LONGEST_LABEL = 28
@@ -90,9 +89,7 @@ def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> Tabl
     """One currency's figures; the longest bar is its largest amount."""
     figures = [figure for figure in breakdown.figures if figure.currency == currency]
     largest = max((abs(figure.amount) for figure in figures), default=0)
-    table = Table(
-        box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, expand=True
-    )
+    table = RuledTable(expand=True)
     room = widths[0]
     for dimension, width in zip(breakdown.question.by, _label_widths(breakdown), strict=True):
         last = dimension is breakdown.question.by[-1]

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from io import StringIO
 
-from rich import box
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -19,7 +18,7 @@ from orderctl.language import later, retell, say, say_count
 from orderctl.terminal.amounts import shown_amount, shown_money
 from orderctl.terminal.explanations import explanation_table
 from orderctl.terminal.moments import full_moment, moment, when
-from orderctl.terminal.styles import FAINT, HEADING, filled, plain, status_text
+from orderctl.terminal.styles import FAINT, HEADING, RuledTable, filled, plain, status_text
 
 _LINE_TITLES = (
     (later("SKU"), False),
@@ -35,7 +34,7 @@ _WHOLE = {"Batch", "Mail", "Plan"}
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """A table of texts under translated titles; what is no `Text` yet is made safe."""
-    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = RuledTable()
     for name in header:
         # An id of ours is to be copied: it stays in one piece, as does a time.
         title = say(name)
@@ -113,7 +112,7 @@ def days_words(first: date | None, last: date | None) -> str:
 
 
 def _lines(order: Order) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, pad_edge=False, show_edge=False)
+    table = RuledTable()
     for name, right in _LINE_TITLES:
         table.add_column(say(name), justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     for line in order.lines:

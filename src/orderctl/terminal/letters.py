@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.text import Text
 
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.language import later, say, say_count
-from orderctl.terminal.styles import FAINT, filled, letter_text, plain
+from orderctl.terminal.styles import FAINT, Framed, filled, letter_text, plain
 
 SHOWN_LETTERS = 3
 _SHOWN_LINES = 24
@@ -18,7 +17,7 @@ _MARKS = {"longest": later("the longest"), "shortest": later("the shortest")}
 def letter_samples(letters: Sequence[SampleLetter]) -> RenderableType:
     """The longest and the shortest letter, then others that use other templates; the rest is named."""
     shown = _chosen(letters)
-    parts: list[RenderableType] = [_panel(sample) for sample in shown]
+    parts: list[RenderableType] = [_framed(sample, apart=sample is not shown[0]) for sample in shown]
     rest = [each.language or say("no language") for each in letters if each not in shown]
     if rest:
         words = say_count(
@@ -41,7 +40,7 @@ def _chosen(letters: Sequence[SampleLetter]) -> list[SampleLetter]:
     return extremes[:SHOWN_LETTERS]
 
 
-def _panel(sample: SampleLetter) -> Panel:
+def _framed(sample: SampleLetter, *, apart: bool) -> Framed:
     title = filled(say("To {buyer}"), buyer=sample.buyer)
     facts = [sample.language or say("no language")]
     if sample.written_in != sample.language:
@@ -50,7 +49,7 @@ def _panel(sample: SampleLetter) -> Panel:
     if sample.mark:
         facts.append(say(_MARKS[sample.mark]))
     title.append_text(plain(f" ({', '.join(facts)})", FAINT))
-    return Panel(_cut(letter_text(sample.letter)), title=title, title_align="left", border_style=FAINT)
+    return Framed(_cut(letter_text(sample.letter)), title, apart=apart)
 
 
 def _cut(text: Text) -> Text:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from rich.cells import cell_len, set_cell_size
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.mail_actions import MailEvent
@@ -16,7 +16,7 @@ from orderctl.domain.text import safe
 from orderctl.language import later, say
 from orderctl.terminal.details import facts_table, text_table, was
 from orderctl.terminal.moments import full_moment, moment, when
-from orderctl.terminal.styles import FAINT, HEADING, MAIL_STYLES, letter_text, plain
+from orderctl.terminal.styles import FAINT, HEADING, MAIL_STYLES, Framed, letter_text, plain
 
 _SHORTEST_ADDRESS = 16
 _LONGEST_ADDRESS = 40
@@ -38,6 +38,17 @@ def mail_list(mails: Sequence[Mail], width: int) -> RenderableType:
         if below := _below(mail):
             lines.append(Padding(plain(below, FAINT), (0, 0, 0, 2)))
     return Group(*lines)
+
+
+def mail_table(mails: Sequence[Mail]) -> Table:
+    """The same as a table, for programs."""
+    return text_table(
+        (later("Mail"), later("State"), later("To"), later("Orders"), later("Tries"), later("Last word")),
+        (
+            (mail.id, mail.state.value, mail.recipient, str(mail.orders), str(mail.attempts), _below(mail))
+            for mail in mails
+        ),
+    )
 
 
 def _below(mail: Mail) -> str:
@@ -91,7 +102,7 @@ def mail_details(
     if events:
         parts.append(Padding(_event_table(events), (1, 0)))
     if letter is not None:
-        parts.append(Panel(letter_text(letter), border_style=FAINT))
+        parts.append(Framed(letter_text(letter)))
     return Group(*parts)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from functools import cached_property
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -33,7 +34,7 @@ from orderctl.terminal.details import (
 )
 from orderctl.terminal.journal import Journal
 from orderctl.terminal.letters import letter_samples
-from orderctl.terminal.mails import mail_details, mail_list
+from orderctl.terminal.mails import mail_details, mail_list, mail_table
 from orderctl.terminal.moments import in_utc, moment, use_zone, when
 from orderctl.terminal.pager import page
 from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
@@ -42,6 +43,11 @@ from orderctl.terminal.progress import lazy_bar
 from orderctl.terminal.tables import order_table
 
 _NO_WIDTH = 10_000
+
+
+def _forced(stream: TextIO) -> bool | None:
+    """A pipe stays a pipe: what makes Rich believe otherwise, such as FORCE_COLOR, would draw and page in it."""
+    return None if stream.isatty() else False
 
 
 class Screen:
@@ -59,11 +65,13 @@ class Screen:
     def _results(self) -> Console:
         # Nothing is cut or broken for a pipe: it has no width.
         width = None if sys.stdout.isatty() else _NO_WIDTH
-        return Console(highlight=False, markup=False, emoji=False, soft_wrap=False, width=width)
+        return Console(
+            highlight=False, markup=False, emoji=False, soft_wrap=False, width=width, force_terminal=_forced(sys.stdout)
+        )
 
     @cached_property
     def _talk(self) -> Console:
-        return Console(stderr=True, highlight=False, markup=False, emoji=False)
+        return Console(stderr=True, highlight=False, markup=False, emoji=False, force_terminal=_forced(sys.stderr))
 
     def show(self, *what: RenderableType) -> None:
         """Print a result; in a pipe without the spaces that fill lines up."""
@@ -168,7 +176,10 @@ class Screen:
 
     def mails(self, mails: Sequence[Mail]) -> None:
         """Print a table of mails."""
-        self._page(mail_list(mails, self._results.width))
+        if self._results.is_terminal:
+            self._page(mail_list(mails, self._results.width))
+        else:
+            self._list(lambda: mail_table(mails))
 
     def mail(self, mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[MailEvent]) -> None:
         """Print one mail as the buyer reads it, with its log."""

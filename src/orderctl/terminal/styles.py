@@ -1,7 +1,11 @@
-"""Colours. Each says again what the words beside it say."""
+"""Colours, each of which says again what the words beside it say; and lines, which are drawn on terminals only."""
 
 from string import Formatter
 
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.orders import Status
@@ -59,3 +63,44 @@ def filled(template: str, /, style: str = "", **values: object) -> Text:
 def plain(text: str, style: str = "") -> Text:
     """Data from outside as text that obeys nothing."""
     return Text(safe(text), style=style)
+
+
+class RuledTable(Table):
+    """A table with a line below its titles on a terminal, and with none elsewhere."""
+
+    def __init__(self, *, expand: bool = False) -> None:
+        super().__init__(
+            box=box.SIMPLE_HEAD,
+            header_style=HEADING,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+            show_edge=False,
+            expand=expand,
+        )
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it; as wide either way."""
+        if not console.is_terminal:
+            self.box = None
+            self.padding = (0, 2, 0, 0)
+        return super().__rich_console__(console, options)
+
+
+class Framed:
+    """A text in a box on a terminal; elsewhere below its title, after an empty line if it is `apart`."""
+
+    def __init__(self, text: Text, title: Text | None = None, *, apart: bool = True) -> None:
+        self._text = text
+        self._title = title
+        self._apart = apart
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw it as wide as there is room, or as it is."""
+        if console.is_terminal:
+            yield Panel(self._text, title=self._title, title_align="left", border_style=FAINT)
+            return
+        if self._apart:
+            yield Text()
+        if self._title is not None:
+            yield self._title
+        yield self._text

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +11,7 @@ from orderctl.domain.orders import OrderSummary
 from orderctl.domain.text import safe
 from orderctl.language import say
 from orderctl.terminal.amounts import localized
-from orderctl.terminal.styles import HEADING, STATUS_STYLES
+from orderctl.terminal.styles import STATUS_STYLES, RuledTable
 
 # What is left out on a narrow terminal, first things first.
 _DISPENSABLE = ("country", "ref", "quantity", "delivery", "season", "ordered")
@@ -27,7 +26,7 @@ def order_table(orders: Iterable[OrderSummary], *, width: int, columns: Sequence
     shown = tuple(columns) or _fitting(listed, width)
     needed = {column.name: _needed(column, listed) for column in shown}
     spare = max(0, width - sum(needed.values()) - _GAP * (len(shown) - 1))
-    table = Table(box=box.SIMPLE_HEAD, header_style=HEADING, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = RuledTable()
     for column in shown:
         more = min(spare, _natural(column, listed) - needed[column.name]) if column.name == "buyer" else 0
         table.add_column(
