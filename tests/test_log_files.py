@@ -55,12 +55,14 @@ def digests_again(lines):
 
 def test_an_auditor_computes_every_digest_from_the_export(cli, batches, tmp_path):
     file = tmp_path / "log.jsonl"
-    assert cli("log", "export", "-o", str(file)).code == 0
+    told = cli("log", "export", "-o", str(file))
+    assert (told.code, told.out, told.err) == (0, "", f"2 batches, 6 rows, written to {file}\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     lines = file.read_text().splitlines()
     again = digests_again(lines)
     assert (len(again), list(again.keys())) == (2, list(again.values()))
-    assert cli("log", "export").lines == lines
+    piped = cli("log", "export")
+    assert (piped.lines, piped.err) == (lines, "2 batches, 6 rows, written to standard output\n")
     ran = cli("log", "export", "-o", str(file))
     assert (ran.code, "is there already" in ran.err) == (2, True)
     lines[1] = lines[1].replace("style dropped", "another")

@@ -98,11 +98,14 @@ def write_report(report: "BatchReport", path: Path, *, force: bool) -> None:
     write_report(report, path, force=force)
 
 
-def write_record(batches: "Iterable[SealedBatch]", path: str | None, format_: str, *, force: bool) -> None:
-    """Write the log for an auditor as `jsonl` or `csv`. Raises UsageError if the name is taken."""
+def write_record(batches: "Iterable[SealedBatch]", path: str | None, format_: str, *, force: bool) -> Mapping[str, int]:
+    """Write the log for an auditor as `jsonl` or `csv`; gives how many records of each kind.
+
+    Raises UsageError if the name is taken.
+    """
     from orderctl.files.record_writers import write_record
 
-    write_record(batches, path, format_, force=force)
+    return write_record(batches, path, format_, force=force)
 
 
 def write_private(path: Path, text: str, *, force: bool) -> None:

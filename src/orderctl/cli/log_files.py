@@ -10,7 +10,8 @@ from orderctl.bootstrap.files import write_record, write_report
 from orderctl.cli.options import program_of
 from orderctl.domain.batch_report import report_on
 from orderctl.domain.errors import UsageError
-from orderctl.language import say
+from orderctl.domain.text import safe
+from orderctl.language import say, say_count
 from orderctl.ports import MailQuery
 from orderctl.services.verifying import record_of
 
@@ -38,7 +39,14 @@ def export(
     path = None if output == "-" else output
     format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
     with program.open_store() as store, store.snapshot() as work:
-        write_record(record_of(work), path, format_, force=force)
+        written = write_record(record_of(work), path, format_, force=force)
+    told = say(
+        "{batches}, {rows}, written to {file}",
+        batches=say_count("{number:,} batch", "{number:,} batches", written["batch"]),
+        rows=say_count("{number:,} row", "{number:,} rows", sum(written.values())),
+        file=say("standard output") if path is None else safe(path),
+    )
+    program.screen.tell(told)
 
 
 def report(

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -19,23 +20,30 @@ _EVENT = tuple(field.name for field in fields(OrderEvent))
 _COLUMNS = ("record", *_EVENT, "leaf", *(name for name in _BATCH if name not in _EVENT))
 
 
-def write_record(batches: Iterable[SealedBatch], path: str | None, format_: str, *, force: bool) -> None:
-    """Write to a new private file, or to standard output. Raises UsageError if the name is taken."""
+def write_record(batches: Iterable[SealedBatch], path: str | None, format_: str, *, force: bool) -> Counter[str]:
+    """Write to a new private file, or to standard output; gives how many records of each kind.
+
+    Raises UsageError if the name is taken.
+    """
+    written: Counter[str] = Counter()
     with _target(path, force=force) as out:
         text = TextIOWrapper(out, encoding="utf-8", newline="")
-        {"jsonl": _write_lines, "csv": _write_table}[format_](batches, text)
+        {"jsonl": _write_lines, "csv": _write_table}[format_](_records(batches, written), text)
         text.flush()
         text.detach()
+    return written
 
 
-def _records(batches: Iterable[SealedBatch]) -> Iterator[dict[str, object]]:
-    """Each batch before its events."""
+def _records(batches: Iterable[SealedBatch], written: Counter[str]) -> Iterator[dict[str, object]]:
+    """Each batch before its events; counted in `written`."""
     for sealed in batches:
         if sealed.batch is not None:
             document = asdict(sealed.batch) | {"at": sealed.batch.at.isoformat()}
             del document["leaves"]
+            written["batch"] += 1
             yield {"record": "batch", **document}
         for event in sealed.events:
+            written["event"] += 1
             yield {
                 "record": "event",
                 **asdict(event),
@@ -44,15 +52,15 @@ def _records(batches: Iterable[SealedBatch]) -> Iterator[dict[str, object]]:
             }
 
 
-def _write_lines(batches: Iterable[SealedBatch], out: TextIO) -> None:
+def _write_lines(records: Iterable[dict[str, object]], out: TextIO) -> None:
     encode = json.JSONEncoder().encode
-    out.writelines(f"{encode({'schema': SCHEMA, **record})}\n" for record in _records(batches))
+    out.writelines(f"{encode({'schema': SCHEMA, **record})}\n" for record in records)
 
 
-def _write_table(batches: Iterable[SealedBatch], out: TextIO) -> None:
+def _write_table(records: Iterable[dict[str, object]], out: TextIO) -> None:
     writer = csv_rows(out)
     writer.writerow(_COLUMNS)
-    for record in _records(batches):
+    for record in records:
         cells = (record.get(column) for column in _COLUMNS)
         writer.writerow([inert(cell) if isinstance(cell, str) else cell for cell in cells])
 
