@@ -1,17 +1,19 @@
 """The outbox at the command line: what an operator finds, does to many mails, and is asked before."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from conftest import open_store
-from factories import FixedClock
+from factories import FixedClock, make_order, put
 from orderctl.domain.mail_actions import CANCEL, RETRY
 from orderctl.domain.outbox import MailState
 from smtp_server import read
 from terminal import Terminal
 from test_mail_worker import mail_cli
 from test_outbox import NOW, act, claim, queue, settle, start, states
+from test_rejection import execute, ids, plan_for
 
 
 @pytest.fixture
@@ -105,6 +107,72 @@ def test_mails_of_a_batch_are_listed_by_their_number(store_url, tmp_path):
     newest = [f"{batch}.{number}" for number in range(12, 0, -1)]
     assert cli("mail", "list", "--format", "ids").lines == [*newest, earlier]
     assert [line.split()[0] for line in cli("mail", "list", "--limit", "4").lines] == newest[:4]
+
+
+@pytest.fixture
+def twins(store_url, tmp_path):
+    """Two batches whose ids end alike, a mail each, and an order that is called like the ending of one."""
+    batches = ["06gqa1s0000000000000abcdef", "06gqa1s0000000000001abcdef"]
+    with open_store(store_url) as store:
+        put(store, make_order("T0"), make_order("T1"), make_order("00abcdef"))
+        for order_id, batch in zip(("T0", "T1"), batches, strict=True):
+            execute(store, replace(plan_for(store, ids(order_id), notify=True), id=batch))
+    return mail_cli(store_url, tmp_path / "home", 25), batches
+
+
+def test_batches_and_mails_are_named_by_any_ending_that_only_one_has(twins, tmp_path):
+    cli, (first, second) = twins
+    assert cli("log", "1abcdef", "--format", "json").json["id"] == second
+    assert cli("log", "show", "000ABCDEF", "--format", "json").json["id"] == first
+    assert cli("log", "00abcdef", "--format", "json").json["order"] == "00abcdef"
+    assert first in cli("log", "report", "000abcdef", "-o", str(tmp_path / "report.html")).err
+    assert cli("mail", "show", "1abcdef.1", "--format", "json").json["id"] == f"{second}.1"
+    assert cli("mail", "list", "--batch", "000abcdef", "--format", "ids").lines == [f"{first}.1"]
+    assert cli("mail", "cancel", "1abcdef.1", f"{second}.1").err == "1 mail will not be sent\n"
+    assert cli("mail", "cancel", "--batch", "000abcdef").err == "1 mail will not be sent\n"
+    assert cli("mail", "send", "--batch", "000abcdef").code == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["log", "abcdef"],
+        ["log", "report", "abcdef", "-o", "report.html"],
+        ["mail", "show", "abcdef.1"],
+        ["mail", "retry", "abcdef.1"],
+        ["mail", "cancel", "abcdef.1"],
+        ["mail", "settle", "--sent", "abcdef.1"],
+        ["mail", "cancel", "--batch", "abcdef"],
+        ["mail", "list", "--batch", "abcdef"],
+        ["mail", "send", "--batch", "abcdef"],
+        ["mail", "send", "--batch", "abcdef", "--sample", "me@brand.example"],
+    ],
+    ids=" ".join,
+)
+def test_an_ending_that_several_have_is_refused_with_their_ids(twins, args):
+    cli, batches = twins
+    several = "mails" if "abcdef.1" in args else "batches"
+    ran = cli(*args)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"is the ending of several {several}: " in ran.err
+    assert all(batch in ran.err for batch in batches)
+    assert "type more of the id" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["mail", "show", "1abcdef.2"], "there is no mail '1abcdef.2' in this store\n"),
+        (["mail", "cancel", "1abcdef"], "no mail '1abcdef' in this store: it does not end with a point and the number"),
+        (["mail", "list", "--batch", "abcde"], "there is no batch 'abcde' in this store: it is no id and no ending"),
+        (["mail", "send", "--batch", "aaaaaa"], "there is no batch 'aaaaaa' in this store\n"),
+        (["log", "aaaaaa"], "there is no order and no batch 'aaaaaa' in this store\n"),
+    ],
+)
+def test_an_ending_that_none_has_is_an_error(twins, args, said):
+    ran = twins[0](*args)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
 
 
 def test_a_list_cuts_no_id_at_eighty_columns(outbox):

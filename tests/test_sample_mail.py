@@ -70,7 +70,7 @@ def test_without_orders_one_is_invented(cli, tmp_path):
         (["--sample", "me"], "--sample: 'me' is not one e-mail address"),
         (["--sample", "a@b.example, c@d.example"], "is not one e-mail address"),
         (["--sample", "me@b.example", "--filter", "id:M3"], "no buyer would be told of these orders"),
-        (["--sample", "me@b.example", "--batch", "none"], "there are no mails of a batch 'none'"),
+        (["--sample", "me@b.example", "--batch", "none"], "there is no batch 'none'"),
         (["--sample", "me@b.example", "--batch", "none", "--name", "x"], "are two sources of a letter"),
         (["--filter", "id:M1"], "choose the orders of a --sample"),
     ],

@@ -18,6 +18,7 @@ from orderctl.domain.reports import SCHEMA, batch_document, event_document, tamp
 from orderctl.domain.text import safe
 from orderctl.domain.verification import LogVerdict, Tampering
 from orderctl.language import later, say, say_count
+from orderctl.services.finding import batch_ending
 from orderctl.services.verifying import verify_log
 
 app = group_app(with_default=True)
@@ -32,15 +33,15 @@ def log() -> None:
     """Who rejected what, when and why: `log` lists the batches, `log ORDER` and `log BATCH` show one."""
 
 
-@app.command(
-    epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log 068fj5h7qb3p16ko7s2gi7a8q4 --format json"
-)
+@app.command(epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log 2gi7a8q4 --format json")
 def show(
     ctx: typer.Context,
     subject: Annotated[
         str | None,
         typer.Argument(
-            metavar="[ORDER|BATCH]", help="An order's id, or a batch's.", autocompletion=suggest_order_or_batch
+            metavar="[ORDER|BATCH]",
+            help="An order's id, or a batch's or its ending.",
+            autocompletion=suggest_order_or_batch,
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many batches; 0: all.")] = _SHOWN,
@@ -52,11 +53,14 @@ def show(
         if subject is None:
             _batches(program, list(work.rejections.batches(limit or None)), as_)
             return
-        batch = work.rejections.batch(subject)
+        batch, order = work.rejections.batch(subject), work.orders.get(subject)
+        # An order may be called like the ending of a batch: ids come first.
+        if batch is None and order is None and (batch_id := batch_ending(work, subject)):
+            batch = work.rejections.batch(batch_id)
         if batch is not None:
-            _batch(program, batch, list(work.rejections.batch_orders(subject)), as_)
+            _batch(program, batch, list(work.rejections.batch_orders(batch.id)), as_)
             return
-        if work.orders.get(subject) is None:
+        if order is None:
             raise UsageError(
                 say("there is no order and no batch {subject!r} in this store", subject=subject),
                 hint=f"orderctl search {safe(shlex.quote(subject))}"
@@ -107,10 +111,9 @@ def verify(
 app.command(epilog="Examples:\n\norderctl log export -o log.jsonl\n\norderctl log export --format csv > log.csv")(
     export
 )
-app.command(
-    epilog="Examples:\n\norderctl log report -o report.pdf\n\n"
-    "orderctl log report 068fj5h7qb3p16ko7s2gi7a8q4 -o report.html"
-)(report)
+app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl log report 2gi7a8q4 -o report.html")(
+    report
+)
 
 
 def _summary(verdict: LogVerdict) -> list[str]:

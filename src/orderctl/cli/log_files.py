@@ -13,6 +13,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.text import safe
 from orderctl.language import say, say_count
 from orderctl.ports import MailQuery
+from orderctl.services.finding import BATCHES_LISTED, find_batch
 from orderctl.services.verifying import record_of
 
 
@@ -52,19 +53,18 @@ def export(
 def report(
     ctx: typer.Context,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .pdf or an .html.")],
-    batch_id: Annotated[str | None, typer.Argument(metavar="[BATCH]", help="The batch; the newest if none.")] = None,
+    batch_id: Annotated[
+        str | None, typer.Argument(metavar="[BATCH]", help="The batch's id, or its ending; the newest if none.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write a report of one batch: who, when, why, the orders, and a chart of what was rejected."""
     program = program_of(ctx)
     with program.open_store() as store, store.snapshot() as work:
         rejections = work.rejections
-        batch = rejections.batch(batch_id) if batch_id else next(rejections.batches(1), None)
+        batch = rejections.batch(find_batch(work, batch_id)) if batch_id else next(rejections.batches(1), None)
         if batch is None:
-            named = say("there is no batch {id!r} in this store", id=batch_id)
-            raise UsageError(
-                named if batch_id else say("nothing was rejected yet"), hint=say("orderctl log lists batches")
-            )
+            raise UsageError(say("nothing was rejected yet"), hint=say(BATCHES_LISTED))
         found = report_on(
             batch, work.record.batch_summaries(batch.id), work.outbox.counts(MailQuery(batch_id=batch.id))
         )

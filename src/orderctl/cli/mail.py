@@ -19,6 +19,7 @@ from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT
 from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
 from orderctl.language import later, say, say_count
+from orderctl.services.finding import find_batch, find_mails, found_in
 
 app = group_app()
 _SHOWN = 50
@@ -32,7 +33,9 @@ class MailFormat(StrEnum):
     IDS = "ids"
 
 
-MailId = Annotated[str, typer.Argument(metavar="MAIL", help="The mail's id.", autocompletion=suggest_mail)]
+MailId = Annotated[
+    str, typer.Argument(metavar="MAIL", help="The mail's id, or its ending.", autocompletion=suggest_mail)
+]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the mail.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -61,6 +64,7 @@ def list_(
     query = mails.filters(program)
     shown = (None if as_ is MailFormat.IDS else _SHOWN) if limit is None else limit or None
     with program.open_store() as store, store.snapshot() as work:
+        query = found_in(work, query)
         found = work.outbox.find(replace(query, limit=shown))
         if as_ is MailFormat.IDS:
             program.output.lines(mail.id for mail in found)
@@ -80,10 +84,7 @@ def list_(
     )
 
 
-@app.command(
-    epilog="Examples:\n\norderctl mail show 068fj5h7qb3p16ko7s2gi7a8q4.1\n\n"
-    "orderctl mail show 068fj5h7qb3p16ko7s2gi7a8q4.1 --raw > mail.eml"
-)
+@app.command(epilog="Examples:\n\norderctl mail show 2gi7a8q4.1\n\norderctl mail show 2gi7a8q4.1 --raw > mail.eml")
 def show(
     ctx: typer.Context,
     mail_id: MailId,
@@ -93,11 +94,9 @@ def show(
     """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
     program = program_of(ctx)
     with program.open_store() as store, store.snapshot() as work:
+        (mail_id,) = find_mails(work, [mail_id])
         found = work.outbox.get(mail_id)
-        if found is None:
-            raise UsageError(
-                say("there is no mail {id!r} in this store", id=mail_id), hint=say("orderctl mail list shows them")
-            )
+        assert found is not None  # noqa: S101 - it was found in this snapshot
         orders, events = work.outbox.order_ids(mail_id), work.outbox.events(mail_id)
         facts = None if found.letter else work.outbox.facts([mail_id]).get(mail_id)
     if as_ is ReportFormat.JSON:
@@ -149,15 +148,17 @@ def send(
             say("--follow goes on until it is stopped, and --limit would end it"), hint=say("leave one of them out")
         )
     with program.open_store() as store, Stopping() as stop:
+        with store.snapshot() as work:
+            batch_id = None if batch is None else find_batch(work, batch)
         if follow:
-            report = follow_outbox(program, store, stop, batch_id=batch, rate=rate, connections=connections)
+            report = follow_outbox(program, store, stop, batch_id=batch_id, rate=rate, connections=connections)
         else:
             with program.screen.progress(later("Mailing")) as progress:
                 report = deliver_mails(
                     program,
                     store,
                     stop,
-                    batch_id=batch,
+                    batch_id=batch_id,
                     progress=progress,
                     limit=limit,
                     rate=rate,
@@ -170,9 +171,9 @@ def send(
 
 
 @app.command(
-    epilog="Examples:\n\norderctl mail retry 068fj5h7qb3p16ko7s2gi7a8q4.1\n\n"
+    epilog="Examples:\n\norderctl mail retry 2gi7a8q4.1\n\n"
     "orderctl mail retry --state refused --to @acme.example --reason 'mailbox is back'\n\n"
-    "orderctl mail retry --batch 068fj5h7qb3p16ko7s2gi7a8q4 --state unknown --yes"
+    "orderctl mail retry --batch 2gi7a8q4 --state unknown --yes"
 )
 @takes("mails", MailChoice)
 def retry(
@@ -195,8 +196,8 @@ def retry(
 
 
 @app.command(
-    epilog="Examples:\n\norderctl mail cancel 068fj5h7qb3p16ko7s2gi7a8q4.1\n\n"
-    "orderctl mail cancel --batch 068fj5h7qb3p16ko7s2gi7a8q4 --reason 'told by phone'"
+    epilog="Examples:\n\norderctl mail cancel 2gi7a8q4.1\n\n"
+    "orderctl mail cancel --batch 2gi7a8q4 --reason 'told by phone'"
 )
 @takes("mails", MailChoice)
 def cancel(
@@ -212,8 +213,8 @@ def cancel(
 
 
 @app.command(
-    epilog="Examples:\n\norderctl mail settle 068fj5h7qb3p16ko7s2gi7a8q4.1 --sent\n\n"
-    "orderctl mail settle --batch 068fj5h7qb3p16ko7s2gi7a8q4 --not-sent --reason 'not in the log of the server'"
+    epilog="Examples:\n\norderctl mail settle 2gi7a8q4.1 --sent\n\n"
+    "orderctl mail settle --batch 2gi7a8q4 --not-sent --reason 'not in the log of the server'"
 )
 @takes("mails", MailChoice, without={"state"})
 def settle(

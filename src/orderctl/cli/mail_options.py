@@ -14,11 +14,18 @@ from orderctl.language import say
 from orderctl.ports import MailQuery
 
 MailIds = Annotated[
-    list[str] | None, typer.Argument(metavar="[MAIL]...", help="Ids of mails.", autocompletion=suggest_mail)
+    list[str] | None,
+    typer.Argument(metavar="[MAIL]...", help="Ids of mails, or their endings.", autocompletion=suggest_mail),
 ]
 States = Annotated[list[MailState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
 BatchId = Annotated[
-    str | None, typer.Option("--batch", metavar="BATCH", help="Only mails of this batch.", autocompletion=suggest_batch)
+    str | None,
+    typer.Option(
+        "--batch",
+        metavar="BATCH",
+        help="Only mails of this batch: its id, or the ending.",
+        autocompletion=suggest_batch,
+    ),
 ]
 BuyerText = Annotated[
     str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")

@@ -9,6 +9,7 @@ from orderctl.domain.mail_actions import MailAction
 from orderctl.domain.outbox import MailState
 from orderctl.language import say
 from orderctl.ports import Clock, MailQuery, Store
+from orderctl.services.finding import found_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +27,15 @@ class PickedMails:
 def pick_mails(store: Store, action: MailAction, query: MailQuery) -> PickedMails:
     """The mails of the query that the action is for.
 
-    Named by ids, each must be there and in a state that allows it: UsageError. Filters that name no state take
-    those that the action takes unasked, and leave the rest alone.
+    Named by ids or their endings, each must be there and in a state that allows it: UsageError. Filters that name
+    no state take those that the action takes unasked, and leave the rest alone.
     """
     with store.snapshot() as work:
+        query = found_in(work, query)
         found = work.outbox.states(replace(query, states=()))
     if query.ids:
         for mail_id in query.ids:
-            _check(action, mail_id, found.get(mail_id))
+            _check(action, mail_id, found[mail_id])
         return PickedMails(mails=found, left={})
     wanted = [state for state in action.allowed if state in query.states] if query.states else action.unasked
     if query.states and not wanted:
@@ -67,12 +69,7 @@ def act_on_mails(
     )
 
 
-def _check(action: MailAction, mail_id: str, state: MailState | None) -> None:
-    if state is None:
-        raise UsageError(
-            say("there is no mail {mail_id!r} in this store", mail_id=mail_id),
-            hint=say("orderctl mail list shows them"),
-        )
+def _check(action: MailAction, mail_id: str, state: MailState) -> None:
     if state not in action.allowed:
         raise UsageError(
             say(

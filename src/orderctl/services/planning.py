@@ -12,12 +12,11 @@ from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan, Reje
 from orderctl.domain.saved_plans import EDITED, PlanState, SavedPlan
 from orderctl.domain.second_operator import SecondOperatorRule
 from orderctl.domain.selection import Choice, IdList, IdScope
-from orderctl.domain.short_ids import read_ending, short_id
-from orderctl.language import later, say
+from orderctl.domain.short_ids import short_id
+from orderctl.language import say
 from orderctl.ports import Clock, Executed, Store, UnitOfWork
+from orderctl.services.finding import PLANS_LISTED, find_plan
 from orderctl.services.rejecting import result_of
-
-_LISTED = later("orderctl plan list shows them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,23 +69,6 @@ def save_plan(
         return work.plans.get(plan.id)
 
     return store.write(keep, landed=kept)
-
-
-def find_plan(work: UnitOfWork, text: str) -> str:
-    """The id of the only plan whose id ends so. Raises UsageError if there is none, or more than one."""
-    try:
-        ending = read_ending(text)
-    except ValueError as error:
-        raise UsageError(say("the plan id {text!r} {problem}", text=text, problem=error), hint=say(_LISTED)) from None
-    found = work.plans.ids_ending(ending)
-    if not found:
-        raise UsageError(say("there is no plan {text!r} in this store", text=text), hint=say(_LISTED))
-    if len(found) > 1:
-        raise UsageError(
-            say("{text!r} is the ending of several plans: {found}", text=text, found=", ".join(found)),
-            hint=say("type more of the id"),
-        )
-    return found[0]
 
 
 def load_plan(store: Store, text: str) -> KeptPlan:
@@ -232,7 +214,7 @@ def _get(work: UnitOfWork, plan_id: str, *, lock: bool = False) -> SavedPlan:
     saved = work.plans.get(plan_id, lock=lock)
     if saved is None:
         raise UsageError(
-            say("there is no plan {plan_id} in this store any more", plan_id=short_id(plan_id)), hint=say(_LISTED)
+            say("there is no plan {plan_id} in this store any more", plan_id=short_id(plan_id)), hint=say(PLANS_LISTED)
         )
     return saved
 

@@ -9,7 +9,8 @@ from orderctl.domain.money import add_up
 from orderctl.domain.orders import Order, OrderSummary
 from orderctl.domain.outbox import Letter, LetterFacts, Mail, MailState
 from orderctl.language import say
-from orderctl.ports import Clock, Composer, Mailer, MailQuery, Store
+from orderctl.ports import Clock, Composer, Mailer, Store
+from orderctl.services.finding import BATCHES_LISTED, find_batch
 from orderctl.services.rejecting import RejectionRequest, prepare_rejection
 from orderctl.services.sampling import sample_orders
 
@@ -46,12 +47,10 @@ def send_sample(sender: Sender, facts: LetterFacts, to: str) -> Letter:
 def facts_of_batch(store: Store, batch_id: str) -> LetterFacts:
     """What the first mail of a batch is made of. Raises UsageError if it has none."""
     with store.snapshot() as work:
-        mail = next(work.outbox.find(MailQuery(batch_id=batch_id, limit=1)), None)
-        facts = work.outbox.facts([mail.id]).get(mail.id) if mail else None
+        first = f"{find_batch(work, batch_id)}.1"
+        facts = work.outbox.facts([first]).get(first)
     if facts is None:
-        raise UsageError(
-            say("there are no mails of a batch {batch_id!r}", batch_id=batch_id), hint=say("orderctl log lists batches")
-        )
+        raise UsageError(say("there are no mails of a batch {batch_id!r}", batch_id=batch_id), hint=say(BATCHES_LISTED))
     return facts
 
 

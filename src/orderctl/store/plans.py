@@ -12,7 +12,7 @@ from orderctl.domain.rejection import LeftOut, RejectionPlan
 from orderctl.domain.saved_plans import PlanState, SavedPlan
 from orderctl.language import later, say
 from orderctl.store.eligibility import eligible_sql
-from orderctl.store.sql import Connection, Row, read_instant
+from orderctl.store.sql import Connection, Row, ids_ending, read_instant
 
 _COLUMNS = (
     "id, made_at, author, author_login, targets, totals, reason, plan_digest, second_operator, expires_at, state,"
@@ -60,11 +60,7 @@ class SqlPlans:
 
     def ids_ending(self, ending: str) -> tuple[str, ...]:
         """The ids that end so, at most a few, newest first."""
-        found = self._connection.execute(
-            "SELECT id FROM plan WHERE account = :account AND id LIKE :ending ORDER BY id DESC LIMIT 5",
-            {"ending": f"%{ending}"},
-        )
-        return tuple(plan_id for (plan_id,) in found)
+        return ids_ending(self._connection, "plan", ending)
 
     def get(self, plan_id: str, *, lock: bool = False) -> SavedPlan | None:
         """One plan; locked until the end of the transaction if it is to be changed."""

@@ -21,7 +21,7 @@ from orderctl.store.executions import event_of, mark_rejected
 from orderctl.store.letter_facts import sample_facts
 from orderctl.store.queueing import queue_mails
 from orderctl.store.sealing import SealingThread
-from orderctl.store.sql import Connection
+from orderctl.store.sql import Connection, ids_ending
 
 _IN_BATCH = "account = :account AND batch_id = :batch"
 
@@ -83,6 +83,10 @@ class SqlRejections:
             f"SELECT {rows.BATCH_COLUMNS} FROM batch WHERE account = :account AND id = :id", {"id": batch_id}
         ).fetchone()
         return rows.batch(row) if row else None
+
+    def ids_ending(self, ending: str) -> tuple[str, ...]:
+        """The ids that end so, at most a few, newest first."""
+        return ids_ending(self._connection, "batch", ending)
 
     def batches(self, limit: int | None) -> Iterator[Batch]:
         """The batches, newest first."""

@@ -183,6 +183,15 @@ def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
+def ids_ending(connection: "Connection", table: str, ending: str) -> tuple[str, ...]:
+    """The ids of ours in a table that end so, at most a few, newest first; of letters and digits, as `read_ending`."""
+    found = connection.execute(
+        f"SELECT id FROM {table} WHERE account = :account AND id LIKE :ending ORDER BY id DESC LIMIT 5",
+        {"ending": f"%{ending}"},
+    )
+    return tuple(own_id for (own_id,) in found)
+
+
 def recordset(dialect: Dialect, columns: Mapping[str, str], parameter: str = "rows") -> str:
     """A subquery that yields the objects of a JSON array as rows; `columns` gives PostgreSQL's types."""
     if dialect.name == "sqlite":

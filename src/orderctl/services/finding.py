@@ -1,0 +1,101 @@
+"""Finds what people name by an id of ours, or by its ending: plans, batches and mails, all by one rule."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from orderctl.domain.errors import UsageError
+from orderctl.domain.short_ids import read_ending, split_mail_id
+from orderctl.language import later, say
+from orderctl.ports import MailQuery, UnitOfWork
+
+PLANS_LISTED = later("orderctl plan list shows them")
+BATCHES_LISTED = later("orderctl log lists batches")
+MAILS_LISTED = later("orderctl mail list shows them")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What is said where an id names none of these, or several, and what lists them."""
+
+    missing: str
+    several: str
+    listed: str
+
+
+_PLAN = _Kind(
+    missing=later("there is no plan {text!r} in this store"),
+    several=later("{text!r} is the ending of several plans: {found}"),
+    listed=PLANS_LISTED,
+)
+_BATCH = _Kind(
+    missing=later("there is no batch {text!r} in this store"),
+    several=later("{text!r} is the ending of several batches: {found}"),
+    listed=BATCHES_LISTED,
+)
+_MAIL = _Kind(
+    missing=later("there is no mail {text!r} in this store"),
+    several=later("{text!r} is the ending of several mails: {found}"),
+    listed=MAILS_LISTED,
+)
+
+
+def find_plan(work: UnitOfWork, text: str) -> str:
+    """The id of the only plan whose id ends so. Raises UsageError if there is none, or more than one."""
+    return _only(_PLAN, text, lambda: work.plans.ids_ending(read_ending(text)))
+
+
+def find_batch(work: UnitOfWork, text: str) -> str:
+    """The id of the batch of this id, or of the only one whose id ends so. Raises UsageError as `find_plan` does."""
+    if work.rejections.batch(text) is not None:
+        return text
+    return _only(_BATCH, text, lambda: work.rejections.ids_ending(read_ending(text)))
+
+
+def batch_ending(work: UnitOfWork, text: str) -> str | None:
+    """The id of the only batch whose id ends so; None if there is none. Raises UsageError if there are several."""
+    try:
+        found = work.rejections.ids_ending(read_ending(text))
+    except ValueError:
+        return None
+    return _single(_BATCH, text, found) if found else None
+
+
+def find_mails(work: UnitOfWork, texts: Sequence[str]) -> tuple[str, ...]:
+    """The ids of the mails of these ids or endings, each once. Raises UsageError as `find_plan` does."""
+    whole = work.outbox.states(MailQuery(ids=tuple(texts))) if texts else {}
+    found = (text if text in whole else _only(_MAIL, text, partial(_mails_ending, work, text)) for text in texts)
+    return tuple(dict.fromkeys(found))
+
+
+def found_in(work: UnitOfWork, query: MailQuery) -> MailQuery:
+    """The query with the mails and the batch that its ids or endings mean. Raises UsageError as `find_plan` does."""
+    batch_id = None if query.batch_id is None else find_batch(work, query.batch_id)
+    return replace(query, ids=find_mails(work, query.ids), batch_id=batch_id)
+
+
+def _mails_ending(work: UnitOfWork, text: str) -> Iterable[str]:
+    """A mail's id is its batch's, with a number behind: the ending of the one makes that of the other."""
+    ending, number = split_mail_id(text)
+    wanted = tuple(f"{batch_id}.{number}" for batch_id in work.rejections.ids_ending(ending))
+    return work.outbox.states(MailQuery(ids=wanted)) if wanted else ()
+
+
+def _only(kind: _Kind, text: str, ending: Callable[[], Iterable[str]]) -> str:
+    """The only id that ends so."""
+    missing = say(kind.missing, text=text)
+    try:
+        found = tuple(ending())
+    except ValueError as error:
+        raise UsageError(
+            say("{missing}: it {problem}", missing=missing, problem=error), hint=say(kind.listed)
+        ) from None
+    if not found:
+        raise UsageError(missing, hint=say(kind.listed))
+    return _single(kind, text, found)
+
+
+def _single(kind: _Kind, text: str, found: Sequence[str]) -> str:
+    if len(found) > 1:
+        raise UsageError(say(kind.several, text=text, found=", ".join(found)), hint=say("type more of the id"))
+    return found[0]
