@@ -1,7 +1,7 @@
 -- Who may do what on a PostgreSQL store. Run it as the owner of the tables (who ran `orderctl store init`), or as a
 -- superuser, with psql on the store's database; run it again after `orderctl store upgrade`. It changes no data.
 --
---   psql 'postgresql://owner@db.example/orders' -v ON_ERROR_STOP=1 -f postgresql-roles.sql
+--   orderctl help postgresql-roles | psql 'postgresql://owner@db.example/orders' -v ON_ERROR_STOP=1
 --
 -- Three roles that nobody logs in as; people and workers are members of one:
 --

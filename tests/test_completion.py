@@ -61,6 +61,8 @@ def asked(cli, line, shell="bash"):
     ("line", "offered"),
     [
         ("orderctl re", ["reject"]),
+        ("orderctl help mail-", ["mail-set-up", "mail-worker", "mail-states"]),
+        ("orderctl help st", ["stats", "statuses", "store"]),
         ("orderctl mail re", ["retry"]),
         ("orderctl search --nope", []),
         ("orderctl search --no", ["--no-pager"]),

@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 import typer
@@ -10,6 +11,7 @@ import typer
 from cli import Cli
 from conftest import open_store
 from factories import make_order, put
+from generator import docs_module
 from orderctl.cli.app import app
 from orderctl.cli.help_topics import TOPICS
 from orderctl.cli.manual import pages
@@ -17,7 +19,9 @@ from orderctl.domain.errors import OrderctlError
 from orderctl.domain.filters import FILTER_FIELDS
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
+from terminal import Terminal
 
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 ROOT = typer.main.get_command(app)
 PAGES = list(pages(typer.Context(ROOT, info_name="orderctl")))
 LEAVES = [page for page in PAGES if not page.commands]
@@ -92,7 +96,9 @@ def test_the_examples_stand_first_one_a_line_and_can_be_copied(cli):
         (["reject", "--dryrun"], "there is no option --dryrun", "did you mean --dry-run?"),
         (["search", "--limit", "x"], "Invalid value for '--limit': Input should be a valid integer", "see orderctl"),
         (["show"], "Missing argument 'ID'", "see orderctl show --help"),
-        (["help", "filtres"], "there is no command and no topic 'filtres'", "did you mean filters?"),
+        (["help", "filtres"], "there is no command and no topic 'filtres'", "did you mean filters, filter?"),
+        (["help", "mail-worke"], "there is no command and no topic 'mail-worke'", "did you mean mail-worker?"),
+        (["help", "zzz"], "there is no command and no topic 'zzz'", "orderctl help lists commands and topics"),
         (["search", "--sort", "totl"], "cannot sort by 'totl'", "did you mean total?"),
         (["search", "--columns", "id,byer"], "there is no column 'byer'", "did you mean buyer?"),
     ],
@@ -110,19 +116,71 @@ def test_the_topics_know_everything_that_there_is(cli):
     statuses = [line.split() for line in cli("help", "statuses").lines]
     assert [row[0] for row in statuses[1:8]] == list(Status)
     assert [row[-2:] for row in statuses[1:8]] == [["yes", "yes"]] * 2 + [["no", "yes"]] * 3 + [["no", "no"]] * 2
-    states = [line.split()[0] for line in cli("help", "mail").lines if line.startswith("  ")]
+    states = [line.split()[0] for line in cli("help", "mail-states").lines if line.startswith("  ")]
     assert states[: len(MailState)] == list(MailState)
     codes = {int(line.split()[0]) for line in cli("help", "exit-codes").lines}
     assert codes == {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143}
     assert {error.exit_code for error in OrderctlError.__subclasses__()} <= codes
-    for topic in TOPICS:
-        ran = cli("help", topic)
+    for name in (name for name, topic in TOPICS.items() if topic.lines):
+        ran = cli("help", name)
         assert (ran.code, max(map(len, ran.lines)) <= 120) == (0, True)
+
+
+def test_every_page_of_the_documentation_that_an_operator_needs_is_a_topic():
+    pages = {path.stem for folder in ("howto", "reference") for path in (DOCS / folder).glob("*.md")}
+    assert pages <= set(TOPICS)
+    assert {name for name, topic in TOPICS.items() if not topic.page} - pages == {"mail-states", "reasons"}
+
+
+def test_the_topics_are_listed_with_a_line_about_each(cli):
+    rows = dict(line.split(maxsplit=1) for line in cli("help").lines if line.startswith("  ") and " " in line.strip())
+    assert {name: rows[name] for name in TOPICS} == {name: topic.about for name, topic in TOPICS.items()}
+
+
+def test_what_messages_and_pages_name_can_be_read_where_the_program_is_installed():
+    """No file of the sources is named, and each call of `orderctl help` leads to a topic or a command."""
+    templates = (message.id for message in docs_module("messages").collected() if message.id)
+    texts = {f"message {each}": each if isinstance(each, str) else each[1] for each in templates}
+    texts |= {f"topic {name}": topic.text for name, topic in TOPICS.items()}
+    commands = {page.path.partition(" ")[2] for page in PAGES}
+    calls = {
+        (where, call) for where, text in texts.items() for call in re.findall(r"orderctl help ([a-z][\w-]*)", text)
+    }
+    assert {(where, call) for where, call in calls if call not in {*TOPICS, *commands, "lists"}} == set()
+    assert {call for where, call in calls if where.startswith("message")} >= {"mail", "log", "store", "postgresql"}
+    assert [where for where, text in texts.items() if re.search(r"\bdocs/|\.md\b", text)] == []
+
+
+def test_a_page_is_drawn_on_a_terminal_and_is_plain_in_a_pipe(cli):
+    cli.environ["PAGER"] = "cat"
+    plain = cli("help", "mail").out
+    assert plain.startswith(cli("mail", "--help").out)
+    assert "\n## States\n" in plain
+    assert "see Let a worker send the mails (`orderctl help mail-worker`)" in plain
+    with Terminal(cli, "help", "mail", columns=80, rows=300) as terminal:
+        assert terminal.end() == 0
+        assert "\nStates\n" in terminal.text
+        assert "worker, see Let a worker send the mails" in " ".join(terminal.text.split())
+        assert not re.search(r"^#|\|---|`|\]\(", terminal.text, re.MULTILINE)
+
+
+def test_the_roles_can_be_piped_into_psql(cli):
+    assert cli("help", "postgresql-roles").out == (DOCS / "postgresql-roles.sql").read_text("utf-8")
+
+
+def test_settings_that_cannot_be_read_keep_nobody_from_reading_about_settings(cli, tmp_path):
+    (tmp_path / "broken.toml").write_text("default_profile = ", "utf-8")
+    cli.environ |= {"ORDERCTL_CONFIG": str(tmp_path / "broken.toml"), "PAGER": "cat"}
+    assert cli("search").code == 2
+    assert cli("help", "settings").code == 0
+    with Terminal(cli, "help", "settings", columns=80, rows=200) as terminal:
+        terminal.wait_for("Settings")
+        assert terminal.end() == 0
 
 
 def test_help_of_a_command_is_its_help(cli):
     assert cli("help", "mail", "send").out.strip() == cli("mail", "send", "--help").out.strip()
-    assert cli("help").out.startswith(cli("--help").out)
+    assert cli("help").out.split()[: len(words := cli("--help").out.split())] == words
 
 
 def test_the_manual_page_holds_every_command_and_groff_takes_it(cli):

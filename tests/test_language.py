@@ -270,7 +270,7 @@ class TestNoMixture:
             ("help", "statuses"),
             ("help", "filters"),
             ("help", "exit-codes"),
-            ("help", "mail"),
+            ("help", "mail-states"),
             *((name, "--help") for name in COMMANDS),
         ],
         ids=" ".join,

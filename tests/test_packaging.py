@@ -1,5 +1,6 @@
 """What `pipx install .` and `uv tool install .` unpack: a wheel with all that the program reads while it runs."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from orderctl import __version__
+from orderctl.cli.help_topics import TOPICS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,9 +36,22 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
     source = ROOT / "src"
     files = {path.relative_to(source).as_posix() for path in (source / "orderctl").rglob("*") if path.is_file()}
+    pages = [*(ROOT / "docs/howto").iterdir(), *(ROOT / "docs/reference").iterdir(), ROOT / "docs/postgresql-roles.sql"]
+    files |= {f"orderctl/pages/{page.relative_to(ROOT / 'docs').as_posix()}" for page in pages}
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert packed == {name for name in files if "__pycache__" not in name}
     assert {".py", ".toml", ".txt", ".html"} <= {Path(name).suffix for name in packed}, "column maps and letters, too"
+
+
+def test_an_installed_program_has_every_topic(wheel, tmp_path):
+    wheel.extractall(tmp_path)
+    shown = "from orderctl.cli.help_topics import TOPICS; print({name: each.text for name, each in TOPICS.items()})"
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    (tmp_path / "src").mkdir()
+    ran = subprocess.check_output([sys.executable, "-c", shown], cwd=tmp_path / "src", env=environ, text=True)
+    assert ast.literal_eval(ran) == {name: topic.text for name, topic in TOPICS.items()}
+    located = [sys.executable, "-c", "import orderctl; print(orderctl.__file__)"]
+    assert subprocess.check_output(located, env=environ, text=True).startswith(str(tmp_path))
 
 
 def test_the_licence_goes_with_the_wheel(wheel):

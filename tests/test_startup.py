@@ -58,6 +58,18 @@ def test_help_and_completion_load_no_adapter_and_no_service(args, environ):
     assert not [name for name in found if name.startswith((*parts, "orderctl.ports"))]
 
 
+def test_a_page_in_a_pipe_loads_nothing_but_the_page():
+    found = loaded("help", "backup")
+    assert not found & (HEAVY | DRIVERS | {"rich"})
+    assert {name for name in found if name.startswith("orderctl.terminal")} <= {
+        "orderctl.terminal",
+        "orderctl.terminal.output",
+    }
+    assert not [
+        name for name in found if name.startswith(("orderctl.store", "orderctl.cli.reject", "orderctl.services"))
+    ]
+
+
 def test_help_of_a_command_loads_no_adapter():
     found = loaded("reject", "--help")
     assert not found & (HEAVY | DRIVERS)

@@ -62,7 +62,8 @@ class Mailing:
         if not transport or not sender:
             missing = "mail.sender" if transport else "mail.transport"
             raise UsageError(
-                say("mail is not set up: {missing} is not set", missing=missing), hint=say("see docs/reference/mail.md")
+                say("mail is not set up: {missing} is not set", missing=missing),
+                hint=say("see orderctl help mail-set-up"),
             )
         if transport == "maildir":
             return self._maildir(sender)

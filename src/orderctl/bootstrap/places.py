@@ -12,6 +12,14 @@ def config_file() -> Path:
     return Path(named) if named else platformdirs.user_config_path("orderctl") / "config.toml"
 
 
+def page_text(name: str) -> str:
+    """A page of the documentation: it lies beside the modules of an installed program, and in `docs` of a checkout."""
+    package = Path(__file__).parent.parent
+    shipped = package / "pages"
+    folder = shipped if shipped.is_dir() else package.parent.parent / "docs"
+    return (folder / name).read_text("utf-8")
+
+
 def default_store() -> Path:
     """The SQLite file in the user's data folder."""
     import platformdirs

@@ -226,6 +226,12 @@ class Program:
                 say("time_zone: {name!r} is not a known time zone", name=name), hint=say("write it as in Europe/Paris")
             ) from None
 
+    def draw_page(self, page: str, *, above: str) -> None:
+        """Draw a page of Markdown on the terminal, in the pager if it is long; without asking any setting."""
+        from orderctl.terminal.markdown import draw_page
+
+        draw_page(page, above=above, paged=self._paged)
+
     @cached_property
     def prompts(self) -> "Prompts":
         """Questions, asked on the controlling terminal only."""
@@ -251,7 +257,7 @@ class Program:
         try:
             return ReasonCodes.collect(self.settings.texts("reasons"))
         except ValueError as error:
-            raise UsageError(f"reasons: {error}", hint=say("see docs/reference/reject.md")) from None
+            raise UsageError(f"reasons: {error}", hint=say("see orderctl help reasons")) from None
 
     def read_ids(self, source: str, *, notes: bool = False, allow_empty: bool = False) -> "IdList":
         """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line.

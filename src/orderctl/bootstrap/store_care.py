@@ -51,7 +51,7 @@ class StoreCare:
             raise UsageError(
                 say("a PostgreSQL store is copied by PostgreSQL's own tools"),
                 hint=say(
-                    "pg_dump --format=custom --file {file} {shown!r}; see docs/howto/backup.md",
+                    "pg_dump --format=custom --file {file} {shown!r}; see orderctl help backup",
                     file=file,
                     shown=self._address.shown,
                 ),

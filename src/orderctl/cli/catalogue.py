@@ -36,7 +36,7 @@ COMMANDS = {
     "store": Entry("store", "Make, upgrade, check and copy the database.", _SETUP),
     "config": Entry("config", "Show the settings and where each came from.", _SETUP),
     "completion": Entry("completion", "Print the script that completes commands in bash, zsh or fish.", _SETUP),
-    "help": Entry("manual", "Explain a command, or filters, statuses, exit-codes, mail, reasons.", _SETUP, "help_"),
+    "help": Entry("manual", "Explain a command or a topic; without either, list them all.", _SETUP, "help_"),
     "man": Entry("manual", "Print the manual page.", _SETUP, "man"),
     "demo": Entry("demo", "A guided run on sample orders, in a folder of its own.", _SETUP),
 }

@@ -1,7 +1,10 @@
-"""What `orderctl help TOPIC` says, made from the registries that the program itself runs on."""
+"""What `orderctl help TOPIC` says: pages of the documentation, and what is made from the registries of the program."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from orderctl.bootstrap.places import page_text
 from orderctl.bootstrap.program import Program
 from orderctl.domain.eligibility import RULES, Mode
 from orderctl.domain.errors import ExitCode, OrderctlError
@@ -10,6 +13,24 @@ from orderctl.domain.orders import Status
 from orderctl.domain.outbox import MailState
 from orderctl.domain.text_width import cell_width, padded
 from orderctl.language import later, say
+
+# In a terminal a link to another page is the call that shows it.
+_LINK = re.compile(r"\[([^\]]+)\]\((?:[\w./-]+/)?([\w-]+)\.md(?:#[\w-]+)?\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """What can be explained: by lines in the operator's language, or by a page."""
+
+    about: str
+    lines: Callable[[Program], Iterator[str]] | None = None
+    page: str = ""
+
+    @property
+    def text(self) -> str:
+        """The page; empty if there is none."""
+        return _LINK.sub(r"\1 (`orderctl help \2`)", page_text(self.page)) if self.page else ""
+
 
 # The codes that no error class owns, or not alone.
 _OTHER_CODES = {
@@ -95,7 +116,7 @@ def exit_codes(_program: Program) -> Iterator[str]:
     yield from _aligned([(str(code), codes[code]) for code in sorted(codes)])
 
 
-def mail(_program: Program) -> Iterator[str]:
+def mail_states(_program: Program) -> Iterator[str]:
     """How buyers are told."""
     yield say("reject --notify queues a mail for each buyer, in the same transaction as the rejection, and sends it.")
     yield say("A mail that fails stays in the outbox with its error; the rejection stands. Nobody is told twice.")
@@ -122,13 +143,43 @@ def reasons(program: Program) -> Iterator[str]:
     yield from _examples("orderctl reject 10021 --reason 'style-dropped: the mill could not deliver'")
 
 
-TOPICS: dict[str, Callable[[Program], Iterator[str]]] = {
-    "filters": filters,
-    "statuses": statuses,
-    "exit-codes": exit_codes,
-    "mail": mail,
-    "reasons": reasons,
+HOW_TO = {
+    "approvals": Topic(about=later("Let a second operator approve a plan before it runs."), page="howto/approvals.md"),
+    "backup": Topic(about=later("Back up a store, and restore it."), page="howto/backup.md"),
+    "cron": Topic(about=later("Reject every night from cron."), page="howto/cron.md"),
+    "from-spreadsheets": Topic(about=later("Move from spreadsheets."), page="howto/from-spreadsheets.md"),
+    "mail-set-up": Topic(about=later("Set up mail."), page="howto/mail-set-up.md"),
+    "mail-worker": Topic(about=later("Let a worker send the mails."), page="howto/mail-worker.md"),
+    "pipes": Topic(about=later("Work with jq, xargs and fzf."), page="howto/pipes.md"),
+    "postgresql": Topic(about=later("Keep the store on PostgreSQL."), page="howto/postgresql.md"),
+    "postgresql-roles": Topic(
+        about=later("The SQL of the roles operator, mail worker and auditor."), page="postgresql-roles.sql"
+    ),
 }
+REFERENCE = {
+    "commands": Topic(about=later("Every command with its options."), page="reference/commands.md"),
+    "completion": Topic(about=later("What the shell completes."), page="reference/completion.md"),
+    "exit-codes": Topic(about=later("How a script reads the end of a run."), lines=exit_codes),
+    "export": Topic(about=later("The formats of exports, and what stands in them."), page="reference/export.md"),
+    "filters": Topic(about=later("The filter language: fields and values."), lines=filters),
+    "help": Topic(about=later("Help and the manual."), page="reference/help.md"),
+    "import": Topic(about=later("Files of orders: columns, column maps, formats."), page="reference/import.md"),
+    "log": Topic(about=later("The log, and what it proves."), page="reference/log.md"),
+    "log-file": Topic(about=later("A file with what each run did."), page="reference/log-file.md"),
+    "mail": Topic(about=later("Mail: settings, states, templates, the outbox."), page="reference/mail.md"),
+    "mail-states": Topic(about=later("The states of a mail, and what to do."), lines=mail_states),
+    "messages": Topic(about=later("Every error and warning, and what to do next."), page="reference/messages.md"),
+    "output": Topic(about=later("What is printed, and for whom."), page="reference/output.md"),
+    "picker": Topic(about=later("The keys of --pick."), page="reference/picker.md"),
+    "plans": Topic(about=later("Saved plans: approval, holding, expiry."), page="reference/plans.md"),
+    "reasons": Topic(about=later("The codes of reasons in the settings."), lines=reasons),
+    "reject": Topic(about=later("How a rejection goes, step by step."), page="reference/reject.md"),
+    "settings": Topic(about=later("Every setting, and where it is looked for."), page="reference/settings.md"),
+    "stats": Topic(about=later("What is counted, and how."), page="reference/stats.md"),
+    "statuses": Topic(about=later("What the brand and the buyer see, and what can be rejected."), lines=statuses),
+    "store": Topic(about=later("The store: checks, guards, roles."), page="reference/store.md"),
+}
+TOPICS = {**HOW_TO, **REFERENCE}
 
 
 def _examples(*commands: str) -> Iterator[str]:

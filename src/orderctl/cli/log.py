@@ -104,7 +104,7 @@ def verify(
                 "the log is not as it was written: {number:,} records",
                 verdict.tampered,
             ),
-            hint=say("keep a copy of the store as it is, and see docs/reference/log.md"),
+            hint=say("keep a copy of the store as it is, and see orderctl help log"),
         )
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from orderctl import __version__
 from orderctl.cli.apps import command_app
 from orderctl.cli.help_pages import Page, as_text, page_of
-from orderctl.cli.help_topics import TOPICS
+from orderctl.cli.help_topics import HOW_TO, REFERENCE, TOPICS
 from orderctl.cli.options import program_of
 from orderctl.domain.errors import UsageError
 from orderctl.domain.text_width import pieces
@@ -19,13 +20,14 @@ help_ = command_app()
 man = command_app()
 
 
-def suggest_subjects(ctx: typer.Context, incomplete: str) -> list[str]:  # noqa: ARG001 - as Typer calls it
-    """The topics and the commands."""
+def suggest_subjects(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:  # noqa: ARG001 - as Typer calls it
+    """The topics and the commands, with a few words about each."""
     root: Any = ctx.find_root().command
-    return [*TOPICS, *root.list_commands(ctx)]
+    commands = {name: root.get_command(ctx, name).help for name in root.list_commands(ctx)}
+    return list(({name: topic.about for name, topic in TOPICS.items()} | commands).items())
 
 
-@help_.command(epilog="Examples:\n\norderctl help filters\n\norderctl help exit-codes\n\norderctl help mail send")
+@help_.command(epilog="Examples:\n\norderctl help mail-set-up\n\norderctl help exit-codes\n\norderctl help mail send")
 def help_command(
     ctx: typer.Context,
     subject: Annotated[
@@ -33,30 +35,42 @@ def help_command(
         typer.Argument(metavar="TOPIC|COMMAND", help="What to explain.", autocompletion=suggest_subjects),
     ] = None,
 ) -> None:
-    """Explain a command, or a topic: filters, statuses, exit-codes, mail, reasons."""
+    """Explain a command or a topic; without either, list them all."""
     program = program_of(ctx)
     root: Any = ctx.find_root()
     words = subject or []
-    topic = TOPICS.get(words[0]) if len(words) == 1 else None
+    topic = TOPICS.get(" ".join(words))
+    command = _below(root, words)
     if not words:
-        heading = say("Topics")
-        typer.echo(as_text(page_of(root.command, root)))
-        typer.echo(f"{heading}\n  orderctl help {'|'.join(TOPICS)}")
+        typer.echo(as_text(_with_topics(page_of(root.command, root))))
         return
-    if topic is not None:
-        program.output.lines(topic(program))
-    commands = [page for page in pages(root) if page.path.split()[1:] == words]
-    if not commands and topic is None:
-        known = [*TOPICS, *(page.path.partition(" ")[2] for page in pages(root))]
-        close = difflib.get_close_matches(" ".join(words), known, n=1)
-        raise UsageError(
-            say("there is no command and no topic {subject!r}", subject=" ".join(words)),
-            hint=say("did you mean {close}?", close=close[0])
-            if close
-            else say("the topics: {topics}", topics=", ".join(TOPICS)),
-        )
-    for page in commands:
-        typer.echo(("\n" if topic else "") + as_text(page))
+    if topic is None and command is None:
+        raise _unknown(" ".join(words), root)
+    above = as_text(page_of(command.command, command)) if command else ""
+    if topic and topic.page and program.output.is_terminal:
+        page = topic.text if topic.page.endswith(".md") else f"```\n{topic.text}```"
+        program.draw_page(page, above=above)
+        return
+    if above:
+        typer.echo(above)
+    if topic:
+        program.output.lines(topic.lines(program) if topic.lines else topic.text.splitlines())
+
+
+def _with_topics(page: Page) -> Page:
+    """The page of the program with the topics below."""
+    listed = ((say("How to"), HOW_TO), (say("Topics"), REFERENCE))
+    topics = [(title, [(name, say(topic.about)) for name, topic in group.items()]) for title, group in listed]
+    return replace(page, groups=(*page.groups, *topics))
+
+
+def _unknown(name: str, root: Any) -> UsageError:  # noqa: ANN401 - a context of Typer's
+    known = {*TOPICS, *(page.path.partition(" ")[2] for page in pages(root))}
+    close = ", ".join(difflib.get_close_matches(name, sorted(known), cutoff=0.7))
+    return UsageError(
+        say("there is no command and no topic {subject!r}", subject=name),
+        hint=say("did you mean {close}?", close=close) if close else say("orderctl help lists commands and topics"),
+    )
 
 
 @man.command(epilog="Examples:\n\norderctl man | man -l -\n\norderctl man > orderctl.1")
@@ -64,19 +78,27 @@ def man_command(ctx: typer.Context) -> None:
     """Print the manual page, in the format of man."""
     program = program_of(ctx)
     root: Any = ctx.find_root()
-    topics = {name: tuple(topic(program)) for name, topic in TOPICS.items()}
+    topics = {name: tuple(topic.lines(program)) for name, topic in TOPICS.items() if topic.lines}
     program.output.lines(_roff(tuple(pages(root)), topics))
 
 
 def pages(ctx: Any) -> Iterator[Page]:  # noqa: ANN401 - a context of Typer's
     """The pages of a command and of everything below it."""
-    command: Any = ctx.command
-    yield page_of(command, ctx)
-    if not hasattr(command, "list_commands"):
-        return
-    for name in command.list_commands(ctx):
-        below = command.load(name) if hasattr(command, "load") else command.get_command(ctx, name)
-        yield from pages(typer.Context(below, info_name=name, parent=ctx))
+    yield page_of(ctx.command, ctx)
+    if hasattr(ctx.command, "list_commands"):
+        for name in ctx.command.list_commands(ctx):
+            yield from pages(_below(ctx, [name]))
+
+
+def _below(ctx: Any, words: Sequence[str]) -> Any:  # noqa: ANN401
+    """The context of the command that the words name below this one, imported now; None if there is none."""
+    for word in words:
+        group = ctx.command
+        command = group.load(word) if hasattr(group, "load") else getattr(group, "commands", {}).get(word)
+        if command is None:
+            return None
+        ctx = typer.Context(command, info_name=word, parent=ctx)
+    return ctx
 
 
 def _roff(all_pages: Sequence[Page], topics: dict[str, tuple[str, ...]]) -> Iterator[str]:

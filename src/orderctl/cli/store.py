@@ -89,7 +89,7 @@ def check(
                 wrong,
                 store=program.address.shown,
             ),
-            hint=say("see docs/reference/store.md for what each of them means"),
+            hint=say("see orderctl help store for what each of them means"),
         )
 
 

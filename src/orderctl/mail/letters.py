@@ -126,7 +126,7 @@ def _environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
 def _broken(place: str, error: Exception) -> UsageError:
     return UsageError(
         say(BROKEN_TEMPLATE, place=place, error=safe(str(error))),
-        hint=say("docs/reference/mail.md lists the values"),
+        hint=say("orderctl help mail lists the values"),
     )
 
 

@@ -303,6 +303,6 @@ _FAILURES: dict[type[Exception], tuple[str, str]] = {
     ),
     errors.InsufficientPrivilege: (
         later("the database user may not do this on {shown}"),
-        later("see docs/postgresql-roles.sql"),
+        later("see orderctl help postgresql"),
     ),
 }

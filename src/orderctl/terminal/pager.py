@@ -6,7 +6,16 @@ import signal
 import subprocess
 from typing import IO
 
+from rich.console import Console
+
 _DEFAULT = "less -FIRX"
+
+
+def show_paged(text: str, console: Console) -> None:
+    """Show what was drawn for the terminal: in the pager if it does not fit."""
+    if text.count("\n") < console.height or not page(text, console.file):
+        console.file.write(text)
+        console.file.flush()
 
 
 def page(text: str, to: IO[str]) -> bool:

@@ -36,7 +36,7 @@ from orderctl.terminal.journal import Journal
 from orderctl.terminal.letters import letter_samples
 from orderctl.terminal.mails import mail_details, mail_list, mail_table
 from orderctl.terminal.moments import in_utc, moment, use_zone, when
-from orderctl.terminal.pager import page
+from orderctl.terminal.pager import show_paged
 from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
 from orderctl.terminal.preview import delivery_figures, delivery_report, plan_preview, result_report
 from orderctl.terminal.progress import lazy_bar
@@ -94,15 +94,9 @@ class Screen:
     def _page(self, what: RenderableType) -> None:
         """Print what may be long: on a terminal that it does not fit, in the pager."""
         if self._results.is_terminal and self._paged:
-            self._page_on(self._results, what)
+            show_paged(self._drawn(what), self._results)
         else:
             self.show(what)
-
-    def _page_on(self, console: Console, what: RenderableType) -> None:
-        text = self._drawn(what, console)
-        if text.count("\n") < console.height or not page(text, console.file):
-            console.file.write(text)
-            console.file.flush()
 
     def _drawn(self, what: RenderableType, console: Console | None = None) -> str:
         drawing = console or self._results
@@ -150,7 +144,7 @@ class Screen:
             every=every,
         )
         if every is not None and self._talk.is_terminal and self._paged:
-            self._page_on(self._talk, shown)
+            show_paged(self._drawn(shown, self._talk), self._talk)
         else:
             self.insist(shown)
 
