@@ -20,7 +20,7 @@ from orderctl.domain.money import Money
 from orderctl.domain.orders import Status
 from orderctl.domain.own_ids import new_id
 from orderctl.domain.plan_terms import PlanTerms, read_terms
-from orderctl.domain.rejection import Provenance
+from orderctl.domain.rejection import Provenance, RejectionPlan
 from orderctl.domain.saved_plans import PlanClosedError, PlanState
 from orderctl.domain.second_operator import SecondOperatorRule
 from orderctl.domain.selection import Choice, IdList, IdScope
@@ -31,6 +31,7 @@ from orderctl.services.planning import (
     Operator,
     approve_plan,
     cancel_plan,
+    check_one_operator_suffices,
     differences,
     due_plans,
     execute_kept,
@@ -300,10 +301,37 @@ class AsLogin:
         (SecondOperatorRule(above_amount=Decimal("99.99")), True),
     ],
 )
-def test_the_rule_looks_at_orders_and_at_the_total_of_each_currency(rule, needed):
-    totals = (Money("EUR", 10_000), Money("JPY", 100))
-    assert bool(rule.why(3, totals)) == needed
-    assert rule.why(0, ()) == ""
+def test_the_rule_looks_at_orders_and_at_the_total_of_each_currency(store, rule, needed):
+    put(store, *(make_order(f"L{n}", total=5_000) for n in range(2)), make_order("L2", currency="JPY", total=100))
+    assert bool(rule.why(plan_of(store, "L0", "L1", "L2"))) == needed
+    assert rule.why(plan_of(store)) == ""
+
+
+def test_a_credit_brings_no_plan_below_a_limit_by_amount(store):
+    put(store, make_order("G1", total=5_000_000), make_order("G2", total=-4_500_000), make_order("G3", total=-1))
+    put(store, make_order("G4", total=900_000), make_order("G5", total=900_000, currency="JPY"))
+    limit = operator(terms=replace(FREE, rule=SecondOperatorRule(above_amount=Decimal(10_000))))
+    both = plan_of(store, "G1", "G2", "G3")
+    assert (both.totals, both.before_credits) == ((Money("EUR", 499_999),), (Money("EUR", 5_000_000),))
+    assert limit.terms.rule.why(both) == "50,000.00 EUR before credits, more than 10,000"
+    with pytest.raises(UnexpectedPlanError, match="before credits"):
+        check_one_operator_suffices(both, limit.terms.rule)
+    saved = save_plan(store, both, MIA)
+    assert load_plan(store, saved.id).plan == both
+    with pytest.raises(UnexpectedPlanError, match="needs the approval of an operator other than its author"):
+        run(store, saved, limit)
+    assert save_plan(store, replace(both, id=new_id()), limit).second_operator
+    check_one_operator_suffices(plan_of(store, "G2", "G3", "G4"), limit.terms.rule)
+    with pytest.raises(UnexpectedPlanError, match="900,000 JPY, more"):
+        check_one_operator_suffices(plan_of(store, "G2", "G5"), limit.terms.rule)
+    assert rejected(store) == []
+
+
+def test_a_plan_without_credits_is_written_as_before_there_were_any(store):
+    put(store, make_order("O1"))
+    plan = plan_of(store, "O1")
+    assert "before_credits" not in plan.to_json()
+    assert RejectionPlan.from_json(plan.to_json()) == plan
 
 
 def test_a_held_plan_waits_and_is_cancelled_in_time(store):

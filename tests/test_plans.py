@@ -145,6 +145,19 @@ def test_above_a_size_a_second_operator_is_needed(sqlite_cli, setting, value, re
     assert rejected(sqlite_cli) == ([] if refused else ["P1", "P2"])
 
 
+def test_the_preview_shows_what_the_limit_looks_at_where_credits_hide_it(sqlite_cli, sqlite_url):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("N1", total=5_000_000), make_order("N2", total=-4_500_000))
+    sqlite_cli.environ["ORDERCTL_SECOND_OPERATOR_ABOVE_AMOUNT"] = "10000"
+    ran = sqlite_cli("reject", "N1", "N2", "--yes", "--format", "json")
+    shown = [" ".join(line.split()) for line in ran.err.splitlines()]
+    assert {"Total 5,000.00 EUR", "Before credits 50,000.00 EUR"} <= set(shown)
+    assert (ran.code, "(50,000.00 EUR before credits, more than 10,000)" in ran.err) == (3, True)
+    (figure,) = sqlite_cli("reject", "N1", "N2", "--dry-run", "--format", "json").json["plan"]["totals_before_credits"]
+    assert figure["amount"] == "50000.00"
+    assert rejected(sqlite_cli) == []
+
+
 def test_a_held_plan_cancelled_in_time_changes_nothing(cli):
     ran = cli("reject", "P1", "P2", "--hold", "15m", "--yes")
     assert (ran.code, "runs in 15 min" in ran.out, "plan cancel" in ran.out) == (0, True, True)

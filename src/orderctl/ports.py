@@ -100,6 +100,7 @@ class Assessment:
     targets: Targets
     skipped: tuple[Skipped, ...]
     totals: tuple[Money, ...]
+    before_credits: tuple[Money, ...]
     buyers: int
     head: tuple[OrderSummary, ...]
     mail: MailPlan

@@ -217,6 +217,7 @@ def _plan() -> dict:
         targets=Targets('{"A1":1}', 1),
         skipped=(Skipped("invoiced", 1, '["A2"]'),),
         totals=(Money("EUR", 12_050),),
+        before_credits=(Money("EUR", 13_050),),
         buyers=1,
         head=(_summary(),),
         mail=MailPlan(notify=True, mails=1, languages=(("fr", 1),)),

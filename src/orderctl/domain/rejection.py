@@ -8,7 +8,7 @@ confirmation is made from it, and execution takes it as it is: nothing is comput
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -115,7 +115,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionPlan:
-    """What a rejection would do. `id` becomes the batch's id, so that a plan can run once only."""
+    """What a rejection would do. `id` becomes the batch's id, so that a plan can run once only.
+
+    `before_credits` adds up the orders of a total above zero alone: no credit brings a plan below a limit by amount.
+    """
 
     id: str
     made_at: datetime
@@ -128,6 +131,7 @@ class RejectionPlan:
     targets: Targets
     skipped: tuple[Skipped, ...]
     totals: tuple[Money, ...]
+    before_credits: tuple[Money, ...]
     buyers: int
     head: tuple[OrderSummary, ...]
     mail: MailPlan
@@ -232,8 +236,10 @@ def _document(plan: RejectionPlan) -> dict[str, Any]:
     document = asdict(plan)
     document["made_at"] = plan.made_at.isoformat()
     if not plan.by.selection:
-        # Plans that were saved before there was this field keep their digest.
+        # Plans that were saved before there was this field, and the next one, keep their digest.
         del document["by"]["selection"]
+    if plan.before_credits == plan.totals:
+        del document["before_credits"]
     document["impact"] = impact_document(plan.impact)
     for shown in document["head"]:
         shown["ordered_at"] = shown["ordered_at"].isoformat()
@@ -258,12 +264,17 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
         given=Given(**given),
         targets=Targets(**document["targets"]),
         skipped=tuple(Skipped(**group) for group in document["skipped"]),
-        totals=tuple(Money(**money) for money in document["totals"]),
+        totals=_amounts(document["totals"]),
+        before_credits=_amounts(document.get("before_credits", document["totals"])),
         buyers=document["buyers"],
         head=tuple(_summary(shown) for shown in document["head"]),
         mail=MailPlan(**mail),
         impact=read_impact(document["impact"]),
     )
+
+
+def _amounts(documents: Iterable[Mapping[str, Any]]) -> tuple[Money, ...]:
+    return tuple(Money(**money) for money in documents)
 
 
 def _summary(document: Mapping[str, Any]) -> OrderSummary:

@@ -47,6 +47,7 @@ def plan_document(plan: RejectionPlan) -> Document:
         "reason_code": plan.reason_code,
         "targets": sorted(plan.targets),
         "totals": amounts(plan.totals),
+        "totals_before_credits": amounts(plan.before_credits),
         "buyers": plan.buyers,
         "skipped": [
             {"code": group.code, "reason": RULE_BY_CODE[group.code].reason, "count": group.count, "ids": list(group)}

@@ -42,7 +42,7 @@ class Operator:
 
 def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule) -> None:
     """Raise UnexpectedPlanError if the plan may not run on its author's word alone."""
-    needs = rule.why(plan.targets.count, plan.totals)
+    needs = rule.why(plan)
     if needs:
         raise UnexpectedPlanError(
             say("this plan needs a second operator ({needs}); nothing was changed", needs=needs),
@@ -58,7 +58,7 @@ def save_plan(
 
     def keep(work: UnitOfWork) -> SavedPlan:
         author = operator.identity(work)
-        needs = operator.terms.rule.why(plan.targets.count, plan.totals)
+        needs = operator.terms.rule.why(plan)
         saved = SavedPlan.of(plan, author=author, at=now, lifetime=operator.terms.lifetime, second_operator=bool(needs))
         if hold is not None:
             saved = saved.approve(author, now, how=how, due=now + hold)
@@ -105,6 +105,7 @@ def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOu
         notes=plan.notes.among(found.targets.versions()) if plan.notes else plan.notes,
         targets=found.targets,
         totals=found.totals,
+        before_credits=found.before_credits,
         buyers=found.buyers,
         head=found.head,
         mail=replace(found.mail, message=plan.mail.message),
@@ -124,7 +125,7 @@ def approve_plan(store: Store, text: str, operator: Operator, *, hold: timedelta
     def approve(work: UnitOfWork, saved: SavedPlan) -> SavedPlan:
         by, now = operator.identity(work), operator.clock.now()
         kept = _loaded(work, saved)
-        needs = operator.terms.rule.why(kept.plan.targets.count, kept.plan.totals)
+        needs = operator.terms.rule.why(kept.plan)
         saved.check_approvable(by, now, needs=needs)
         return saved.approve(by, now, how="plan approve", due=now + hold if hold else None)
 
@@ -143,7 +144,7 @@ def cancel_plan(store: Store, text: str, operator: Operator) -> SavedPlan:
 
 def check_runnable(kept: KeptPlan, operator: Operator) -> None:
     """Raise UnexpectedPlanError unless the plan may run now."""
-    needs = operator.terms.rule.why(kept.plan.targets.count, kept.plan.totals)
+    needs = operator.terms.rule.why(kept.plan)
     kept.saved.check_runnable(operator.clock.now(), needs=needs)
 
 

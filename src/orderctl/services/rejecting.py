@@ -78,6 +78,7 @@ def prepare_rejection(
         targets=found.targets,
         skipped=found.skipped,
         totals=found.totals,
+        before_credits=found.before_credits,
         buyers=found.buyers,
         head=found.head,
         mail=replace(found.mail, message=request.message if request.notify else ""),

@@ -20,8 +20,8 @@ _SHOWN_UNKNOWN = 20
 _PARTS = (
     Part(
         "groups",
-        "refusal, currency, season, orders, total",
-        "SELECT refusal, currency, season, orders, total FROM grouped",
+        "refusal, currency, season, orders, total, above_zero",
+        "SELECT refusal, currency, season, orders, total, above_zero FROM grouped",
     ),
     Part("head", "id", f"SELECT id FROM {PLANNED} ORDER BY ordered_at DESC, id DESC LIMIT :head"),
     Part(
@@ -62,6 +62,7 @@ def assess(
         targets=targets,
         skipped=skipped,
         totals=add_up(Money(group[1], group[4]) for group in eligible),
+        before_credits=add_up(Money(group[1], group[5]) for group in eligible),
         buyers=buyers,
         head=_head(connection, [order_id for (order_id,) in read.rows("head")]),
         mail=mail,

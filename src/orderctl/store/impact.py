@@ -84,7 +84,7 @@ def impact_of(read: Read, standing: Standing) -> Impact:
             open_orders=standing[season, currency][0],
             open_total=standing[season, currency][1],
         )
-        for _, currency, season, orders, total in groups
+        for _, currency, season, orders, total, _ in groups
     ]
     seasons.sort(key=lambda share: (-share.orders, share.season, share.currency))
     ((begun, ended, begins, ends, changed),) = read.rows("span")

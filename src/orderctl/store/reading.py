@@ -24,11 +24,13 @@ _SUMS = (
     # The one pass that sorts all that was read, by what differs most first; the other sums are made of this one.
     (
         "summed AS MATERIALIZED (SELECT buyer_id, season, currency, refusal, count(*) AS orders, sum(total) AS total,"
-        " max(total) AS top FROM hit GROUP BY buyer_id, season, currency, refusal)"
+        " sum(CASE WHEN total > 0 THEN total ELSE 0 END) AS above_zero, max(total) AS top FROM hit"
+        " GROUP BY buyer_id, season, currency, refusal)"
     ),
     (
         "grouped AS MATERIALIZED (SELECT refusal, currency, season, CAST(sum(orders) AS BIGINT) AS orders,"
-        " CAST(sum(total) AS BIGINT) AS total, max(top) AS top FROM summed GROUP BY refusal, currency, season)"
+        " CAST(sum(total) AS BIGINT) AS total, CAST(sum(above_zero) AS BIGINT) AS above_zero, max(top) AS top"
+        " FROM summed GROUP BY refusal, currency, season)"
     ),
     (
         "bought AS MATERIALIZED (SELECT buyer_id, season, CAST(sum(orders) AS BIGINT) AS orders FROM summed"

@@ -33,6 +33,8 @@ def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Table
     grid.add_column(overflow="fold")
     if plan.targets.count:
         grid.add_row(say("Total"), _totals(plan.totals))
+        if more := [total for total in plan.before_credits if total not in plan.totals]:
+            grid.add_row(say("Before credits"), _totals(more), style=WARNING)
         grid.add_row(say("Buyers"), f"{plan.buyers:,}")
         _add_impact(grid, plan.impact)
     for group in plan.skipped:
