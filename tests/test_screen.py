@@ -127,3 +127,30 @@ def test_without_a_pager_the_list_is_printed(cli, pager):
     with Terminal(cli, "search", "--limit", "40", rows=24) as terminal:
         assert terminal.end() == 0
         assert "40 of 101 orders" in terminal.text
+
+
+@pytest.mark.parametrize(
+    "value", ["", "0", "-5", "1", "wide", "\u00b2", "9" * 30, "9" * 5000], ids=lambda value: value[:9]
+)
+def test_a_size_that_shows_nothing_is_no_size(cli, value):
+    cli.environ |= {"COLUMNS": value, "LINES": value}
+    ran = cli("reject", "1001", "2001", "--dry-run")
+    words = " ".join(ran.err.split())
+    assert ran.code == 0
+    assert "Reject 2 orders in " in words
+    for shown in ("1,234,567.89 EUR", "2001", "This cannot be undone."):
+        assert shown in words
+    lines = cli("reject", "--help").lines
+    assert "Plan, preview, confirm, reject, and tell the buyers." in " ".join(lines)
+    assert max(map(len, lines)) >= 40
+
+
+@pytest.mark.parametrize("size", ["COLUMNS=0", "stty cols 0 rows 0;", "COLUMNS=1 LINES=1", "stty cols 20 rows 6;"])
+def test_what_a_question_is_about_is_shown_whatever_size_the_terminal_says_it_has(cli, size):
+    with Terminal(cli, shell=f'{size} "$PYTHON" -m orderctl reject 1001 2001', columns=80) as terminal:
+        terminal.wait_for("Type yes:")
+        shown = terminal.text
+        terminal.type("\x04")
+        assert terminal.end() == 4
+    for words in ("Reject 2 orders", "1,234,567.89", "2001"):
+        assert words in shown.replace("\n", " ")

@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from orderctl.domain.text_width import wrapped
+from orderctl.domain.text_width import NARROWEST, wrapped
 from orderctl.language import later, say
 
 _WIDEST = 100
@@ -88,7 +88,7 @@ def _one_line(text: str | None) -> str:
 
 def as_text(page: Page) -> str:
     """The page for a terminal of its width."""
-    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    width = max(NARROWEST, min(shutil.get_terminal_size().columns, _WIDEST))
     lines = [*wrapped(page.about, width), ""]
     if page.examples:
         lines += [_heading(say("Examples")), *(f"  {example}" for example in page.examples), ""]

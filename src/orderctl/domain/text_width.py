@@ -4,6 +4,8 @@ import textwrap
 import unicodedata
 from collections.abc import Iterator
 
+# In fewer cells nothing can be read: a terminal that says it has fewer breaks the lines itself.
+NARROWEST = 40
 # What may not begin a line, and what may not end one.
 _CLOSING = frozenset("、。，．・:;！？」』）】〕〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々…)],.!?")  # noqa: RUF001
 _OPENING = frozenset("「『（【〔〈《([")  # noqa: RUF001

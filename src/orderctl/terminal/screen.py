@@ -1,14 +1,14 @@
 """What people see: results on standard output, talk on standard error; data only as `safe` text."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, tzinfo
 from functools import cached_property
-from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +22,7 @@ from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.saved_plans import SavedPlan
 from orderctl.domain.statistics import Statistics
 from orderctl.domain.text import safe
+from orderctl.domain.text_width import NARROWEST
 from orderctl.language import in_english, say
 from orderctl.ports import Progress, SavedFilter
 from orderctl.terminal.charts import statistics_view
@@ -45,9 +46,29 @@ from orderctl.terminal.tables import order_table
 _NO_WIDTH = 10_000
 
 
-def _forced(stream: TextIO) -> bool | None:
-    """A pipe stays a pipe: what makes Rich believe otherwise, such as FORCE_COLOR, would draw and page in it."""
-    return None if stream.isatty() else False
+def _console(*, stderr: bool = False) -> Console:
+    # A pipe stays a pipe: what makes Rich believe otherwise, such as FORCE_COLOR, would draw and page in it.
+    forced = None if (sys.stderr if stderr else sys.stdout).isatty() else False
+    width, height = _size()
+    # Rich takes COLUMNS and LINES as they come unless it is given a size: 0 hides everything, "\u00b2" raises.
+    return Console(
+        stderr=stderr, highlight=False, markup=False, emoji=False, width=width, height=height, force_terminal=forced
+    )
+
+
+def _size() -> ConsoleDimensions:
+    """The columns and lines to draw for. A size that shows nothing is none, whether it is set or the terminal's."""
+    columns, lines = shutil.get_terminal_size(fallback=_asked())
+    return ConsoleDimensions(min(max(columns, NARROWEST), _NO_WIDTH), lines)
+
+
+def _asked() -> tuple[int, int]:
+    """The size of the first terminal among the standard streams; shutil asks standard output alone."""
+    for descriptor in (2, 0):
+        with suppress(OSError):
+            columns, lines = os.get_terminal_size(descriptor)
+            return columns or 80, lines or 25
+    return 80, 25
 
 
 class Screen:
@@ -61,17 +82,27 @@ class Screen:
         self._journal = journal
         use_zone(zone)
 
-    @cached_property
+    @property
     def _results(self) -> Console:
         # Nothing is cut or broken for a pipe: it has no width.
-        width = None if sys.stdout.isatty() else _NO_WIDTH
-        return Console(
-            highlight=False, markup=False, emoji=False, soft_wrap=False, width=width, force_terminal=_forced(sys.stdout)
-        )
+        if self._out.is_terminal:
+            self._out.size = _size()
+        else:
+            self._out.width = _NO_WIDTH
+        return self._out
+
+    @property
+    def _talk(self) -> Console:
+        self._err.size = _size()
+        return self._err
 
     @cached_property
-    def _talk(self) -> Console:
-        return Console(stderr=True, highlight=False, markup=False, emoji=False, force_terminal=_forced(sys.stderr))
+    def _out(self) -> Console:
+        return _console()
+
+    @cached_property
+    def _err(self) -> Console:
+        return _console(stderr=True)
 
     def show(self, *what: RenderableType) -> None:
         """Print a result; in a pipe without the spaces that fill lines up."""
