@@ -2,8 +2,14 @@
 
 import json
 import os
+import shlex
+import socketserver
 import subprocess
 import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,3 +65,84 @@ class Cli:
         """Run to the end, in a process that is forked from a warm one: the imports are paid once."""
         ended = warm_server()(*args, environ=self.environ, stdin=stdin)
         return Ran(ended.code, ended.out, ended.err)
+
+
+_CALL = """\
+import json, os, socket, sys
+
+with socket.socket(socket.AF_UNIX) as server:
+    server.connect(os.path.join(os.path.dirname(sys.argv[0]), "calls"))
+    call = {"args": sys.argv[1:], "environ": dict(os.environ), "stdin": sys.stdin.read(), "cwd": os.getcwd()}
+    server.sendall(json.dumps(call).encode())
+    server.shutdown(socket.SHUT_WR)
+    code, out, err = json.load(server.makefile(encoding="utf-8"))
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(code)
+"""
+
+
+class _Call(socketserver.StreamRequestHandler):
+    """A call of the program by the shell."""
+
+    def handle(self) -> None:
+        asked = json.load(self.rfile)
+        args = asked.pop("args")
+        if _asks(args):
+            args.append("--yes")
+        ended = warm_server()(*args, **asked)
+        self.server.ended.append((args, ended.code))
+        self.wfile.write(json.dumps([ended.code, ended.out, ended.err]).encode())
+
+
+def _asks(args: list[str]) -> bool:
+    if "reject" in args[:1]:
+        return not {"--dry-run", "--save-plan", "--yes"} & {*args}
+    return args[:2] == ["plan", "run"] and "--due" not in args
+
+
+class Shell:
+    """A shell without a terminal. `orderctl` in it is forked from the warm process; what it would ask is answered yes.
+
+    `ended` has the arguments of each call of the program, and its exit code.
+    """
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], ended: list[tuple[list[str], int]]) -> None:
+        self.folder = folder
+        self.environ = dict(environ)
+        self.ended = ended
+
+    def __call__(self, command: str) -> Ran:
+        ran = subprocess.run(
+            ["/bin/sh", "-c", command],
+            env=self.environ,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+@contextmanager
+def running_shell(folder: Path, scripts: Mapping[str, str], **environ: str) -> Iterator[Shell]:
+    """A shell that works in `folder` and has it as its home; `scripts` are further programs, in Python."""
+    with tempfile.TemporaryDirectory(prefix="orderctl-sh-") as made:
+        programs = Path(made)
+        for name, script in {"orderctl": _CALL, **scripts}.items():
+            (programs / f"{name}.py").write_text(script, encoding="utf-8")
+            call = shlex.join([sys.executable, "-IS", f"{programs}/{name}.py"])
+            (programs / name).write_text(f'#!/bin/sh\nexec {call} "$@"\n', encoding="utf-8")
+            (programs / name).chmod(0o755)
+        path = environ.pop("PATH", os.environ["PATH"])
+        environ = {**Cli("", folder).environ, "PATH": os.pathsep.join([made, path]), **environ}
+        with socketserver.ThreadingUnixStreamServer(f"{made}/calls", _Call) as server:
+            server.ended = []
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
+            try:
+                yield Shell(folder, environ, server.ended)
+            finally:
+                server.shutdown()

@@ -1,6 +1,6 @@
 """Runs of the program without the price of its imports: a warm process that forks one child a run.
 
-`python -m stress.forkserver` reads a JSON request a line (`args`, `environ`, `told`, `stdin`, `out`, `err`),
+`python -m stress.forkserver` reads a JSON request a line (`args`, `environ`, `cwd`, `told`, `stdin`, `out`, `err`),
 answers with the child's pid, and when it has ended with its wait status. The child calls the real `main()`.
 """
 
@@ -107,7 +107,9 @@ class ForkServer:
         self._process.stdout.close()
         self._folder.cleanup()
 
-    def __call__(self, *args: str, environ: Mapping[str, str], stdin: str = "", **told: object) -> Ended:
+    def __call__(
+        self, *args: str, environ: Mapping[str, str], stdin: str = "", cwd: str = ".", **told: object
+    ) -> Ended:
         """Run to the end. `told`: see `faultpoints.install`; and stdout, stderr: full, closed or unread."""
         with self._lock:
             files = {name: Path(self._folder.name) / name for name in ("stdin", "out", "err")}
@@ -115,6 +117,7 @@ class ForkServer:
             request = {
                 "args": args,
                 "environ": dict(environ),
+                "cwd": cwd,
                 "told": {f"STRESS_{name.upper()}": str(value) for name, value in told.items()},
                 **{name: str(path) for name, path in files.items()},
             }
@@ -209,6 +212,7 @@ def _run(request: Mapping[str, object]) -> NoReturn:
     code: object = 1
     try:
         os.setsid()
+        os.chdir(str(request["cwd"]))
         for number, name in enumerate(("stdin", "out", "err")):
             flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             os.dup2(os.open(str(request[name]), flags, 0o600), number)
