@@ -27,7 +27,7 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo:  ## run the main job on sample orders, on the embedded default
-	@echo "The main job on 2,400 sample orders in a temporary folder; fifteen seconds, and half a minute more the first time."
+	@echo "The main job on 2,400 sample orders in a temporary folder: ten to forty seconds, and half a minute more the first time."
 	@$(MAKE) --no-print-directory $(PROGRAM)
 	@$(BIN)/orderctl demo
 

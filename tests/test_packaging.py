@@ -66,7 +66,7 @@ def test_make_demo_says_first_what_it_does_and_installs_the_program_alone(tmp_pa
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     call = ["make", "--dry-run", "demo", f"VENV={tmp_path}/venv"]
     first, *steps = subprocess.check_output(call, cwd=ROOT, env=environ, text=True).splitlines()
-    assert first.startswith('echo "The main job on 2,400 sample orders in a temporary folder; fifteen seconds')
+    assert first.startswith('echo "The main job on 2,400 sample orders in a temporary folder: ten to forty seconds')
     assert [step.partition("--editable ")[2] for step in steps if "--editable" in step] == ["."]
     assert steps[-1] == f"{tmp_path}/venv/bin/orderctl demo"
 

@@ -59,7 +59,9 @@ def demo(
         "A wholesale brand, {number:,} orders. The style LN-10 is dropped: its open orders have to be rejected.",
         number=ORDERS,
     )
-    how_long = say("About fifteen seconds; everything is in a folder of its own, and no mail leaves it.")
+    how_long = say(
+        "Ten to forty seconds, depending on the computer; everything is in a folder of its own, and no mail leaves it."
+    )
     program.output.lines([brand, how_long])
     tour = _Tour(program, _folder(folder))
     tour.tell(say("1. A store, and the orders out of a file"))
