@@ -14,11 +14,16 @@ from openpyxl import Workbook
 
 from cli import Cli, running_shell
 from generator import docs_module
+from orderctl.domain.errors import ExitCode
 from orderctl.services.delivery_run import LEASE
+from orderctl.store.database import ATTEMPTS
+from orderctl.store.postgres import SILENCE_S
+from orderctl.store.sqlite import LOCK_WAIT_S
 from postgres_server import installed_package
 from smtp_server import DROP, HOST, PASSWORD, USER, ca_file, real_server, scripted_server
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src/orderctl"
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 PAGES = [page for page in PAGES if "_site" not in page.parts]
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)\s]*\)")
@@ -35,6 +40,12 @@ def test_the_pages_that_are_made_from_the_program_are_what_it_says_today(sqlite_
 def test_a_page_links_to_what_is_there(page):
     targets = [target for target in _LINK.findall(page.read_text("utf-8")) if "://" not in target]
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def code_of(page):
+    """What a page says in code style, beside its blocks."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return set(re.findall(r"`([^`\n]+)`", prose))
 
 
 def test_the_readme_begins_with_the_two_commands():
@@ -259,6 +270,44 @@ def test_what_pages_say_and_no_test_runs_is_still_said():
     assert [begin for begin in NOT_RUN if begin not in text] == []
 
 
-def test_the_lease_of_a_mail_is_as_long_as_the_page_says():
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_modules_and_targets_that_a_page_names_are_there(page):
+    named = code_of(page)
+    modules = [name for name in named if re.fullmatch(r"[\w./]+\.(py|sql)", name)]
+    targets = [found[1] for name in named if (found := re.fullmatch(r"make ([\w-]+)( [A-Z]+=.*)?", name))]
+    assert [name for name in modules if not any((root / name).is_file() for root in (ROOT, SOURCE))] == []
+    assert {*targets} <= {*re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)}
+
+
+def test_what_the_page_on_reliability_names_is_there():
+    reference = "".join((ROOT / f"docs/reference/{name}.md").read_text("utf-8") for name in ("commands", "settings"))
+    variables = re.findall(r'environ\.get\("(\w+)"', (ROOT / "tests/stress/__main__.py").read_text("utf-8"))
+    code = "".join(path.read_text("utf-8") for path in sorted(SOURCE.rglob("*.py")))
+    kinds = (
+        (r"make .*|[\w./]+\.py", lambda _: True),  # held above, for every page
+        (r"([A-Z]+=\d* ?)+", lambda name: {*re.findall(r"[A-Z]+", name)} <= {*variables}),
+        (r"--[\w-]+", lambda name: f"`{name}" in reference or f" {name} " in reference),
+        (r"[a-z]+ [a-z]+", lambda name: f"orderctl {name}" in reference),
+        (r"\w+\.\w+", lambda name: (SOURCE / f"{name.replace('.', '/')}.py").is_file() or f"`{name}`" in reference),
+        (
+            r"\w+(\(\))?",
+            lambda name: (
+                re.search(rf"(def|class) {name.removesuffix('()')}\b", code) or f'__tablename__ = "{name}"' in code
+            ),
+        ),
+    )
+    named = code_of(ROOT / "docs/reliability.md") - {"orderctl", "UPDATE", "fsync", "lstrip"}
+    there = {name for name in named for kind, is_there in kinds if re.fullmatch(kind, name) and is_there(name)}
+    assert named - there == set()
+
+
+def test_the_numbers_on_the_page_on_reliability_are_those_of_the_program():
+    page = (ROOT / "docs/reliability.md").read_text("utf-8")
+    codes = re.findall(r"\b(?:exit(?: code)?|ends with) (\d+)(?:(?: or |, )(\d+))?", page)
+    assert {int(code) for pair in codes for code in pair if code} <= {*ExitCode}
+    assert len(codes) >= 10
     assert timedelta(minutes=2) == LEASE
-    assert "when its lease has run out, two minutes later" in (ROOT / "docs/reliability.md").read_text("utf-8")
+    assert "when its lease has run out, two minutes later" in page
+    assert f"waits {LOCK_WAIT_S:.0f} s (SQLite) or " in page
+    assert f"after {SILENCE_S:.0f} s of silence" in page
+    assert (ATTEMPTS, "run again, up to eight times" in page) == (8, True)
