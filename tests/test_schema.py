@@ -28,7 +28,7 @@ def read(url):
 
 
 def test_the_migrations_make_what_the_tables_say(store_url):
-    with schema._connect(parse_address(store_url)) as connection:
+    with schema._alone(parse_address(store_url)) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, metadata) == []
 

@@ -182,7 +182,8 @@ def old_url(request, store_url, tmp_path):
     else:
         url = str(tmp_path / "old.db")
         os.close(os.open(url, os.O_CREAT, 0o600))
-    schema._migrate(parse_address(url), REVISIONS[0])
+    with schema._alone(parse_address(url)) as connection:
+        schema._migrate(connection, REVISIONS[0])
     with closing(raw(url)) as connection:
         connection.execute(
             "INSERT INTO orders (account, id, status, ordered_at, currency, total, quantity)"

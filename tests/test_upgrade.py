@@ -1,18 +1,17 @@
 """A store of an earlier revision is upgraded with its data intact, on both engines."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from types import SimpleNamespace
 
 import psycopg
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from cli import Cli
 from orderctl.store import schema
 from orderctl.store.address import parse_address
 from orderctl.store.revisions import CURRENT, REVISIONS
+from stress.proxy import Cut, proxied
 
 AT = "2026-03-01T08:00:00.000000Z"
 FIRST_DATA = {
@@ -29,6 +28,9 @@ FIRST_DATA = {
              "created_at": AT, "updated_at": AT},
     "mail_order": {"account": "main", "mail_id": "b1.1", "order_id": "U0"},
 }  # fmt: skip
+
+
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'waiting_store' AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -49,12 +51,8 @@ def make_store(url, revision):
     address = parse_address(url)
     if address.path is not None:
         schema._make_private_file(address.path)
-    config = Config()
-    config.set_main_option("script_location", f"{schema.__file__.removesuffix('schema.py')}migrations")
-    with schema._connect(address) as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        connection.commit()
+    with schema._alone(address) as connection:
+        schema._migrate(connection, revision)
 
 
 def run_sql(url, *statements):
@@ -128,3 +126,87 @@ def test_an_order_whose_version_could_not_go_up_can_be_rejected_after_the_upgrad
     cli = Cli(empty_url, tmp_path / "home")
     assert cli("store", "upgrade").code == 0
     assert cli("reject", "U1", "--yes", "--format", "json").json["rejected"] == 1
+
+
+def at_once(cli, *call):
+    """Four processes with one call at the same time: how each ended, and what it said."""
+    running = [cli.start(*call) for _ in range(4)]
+    return [(each.communicate(timeout=120), each.returncode) for each in running]
+
+
+@contextmanager
+def locked(url):
+    """Another program has the orders, until the block ends."""
+    postgres = "://" in url
+    with closing(psycopg.connect(url) if postgres else sqlite3.connect(url, isolation_level=None)) as other:
+        other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE" if postgres else "BEGIN IMMEDIATE")
+        yield
+        other.rollback()
+
+
+def test_of_upgrades_at_once_one_upgrades_and_the_others_find_it_done(empty_url, tmp_path):
+    make_store(empty_url, REVISIONS[0])
+    run_sql(empty_url, *(inserted(table, row) for table, row in FIRST_DATA.items()))
+    cli = Cli(empty_url, tmp_path / "home")
+    ended = at_once(cli, "store", "upgrade")
+    assert [(code, out) for (out, _), code in ended] == [(0, "")] * 4, ended
+    said = sorted(" ".join(err.splitlines()[-1:]) for (_, err), _ in ended)
+    current = f"the store is of revision {CURRENT}"
+    assert said == [current, current, current, f"upgraded the store from {REVISIONS[0]} to {CURRENT}"]
+    assert cli("search").lines == ["U1"]
+    assert "triggers there and on" in cli("store", "check", "--quick").out
+    if "://" not in empty_url:
+        (copy,) = tmp_path.glob("old.db.before-*")
+        assert schema.revision_of(parse_address(str(copy))) == REVISIONS[0]
+
+
+def test_upgrades_wait_for_the_one_that_waits_for_somebody_else(postgres_server, tmp_path):
+    url = postgres_server.format(database="waiting_store")
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE waiting_store")
+        make_store(url, REVISIONS[0])
+        with locked(url):
+            running = [Cli(url, tmp_path / "home").start("store", "upgrade") for _ in range(3)]
+            while admin.execute(_WAITING).fetchone() != (3,):
+                assert all(each.poll() is None for each in running)
+                admin.execute("SELECT pg_sleep(0.05)")
+        ended = [(each.communicate(timeout=120), each.returncode) for each in running]
+        assert [code for _, code in ended] == [0, 0, 0], ended
+        assert schema.revision_of(parse_address(url)) == CURRENT
+        admin.execute("DROP DATABASE waiting_store WITH (FORCE)")
+
+
+def test_of_stores_made_at_once_in_one_place_one_is_made(empty_url, tmp_path):
+    cli = Cli(empty_url, tmp_path / "home")
+    ended = at_once(cli, "store", "init")
+    assert [code for _, code in ended] == [0] * 4, ended
+    assert sum("made the store" in err for (_, err), _ in ended) == 1
+    assert cli("search").code == 0
+
+
+def test_a_store_that_another_program_has_locked_is_not_upgraded(empty_url, tmp_path, forks):
+    make_store(empty_url, REVISIONS[0])
+    cli = Cli(empty_url, tmp_path / "home")
+    with locked(empty_url):
+        ran = forks("store", "upgrade", environ=cli.environ, lock_s=0.3)
+        assert (ran.code, ran.out) == (7, "")
+        assert len(ran.err.splitlines()) == 2
+        assert " locked by another program" in ran.err
+        assert "\nhint: try again when the other run has ended" in ran.err
+        assert schema.revision_of(parse_address(empty_url)) == REVISIONS[0]
+    assert list(tmp_path.glob("old.db.before-*")) == []
+    assert cli("store", "upgrade").code == 0
+
+
+@pytest.mark.parametrize(("at", "code", "words"), [(b"mail_event", 7, "cannot be reached"), (b"COMMIT\0", 8, "commit")])
+def test_an_upgrade_whose_connection_is_cut_can_be_run_again(postgres_server, tmp_path, at, code, words):
+    url = postgres_server.format(database="cut_store")
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE cut_store")
+        make_store(url, REVISIONS[0])
+        with proxied(url, Cut(at=at, after=b"orderctl_version SET", how="answer")) as through:
+            ran = Cli(through, tmp_path / "home")("store", "upgrade")
+        assert (ran.code, words in ran.err, "Traceback" in ran.err) == (code, True, False), ran
+        cli = Cli(url, tmp_path / "home")
+        assert (cli("store", "upgrade").code, cli("search").code) == (0, 0)
+        admin.execute("DROP DATABASE cut_store WITH (FORCE)")

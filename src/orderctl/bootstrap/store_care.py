@@ -28,18 +28,18 @@ class StoreCare:
     def upgrade(self, at: datetime) -> tuple[str, str, Path | None]:
         """Bring the store to the current revision; gives the revision before and after, and the copy made before."""
         from orderctl.store.revisions import CURRENT
-        from orderctl.store.schema import upgradable_revision, upgrade_store
+        from orderctl.store.schema import upgrade_store
 
-        before = upgradable_revision(self._address)
-        if before == CURRENT:
-            return before, CURRENT, None
-        copy = None
-        if self._address.path is not None:
-            name = f"{self._address.path.name}.before-{CURRENT}-{at:%Y%m%dT%H%M%S}"
-            copy = self._address.path.with_name(name)
-            self.backup(copy, force=False)
-        upgrade_store(self._address)
-        return before, CURRENT, copy
+        copies: list[Path] = []
+
+        def copy() -> None:
+            if self._address.path is not None:
+                name = f"{self._address.path.name}.before-{CURRENT}-{at:%Y%m%dT%H%M%S}"
+                self.backup(self._address.path.with_name(name), force=False)
+                copies.append(self._address.path.with_name(name))
+
+        before = upgrade_store(self._address, before=copy)
+        return before, CURRENT, copies[0] if copies else None
 
     def backup(self, file: Path, *, force: bool) -> None:
         """Copy a SQLite store to a private file while others work on it. Raises UsageError for PostgreSQL."""

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from orderctl.domain.errors import CommitUnknownError, OrderctlError
 from orderctl.language import later, say
@@ -28,6 +28,7 @@ class Engine(Protocol):
     def asks_for_retry(self, error: Exception) -> bool: ...  # noqa: D102 - see the engines
     def reading(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
     def writing(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
+    def connect(self) -> Any: ...  # noqa: ANN401, D102
     def translating(self) -> AbstractContextManager[None]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 

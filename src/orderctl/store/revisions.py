@@ -4,5 +4,5 @@ VERSION_TABLE = "orderctl_version"
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 CURRENT = REVISIONS[-1]
 
-# Marks a SQLite file as ours ("ordc"), beside the version table.
-SQLITE_APPLICATION_ID = 0x6F726463
+# "ordc": marks a SQLite file as ours, beside the version table, and on PostgreSQL the lock of the schema.
+APPLICATION_ID = 0x6F726463

@@ -1,21 +1,35 @@
 """Making and upgrading the store's schema with Alembic. Never done by the way: only by `orderctl store`."""
 
 import os
-import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from orderctl.domain.errors import OrderctlError, UsageError
+from orderctl.domain.errors import CommitUnknownError, OrderctlError, UsageError
 from orderctl.domain.os_errors import os_reason
 from orderctl.language import say
 from orderctl.store.address import Address
-from orderctl.store.database import make_engine, stored_revision
-from orderctl.store.revisions import REVISIONS, SQLITE_APPLICATION_ID
+from orderctl.store.database import Engine, make_engine, stored_revision
+from orderctl.store.revisions import APPLICATION_ID, CURRENT, REVISIONS, VERSION_TABLE
+
+# Whoever makes or upgrades a store has its lock until the end. What was done under it is seen by who waited for it:
+# on PostgreSQL at this level of isolation alone.
+_BEGIN_ON_SQLITE = (
+    "PRAGMA foreign_keys = OFF",  # a table may be made anew
+    "PRAGMA journal_mode = WAL",
+    "BEGIN IMMEDIATE",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+)
+_BEGIN_ON_POSTGRESQL = (
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, hashtext(current_schema()))",
+)
 
 
 def init_store(address: Address) -> bool:
@@ -26,31 +40,47 @@ def init_store(address: Address) -> bool:
         return False
     if not made and address.path is not None:
         _refuse_planted(address.path)
-    if _holds_tables(address):
-        raise UsageError(
-            say("{shown} holds tables that are not orderctl's", shown=address.shown), hint=say("name an empty database")
-        )
-    _migrate(address)
+    with _alone(address) as connection:
+        # Another run may have made it since it was looked at.
+        if _revision(connection) is not None:
+            return False
+        if inspect(connection).get_table_names():
+            raise UsageError(
+                say("{shown} holds tables that are not orderctl's", shown=address.shown),
+                hint=say("name an empty database"),
+            )
+        _migrate(connection)
     return True
 
 
-def upgrade_store(address: Address) -> None:
-    """Bring the schema to the current revision, wholly or not at all."""
-    _migrate(address)
+def upgrade_store(address: Address, *, before: Callable[[], None] = lambda: None) -> str:
+    """Bring the schema to the current revision, wholly or not at all; gives the revision that it had.
+
+    Of several runs at once one upgrades; the others wait, and find nothing left to do. That one calls `before` first.
+    Raises OrderctlError if the store is none that can be upgraded.
+    """
+    found = _upgradable(revision_of(address), address.shown)
+    if found == CURRENT:
+        return found
+    with _alone(address) as connection:
+        found = _upgradable(_revision(connection), address.shown)
+        if found != CURRENT:
+            before()
+            _migrate(connection)
+    return found
 
 
-def upgradable_revision(address: Address) -> str:
-    """The revision of a store that this program can upgrade. Raises OrderctlError if it is none."""
-    found = revision_of(address)
+def _upgradable(found: str | None, shown: str) -> str:
+    """The revision, if this program can upgrade it."""
     if found is None:
         raise OrderctlError(
-            say("{shown} is not an orderctl store", shown=address.shown), hint=say("make one: orderctl store init")
+            say("{shown} is not an orderctl store", shown=shown), hint=say("make one: orderctl store init")
         )
     if found not in REVISIONS:
         raise OrderctlError(
             say(
                 "the store {shown} is of revision {revision}, newer than this program knows",
-                shown=address.shown,
+                shown=shown,
                 revision=found,
             ),
             hint=say("upgrade orderctl to the version that the others use"),
@@ -95,44 +125,53 @@ def _refuse_planted(path: Path) -> None:
     path.chmod(0o600)
 
 
-def _holds_tables(address: Address) -> bool:
-    query = (
-        "SELECT count(*) FROM sqlite_master WHERE type = 'table'"
-        if address.path is not None
-        else "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
-    )
+@contextmanager
+def _alone(address: Address) -> Iterator[Connection]:
+    """A transaction that changes the schema: each other one waits for it as long as any run waits for a lock.
+
+    Raises StoreUnavailableError after that, and CommitUnknownError if the store goes away at its end.
+    """
     engine = make_engine(address)
+    sqlite = address.path is not None
+    with closing(engine), engine.translating():
+        try:
+            with _connection(engine, sqlite=sqlite) as connection:
+                for statement in _BEGIN_ON_SQLITE if sqlite else _BEGIN_ON_POSTGRESQL:
+                    connection.exec_driver_sql(statement)
+                yield connection
+                _commit(connection)
+        except DBAPIError as error:
+            raise (error.orig or error) from error
+
+
+def _connection(engine: Engine, *, sqlite: bool) -> Connection:
+    """SQLAlchemy's connection around that of the engine."""
+    raw = engine.connect()
+    if not sqlite:
+        raw.autocommit = False
+    url = "sqlite://" if sqlite else "postgresql+psycopg://"
+    return create_engine(url, poolclass=NullPool, creator=lambda: raw).connect()
+
+
+def _commit(connection: Connection) -> None:
     try:
-        with engine.translating(), engine.reading("") as connection:
-            row = connection.execute(query).fetchone()
-            return bool(row and row[0])
-    finally:
-        engine.close()
+        connection.commit()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise CommitUnknownError(hint=say("run it again: it does what is left to do")) from error
 
 
-def _migrate(address: Address, target: str = "head") -> None:
+def _revision(connection: Connection) -> str | None:
+    """The revision as it is within the transaction; None if there is none."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+    return str(found) if found else None
+
+
+def _migrate(connection: Connection, target: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    engine = make_engine(address)
-    with engine.translating(), _connect(address) as connection:
-        if address.path is not None:
-            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-            connection.exec_driver_sql(f"PRAGMA application_id = {SQLITE_APPLICATION_ID}")
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config.attributes["connection"] = connection
-        command.upgrade(config, target)
-        connection.commit()
-
-
-def _connect(address: Address) -> Connection:
-    if address.path is not None:
-        path = address.path
-        return create_engine(
-            "sqlite://", poolclass=NullPool, creator=lambda: sqlite3.connect(path, isolation_level=None)
-        ).connect()
-    conninfo = address.conninfo or ""
-    connection = create_engine(
-        "postgresql+psycopg://", poolclass=NullPool, creator=lambda: psycopg.connect(conninfo)
-    ).connect()
-    connection.execute(text("SELECT 1"))
-    return connection
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)
