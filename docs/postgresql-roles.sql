@@ -9,7 +9,8 @@
 --   CREATE ROLE worker1 LOGIN IN ROLE orderctl_mailer;
 --   CREATE ROLE audit LOGIN IN ROLE orderctl_auditor;
 --
--- Nobody but the owner can drop, disable or replace the triggers that keep a rejection final and the log append-only:
+-- Nobody but the owner can drop, disable or replace the triggers that keep a rejection final, the log append-only, and
+-- a sent mail sent:
 -- nobody works as the owner from day to day.
 
 DO $$
@@ -45,7 +46,8 @@ $$;
 GRANT INSERT, UPDATE ON buyer, orders TO orderctl_operator;
 GRANT INSERT, UPDATE, DELETE ON order_line, order_tag, selection_item, saved_filter TO orderctl_operator;
 GRANT INSERT ON batch, order_event TO orderctl_operator;
-GRANT INSERT, UPDATE ON mail TO orderctl_operator;
+GRANT INSERT, UPDATE (state, attempts, next_attempt_at, lease_until, token, subject, text, html, last_error, updated_at)
+    ON mail TO orderctl_operator;
 GRANT INSERT ON mail_order, mail_event TO orderctl_operator;
 
 -- Saved plans, in stores that have them: they may be approved, cancelled and run, and not be made into others.

@@ -50,7 +50,7 @@ def test_the_engine_refuses(connection, statement):
         connection.execute(statement)
 
 
-@pytest.mark.parametrize("table", ["orders", "order_event", "batch", "order_line"])
+@pytest.mark.parametrize("table", ["orders", "order_event", "batch", "order_line", "mail", "mail_order"])
 def test_postgresql_refuses_to_truncate(postgres_url, table):
     with psycopg.connect(postgres_url) as connection, pytest.raises(psycopg.errors.IntegrityError):
         connection.execute(f"TRUNCATE {table} CASCADE")
@@ -80,6 +80,8 @@ PROTECTED = {
     "batch": "SELECT {columns} FROM batch",
     "order_event": "SELECT {columns} FROM order_event",
     "mail_event": "SELECT {columns} FROM mail_event",
+    "mail": "SELECT {columns} FROM mail",
+    "mail_order": "SELECT {columns} FROM mail_order",
 }
 CONFLICT = ("", "OR REPLACE", "OR IGNORE", "OR ABORT", "OR FAIL", "OR ROLLBACK")
 ROWIDS = ("rowid", "_rowid_", "oid")
@@ -169,13 +171,15 @@ INTRUDER = {
     "batch": "id = (SELECT max(id) FROM batch)",
     "order_event": "order_id = 'G3'",
     "mail_event": "id = 'second'",
+    "mail": "id = (SELECT max(id) FROM mail)",
+    "mail_order": "order_id = 'G3'",
 }
 
 
 @pytest.mark.parametrize("table", PROTECTED)
 def test_nothing_takes_the_place_of_what_is_final(connection, store, table):
-    put(store, make_order("G3"))
-    reject(store, ids("G3"))
+    put(store, make_order("G3"), make_order("G5"))
+    reject(store, ids("G3", "G5"), notify=True, per_order=True)
     for event in ("first", "second"):
         connection.execute(
             "INSERT INTO mail_event (account, mail_id, id, action, from_state, to_state, actor, at)"
@@ -187,6 +191,57 @@ def test_nothing_takes_the_place_of_what_is_final(connection, store, table):
     tried = [statement for key in found for statement in intruders(tables, table, key)]
     for sql, values in tried:
         tables.run(sql, values)
+
+
+MAIL_AS = {
+    "waiting": {},
+    "unknown": {"state": "unknown", "attempts": 1, "subject": "s", "text": "t", "html": "h"},
+    "refused": {"state": "refused"},
+    "sent": {"state": "sent", "attempts": 1, "subject": "s", "text": "t", "html": "h"},
+}
+MAIL_CHANGES = [
+    ("waiting", "UPDATE mail SET recipient = 'thief@x.example'", "keeps its recipient"),
+    ("waiting", "UPDATE mail SET message_id = '<another@x.example>'", "keeps its recipient"),
+    ("waiting", "UPDATE mail SET id = 'another'", "keeps its recipient"),
+    ("waiting", "UPDATE mail SET state = 'sent'", "does not go this way"),
+    ("waiting", "UPDATE mail SET state = 'unknown'", "does not go this way"),
+    ("waiting", "UPDATE mail SET state = 'cancelled'", "is logged in mail_event"),
+    ("waiting", "UPDATE mail SET next_attempt_at = '2126-01-01T00:00:00.000000Z'", "is logged in mail_event"),
+    ("waiting", "UPDATE mail SET token = 'mine'", "does not go this way"),
+    ("waiting", "UPDATE mail SET attempts = 2147483646", "out of its bounds"),
+    ("waiting", "DELETE FROM mail", "keeps its recipient"),
+    ("waiting", "UPDATE mail_order SET message = 'x'", "keeps its recipient"),
+    ("waiting", "DELETE FROM mail_order", "keeps its recipient"),
+    (
+        "waiting",
+        "INSERT INTO mail_order (account, mail_id, order_id) SELECT account, mail_id, 'G2' FROM mail_order",
+        "keeps its recipient",
+    ),
+    ("unknown", "UPDATE mail SET text = 'another'", "keeps its recipient"),
+    ("unknown", "UPDATE mail SET state = 'waiting'", "is logged in mail_event"),
+    ("unknown", "UPDATE mail SET state = 'retry'", "does not go this way"),
+    ("unknown", "UPDATE mail SET state = 'sent'", "is logged in mail_event"),
+    ("unknown", "UPDATE mail SET state = 'retry', token = 'mine'", "does not go this way"),
+    ("unknown", "UPDATE mail SET state = 'sending'", "does not go this way"),
+    ("refused", "UPDATE mail SET state = 'waiting'", "is logged in mail_event"),
+    ("refused", "UPDATE mail SET state = 'sent'", "does not go this way"),
+    ("sent", "UPDATE mail SET state = 'waiting'", "a sent one is final"),
+    ("sent", "UPDATE mail SET last_error = ''", "a sent one is final"),
+    ("sent", "UPDATE mail SET next_attempt_at = created_at", "a sent one is final"),
+]
+
+
+@pytest.mark.parametrize(("state", "statement", "said"), MAIL_CHANGES)
+def test_a_queued_mail_is_what_it_was_queued_as_and_a_sent_one_is_final(connection, store, state, statement, said):
+    put(store, make_order("G3"))
+    reject(store, ids("G3"), notify=True)
+    if MAIL_AS[state]:
+        for step in ("claimed", "sending", *(["unknown"] if state == "unknown" else [])):
+            connection.execute(f"UPDATE mail SET state = '{step}'")
+        changes = ", ".join(f"{column} = {value!r}" for column, value in MAIL_AS[state].items())
+        connection.execute(f"UPDATE mail SET {changes}")
+    with pytest.raises(REFUSALS, match=said):
+        connection.execute(statement)
 
 
 HOSTILE = {

@@ -121,6 +121,8 @@ EVERYONE = [
     "DELETE FROM orders",
     "DELETE FROM mail",
     "DELETE FROM mail_order",
+    "UPDATE mail SET recipient = 'thief@x.example'",
+    "UPDATE mail_order SET order_id = 'R2'",
     "UPDATE orderctl_version SET version_num = '0'",
     "DROP TRIGGER orders_final_update ON orders",
     "DROP FUNCTION orderctl_refuse CASCADE",
@@ -182,6 +184,33 @@ def test_an_operator_cannot_take_a_rejection_back(url, statement):
         with pytest.raises(psycopg.errors.IntegrityError, match="a rejected order is final"):
             connection.execute(statement)
         connection.execute("UPDATE orders SET note = 'x' WHERE id = 'R2'")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE mail SET state = 'waiting'",
+        "UPDATE mail SET text = 'another'",
+        "UPDATE mail SET last_error = ''",
+    ],
+)
+@pytest.mark.parametrize("role", ["mailer", "operator"])
+def test_nobody_lets_a_sent_mail_be_sent_again(run, url, role, statement):
+    assert run("mailer", "mail", "send").code == 0
+    with psycopg.connect(as_role(url, role), autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.IntegrityError, match="a sent one is final"):
+            connection.execute(statement)
+        assert connection.execute("SELECT state FROM mail").fetchall() == [("sent",)]
+
+
+def test_a_mail_worker_cannot_do_what_an_operator_does(run, url):
+    with psycopg.connect(as_role(url, "mailer"), autocommit=True) as worker:
+        for state in ("claimed", "sending", "unknown"):
+            worker.execute(f"UPDATE mail SET state = '{state}'")
+        # It may not read the log that the guard looks into, either.
+        with pytest.raises(REFUSED):
+            worker.execute("UPDATE mail SET state = 'waiting'")
+    assert run("operator", "mail", "retry", "--state", "unknown", "--yes").code == 0
 
 
 def test_a_table_that_stands_before_ours_fools_no_guard(url):

@@ -237,7 +237,7 @@ def test_an_upgrade_that_is_killed_anywhere_leaves_the_old_store_and_can_be_run_
     with subprocess.Popen(
         [sys.executable, "-c", _KILLED, old_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as upgrades:
-        for statement in range(1, 200, 9):
+        for statement in range(1, 2_000, 31):
             upgrades.stdin.write(f"{statement}\n")
             upgrades.stdin.flush()
             code = int(upgrades.stdout.readline())

@@ -1,21 +1,25 @@
-"""The triggers that make a rejection final, the log append-only and values bounded (design.md, section 3).
+"""The triggers that make a rejection final, the log append-only, values bounded and mails what they were queued as.
 
 The last of several layers: the guarded `UPDATE`, the CHECKs and the grants come before them. A migration
 that changes a guarded table drops its triggers and creates these anew.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FINAL = "a rejected order is final"
 APPEND_ONLY = "the log is append-only"
 OUT_OF_BOUNDS = "a value is out of its bounds"
+MAIL_KEPT = "a queued mail keeps its recipient, its orders and its text, and a sent one is final"
+MAIL_MOVED = "a mail does not go this way from state to state"
+MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
 IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
 
 # With room above them: a sum of totals, and a version that goes up by one, never run over.
 _AMOUNTS = 10**15
 _COUNTS = 2**31 - 1
 FIRST_VERSIONS = 10**9
+_ATTEMPTS = 10**6
 
 # What archiving changes is left out: that much a rejected order still allows.
 _FROZEN = [
@@ -49,6 +53,30 @@ _FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id"
 _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 _LOGS = _FIRST_LOGS | _LATER_LOGS
 
+_MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "recipient", "language", "message_id", "created_at")
+_LETTER = ("subject", "text", "html")
+# A sender that outlived its lease finds its mail unknown, and still has its token.
+_BY_SENDER = {
+    "OLD.state IN ('waiting', 'retry')": ("claimed",),
+    "OLD.state = 'claimed'": ("waiting", "retry", "sending", "refused", "unknown"),
+    "OLD.state = 'sending'": ("waiting", "retry", "sent", "refused", "unknown"),
+    "OLD.state = 'unknown' AND OLD.token IS NOT NULL": ("waiting", "retry", "sent", "refused"),
+}
+_BY_OPERATOR = {
+    "OLD.state IN ('waiting', 'retry', 'claimed')": ("cancelled",),
+    "OLD.state IN ('retry', 'refused', 'cancelled', 'unknown')": ("waiting",),
+    "OLD.state = 'unknown'": ("sent", "refused"),
+}
+_LOGGED = (
+    "SELECT 1 FROM mail_event WHERE account = NEW.account AND mail_id = NEW.id AND from_state = OLD.state"
+    " AND to_state = NEW.state AND at = NEW.updated_at"
+)
+# A batch is written after its mails. The id of a mail is that of its batch, a point and a number.
+_OF_BATCH = (
+    "SELECT 1 FROM batch AS b JOIN (SELECT DISTINCT account, split_part(mail_id, '.', 1) AS batch_id FROM added) AS a"
+    " ON a.account = b.account AND a.batch_id = b.id"
+)
+
 # What one row could end every later run with: numbers that overflow a sum, days that no date can hold.
 _NUMBERS = {
     "orders": {
@@ -70,9 +98,16 @@ _NUMBERS = {
         "mails": (0, _COUNTS),
         "mail_per_order": (0, 1),
     },
+    "mail": {"attempts": (0, _ATTEMPTS)},
 }
-_INSTANTS = {"orders": ("ordered_at", "archived_at", "rejected_at", "changed_at"), "order_line": (), "batch": ("at",)}
-_DAYS = {"orders": ("delivery_from", "delivery_to"), "order_line": (), "batch": ()}
+_INSTANTS = {
+    "orders": ("ordered_at", "archived_at", "rejected_at", "changed_at"),
+    "batch": ("at",),
+    "mail": ("next_attempt_at", "lease_until", "created_at", "updated_at"),
+}
+_DAYS = {"orders": ("delivery_from", "delivery_to")}
+# One that did not come about is taken back.
+_ONE_ATTEMPT = "NEW.attempts NOT BETWEEN OLD.attempts - 1 AND OLD.attempts + 1"
 # However a statement spells it; `UPDATE OF` goes by the name.
 _ROWIDS = "rowid, _rowid_, oid"
 _YEARS = ("0001-01-02", "9999-12-30")
@@ -106,10 +141,10 @@ def renew_guards(dialect: str, execute: Callable[[str], object]) -> None:
 def guard_statements(dialect: str) -> tuple[str, ...]:
     """The statements that create the guards, so that a check can compare them with what is there."""
     later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
-    return (*_first(dialect), *later, *_bounds(dialect))
+    return (*_first(dialect), *later, *_bounds(dialect), *_mails(dialect))
 
 
-_TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) FOR EACH ")
+_TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) (?:FOR EACH|REFERENCING) ")
 
 
 def _first(dialect: str) -> Iterator[str]:
@@ -126,6 +161,40 @@ def _bounds(dialect: str) -> Iterator[str]:
     for table in _NUMBERS:
         yield from _sqlite_bounds(table) if dialect == "sqlite" else _pg_bounds(table)
     yield from _sqlite_place() if dialect == "sqlite" else _pg_place()
+
+
+def _mails(dialect: str) -> Iterator[str]:
+    yield from _sqlite_mails() if dialect == "sqlite" else _pg_mails()
+
+
+def _mail_changed(differs: str) -> str:
+    """A mail that was sent, or that does not keep what it has to."""
+    return _any(
+        [
+            "OLD.state = 'sent'",
+            *(f"NEW.{column} {differs} OLD.{column}" for column in _MAIL_KEEPS),
+            *(f"OLD.{column} IS NOT NULL AND NEW.{column} {differs} OLD.{column}" for column in _LETTER),
+        ]
+    )
+
+
+def _mail_moved(differs: str) -> str:
+    """A move that nobody makes, or a token that no claim gave."""
+    moved = f"NEW.state <> OLD.state AND NOT ({_moves(_BY_SENDER)} OR {_moves(_BY_OPERATOR)})"
+    claimed = "NEW.state = 'claimed' AND OLD.state IN ('waiting', 'retry')"
+    taken = f"NEW.token IS NOT NULL AND NEW.token {differs} OLD.token AND NOT ({claimed})"
+    return f"OLD.state <> 'sent' AND ({_any([moved, taken])})"
+
+
+def _mail_acted_on() -> str:
+    """What no sender does: it has its line in the log of the mail."""
+    waits = "NEW.state = OLD.state AND OLD.state IN ('waiting', 'retry')"
+    put_off = f"{waits} AND NEW.next_attempt_at <> OLD.next_attempt_at"
+    return _any([f"({_moves(_BY_OPERATOR)}) AND NOT ({_moves(_BY_SENDER)})", put_off])
+
+
+def _moves(allowed: Mapping[str, tuple[str, ...]]) -> str:
+    return _any(f"{was} AND NEW.state IN ({', '.join(map(repr, states))})" for was, states in allowed.items())
 
 
 def _sqlite() -> Iterator[str]:
@@ -175,11 +244,13 @@ def _sqlite_bounds(table: str) -> Iterator[str]:
             column: f"typeof(NEW.{column}) <> 'integer' OR NEW.{column} NOT BETWEEN {least} AND {most}"
             for column, (least, most) in _NUMBERS[table].items()
         },
-        **{column: _no_sqlite_time(column, "%Y-%m-%dT%H:%M:%S", 27) for column in _INSTANTS[table]},
-        **{column: _no_sqlite_time(column, "%Y-%m-%d", 10) for column in _DAYS[table]},
+        **{column: _no_sqlite_time(column, "%Y-%m-%dT%H:%M:%S", 27) for column in _INSTANTS.get(table, ())},
+        **{column: _no_sqlite_time(column, "%Y-%m-%d", 10) for column in _DAYS.get(table, ())},
     }
     inserted = list(wrong.values())
     updated = [f"NEW.{column} IS NOT OLD.{column} AND ({bad})" for column, bad in wrong.items()]
+    if table == "mail":
+        updated.append(_ONE_ATTEMPT)
     if table == "orders":
         inserted.append(f"typeof(NEW.version) <> 'integer' OR NEW.version NOT BETWEEN 1 AND {FIRST_VERSIONS}")
         yield _sqlite_trigger(
@@ -200,9 +271,33 @@ def _sqlite_bounds(table: str) -> Iterator[str]:
             _any([*updated, "NEW.rowid < 1"]),
             OUT_OF_BOUNDS,
         )
-    yield _sqlite_trigger(f"{table}_bounds_insert", f"INSERT ON {table}", _any(inserted), OUT_OF_BOUNDS)
+    if table != "mail":
+        # A hundred thousand new mails would take a third of a second more.
+        yield _sqlite_trigger(f"{table}_bounds_insert", f"INSERT ON {table}", _any(inserted), OUT_OF_BOUNDS)
     # Before the insert, a rowid that nobody gave reads as -1.
     yield _sqlite_trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
+
+
+def _sqlite_mails() -> Iterator[str]:
+    there = (
+        "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.id)"
+        " OR EXISTS (SELECT 1 FROM mail WHERE rowid = NEW.rowid)"
+    )
+    linked = (
+        "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.mail_id) OR EXISTS (SELECT 1"
+        " FROM mail_order WHERE account = NEW.account AND mail_id = NEW.mail_id AND order_id = NEW.order_id)"
+    )
+    changed = f"{_mail_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
+    unlogged = f"({_mail_acted_on()}) AND NOT EXISTS ({_LOGGED})"
+    moved = _mail_moved("IS NOT")
+    yield _sqlite_trigger("mail_kept_update", "UPDATE ON mail", changed, MAIL_KEPT)
+    yield _sqlite_trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved, MAIL_MOVED)
+    yield _sqlite_trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
+    yield _sqlite_trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
+    yield _sqlite_trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
+    yield _sqlite_trigger("mail_order_kept_update", "UPDATE ON mail_order", "1", MAIL_KEPT)
+    yield _sqlite_trigger("mail_order_kept_delete", "DELETE ON mail_order", "1", MAIL_KEPT)
+    yield _sqlite_trigger("mail_order_kept_insert", "INSERT ON mail_order", linked, MAIL_KEPT)
 
 
 def _no_sqlite_time(column: str, form: str, length: int) -> str:
@@ -285,7 +380,7 @@ def _pg_bounds(table: str) -> Iterator[str]:
         **{column: f"NEW.{column} NOT BETWEEN {least} AND {most}" for column, (least, most) in _NUMBERS[table].items()},
         **{
             column: f"NEW.{column} NOT BETWEEN '{_YEARS[0]}' AND '{_YEARS[1]}'"
-            for column in (*_INSTANTS[table], *_DAYS[table])
+            for column in (*_INSTANTS.get(table, ()), *_DAYS.get(table, ()))
         },
     }
     inserted = list(wrong.values())
@@ -293,6 +388,8 @@ def _pg_bounds(table: str) -> Iterator[str]:
     if table == "orders":
         inserted.append(f"NEW.version NOT BETWEEN 1 AND {FIRST_VERSIONS}")
         updated.append("NEW.version NOT IN (OLD.version, OLD.version + 1)")
+    if table == "mail":
+        updated.append(_ONE_ATTEMPT)
     if table == "batch":
         inserted.append("NEW.at > now() + interval '1 day'")
     else:
@@ -310,6 +407,32 @@ def _pg_place() -> Iterator[str]:
     )
     yield _pg_own_tables("orderctl_refuse_place")
     yield from _pg_trigger("batch", "batch_in_place", "INSERT", "true", IN_PLACE, "orderctl_refuse_place")
+
+
+def _pg_mails() -> Iterator[str]:
+    for function, refused in (("mail", f"NOT EXISTS ({_LOGGED})"), ("mail_order", f"EXISTS ({_OF_BATCH})")):
+        yield (
+            f"CREATE FUNCTION orderctl_refuse_{function}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF {refused} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; "
+            "END IF; RETURN NEW; END $$"
+        )
+        yield _pg_own_tables(f"orderctl_refuse_{function}")
+    changed, moved = _mail_changed("IS DISTINCT FROM"), _mail_moved("IS DISTINCT FROM")
+    acted_on, function = _mail_acted_on(), "orderctl_refuse_mail"
+    yield from _pg_trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT)
+    yield from _pg_trigger("mail", "mail_kept_moves", "UPDATE", moved, MAIL_MOVED)
+    yield from _pg_trigger("mail", "mail_kept_logged", "UPDATE", acted_on, MAIL_UNLOGGED, function)
+    yield from _pg_trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
+    yield from _pg_trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT)
+    yield from _pg_trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)
+    # All rows of a statement together: a call for each of a hundred thousand takes half a second.
+    yield (
+        "CREATE TRIGGER mail_order_kept_insert AFTER INSERT ON mail_order REFERENCING NEW TABLE AS added"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_mail_order('{MAIL_KEPT}')"
+    )
+    yield "ALTER TABLE mail_order ENABLE ALWAYS TRIGGER mail_order_kept_insert"
+    for table in ("mail", "mail_order"):
+        yield from _pg_no_truncate(table, MAIL_KEPT)
 
 
 def _pg_log(log: str) -> Iterator[str]:
