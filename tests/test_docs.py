@@ -120,7 +120,10 @@ ORDERS = "\n".join(
     ]
 )
 # What there is before a page begins, and then how many orders are rejected and mails sent in the end.
-STORE = ("orderctl store init", "orderctl import orders.csv")
+STORE = (
+    'mkdir -p .local/share/orderctl && cp -p "$EMPTY_STORE" .local/share/orderctl/orderctl.db',
+    "orderctl import orders.csv",
+)
 SAVED = "orderctl filter save stale status:needs-oc 'ordered:..-90d' not tag:old"
 LARGE = "orderctl reject --filter tag:old"
 LOST = (
@@ -183,7 +186,7 @@ def inbox():
 
 
 @pytest.fixture
-def shell(tmp_path, postgres_server, inbox):
+def shell(tmp_path, sqlite_url, postgres_server, inbox):
     """A reader's shell in their home, with files of theirs, a mail server and a PostgreSQL server."""
     home = tmp_path / "home"
     (home / ".config/orderctl").mkdir(parents=True)
@@ -211,6 +214,7 @@ def shell(tmp_path, postgres_server, inbox):
             ORDERCTL_MAIL_HOST=HOST,
             ORDERCTL_MAIL_PORT=str(inbox.port),
             ORDERCTL_MAIL_CA_FILE=ca_file(tmp_path),
+            EMPTY_STORE=sqlite_url,
             LOSING_PORT=str(losing.port),
         ) as shell,
     ):
