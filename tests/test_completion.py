@@ -69,7 +69,7 @@ def asked(cli, line, shell="bash"):
         ("orderctl search --store x sea", ["season:"]),
         ("orderctl search --co", ["--columns", "--count"]),
         ("orderctl search --count --co", ["--columns"]),
-        ("orderctl search --format ", ["table", "ids", "csv", "jsonl"]),
+        ("orderctl search --format ", ["table", "ids", "csv", "json", "jsonl"]),
         ("orderctl search --format=c", ["--format=csv"]),
         ("orderctl search --columns id,bu", ["id,buyer"]),
         ("orderctl search --sort -to", ["-total"]),

@@ -80,8 +80,8 @@ OWN_NAMES = {
     r"postgresql://(\w+)@db\.example/(\w+)": r"postgresql://\1@/\2?host={PGHOST}",
     r"/var/log/|/backups/": "./",
     r"/usr/local/bin/": "",
-    r"48outdps": "$(orderctl plan list --format json | jq -r .id | head -n 1)",
-    r"\bBATCH\b": "$(orderctl log --format json | jq -r .id | head -n 1)",
+    r"48outdps": "$(orderctl plan list --format jsonl | jq -r .id | head -n 1)",
+    r"\bBATCH\b": "$(orderctl log --format jsonl | jq -r .id | head -n 1)",
     r"\bID\b": "$(orderctl mail list --state unknown --format ids | head -n 1)",
 }
 # Programs that not every computer has: jq with what the pages use of it, and whoever picks two lines in fzf.

@@ -14,7 +14,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.order_columns import parse_columns
 from orderctl.domain.order_ids import parse_order_id
 from orderctl.files.id_file import id_line, read_ids
-from orderctl.files.table_writers import write_csv, write_jsonl
+from orderctl.files.table_writers import write_csv, write_json, write_jsonl
 
 
 def ids(content: bytes) -> tuple[str, ...]:
@@ -37,6 +37,9 @@ def ids(content: bytes) -> tuple[str, ...]:
         b'buyer;order_id\n"a;b";573415\nc;A-2\n',
         b"id\tname\n573415\tx\nA-2\ty\n",
         b'{"schema": 1, "id": 573415, "total": 1.0}\n{"id": "A-2", "buyer": null}\n',
+        b'[\n{"schema": 1, "id": 573415, "total": 1.0},\n{"id": "A-2", "buyer": null}\n]\n',
+        b'[{"id":573415},{"id":"A-2"}]',
+        b'\n[\n  {\n    "id": "573415",\n    "lines": [\n      1\n    ]\n  },\n\n  {\n    "id": "A-2"\n  }\n]\n',
     ],
 )
 def test_the_forms_of_a_list(content: bytes) -> None:
@@ -94,6 +97,11 @@ def test_a_quoted_id_may_hold_a_comma() -> None:
         (b'{"id": "A"}\nB\n', "ids.txt:2: the line is not JSON"),
         (b'{"total": "A"}\n', "ids.txt:1: the line has no id"),
         (b'{"id": "A"}\n{"id": null}\n', "ids.txt:2: the order id is empty"),
+        (b'[\n{"id": "A"},\n{"id": "B"}\n', "ids.txt:3: the array is not JSON, or ends too early"),
+        (b'[\n{"id": "A"},\n"B"\n]\n', "ids.txt:4: the array is not JSON, or ends too early"),
+        (b'[\n{"id": "A"},\n{"ref": "B"}\n]\n', "ids.txt:3: the line has no id"),
+        (b'[{"id": "A"}]\nB\n', "ids.txt:2: something stands behind the array"),
+        (b"[]\n", "ids.txt has 1 line, but no order id"),
         ("573415\n".encode("utf-16-le"), "ids.txt looks like UTF-16, but has no byte order mark"),
     ],
 )
@@ -127,6 +135,10 @@ def is_an_id(text: str) -> bool:
 
 
 ODD_IDS = (
+    "[",
+    "[]",
+    "[{",
+    "[2026] 1",
     "#1001",
     "# 1",
     "#",
@@ -186,7 +198,7 @@ def test_what_is_written_one_a_line_comes_back(wanted: list[str]) -> None:
 
 @given(lists_of_ids)
 def test_what_is_written_as_a_table_or_as_json_comes_back(wanted: list[str]) -> None:
-    for write, columns in ((write_csv, "id"), (write_csv, "id,ref"), (write_jsonl, "id")):
+    for write, columns in ((write_csv, "id"), (write_csv, "id,ref"), (write_jsonl, "id"), (write_json, "id")):
         out = io.StringIO()
         write([{"id": wanted, "reference": wanted}], parse_columns(columns), out)
         assert ids(out.getvalue().encode()) == tuple(wanted)
@@ -197,7 +209,9 @@ def test_what_search_prints_is_read_as_the_same_ids(store_url: str, tmp_path: Pa
     with open_store(store_url) as store:
         put(store, *map(make_order, wanted))
     cli = Cli(store_url, tmp_path / "home")
-    for number, form in enumerate(([], ["-0"], ["--format=csv"], ["--format=csv", "--columns=id"], ["--format=jsonl"])):
+    for number, form in enumerate(
+        ([], ["-0"], ["--format=csv"], ["--format=csv", "--columns=id"], ["--format=jsonl"], ["--format=json"])
+    ):
         printed = cli("search", *form)
         ran = cli("select", "--ids", "-", "--name", f"n{number}", stdin=printed.out)
         assert (ran.code, ran.err) == (0, f"{len(wanted)} added; selection n{number}: {len(wanted)} orders\n")

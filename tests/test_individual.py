@@ -1,7 +1,5 @@
 """One order singled out by its id: `reject ID --individual` (design.md, section 3)."""
 
-import json
-
 import pytest
 
 from cli import Cli
@@ -41,7 +39,7 @@ def test_an_order_on_its_own_is_rejected_with_mail_and_log(cli, tmp_path):
     assert len(list((tmp_path / "mails" / "new").iterdir())) == 1
     (event,) = cli("show", "I4", "--format", "json").json["events"]
     assert (event["from_status"], event["to_status"], event["detail"]) == ("oc-confirmed", "rejected", "dropped")
-    batch = json.loads(cli("log", "--format", "json").out)
+    (batch,) = cli("log", "--format", "json").json
     assert (batch["mode"], batch["rejected"]) == ("individual", 1)
 
 

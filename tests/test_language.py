@@ -17,6 +17,7 @@ from generator import docs_module
 from orderctl.cli.app import app
 from orderctl.cli.catalogue import COMMANDS
 from orderctl.cli.manual import pages
+from orderctl.cli.options import OrderFormat
 from orderctl.domain.eligibility import RULES
 from orderctl.domain.exporting import ExportFormat
 from orderctl.domain.filters import FILTER_FIELDS
@@ -181,7 +182,7 @@ _NAMES = {
     *(word for each in pages(typer.Context(ROOT, info_name="orderctl")) for word in each.path.split()),
     *FILTER_FIELDS,
     *OPTIONS,
-    *(each.value for each in (*Status, *MailState, *PlanState, *ExportFormat)),
+    *(each.value for each in (*Status, *MailState, *PlanState, *ExportFormat, *OrderFormat)),
     *(rule.code for rule in RULES),
 }
 _ALLOWED = re.compile(
@@ -364,7 +365,7 @@ class TestNoMixture:
     def test_fewer_than_previewed(self, cli, tmp_path):
         fill(cli, tmp_path)
         assert cli("reject", "1001", "1003", "--save-plan").code == 0
-        saved = cli("plan", "list", "--format", "json").json
+        (saved,) = cli("plan", "list", "--format", "json").json
         changed = (tmp_path / "orders.csv").read_text("utf-8").replace("3000", "4000")
         (tmp_path / "orders.csv").write_text(changed, "utf-8")
         assert cli("import", str(tmp_path / "orders.csv")).code == 0
@@ -400,7 +401,7 @@ class TestOtherProgramsReadEnglish:
         for call in calls:
             assert cli(*call).out == plain(*call).out
         assert cli("reject", "1001", "--save-plan").code == 0
-        assert cli("plan", "list", "--format", "json").json["time_left"].startswith("expires in ")
+        assert cli("plan", "list", "--format", "json").json[0]["time_left"].startswith("expires in ")
 
     def test_the_journal_of_a_run_is_in_english(self, cli, tmp_path):
         fill(cli, tmp_path)
@@ -414,5 +415,5 @@ class TestOtherProgramsReadEnglish:
         fill(cli, tmp_path)
         assert cli("select", "status:needs-oc,oc-created").code == 0
         assert cli("reject", "--except", "1003", "--yes", "--reason", "x").code == 0
-        batch = Cli(sqlite_url, tmp_path / "home")("log", "--format", "json").json
+        (batch,) = Cli(sqlite_url, tmp_path / "home")("log", "--format", "json").json
         assert batch["source"] == "selection default, except 1 id"

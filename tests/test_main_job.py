@@ -94,7 +94,7 @@ def the_pipe_rejects_what_the_search_found_and_a_second_run_nothing(cli, known, 
     second = pipe(cli, f"country:{known.country} --format ids", *options)
     assert (second.returncode, second.report["outcome"], second.report["rejected"]) == (3, "nothing-to-do", 0)
     assert not mails.exists()
-    assert len(cli("log", "--format", "json").lines) == 1
+    assert len(cli("log", "--format", "json").json) == 1
 
 
 def test_an_order_that_arrived_cancelled_is_final_and_says_how(cli, tmp_path):
@@ -164,4 +164,4 @@ def test_buyers_are_told_over_a_checked_and_logged_in_connection(cli, tmp_path, 
     assert "1005" not in text
     assert "<table" in body(french, "html")
     assert (japanese["Content-Language"], "1003" in body(japanese)) == ("ja", True)
-    assert {mail["state"] for mail in map(json.loads, cli("mail", "list", "--format", "json").lines)} == {"sent"}
+    assert {mail["state"] for mail in cli("mail", "list", "--format", "json").json} == {"sent"}

@@ -67,7 +67,7 @@ def test_a_plan_is_saved_reviewed_and_run_as_planned(cli, store_url, tmp_path):
     assert rejected(cli) == []
     short = plan_id[-8:]
 
-    (listed,) = [json.loads(line) for line in cli("plan", "list", "--format", "json").lines]
+    (listed,) = cli("plan", "list", "--format", "json").json
     assert (listed["id"], listed["short_id"], listed["time_left"]) == (plan_id, short, "expires in 1 d")
     shown = cli("plan", "show", short, "--format", "json").json
     assert (shown["plan"]["targets"], shown["plan"]["reason"]) == (list(ORDERS), "dropped")
@@ -161,7 +161,7 @@ def test_the_preview_shows_what_the_limit_looks_at_where_credits_hide_it(sqlite_
 def test_a_held_plan_cancelled_in_time_changes_nothing(cli):
     ran = cli("reject", "P1", "P2", "--hold", "15m", "--yes")
     assert (ran.code, "runs in 15 min" in ran.out, "plan cancel" in ran.out) == (0, True, True)
-    (held,) = [json.loads(line) for line in cli("plan", "list", "--state", "held", "--format", "json").lines]
+    (held,) = cli("plan", "list", "--state", "held", "--format", "json").json
     assert held["time_left"] in {"runs in 15 min", "runs in 14 min"}
     assert "no plan is due" in cli("plan", "run", "--due").err
     assert "is cancelled" in cli("plan", "cancel", held["short_id"]).err
@@ -176,9 +176,9 @@ def test_two_runs_of_what_is_due_at_once_run_each_plan_once(cli, store_url):
     running = [cli.start("plan", "run", "--due", "--format", "json") for _ in range(2)]
     ended = [process.communicate(timeout=60) for process in running]
     assert [process.returncode for process in running] == [0, 0]
-    ran = [json.loads(line) for out, _ in ended for line in out.splitlines()]
+    ran = [report for out, _ in ended for report in json.loads(out)]
     assert sorted((each["batch"], each["rejected"]) for each in ran) == sorted([(first, 2), (second, 2)])
-    assert len(cli("log", "--format", "json").lines) == 2
+    assert len(cli("log", "--format", "json").json) == 2
     assert rejected(cli) == list(ORDERS)
 
 

@@ -43,7 +43,7 @@ def test_a_sample_of_what_is_chosen_goes_to_oneself_and_nothing_else_does(cli, t
     cli("select", "M1")
     assert sample(cli).code == 0
     assert the_mail(tmp_path)["Subject"] == "[Sample] Your order M1 was rejected by nord"
-    assert cli("mail", "list", "--format", "json").out == ""
+    assert cli("mail", "list", "--format", "json").json == []
     assert cli("search", "status:rejected").lines == []
 
 

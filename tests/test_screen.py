@@ -1,5 +1,8 @@
 """What is printed where: tables on a terminal, rows in a pipe, amounts as the country writes them (design.md, 8)."""
 
+import json
+from unittest.mock import ANY
+
 import pytest
 from babel import Locale
 from babel.numbers import get_decimal_symbol, get_group_symbol
@@ -11,6 +14,7 @@ from orderctl.domain.orders import Status
 from orderctl.terminal import amounts
 from orderctl.terminal.amounts import separators
 from terminal import Terminal
+from test_rejection import ids, reject
 
 
 @pytest.fixture
@@ -30,6 +34,38 @@ def test_in_a_pipe_lists_are_rows_with_tabs_and_nothing_is_cut_or_filled_up(cli)
     assert "x" * 300 in shown.out
     assert all(line == line.rstrip() for line in (*shown.lines, *cli("log", report["batch"]).lines))
     assert cli("filter", "list").out == ""
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["search", "--sort", "id"],
+        ["log"],
+        ["log", "verify"],
+        ["mail", "list"],
+        ["plan", "list"],
+        ["filter", "list"],
+        ["plan", "run", "--due"],
+    ],
+    ids=" ".join,
+)
+def test_json_is_one_document_and_jsonl_one_a_line(store_url, tmp_path, args):
+    cli = Cli(store_url, tmp_path / "home", ORDERCTL_MAIL_SENDER="orders@brand.example")
+    assert cli(*args, "--format", "json").json == ([] if args[-1] != "verify" else [ANY])
+    with open_store(store_url) as store:
+        put_all(store, [make_order(f"{number}") for number in range(1001, 1007)])
+        reject(store, ids("1001"), notify=True)
+        reject(store, ids("1002"), notify=True)
+    for number in (1003, 1004):
+        assert cli("reject", f"{number}", "--save-plan").code == 0
+        assert cli("filter", "save", f"f{number}", f"id:{number}").code == 0
+    as_array, by_line = cli(*args, "--format", "json"), cli(*args, "--format", "jsonl")
+    assert (as_array.code, by_line.code) == (0, 0)
+    documents = [json.loads(line) for line in by_line.lines]
+    assert [each | {"time_left": ""} for each in as_array.json] == [each | {"time_left": ""} for each in documents]
+    assert len(documents) == {"verify": 1, "--due": 0, "id": 6}.get(args[-1], 2)
+    assert all(document["schema"] == 1 for document in documents)
+    assert len(as_array.lines) == (len(documents) + 2 if documents else 1)
 
 
 @pytest.mark.parametrize("forced", [{}, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}], ids=["as it is", "forced"])

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def write_orders(blocks: "Iterable[Mapping[str, Sequence[Any]]]", columns: "Sequence[Column]", format_: str) -> None:
-    """Write orders to standard output as `csv` or `jsonl`; blocks hold `fields_of` the columns, see `ports.Orders`."""
+    """Write orders to standard output as `csv`, `json` or `jsonl`.
+
+    Blocks hold `fields_of` the columns, see `ports.Orders`.
+    """
     from orderctl.files.table_writers import WRITERS
 
     WRITERS[format_](blocks, columns, sys.stdout)

@@ -102,8 +102,8 @@ def _change(program: Program, source: Source, change: Change, run: _Run) -> None
         if not run.dry_run and found.reach.changing:
             _confirm(program, found, run)
             found = change_orders(store, request, actor=program.actor, clock=program.clock, new_id=program.new_id)
-    if run.as_ is ReportFormat.JSON:
-        program.output.document(change_document(found, dry_run=run.dry_run))
+    if run.as_ is not ReportFormat.TEXT:
+        program.output.document(change_document(found, dry_run=run.dry_run), run.as_)
     _tell(program, found, choice, run)
 
 

@@ -59,9 +59,9 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     program = program_of(ctx)
     settings = program.settings
     rows = [(key, _shown(program, key, setting), setting.origin) for key, setting in settings.found.items()]
-    if as_ is ReportFormat.JSON:
+    if as_ is not ReportFormat.TEXT:
         listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
-        program.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed})
+        program.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed}, as_)
     elif program.output.is_terminal:
         program.screen.pairs((later("Setting"), later("Value"), later("From")), rows)
     else:
@@ -104,8 +104,8 @@ def check(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
         code = max(code, error.exit_code if error else 0)
         if as_ is ReportFormat.TEXT:
             program.output.lines([check_words(found)])
-    if as_ is ReportFormat.JSON:
-        program.output.document(health_document(program.address.shown, checks))
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(health_document(program.address.shown, checks), as_)
     wrong = sum(not found.ok for found in checks)
     if wrong:
         program.screen.tell(say_count("{number:,} thing to mend", "{number:,} things to mend", wrong))

@@ -27,7 +27,7 @@ class Run:
     """How this call is to go on once the plan is made: `save` keeps it, `hold` executes it that much later.
 
     `full` shows every order of it.
-    `one_a_line` writes JSON documents one a line, where there are several.
+    `write` takes the JSON document of its report where it is one of several.
     """
 
     expected: Expectations
@@ -37,7 +37,7 @@ class Run:
     full: bool = False
     save: bool = False
     hold: timedelta | None = None
-    one_a_line: bool = False
+    write: Callable[[Document], None] | None = None
 
 
 def read_expectations(
@@ -170,7 +170,7 @@ def report(
     letters: Sequence[SampleLetter] = (),
 ) -> None:
     """Say what came of the plan; without a result it was a dry run."""
-    if run.as_ is ReportFormat.JSON:
+    if run.as_ is not ReportFormat.TEXT:
         write_document(program, run, rejection_document(plan, result, delivery, letters))
     elif result is None:
         program.screen.tell(say("A dry run: nothing was changed."))
@@ -188,7 +188,7 @@ def report(
 
 def write_document(program: Program, run: Run, document: Document) -> None:
     """Write a report as JSON, alone or as one of several."""
-    if run.one_a_line:
-        program.output.documents([document])
+    if run.write is not None:
+        run.write(document)
     else:
-        program.output.document(document)
+        program.output.document(document, run.as_)

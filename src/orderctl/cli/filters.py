@@ -1,16 +1,18 @@
 """`orderctl filter save|list|show|delete`."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
-from orderctl.cli.options import FilterWords, program_of
+from orderctl.cli.options import AsReport, FilterWords, ReportFormat, program_of
 from orderctl.cli.sources import saved_expression
 from orderctl.cli.suggesting import suggest_saved
 from orderctl.domain.errors import DeclinedError, UsageError
 from orderctl.domain.filter_parser import join_words
+from orderctl.domain.reports import SCHEMA, Document
 from orderctl.domain.text import safe
 from orderctl.language import say
 from orderctl.ports import SavedFilter
@@ -72,12 +74,15 @@ def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> No
         raise DeclinedError(say("declined; nothing was changed"))
 
 
-@app.command("list", epilog="Examples:\n\norderctl filter list")
-def list_(ctx: typer.Context) -> None:
+@app.command("list", epilog="Examples:\n\norderctl filter list\n\norderctl filter list --format json")
+def list_(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List the saved filters."""
     program = program_of(ctx)
     with program.open_store() as store, store.snapshot() as work:
         saved = work.saved_filters.all()
+    if as_ is not ReportFormat.TEXT:
+        program.output.documents(map(_document, saved), as_)
+        return
     if not program.output.is_terminal:
         program.output.lines(f"{each.name}\t{each.expression}" for each in saved)
         return
@@ -85,6 +90,10 @@ def list_(ctx: typer.Context) -> None:
         program.screen.tell(say("no saved filters; orderctl filter save NAME FILTER keeps one"))
         return
     program.screen.saved_filters(saved)
+
+
+def _document(saved: SavedFilter) -> Document:
+    return {"schema": SCHEMA, **asdict(saved), "saved_at": saved.saved_at.isoformat()}
 
 
 @app.command(epilog="Examples:\n\norderctl filter show dropped")

@@ -137,8 +137,8 @@ def _say(program: Program, report: ImportReport, kept: str, as_: ReportFormat) -
         rows=say_count("{number:,} row", "{number:,} rows", figures.rows),
         orders=say_count("{number:,} order", "{number:,} orders", figures.orders),
     )
-    if as_ is ReportFormat.JSON:
-        program.output.document(import_document(figures, counts, stored=report.stored, errors=kept))
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(import_document(figures, counts, stored=report.stored, errors=kept), as_)
     elif report.stored:
         done = say(
             "{read}: {created:,} created, {updated:,} updated, {unchanged:,} unchanged, "

@@ -1,6 +1,7 @@
 """`orderctl log [ORDER|BATCH]`, `log verify|export|report`."""
 
 import shlex
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import typer
@@ -51,7 +52,7 @@ def show(
     program = program_of(ctx)
     with program.open_store() as store, store.snapshot() as work:
         if subject is None:
-            _batches(program, list(work.rejections.batches(limit or None)), as_)
+            _batches(program, work.rejections.batches(limit or None), as_)
             return
         batch, order = work.rejections.batch(subject), work.orders.get(subject)
         # An order may be called like the ending of a batch: ids come first.
@@ -83,20 +84,13 @@ def verify(
 ) -> None:
     """Prove that nobody edited the log; names each record that is not as it was written, and ends with 1."""
     program = program_of(ctx)
-    as_json = as_ is ReportFormat.JSON
-
-    def tell(tampering: Tampering) -> None:
-        if as_json:
-            program.output.documents([tampering_document(tampering)])
-        else:
-            program.output.lines([f"{tampering.record}: {tampering.problem}"])
-
-    with program.open_store() as store, program.screen.progress(later("Verifying")) as progress:
-        verdict = verify_log(store, anchor=anchor, report=tell, progress=progress)
-    if as_json:
-        program.output.documents([verdict_document(verdict)])
-    else:
+    if as_ is ReportFormat.TEXT:
+        verdict = _verified(program, anchor, lambda found: program.output.lines([f"{found.record}: {found.problem}"]))
         program.output.lines(_summary(verdict))
+    else:
+        with program.output.listing(as_) as write:
+            verdict = _verified(program, anchor, lambda found: write(tampering_document(found)))
+            write(verdict_document(verdict))
     if verdict.tampered:
         raise OrderctlError(
             say_count(
@@ -114,6 +108,11 @@ app.command(epilog="Examples:\n\norderctl log export -o log.jsonl\n\norderctl lo
 app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl log report 2gi7a8q4 -o report.html")(
     report
 )
+
+
+def _verified(program: Program, anchor: str | None, tell: Callable[[Tampering], None]) -> LogVerdict:
+    with program.open_store() as store, program.screen.progress(later("Verifying")) as progress:
+        return verify_log(store, anchor=anchor, report=tell, progress=progress)
 
 
 def _summary(verdict: LogVerdict) -> list[str]:
@@ -145,26 +144,26 @@ def _summary(verdict: LogVerdict) -> list[str]:
     return lines
 
 
-def _batches(program: Program, batches: list[Batch], as_: ReportFormat) -> None:
-    if as_ is ReportFormat.JSON:
-        program.output.documents(map(batch_document, batches))
-    elif batches:
-        program.screen.batches(batches)
+def _batches(program: Program, batches: Iterable[Batch], as_: ReportFormat) -> None:
+    if as_ is not ReportFormat.TEXT:
+        program.output.documents(map(batch_document, batches), as_)
+    elif listed := list(batches):
+        program.screen.batches(listed)
     else:
         program.screen.tell(say("nothing was rejected yet"))
 
 
 def _batch(program: Program, batch: Batch, events: list[OrderEvent], as_: ReportFormat) -> None:
-    if as_ is ReportFormat.JSON:
-        program.output.document(batch_document(batch) | {"events": list(map(event_document, events))})
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(batch_document(batch) | {"events": list(map(event_document, events))}, as_)
     else:
         program.screen.batch(batch, events)
 
 
 def _order(program: Program, order_id: str, events: tuple[OrderEvent, ...], as_: ReportFormat) -> None:
-    if as_ is ReportFormat.JSON:
+    if as_ is not ReportFormat.TEXT:
         document = {"schema": SCHEMA, "order": order_id, "events": list(map(event_document, events))}
-        program.output.document(document)
+        program.output.document(document, as_)
     elif events:
         program.screen.events(events)
     else:

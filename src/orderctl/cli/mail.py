@@ -30,6 +30,7 @@ class MailFormat(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    JSONL = "jsonl"
     IDS = "ids"
 
 
@@ -56,7 +57,7 @@ def list_(
     mails: MailChoice,
     limit: Annotated[int | None, typer.Option(min=0, help="At most so many; 0: all. 50 unless --format ids.")] = None,
     as_: Annotated[
-        MailFormat, typer.Option("--format", help="text for people; json or ids, one a line.")
+        MailFormat, typer.Option("--format", help="text for people; json: one array; jsonl or ids: one a line.")
     ] = MailFormat.TEXT,
 ) -> None:
     """List the mails, newest first."""
@@ -69,9 +70,9 @@ def list_(
         if as_ is MailFormat.IDS:
             program.output.lines(mail.id for mail in found)
             return
-        if as_ is MailFormat.JSON:
-            listed = list(found)
-            program.output.documents(mail_document(each, work.outbox.order_ids(each.id)) for each in listed)
+        if as_ is not MailFormat.TEXT:
+            told = (mail_document(each, work.outbox.order_ids(each.id)) for each in found)
+            program.output.documents(told, as_)
             return
         listed, counts = list(found), work.outbox.counts(query)
     if listed:
@@ -99,8 +100,8 @@ def show(
         assert found is not None  # noqa: S101 - it was found in this snapshot
         orders, events = work.outbox.order_ids(mail_id), work.outbox.events(mail_id)
         facts = None if found.letter else work.outbox.facts([mail_id]).get(mail_id)
-    if as_ is ReportFormat.JSON:
-        program.output.document(mail_document(found, orders, events))
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(mail_document(found, orders, events), as_)
         return
     letter = found.letter or (program.mailing.composer().compose(facts) if facts else None)
     if not raw:

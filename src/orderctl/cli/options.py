@@ -15,14 +15,16 @@ class OrderFormat(StrEnum):
     TABLE = "table"
     IDS = "ids"
     CSV = "csv"
+    JSON = "json"
     JSONL = "jsonl"
 
 
 class ReportFormat(StrEnum):
-    """How a report is written."""
+    """How a report or a list of them is written."""
 
     TEXT = "text"
     JSON = "json"
+    JSONL = "jsonl"
 
 
 FilterWords = Annotated[
@@ -65,7 +67,9 @@ MaxOrders = Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse 
 PlanId = Annotated[
     str, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.", autocompletion=suggest_plan)
 ]
-AsReport = Annotated[ReportFormat, typer.Option("--format", help="text for people, json for programs.")]
+AsReport = Annotated[
+    ReportFormat, typer.Option("--format", help="text for people; json: one document; jsonl: one a line.")
+]
 
 
 def program_of(ctx: typer.Context) -> Program:

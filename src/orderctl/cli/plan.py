@@ -48,8 +48,8 @@ def list_(
     now = program.clock.now()
     with program.open_store() as store:
         plans = list_plans(store, state or list(PlanState), limit or None)
-    if as_ is ReportFormat.JSON:
-        program.output.documents(saved_plan_document(saved, now) for saved in plans)
+    if as_ is not ReportFormat.TEXT:
+        program.output.documents((saved_plan_document(saved, now) for saved in plans), as_)
     elif plans:
         program.screen.plans(plans, now)
     else:
@@ -65,8 +65,8 @@ def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport 
     now = program.clock.now()
     with program.open_store() as store:
         kept = load_plan(store, plan_id)
-        if as_ is ReportFormat.JSON:
-            program.output.document(kept_plan_document(kept.saved, kept.plan, now))
+        if as_ is not ReportFormat.TEXT:
+            program.output.document(kept_plan_document(kept.saved, kept.plan, now), as_)
             return
         letters = compose_samples(store, program.mailing.composer(), kept.plan)
         every = targets_of(store, kept.plan) if full else None
@@ -88,8 +88,8 @@ def diff(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT)
     with program.open_store() as store:
         kept = load_plan(store, plan_id)
         changed = differences(store, kept.plan)
-    if as_ is ReportFormat.JSON:
-        program.output.document(differences_document(kept.plan, changed))
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(differences_document(kept.plan, changed), as_)
     else:
         program.screen.changes(kept.plan, changed)
 
@@ -115,7 +115,7 @@ def cancel(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEX
     program = program_of(ctx)
     with program.open_store() as store:
         saved = cancel_plan(store, plan_id, operator_of(program))
-    if as_ is ReportFormat.JSON:
+    if as_ is not ReportFormat.TEXT:
         tell_kept(program, saved, as_)
     else:
         program.screen.tell(say("{plan} is cancelled; none of its orders was changed", plan=saved.name))
@@ -144,7 +144,7 @@ def run(
         raise UsageError(say("--due has no --dry-run"), hint=say("orderctl plan list --state held shows what is due"))
     program = program_of(ctx)
     expected = read_expectations(program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=True)
-    how = Run(expected=expected, dry_run=dry_run, yes=yes or due, as_=as_, full=full, one_a_line=due)
+    how = Run(expected=expected, dry_run=dry_run, yes=yes or due, as_=as_, full=full)
     check_can_ask(program, how)
     with program.open_store() as store:
         code = run_due_plans(program, store, how) if plan_id is None else run_plan(program, store, plan_id, how)

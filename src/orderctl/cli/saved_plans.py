@@ -58,7 +58,7 @@ def keep_plan(program: Program, store: Store, plan: RejectionPlan, run: Run, *, 
     """Save the plan, or hold it if it was confirmed for later; gives the exit code."""
     saved = save_plan(store, plan, operator_of(program), how=how, hold=run.hold)
     now = program.clock.now()
-    if run.as_ is ReportFormat.JSON:
+    if run.as_ is not ReportFormat.TEXT:
         kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, now)}
         write_document(program, run, rejection_document(plan, None, None) | kept)
     else:
@@ -88,6 +88,13 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
 
 def run_due_plans(program: Program, store: Store, run: Run) -> int:
     """Run every held plan whose time has come; gives the exit code that says most."""
+    if run.as_ is ReportFormat.TEXT:
+        return _run_due(program, store, run)
+    with program.output.listing(run.as_) as write:
+        return _run_due(program, store, replace(run, write=write))
+
+
+def _run_due(program: Program, store: Store, run: Run) -> int:
     codes: set[int] = {ExitCode.DONE}
     due = due_plans(store, program.clock)
     for plan_id in due:
@@ -138,7 +145,7 @@ def _execute(program: Program, store: Store, kept: KeptPlan, run: Run, how: str)
 
 
 def _dry_run(program: Program, plan: RejectionPlan, run: Run, changed: tuple[LeftOut, ...]) -> None:
-    if run.as_ is ReportFormat.JSON:
+    if run.as_ is not ReportFormat.TEXT:
         left_out = {"left_out": [asdict(left) for left in changed]}
         write_document(program, run, rejection_document(plan, None, None) | left_out)
     else:
@@ -148,7 +155,7 @@ def _dry_run(program: Program, plan: RejectionPlan, run: Run, changed: tuple[Lef
 def tell_kept(program: Program, saved: SavedPlan, as_: ReportFormat) -> None:
     """Say where a plan stands after a step of its life."""
     now = program.clock.now()
-    if as_ is ReportFormat.JSON:
-        program.output.document(saved_plan_document(saved, now))
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(saved_plan_document(saved, now), as_)
     else:
         program.screen.kept(saved, now)

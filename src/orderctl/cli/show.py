@@ -37,7 +37,7 @@ def show(
                 else say("orderctl search finds it by other words"),
             )
         events = work.orders.events(wanted)
-    if as_ is ReportFormat.JSON:
-        program.output.document(order_document(order, events))
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(order_document(order, events), as_)
     else:
         program.screen.order(order, events)

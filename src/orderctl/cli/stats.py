@@ -57,7 +57,7 @@ def stats(
         found = statistics_of(store, wanted, subject, questions, top=top)
     format_ = as_ or (StatsFormat.TABLE if program.output.is_terminal else StatsFormat.CSV)
     if format_ is StatsFormat.JSON:
-        program.output.document(statistics_document(found, wanted.text))
+        program.output.document(statistics_document(found, wanted.text), format_)
         return
     if format_ is StatsFormat.CSV:
         write_figures(found)

@@ -78,8 +78,8 @@ def check(
         checks.append(found)
         if as_ is ReportFormat.TEXT:
             program.output.lines([check_words(found)])
-    if as_ is ReportFormat.JSON:
-        program.output.document(health_document(program.address.shown, checks))
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(health_document(program.address.shown, checks), as_)
     wrong = sum(not found.ok for found in checks)
     if wrong:
         raise OrderctlError(

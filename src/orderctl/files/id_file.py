@@ -1,4 +1,4 @@
-"""Lists of order ids in files and pipes: one a line, each ended by NUL, a CSV with an id column, or JSON lines.
+"""Lists of order ids in files and pipes: one a line, each ended by NUL, a CSV with an id column, JSON lines or array.
 
 A CSV or a JSON object may say more of an order under the names `reason` and `message`. What `search` prints, in
 whatever format, is read back as the same ids.
@@ -9,8 +9,10 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import BinaryIO
 
+from orderctl.domain.cells import Cell
 from orderctl.domain.errors import UsageError
 from orderctl.domain.order_ids import parse_order_id
 from orderctl.domain.order_notes import LONGEST_NOTE, OrderNote, OrderNotes
@@ -18,7 +20,7 @@ from orderctl.domain.reasons import ReasonCodes
 from orderctl.domain.selection import IdList
 from orderctl.domain.syntax_errors import syntax_reason
 from orderctl.domain.text import safe
-from orderctl.files.jsonl_file import Broken, read_object
+from orderctl.files.jsonl_file import Broken, leading_object, read_object
 from orderctl.files.table_writers import bare
 from orderctl.files.text_lines import texts_or_lines
 from orderctl.language import later, say, say_count
@@ -31,10 +33,10 @@ _OPEN_QUOTE = "unexpected end of data"
 _FORMS = later("give one order id a line, or a CSV with a column named id")
 _OBJECTS = later('give one JSON object a line, each with an "id"')
 # What an id begins with that may be taken for a text in quotes or for an object.
-_OPENINGS = ('"', "'", "{")
+_OPENINGS = ('"', "'", "{", "[")
 _QUOTED = {quote: re.compile(f"{quote}(?:[^{quote}]|{quote}{quote})*{quote}") for quote in "\"'"}
 # No header holds a digit. One expression decides for nearly all of a million ids.
-_CLEARLY_AN_ID = re.compile(r"""[^"'{#,;\d]*\d[^"'{#,;]*""")
+_CLEARLY_AN_ID = re.compile(r"""[^"'{[#,;\d]*\d[^"'{#,;]*""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,36 @@ def _rows(stream: BinaryIO, place: _Place) -> Iterator[tuple[Sequence[str], _Col
     for place.line, line in lines:
         if not line.strip() or not (are_texts or headed or not _is_comment(line)):
             continue
+        if cells_of is None and _ARRAY.match(line):
+            yield from _items(line, lines, place)
+            return
         if cells_of is None:
             cells_of, headed = _reader(line, lines, place)
             if headed:
                 continue
         yield cells_of(line)
+
+
+# An array of objects, as opposed to an id that begins so.
+_ARRAY = re.compile(r"\s*\[\s*(?:[{\]]|\Z)")
+
+
+def _items(first: str, lines: Iterator[tuple[int, str]], place: _Place) -> Iterator[tuple[Sequence[str], _Columns]]:
+    """The texts of the objects of an array, each on as many lines as it takes."""
+    text = first.strip()[1:]
+    while not (text := text.lstrip(", \t\r\n")).startswith("]"):
+        if found := leading_object(text):
+            yield _texts(found[0], place)
+            text = text[found[1] :]
+        elif len(text) > LONGEST_LINE or (following := next(lines, None)) is None:
+            raise place.wrong(say("the array is not JSON, or ends too early"), say(_OBJECTS))
+        else:
+            place.line = following[0]
+            text = f"{text}\n{following[1]}"
+    for number, line in chain([(place.line, text[1:])], lines):
+        if line.strip():
+            place.line = number
+            raise place.wrong(say("something stands behind the array"), say(_OBJECTS))
 
 
 _Reader = Callable[[str], tuple[Sequence[str], _Columns]]
@@ -170,6 +197,10 @@ def _members(line: str, place: _Place) -> tuple[Sequence[str], _Columns]:
     found = read_object(line.strip())
     if isinstance(found, Broken):
         raise place.wrong(say("the line {reason}", reason=found.reason), say(_OBJECTS))
+    return _texts(found, place)
+
+
+def _texts(found: dict[str, Cell], place: _Place) -> tuple[Sequence[str], _Columns]:
     columns = _header(list(found))
     if columns is None:
         raise place.wrong(say("the line has no id"), say(_OBJECTS))

@@ -48,6 +48,15 @@ def read_object(line: str) -> dict[str, Cell] | Broken:
     return found if isinstance(found, dict) else Broken(line[:_SHOWN], say("is not a JSON object"))
 
 
+def leading_object(text: str) -> tuple[dict[str, Cell], int] | None:
+    """The object that a text begins with, and where it ends; None if it begins with none, or with a part of one."""
+    try:
+        found, end = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return (found, end) if isinstance(found, dict) else None
+
+
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """The object; ValueError if a key stands in it twice, for then nobody can say which value is meant."""
     found = dict(pairs)

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -70,14 +70,27 @@ def write_csv(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -
 
 def write_jsonl(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
     """One object a line, with the version of its schema; non-ASCII is escaped."""
+    out.writelines(f"{text}\n" for text in _objects(blocks, columns))
+
+
+def write_json(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
+    """One array of the same objects, each on a line; it is closed at the end alone, and so is never half a list."""
+    before = "["
+    for text in _objects(blocks, columns):
+        out.write(f"{before}\n{text}")
+        before = ","
+    out.write("[]\n" if before == "[" else "\n]\n")
+
+
+def _objects(blocks: Iterable[Block], columns: Sequence[Column]) -> Iterator[str]:
     encode = json.JSONEncoder().encode
     names = ("schema", *(column.name for column in columns))
     for block in blocks:
-        rows = zip(repeat(SCHEMA), *(_cells(column, block) for column in columns))
-        out.writelines(f"{encode(dict(zip(names, row, strict=True)))}\n" for row in rows)
+        for row in zip(repeat(SCHEMA), *(_cells(column, block) for column in columns)):
+            yield encode(dict(zip(names, row, strict=True)))
 
 
-WRITERS = {"csv": write_csv, "jsonl": write_jsonl}
+WRITERS = {"csv": write_csv, "json": write_json, "jsonl": write_jsonl}
 
 
 def _cells(column: Column, block: Block) -> Sequence[Any]:

@@ -90,10 +90,11 @@ class SqlRejections:
 
     def batches(self, limit: int | None) -> Iterator[Batch]:
         """The batches, newest first."""
-        found = self._connection.execute(
-            f"SELECT {rows.BATCH_COLUMNS} FROM batch WHERE account = :account ORDER BY position DESC"
-            + ("" if limit is None else " LIMIT :batch_limit"),
-            {} if limit is None else {"batch_limit": limit},
+        newest = f"SELECT {rows.BATCH_COLUMNS} FROM batch WHERE account = :account ORDER BY position DESC"
+        found = (
+            self._connection.stream(newest)
+            if limit is None
+            else self._connection.execute(f"{newest} LIMIT :batch_limit", {"batch_limit": limit})
         )
         return map(rows.batch, found)
 

@@ -2,13 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from orderctl.domain.text import safe
 from orderctl.language import all_english
 
 _BLOCK = 2_000
+_BY_LINE = "jsonl"
 
 
 class Output:
@@ -34,13 +36,35 @@ class Output:
         self._write(block, end)
         self.stream.flush()
 
-    def document(self, document: object) -> None:
-        """Write one JSON document; non-ASCII is escaped."""
-        self.lines([json.dumps(all_english(document), indent=2)])
+    def document(self, document: object, form: str) -> None:
+        """Write one JSON document, laid out (`json`) or on one line (`jsonl`); non-ASCII is escaped."""
+        self.lines([json.dumps(all_english(document), indent=None if form == _BY_LINE else 2)])
 
-    def documents(self, documents: Iterable[object]) -> None:
-        """Write one JSON document a line."""
-        self.lines(json.dumps(all_english(document)) for document in documents)
+    def documents(self, documents: Iterable[object], form: str) -> None:
+        """Write a list of JSON documents as they come, see `listing`."""
+        with self.listing(form) as write:
+            for document in documents:
+                write(document)
+
+    @contextmanager
+    def listing(self, form: str) -> Iterator[Callable[[object], None]]:
+        """Give what writes one more JSON document: as an item of one array (`json`), or as a line (`jsonl`).
+
+        The array is closed at the end alone: after an error nobody takes what was written for all there is.
+        """
+        if form == _BY_LINE:
+            yield lambda document: self.lines([json.dumps(all_english(document))])
+            return
+        before = "["
+
+        def write(document: object) -> None:
+            nonlocal before
+            self.lines([before])
+            self.lines([json.dumps(all_english(document))], end="")
+            before = ","
+
+        yield write
+        self.lines(["[]"] if before == "[" else ["", "]"])
 
     def message(self, message: bytes) -> None:
         """Write an internet message: byte by byte for a file, as lines for a person."""
