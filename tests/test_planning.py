@@ -4,12 +4,14 @@ import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli import Cli
 from conftest import open_store
 from factories import KUMO, NOW, FixedClock, make_order, put
 from orderctl.domain.changes import Change, ChangeKind
@@ -188,6 +190,21 @@ def test_a_plan_edited_in_the_store_is_refused(store, sql):
         assert caught.value.exit_code == 3
     assert rejected(store) == []
     assert cancel_plan(store, saved.id, MIA).state is PlanState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    "sql", ["made_at = 'garbage'", "expires_at = '9999-99-99'", "due_at = 'soon'", "targets = 'many'", "totals = '[1]'"]
+)
+def test_one_plan_that_somebody_broke_does_not_hide_the_others(sqlite_url, sql):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("G1"), make_order("G2"))
+        broken, whole = save(store, "G1"), save(store, "G2")
+        store.write(lambda work: work._connection.execute(f"UPDATE plan SET {sql} WHERE id = :id", {"id": broken.id}))
+        assert [saved.id for saved in list_plans(store, PlanState, None)] == [whole.id, broken.id]
+        with pytest.raises(UnexpectedPlanError, match="was edited"):
+            run(store, broken)
+    cli = Cli(sqlite_url, Path(sqlite_url).parent / "home")
+    assert cli("plan", "list").code == cli("plan", "list", "--format", "json").code == 0
 
 
 def test_an_executed_plan_set_back_by_hand_is_refused(store):

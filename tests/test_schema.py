@@ -99,7 +99,9 @@ def test_a_server_that_is_not_there_is_one_sentence(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["mysql://x/y", "postgresql://u:p@ss@h/db", "postgresql://h:port/db", "sqlite:///"])
+@pytest.mark.parametrize(
+    "url", ["mysql://x/y", "postgresql://u:p@ss@h/db", "postgresql://h:port/db", "sqlite:///", "sqlite:///x?mode=ro"]
+)
 def test_a_url_that_is_none_never_shows_its_password(url):
     with pytest.raises(UsageError) as caught:
         parse_address(url)

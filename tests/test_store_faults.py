@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from conftest import open_store
-from orderctl.domain.errors import CommitUnknownError, StoreUnavailableError
+from orderctl.domain.errors import CommitUnknownError, OrderctlError, StoreUnavailableError
 from orderctl.store import postgres
 from smtp_server import scripted_server
 from stress.crash import BUYERS_TOLD, GIVEN, REJECT, SEND, TARGETS, environ, fill
@@ -423,3 +423,24 @@ def test_a_stricter_isolation_level_is_run_again(call, postgres_filled, inbox):
     assert "K2" in ended[0].out + ended[0].err
     assert Picture.of(postgres_filled).rejected == TARGETS - {"K2"}
     assert violations(postgres_filled) == []
+
+
+@pytest.mark.parametrize("at", ["before", "COMMIT"])
+def test_a_store_that_is_replaced_while_a_run_writes_is_no_success(sqlite_filled, at):
+    path = Path(sqlite_filled)
+
+    def replace_store():
+        copy = path.with_suffix(".copy")
+        shutil.copy(path, copy)
+        copy.replace(path)
+
+    def change(work):
+        work._connection.execute("UPDATE orders SET note = 'x' WHERE account = :account")
+        if at == "before":
+            replace_store()
+        else:
+            work._connection.raw.set_trace_callback(lambda sql: replace_store() if sql == at else None)
+
+    with open_store(sqlite_filled) as store, pytest.raises(OrderctlError, match="was replaced") as caught:
+        store.write(change)
+    assert caught.value.exit_code == (7 if at == "before" else 8)

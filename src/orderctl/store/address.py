@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.text import safe
 from orderctl.language import later, say
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
@@ -35,7 +36,13 @@ def parse_address(url: str) -> Address:
     if url.startswith(_POSTGRES):
         return _postgres(url)
     if url.startswith("sqlite:///"):
-        return _sqlite(unquote(url.removeprefix("sqlite:///").partition("?")[0]))
+        path, asks, options = url.removeprefix("sqlite:///").partition("?")
+        if asks:
+            raise UsageError(
+                say("the store URL has options for SQLite: {options}", options=safe(f"?{options}")),
+                hint=say("leave them out: a store is opened in one way; a ? in a file's name is written %3F"),
+            )
+        return _sqlite(unquote(path))
     if "://" in url:
         raise UsageError(
             say("the store URL begins with {scheme!r}://", scheme=url.partition("://")[0]), hint=say(_FORMS)

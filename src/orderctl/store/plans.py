@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from orderctl.domain.changes import ChangeKind
 from orderctl.domain.identity import Identity
@@ -193,14 +194,22 @@ def _saved(row: Row) -> SavedPlan:
     """A row of `_COLUMNS`. What somebody made unreadable becomes empty: the seal tells."""
     kept = dict(zip(_NAMES, row, strict=True))
     for name in ("made_at", "expires_at", "approved_at", "due_at", "closed_at"):
-        kept[name] = None if kept[name] is None else read_instant(kept[name])
+        kept[name] = None if kept[name] is None else _instant(kept[name])
     for name in ("author", "approver", "closed_by"):
         actor, login = kept[name], kept.pop(f"{name}_login")
         kept[name] = None if actor is None else Identity(actor=actor, login=login or "")
     kept["totals"] = _totals(kept["totals"])
+    kept["targets"] = kept["targets"] if isinstance(kept["targets"], int) else 0
     kept["second_operator"] = bool(kept["second_operator"])
     kept["state"] = PlanState(kept["state"])
     return SavedPlan(**kept)
+
+
+def _instant(value: Any) -> datetime:  # noqa: ANN401 - a column of either engine
+    try:
+        return read_instant(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)
 
 
 def _totals(text: str) -> tuple[Money, ...]:

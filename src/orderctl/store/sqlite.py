@@ -1,12 +1,13 @@
 """How to reach SQLite: a private file, pragmas, explicit transactions, and its errors in our words."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from orderctl.domain.errors import OrderctlError, StoreUnavailableError
+from orderctl.domain.errors import CommitUnknownError, OrderctlError, StoreUnavailableError
 from orderctl.language import later, say
 from orderctl.store.asking import Asked
 from orderctl.store.sql import Cursor, Params, Row, RowExistsError, SqliteDialect
@@ -24,6 +25,9 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = OFF",
 )
+_WRITE = "BEGIN IMMEDIATE"
+_REPLACED = later("the file of the store {shown} was replaced or removed while this run wrote to it")
+_REPLACED_HINT = later("find out which program replaced it, and look into both files before you run it again")
 _CACHE = "PRAGMA cache_size = -65536"
 
 
@@ -126,7 +130,7 @@ class SqliteEngine:
     @contextmanager
     def writing(self, account: str) -> Iterator[SqliteConnection]:
         """The one writing transaction; begun IMMEDIATE, since a reader that starts to write may fail at once."""
-        with self._transaction("BEGIN IMMEDIATE") as raw:
+        with self._transaction(_WRITE) as raw:
             yield SqliteConnection(raw, account)
 
     @contextmanager
@@ -136,11 +140,22 @@ class SqliteEngine:
             raw.execute(begin)
             try:
                 yield raw
+                if begin == _WRITE:
+                    self._check_in_place(StoreUnavailableError)
                 raw.execute("COMMIT")
             except BaseException:
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
                 raise
+            if begin == _WRITE:
+                self._check_in_place(CommitUnknownError)
+
+    def _check_in_place(self, error: type[OrderctlError]) -> None:
+        """Raise the error if the path leads to another file now: nobody would open the one that is written to."""
+        with suppress(OSError):
+            if os.path.samestat(self.path.stat(), self._opened_file):
+                return
+        raise error(say(_REPLACED, shown=self.shown), hint=say(_REPLACED_HINT))
 
     def connect(self) -> sqlite3.Connection:
         """The connection, opened at the first call. A file that is not there is never made by this."""
@@ -149,6 +164,7 @@ class SqliteEngine:
                 raise StoreUnavailableError(
                     say("there is no store at {shown}", shown=self.shown), hint=say("orderctl store init makes one")
                 )
+            self._opened_file = self.path.stat()
             self._raw = self._opened()
             self._raw.execute(_CACHE)
         return self._raw
