@@ -222,3 +222,24 @@ def test_ids_are_taken_out_again_from_any_source(cli, tmp_path):
 def test_other_commands_do_not_care_what_a_list_says_beside_its_ids(cli, tmp_path):
     path = listed(tmp_path, "id,reason\nA1,anything\n")
     assert cli("select", "--ids", path).code == 0
+
+
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [("E\u0301te\u0301-1", "\u00c9t\u00e9-1"), ("\u00c9t\u00e9-1", "E\u0301te\u0301-1")],
+    ids=["apart", "composed"],
+)
+def test_an_order_is_found_however_the_accents_of_its_id_are_typed(cli, store_url, stored, typed):
+    with open_store(store_url) as store:
+        put(store, make_order(stored))
+    assert cli("search", f"id:{typed}").out == f"{stored}\n"
+    assert stored not in cli("search", "not", f"id:{typed}").out.splitlines()
+    both = f"id,reason\n{typed},late: too long a wait\n{stored},dropped\n"
+    refused = cli("reject", "--ids", "-", "--yes", "--no-notify", stdin=both)
+    assert (refused.code, "given twice" in refused.err) == (2, True), refused.err
+    both = f"id,reason\n{typed},late: too long a wait\n{stored},\n"
+    ran = cli("reject", "--ids", "-", "--yes", "--no-notify", "--format", "json", stdin=both)
+    assert ran.code == 0, ran.err
+    given = ran.json["plan"]["given"]
+    assert (ran.json["rejected"], given["duplicates"], given["unknown_count"]) == (1, 1, 0), given
+    assert "too long a wait" in cli("show", typed).out

@@ -1,7 +1,7 @@
 """Where orders come from: the one place that turns a command's arguments into a choice (design.md, section 5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orderctl.bootstrap.program import Program
 from orderctl.cli.wrong_calls import call_instead
@@ -62,7 +62,19 @@ def choose(program: Program, store: Store, source: Source) -> Choice:
         raise UsageError(
             say("--ids - and --except-ids - cannot both read standard input"), hint=say("put one into a file")
         )
-    return Choice(scope=_scope(program, store, source), excluded=_excluded(program, source))
+    scope, excluded = _scope(program, store, source), _excluded(program, source)
+    if isinstance(scope, IdScope):
+        scope = replace(scope, given=_as_stored(store, scope.given))
+    return Choice(scope=scope, excluded=_as_stored(store, excluded))
+
+
+def _as_stored(store: Store, given: IdList) -> IdList:
+    """The ids with their accents as the store has them: one text can be typed in two ways that look the same."""
+    odd = [order_id for order_id in given.ids if not order_id.isascii()]
+    if not odd:
+        return given
+    with store.snapshot() as work:
+        return given.renamed(work.selections.as_stored(odd))
 
 
 def _excluded(program: Program, source: Source) -> IdList:

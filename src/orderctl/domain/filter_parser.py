@@ -33,6 +33,7 @@ from orderctl.domain.filters import (
     Word,
     field_named,
 )
+from orderctl.domain.order_ids import forms_of
 from orderctl.domain.orders import Status, status_named
 from orderctl.domain.text import fold, lower_ascii, nearest, safe
 from orderctl.domain.text_width import cell_width
@@ -264,6 +265,10 @@ class _Parser:
             )
         parts = list(_split(token.chars[colon + 1 :]))
         tests = tuple(self._test(field, part, token) for part in parts)
+        if field.name == "id":
+            # Typed with its accents the other way, it is the same id.
+            texts = (text for part in map(_text, parts) for text in dict.fromkeys((part, *forms_of(part))))
+            tests = tuple(Pattern((text,)) for text in texts)
         return Term(field.name, tests)
 
     def _test(self, field: Field, part: tuple[_Char, ...], token: _Token) -> Test:

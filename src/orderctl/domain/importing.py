@@ -7,7 +7,6 @@ from difflib import get_close_matches
 from fractions import Fraction
 from functools import lru_cache
 from typing import TypeVar
-from unicodedata import normalize
 
 from orderctl.domain.cells import (
     LARGEST_NUMBER,
@@ -24,7 +23,7 @@ from orderctl.domain.cells import (
     read_truth,
 )
 from orderctl.domain.import_figures import RowProblem
-from orderctl.domain.order_ids import parse_order_id, refuse_damaged
+from orderctl.domain.order_ids import forms_of, parse_order_id, refuse_damaged
 from orderctl.domain.orders import Buyer, Order, OrderLine, Status, status_named, status_names
 from orderctl.domain.tags import parse_tag
 from orderctl.domain.text import plain_name, safe
@@ -110,8 +109,7 @@ class ReadingRules:
 
 def read_order_id(cell: Cell) -> str:
     """The id of an order, its accents composed: however a file writes one that looks the same, it is the same order."""
-    order_id = read_id(cell)
-    return order_id if order_id.isascii() else normalize("NFC", order_id)
+    return forms_of(read_id(cell))[0]
 
 
 def read_id(cell: Cell) -> str:

@@ -1,6 +1,7 @@
 """Order ids: text of the outside world. The only place that reads one."""
 
 import re
+from unicodedata import normalize
 
 from orderctl.language import say
 
@@ -18,6 +19,15 @@ def refuse_damaged(text: str) -> str:
             say("was damaged by a spreadsheet: export the file anew, and open it only with this column as text")
         )
     return text
+
+
+def forms_of(order_id: str) -> tuple[str, ...]:
+    """The id with its accents composed (NFC), and with its accents apart (NFD) where that is another text."""
+    return (
+        (order_id,)
+        if order_id.isascii()
+        else tuple(dict.fromkeys(normalize(form, order_id) for form in ("NFC", "NFD")))
+    )
 
 
 def parse_order_id(text: str) -> str:

@@ -1,10 +1,12 @@
 """What is said of single orders of a rejection: a reason of their own for the log, a message for the buyer."""
 
 import json
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
+from orderctl.domain.errors import UsageError
 from orderctl.domain.reasons import Reason
+from orderctl.language import say
 
 LONGEST_NOTE = 2_000
 
@@ -50,6 +52,19 @@ class OrderNotes:
     def __bool__(self) -> bool:
         """Whether any order has one."""
         return bool(self.reasons or self.messages)
+
+    def renamed(self, names: Mapping[str, str]) -> "OrderNotes":
+        """The notes with these ids for those. Raises UsageError where two on one order say different things."""
+        kept: dict[str, OrderNote] = {}
+        for note in self:
+            order_id = names.get(note.id, note.id)
+            renamed = replace(note, id=order_id)
+            if kept.setdefault(order_id, renamed) != renamed:
+                raise UsageError(
+                    say("the order {order_id} is given twice, with different reasons or messages", order_id=order_id),
+                    hint=say("keep one of them"),
+                )
+        return OrderNotes.pack(kept.values())
 
     def among(self, ids: Container[str]) -> "OrderNotes":
         """The notes on these orders only."""

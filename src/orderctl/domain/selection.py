@@ -1,6 +1,6 @@
 """Which orders a command is about, and in words where that choice came from (design.md, section 6, step 1)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -47,6 +47,13 @@ class IdList:
         given = list(ids)
         unique = tuple(dict.fromkeys(given))
         return cls(ids=unique, duplicates=len(given) - len(unique))
+
+    def renamed(self, names: Mapping[str, str]) -> "IdList":
+        """The list with these ids for those, each still once."""
+        if not names:
+            return self
+        ids = tuple(dict.fromkeys(names.get(order_id, order_id) for order_id in self.ids))
+        return IdList(ids=ids, duplicates=self.duplicates + len(self.ids) - len(ids), notes=self.notes.renamed(names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from unicodedata import normalize
 
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.import_figures import ImportCounts, Unsaid
 from orderctl.domain.importing import PROTECTIONS, completed
 from orderctl.domain.log import IMPORTED
+from orderctl.domain.order_ids import forms_of
 from orderctl.domain.orders import Buyer, Order, Status
 from orderctl.domain.own_ids import new_id
 from orderctl.domain.selection import Choice, IdList, IdScope
@@ -143,11 +143,7 @@ class SqlImports:
 
         Earlier versions kept an id as its file wrote it, with accents apart (NFD) too: such an order stays the same.
         """
-        apart = {
-            order.id: form
-            for order in orders
-            if not order.id.isascii() and (form := normalize("NFD", order.id)) != order.id
-        }
+        apart = {order.id: form for order in orders for form in forms_of(order.id) if form != order.id}
         known = self._known([*(order.id for order in orders), *apart.values()], lock)
         kept = {order_id: form for order_id, form in apart.items() if order_id not in known and form in known}
         if not kept:

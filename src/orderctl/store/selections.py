@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from orderctl.domain.order_ids import forms_of
 from orderctl.domain.orders import OrderSummary
 from orderctl.domain.selection import Choice
 from orderctl.store import rows
@@ -75,10 +76,27 @@ class SqlSelections:
 
     def unknown(self, ids: Sequence[str]) -> tuple[str, ...]:
         """Which of these ids the account has no order of, in their order."""
+        known = self._known(ids)
+        return tuple(order_id for order_id in ids if order_id not in known)
+
+    def as_stored(self, ids: Sequence[str]) -> dict[str, str]:
+        """Of the ids that the account has with their accents written the other way: each with how it is stored."""
+        forms = {order_id: forms_of(order_id) for order_id in ids if not order_id.isascii()}
+        if not forms:
+            return {}
+        known = self._known([*forms, *(form for same in forms.values() for form in same)])
+        return {
+            order_id: form
+            for order_id, same in forms.items()
+            if order_id not in known
+            for form in same
+            if form in known
+        }
+
+    def _known(self, ids: Sequence[str]) -> set[str]:
         dialect = self._connection.dialect
         found = self._connection.execute(
             f"SELECT id FROM orders WHERE account = :account AND id IN ({dialect.ids('ids')})",
             {"ids": dialect.bind_ids(ids)},
         )
-        known = {order_id for (order_id,) in found}
-        return tuple(order_id for order_id in ids if order_id not in known)
+        return {order_id for (order_id,) in found}
