@@ -190,3 +190,9 @@ def test_what_a_question_is_about_is_shown_whatever_size_the_terminal_says_it_ha
         assert terminal.end() == 4
     for words in ("Reject 2 orders", "1,234,567.89", "2001"):
         assert words in shown.replace("\n", " ")
+
+
+def test_a_page_of_help_is_shown_whatever_size_is_named(cli):
+    with Terminal(cli, shell='COLUMNS=0 "$PYTHON" -m orderctl --no-pager help exit-codes', columns=80) as terminal:
+        assert terminal.end() == 0
+        assert "unknown" in terminal.text

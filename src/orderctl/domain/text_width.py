@@ -1,5 +1,6 @@
 """Text measured, filled up and broken by terminal cells: East Asian characters take two."""
 
+import re
 import textwrap
 import unicodedata
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ NARROWEST = 40
 # What may not begin a line, and what may not end one.
 _CLOSING = frozenset("、。，．・:;！？」』）】〕〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々…)],.!?")  # noqa: RUF001
 _OPENING = frozenset("「『（【〔〈《([")  # noqa: RUF001
+
+_UNIT = re.compile(r"[A-Z]{3}\b|%")
 
 
 def cell_width(text: str) -> int:
@@ -45,6 +48,34 @@ def pieces(text: str) -> Iterator[str]:
         piece += char
     if piece:
         yield piece
+
+
+def words(text: str) -> Iterator[str]:
+    """The pieces of a text, with a number and its currency or `%` in one; no-break spaces break nothing."""
+    word = ""
+    for piece in pieces(text):
+        if word and not (word[-1] == " " and word[-2:-1].isdecimal() and _UNIT.match(piece)):
+            yield word
+            word = ""
+        word += piece
+    if word:
+        yield word
+
+
+def breaks(text: str, cells: int) -> list[int]:
+    """Where to break a text into lines of at most so many cells. A longer word is left whole."""
+    if cell_width(text) <= cells:
+        return []
+    places, place, used, begun = [], 0, 0, False
+    for word in words(text):
+        if begun and used + cell_width(word.rstrip(" ")) > cells:
+            places.append(place)
+            used = 0
+        place += len(word)
+        used += cell_width(word)
+        # Spaces alone are no line.
+        begun = begun or bool(word.strip(" "))
+    return places
 
 
 def _may_break(before: str, char: str) -> bool:

@@ -6,18 +6,17 @@ from rich.bar import Bar
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
-from rich.measure import Measurement
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.statistics import Breakdown, Dimension, Figure, Question, Statistics, Subject
 from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_amount
-from orderctl.terminal.styles import FAINT, HEADING, RuledTable, plain
+from orderctl.terminal.layout import GAP, RuledTable, TableColumn
+from orderctl.terminal.styles import FAINT, HEADING, Sentence, plain
 
 _NARROWEST_BAR, _WIDEST = 6, 110
 _LONGEST_LABEL = 28
+_PIECES_LEAVE, _BARS_LEAVE = 1, 2  # the higher one first
 _HEADERS = {
     Dimension.STATUS: later("Status"),
     Dimension.MONTH: later("Month"),
@@ -36,18 +35,20 @@ def statistics_view(statistics: Statistics) -> Iterator[RenderableType]:
     """All figures, from the totals to what is not counted."""
     of_rejections = statistics.subject is Subject.REJECTIONS
     if not statistics.totals:
-        yield Text(say("no rejection yet") if of_rejections else say("no order to count"))
+        yield plain(say("no rejection yet") if of_rejections else say("no order to count"))
     for figure in statistics.totals:
-        yield Text.assemble(
+        yield Sentence.assemble(
             (f"{shown_amount(figure.amount, figure.currency)} {figure.currency}", HEADING),
             f"  {_counted(figure, of_rejections=of_rejections)}",
         )
     widths = _widths(statistics.breakdowns)
     for breakdown in statistics.breakdowns:
         for currency in breakdown.currencies:
-            yield Padding(Constrain(_chart(breakdown, currency, widths), _WIDEST), (1, 0, 0, 0))
+            yield Text()
+            yield Constrain(_chart(breakdown, currency, widths), _WIDEST)
     if statistics.left_out:
-        yield Padding(Text(statistics.left_out, style=FAINT), (1, 0, 0, 0))
+        yield Text()
+        yield plain(statistics.left_out, FAINT)
 
 
 def _counted(figure: Figure, *, of_rejections: bool) -> str:
@@ -68,7 +69,7 @@ def _widths(breakdowns: Sequence[Breakdown]) -> tuple[int, ...]:
     labels, numbers = 0, [0, 0, 0]
     for breakdown in breakdowns:
         question = breakdown.question
-        labels = max(labels, sum(_label_widths(breakdown)) + len(question.by) - 1)
+        labels = max(labels, sum(_label_widths(breakdown)) + GAP * (len(question.by) - 1))
         for figure in (*breakdown.figures, *breakdown.rest):
             numbers = [max(width, len(text)) for width, text in zip(numbers, _numbers(figure), strict=True)]
     return labels, *numbers
@@ -85,25 +86,27 @@ def _header(dimension: Dimension) -> str:
     return say(_HEADERS[dimension])
 
 
-def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> Table:
+def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> RuledTable:
     """One currency's figures; the longest bar is its largest amount."""
     figures = [figure for figure in breakdown.figures if figure.currency == currency]
     largest = max((abs(figure.amount) for figure in figures), default=0)
-    table = RuledTable(expand=True)
     room = widths[0]
+    columns = []
     for dimension, width in zip(breakdown.question.by, _label_widths(breakdown), strict=True):
         last = dimension is breakdown.question.by[-1]
-        table.add_column(_header(dimension), width=room if last else width, no_wrap=True, overflow="ellipsis")
-        room -= width + 1
-    for header, width in zip((say("Orders"), say("Pieces"), currency), widths[1:], strict=True):
-        table.add_column(header, justify="right", no_wrap=True, min_width=max(width, cell_len(header)))
-    table.add_column("", ratio=1, min_width=_NARROWEST_BAR)
+        columns.append(TableColumn(title=_header(dimension), cut=True, at_least=room if last else width))
+        room -= width + GAP
+    headers = ((say("Orders"), 0), (say("Pieces"), _PIECES_LEAVE), (currency, 0))
+    for (header, leaving), width in zip(headers, widths[1:], strict=True):
+        columns.append(TableColumn(title=header, right=True, whole=True, at_least=width, gives_way=leaving))
+    columns.append(TableColumn(least=_NARROWEST_BAR, gives_way=_BARS_LEAVE, fills=True))
+    table = RuledTable(columns)
     for figure in figures:
         table.add_row(*_labels(figure, breakdown.question), *_numbers(figure), _AmountBar(figure.amount, largest))
     for rest in breakdown.rest:
         if rest.currency == currency:
-            filled = [Text("")] * (len(breakdown.question.by) - 1)
-            table.add_row(Text(say("{number:,} more", number=rest.groups)), *filled, *_numbers(rest), style=FAINT)
+            told = (say("{number:,} more", number=rest.groups), *("" for _ in breakdown.question.by[1:]))
+            table.add_row(*(plain(cell, FAINT) for cell in (*told, *_numbers(rest), "")))
     return table
 
 
@@ -133,7 +136,3 @@ class _AmountBar:
             yield Text("#" * round(part * options.max_width), style=color)
         else:
             yield Bar(1, 0, part, color=color)
-
-    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
-        """Between a stub and all there is."""
-        return Measurement(_NARROWEST_BAR, options.max_width)

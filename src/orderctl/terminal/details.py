@@ -1,57 +1,67 @@
 """One order, one mail, one batch, and the tables that list mails and batches, for people."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from io import StringIO
 
-from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.explanation import explain
 from orderctl.domain.log import Batch
 from orderctl.domain.orders import Order, OrderEvent
 from orderctl.domain.selection import source_in_words
+from orderctl.domain.short_ids import LENGTH
 from orderctl.language import later, retell, say, say_count
 from orderctl.terminal.amounts import shown_amount, shown_money
 from orderctl.terminal.explanations import explanation_table
+from orderctl.terminal.layout import KEPT, Facts, RuledTable, TableColumn
 from orderctl.terminal.moments import full_moment, moment, when
-from orderctl.terminal.styles import FAINT, HEADING, RuledTable, filled, plain, status_text
+from orderctl.terminal.styles import FAINT, HEADING, Sentence, filled, plain, status_text
 
-_LINE_TITLES = (
-    (later("SKU"), False),
-    (later("Item"), False),
-    (later("Pieces"), True),
-    (later("Price"), True),
-    (later("Amount"), True),
+_LINE_COLUMNS = (
+    TableColumn(title=later("SKU"), whole=True, least=16),
+    TableColumn(title=later("Item"), cut=True),
+    TableColumn(title=later("Pieces"), right=True, whole=True),
+    TableColumn(title=later("Price"), right=True, whole=True),
+    TableColumn(title=later("Amount"), right=True, whole=True),
 )
 _SHOWN_EVENTS = 50
 _EVENTS = (later("import of {file}"),)
-_WHOLE = {"Batch", "Mail", "Plan"}
+# What is never broken: ids, which are to be copied, and numbers. What holds ids among other words.
+_WHOLE = {"Batch", "Mail", "Plan", "Skipped", "Orders", "Rejected", "Mails"}
+_OF_IDS = {"Detail", "Filter", "Name", "Setting"}
+_AMOUNTS = {"Total"}
+_LONGEST_AMOUNT = 32
 
 
-def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, indent: int = 0) -> RuledTable:
     """A table of texts under translated titles; what is no `Text` yet is made safe."""
-    table = RuledTable()
-    for name in header:
-        # An id of ours is to be copied: it stays in one piece, as does a time.
-        title = say(name)
-        table.add_column(title, overflow="fold", no_wrap=name in _WHOLE or name == when(), min_width=cell_len(title))
+    table = RuledTable([_shape(name) for name in header], indent=indent)
     for row in rows:
-        table.add_row(*(each if isinstance(each, Text) else plain(each) for each in row))
+        table.add_row(*row)
     return table
+
+
+def _shape(name: str) -> TableColumn:
+    """How a column of that name gives way."""
+    return TableColumn(
+        title=say(name),
+        whole=name in _WHOLE or name == when(),
+        least=LENGTH if name == "Skipped" else 0,
+        keeps=_LONGEST_AMOUNT if name in _AMOUNTS else LENGTH if name in _OF_IDS else KEPT,
+    )
 
 
 def order_details(order: Order, events: Sequence[OrderEvent]) -> RenderableType:
     """An order: header, whether it can be rejected, lines, log."""
-    parts: list[RenderableType] = [_order_title(order), Padding(facts_table(_order_facts(order)), (1, 0))]
+    parts: list[RenderableType] = [_order_title(order), Text(), facts_table(_order_facts(order)), Text()]
     parts.append(explanation_table(order, explain(order, events)))
     if order.lines:
-        parts.append(Padding(_lines(order), (1, 0, 0, 0)))
+        parts += [Text(), _lines(order)]
     if events:
-        parts.append(Padding(event_table(events), (1, 0, 0, 0)))
+        parts += [Text(), event_table(events)]
     return Group(*parts)
 
 
@@ -63,7 +73,7 @@ def draw_order(order: Order, width: int) -> str:
 
 
 def _order_title(order: Order) -> Text:
-    title = Text.assemble(filled(say("Order {id}"), HEADING, id=order.id), "  ", status_text(order.status))
+    title = Sentence.assemble(filled(say("Order {id}"), HEADING, id=order.id), "  ", status_text(order.status))
     title.append_text(plain(f"  {say(order.status.brand_sees)} / {say(order.status.buyer_sees)}", FAINT))
     if order.archived_at:
         title.append("  " + say("archived"), style=FAINT)
@@ -111,10 +121,8 @@ def days_words(first: date | None, last: date | None) -> str:
     return str(first or last or "")
 
 
-def _lines(order: Order) -> Table:
-    table = RuledTable()
-    for name, right in _LINE_TITLES:
-        table.add_column(say(name), justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+def _lines(order: Order) -> RuledTable:
+    table = RuledTable([replace(column, title=say(column.title)) for column in _LINE_COLUMNS])
     for line in order.lines:
         item = " ".join(part for part in (line.name, line.color, line.size) if part)
         amounts = (line.unit_price, line.quantity * line.unit_price)
@@ -127,7 +135,7 @@ def _lines(order: Order) -> Table:
     return table
 
 
-def event_table(events: Sequence[OrderEvent]) -> Table:
+def event_table(events: Sequence[OrderEvent]) -> RuledTable:
     """The log of an order, oldest first."""
     return text_table(
         (when(), later("What"), later("Who"), later("Detail")),
@@ -152,18 +160,16 @@ def _of_batch(batch_id: str | None) -> str:
     return say("batch {id}", id=batch_id) if batch_id else ""
 
 
-def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Table:
-    """Names and values, one a line; what is no `Text` yet is made safe."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style=HEADING, no_wrap=True)
-    grid.add_column(overflow="fold")
+def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Facts:
+    """Names and values, one a line, but for those without a value."""
+    facts = Facts()
     for name, value in pairs:
         if value:
-            grid.add_row(name, value if isinstance(value, Text) else plain(value))
-    return grid
+            facts.add(name, value)
+    return facts
 
 
-def batch_table(batches: Sequence[Batch]) -> Table:
+def batch_table(batches: Sequence[Batch]) -> RuledTable:
     """Batches, one a row."""
     return text_table(
         (later("Batch"), when(), later("Who"), later("Rejected"), later("Mails"), later("Reason")),

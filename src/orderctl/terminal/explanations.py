@@ -1,30 +1,28 @@
 """Whether an order can be rejected, in bulk and on its own, since when, and what to do instead, for people."""
 
-from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.eligibility import Mode, Rule
 from orderctl.domain.explanation import Explanation
 from orderctl.domain.orders import Order
 from orderctl.language import later, say
+from orderctl.terminal.layout import Facts
 from orderctl.terminal.moments import full_moment
-from orderctl.terminal.styles import HEADING, plain
+from orderctl.terminal.styles import plain
 
 _WAYS = {Mode.BULK: later("In bulk"), Mode.INDIVIDUAL: later("On its own")}
 
 
-def explanation_table(order: Order, explanation: Explanation) -> Table:
+def explanation_table(order: Order, explanation: Explanation) -> Facts:
     """A line for each way of rejecting the order, and what follows from it."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style=HEADING, no_wrap=True)
-    grid.add_column(overflow="fold")
+    facts = Facts()
     for mode, way in _WAYS.items():
-        grid.add_row(say(way), _verdict(explanation.grounds[mode]))
+        facts.add(say(way), _verdict(explanation.grounds[mode]))
     if explanation.since and any(explanation.grounds.values()):
-        grid.add_row(say("Since"), _since(order, explanation))
+        facts.add(say("Since"), _since(order, explanation))
     for advice in explanation.advice(order.id):
-        grid.add_row(say("Instead"), plain(advice))
-    return grid
+        facts.add(say("Instead"), plain(advice))
+    return facts
 
 
 def _verdict(grounds: tuple[Rule, ...]) -> Text:

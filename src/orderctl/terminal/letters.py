@@ -7,7 +7,7 @@ from rich.text import Text
 
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.language import later, say, say_count
-from orderctl.terminal.styles import FAINT, Framed, filled, letter_text, plain
+from orderctl.terminal.styles import FAINT, Framed, Sentence, filled, letter_text, plain
 
 SHOWN_LETTERS = 3
 _SHOWN_LINES = 24
@@ -57,4 +57,4 @@ def _cut(text: Text) -> Text:
     if len(lines) <= _SHOWN_LINES:
         return text
     more = say_count("… {number:,} line more", "… {number:,} lines more", len(lines) - _SHOWN_LINES)
-    return Text("\n").join([*lines[:_SHOWN_LINES], Text(more, style=FAINT)])
+    return Sentence("\n").join([*lines[:_SHOWN_LINES], Text(more, style=FAINT)])

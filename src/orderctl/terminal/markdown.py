@@ -1,11 +1,12 @@
 """Pages of Markdown, drawn on a terminal."""
 
-from rich.console import Console, Group, RenderResult
+from rich.console import Group, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
 from rich.padding import Padding
 from rich.text import Text
 from rich.theme import Theme
 
+from orderctl.terminal.console import sized_console
 from orderctl.terminal.pager import show_paged
 
 _WIDEST = 100
@@ -31,7 +32,7 @@ class _Page(Markdown):
 
 def draw_page(page: str, *, above: str, paged: bool) -> None:
     """Print a page on the terminal, below what else there is to say; in the pager if it is long."""
-    console = Console(highlight=False, markup=False, emoji=False, theme=Theme(_STYLES))
+    console = sized_console(theme=Theme(_STYLES))
     console.width = min(console.width, _WIDEST)
     with console.capture() as captured:
         console.print(Group(Text.from_ansi(above), _Page(page)) if above else _Page(page))

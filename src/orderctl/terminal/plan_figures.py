@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from itertools import islice
 
-from rich.columns import Columns
-from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.eligibility import RULE_BY_CODE
@@ -16,7 +13,8 @@ from orderctl.domain.rejection import Given, MailPlan, RejectionPlan, Skipped
 from orderctl.language import say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.details import days_words, listed_words
-from orderctl.terminal.styles import FAINT, HEADING, plain
+from orderctl.terminal.layout import Facts, RuledTable, TableColumn
+from orderctl.terminal.styles import FAINT, plain
 
 WARNING = "yellow"
 _SHOWN_GROUPS = 5
@@ -26,25 +24,23 @@ _NOTE_WIDTH = 60
 _MOST_OF_A_SEASON = 50
 
 
-def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Table:
+def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Facts:
     """Labels and values, those that matter most first. `ask_about_mails`: whether to send them is still to be asked."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(justify="right", style=HEADING, no_wrap=True)
-    grid.add_column(overflow="fold")
+    grid = Facts(right=True)
     if plan.targets.count:
-        grid.add_row(say("Total"), _totals(plan.totals))
+        grid.add(say("Total"), _totals(plan.totals))
         if more := [total for total in plan.before_credits if total not in plan.totals]:
-            grid.add_row(say("Before credits"), _totals(more), style=WARNING)
-        grid.add_row(say("Buyers"), f"{plan.buyers:,}")
+            grid.add(say("Before credits"), _totals(more, WARNING))
+        grid.add(say("Buyers"), f"{plan.buyers:,}")
         _add_impact(grid, plan.impact)
     for group in plan.skipped:
-        grid.add_row(say("Skipped"), _skipped(group))
+        grid.add(say("Skipped"), _skipped(group))
     _add_given(grid, plan.given)
     if plan.targets.count:
-        grid.add_row(say("Reason"), plain(plan.reason or say("none given"), "" if plan.reason else FAINT))
+        grid.add(say("Reason"), plain(plan.reason or say("none given"), "" if plan.reason else FAINT))
         if plan.notes:
-            grid.add_row(say("Own words"), _notes(plan.notes))
-        grid.add_row(say("Mails"), _mails(plan.mail, plan.impact.without_address, ask=ask_about_mails))
+            grid.add(say("Own words"), _notes(plan.notes))
+        grid.add(say("Mails"), _mails(plan.mail, plan.impact.without_address, ask=ask_about_mails))
     return grid
 
 
@@ -61,24 +57,24 @@ def _skipped(group: Skipped) -> Text:
     )
 
 
-def _totals(totals: Sequence[Money]) -> RenderableType:
-    """An amount a currency; where they need several lines, none is broken before its currency."""
-    return Columns([plain(shown_money(total)) for total in totals], padding=(0, 2)) if totals else "0"
+def _totals(totals: Sequence[Money], style: str = "") -> Text:
+    """An amount a currency."""
+    return plain("  ".join(map(shown_money, totals)) or "0", style)
 
 
-def _add_impact(grid: Table, impact: Impact) -> None:
+def _add_impact(grid: Facts, impact: Impact) -> None:
     if impact.seasons:
-        grid.add_row(say("Open orders"), _seasons(impact))
+        grid.add(say("Open orders"), _seasons(impact))
     for largest in [each for each in impact.largest if each.among_orders > 1][:_SHOWN_GROUPS]:
-        grid.add_row(say("Largest"), _largest(largest))
+        grid.add(say("Largest"), _largest(largest))
     if impact.ordered_from and impact.ordered_to:
-        grid.add_row(say("Ordered"), days_words(impact.ordered_from.date(), impact.ordered_to.date()))
+        grid.add(say("Ordered"), days_words(impact.ordered_from.date(), impact.ordered_to.date()))
     if impact.delivery_from and impact.delivery_to:
-        grid.add_row(say("Delivery"), days_words(impact.delivery_from, impact.delivery_to))
+        grid.add(say("Delivery"), days_words(impact.delivery_from, impact.delivery_to))
     if impact.recently_changed:
         number = impact.recently_changed
         words = say_count("{number:,} order within the last hour", "{number:,} orders within the last hour", number)
-        grid.add_row(say("Edited"), Text(words, WARNING))
+        grid.add(say("Edited"), Text(words, WARNING))
     if impact.with_confirmed.count:
         words = say_count(
             "{number:,} buyer also has confirmed orders in the same season: {named}",
@@ -86,20 +82,17 @@ def _add_impact(grid: Table, impact: Impact) -> None:
             impact.with_confirmed.count,
             named=_named(impact.with_confirmed),
         )
-        grid.add_row(say("Confirmed"), plain(words, WARNING))
+        grid.add(say("Confirmed"), plain(words, WARNING))
 
 
-def _seasons(impact: Impact) -> Table:
+def _seasons(impact: Impact) -> RuledTable:
     """A line for each season and currency: how many of the open orders, and how much of their value."""
-    table = Table.grid(padding=(0, 2))
-    table.add_column(overflow="fold")
-    for _ in range(4):
-        table.add_column(justify="right")
+    table = RuledTable([TableColumn(), *(TableColumn(right=True, whole=True) for _ in range(4))])
     shown = impact.seasons[:_SHOWN_GROUPS]
+    more = impact.season_count - len(shown)
     for share in shown:
-        table.add_row(*_season(share))
-    if impact.season_count > len(shown):
-        table.add_row(plain(say("… and {more:,} more", more=impact.season_count - len(shown)), FAINT))
+        told = plain(say("… and {more:,} more", more=more), FAINT) if more > 0 and share is shown[-1] else None
+        table.add_row(*_season(share), below=told)
     return table
 
 
@@ -131,15 +124,15 @@ def _named(buyers: NamedBuyers) -> str:
     return listed_words(buyers.names, buyers.count)
 
 
-def _add_given(grid: Table, given: Given) -> None:
+def _add_given(grid: Facts, given: Given) -> None:
     """What became of the ids as they were given."""
     if given.excluded_count or given.excluded_elsewhere:
-        grid.add_row(say("Taken out"), _taken_out(given))
+        grid.add(say("Taken out"), _taken_out(given))
     if given.duplicates:
-        grid.add_row(say("Duplicates"), say("{number:,} dropped", number=given.duplicates))
+        grid.add(say("Duplicates"), say("{number:,} dropped", number=given.duplicates))
     if given.unknown_count:
         listed = listed_words(tuple(given.unknown), given.unknown_count)
-        grid.add_row(say("Unknown"), plain(f"{given.unknown_count:,}: {listed}", WARNING))
+        grid.add(say("Unknown"), plain(f"{given.unknown_count:,}: {listed}", WARNING))
 
 
 def _taken_out(given: Given) -> Text:

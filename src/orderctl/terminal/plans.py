@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.eligibility import Mode
@@ -16,6 +14,7 @@ from orderctl.domain.short_ids import short_id
 from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.details import facts_table, text_table
+from orderctl.terminal.layout import RuledTable
 from orderctl.terminal.moments import full_hour, full_moment
 from orderctl.terminal.preview import left_out_words
 from orderctl.terminal.styles import FAINT, HEADING, filled, plain
@@ -40,7 +39,7 @@ _STYLES = {
 }
 
 
-def plan_table(plans: Sequence[SavedPlan], now: datetime) -> Table:
+def plan_table(plans: Sequence[SavedPlan], now: datetime) -> RuledTable:
     """Plans, one a row."""
     return text_table(
         _TITLES,
@@ -76,7 +75,7 @@ def plan_details(saved: SavedPlan, mode: Mode, preview: RenderableType, now: dat
         (say("Closed"), _by(saved.closed_at, saved.closed_by)),
         (say("Digest"), saved.plan_digest),
     ]
-    return Group(preview, Padding(facts_table(facts), (1, 0, 0, 0)))
+    return Group(preview, Text(), facts_table(facts))
 
 
 def _by(at: datetime | None, actor: Identity | None) -> str:
@@ -119,14 +118,14 @@ def changes_report(plan: RejectionPlan, changed: Sequence[LeftOut], limit: int |
             "nothing changed: {number:,} orders as planned",
             plan.targets.count,
         )
-        return Group(Text(same))
+        return Group(plain(same))
     head = say_count(
         "{changed:,} of {number:,} planned order no longer as planned:",
         "{changed:,} of {number:,} planned orders no longer as planned:",
         plan.targets.count,
         changed=len(changed),
     )
-    parts = [Text(head, style="yellow"), *(plain(f"  {left_out_words(left)}") for left in changed[:limit])]
+    parts = [plain(head, "yellow"), *(plain(f"  {left_out_words(left)}") for left in changed[:limit])]
     if limit is not None and len(changed) > limit:
         parts.append(plain("  " + say("… and {more:,} more", more=len(changed) - limit), FAINT))
     return Group(*parts)

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.eligibility import RULE_BY_CODE
@@ -17,6 +15,7 @@ from orderctl.domain.selection import source_in_words
 from orderctl.language import later, say, say_count
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.details import text_table
+from orderctl.terminal.layout import RuledTable
 from orderctl.terminal.letters import letter_samples
 from orderctl.terminal.moments import full_moment
 from orderctl.terminal.plan_figures import plan_figures
@@ -33,7 +32,6 @@ def plan_preview(
     store: str,
     production: bool,
     letters: Sequence[SampleLetter],
-    width: int,
     ask_about_mails: bool = False,
     every: Sequence[OrderSummary] | None = None,
 ) -> RenderableType:
@@ -41,17 +39,17 @@ def plan_preview(
     parts: list[RenderableType] = [_where(plan, store, production=production)]
     if plan.targets.count:
         head = plan.head[:SHOWN_ORDERS] if every is None else every
-        parts.append(Padding(order_table(head, width=width - 2), (1, 0, 0, 2)))
+        parts += [Text(), order_table(head, indent=2)]
         if every is None and plan.targets.count > len(head):
             more = say("… and {more:,} more; --full shows all", more=plan.targets.count - len(head))
             parts.append(plain(f"  {more}", FAINT))
     if every is not None and plan.skipped:
-        parts.append(Padding(_skipped(plan.skipped), (1, 0, 0, 2)))
-    parts.append(Padding(plan_figures(plan, ask_about_mails=ask_about_mails), (1, 0, 0, 0)))
+        parts += [Text(), _skipped(plan.skipped)]
+    parts += [Text(), plan_figures(plan, ask_about_mails=ask_about_mails)]
     if letters:
-        parts.append(Padding(letter_samples(letters), (1, 0, 0, 0)))
+        parts += [Text(), letter_samples(letters)]
     if plan.targets.count:
-        parts.append(Text("\n" + say("This cannot be undone."), style=DANGER))
+        parts += [Text(), plain(say("This cannot be undone."), DANGER)]
     return Group(*parts)
 
 
@@ -72,10 +70,10 @@ def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
     )
 
 
-def _skipped(groups: Iterable[Skipped]) -> Table:
+def _skipped(groups: Iterable[Skipped]) -> RuledTable:
     """Every order that is left alone, with the reason."""
     told = ((order_id, say(RULE_BY_CODE[group.code].reason)) for group in groups for order_id in group)
-    return text_table((later("Skipped"), later("Why")), told)
+    return text_table((later("Skipped"), later("Why")), told, indent=2)
 
 
 def _more(number: int) -> Text:
@@ -89,7 +87,7 @@ def _amounts(totals: Iterable[Money]) -> Text:
 def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, notify: bool) -> RenderableType:
     """What came of it, for people."""
     if result.batch_id is None:
-        return Text(say("Nothing to reject."))
+        return plain(say("Nothing to reject."))
     parts: list[RenderableType] = [
         filled(
             say("{done} ({amounts}) as batch {batch}"),
@@ -106,7 +104,7 @@ def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, n
             "{number:,} mails waiting; send with: orderctl mail send",
             result.mails,
         )
-        parts.append(Text(waiting))
+        parts.append(plain(waiting))
     elif delivery is not None:
         parts.append(delivery_report(delivery))
     return Group(*parts)
@@ -119,7 +117,7 @@ def _left_out(left_out: Sequence[LeftOut]) -> Iterator[Text]:
         "Left out {number:,} orders that changed meanwhile:",
         len(left_out),
     )
-    yield Text(head, style="yellow")
+    yield plain(head, "yellow")
     yield from (plain(f"  {left_out_words(left)}") for left in left_out[:_SHOWN_LEFT_OUT])
     if len(left_out) > _SHOWN_LEFT_OUT:
         yield _more(len(left_out) - _SHOWN_LEFT_OUT)
@@ -145,7 +143,7 @@ def delivery_figures(delivery: DeliveryReport) -> Text:
         parts.append(say("{number:,} refused for good", number=delivery.refused))
     if delivery.unknown:
         parts.append(say("{number:,} of unknown fate", number=delivery.unknown))
-    return Text(", ".join(parts), style="" if delivery.complete else "yellow")
+    return plain(", ".join(parts), "" if delivery.complete else "yellow")
 
 
 def delivery_report(delivery: DeliveryReport) -> Text:

@@ -1,15 +1,13 @@
 """What people see: results on standard output, talk on standard error; data only as `safe` text."""
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from functools import cached_property
 
-from rich.console import Console, ConsoleDimensions, Group, RenderableType
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from orderctl.domain.log import Batch
@@ -22,10 +20,10 @@ from orderctl.domain.sample_letters import SampleLetter
 from orderctl.domain.saved_plans import SavedPlan
 from orderctl.domain.statistics import Statistics
 from orderctl.domain.text import safe
-from orderctl.domain.text_width import NARROWEST
 from orderctl.language import in_english, say
 from orderctl.ports import Progress, SavedFilter
 from orderctl.terminal.charts import statistics_view
+from orderctl.terminal.console import NO_WIDTH, draw, drawn, sized_console, terminal_size
 from orderctl.terminal.details import (
     batch_details,
     batch_table,
@@ -34,6 +32,7 @@ from orderctl.terminal.details import (
     text_table,
 )
 from orderctl.terminal.journal import Journal
+from orderctl.terminal.layout import RuledTable
 from orderctl.terminal.letters import letter_samples
 from orderctl.terminal.mails import mail_details, mail_list, mail_table
 from orderctl.terminal.moments import in_utc, moment, use_zone, when
@@ -42,33 +41,6 @@ from orderctl.terminal.plans import changes_report, kept_report, plan_details, p
 from orderctl.terminal.preview import delivery_figures, delivery_report, plan_preview, result_report
 from orderctl.terminal.progress import lazy_bar
 from orderctl.terminal.tables import order_table
-
-_NO_WIDTH = 10_000
-
-
-def _console(*, stderr: bool = False) -> Console:
-    # A pipe stays a pipe: what makes Rich believe otherwise, such as FORCE_COLOR, would draw and page in it.
-    forced = None if (sys.stderr if stderr else sys.stdout).isatty() else False
-    width, height = _size()
-    # Rich takes COLUMNS and LINES as they come unless it is given a size: 0 hides everything, "\u00b2" raises.
-    return Console(
-        stderr=stderr, highlight=False, markup=False, emoji=False, width=width, height=height, force_terminal=forced
-    )
-
-
-def _size() -> ConsoleDimensions:
-    """The columns and lines to draw for. A size that shows nothing is none, whether it is set or the terminal's."""
-    columns, lines = shutil.get_terminal_size(fallback=_asked())
-    return ConsoleDimensions(min(max(columns, NARROWEST), _NO_WIDTH), lines)
-
-
-def _asked() -> tuple[int, int]:
-    """The size of the first terminal among the standard streams; shutil asks standard output alone."""
-    for descriptor in (2, 0):
-        with suppress(OSError):
-            columns, lines = os.get_terminal_size(descriptor)
-            return columns or 80, lines or 25
-    return 80, 25
 
 
 class Screen:
@@ -86,54 +58,47 @@ class Screen:
     def _results(self) -> Console:
         # Nothing is cut or broken for a pipe: it has no width.
         if self._out.is_terminal:
-            self._out.size = _size()
+            self._out.size = terminal_size()
         else:
-            self._out.width = _NO_WIDTH
+            self._out.width = NO_WIDTH
         return self._out
 
     @property
     def _talk(self) -> Console:
-        self._err.size = _size()
+        self._err.size = terminal_size()
         return self._err
 
     @cached_property
     def _out(self) -> Console:
-        return _console()
+        return sized_console()
 
     @cached_property
     def _err(self) -> Console:
-        return _console(stderr=True)
+        return sized_console(stderr=True)
 
     def show(self, *what: RenderableType) -> None:
         """Print a result; in a pipe without the spaces that fill lines up."""
         for each in what:
             if self._results.is_terminal:
-                self._results.print(each)
+                draw(self._results, each)
             else:
-                sys.stdout.writelines(f"{line.rstrip()}\n" for line in self._drawn(each).splitlines())
+                sys.stdout.writelines(f"{line.rstrip()}\n" for line in drawn(self._results, each).splitlines())
 
-    def _list(self, table: Callable[[], Table]) -> None:
+    def _list(self, table: Callable[[], RuledTable]) -> None:
         """Print a table: on a terminal in the pager if it is long, in a pipe as rows with tabs, in English."""
         if self._results.is_terminal:
             self._page(table())
             return
         with in_english(), in_utc():
-            drawn = table()
-        columns = [[str(cell) for cell in column.cells] for column in drawn.columns]
-        sys.stdout.writelines(f"{line}\n" for line in map("\t".join, zip(*columns, strict=True)))
+            rows = table().rows
+        sys.stdout.writelines(f"{line}\n" for line in map("\t".join, rows))
 
     def _page(self, what: RenderableType) -> None:
         """Print what may be long: on a terminal that it does not fit, in the pager."""
         if self._results.is_terminal and self._paged:
-            show_paged(self._drawn(what), self._results)
+            show_paged(drawn(self._results, what), self._results)
         else:
             self.show(what)
-
-    def _drawn(self, what: RenderableType, console: Console | None = None) -> str:
-        drawing = console or self._results
-        with drawing.capture() as captured:
-            drawing.print(what)
-        return captured.get()
 
     def tell(self, *what: RenderableType) -> None:
         """Say something about the run, unless it is to be quiet."""
@@ -143,8 +108,7 @@ class Screen:
     def insist(self, *what: RenderableType) -> None:
         """Say something that is never left out: a warning, or what a question is about."""
         for each in what:
-            # A sentence is left to the terminal to break: a path in it can be copied.
-            self._talk.print(each, soft_wrap=isinstance(each, str))
+            draw(self._talk, each)
 
     def warn(self, message: str) -> None:
         """Say what went less than well."""
@@ -152,7 +116,7 @@ class Screen:
 
     def orders(self, orders: Sequence[OrderSummary], columns: Sequence[Column] = ()) -> None:
         """Print a table of orders; without `columns`, those that fit."""
-        self._page(order_table(orders, width=self._results.width, columns=columns))
+        self._page(order_table(orders, columns=columns))
 
     def preview(
         self,
@@ -170,12 +134,11 @@ class Screen:
             store=store,
             production=production,
             letters=letters,
-            width=self._talk.width,
             ask_about_mails=ask_about_mails,
             every=every,
         )
         if every is not None and self._talk.is_terminal and self._paged:
-            show_paged(self._drawn(shown, self._talk), self._talk)
+            show_paged(drawn(self._talk, shown), self._talk)
         else:
             self.insist(shown)
 
@@ -202,7 +165,7 @@ class Screen:
     def mails(self, mails: Sequence[Mail]) -> None:
         """Print a table of mails."""
         if self._results.is_terminal:
-            self._page(mail_list(mails, self._results.width))
+            self._page(mail_list(mails))
         else:
             self._list(lambda: mail_table(mails))
 
@@ -251,9 +214,7 @@ class Screen:
         now: datetime,
     ) -> None:
         """Print one saved plan; with `every` order of it, in the pager if it is long."""
-        shown = plan_preview(
-            plan, store=store, production=production, letters=letters, width=self._results.width, every=every
-        )
+        shown = plan_preview(plan, store=store, production=production, letters=letters, every=every)
         (self.show if every is None else self._page)(plan_details(saved, plan.mode, shown, now))
 
     def kept(self, saved: SavedPlan, now: datetime) -> None:

@@ -2,15 +2,15 @@
 
 from string import Formatter
 
-from rich import box
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, JustifyMethod, OverflowMethod, RenderResult
+from rich.containers import Lines
 from rich.panel import Panel
-from rich.table import Table
 from rich.text import Text
 
 from orderctl.domain.orders import Status
 from orderctl.domain.outbox import Letter, MailState
 from orderctl.domain.text import safe
+from orderctl.domain.text_width import breaks, words
 
 STATUS_STYLES = {
     Status.NEEDS_OC: "yellow",
@@ -33,6 +33,47 @@ DANGER = "bold red"
 FAINT = "dim"
 
 
+class Sentence(Text):
+    """A text that is broken between words only. Rich breaks at no-break spaces too, and so `1 234,50` in two."""
+
+    @classmethod
+    def of(cls, text: Text) -> "Sentence":
+        """The same text as a sentence."""
+        if isinstance(text, Sentence):
+            return text
+        made = cls()
+        made.append_text(text)
+        return made
+
+    def blank_copy(self, plain: str = "") -> "Sentence":
+        """An empty one like it."""
+        return Sentence(plain, style=self.style, justify=self.justify, overflow=self.overflow, no_wrap=self.no_wrap)
+
+    def wrap(
+        self,
+        console: Console,
+        width: int,
+        *,
+        justify: JustifyMethod | None = None,
+        overflow: OverflowMethod | None = None,
+        tab_size: int = 8,
+        no_wrap: bool | None = None,
+    ) -> Lines:
+        """Break it; with `ignore`, a word that is longer than a line stays whole."""
+        if no_wrap or overflow not in {"fold", "ignore"}:
+            return super().wrap(console, width, justify=justify, overflow=overflow, tab_size=tab_size, no_wrap=no_wrap)
+        lines = Lines()
+        for line in self.split(allow_blank=True):
+            line.expand_tabs(tab_size)
+            for part in line.divide(breaks(line.plain, width)):
+                part.rstrip()
+                fits = overflow == "ignore" or part.cell_len <= width
+                lines.extend([part] if fits else part.wrap(console, width, overflow="fold"))
+        if justify == "right":
+            lines.justify(console, width, justify=justify)
+        return lines
+
+
 def status_text(status: Status) -> Text:
     """A status in its colour."""
     return Text(status.value, style=STATUS_STYLES[status])
@@ -46,12 +87,12 @@ def state_text(state: MailState) -> Text:
 def letter_text(letter: Letter) -> Text:
     """What a buyer reads, line by line."""
     lines = [plain(letter.subject, HEADING), Text(), *map(plain, letter.text.strip().splitlines())]
-    return Text("\n").join(lines)
+    return Sentence("\n").join(lines)
 
 
 def filled(template: str, /, style: str = "", **values: object) -> Text:
     """A template of `say` with its values: a `Text` keeps its own style in the sentence, all else is made safe."""
-    text = Text(style=style)
+    text = Sentence(style=style)
     for before, name, form, _ in Formatter().parse(template):
         text.append(before)
         if name is not None:
@@ -62,28 +103,7 @@ def filled(template: str, /, style: str = "", **values: object) -> Text:
 
 def plain(text: str, style: str = "") -> Text:
     """Data from outside as text that obeys nothing."""
-    return Text(safe(text), style=style)
-
-
-class RuledTable(Table):
-    """A table with a line below its titles on a terminal, and with none elsewhere."""
-
-    def __init__(self, *, expand: bool = False) -> None:
-        super().__init__(
-            box=box.SIMPLE_HEAD,
-            header_style=HEADING,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
-            show_edge=False,
-            expand=expand,
-        )
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it; as wide either way."""
-        if not console.is_terminal:
-            self.box = None
-            self.padding = (0, 2, 0, 0)
-        return super().__rich_console__(console, options)
+    return Sentence(safe(text), style=style)
 
 
 class Framed:
@@ -96,7 +116,7 @@ class Framed:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it as wide as there is room, or as it is."""
-        if console.is_terminal:
+        if console.is_terminal and self._fits(options.max_width - 4):
             yield Panel(self._text, title=self._title, title_align="left", border_style=FAINT)
             return
         if self._apart:
@@ -104,3 +124,7 @@ class Framed:
         if self._title is not None:
             yield self._title
         yield self._text
+
+    def _fits(self, width: int) -> bool:
+        """Whether each word has room in a line of the box."""
+        return all(Text(word.rstrip()).cell_len <= width for word in words(self._text.plain))
