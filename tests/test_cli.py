@@ -7,6 +7,8 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, MUTE, NOW, make_order, put, put_all
+from orderctl.cli.app import LazyCommands
+from orderctl.cli.catalogue import COMMANDS
 from orderctl.domain.orders import Status
 from orderctl.ports import SavedFilter
 
@@ -96,6 +98,34 @@ def test_a_wrong_call_says_what_is_wrong_and_ends_with_2(filled, args, message):
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("orderctl: ")
     assert message in ran.err
+
+
+def _numbers():
+    """The options that take a number, of all commands."""
+    for name in COMMANDS:
+        command = LazyCommands.load(name)
+        below = {(name, each): leaf for each, leaf in getattr(command, "commands", {}).items()}
+        for path, leaf in (below or {(name,): command}).items():
+            yield from ((*path, param.opts[0]) for param in leaf.params if param.type_descriptor.annotation is int)
+
+
+# Those whose numbers stand in a text.
+OF_TEXT = [("reject", "1001", "--expect"), ("reject", "1001", "--hold"), ("mail", "send", "--rate")]
+
+
+@pytest.mark.parametrize("call", [*_numbers(), *OF_TEXT], ids=" ".join)
+def test_a_number_that_nobody_can_mean_is_a_wrong_call(sqlite_url, tmp_path, call):
+    mail = {"TRANSPORT": "maildir", "MAILDIR": str(tmp_path / "mails"), "SENDER": "orders@brand.example"}
+    cli = Cli(sqlite_url, tmp_path / "home", **{f"ORDERCTL_MAIL_{name}": value for name, value in mail.items()})
+    for number in ("99999999999999999999", "-1", "9" * 5000, "1e3", "0x10"):
+        ran = cli(*call, number)
+        assert (ran.code, ran.out, number in ran.err or "nvalid" in ran.err) == (2, "", True), ran
+        assert ran.err.startswith("orderctl: "), ran
+        assert call[-1] in ran.err.partition("\n")[0]
+
+
+def test_the_numbers_of_the_command_line_are_found_by_the_test_above():
+    assert {("search", "--limit"), ("mail", "send", "--connections"), ("stats", "--top")} <= set(_numbers())
 
 
 def test_a_mixed_selection_is_rejected_as_the_table_says(filled):

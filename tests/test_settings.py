@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli import Cli
+from conftest import open_store
+from factories import make_order, put
 from orderctl.cli.config import example
 from orderctl.domain.errors import UsageError
 from orderctl.settings import OPTIONS, read_settings
@@ -125,6 +127,63 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, text, message, hint):
     assert hint in caught.value.hint
 
 
+@pytest.mark.parametrize("key", [option.key for option in OPTIONS.values() if option.kind is int])
+def test_a_number_of_the_settings_has_a_least_and_a_most(tmp_path, key):
+    option = OPTIONS[key]
+    assert (option.most, key) < (10**10, key)
+    file = tmp_path / "config.toml"
+    for number in (option.least - 1, option.most + 1, 99_999_999_999_999, -(10**30), "9" * 5000, "0x" + "f" * 5000):
+        file.write_text(f"[profile.main]\n{key} = {number}\n")
+        with pytest.raises(UsageError, match=re.escape(str(file))):
+            read_settings(file, {}, {"profile": "main"})
+        with pytest.raises(UsageError, match=option.variable):
+            read_settings(tmp_path / "none", {option.variable: str(number)}, {})
+    file.write_text(f"[profile.main]\n{key} = {option.most}\n")
+    assert read_settings(file, {option.variable: str(option.least)}, {"profile": "main"}).number(key) == option.least
+    assert read_settings(file, {}, {"profile": "main"}).number(key) == option.most
+
+
+UNUSABLE = [
+    ("mail.timeout", "99999999999999", "ORDERCTL_MAIL_TIMEOUT is not between 1 and 3600"),
+    ("mail.host", "smtp..brand.example", "mail.host: 'smtp..brand.example' is no name of a server"),
+    ("mail.host", f"{'a' * 64}.example", "is no name of a server"),
+    ("mail.host", ".brand.example", "is no name of a server"),
+    ("mail.host", "smtp brand.example", "is no name of a server"),
+    ("mail.rate", "1/0", "mail.rate: '1/0' is not a rate"),
+    ("mail.rate", f"{'9' * 5000}/s", "is not a rate"),
+    ("mail.ca_file", "/nowhere", "mail.ca_file: /nowhere cannot be used"),
+    ("mail.ca_file", "~nobody-of-that-name/x", "mail.ca_file: '~nobody-of-that-name/x' is not a path"),
+    ("mail.templates", "~nobody-of-that-name/x", "mail.templates: '~nobody-of-that-name/x' is not a path"),
+    ("mail.language", "xx", "mail.language: there is no template for 'xx'"),
+    ("mail.password", "pässword", "the login of mia at localhost is not in ASCII"),
+    ("mail.sender", "orders@brand..example", "mail.sender: "),
+    ("log_file", "~nobody-of-that-name/x", "log_file: '~nobody-of-that-name/x' is not a path"),
+    ("time_zone", "Nowhere", "time_zone: 'Nowhere' is not a known time zone"),
+    ("plan_expires", "99999999999999", "the setting plan_expires"),
+    ("second_operator_above_amount", "1e-999999999", "the setting second_operator_above_amount"),
+    ("store", "~nobody-of-that-name/x", "store: '~nobody-of-that-name/x' is not a path"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "said"), UNUSABLE, ids=lambda value: str(value)[:30])
+def test_a_setting_that_cannot_be_used_ends_the_run_before_anything_is_rejected(cli, sqlite_url, key, value, said):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("1001"))
+    mail = {"TRANSPORT": "smtp", "HOST": "localhost", "SENDER": "orders@brand.example", "USER": "mia", "PASSWORD": "x"}
+    cli.environ |= {f"ORDERCTL_MAIL_{name}": text for name, text in mail.items()} | {OPTIONS[key].variable: value}
+    ran = cli("reject", "1001", "--yes", "--notify")
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    with open_store(sqlite_url) as store, store.snapshot() as work:
+        assert list(work.rejections.batches(None)) == []
+
+
+def test_a_path_of_the_settings_holds_no_nul(cli):
+    write(cli, '[profile.main]\nlog_file = "a\\u0000b"\n')
+    ran = cli("--profile", "main", "reject", "1001", "--yes")
+    assert (ran.code, ran.err.partition("\n")[0]) == (2, r"orderctl: log_file: 'a\x00b' is not a path")
+
+
 def test_a_file_whose_profiles_are_not_used_is_no_surprise(cli):
     file = write(cli, '[profile.eu]\nlabel = "EU"\n[profile.us]\n')
     ran = cli("config", "show")
@@ -232,7 +291,7 @@ def table():
     """The table of docs/reference/settings.md, as `OPTIONS` says."""
     for option in OPTIONS.values():
         default = {"True": "yes", "False": "no", "None": "", "()": ""}.get(str(option.default), option.default)
-        choices = f" ({', '.join(option.one_of)})" if option.one_of else ""
+        choices = f" ({option.choices})" if option.choices else ""
         yield f"| `{option.key}` | `{option.variable}` | {default} | {option.about}{choices} |"
 
 

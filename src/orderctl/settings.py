@@ -17,11 +17,14 @@ from pathlib import Path
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.os_errors import os_reason
+from orderctl.domain.outbox import MAX_CONNECTIONS
 from orderctl.domain.text import safe
 from orderctl.language import later, say
 
 Value = str | bool | int | tuple[str, ...] | None
 DEFAULT_PROFILE = "default"
+LARGEST = 1_000_000_000
+_LONGEST_NUMBER = 15
 _YES_NO = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -29,7 +32,7 @@ _YES_NO = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false"
 class Option:
     """One setting: what its values are, its default, and whether it must never be shown.
 
-    `or_number` lets a text be written as a whole number too.
+    `or_number` lets a text be written as a whole number too. A number is between `least` and `most`.
     """
 
     key: str
@@ -39,6 +42,13 @@ class Option:
     one_of: tuple[str, ...] = ()
     secret: bool = False
     or_number: bool = False
+    least: int = 0
+    most: int = LARGEST
+
+    @property
+    def choices(self) -> str:
+        """The values to choose from; empty if they cannot be listed."""
+        return f"{self.least}..{self.most}" if self.kind is int else ", ".join(self.one_of)
 
     @property
     def variable(self) -> str:
@@ -92,7 +102,7 @@ _ALL = (
     Option(key="mail.transport", kind=str, about=later("how mails leave"), default="", one_of=("smtp", "maildir")),
     Option(key="mail.maildir", kind=str, about=later("the folder of the maildir transport"), default=""),
     Option(key="mail.host", kind=str, about=later("the SMTP server"), default=""),
-    Option(key="mail.port", kind=int, about=later("its port; 587 with starttls, 465 with tls")),
+    Option(key="mail.port", kind=int, about=later("its port; 587 with starttls, 465 with tls"), least=1, most=65535),
     Option(
         key="mail.security",
         kind=str,
@@ -106,8 +116,15 @@ _ALL = (
     Option(key="mail.keyring", kind=bool, about=later("ask the system's keyring for the password"), default=False),
     Option(key="mail.sender", kind=str, about=later("the From address"), default=""),
     Option(key="mail.reply_to", kind=str, about=later("where answers go"), default=""),
-    Option(key="mail.timeout", kind=int, about=later("seconds to wait for the server"), default=30),
-    Option(key="mail.connections", kind=int, about=later("how many at once to the server, at most 16"), default=1),
+    Option(key="mail.timeout", kind=int, about=later("seconds to wait for the server"), default=30, least=1, most=3600),
+    Option(
+        key="mail.connections",
+        kind=int,
+        about=later("how many at once to the server"),
+        default=1,
+        least=1,
+        most=MAX_CONNECTIONS,
+    ),
     Option(key="mail.rate", kind=str, about=later("at most so many mails: 5/s, 30/m or 1000/h"), default=""),
     Option(key="mail.ca_file", kind=str, about=later("certificates to trust instead of the system's"), default=""),
     Option(key="mail.templates", kind=str, about=later("a folder with the brand's own templates"), default=""),
@@ -135,6 +152,18 @@ class Settings:
     def text(self, key: str) -> str:
         """A text; empty if it is not set."""
         return str(self.found[key].value or "")
+
+    def path(self, key: str) -> Path | None:
+        """A path, with `~` for a home; None if it is not set. Raises UsageError."""
+        text = self.text(key)
+        if not text:
+            return None
+        try:
+            if "\0" not in text:
+                return Path(text).expanduser()
+        except RuntimeError:  # the home of nobody
+            pass
+        raise UsageError(say("{key}: {path!r} is not a path", key=key, path=text), hint=say("check the path"))
 
     def flag(self, key: str) -> bool:
         """A yes or no."""
@@ -254,7 +283,7 @@ def _document(config_file: Path) -> dict[str, object]:
 
     try:
         document = tomllib.loads(written.decode("utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
         raise UsageError(
             say("{file} is not TOML: {error}", file=config_file, error=error), hint=say("mend the file")
         ) from error
@@ -319,8 +348,8 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
 def _from_text(option: Option, text: str) -> Value:
     if option.kind is bool and text.lower() in _YES_NO:
         return _YES_NO[text.lower()]
-    if option.kind is int and text.isascii() and text.isdigit():
-        return int(text)
+    if option.kind is int and text.isascii() and text.removeprefix("-").isdigit():
+        return _bounded(option, int(text) if len(text) <= _LONGEST_NUMBER else None, option.variable)
     if option.kind is tuple:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if option.kind is str:
@@ -334,11 +363,23 @@ def _from_file(option: Option, value: object, config_file: Path) -> Value:
         return tuple(value)
     if option.kind is tuple and isinstance(value, dict) and all(isinstance(each, str) for each in value.values()):
         return tuple(f"{name}: {each}" for name, each in value.items())
-    if option.or_number and type(value) is int:
+    if option.or_number and type(value) is int and len(hex(value)) <= _LONGEST_NUMBER:
         value = str(value)
     if type(value) is not option.kind:
         raise UsageError(say(_KINDS[option.kind], where=where), hint=say(option.about))
+    if type(value) is int:
+        return _bounded(option, value, where)
     return _checked(option, value, where) if isinstance(value, str) else value  # type: ignore[return-value]
+
+
+def _bounded(option: Option, number: int | None, where: str) -> int:
+    """The number; None is one that is too long to be read."""
+    if number is None or not option.least <= number <= option.most:
+        raise UsageError(
+            say("{where} is not between {least} and {most}", where=where, least=option.least, most=option.most),
+            hint=say(option.about),
+        )
+    return number
 
 
 def _checked(option: Option, text: str, where: str) -> str:

@@ -1,7 +1,6 @@
 """Mail put together from the settings: what composes letters, and how they leave."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderctl.bootstrap.secrets import secret
@@ -12,6 +11,7 @@ from orderctl.settings import Settings
 if TYPE_CHECKING:
     from orderctl.mail.letters import JinjaComposer
     from orderctl.ports import Mailer
+    from orderctl.services.pacing import Pace
 
 _NO_DOMAIN = "orderctl.invalid"
 
@@ -28,10 +28,7 @@ class Mailing:
         if self._composer is None:
             from orderctl.mail.letters import JinjaComposer
 
-            own = self._settings.text("mail.templates")
-            self._composer = JinjaComposer(
-                Path(own).expanduser() if own else None, self._settings.text("mail.language")
-            )
+            self._composer = JinjaComposer(self._settings.path("mail.templates"), self._settings.text("mail.language"))
         return self._composer
 
     def load(self) -> None:
@@ -44,6 +41,15 @@ class Mailing:
     def check(self) -> None:
         """Raise UsageError unless mails could leave; nothing is connected to."""
         self.mailer_factory()()
+        self.pace()
+        self.composer()
+
+    def pace(self, rate: str | None = None) -> "Pace":
+        """How fast mails leave: as said, or as set. Raises UsageError."""
+        from orderctl.services.pacing import Pace
+
+        given = self._settings.text("mail.rate") if rate is None else rate
+        return Pace.parse(given, where="mail.rate" if rate is None else "--rate")
 
     @staticmethod
     def address(text: str, where: str) -> str:
@@ -72,18 +78,16 @@ class Mailing:
     def _maildir(self, sender: str) -> "Callable[[], Mailer]":
         from orderctl.mail.maildir import MaildirMailer
 
-        folder = self._settings.text("mail.maildir")
-        if not folder:
+        folder = self._settings.path("mail.maildir")
+        if folder is None:
             raise UsageError(say("mail is not set up: mail.maildir is not set"), hint=say("name a folder"))
-        return lambda: MaildirMailer(
-            Path(folder).expanduser(), sender=sender, reply_to=self._settings.text("mail.reply_to")
-        )
+        return lambda: MaildirMailer(folder, sender=sender, reply_to=self._settings.text("mail.reply_to"))
 
     def _smtp(self, sender: str) -> "Callable[[], Mailer]":
         from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 
         text, number = self._settings.text, self._settings.number
-        security = text("mail.security")
+        security, ca_file = text("mail.security"), self._settings.path("mail.ca_file")
         smtp = SmtpSettings(
             host=text("mail.host"),
             port=number("mail.port") or (465 if security == "tls" else 587),
@@ -93,7 +97,7 @@ class Mailing:
             sender=sender,
             reply_to=text("mail.reply_to") or None,
             timeout_s=number("mail.timeout") or 30,
-            ca_file=str(Path(text("mail.ca_file")).expanduser()) if text("mail.ca_file") else None,
+            ca_file=str(ca_file) if ca_file else None,
         )
         return lambda: SmtpMailer(smtp)
 

@@ -139,8 +139,7 @@ class Program:
         """What the run does, step by step."""
         from orderctl.terminal.journal import Journal
 
-        named = self.settings.text("log_file")
-        return Journal(Path(named).expanduser() if named else None, verbose=self.verbose, run_id=self.new_id())
+        return Journal(self.settings.path("log_file"), verbose=self.verbose, run_id=self.new_id())
 
     def end(self, command: str, exit_code: int) -> None:
         """Note how the run ended, where anybody wants to know."""

@@ -1,7 +1,5 @@
 """Secrets, from the places that the settings name."""
 
-from pathlib import Path
-
 from orderctl.settings import Settings
 
 
@@ -9,6 +7,6 @@ def secret(settings: Settings, *, file: str, keyring: str, user: str) -> str | N
     """A secret from the place that the settings name; None if they name none. Raises UsageError."""
     from orderctl.files.secrets import from_keyring, private_text
 
-    if path := settings.text(file):
-        return private_text(Path(path).expanduser(), file)
+    if path := settings.path(file):
+        return private_text(path, file)
     return from_keyring(user, keyring) if settings.flag(keyring) else None

@@ -151,7 +151,7 @@ def _try_mail(program: Program) -> str:
     text = program.settings.text
     if not text("mail.transport"):
         return say("not set up: buyers cannot be told (mail.transport)")
-    program.mailing.composer()
+    program.mailing.check()
     with program.mailing.mailer_factory()():
         pass
     if text("mail.transport") == "maildir":
@@ -168,7 +168,7 @@ def example() -> str:
 
 
 def _example(option: Option) -> str:
-    choice = f" ({', '.join(option.one_of)})" if option.one_of else ""
+    choice = f" ({option.choices})" if option.choices else ""
     about = say(option.about) + choice
     if option.default not in {None, ""}:
         about = say("{about}; default: {default}", about=about, default=_toml(option.default))

@@ -7,12 +7,10 @@ from typing import Annotated, Self
 import typer
 
 from orderctl.bootstrap.program import Program
-from orderctl.domain.errors import UsageError
-from orderctl.domain.outbox import DeliveryReport
-from orderctl.language import say, say_count
+from orderctl.domain.outbox import MAX_CONNECTIONS, DeliveryReport
+from orderctl.language import say_count
 from orderctl.ports import Progress, Store
-from orderctl.services.delivering import MAX_CONNECTIONS, deliver, follow
-from orderctl.services.pacing import Pace
+from orderctl.services.delivering import deliver, follow
 
 Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
 Connections = Annotated[
@@ -93,7 +91,7 @@ def deliver_mails(
         batch_id=batch_id,
         limit=limit,
         connections=_connections(program, connections),
-        pace=_pace(program, rate),
+        pace=program.mailing.pace(rate),
         progress=progress,
         should_stop=stop,
     )
@@ -103,7 +101,7 @@ def follow_outbox(
     program: Program, store: Store, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
 ) -> DeliveryReport:
     """Send whatever falls due until a signal comes."""
-    lanes, pace = _connections(program, connections), _pace(program, rate)
+    lanes, pace = _connections(program, connections), program.mailing.pace(rate)
     composer, mailer_factory = program.mailing.composer(), program.mailing.mailer_factory()
     mailer_factory()
     program.screen.tell(
@@ -129,15 +127,5 @@ def follow_outbox(
     )
 
 
-def _pace(program: Program, rate: str | None) -> Pace:
-    given = program.settings.text("mail.rate") if rate is None else rate
-    return Pace.parse(given, where="mail.rate" if rate is None else "--rate")
-
-
 def _connections(program: Program, given: int | None) -> int:
-    number = given or program.settings.number("mail.connections") or 1
-    if not 1 <= number <= MAX_CONNECTIONS:
-        raise UsageError(
-            say("mail.connections is {number}", number=number), hint=say("1 to {most}", most=MAX_CONNECTIONS)
-        )
-    return number
+    return given or program.settings.number("mail.connections") or 1

@@ -19,7 +19,7 @@ from orderctl.ports import Store
 from orderctl.services.rejecting import Expectations, targets_of
 from orderctl.services.sample_letters import compose_samples
 
-_EXPECT = re.compile(r"\A(\d*)(\.\.)?(\d*)\Z", re.ASCII)
+_EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from orderctl.domain.verification import LogVerdict, Tampering
 from orderctl.language import later, say, say_count
 from orderctl.services.finding import batch_ending
 from orderctl.services.verifying import verify_log
+from orderctl.settings import LARGEST
 
 app = group_app(with_default=True)
 _SHOWN = 20
@@ -45,7 +46,7 @@ def show(
             autocompletion=suggest_order_or_batch,
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many batches; 0: all.")] = _SHOWN,
+    limit: Annotated[int, typer.Option(min=0, max=LARGEST, help="At most so many batches; 0: all.")] = _SHOWN,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """The batches, one batch, or one order's log; the word `show` may be left out."""

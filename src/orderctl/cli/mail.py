@@ -20,6 +20,7 @@ from orderctl.domain.outbox import MailState
 from orderctl.domain.reports import mail_document
 from orderctl.language import later, say, say_count
 from orderctl.services.finding import find_batch, find_mails, found_in
+from orderctl.settings import LARGEST
 
 app = group_app()
 _SHOWN = 50
@@ -55,7 +56,9 @@ def mail() -> None:
 def list_(
     ctx: typer.Context,
     mails: MailChoice,
-    limit: Annotated[int | None, typer.Option(min=0, help="At most so many; 0: all. 50 unless --format ids.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST, help="At most so many; 0: all. 50 unless --format ids.")
+    ] = None,
     as_: Annotated[
         MailFormat, typer.Option("--format", help="text for people; json: one array; jsonl or ids: one a line.")
     ] = MailFormat.TEXT,
@@ -123,7 +126,7 @@ def show(
 def send(
     ctx: typer.Context,
     batch: BatchId = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=LARGEST, help="At most so many.")] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with whatever falls due, until stopped.")
     ] = False,

@@ -7,6 +7,7 @@ import typer
 
 from orderctl.bootstrap.program import Program
 from orderctl.cli.suggesting import suggest_filter, suggest_order, suggest_plan, suggest_saved, suggest_selection
+from orderctl.settings import LARGEST
 
 
 class OrderFormat(StrEnum):
@@ -63,7 +64,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan and
 Full = Annotated[bool, typer.Option("--full", help="Show every order, and every one that is skipped.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")]
 Expect = Annotated[str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")]
-MaxOrders = Annotated[int | None, typer.Option(metavar="N", min=0, help="Refuse a larger plan.")]
+MaxOrders = Annotated[int | None, typer.Option(metavar="N", min=0, max=LARGEST, help="Refuse a larger plan.")]
 PlanId = Annotated[
     str, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.", autocompletion=suggest_plan)
 ]

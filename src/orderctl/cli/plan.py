@@ -26,6 +26,7 @@ from orderctl.language import say
 from orderctl.services.planning import approve_plan, cancel_plan, differences, list_plans, load_plan
 from orderctl.services.rejecting import targets_of
 from orderctl.services.sample_letters import compose_samples
+from orderctl.settings import LARGEST
 
 app = group_app()
 _SHOWN = 20
@@ -40,7 +41,7 @@ def plan() -> None:
 def list_(
     ctx: typer.Context,
     state: Annotated[list[PlanState] | None, typer.Option(help="Only plans in this state; repeatable.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")] = _SHOWN,
+    limit: Annotated[int, typer.Option(min=0, max=LARGEST, help="At most so many; 0: all.")] = _SHOWN,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """List the plans, newest first: state, time left, size, who made and who approved them."""

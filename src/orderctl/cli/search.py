@@ -19,6 +19,7 @@ from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of, f
 from orderctl.domain.text import safe
 from orderctl.language import say, say_count
 from orderctl.ports import Page, Store
+from orderctl.settings import LARGEST
 
 app = command_app()
 PAGE = 50
@@ -46,7 +47,9 @@ def search(
         str,
         typer.Option(metavar="NAME", help="Column to sort by; - before it: descending.", autocompletion=suggest_sort),
     ] = "-ordered",
-    limit: Annotated[int | None, typer.Option(min=0, help=f"At most so many; 0: all. {PAGE} in a table.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST, help=f"At most so many; 0: all. {PAGE} in a table.")
+    ] = None,
     after: Annotated[
         str | None,
         typer.Option(

@@ -12,6 +12,7 @@ from orderctl.cli.sources import filter_text_of
 from orderctl.domain.reports import statistics_document
 from orderctl.domain.statistics import DIMENSIONS, Subject, parse_question
 from orderctl.services.statistics import statistics_of
+from orderctl.settings import LARGEST
 
 app = command_app()
 
@@ -39,7 +40,9 @@ def stats(
             help=f"{', '.join(DIMENSIONS[Subject.ORDERS])}; several at once with commas; repeatable.",
         ),
     ] = None,
-    top: Annotated[int | None, typer.Option(metavar="N", min=1, help="Only the N largest, in each currency.")] = None,
+    top: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=LARGEST, help="Only the N largest, in each currency.")
+    ] = None,
     rejections: Annotated[
         bool, typer.Option("--rejections", help="Figures of the rejections; --by reason and actor too.")
     ] = False,

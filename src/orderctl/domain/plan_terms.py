@@ -1,13 +1,16 @@
 """The settings that saved plans live under, read once (design.md, section 6, step 4)."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from orderctl.domain.durations import parse_duration
 from orderctl.domain.errors import UsageError
 from orderctl.domain.second_operator import SecondOperatorRule
 from orderctl.language import say
+
+_AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +38,8 @@ def _amount(text: str) -> Decimal | None:
     """An amount in major units; none if nothing is set."""
     if not text.strip():
         return None
-    try:
-        amount = Decimal(text.strip())
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not (amount.is_finite() and amount >= 0):
+    if not _AMOUNT.fullmatch(text.strip()):
         raise UsageError(
             say("the setting second_operator_above_amount, {text!r}, is no amount", text=text), hint=say("write 10000")
         )
-    return amount
+    return Decimal(text.strip())

@@ -1,5 +1,6 @@
 """E-mail addresses: exactly one, in the form that every server takes, and our own with a name."""
 
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.policy import SMTP
 from functools import lru_cache
@@ -33,7 +34,7 @@ def own_address(text: str, key: str) -> Address:
     try:
         (found,) = SMTP.header_factory("From", text).addresses if "<" in text else (Address(addr_spec=text),)
         return Address(found.display_name, addr_spec=ascii_address(found.addr_spec))
-    except (UnsendableError, ValueError, IndexError) as error:
+    except (UnsendableError, MessageError, ValueError, IndexError) as error:
         why = (
             error.message
             if isinstance(error, UnsendableError)

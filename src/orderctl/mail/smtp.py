@@ -65,6 +65,10 @@ class SmtpSettings:
     def __post_init__(self) -> None:
         if not self.host:
             raise UsageError(say("mail is not set up: mail.host is not set"), hint=say("name your mail server"))
+        if not _can_be_asked_for(self.host):
+            raise UsageError(
+                say("mail.host: {host!r} is no name of a server", host=self.host), hint=say("name your mail server")
+            )
         if self.security not in SECURITIES:
             raise UsageError(
                 say("mail.security is {security!r}", security=self.security),
@@ -80,6 +84,13 @@ class SmtpSettings:
                 say("there is no password for {user} at {host}", user=self.user, host=self.host),
                 hint=say("set ORDERCTL_MAIL_PASSWORD, mail.password_file or mail.keyring"),
             )
+        if not f"{self.user or ''}{self.password or ''}".isascii():
+            raise UsageError(
+                say("the login of {user} at {host} is not in ASCII", user=self.user, host=self.host),
+                hint=say("check mail.user and the password"),
+            )
+        if self.ca_file:
+            _tls(self)
         check_own_addresses(self.sender, self.reply_to)
 
 
@@ -460,6 +471,15 @@ def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError
         say(UNREACHABLE, **where, why=why),
         hint=say("check mail.host and mail.port, or try later"),
     )
+
+
+def _can_be_asked_for(host: str) -> bool:
+    """Whether a server can be looked up by that name: none of its labels is empty or too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return host.isprintable() and not any(letter.isspace() for letter in host)
 
 
 def _is_loopback(host: str) -> bool:

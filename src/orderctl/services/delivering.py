@@ -12,7 +12,6 @@ from orderctl.ports import Clock, Composer, Mailer, Progress, Store
 from orderctl.services.delivery_run import DeliveryRun
 from orderctl.services.pacing import Pace
 
-MAX_CONNECTIONS = 16
 POLL_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 300.0
 _LOOK_S = 0.1

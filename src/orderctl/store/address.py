@@ -53,7 +53,12 @@ def parse_address(url: str) -> Address:
 def _sqlite(path: str) -> Address:
     if not path:
         raise UsageError(say("the store URL names no file"), hint=say(_FORMS))
-    return Address(shown=path, path=Path(path).expanduser())
+    try:
+        return Address(shown=path, path=Path(path).expanduser())
+    except RuntimeError:
+        raise UsageError(
+            say("{key}: {path!r} is not a path", key="store", path=path), hint=say("check the path")
+        ) from None
 
 
 def _postgres(url: str) -> Address:
