@@ -1,6 +1,7 @@
 """Killed anywhere, a run leaves all or nothing, and the next one ends as an undisturbed one would.
 
-A few of the kill points of each scenario, always the same ones; `make stress` tries them all (docs/reliability.md).
+And whatever raises after a rejection holds, the run says that it holds. A few of the points and calls of each
+scenario, always the same ones as long as the code is; `make stress` tries them all (docs/reliability.md).
 """
 
 import random
@@ -10,10 +11,12 @@ from contextlib import closing
 import pytest
 
 from conftest import open_store
-from stress.crash import SCENARIOS, bench, fill_and_reject, sample
+from stress.crash import FAULTY, SCENARIOS, bench, fill_and_reject, sample
+from stress.faultpoints import FAULTS
 from stress.invariants import Picture, mail_violations, violations
 
 _POINTS = 3
+_CALLS = {"sqlite": 4, "postgresql": 1}
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
@@ -39,6 +42,37 @@ def test_a_process_of_its_own_is_killed_at_the_same_points(forks):
         points = tried.points()
         tally = tried.kill(points.index("before COMMIT", 60) + 1, a_fresh_process=True)
     assert tally.wrong == []
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("scenario", FAULTY, ids=lambda each: each.name)
+def test_whatever_call_raises_after_the_change_the_run_says_what_it_did(request, forks, scenario, engine):
+    postgres = request.getfixturevalue("postgres_server") if engine == "postgresql" else None
+    with bench(scenario, postgres, forks) as tried:
+        calls, rng = tried.calls(), random.Random(f"{scenario.name} {engine}")
+        for at in sample(len(calls), _CALLS[engine], rng):
+            tally = tried.fail(calls[at - 1], rng.choice(list(FAULTS)))
+            assert (tally.wrong, tally.orders_lost, tally.mails_lost, tally.mails_doubled) == ([], 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "threading.py: calls Lane._run",
+        "outbox.py: calls Cursor.fetchall",
+        "delivery_run.py: calls SimpleQueue.put",
+        "delivery_run.py: calls _GeneratorContextManager.__exit__",
+    ],
+)
+def test_a_fault_beside_the_run_or_between_a_mail_and_its_record(forks, place):
+    """What the faults found: a sender that died unheard, a statement and a transaction left open, a mail sent twice."""
+    file, called = place.split(": ")
+    with bench(SCENARIOS[0], None, forks) as tried:
+        calls = [call for call in tried.calls() if call.startswith(f"{file}:") and f" {called} " in call]
+        assert calls
+        for at in calls:
+            tally = tried.fail(at, "MemoryError")
+            assert (tally.wrong, tally.mails_lost, tally.mails_doubled) == ([], 0, 0), at
 
 
 def test_the_harness_sees_what_a_crash_could_spoil(sqlite_url):

@@ -1,4 +1,4 @@
-"""`make stress`: every kill point, many at once, the model and the readers for longer; then the table.
+"""`make stress`: every kill point, every call that may raise, many at once, the model and the readers; then the table.
 
 SEED makes a run what it was before, MINUTES bounds it (15), WORKERS is how many scenarios are killed side by side.
 """
@@ -23,7 +23,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from orderctl.ports import Store
 from postgres_server import running_server
 from stress import many
-from stress.crash import SCENARIOS, Scenario, Tally, bench
+from stress.crash import FAULTY, SCENARIOS, Scenario, Tally, bench
+from stress.faultpoints import FAULTS
 from stress.forkserver import TESTS, ForkServer
 from stress.fuzz import TARGETS, Target, attempt
 from stress.model import Services
@@ -33,7 +34,7 @@ FAULT_TESTS = ("test_store_faults.py", "test_mail_faults.py")
 _OUTCOMES = re.compile(r"(\d+) (?:passed|failed)")
 _FRESH_EVERY, _INSTANTS = 25, 12
 # What of the time each part may take; the faults and the model take the rest.
-_KILLING, _TOGETHER, _FUZZING = 0.55, 0.02, 0.15
+_KILLING, _FAILING, _TOGETHER, _FUZZING = 0.35, 0.25, 0.02, 0.12
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Stress:
     workers: int
     tally: Tally = field(default_factory=Tally)
     points: int = 0
+    calls: int = 0
+    failed: int = 0
     faults: int = 0
     inputs: int = 0
     steps: int = 0
@@ -85,6 +88,32 @@ def _kill_one(run: Stress, scenario: Scenario, postgres: str | None, seconds: fl
             tally.add(tried.die_after(rng.uniform(0.005, max(0.05, took / 2))))
     run.say(f"killed at {tried_points} of {known} points, {_INSTANTS} instants: {tried.title}")
     return tally, known
+
+
+def fail_everywhere(run: Stress, postgres: str, until: float) -> None:
+    """Every call after the change of every scenario raises once, in an order that the seed draws."""
+    cases = [(scenario, url) for scenario in FAULTY for url in (None, postgres)]
+    share = (until - time.monotonic()) * run.workers / len(cases)
+    with ThreadPoolExecutor(run.workers) as pool:
+        for tally, known in pool.map(lambda case: _fail_one(run, *case, share), cases):
+            run.failed += tally.points
+            tally.points = 0
+            run.tally.add(tally)
+            run.calls += known
+
+
+def _fail_one(run: Stress, scenario: Scenario, postgres: str | None, seconds: float) -> tuple[Tally, int]:
+    tally, engine = Tally(), "postgresql" if postgres else "sqlite"
+    rng = random.Random(f"{run.seed} {scenario.name} {engine} calls")
+    with ForkServer() as server, bench(scenario, postgres, server) as tried:
+        until = time.monotonic() + seconds
+        calls = tried.calls()
+        for at in rng.sample(calls, len(calls)):
+            if time.monotonic() > until:
+                break
+            tally.add(tried.fail(at, rng.choice(list(FAULTS))))
+    run.say(f"raised at {tally.points} of {len(calls)} calls: {tried.title}")
+    return tally, len(calls)
 
 
 def all_together(run: Stress, postgres: str, seconds: float) -> None:
@@ -175,6 +204,7 @@ def table(run: Stress) -> str:
     tally = run.tally
     rows = (
         ("kill points tried", f"{tally.points:,} (of {run.points:,} points, and instants between)"),
+        ("calls that raised", f"{run.failed:,} (of {run.calls:,} after a change)"),
         ("faults tried", f"{run.faults:,}"),
         ("inputs tried", f"{run.inputs:,}"),
         ("steps against the model", f"{run.steps:,}"),
@@ -198,6 +228,7 @@ def main() -> int:
     every_fault(run)
     with running_server() as postgres:
         kill_everywhere(run, postgres, time.monotonic() + run.minutes * 60 * _KILLING)
+        fail_everywhere(run, postgres, time.monotonic() + run.minutes * 60 * _FAILING)
         all_together(run, postgres, run.minutes * 60 * _TOGETHER)
         against_the_model(run, postgres, max(3, int(run.minutes * 3)))
     fuzz_all(run, time.monotonic() + run.minutes * 60 * _FUZZING)

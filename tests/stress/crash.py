@@ -1,7 +1,7 @@
 """The crash harness: kill the program at a point, look at the store, run it again, compare with an undisturbed run.
 
 A *scenario* is a store as it was before, one call of the program, and the call that goes on after a crash. Its
-kill points are those that an undisturbed run passes; see `faultpoints`.
+kill points are those that an undisturbed run passes, and so are its calls, any of which may raise; see `faultpoints`.
 """
 
 import random
@@ -15,19 +15,24 @@ from pathlib import Path
 
 from factories import KUMO, MUTE, FixedClock, make_order, put
 from orderctl.domain.orders import Status
-from orderctl.domain.rejection import Provenance
+from orderctl.domain.plan_terms import PlanTerms
+from orderctl.domain.rejection import Provenance, RejectionPlan
+from orderctl.domain.second_operator import SecondOperatorRule
 from orderctl.domain.selection import Choice, IdList, IdScope
 from orderctl.ports import Store
+from orderctl.services.planning import Operator, save_plan
 from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
 from smtp_server import HOST, Inbox, read, scripted_server
+from stress.faultpoints import PASSING
 from stress.forkserver import Ended, ForkServer, fresh, search_path
-from stress.invariants import Picture, mail_violations, violations
+from stress.invariants import Picture, mail_violations, rows, violations
 from stress.stores import Template
 
 TARGETS = frozenset({"K1", "K2", "K3", "K4", "K5"})
 GIVEN = sorted(TARGETS | {"K6", "K7"})
 BUYERS_TOLD = 2
 _AFTER_THE_LEASE_S = 700
+_SETTLED = frozenset({"sent", "unknown"})
 REJECT = ("reject", *GIVEN, "--yes", "--notify", "--reason", "style dropped", "--message", "We are sorry.")
 SEND = ("mail", "send")
 
@@ -46,17 +51,28 @@ def fill(store: Store) -> None:
     )
 
 
-def fill_and_reject(store: Store) -> None:
-    """The same, rejected, with the mails waiting."""
+def _plan(store: Store, clock: FixedClock, plan_id: str) -> RejectionPlan:
     fill(store)
     request = RejectionRequest(
         choice=Choice(scope=IdScope(given=IdList(ids=tuple(GIVEN)), words="ids")),
         by=Provenance(account="main", actor="mia", host="desk", program="orderctl", source="a test"),
         notify=True,
     )
+    return prepare_rejection(store, request, clock=clock, new_id=lambda: plan_id)
+
+
+def fill_and_reject(store: Store) -> None:
+    """The same, rejected, with the mails waiting."""
     clock = FixedClock(datetime.now(UTC) - timedelta(minutes=1))
-    plan = prepare_rejection(store, request, clock=clock, new_id=lambda: "b1")
+    plan = _plan(store, clock, "b1")
     execute_rejection(store, plan.approve(by="mia", how="--yes"), clock=clock, message_domain="brand.example")
+
+
+def fill_and_plan(store: Store) -> None:
+    """The same, with a plan that is kept."""
+    clock = FixedClock(datetime.now(UTC) - timedelta(minutes=1))
+    terms = PlanTerms(lifetime=timedelta(days=1), rule=SecondOperatorRule())
+    save_plan(store, _plan(store, clock, "planned1"), Operator(actor="mia", clock=clock, terms=terms))
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,10 @@ SCENARIOS = (
     Scenario("mail send", fill_and_reject, SEND),
     Scenario("mail send to a Maildir", fill_and_reject, SEND, "maildir"),
 )
+
+
+# What is tried with calls that raise: the same, and a kept plan with a report for programs.
+FAULTY = (*SCENARIOS, Scenario("plan run", fill_and_plan, ("plan", "run", "planned1", "--yes", "--format", "json")))
 
 
 @dataclass
@@ -107,9 +127,19 @@ class Bench:
 
     def points(self) -> list[str]:
         """The points of an undisturbed run, whose end is as it should be."""
-        trace = self._folder / "trace"
+        return self._written("trace")
+
+    def calls(self) -> list[str]:
+        """The calls of an undisturbed run after its first change, each place once; see `faultpoints.Calls`."""
+        places: dict[str, str] = {}
+        for call in self._written("calls"):
+            places.setdefault(call.rpartition(" ")[0], call)
+        return list(places.values())
+
+    def _written(self, what: str) -> list[str]:
+        trace = self._folder / what
         with self._template.copy() as url:
-            ended = self._server(*self.scenario.call, environ=self._environ(url), trace=trace)
+            ended = self._server(*self.scenario.call, environ=self._environ(url), **{what: trace})
             assert ended.code == 0, ended
             assert Picture.of(url).rejected == TARGETS
             assert Picture.of(url).states == Counter(sent=BUYERS_TOLD)
@@ -119,22 +149,51 @@ class Bench:
     def kill(self, at: int, *, a_fresh_process: bool = False) -> Tally:
         """Kill at a point, counted from 1, and go on."""
         run = fresh if a_fresh_process else self._server
-        return self._tried(f"{self.title}, point {at}", lambda call, environ: run(*call, environ=environ, kill_at=at))
+        return self._tried(
+            f"{self.title}, point {at}",
+            lambda call, environ: run(*call, environ=environ, kill_at=at),
+            lambda ended, _url: [] if ended.killed else [f"the run was not killed: {ended}"],
+        )
 
     def die_after(self, seconds: float) -> Tally:
         """Die at an instant, wherever the run is then; it may have ended."""
         return self._tried(
             f"{self.title}, after {seconds * 1000:.1f} ms",
             lambda call, environ: self._server(*call, environ=environ, die_after_s=seconds),
+            lambda _ended, _url: [],
         )
 
-    def _tried(self, what: str, disturbed: Callable[[tuple[str, ...], Mapping[str, str]], Ended]) -> Tally:
+    def fail(self, at: str, fault: str) -> Tally:
+        """Let a call raise after the change, and go on: the run has to say what it did."""
+        return self._tried(
+            f"{self.title}, {fault} where {at}",
+            lambda call, environ: self._server(*call, environ=environ, fail_at=at, fault=fault),
+            self._owned_up,
+            settled=_SETTLED if fault in PASSING else _SETTLED | {"refused"},
+        )
+
+    def _owned_up(self, ended: Ended, url: str) -> list[str]:
+        """A run whose change holds ends with a code that says so, and names the batch.
+
+        What `mail send` begins with changes nothing.
+        """
+        batches = [batch_id for (batch_id,) in rows(url, "SELECT id FROM batch")]
+        rejects = self.scenario.call[0] != "mail"
+        named = len(batches) == 1 and (not rejects or batches[0] in ended.out + ended.err)
+        changed = rejects or set(Picture.of(url).states) != {"waiting"}
+        return [] if named and ended.code in ((0, 5, 6, 9) if changed else (0, 1, 5, 9)) else [f"it ended so: {ended}"]
+
+    def _tried(
+        self,
+        what: str,
+        disturbed: Callable[[tuple[str, ...], Mapping[str, str]], Ended],
+        wrong: Callable[[Ended, str], list[str]],
+        settled: frozenset[str] = _SETTLED,
+    ) -> Tally:
         tally = Tally(points=1)
         with self._template.copy() as url:
             environ = self._environ(url)
-            ended = disturbed(self.scenario.call, environ)
-            if "point" in what and not ended.killed:
-                tally.wrong.append(f"the run was not killed: {ended}")
+            tally.wrong += wrong(disturbed(self.scenario.call, environ), url)
             self._look(url, tally)
             for again in (self.scenario.call, SEND):
                 ended = self._server(*again, environ=environ, later_s=_AFTER_THE_LEASE_S)
@@ -142,7 +201,7 @@ class Bench:
                 if ended.code not in (0, 3, 5):
                     tally.wrong.append(f"going on ended with {ended.code}: {ended.err}")
             self._look(url, tally)
-            self._compare(url, environ, tally)
+            self._compare(url, environ, tally, settled)
         tally.wrong = [f"{what}: {wrong}" for wrong in tally.wrong]
         return tally
 
@@ -157,17 +216,21 @@ class Bench:
         tally.mails_doubled += sum("times" in each for each in mails)
         tally.wrong += found + mails
 
-    def _compare(self, url: str, environ: Mapping[str, str], tally: Tally) -> None:
-        """With an undisturbed run: the same orders, and each buyer told once or shown as unknown."""
+    def _compare(self, url: str, environ: Mapping[str, str], tally: Tally, settled: frozenset[str]) -> None:
+        """With an undisturbed run: the same orders, and each buyer told once or shown as unknown.
+
+        A mail that could not be made may be `refused`, with its reason, for a person to see.
+        """
         picture, taken = Picture.of(url), set(self._taken())
         if picture.rejected != TARGETS:
             tally.orders_lost += len(TARGETS - picture.rejected)
             tally.wrong.append(f"rejected in the end: {sorted(picture.rejected)}")
         unknown = {each for each, state in picture.mails.items() if state == "unknown"}
         tally.unknown += len(unknown)
-        lost = [each for each in picture.mails if each not in taken | unknown]
+        refused = {each for each, state in picture.mails.items() if state == "refused"}
+        lost = [each for each in picture.mails if each not in taken | unknown | refused]
         tally.mails_lost += len(lost)
-        if lost or set(picture.states) - {"sent", "unknown"} or len(picture.mails) != BUYERS_TOLD:
+        if lost or set(picture.states) - settled or len(picture.mails) != BUYERS_TOLD:
             tally.wrong.append(f"mails in the end: {picture.mails}, taken: {sorted(taken)}")
         if unknown:
             shown = self._server("mail", "list", "--state", "unknown", environ=environ).out

@@ -6,14 +6,29 @@ drivers that it uses are wrapped, in a forked run by `install`, in a fresh proce
 """
 
 import contextlib
+import errno
 import functools
 import os
 import signal
 import smtplib
 import sqlite3
+import sys
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
+
+import orderctl
+
+_OURS = f"{Path(orderctl.__file__).parent}{os.sep}"
+FAULTS = {
+    "OSError": lambda: OSError(errno.EIO, os.strerror(errno.EIO)),
+    "MemoryError": MemoryError,
+    "RuntimeError": lambda: RuntimeError("of the test"),
+}
+PASSING = {"OSError", "MemoryError"}
 
 
 class Points:
@@ -32,8 +47,60 @@ class Points:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Calls:
+    """Each call of a function of ours, or by one, from the first change that holds; one of them raises, once.
+
+    A call is known by the line that makes it, what it calls, and how often that was called from there before.
+    """
+
+    def __init__(self, fail_at: str, fault: str, trace: str) -> None:
+        self._fail_at = fail_at
+        self._fault = FAULTS[fault]
+        self._trace = Path(trace).open("w", encoding="utf-8", buffering=1) if trace else None  # noqa: SIM115
+        self._seen: Counter[str] = Counter()
+        self._writing = False
+
+    def stated(self, statement: object, begin: str) -> None:
+        """A statement was executed: the calls count from the first end of a transaction that may write."""
+        if str(statement).startswith("BEGIN"):
+            self._writing = statement == begin
+        elif statement == "COMMIT" and self._writing and not self._seen:
+            threading.setprofile(self._called)
+            sys.setprofile(self._called)
+
+    def _called(self, frame: FrameType, event: str, arg: object) -> None:
+        if event == "call":
+            caller, called = frame.f_back, frame.f_code.co_qualname
+            ours = _is_ours(frame) or (caller is not None and _is_ours(caller))
+        elif event == "c_call":
+            caller, called = frame, getattr(arg, "__qualname__", "?")
+            ours = _is_ours(frame)
+        else:
+            return
+        if not ours:
+            return
+        line = f"{Path(caller.f_code.co_filename).name}:{caller.f_lineno}" if caller else "?"
+        site = f"{line} calls {called}"
+        self._seen[site] += 1
+        label = f"{site} {self._seen[site]}"
+        if self._trace:
+            self._trace.write(f"{label}\n")
+        if label == self._fail_at:
+            raise self._fault()
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_OURS)
+
+
 def install(told: Mapping[str, str]) -> None:
-    """Wrap the drivers as `told`: STRESS_KILL_AT, _TRACE, _LATER_S, _DIE_AFTER_S, _LOCK_S (to wait), _UID."""
+    """Wrap the drivers as `told`: STRESS_KILL_AT, _TRACE, _LATER_S, _DIE_AFTER_S, _LOCK_S (to wait), _UID.
+
+    STRESS_CALLS writes down the calls after the first change that holds; STRESS_FAIL_AT is the one that raises _FAULT.
+    """
+    if "STRESS_FAIL_AT" in told or "STRESS_CALLS" in told:
+        calls = Calls(told.get("STRESS_FAIL_AT", ""), told.get("STRESS_FAULT", "OSError"), told.get("STRESS_CALLS", ""))
+        _wrap_transactions(calls)
     if "STRESS_KILL_AT" in told or "STRESS_TRACE" in told:
         points = Points(int(told.get("STRESS_KILL_AT", "0")), told.get("STRESS_TRACE", ""))
         _wrap_sqlite(points)
@@ -64,6 +131,27 @@ def _around(points: Points, owner: object, name: str, label: Callable[..., str])
         return result
 
     setattr(owner, name, counted)
+
+
+def _wrap_transactions(calls: Calls) -> None:
+    class Told(sqlite3.Connection):
+        def execute(self, sql, *params):
+            found = super().execute(sql, *params)
+            calls.stated(sql, "BEGIN IMMEDIATE")
+            return found
+
+    sqlite3.connect = functools.partial(sqlite3.connect, factory=Told)
+    import psycopg  # noqa: PLC0415 - as below
+
+    real = psycopg.Connection.execute
+
+    @functools.wraps(real)
+    def execute(self, sql, *params, **how):
+        found = real(self, sql, *params, **how)
+        calls.stated(sql, "BEGIN")
+        return found
+
+    psycopg.Connection.execute = execute
 
 
 def _statement(_self, sql, *_rest) -> str:

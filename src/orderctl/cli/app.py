@@ -37,7 +37,7 @@ class LazyCommands(HelpfulGroup):
             code = ending.of(call)
         except BaseException as error:  # noqa: BLE001 - a fault of the end itself: once more, with less to do
             code = ending.of(partial(_raise, error))
-        sys.exit(code)
+        raise SystemExit(code)
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:  # type: ignore[override]
         """The command that is called, imported now."""

@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -87,6 +88,7 @@ class Ending:
         self._result.may_end_run = lambda: self._program is None or not self._program.changed
         _standard_error()
         self._on_stop(self._stop)
+        threading.excepthook = sys.unraisablehook = self._aside
 
     def of(self, call: Callable[[], object]) -> int:
         """Run it; gives the exit code when everything is written and said."""
@@ -113,6 +115,12 @@ class Ending:
         """Let Ctrl-C, SIGTERM and SIGHUP leave by the same door; a terminal that hung up ends it as SIGTERM does."""
         self._signal = signal.SIGTERM if number == signal.SIGHUP else number
         raise KeyboardInterrupt
+
+    def _aside(self, found: Any) -> None:  # noqa: ANN401 - of a thread, or of an object that goes away
+        """Say what went wrong beside the run, on a line: whoever needs its result finds that there is none."""
+        if found.exc_value is not None and not isinstance(found.exc_value, SystemExit):
+            self._trace(found.exc_value)
+            sys.stderr.write(f"{say('warning: ')}{reason_of(found.exc_value)}\n")
 
     @property
     def _program(self) -> Program | None:
@@ -192,16 +200,21 @@ class Ending:
 
     def _tell(self, verdict: _Verdict, error: BaseException | None) -> None:
         """Say it, and note it in the run log."""
-        program = self._program
-        if program is not None and program.verbose and error is not None and _is_unforeseen(error):
-            sys.stderr.write(safe("".join(traceback.format_exception(error))))
+        if error is not None:
+            self._trace(error)
         if verdict.said:
             sys.stderr.write(f"orderctl: {verdict.said}\n")
         if verdict.hint:
             sys.stderr.write(say("hint: {hint}", hint=verdict.hint) + "\n")
         sys.stderr.flush()
+        program = self._program
         if program is not None and self.root is not None:
             program.end(self.root.invoked_subcommand or "", verdict.code)
+
+    def _trace(self, error: BaseException) -> None:
+        """Show where an error that nobody foresaw comes from, to who wants to see it."""
+        if self._program is not None and self._program.verbose and _is_unforeseen(error):
+            sys.stderr.write(safe("".join(traceback.format_exception(error))))
 
 
 def _wrong_call(error: BaseException) -> _Verdict:

@@ -99,6 +99,8 @@ class JinjaComposer:
             ) from None
         except TemplateSyntaxError as error:
             raise _broken(f"{error.filename or name}:{error.lineno}", error) from None
+        except (OSError, MemoryError):
+            raise  # the computer's fault, and perhaps a passing one
         except Exception as error:  # noqa: BLE001 - a template may raise anything, and is not our code
             raise _broken(self._place(name, error), error) from None
 

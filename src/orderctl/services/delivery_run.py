@@ -30,7 +30,7 @@ from orderctl.domain.outbox import (
 )
 from orderctl.language import say
 from orderctl.ports import Clock, Composer, Mailer, Progress, Store, UnitOfWork
-from orderctl.services.lanes import Job, Lane, Notice, what_is_wrong
+from orderctl.services.lanes import Job, Lane, Notice, unsendable
 from orderctl.services.pacing import Pace
 
 CHUNK = 20
@@ -40,6 +40,7 @@ _RENEWED_EVERY = LEASE / 4
 _LOOK_S = 0.1  # how often a run that waits looks whether it is to stop
 _GOODBYE_S = 5.0
 _STORE_PAUSES_S = (0.5, 1, 2, 4, 8)
+_UNHEARD = "a thread that sends mails ended without a word"
 _NOT_BEGUN = Outcome(state=MailState.WAITING, detail=NOT_BEGUN)
 
 
@@ -154,9 +155,10 @@ class DeliveryRun:
         started = self._write(work, landed=lambda unit: unit.outbox.sending(self.token) & begun.keys() or None)
         self.settling.clear()
         self.renewed = now if due else self.renewed
-        for job in self.starting:
+        while self.starting:
+            # Taken off first: what has an answer may be with a server, whatever happens now.
+            job = self.starting.pop(0)
             job.answer.put(job.mail.id in started)
-        self.starting.clear()
 
     def _write(
         self,
@@ -202,10 +204,11 @@ class DeliveryRun:
         try:
             job = self._job(mail, facts)
         except Exception as error:  # noqa: BLE001 - a template may raise anything
-            self._refuse(mail, what_is_wrong(error), attempts=mail.attempts + 1)
+            self._settle(settlement(mail, unsendable(error), self.clock.now()))
             return
         if job is None:
-            self._refuse(mail, GONE, attempts=mail.attempts)
+            gone = Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=GONE, attempts=mail.attempts)
+            self._settle(gone)
         else:
             self.ready.append(job)
 
@@ -214,13 +217,17 @@ class DeliveryRun:
         letter = mail.letter or (self.composer.compose(facts) if facts else None)
         return Job(mail=mail, letter=letter, message=self.writer.write(mail, letter)) if letter else None
 
-    def _refuse(self, mail: Mail, why: str, *, attempts: int) -> None:
+    def _settle(self, settled: Settlement) -> None:
         """No server needs to be asked about this mail."""
-        self.settling.append(Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=why, attempts=attempts))
-        self._count(MailState.REFUSED)
+        self.settling.append(settled)
+        self._count(settled.state)
 
     def _listen(self, *, wait: bool) -> None:
-        """Take in what the lanes report; `wait` for the first of it, for a while."""
+        """Take in what the lanes report; `wait` for the first of it, for a while.
+
+        A lane whose thread ended without a report would be waited for without end.
+        """
+        dead = [lane for lane in self.lanes if not lane.alive]
         pace_s = self.pace.wait_s()
         timeout_s = min(_LOOK_S, pace_s) if pace_s and self.free and self.ready else _LOOK_S
         try:
@@ -228,7 +235,9 @@ class DeliveryRun:
             while True:
                 self._note(self.notices.get_nowait())
         except Empty:
-            return
+            for lane in dead:
+                if lane in self.lanes:
+                    self._note(Notice(lane=lane, job=lane.job, ended=True, error=RuntimeError(_UNHEARD)))
 
     def _note(self, notice: Notice) -> None:
         lane, job = notice.lane, notice.job

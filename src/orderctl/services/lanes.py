@@ -68,6 +68,11 @@ class Lane:
         """How many mails in a row the server put off."""
         return self._in_a_row
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs; one that does not has reported all that it will."""
+        return self._thread.is_alive()
+
     def give(self, job: Job) -> None:
         """Let the lane send this mail; only when it said that it is free."""
         self.job = job
@@ -110,7 +115,7 @@ class Lane:
         except Exception as error:  # noqa: BLE001 - settles this mail
             if job.begun:
                 return Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED)
-            return Outcome(state=MailState.REFUSED, detail=what_is_wrong(error))
+            return unsendable(error)
 
     def _recover(self, mailer: Mailer) -> None:
         """Give the server time after trouble, then connect anew if need be."""
@@ -120,8 +125,12 @@ class Lane:
             mailer.connect()
 
 
-def what_is_wrong(error: Exception) -> str:
-    """Why a mail cannot be sent, as the outbox keeps it."""
-    if isinstance(error, OrderctlError):
-        return error.english
-    return UnsendableError(say(NO_MESSAGE, why=safe(f"{type(error).__name__}: {error}")[:_LONGEST_REASON])).english
+def unsendable(error: Exception) -> Outcome:
+    """What becomes of a mail that did not get as far as a server.
+
+    What the computer lacks at this moment, a file or memory, is not the mail's fault: it is tried again.
+    """
+    known = error if isinstance(error, OrderctlError) else None
+    why = known or UnsendableError(say(NO_MESSAGE, why=safe(f"{type(error).__name__}: {error}")[:_LONGEST_REASON]))
+    lacking = isinstance(error, OSError | MemoryError)
+    return Outcome(state=MailState.RETRY if lacking else MailState.REFUSED, detail=why.english)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from psycopg.sql import SQL
 
 from orderctl.domain.errors import OrderctlError, StoreUnavailableError, UsageError
@@ -37,6 +38,7 @@ _IDLE = (
     "SELECT pg_backend_pid() = %s AND NOT EXISTS"
     " (SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state NOT LIKE 'idle%%')"
 )
+_AT_REST = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 _SILENT = "it does not answer any more"
 _OPTIONS = "-c timezone=UTC -c lock_timeout=30s -c client_min_messages=warning"
 
@@ -211,7 +213,12 @@ class PostgresEngine:
             self.close()
 
     def connect(self) -> psycopg.Connection[Row]:
-        """The connection, opened at the first call or after the server ended the last one."""
+        """The connection, opened at the first call or after the server ended the last one.
+
+        One whose last transaction was left open, by whatever ended it, is not used again.
+        """
+        if self._raw is not None and self._raw.info.transaction_status not in _AT_REST:
+            self.close()
         if self._raw is None or self._raw.closed:
             self._raw = self._opened()
         return self._raw

@@ -146,6 +146,8 @@ class SqliteEngine:
             except BaseException:
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
+                # What failed may still hold a statement that is not read to its end: no later commit would succeed.
+                self.close()
                 raise
             if begin == _WRITE:
                 self._check_in_place(CommitUnknownError)
@@ -158,7 +160,12 @@ class SqliteEngine:
         raise error(say(_REPLACED, shown=self.shown), hint=say(_REPLACED_HINT))
 
     def connect(self) -> sqlite3.Connection:
-        """The connection, opened at the first call. A file that is not there is never made by this."""
+        """The connection, opened at the first call. A file that is not there is never made by this.
+
+        One whose last transaction was left open, by whatever ended it, is not used again.
+        """
+        if self._raw is not None and self._raw.in_transaction:
+            self.close()
         if self._raw is None:
             if not self.path.is_file():
                 raise StoreUnavailableError(
