@@ -314,3 +314,112 @@ def test_other_orders_may_change(connection):
     connection.execute("UPDATE orders SET total = 1 WHERE id = 'G2'")
     connection.execute("UPDATE order_line SET quantity = 1 WHERE order_id = 'G2'")
     connection.execute("DELETE FROM order_line WHERE order_id = 'G2'")
+
+
+TO_REJECTED = "UPDATE orders SET status = 'rejected', rejected_at = ordered_at"
+EVENT = (
+    "INSERT INTO order_event (account, order_id, id, batch_id, to_status, at)"
+    " SELECT account, '{order}', '{id}', '{batch}', '{to}', at FROM batch"
+)
+NEW = (
+    "INSERT{clause} INTO orders (account, id, status, rejected_at, ordered_at, currency, total, quantity, version)"
+    " SELECT account, '{id}', '{status}', {at}, ordered_at, currency, 1, 1, {version} FROM orders WHERE id = 'G2'"
+)
+AROUND = {
+    "with no batch": [TO_REJECTED + " WHERE id = 'G2'"],
+    "with a batch that knows nothing of it": [TO_REJECTED + ", batch_id = (SELECT max(id) FROM batch) WHERE id = 'G2'"],
+    "with the event of another order": [
+        EVENT.format(order="G1", id="b", batch="b", to="rejected"),
+        TO_REJECTED + ", batch_id = 'b' WHERE id = 'G2'",
+    ],
+    "with the event of another batch": [
+        EVENT.format(order="G2", id="b", batch="c", to="rejected"),
+        TO_REJECTED + ", batch_id = 'b' WHERE id = 'G2'",
+    ],
+    "with an event of something else": [
+        EVENT.format(order="G2", id="b", batch="b", to="needs-oc"),
+        TO_REJECTED + ", batch_id = 'b' WHERE id = 'G2'",
+    ],
+    "with what an import of a new order notes": [
+        EVENT.format(order="G2", id="x", batch="", to="rejected").replace("''", "NULL"),
+        TO_REJECTED + ", version = version + 1 WHERE id = 'G2'",
+    ],
+    "back at the version of a new order": [
+        "UPDATE orders SET version = 0 WHERE id = 'G2'",
+        TO_REJECTED + " WHERE id = 'G2'",
+    ],
+    "by an upsert": [
+        NEW.format(clause="", id="G2", status="rejected", at="ordered_at", version=1)
+        + " ON CONFLICT (account, id) DO UPDATE SET status = 'rejected', rejected_at = excluded.rejected_at",
+    ],
+    "by an upsert of a new order": [
+        NEW.format(clause="", id="G2", status="needs-oc", at="NULL", version=0)
+        + " ON CONFLICT (account, id) DO UPDATE SET status = 'rejected', rejected_at = orders.ordered_at",
+    ],
+}
+ARRIVES = NEW.format(clause="", id="G9", status="needs-oc", at="NULL", version=0)
+AROUND_SQLITE = {
+    "replaced by a rejected one": [
+        NEW.format(clause=" OR REPLACE", id="G2", status="rejected", at="ordered_at", version=1)
+    ],
+    "replaced by a new one": [
+        NEW.format(clause=" OR REPLACE", id="G2", status="needs-oc", at="NULL", version=0),
+        TO_REJECTED + ", version = 1 WHERE id = 'G2'",
+    ],
+    "replaced by a new one that moves": [
+        ARRIVES,
+        "UPDATE OR REPLACE orders SET id = 'G2' WHERE id = 'G9'",
+        TO_REJECTED + ", version = 1 WHERE id = 'G2'",
+    ],
+    "replaced by a new one that moves and is rejected": [
+        ARRIVES,
+        "UPDATE OR REPLACE orders SET id = 'G2', status = 'rejected', rejected_at = ordered_at WHERE id = 'G9'",
+    ],
+    "replaced by a new one that takes its rowid": [
+        ARRIVES,
+        "UPDATE OR REPLACE orders SET rowid = (SELECT rowid FROM orders WHERE id = 'G2') WHERE id = 'G9'",
+        TO_REJECTED + ", version = 1 WHERE id = 'G9'",
+    ],
+    "replaced at its rowid": [
+        NEW.format(clause=" OR REPLACE", id="G9", status="rejected", at="ordered_at", version=1)
+        .replace("(account", "(rowid, account")
+        .replace("SELECT account", "SELECT rowid, account")
+    ],
+}
+
+
+def try_around(connection, statements):
+    """One after the other, as somebody would who does not look; none of it stays."""
+    refusals = []
+    for statement in statements:
+        connection.execute("SAVEPOINT before")
+        try:
+            connection.execute(statement)
+        except REFUSALS as error:
+            refusals.append(str(error))
+            connection.execute("ROLLBACK TO before")
+    rows = connection.execute("SELECT id, status FROM orders WHERE id IN ('G2', 'G9') ORDER BY id").fetchall()
+    return bool(refusals), dict(rows)
+
+
+@pytest.mark.parametrize("statements", AROUND.values(), ids=AROUND)
+def test_an_order_that_is_there_becomes_rejected_by_a_batch_alone(connection, statements):
+    connection.execute("BEGIN")
+    assert try_around(connection, statements) == (True, {"G2": "oc-confirmed"})
+
+
+@pytest.mark.parametrize("statements", AROUND_SQLITE.values(), ids=AROUND_SQLITE)
+def test_nothing_that_arrives_rejected_takes_the_place_of_an_order(sqlite_url, statements):
+    with open_store(sqlite_url) as store, closing(raw(sqlite_url)) as connection:
+        put(store, make_order("G1"), make_order("G2", status=Status.OC_CONFIRMED, lines=(), buyer=None))
+        reject(store, ids("G1"))
+        connection.execute("BEGIN")
+        refused, found = try_around(connection, statements)
+        assert (refused, found["G2"]) == (True, "oc-confirmed")
+
+
+def test_an_order_may_arrive_rejected_by_hand(connection):
+    connection.execute(ARRIVES)
+    connection.execute(TO_REJECTED + ", version = 1 WHERE id = 'G9'")
+    with pytest.raises(REFUSALS, match="a rejected order is final"):
+        connection.execute("UPDATE orders SET status = 'needs-oc', rejected_at = NULL WHERE id = 'G9'")

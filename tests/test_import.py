@@ -13,16 +13,20 @@ from hypothesis import strategies as st
 
 from cli import Cli
 from conftest import open_store
-from factories import ACME, NOW, make_order
+from factories import ACME, NOW, FixedClock, make_order
 from orderctl.domain.filters import OrderFilter
 from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures, Unsaid
 from orderctl.domain.orders import Buyer, Order, OrderEvent, OrderLine, Status
 from orderctl.domain.own_ids import new_id
 from orderctl.files.source import open_source
 from orderctl.ports import Page, Store, UnitOfWork
-from orderctl.services.importing import ImportReport, import_orders
+from orderctl.services.importing import FileImport, ImportReport, StoreAfterImport, import_orders
+from orderctl.services.rejecting import execute_rejection
 from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine
+from terminal import Terminal
+from test_rejection import ids as chosen
+from test_rejection import plan_for
 
 HEADER = "id,status,ordered,currency,total\n"
 GOOD = "A1,needs-oc,2026-01-01,EUR,1\n"
@@ -173,13 +177,20 @@ def test_an_order_may_arrive_rejected(store: SqlStore) -> None:
     assert (event.actor, event.at, event.detail) == ("ann", NOW, "import of x.csv")
 
 
-def test_an_order_that_is_there_may_become_rejected(store: SqlStore) -> None:
-    order = make_order("A1", status=Status.OC_APPROVED)
+@pytest.mark.parametrize("status", [Status.NEEDS_OC, Status.OC_APPROVED, Status.RETURNED_TO_CART])
+def test_an_order_that_is_there_keeps_its_status_though_the_file_rejects_it(store: SqlStore, status: Status) -> None:
+    order = make_order("A1", status=status)
     run(store, order)
-    changed = replace(order, status=Status.REJECTED, lines=(), note="last word")
-    assert run(store, changed) == ImportCounts(updated=1)
-    assert get(store, "A1") == replace(changed, version=2, rejected_at=NOW, changed_at=NOW)
-    assert [event.from_status for event in events(store, "A1")] == ["oc-approved"]
+    said = replace(order, status=Status.REJECTED, lines=(), note="last word", invoices=1)
+    with_new = [said, replace(said, id="A2")]
+    counts = ImportCounts(created=1, updated=1, rejected_at_source=("A1",))
+    assert run(store, *with_new) == counts
+    assert get(store, "A1") == replace(said, status=status, version=2, changed_at=NOW)
+    assert events(store, "A1") == ()
+    assert get(store, "A2").status is Status.REJECTED
+    again = ImportCounts(unchanged=1, rejected_at_source=("A1",), rejected_left_alone=1)
+    assert run(store, *with_new) == again
+    assert run(store, replace(said, status=status)) == ImportCounts(unchanged=1)
 
 
 def test_a_rejected_order_is_left_alone(store: SqlStore) -> None:
@@ -456,3 +467,146 @@ def test_a_transaction_that_runs_again_reads_the_file_from_its_start(sqlite_url:
     with Twice(make_engine(parse_address(sqlite_url)), "main") as store:
         assert run(store, make_order("A1"), make_order("A2")) == ImportCounts(created=2)
         assert ids(store) == ["A1", "A2"]
+
+
+# --- rejected at the source
+
+COLUMNS = "id,status,ordered,currency,total,invoices\n"
+
+
+@pytest.fixture
+def cli(store_url: str, tmp_path: Path) -> Cli:
+    return Cli(store_url, tmp_path / "home")
+
+
+@pytest.fixture
+def rejected_there(cli: Cli, tmp_path: Path) -> str:
+    """A file of five orders, four of them in the store; it rejects three of those, and one that is new."""
+    path = tmp_path / "shop.csv"
+    row = ",2026-01-15,EUR,10,0\n"
+    path.write_text(COLUMNS + "".join(f"A{number},oc-created{row}" for number in (1, 2, 3, 4)))
+    assert cli("import", str(path)).code == 0
+    rejected = ",rejected" + row
+    path.write_text(
+        f"{COLUMNS}A1{rejected}A2{rejected.replace('10,0', '10,1')}A3{rejected.replace('10,', '20,')}"
+        f"A4,oc-approved{row}A5{rejected}"
+    )
+    return str(path)
+
+
+def statuses(cli: Cli) -> dict[str, str]:
+    found = cli("search", "archived:no", "--format", "jsonl", "--columns", "id,status")
+    return {row["id"]: row["status"] for row in map(json.loads, found.lines)}
+
+
+BEFORE = dict.fromkeys(("A1", "A2", "A3", "A4"), "oc-created")
+IMPORTED_ONLY = BEFORE | {"A4": "oc-approved", "A5": "rejected"}
+
+
+def test_an_import_names_what_it_does_not_reject(cli: Cli, rejected_there: str) -> None:
+    said = "3 orders are rejected in the file and not here (A1, A2, A3): they keep their status; --reject-at-source"
+    checked = cli("import", rejected_there, "--check")
+    assert (checked.code, said in " ".join(checked.err.split()), statuses(cli)) == (0, True, BEFORE)
+    assert checked.out == "5 rows, 5 orders: all good, 3 rejected in the file alone\n"
+    ran = cli("import", rejected_there, "--format", "json")
+    assert (ran.code, said in " ".join(ran.err.split()), statuses(cli)) == (0, True, IMPORTED_ONLY)
+    assert (ran.json["rejected_at_source"], ran.json["updated"], ran.json["created"]) == (["A1", "A2", "A3"], 3, 1)
+    assert cli("log").lines == []
+
+
+def test_what_the_file_alone_rejects_becomes_a_batch_on_request(cli: Cli, rejected_there: str) -> None:
+    foreseen = cli("import", rejected_there, "--reject-at-source", "--check", "--format", "json")
+    counts, plan = foreseen.json, foreseen.json["rejection"]
+    assert (plan["outcome"], plan["plan"]["targets"], counts["stored"], statuses(cli)) == (
+        "dry-run",
+        ["A1", "A3"],
+        False,
+        BEFORE,
+    )
+    ran = cli("import", rejected_there, "--reject-at-source", "--max-orders", "2", "--yes", "--format", "json")
+    counts, done = ran.json, ran.json["rejection"]
+    assert (ran.code, done["rejected"], counts["stored"], counts["created"]) == (0, 2, True, 1)
+    # What the file itself says of invoices keeps an order from being rejected, and of totals is what is rejected.
+    assert [(group["code"], group["count"]) for group in done["plan"]["skipped"]] == [("invoiced", 1)]
+    assert done["totals"] == [{"currency": "EUR", "minor": 3_000, "amount": "30.00"}]
+    assert statuses(cli) == IMPORTED_ONLY | {"A1": "rejected", "A3": "rejected"}
+    [batch] = cli("log", "--format", "json").json
+    assert (batch["reason"], batch["source"]) == (
+        "rejected at the source",
+        "rejected at the source, by the import of shop.csv",
+    )
+    assert cli("log", "verify").code == 0
+    again = cli("import", rejected_there, "--reject-at-source", "--yes")
+    assert (again.code, again.lines[-1]) == (
+        0,
+        "5 rows, 5 orders: 0 created, 0 updated, 2 unchanged, 3 rejected ones left alone",
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "code", "said"),
+    [
+        ([], {}, 2, "look with --check, then say yes with --yes"),
+        (["--yes", "--max-orders", "1"], {}, 3, "the plan has 2 orders, more than --max-orders 1"),
+        (["--yes"], {"ORDERCTL_MAX_ORDERS": "1"}, 3, "more than --max-orders 1"),
+        (["--yes"], {"ORDERCTL_REQUIRE_SECOND_OPERATOR": "yes"}, 3, "this plan needs a second operator"),
+        (["--yes"], {"ORDERCTL_REASONS": "dropped"}, 2, "a reason is missing"),
+    ],
+    ids=["nobody to ask", "limit", "limit of the settings", "second operator", "reason codes"],
+)
+def test_what_holds_up_a_rejection_holds_up_the_import_with_it(
+    cli: Cli, rejected_there: str, options: list[str], environ: dict[str, str], code: int, said: str
+) -> None:
+    cli.environ |= environ
+    ran = cli("import", rejected_there, "--reject-at-source", *options)
+    assert (ran.code, said in " ".join(ran.err.split())) == (code, True), ran.err
+    assert statuses(cli) == BEFORE
+
+
+def test_the_plan_of_what_was_rejected_at_the_source_waits_for_approval(cli: Cli, rejected_there: str) -> None:
+    ran = cli("import", rejected_there, "--reject-at-source", "--save-plan", "--format", "json")
+    counts, kept = ran.json, ran.json["rejection"]
+    assert (ran.code, counts["stored"], statuses(cli)) == (0, True, IMPORTED_ONLY)
+    plan = kept["saved"]["id"]
+    cli.environ["ORDERCTL_REQUIRE_SECOND_OPERATOR"] = "true"
+    assert cli("reject", "--plan", plan, "--yes").code == 3
+    del cli.environ["ORDERCTL_REQUIRE_SECOND_OPERATOR"]
+    assert cli("plan", "approve", plan).code == 0
+    assert cli("reject", "--plan", plan, "--yes", "--format", "json").json["rejected"] == 2
+    assert statuses(cli) == IMPORTED_ONLY | {"A1": "rejected", "A3": "rejected"}
+
+
+def test_where_none_can_be_rejected_the_rest_is_imported(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text(f"{COLUMNS}A1,oc-confirmed,2026-01-15,EUR,10,0\n")
+    cli("import", str(path))
+    path.write_text(f"{COLUMNS}A1,rejected,2026-01-15,EUR,10,0\nA2,oc-created,2026-01-15,EUR,10,0\n")
+    ran = cli("import", str(path), "--reject-at-source", "--yes")
+    assert (ran.code, statuses(cli)) == (0, {"A1": "oc-confirmed", "A2": "oc-created"})
+
+
+def test_no_to_the_question_leaves_the_store_as_it_is(cli: Cli, rejected_there: str) -> None:
+    with Terminal(cli, "import", rejected_there, "--reject-at-source") as terminal:
+        terminal.wait_for("Type yes:")
+        terminal.type("no\r")
+        assert terminal.end() == 4
+    assert statuses(cli) == BEFORE
+
+
+def test_how_to_reject_is_said_of_rejections_alone(sqlite_url: str, tmp_path: Path) -> None:
+    ran = Cli(sqlite_url, tmp_path / "home")("import", "o.csv", "--yes", "--max-orders", "0")
+    assert (ran.code, "--max-orders, --yes: only with --reject-at-source" in ran.err) == (2, True)
+
+
+def test_what_changed_between_the_question_and_the_import_is_left_out(store: SqlStore, store_url: str) -> None:
+    run(store, make_order("A1"), make_order("A2"))
+    source = ListedSource(*(make_order(name, status=Status.REJECTED, note="there") for name in ("A1", "A2", "A3")))
+    after = StoreAfterImport(store, FileImport(source=source, actor="ann", at=NOW, detail="x"))
+    plan = plan_for(after, chosen("A1", "A2"))
+    assert (list(plan.targets.versions().items()), get(store, "A1").note) == ([("A1", 2), ("A2", 2)], "")
+    with open_store(store_url) as other:
+        run(other, make_order("A2", note="ours"))
+    result = execute_rejection(after, plan.approve(by="ann", how="yes"), clock=FixedClock(), message_domain="x.example")
+    assert (result.rejected, [left.id for left in result.left_out]) == (1, ["A2"])
+    assert after.counts == ImportCounts(created=1, updated=2, rejected_at_source=("A1", "A2"))
+    assert [get(store, name).status.value for name in ("A1", "A2", "A3")] == ["rejected", "needs-oc", "rejected"]

@@ -213,6 +213,28 @@ def test_a_mail_worker_cannot_do_what_an_operator_does(run, url):
     assert run("operator", "mail", "retry", "--state", "unknown", "--yes").code == 0
 
 
+@pytest.mark.parametrize(
+    "batch", ["NULL", "'x'", "(SELECT max(id) FROM batch)"], ids=["no batch", "none that is there", "of another order"]
+)
+def test_an_operator_rejects_by_a_batch_alone(url, batch):
+    reject_it = f"UPDATE orders SET status = 'rejected', rejected_at = ordered_at, batch_id = {batch} WHERE id = 'R2'"
+    with (
+        psycopg.connect(as_role(url, "operator"), autocommit=True) as connection,
+        pytest.raises(psycopg.errors.IntegrityError, match="an order becomes rejected by a batch alone"),
+    ):
+        connection.execute(reject_it)
+
+
+def test_an_operator_imports_and_rejects_at_the_source(run, tmp_path):
+    orders = tmp_path / "orders.csv"
+    row = "rejected,2026-01-02,EUR,1"
+    orders.write_text(f"id,status,ordered,currency,total\nR2,{row}\nR3,{row}\nN1,{row}\n")
+    assert run("operator", "import", str(orders), "--format", "json").json["rejected_at_source"] == ["R2", "R3"]
+    assert run("operator", "import", str(orders), "--reject-at-source", "--yes").code == 0
+    assert sorted(run("auditor", "search", "status:rejected").lines) == ["N1", "R1", "R2"]
+    assert run("auditor", "log", "verify").code == 0
+
+
 def test_a_table_that_stands_before_ours_fools_no_guard(url):
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("CREATE TEMP TABLE orders (LIKE public.orders)")

@@ -275,7 +275,8 @@ class UnitOfWork(Protocol):
 class Store(Protocol):
     """The database. `write` runs `work` in one transaction, again if the engine asks for a retry.
 
-    When a commit is cut off, `landed` is asked on a new connection what came of it.
+    When a commit is cut off, `landed` is asked on a new connection what came of it. `foreseen` is a snapshot as it
+    would be after a change, of which nothing stays.
     """
 
     @property
@@ -285,6 +286,7 @@ class Store(Protocol):
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
     def snapshot(self) -> AbstractContextManager[UnitOfWork]: ...
+    def foreseen(self, change: Callable[[UnitOfWork], object]) -> AbstractContextManager[UnitOfWork]: ...
     def write(
         self, work: Callable[[UnitOfWork], T], *, landed: Callable[[UnitOfWork], T | None] | None = None
     ) -> T: ...

@@ -115,12 +115,12 @@ class Services(RuleBasedStateMachine):
             old = self.model.get(order_id)
             if old is None:
                 self.model[order_id] = new
-            elif old.status is not Status.REJECTED and (old.status, old.buyer, old.papers) != (
-                new.status,
-                new.buyer,
-                new.papers,
-            ):
-                old.status, old.buyer, old.papers = new.status, new.buyer, new.papers
+                continue
+            # A file rejects no order that is there.
+            status = old.status if new.status is Status.REJECTED else new.status
+            content = (status, new.buyer, new.papers)
+            if old.status is not Status.REJECTED and (old.status, old.buyer, old.papers) != content:
+                old.status, old.buyer, old.papers = content
                 old.touched += 1
         self.store.write(lambda work: work.imports.store(orders, actor="mia", at=NOW, detail="a file"))
 

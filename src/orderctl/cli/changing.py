@@ -115,7 +115,7 @@ def _confirm(program: Program, found: ChangeReport, run: _Run) -> None:
     if not program.prompts.can_ask():
         raise UsageError(
             say("{what}, and there is no terminal to ask on", what=what),
-            hint=say("look with --dry-run, then say yes with --yes"),
+            hint=say("look with {option}, then say yes with --yes", option="--dry-run"),
         )
     if not program.prompts.yes_or_no(say("{what}. Go on?", what=what)):
         raise DeclinedError(say("declined; nothing was changed"))

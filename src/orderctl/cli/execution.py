@@ -65,12 +65,12 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
     return low, (int(found[3]) if found[3] else None) if found[2] else low
 
 
-def check_can_ask(program: Program, run: Run) -> None:
-    """Without a terminal nobody can say yes; better known before the plan than after."""
+def check_can_ask(program: Program, run: Run, *, look: str = "--dry-run") -> None:
+    """Without a terminal nobody can say yes; better known before the plan than after. `look` shows it and stops."""
     if not (run.yes or run.dry_run or run.save or program.prompts.can_ask()):
         raise UsageError(
             say("there is no terminal to confirm on, and nothing was changed"),
-            hint=say("look with --dry-run, then say yes with --yes"),
+            hint=say("look with {option}, then say yes with --yes", option=look),
         )
 
 

@@ -1,5 +1,8 @@
 """`orderctl import`."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +11,19 @@ import typer
 from orderctl.bootstrap.files import draft_map, open_source, shipped_maps, write_error_report
 from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
-from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.cli.execution import Run, check_can_ask, read_expectations
+from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, program_of
+from orderctl.cli.reasons import read_reason
+from orderctl.cli.reject import carry_out, whether_to_notify
 from orderctl.domain.errors import ExitCode, UsageError
 from orderctl.domain.import_figures import ImportCounts, SourceFigures, SourceRequest, Unsaid
 from orderctl.domain.importing import FIELDS
-from orderctl.domain.reports import import_document
-from orderctl.language import later, say, say_count
-from orderctl.ports import OrderSource
-from orderctl.services.importing import ImportReport, import_orders
+from orderctl.domain.reports import Document, import_document
+from orderctl.domain.selection import Choice, IdList, IdScope
+from orderctl.language import english, later, say, say_count
+from orderctl.ports import OrderSource, Store
+from orderctl.services.importing import FileImport, ImportReport, StoreAfterImport, import_orders
+from orderctl.services.rejecting import RejectionRequest
 
 app = command_app()
 _PROTECTIONS = {
@@ -23,13 +31,26 @@ _PROTECTIONS = {
     "delivery_notes": later("delivery notes"),
     "backlog_skus": later("backlog SKUs"),
 }
+_REASON = later("rejected at the source")
+_SHOWN_IDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of a call. `planned`: what the file alone rejects went through a plan; `rejection` is its document."""
+
+    report: ImportReport
+    code: int = ExitCode.DONE
+    planned: bool = False
+    rejection: Document | None = None
 
 
 @app.command(
     epilog="Examples:\n\norderctl import orders.csv --make-map > columns.toml\n\n"
     "orderctl import orders.xlsx --map columns.toml\n\n"
     "orderctl import orders_export.csv --from shopify\n\n"
-    "orderctl import orders.csv --skip-bad --errors bad-rows.csv\n\norderctl import orders.jsonl --check"
+    "orderctl import orders.csv --skip-bad --errors bad-rows.csv\n\norderctl import orders.jsonl --check\n\n"
+    "orderctl import orders_export.csv --reject-at-source --max-orders 50 --yes"
 )
 def import_(
     ctx: typer.Context,
@@ -60,6 +81,18 @@ def import_(
             help="Where the file counts fewer invoices, delivery notes or backlog SKUs, take its word.",
         ),
     ] = False,
+    reject_at_source: Annotated[
+        bool,
+        typer.Option(
+            "--reject-at-source", help="Reject the orders that are rejected in the file alone: plan, preview, question."
+        ),
+    ] = False,
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why they are rejected; without it, rejected at the source.")
+    ] = "",
+    max_orders: MaxOrders = None,
+    save_plan: Annotated[bool, typer.Option("--save-plan", help="Keep their plan for review, and import.")] = False,
+    yes: Yes = False,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Read orders from Excel, CSV or JSON lines; all of them or none, unless --skip-bad."""
@@ -73,30 +106,113 @@ def import_(
         program.output.lines(draft_map(file, program.clock.now().date()))
         return
     request = _request(map_, from_, default, timezone)
-    with program.open_store() as store:
-        with store.snapshot():
-            pass  # a store that cannot be used is better known before a long file is read
-        with program.screen.progress(later("Reading")) as reading:
-            source = open_source(file, request, program.clock.now(), reading)
-        with source:
-            if source.map_name:
-                program.screen.tell(say("read by the column map {name}", name=source.map_name))
-            with program.screen.progress(later("Writing")) as writing:
-                report = import_orders(
-                    store,
-                    source,
-                    skip_bad=skip_bad,
-                    actor=program.actor,
-                    at=program.clock.now(),
-                    detail=f"import of {Path(file).name}",
-                    check_only=check,
-                    lower_counts=lower_counts,
-                    progress=writing,
-                )
-            kept = _keep_problems(source, errors or f"{Path(file).name}.errors.csv", force=force or not errors)
-    _say(program, report, kept, as_)
-    if report.figures.problems and not skip_bad:
-        raise typer.Exit(ExitCode.WRONG_CALL)
+    run = Run(
+        expected=read_expectations(program, strict=False, expect=None, max_orders=max_orders, ignore_unknown=False),
+        dry_run=check,
+        yes=yes,
+        as_=as_,
+        save=save_plan,
+    )
+    if reject_at_source:
+        check_can_ask(program, run, look="--check")
+    else:
+        given = {
+            "--reason": bool(reason),
+            "--max-orders": max_orders is not None,
+            "--save-plan": save_plan,
+            "--yes": yes,
+        }
+        _refuse_alone([option for option, is_given in given.items() if is_given])
+    with program.open_store() as store, _opened(program, store, file, request) as source:
+        kept = _keep_problems(source, errors or f"{Path(file).name}.errors.csv", force=force or not errors)
+        taken = FileImport(
+            source=source,
+            actor=program.actor,
+            at=program.clock.now(),
+            detail=f"import of {Path(file).name}",
+            lower_counts=lower_counts,
+        )
+        if reject_at_source:
+            done = _import_and_reject(program, store, taken, run, skip_bad=skip_bad, reason=reason)
+        else:
+            done = _Done(_imported(program, store, taken, skip_bad=skip_bad, check=check))
+    _say(program, done, kept, as_)
+    raise typer.Exit(ExitCode.WRONG_CALL if done.report.figures.problems and not skip_bad else done.code)
+
+
+def _refuse_alone(options: Sequence[str]) -> None:
+    """Refuse options that say how to reject, where nothing is to be rejected."""
+    if options:
+        raise UsageError(
+            say("{options}: only with --reject-at-source", options=", ".join(options)),
+            hint=say("an import by itself asks nothing and rejects nothing"),
+        )
+
+
+@contextmanager
+def _opened(program: Program, store: Store, file: str, request: SourceRequest) -> Iterator[OrderSource]:
+    with store.snapshot():
+        pass  # a store that cannot be used is better known before a long file is read
+    with program.screen.progress(later("Reading")) as reading:
+        source = open_source(file, request, program.clock.now(), reading)
+    with source:
+        if source.map_name:
+            program.screen.tell(say("read by the column map {name}", name=source.map_name))
+        yield source
+
+
+def _imported(program: Program, store: Store, file: FileImport, *, skip_bad: bool, check: bool) -> ImportReport:
+    with program.screen.progress(later("Writing")) as writing:
+        return import_orders(
+            store,
+            file.source,
+            skip_bad=skip_bad,
+            actor=file.actor,
+            at=file.at,
+            detail=file.detail,
+            check_only=check,
+            lower_counts=file.lower_counts,
+            progress=writing,
+        )
+
+
+def _import_and_reject(
+    program: Program, store: Store, file: FileImport, run: Run, *, skip_bad: bool, reason: str
+) -> _Done:
+    """Import, and reject what is rejected in the file alone: in one transaction after the question, or neither."""
+    report = _imported(program, store, file, skip_bad=skip_bad, check=True)
+    ids = report.counts.rejected_at_source
+    if not ids or (report.figures.problems and not skip_bad):
+        return _Done(_imported(program, store, file, skip_bad=skip_bad, check=run.dry_run))
+    words = say("rejected at the source, by the {import_}", import_=file.detail)
+    why = read_reason(program, reason or _usual_reason(program), run, every_order_has_one=False)
+    notify = whether_to_notify(program, None, run, said_something=False)
+    request = RejectionRequest(
+        choice=Choice(scope=IdScope(given=IdList(ids=ids), words=words)),
+        by=program.provenance(words),
+        reason=why.text,
+        reason_code=why.code,
+        notify=notify is not False,
+    )
+    after = StoreAfterImport(store, file)
+    documents: list[Document] = []
+    run = replace(run, write=documents.append)
+    try:
+        code, _ = carry_out(program, after, request, run, ask_about_mails=notify is None, edit=False)
+    except BaseException:  # its mails were interrupted, after it was reported
+        for document in documents:
+            program.output.document(document, run.as_)
+        raise
+    if not run.dry_run:
+        if after.counts is None:
+            after.write(lambda _: None)  # none of them can be rejected; the rest is imported all the same
+        report = replace(report, counts=after.counts or report.counts, stored=True)
+    return _Done(report, code, planned=True, rejection=next(iter(documents), None))
+
+
+def _usual_reason(program: Program) -> str:
+    """What stands in for a reason; where codes are set, nothing does."""
+    return "" if program.reason_codes.words else english(_REASON)
 
 
 def _list_maps(program: Program) -> None:
@@ -130,17 +246,20 @@ def _keep_problems(source: OrderSource, path: str, *, force: bool) -> str:
     return path
 
 
-def _say(program: Program, report: ImportReport, kept: str, as_: ReportFormat) -> None:
+def _say(program: Program, done: _Done, kept: str, as_: ReportFormat) -> None:
+    report = done.report
     figures, counts = report.figures, report.counts
+    apart = () if done.planned else counts.rejected_at_source
     read = say(
         "{rows}, {orders}",
         rows=say_count("{number:,} row", "{number:,} rows", figures.rows),
         orders=say_count("{number:,} order", "{number:,} orders", figures.orders),
     )
     if as_ is not ReportFormat.TEXT:
-        program.output.document(import_document(figures, counts, stored=report.stored, errors=kept), as_)
+        document = import_document(figures, counts, stored=report.stored, errors=kept)
+        program.output.document(document | {"rejection": done.rejection}, as_)
     elif report.stored:
-        done = say(
+        words = say(
             "{read}: {created:,} created, {updated:,} updated, {unchanged:,} unchanged, "
             "{left:,} rejected ones left alone",
             read=read,
@@ -149,13 +268,19 @@ def _say(program: Program, report: ImportReport, kept: str, as_: ReportFormat) -
             unchanged=counts.unchanged,
             left=counts.rejected_left_alone,
         )
-        program.output.lines([done])
+        program.output.lines([_with_rejected(words, apart)])
     elif not figures.problems:
-        program.output.lines([say("{read}: all good", read=read)])
+        program.output.lines([_with_rejected(say("{read}: all good", read=read), apart)])
     _say_protection(program, counts)
+    if apart:
+        _say_rejected_at_source(program, apart)
     _say_totals(program, figures)
     if kept:
         _say_problems(program, report, kept)
+
+
+def _with_rejected(words: str, ids: Sequence[str]) -> str:
+    return say("{words}, {number:,} rejected in the file alone", words=words, number=len(ids)) if ids else words
 
 
 def _say_protection(program: Program, counts: ImportCounts) -> None:
@@ -182,6 +307,20 @@ def _say_protection(program: Program, counts: ImportCounts) -> None:
                 counts.counts_kept,
             )
         )
+
+
+def _say_rejected_at_source(program: Program, ids: Sequence[str]) -> None:
+    """The orders that the file rejects, and the import does not."""
+    program.screen.warn(
+        say_count(
+            "{number:,} order is rejected in the file and not here ({ids}): it keeps its status; "
+            "--reject-at-source rejects it, after a preview",
+            "{number:,} orders are rejected in the file and not here ({ids}): they keep their status; "
+            "--reject-at-source rejects them, after a preview",
+            len(ids),
+            ids=", ".join(ids[:_SHOWN_IDS]) + (", …" if len(ids) > _SHOWN_IDS else ""),
+        )
+    )
 
 
 def _say_totals(program: Program, figures: SourceFigures) -> None:

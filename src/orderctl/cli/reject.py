@@ -122,7 +122,7 @@ def reject(
         if pick:
             choice = pick_choice(program, store, choice)
         why = read_reason(program, reason, run, every_order_has_one=needless)
-        notify = _notify(program, notify, run, said_something=bool(text or edit or notes.messages))
+        notify = whether_to_notify(program, notify, run, said_something=bool(text or edit or notes.messages))
         request = RejectionRequest(
             choice=choice,
             by=program.provenance(choice.words, selection=selection),
@@ -134,12 +134,12 @@ def reject(
             message=text,
             per_order=mail_per_order,
         )
-        code, made = _carry_out(program, store, request, run, ask_about_mails=notify is None, edit=edit)
+        code, made = carry_out(program, store, request, run, ask_about_mails=notify is None, edit=edit)
         check_any_target(made, choice)
         raise typer.Exit(code)
 
 
-def _carry_out(
+def carry_out(
     program: Program, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool, edit: bool
 ) -> tuple[int, RejectionPlan]:
     """From the plan to the report; gives the exit code and the plan."""
@@ -203,7 +203,7 @@ def _check_single(source: Source) -> None:
         raise UsageError(say("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 
-def _notify(program: Program, said: bool | None, run: Run, *, said_something: bool) -> bool | None:
+def whether_to_notify(program: Program, said: bool | None, run: Run, *, said_something: bool) -> bool | None:
     """Whether to tell the buyers: as said, or as set; None if somebody is there to be asked."""
     if said is False and said_something:
         raise UsageError(say("a message is to be sent, and --no-notify sends none"), hint=say("leave one of them out"))

@@ -67,8 +67,9 @@ class Unsaid:
 class ImportCounts:
     """What an import did, in orders; a check says what it would do.
 
-    `counts_kept` are those that stay protected though their file says less than the store; `unsaid` holds by field
-    what protects an order and is not said.
+    `counts_kept` are those that stay protected though their file says less than the store; `rejected_at_source` those
+    that the file rejects and the store does not: they keep their status. `unsaid` holds by field what protects an order
+    and is not said.
     """
 
     created: int = 0
@@ -76,6 +77,7 @@ class ImportCounts:
     unchanged: int = 0
     rejected_left_alone: int = 0
     counts_kept: int = 0
+    rejected_at_source: tuple[str, ...] = ()
     unsaid: Mapping[str, Unsaid] = field(default_factory=dict)
 
     def __add__(self, other: "ImportCounts") -> "ImportCounts":
@@ -89,5 +91,6 @@ class ImportCounts:
             unchanged=self.unchanged + other.unchanged,
             rejected_left_alone=self.rejected_left_alone + other.rejected_left_alone,
             counts_kept=self.counts_kept + other.counts_kept,
+            rejected_at_source=self.rejected_at_source + other.rejected_at_source,
             unsaid=unsaid,
         )

@@ -161,11 +161,19 @@ def completed(order: Order, stored: Order, *, lower_counts: bool) -> Order:
     """An order of a file with what the file does not say from the stored one.
 
     What protects an order never falls without a word: its counts stay as high as they were, unless `lower_counts`.
+    Nor does a file reject an order that is there: it keeps its status.
     """
     kept = {name: getattr(stored, name) for name in order.unsaid}
+    if is_rejected_at_source(order):
+        kept["status"] = stored.status
     if not lower_counts:
         kept |= {name: getattr(stored, name) for name in PROTECTIONS if getattr(order, name) < getattr(stored, name)}
     return replace(order, **kept) if kept else order
+
+
+def is_rejected_at_source(order: Order) -> bool:
+    """Whether the file itself says that an order is rejected; what stands in for a missing column says nothing."""
+    return order.status is Status.REJECTED and "status" not in order.unsaid
 
 
 @lru_cache(maxsize=_CACHED)

@@ -14,6 +14,7 @@ _EXCEPT_ONE, _EXCEPT = later("{words}, except 1 id"), later("{words}, except {nu
 _TOLD = (
     _EXCEPT_ONE,
     _EXCEPT,
+    later("rejected at the source, by the {import_}"),
     later("picked by hand from {words}"),
     later("picked by hand"),
     later("ids from standard input"),

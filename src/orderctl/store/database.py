@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol, Self, TypeVar
 
 from orderctl.domain.errors import CommitUnknownError, OrderctlError
@@ -33,6 +33,10 @@ class Engine(Protocol):
     def close(self) -> None: ...  # noqa: D102
 
 
+class _UndoneError(Exception):
+    """Ends a transaction of which nothing is to stay."""
+
+
 class SqlStore:
     """One account of one database; see `ports.Store`."""
 
@@ -58,6 +62,16 @@ class SqlStore:
         with self._engine.translating(), self._engine.reading(self.account) as connection:
             self._check(connection)
             yield SqlUnitOfWork(self._watch(connection))
+
+    @contextmanager
+    def foreseen(self, change: Callable[[SqlUnitOfWork], object]) -> Iterator[SqlUnitOfWork]:
+        """A view for reading as it would be after the change, of which nothing stays."""
+        with suppress(_UndoneError), self._engine.translating(), self._engine.writing(self.account) as connection:
+            self._check(connection)
+            work = SqlUnitOfWork(self._watch(connection))
+            change(work)
+            yield work
+            raise _UndoneError
 
     def write(
         self, work: Callable[[SqlUnitOfWork], T], *, landed: Callable[[SqlUnitOfWork], T | None] | None = None

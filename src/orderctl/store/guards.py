@@ -14,12 +14,15 @@ MAIL_KEPT = "a queued mail keeps its recipient, its orders and its text, and a s
 MAIL_MOVED = "a mail does not go this way from state to state"
 MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
 IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
+BY_A_BATCH = "an order becomes rejected by a batch alone"
 
 # With room above them: a sum of totals, and a version that goes up by one, never run over.
 _AMOUNTS = 10**15
 _COUNTS = 2**31 - 1
 FIRST_VERSIONS = 10**9
 _ATTEMPTS = 10**6
+# The version of a new order that arrives rejected, until it is: no batch rejects it. No later version is this one.
+ARRIVING = 0
 
 # What archiving changes is left out: that much a rejected order still allows.
 _FROZEN = [
@@ -113,6 +116,11 @@ _ROWIDS = "rowid, _rowid_, oid"
 _YEARS = ("0001-01-02", "9999-12-30")
 # A later rejection goes on from these; SQLite keeps a blob in a column of text.
 _BATCH_TEXTS = ("account", "id", "digest", "previous")
+_BECOMES_REJECTED = f"NEW.status = 'rejected' AND OLD.status <> 'rejected' AND OLD.version <> {ARRIVING}"
+_EVENT_OF_BATCH = (
+    "account = NEW.account AND order_id = NEW.id AND id = NEW.batch_id AND batch_id = NEW.batch_id"
+    " AND to_status = 'rejected'"
+)
 
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
@@ -141,7 +149,7 @@ def renew_guards(dialect: str, execute: Callable[[str], object]) -> None:
 def guard_statements(dialect: str) -> tuple[str, ...]:
     """The statements that create the guards, so that a check can compare them with what is there."""
     later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
-    return (*_first(dialect), *later, *_bounds(dialect), *_mails(dialect))
+    return (*_first(dialect), *later, *_bounds(dialect), *_mails(dialect), *_by_a_batch(dialect))
 
 
 _TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) (?:FOR EACH|REFERENCING) ")
@@ -195,6 +203,11 @@ def _mail_acted_on() -> str:
 
 def _moves(allowed: Mapping[str, tuple[str, ...]]) -> str:
     return _any(f"{was} AND NEW.state IN ({', '.join(map(repr, states))})" for was, states in allowed.items())
+
+
+def _by_a_batch(dialect: str) -> Iterator[str]:
+    """An order that is there becomes rejected together with the event of its batch, or not at all."""
+    yield from _sqlite_by_a_batch() if dialect == "sqlite" else _pg_by_a_batch()
 
 
 def _sqlite() -> Iterator[str]:
@@ -252,7 +265,7 @@ def _sqlite_bounds(table: str) -> Iterator[str]:
     if table == "mail":
         updated.append(_ONE_ATTEMPT)
     if table == "orders":
-        inserted.append(f"typeof(NEW.version) <> 'integer' OR NEW.version NOT BETWEEN 1 AND {FIRST_VERSIONS}")
+        inserted.append(f"typeof(NEW.version) <> 'integer' OR NEW.version NOT BETWEEN {ARRIVING} AND {FIRST_VERSIONS}")
         yield _sqlite_trigger(
             "orders_next_version",
             "UPDATE OF version ON orders",
@@ -315,6 +328,30 @@ def _no_sqlite_time(column: str, form: str, length: int) -> str:
 def _sqlite_place() -> Iterator[str]:
     last = "(SELECT coalesce(max(position), 0) FROM batch WHERE account = NEW.account)"
     yield _sqlite_trigger("batch_in_place", "INSERT ON batch", f"NEW.position IS NOT {last} + 1", IN_PLACE)
+
+
+def _sqlite_by_a_batch() -> Iterator[str]:
+    there = "((account = NEW.account AND id = NEW.id) OR rowid = NEW.rowid) AND status <> 'rejected'"
+    yield _sqlite_trigger(
+        "orders_by_a_batch",
+        "UPDATE OF status ON orders",
+        f"{_BECOMES_REJECTED} AND NOT EXISTS (SELECT 1 FROM order_event WHERE {_EVENT_OF_BATCH})",
+        BY_A_BATCH,
+    )
+    # REPLACE would put an order that arrives as a rejected one into the place of one that is there.
+    yield _sqlite_trigger(
+        "orders_by_a_batch_insert",
+        "INSERT ON orders",
+        f"(NEW.status = 'rejected' OR NEW.version = {ARRIVING}) AND EXISTS (SELECT 1 FROM orders WHERE {there})",
+        BY_A_BATCH,
+    )
+    moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
+    yield _sqlite_trigger(
+        "orders_by_a_batch_move",
+        f"UPDATE OF account, id, {_ROWIDS} ON orders",
+        f"OLD.version = {ARRIVING} AND ({moved})",
+        BY_A_BATCH,
+    )
 
 
 def _any(conditions: Iterable[str]) -> str:
@@ -386,7 +423,7 @@ def _pg_bounds(table: str) -> Iterator[str]:
     inserted = list(wrong.values())
     updated = [f"NEW.{column} IS DISTINCT FROM OLD.{column} AND {bad}" for column, bad in wrong.items()]
     if table == "orders":
-        inserted.append(f"NEW.version NOT BETWEEN 1 AND {FIRST_VERSIONS}")
+        inserted.append(f"NEW.version NOT BETWEEN {ARRIVING} AND {FIRST_VERSIONS}")
         updated.append("NEW.version NOT IN (OLD.version, OLD.version + 1)")
     if table == "mail":
         updated.append(_ONE_ATTEMPT)
@@ -433,6 +470,26 @@ def _pg_mails() -> Iterator[str]:
     yield "ALTER TABLE mail_order ENABLE ALWAYS TRIGGER mail_order_kept_insert"
     for table in ("mail", "mail_order"):
         yield from _pg_no_truncate(table, MAIL_KEPT)
+
+
+def _pg_by_a_batch() -> Iterator[str]:
+    yield from _pg_trigger(
+        "orders", "orders_by_a_batch", "UPDATE", f"{_BECOMES_REJECTED} AND NEW.batch_id IS NULL", BY_A_BATCH
+    )
+    # By the statement and after it: a rejection writes orders and their events in one, and a call for each order would
+    # cost it a quarter of its time. As a value, the subquery is looked up by the key, however many events there are.
+    found = f"(SELECT 1 FROM order_event WHERE {_EVENT_OF_BATCH.replace('NEW.', 'changed.')})"
+    yield (
+        "CREATE FUNCTION orderctl_refuse_without_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS ("
+        f"SELECT 1 FROM changed WHERE status = 'rejected' AND batch_id IS NOT NULL AND {found} IS NULL) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+    )
+    yield _pg_own_tables("orderctl_refuse_without_event")
+    yield (
+        "CREATE TRIGGER orders_with_events AFTER UPDATE ON orders REFERENCING NEW TABLE AS changed FOR EACH STATEMENT "
+        f"EXECUTE FUNCTION orderctl_refuse_without_event('{BY_A_BATCH}')"
+    )
+    yield "ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_with_events"
 
 
 def _pg_log(log: str) -> Iterator[str]:

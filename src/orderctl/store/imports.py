@@ -13,7 +13,7 @@ from datetime import date, datetime
 
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.import_figures import ImportCounts, Unsaid
-from orderctl.domain.importing import PROTECTIONS, completed
+from orderctl.domain.importing import PROTECTIONS, completed, is_rejected_at_source
 from orderctl.domain.log import IMPORTED
 from orderctl.domain.order_ids import forms_of
 from orderctl.domain.orders import Buyer, Order, Status
@@ -21,6 +21,7 @@ from orderctl.domain.own_ids import new_id
 from orderctl.domain.selection import Choice, IdList, IdScope
 from orderctl.domain.text import fold
 from orderctl.language import say
+from orderctl.store.guards import ARRIVING
 from orderctl.store.order_streams import stream_orders
 from orderctl.store.sql import Connection, Dialect, Row, RowExistsError, packed, recordset
 
@@ -55,7 +56,6 @@ _CONTENT = {
 _ORDER = {"id": "text", **_CONTENT, "archived_at": "timestamptz"}
 _LINE = ("order_id", "number", "sku", "name", "color", "size", "quantity", "unit_price")
 _TAG = {"order_id": "text", "tag": "text"}
-_REJECTED = {"id": "text", "from_status": "text"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,11 @@ class _Sorted:
     new: list[Order]
     changed: list[Order]
     prints: dict[str, str]
-    known: dict[str, _Known]
     counts: ImportCounts
 
 
 class SqlImports:
-    """Orders from files into the connection's account. A rejected order is never touched."""
+    """Orders from files into the connection's account. No rejected order is touched, and no stored one rejected."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -119,24 +118,27 @@ class SqlImports:
                 new.append(order)
             elif order.id not in final and known[order.id].fingerprint != prints[order.id]:
                 other[order.id] = order
-        changed, counts_kept = [], 0
+        changed, counts_kept, rejected_at_source = [], 0, []
         for stored in self._stored(list(other)):
             order = other[stored.id]
             whole = completed(order, stored, lower_counts=lower_counts)
             kept = any(getattr(order, name) < getattr(whole, name) for name in PROTECTIONS if name not in order.unsaid)
             counts_kept += kept
+            if stays_open := is_rejected_at_source(order):
+                rejected_at_source.append(order.id)
             if _differ(whole, stored):
                 changed.append(whole)
-                prints[order.id] = fingerprint(_with_counts(order, whole)) if kept else prints[order.id]
+                prints[order.id] = fingerprint(_as_kept(order, whole)) if kept or stays_open else prints[order.id]
         counts = ImportCounts(
             created=len(new),
             updated=len(changed),
             unchanged=len(orders) - len(new) - len(changed) - len(final),
             rejected_left_alone=len(final),
             counts_kept=counts_kept,
+            rejected_at_source=tuple(rejected_at_source),
             unsaid=_unsaid(orders, known, final),
         )
-        return _Sorted(new=new, changed=changed, prints=prints, known=known, counts=counts)
+        return _Sorted(new=new, changed=changed, prints=prints, counts=counts)
 
     def _identified(self, orders: Sequence[Order], lock: str) -> tuple[Sequence[Order], dict[str, _Known]]:
         """The orders by the ids that they have in the store, and which are there.
@@ -152,11 +154,11 @@ class SqlImports:
 
     def _write(self, found: _Sorted, event: dict[str, object]) -> None:
         self._insert(found.new, found.prints)
-        self._update(found.changed, found.prints, found.known, event)
+        self._update(found.changed, found.prints, event)
         written = [*found.new, *found.changed]
         self._connection.insert("order_line", _LINE, _lines(written))
         self._merge_rows("order_tag", _TAG, _tags(written), "DO NOTHING")
-        self._reject([order.id for order in written if order.status is Status.REJECTED], found.known, event)
+        self._arrive_rejected([order.id for order in found.new if order.status is Status.REJECTED], event)
 
     def _stored(self, ids: list[str]) -> Iterator[Order]:
         """Stored orders, whole; there are none to read in most imports."""
@@ -202,22 +204,27 @@ class SqlImports:
 
     def _insert(self, orders: list[Order], prints: dict[str, str]) -> None:
         dialect = self._connection.dialect
-        rows = [_order_row(order, _unrejected(order, None), prints[order.id], dialect) for order in orders]
+        rows = [
+            (
+                *_order_row(order, _PROVISIONAL if arrives_rejected else order.status, prints[order.id], dialect),
+                ARRIVING if arrives_rejected else order.version,
+            )
+            for order in orders
+            for arrives_rejected in [order.status is Status.REJECTED]
+        ]
         try:
-            self._connection.insert("orders", tuple(_ORDER), rows)
+            self._connection.insert("orders", (*_ORDER, "version"), rows)
         except RowExistsError as error:
             raise OrderctlError(
                 say("another program imported some of the same orders at the same moment; nothing was changed"),
                 hint=say("run the import again"),
             ) from error
 
-    def _update(
-        self, orders: list[Order], prints: dict[str, str], known: dict[str, _Known], event: dict[str, object]
-    ) -> None:
+    def _update(self, orders: list[Order], prints: dict[str, str], event: dict[str, object]) -> None:
         if not orders:
             return
         dialect = self._connection.dialect
-        rows = [_order_row(order, _unrejected(order, known[order.id]), prints[order.id], dialect) for order in orders]
+        rows = [_order_row(order, order.status, prints[order.id], dialect) for order in orders]
         changes = ", ".join(f"{column} = r.{column}" for column in _CONTENT)
         self._connection.execute(
             # MATERIALIZED: otherwise SQLite reads every order of the account, and for each of them all the rows.
@@ -231,23 +238,19 @@ class SqlImports:
             {"ids": dialect.bind_ids([order.id for order in orders])},
         )
 
-    def _reject(self, ids: list[str], known: dict[str, _Known], event: dict[str, object]) -> None:
-        """Orders that came as rejected ones become it last: from then on the guards let nothing through."""
+    def _arrive_rejected(self, ids: list[str], event: dict[str, object]) -> None:
+        """New orders that come as rejected ones become it last: from then on the guards let nothing through."""
         if not ids:
             return
         dialect = self._connection.dialect
-        earlier: list[dict[str, object]] = [
-            {"id": order_id, "from_status": _status_of(known.get(order_id))} for order_id in ids
-        ]
+        arrived = f"account = :account AND version = {ARRIVING} AND id IN ({dialect.ids('ids')})"
         self._connection.execute(
-            "INSERT INTO order_event (account, order_id, id, kind, from_status, to_status, detail, actor, at)"
-            f" SELECT :account, r.id, :event, '{IMPORTED}', r.from_status, 'rejected', :detail, :actor, :at"
-            f" FROM ({recordset(dialect, _REJECTED)}) AS r",
-            {"rows": packed(earlier), **event},
+            "INSERT INTO order_event (account, order_id, id, kind, to_status, detail, actor, at)"
+            f" SELECT account, id, :event, '{IMPORTED}', 'rejected', :detail, :actor, :at FROM orders WHERE {arrived}",
+            {"ids": dialect.bind_ids(ids), **event},
         )
         self._connection.execute(
-            "UPDATE orders SET status = 'rejected', rejected_at = :at WHERE account = :account"
-            f" AND status <> 'rejected' AND id IN ({dialect.ids('ids')})",
+            f"UPDATE orders SET status = 'rejected', rejected_at = :at, version = 1 WHERE {arrived}",
             {"ids": dialect.bind_ids(ids), "at": event["at"]},
         )
 
@@ -287,9 +290,10 @@ def _differ(order: Order, stored: Order) -> bool:
     return said != there or order.lines != stored.lines or not order.tags <= stored.tags
 
 
-def _with_counts(order: Order, whole: Order) -> Order:
-    """What the file says, with the counts that were kept: so `lower_counts` finds a difference later."""
-    return replace(order, **{name: getattr(whole, name) for name in PROTECTIONS if name not in order.unsaid})
+def _as_kept(order: Order, whole: Order) -> Order:
+    """What the file says, with what the store kept against it: so the same file differs from the store again."""
+    against = {name for name in (*PROTECTIONS, "status") if name not in order.unsaid}
+    return replace(order, **{name: getattr(whole, name) for name in against})
 
 
 def _unsaid(orders: Iterable[Order], known: dict[str, _Known], final: set[str]) -> dict[str, Unsaid]:
@@ -316,10 +320,6 @@ def _merged(earlier: Buyer | None, later: Buyer) -> Buyer:
     )
 
 
-def _status_of(stored: _Known | None) -> str | None:
-    return stored.status if stored else None
-
-
 def _buyer_row(buyer: Buyer) -> dict[str, object]:
     return {
         "id": buyer.id,
@@ -330,13 +330,6 @@ def _buyer_row(buyer: Buyer) -> dict[str, object]:
         "country": buyer.country,
         "language": buyer.language,
     }
-
-
-def _unrejected(order: Order, stored: _Known | None) -> str:
-    """An order that comes as a rejected one becomes it last: until then it is what it was, or open."""
-    if order.status is not Status.REJECTED:
-        return order.status.value
-    return stored.status if stored else _PROVISIONAL.value
 
 
 def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> Row:

@@ -1,0 +1,12 @@
+"""A guard that lets an order become rejected by a batch alone."""
+
+from alembic import op
+
+from orderctl.store.guards import renew_guards
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    renew_guards(op.get_bind().dialect.name, op.execute)
