@@ -11,6 +11,7 @@ from conftest import open_store
 from factories import make_order, put
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.orders import Status
+from orderctl.domain.request_keys import RequestKey
 from test_rejection import ids, reject
 from test_schema import raw
 
@@ -20,7 +21,7 @@ REFUSALS = (sqlite3.IntegrityError, psycopg.errors.IntegrityError)
 @pytest.fixture
 def connection(store, store_url):
     put(store, make_order("G1"), make_order("G2", status=Status.OC_CONFIRMED))
-    reject(store, ids("G1"))
+    reject(store, ids("G1"), RequestKey.of("NIGHT", ids("G1")))
     connection = raw(store_url)
     yield connection
     connection.close()

@@ -11,6 +11,7 @@ from pypdf import PdfReader
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, MUTE, make_order, put_all
+from orderctl.domain.request_keys import RequestKey
 from test_rejection import ids, reject
 
 EVIL = '<script>alert("x")</script>\u202e=1+1'
@@ -30,7 +31,10 @@ def batches(store_url):
             make_order("F3", buyer=MUTE, country="GB", season="27FW", total=50_000),
             make_order("F4"),
         ])  # fmt: skip
-        return [reject(store, ids("F1", "F2", "F3"), notify=True).batch_id, reject(store, ids("F4")).batch_id]
+        return [
+            reject(store, ids("F1", "F2", "F3"), notify=True).batch_id,
+            reject(store, ids("F4"), RequestKey.of("=NIGHT", ids("F4"))).batch_id,
+        ]
 
 
 # As docs/reference/log.md tells an auditor to do it, with the standard library alone.
@@ -46,6 +50,8 @@ def digests_again(lines):
             header = {name: record[name] for name in HEADER}
             if record["reason_code"]:
                 header["reason_code"] = record["reason_code"]
+            if record["request_key"]:
+                header |= {name: record[name] for name in ("request_key", "request_digest")}
             digest = found[record["digest"]] = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
         elif record["batch_id"]:
             fields = [record[name] for name in EVENT] + [record["reason_code"]] * bool(record["reason_code"])

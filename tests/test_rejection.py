@@ -49,13 +49,13 @@ def plan_for(store, choice, **request):
     return prepare_rejection(store, wanted, clock=CLOCK, new_id=lambda: str(uuid6.uuid7()))
 
 
-def execute(store, plan):
-    approved = plan.approve(by="mia", how="--yes")
+def execute(store, plan, key=None):
+    approved = plan.approve(by="mia", how="--yes", request=key)
     return execute_rejection(store, approved, clock=CLOCK, message_domain="brand.example")
 
 
-def reject(store, choice, **request):
-    return execute(store, plan_for(store, choice, **request))
+def reject(store, choice, key=None, **request):
+    return execute(store, plan_for(store, choice, **request), key)
 
 
 def statuses(store):

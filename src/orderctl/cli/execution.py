@@ -13,10 +13,11 @@ from orderctl.domain.os_errors import reason_of
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.domain.rejection import RejectionPlan, RejectionResult
 from orderctl.domain.reports import Document, rejection_document
+from orderctl.domain.request_keys import RequestKey
 from orderctl.domain.sample_letters import SampleLetter
 from orderctl.language import later, say, say_count
 from orderctl.ports import Store
-from orderctl.services.rejecting import Expectations, targets_of
+from orderctl.services.rejecting import Expectations, delivered_so_far, mails_left, targets_of
 from orderctl.services.sample_letters import compose_samples
 
 _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
@@ -27,6 +28,7 @@ class Run:
     """How this call is to go on once the plan is made: `save` keeps it, `hold` executes it that much later.
 
     `full` shows every order of it.
+    `request` is the caller's own key, with what is asked for under it.
     `write` takes the JSON document of its report where it is one of several.
     """
 
@@ -36,6 +38,7 @@ class Run:
     as_: ReportFormat
     full: bool = False
     save: bool = False
+    request: RequestKey | None = None
     hold: timedelta | None = None
     write: Callable[[Document], None] | None = None
 
@@ -128,6 +131,23 @@ def conclude(program: Program, store: Store, result: RejectionResult, run: Run) 
     note_result(program, result)
     delivery = _deliver(program, store, result, run)
     report(program, run, result.plan, result, delivery)
+    return _code(result, delivery)
+
+
+def conclude_again(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
+    """Report what the first run under a key did, and send what it left of its mails; gives the exit code."""
+    batch = result.plan.id
+    program.screen.tell(say("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
+    program.journal.step("repeated", {"batch": batch})
+    delivery = None
+    if result.mails:
+        last = _deliver(program, store, result, run) if mails_left(store, batch) else None
+        delivery = delivered_so_far(store, batch, last or DeliveryReport())
+    report(program, run, result.plan, result, delivery)
+    return _code(result, delivery)
+
+
+def _code(result: RejectionResult, delivery: DeliveryReport | None) -> int:
     if result.left_out:
         return ExitCode.FEWER_THAN_PLANNED
     return ExitCode.DONE if delivery is None or delivery.complete else ExitCode.MAILS_REMAIN

@@ -21,7 +21,7 @@ _GROUPS = {
     later("Output"): "--format --columns --sort --limit --after --count --null",
     later("What is written"): "--output --lines --per-order --force --raw",
     later("What the buyers are told"): "--reason --reasons --notify --message --message-file --edit --mail-per-order",
-    later("Safety"): "--yes --dry-run --strict --expect --max-orders --ignore-unknown",
+    later("Safety"): "--yes --dry-run --key --strict --expect --max-orders --ignore-unknown",
     later("Later"): "--save-plan --hold",
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names.split()}

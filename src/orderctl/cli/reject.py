@@ -1,5 +1,6 @@
 """`orderctl reject`: plan, preview, confirm, execute, mail, report (design.md, section 6)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from orderctl.cli.execution import (
     check_can_ask,
     compose_letters,
     conclude,
+    conclude_again,
     confirm,
     executed,
     read_expectations,
@@ -36,13 +38,15 @@ from orderctl.cli.picking import pick_choice
 from orderctl.cli.reasons import read_reason
 from orderctl.cli.saved_plans import keep_plan, read_hold, run_plan
 from orderctl.cli.source_options import takes_source
-from orderctl.cli.sources import Source, choose
+from orderctl.cli.sources import Source, read_choice, refuse_empty_selection
 from orderctl.cli.suggesting import suggest_plan
 from orderctl.domain.durations import duration_words
 from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import ExitCode, UsageError
 from orderctl.domain.rejection import RejectionPlan
+from orderctl.domain.request_keys import KeyUsedError, RequestKey
 from orderctl.domain.sample_letters import SampleLetter
+from orderctl.domain.selection import Choice
 from orderctl.language import say
 from orderctl.ports import Store
 from orderctl.services.planning import check_one_operator_suffices
@@ -51,6 +55,7 @@ from orderctl.services.rejecting import (
     check_any_target,
     check_expectations,
     execute_rejection,
+    first_run,
     prepare_rejection,
 )
 
@@ -93,6 +98,9 @@ def reject(
         str | None,
         typer.Option("--plan", metavar="ID", help="Run a saved plan, as it is.", autocompletion=suggest_plan),
     ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Reject once under this key; again, it gives the first result.")
+    ] = None,
     strict: Strict = False,
     expect: Expect = None,
     max_orders: MaxOrders = None,
@@ -112,12 +120,27 @@ def reject(
             raise typer.Exit(run_plan(program, store, plan, run))
     if save_plan and run.hold:
         raise UsageError(say("--save-plan keeps a plan, --hold confirms it"), hint=say("give one of them"))
+    if key is not None:
+        _check_repeatable({"--pick": pick, "--edit": edit, "--save-plan": save_plan, "--hold": run.hold is not None})
     source = replace(source, notes=True)
     if individual:
         _check_single(source)
     text = read_message(message, message_file, edit=edit)
     with program.open_store() as store:
-        choice = choose(program, store, source)
+        choice = read_choice(program, store, source)
+        if key is not None:
+            asked = RequestKey.of(
+                key,
+                choice,
+                individual=individual,
+                reason=reason,
+                notify=notify,
+                message=text,
+                mail_per_order=mail_per_order,
+            )
+            run = replace(run, request=asked)
+            _give_first_result(program, store, run, choice)
+        refuse_empty_selection(store, choice)
         notes, needless, selection = choice.notes, choice.all_have_reasons, choice.selection
         if pick:
             choice = pick_choice(program, store, choice)
@@ -134,9 +157,36 @@ def reject(
             message=text,
             per_order=mail_per_order,
         )
-        code, made = carry_out(program, store, request, run, ask_about_mails=notify is None, edit=edit)
+        try:
+            code, made = carry_out(program, store, request, run, ask_about_mails=notify is None, edit=edit)
+        except KeyUsedError:
+            _give_first_result(program, store, run, choice)
+            raise
         check_any_target(made, choice)
         raise typer.Exit(code)
+
+
+def _check_repeatable(options: Mapping[str, bool]) -> None:
+    """A call with a key can be made again as it is."""
+    given = [name for name, is_given in options.items() if is_given]
+    if given:
+        raise UsageError(
+            say(
+                "--key is for a call that can be made again as it is, and {option} is not part of one", option=given[0]
+            ),
+            hint=say("leave one of them out; a saved plan runs once without a key"),
+        )
+
+
+def _give_first_result(program: Program, store: Store, run: Run, choice: Choice) -> None:
+    """End the run with what an earlier one did under its key, if there was one."""
+    first = first_run(store, run.request, choice) if run.request else None
+    if first is None:
+        return
+    if not run.dry_run:
+        raise typer.Exit(conclude_again(program, store, first, run))
+    used = say("the key was used by batch {batch}: without --dry-run, nothing is rejected", batch=first.plan.id)
+    program.screen.warn(used)
 
 
 def carry_out(
@@ -174,7 +224,7 @@ def _decide(program: Program, store: Store, plan: RejectionPlan, run: Run) -> in
     how = confirm(program, store, plan, run)
     if run.hold and plan.targets.count:
         return keep_plan(program, store, plan, run, how=how)
-    approved = plan.approve(by=program.actor, how=how)
+    approved = plan.approve(by=program.actor, how=how, request=run.request)
     result = executed(
         program,
         plan,

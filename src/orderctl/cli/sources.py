@@ -50,8 +50,16 @@ class Source:
 def choose(program: Program, store: Store, source: Source) -> Choice:
     """The choice that the arguments spell; the default selection if they name nothing.
 
-    Raises UsageError for two sources at once, an unknown saved filter, and an empty filter without `--all`.
+    Raises UsageError for two sources at once, an unknown saved filter, an empty selection, and an empty filter
+    without `--all`.
     """
+    choice = read_choice(program, store, source)
+    refuse_empty_selection(store, choice)
+    return choice
+
+
+def read_choice(program: Program, store: Store, source: Source) -> Choice:
+    """The same, of a selection that may have been emptied since."""
     given = source.given
     if len(given) > 1:
         raise UsageError(
@@ -101,14 +109,21 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
     if source.filter_text is not None or source.everything:
         return _filter_scope(program, source.filter_text or "", source)
     name = source.selection or DEFAULT_SELECTION
+    return SelectionScope(actor=program.actor, name=name, words=say("selection {name}", name=name))
+
+
+def refuse_empty_selection(store: Store, choice: Choice) -> None:
+    """Raise UsageError if the choice is a selection that holds nothing."""
+    scope = choice.scope
+    if not isinstance(scope, SelectionScope):
+        return
     with store.snapshot() as work:
-        size = work.selections.size(program.actor, name)
+        size = work.selections.size(scope.actor, scope.name)
     if not size:
         raise UsageError(
-            say("the selection {name!r} is empty", name=name),
+            say("the selection {name!r} is empty", name=scope.name),
             hint=say("give order ids, --ids, --saved or --filter, or: orderctl select"),
         )
-    return SelectionScope(actor=program.actor, name=name, words=say("selection {name}", name=name))
 
 
 def _refuse_terms(store: Store, words: Sequence[str]) -> None:

@@ -70,6 +70,7 @@ class BatchReport:
             (say("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
             (say("Who"), say("{actor} on {host}", actor=batch.actor, host=batch.host)),
             (say("Approved by"), batch.approver),
+            (say("Key"), batch.request_key),
             (say("Reason"), batch.reason),
             (say("Orders chosen by"), source_in_words(batch.source)),
             (say("Rules"), say(_RULES[batch.mode]) if batch.mode in _RULES else batch.mode),

@@ -18,7 +18,7 @@ class Batch:
     """One executed rejection, as the store keeps it.
 
     `position` counts the batches of the account from 1; `digest` covers the batch, its events and
-    `previous`, the digest of the batch before (empty for the first).
+    `previous`, the digest of the batch before (empty for the first). `request_key` is the caller's own.
     """
 
     id: str
@@ -41,6 +41,8 @@ class Batch:
     leaves: str
     previous: str
     reason_code: str = ""
+    request_key: str = ""
+    request_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ SEALED_FIELDS = (
     "previous",
 )
 # Fields that came later, each with its default: sealed where they are set, so that older digests still hold.
-SEALED_LATER: dict[str, object] = {"reason_code": ""}
+SEALED_LATER: dict[str, object] = {"reason_code": "", "request_key": "", "request_digest": ""}
 NOT_SEALED = ("digest", "leaves")
 
 

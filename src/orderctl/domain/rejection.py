@@ -19,6 +19,7 @@ from orderctl.domain.money import Money
 from orderctl.domain.order_changes import OrderChange
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import OrderSummary, Status
+from orderctl.domain.request_keys import RequestKey
 from orderctl.language import say
 
 PLAN_SCHEMA = 1
@@ -150,9 +151,9 @@ class RejectionPlan:
         """The same plan that tells the buyers this too."""
         return replace(self, mail=replace(self.mail, message=message))
 
-    def approve(self, *, by: str, how: str) -> "ApprovedPlan":
+    def approve(self, *, by: str, how: str, request: RequestKey | None = None) -> "ApprovedPlan":
         """Turn it into the only thing that can be executed; `how` is the answer or flag that approved."""
-        return ApprovedPlan(plan=self, approver=by, how=how)
+        return ApprovedPlan(plan=self, approver=by, how=how, request=request)
 
     def to_json(self) -> str:
         """The plan as canonical JSON text, with its schema version and digest."""
@@ -186,11 +187,12 @@ class RejectionPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedPlan:
-    """A plan that somebody said yes to. Only `RejectionPlan.approve` makes one."""
+    """A plan that somebody said yes to, under a key if they gave one. Only `RejectionPlan.approve` makes one."""
 
     plan: RejectionPlan
     approver: str
     how: str
+    request: RequestKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,13 @@ from orderctl.domain.eligibility import Mode
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.identity import Identity
 from orderctl.domain.impact import RECENT
+from orderctl.domain.log import Batch
 from orderctl.domain.order_notes import OrderNotes
 from orderctl.domain.orders import OrderSummary
-from orderctl.domain.outbox import MailState
+from orderctl.domain.outbox import DeliveryReport, MailState
 from orderctl.domain.rejection import ApprovedPlan, Provenance, RejectionPlan, RejectionResult
-from orderctl.domain.selection import Choice, FilterScope
+from orderctl.domain.request_keys import RequestKey
+from orderctl.domain.selection import Choice, FilterScope, SelectionScope
 from orderctl.language import say, say_count
 from orderctl.ports import Clock, Executed, MailQuery, Store, UnitOfWork
 from orderctl.services.selecting import say_unknown
@@ -157,7 +159,8 @@ def check_any_target(plan: RejectionPlan, choice: Choice) -> None:
 def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, message_domain: str) -> RejectionResult:
     """Run an approved plan in one transaction, once; without targets, do nothing.
 
-    Raises UnexpectedPlanError if it ran before, StoreUnavailableError, CommitUnknownError.
+    Raises UnexpectedPlanError if it ran before, KeyUsedError if another run under its key was first,
+    StoreUnavailableError, CommitUnknownError.
     """
     plan = approved.plan
     if not plan.targets.count:
@@ -167,6 +170,69 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
         landed=lambda work: _landed(work, plan),
     )
     return result_of(plan, executed)
+
+
+def first_run(store: Store, asked: RequestKey, choice: Choice) -> RejectionResult | None:
+    """What the first run under a caller's key did; None if there was none.
+
+    Raises UnexpectedPlanError if it was asked for something else.
+    """
+    with store.snapshot() as work:
+        found = work.rejections.batch_of_request(asked.key)
+        if found is None:
+            return None
+        batch, text = found
+        plan = _plan_of(batch, text)
+        if batch.request_digest != asked.digest or _has_others(work, choice, plan):
+            raise UnexpectedPlanError(
+                say(
+                    "the key {key} is that of batch {batch}, for other orders or options; nothing was changed",
+                    key=asked.key,
+                    batch=batch.id,
+                ),
+                hint=say("take another key, or see: orderctl log {batch}", batch=batch.id),
+            )
+        executed = work.rejections.outcome(plan)
+    assert executed is not None  # noqa: S101 - the batch was found by its key in the same snapshot
+    return result_of(plan, executed)
+
+
+def _plan_of(batch: Batch, text: str) -> RejectionPlan:
+    try:
+        return RejectionPlan.from_json(text)
+    except ValueError as error:
+        raise UnexpectedPlanError(
+            say("the plan of batch {batch} cannot be read: {why}", batch=batch.id, why=error),
+            hint=say("see: orderctl log {batch}", batch=batch.id),
+        ) from error
+
+
+def _has_others(work: UnitOfWork, choice: Choice, plan: RejectionPlan) -> bool:
+    """Whether a selection, which the first run took its orders out of, holds others by now."""
+    if not isinstance(choice.scope, SelectionScope):
+        return False
+    known = {*plan.targets, *(order_id for group in plan.skipped for order_id in group), *choice.excluded.ids}
+    selected = work.selections.page(choice.scope.actor, choice.scope.name, None)
+    return any(order.id not in known for order in selected)
+
+
+def mails_left(store: Store, batch_id: str) -> int:
+    """How many mails of a batch are neither sent nor given up."""
+    with store.snapshot() as work:
+        return _left(work, batch_id)
+
+
+def delivered_so_far(store: Store, batch_id: str, last: DeliveryReport) -> DeliveryReport:
+    """What became of the mails of a batch in all runs, of which `last` is the last one."""
+    with store.snapshot() as work:
+        counts = work.outbox.counts(MailQuery(batch_id=batch_id))
+    return replace(
+        last,
+        sent=counts.get(MailState.SENT, 0),
+        retry=counts.get(MailState.RETRY, 0),
+        refused=counts.get(MailState.REFUSED, 0),
+        unknown=counts.get(MailState.UNKNOWN, 0),
+    )
 
 
 def held_batches(store: Store, batch_ids: Sequence[str]) -> tuple[HeldBatch, ...]:
@@ -199,7 +265,8 @@ def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
 
 def signed(approved: ApprovedPlan, login: str) -> ApprovedPlan:
     """The same approval with the database's own name for who gives it."""
-    return approved.plan.approve(by=str(Identity(actor=approved.approver, login=login)), how=approved.how)
+    who = str(Identity(actor=approved.approver, login=login))
+    return approved.plan.approve(by=who, how=approved.how, request=approved.request)
 
 
 def _landed(work: UnitOfWork, plan: RejectionPlan) -> Executed | None:

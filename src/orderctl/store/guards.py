@@ -149,7 +149,14 @@ def renew_guards(dialect: str, execute: Callable[[str], object]) -> None:
 def guard_statements(dialect: str) -> tuple[str, ...]:
     """The statements that create the guards, so that a check can compare them with what is there."""
     later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
-    return (*_first(dialect), *later, *_bounds(dialect), *_mails(dialect), *_by_a_batch(dialect))
+    return (
+        *_first(dialect),
+        *later,
+        *_bounds(dialect),
+        *_mails(dialect),
+        *_request_key(dialect),
+        *_by_a_batch(dialect),
+    )
 
 
 _TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) (?:FOR EACH|REFERENCING) ")
@@ -352,6 +359,13 @@ def _sqlite_by_a_batch() -> Iterator[str]:
         f"OLD.version = {ARRIVING} AND ({moved})",
         BY_A_BATCH,
     )
+
+
+def _request_key(dialect: str) -> Iterator[str]:
+    """The key of batches that came later; on PostgreSQL nothing takes the place of a row."""
+    if dialect == "sqlite":
+        there = "EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND request_key = NEW.request_key)"
+        yield _sqlite_trigger("batch_append_only_key", "INSERT ON batch", there, APPEND_ONLY)
 
 
 def _any(conditions: Iterable[str]) -> str:

@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 CONNECT_WAIT_S = 10
 SILENCE_S = 30.0
-CHAIN_CONSTRAINT = "ix_batch_account_position"
+# Another batch took the place in the chain, or has the caller's key: the next try sees it.
+_TAKEN = frozenset({"ix_batch_account_position", "ix_batch_account_request_key"})
 _FETCH = 2_000
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # A peer that is gone is found out by the kernel, in a minute or so.
@@ -158,9 +159,9 @@ class PostgresEngine:
 
     @staticmethod
     def asks_for_retry(error: Exception) -> bool:
-        """Serialization failure (40001), deadlock (40P01), or two batches that took one place in the chain."""
+        """Serialization failure (40001), deadlock (40P01), or two batches that took one place or one key."""
         if isinstance(error, errors.UniqueViolation):
-            return error.diag.constraint_name == CHAIN_CONSTRAINT
+            return error.diag.constraint_name in _TAKEN
         return isinstance(error, errors.SerializationFailure | errors.DeadlockDetected)
 
     @contextmanager

@@ -11,6 +11,7 @@ from orderctl.domain.money import Money
 from orderctl.domain.orders import OrderEvent, OrderSummary
 from orderctl.domain.outbox import LetterFacts
 from orderctl.domain.rejection import ApprovedPlan, LeftOut, RejectionPlan
+from orderctl.domain.request_keys import KeyUsedError
 from orderctl.domain.selection import Choice
 from orderctl.language import say
 from orderctl.ports import Assessment, Executed
@@ -54,12 +55,17 @@ class SqlRejections:
     def execute(self, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed:
         """Reject every target that is still as planned, with its event, batch and mails.
 
-        Raises UnexpectedPlanError if the plan ran before.
+        Raises UnexpectedPlanError if the plan ran before, KeyUsedError if another plan did under the caller's key.
         """
         plan = approved.plan
         if self.batch(plan.id) is not None:
             raise UnexpectedPlanError(
                 say("plan {id} has run already", id=plan.id), hint=say("see: orderctl log {id}", id=plan.id)
+            )
+        if approved.request and self.batch_of_request(approved.request.key):
+            raise KeyUsedError(
+                say("another run under the key {key} was first", key=approved.request.key),
+                hint=say("try again in a moment"),
             )
         rejected = 0
         with SealingThread(lambda *differing: event_of(plan, at, *differing)) as sealing:
@@ -69,7 +75,7 @@ class SqlRejections:
             mails = queue_mails(self._connection, plan, at, message_domain) if plan.mail.notify else 0
             batch = self._batch(approved, at, rejected, mails)
             sealed = sealing.seal(batch)
-        self._insert_batch(replace(batch, digest=sealed.digest, leaves=sealed.leaves))
+        self._insert_batch(replace(batch, digest=sealed.digest, leaves=sealed.leaves), approved)
         return replace(self._executed(plan, rejected, mails), unselected=self._unselect(plan))
 
     def outcome(self, plan: RejectionPlan) -> Executed | None:
@@ -83,6 +89,14 @@ class SqlRejections:
             f"SELECT {rows.BATCH_COLUMNS} FROM batch WHERE account = :account AND id = :id", {"id": batch_id}
         ).fetchone()
         return rows.batch(row) if row else None
+
+    def batch_of_request(self, key: str) -> tuple[Batch, str] | None:
+        """The batch that has a caller's key, and the plan that it ran."""
+        row = self._connection.execute(
+            f"SELECT {rows.BATCH_COLUMNS}, request_plan FROM batch WHERE account = :account AND request_key = :key",
+            {"key": key},
+        ).fetchone()
+        return (rows.batch(row), row[-1]) if row else None
 
     def ids_ending(self, ending: str) -> tuple[str, ...]:
         """The ids that end so, at most a few, newest first."""
@@ -109,7 +123,7 @@ class SqlRejections:
 
     def _batch(self, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> Batch:
         """The batch as it is sealed: after the one before, and without its seal."""
-        plan = approved.plan
+        plan, request = approved.plan, approved.request
         last = next(self.batches(1), None)
         return Batch(
             id=plan.id,
@@ -132,18 +146,22 @@ class SqlRejections:
             digest="",
             leaves="",
             previous=last.digest if last else "",
+            request_key=request.key if request else "",
+            request_digest=request.digest if request else "",
         )
 
-    def _insert_batch(self, batch: Batch) -> None:
-        columns = rows.BATCH_COLUMNS.split(", ")
-        values = {column: getattr(batch, column) for column in columns}
+    def _insert_batch(self, batch: Batch, approved: ApprovedPlan) -> None:
+        columns = [*rows.BATCH_COLUMNS.split(", "), "request_plan"]
+        values = {column: getattr(batch, column, "") for column in columns}
         values |= {
             "at": self._connection.dialect.instant(batch.at),
             "mail_per_order": int(batch.mail_per_order),
             "mode": Mode(batch.mode).value,
+            "request_key": batch.request_key or None,
+            "request_plan": approved.plan.to_json() if approved.request else "",
         }
         self._connection.execute(
-            f"INSERT INTO batch (account, {rows.BATCH_COLUMNS})"
+            f"INSERT INTO batch (account, {', '.join(columns)})"
             f" VALUES (:account, {', '.join(f':{column}' for column in columns)})",
             values,
         )

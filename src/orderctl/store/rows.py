@@ -153,7 +153,7 @@ def event(row: Row) -> OrderEvent:
 
 BATCH_COLUMNS = (
     "id, position, at, actor, approver, host, program, mode, source, reason, message, mail_per_order, planned,"
-    " rejected, skipped, mails, digest, leaves, previous, reason_code"
+    " rejected, skipped, mails, digest, leaves, previous, reason_code, request_key, request_digest"
 )
 
 
@@ -180,6 +180,8 @@ def batch(row: Row) -> Batch:
         leaves=row[17],
         previous=row[18],
         reason_code=row[19],
+        request_key=row[20] or "",
+        request_digest=row[21],
     )
 
 

@@ -223,7 +223,10 @@ class SavedFilterRow(SQLModel, table=True):
 
 
 class BatchRow(SQLModel, table=True):
-    """One executed rejection. `position` and `previous` chain the batches of an account."""
+    """One executed rejection. `position` and `previous` chain the batches of an account.
+
+    Of a call with a key of its own: `request_digest` is of what it asked for, `request_plan` is the plan that ran.
+    """
 
     __tablename__ = "batch"
 
@@ -248,10 +251,14 @@ class BatchRow(SQLModel, table=True):
     digest: str = _text()
     leaves: str = _text()
     previous: str = _text()
+    request_key: str | None = _optional_text()
+    request_digest: str = _text()
+    request_plan: str = _text()
 
     __table_args__ = (
         _one_of("mode", Mode),
         Index(None, "account", "position", unique=True),
+        Index(None, "account", "request_key", unique=True),
     )
 
 

@@ -196,6 +196,7 @@ def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
         (say("Who"), say("{actor} on {host}, {program}", actor=batch.actor, host=batch.host, program=batch.program)),
         (say("Approved"), batch.approver),
         (say("Orders of"), source_in_words(batch.source)),
+        (say("Key"), batch.request_key),
         (say("Reason"), batch.reason),
         (say("Message"), batch.message),
         (say("Rejected"), say("{rejected:,} of {planned}", rejected=batch.rejected, planned=planned)),

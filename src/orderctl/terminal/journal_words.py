@@ -14,6 +14,7 @@ _STEPS = frozenset(
         later("reading"),
         later("rejected"),
         later("rejecting"),
+        later("repeated"),
         later("verifying"),
         later("verifying the log"),
         later("writing"),
