@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from openpyxl import Workbook
 from cli import Cli, running_shell
 from generator import docs_module
 from orderctl.domain.errors import ExitCode
+from orderctl.domain.text_width import cell_width
 from orderctl.services.delivery_run import LEASE
 from orderctl.store.database import ATTEMPTS
 from orderctl.store.postgres import SILENCE_S
@@ -315,3 +317,43 @@ def test_the_numbers_on_the_page_on_reliability_are_those_of_the_program():
     assert f"waits {LOCK_WAIT_S:.0f} s (SQLite) or " in page
     assert f"after {SILENCE_S:.0f} s of silence" in page
     assert (ATTEMPTS, "run again, up to eight times" in page) == (8, True)
+
+
+# How each begins, and the line of its header.
+_PICTURES = {
+    "search": ("$ orderctl search ", 1, "Order Buyer Status "),
+    "preview": ("$ orderctl reject --filter ", 1, "Reject 157 orders in "),
+    "stats": ("$ orderctl stats ", 2, "Status Orders Pieces EUR"),
+    "show": ("$ orderctl show ", 1, "Order 10001 "),
+    "picker": ("$ orderctl select --pick ", 3, "Order Buyer "),
+}
+_CELL = 12.2
+
+
+@pytest.mark.parametrize("name", _PICTURES)
+def test_a_picture_begins_with_its_call_and_has_its_header_once(name):
+    prompt, place, header = _PICTURES[name]
+    lines: dict[float, list[str]] = {}
+    for text in _texts(name):
+        line = lines.setdefault(float(text.get("y")), [])
+        line.append(" " * (round(float(text.get("x")) / _CELL) - sum(map(cell_width, line))) + text.text)
+    shown = [" ".join("".join(line).split()) for line in lines.values()]
+    assert shown[0].startswith(prompt)
+    assert [line for line in shown[1:] if line.startswith("$ ")] == []
+    assert [number for number, line in enumerate(shown) if line.startswith(header)] == [place]
+
+
+def test_wide_characters_of_a_picture_have_two_cells_each():
+    texts = [text for name in _PICTURES for text in _texts(name)]
+    wide = [text for text in texts if cell_width(text.text) > len(text.text)]
+    assert wide != []
+    for text in texts:
+        assert float(text.get("textLength")) == pytest.approx(cell_width(text.text) * _CELL, abs=0.1)
+    for text in wide:
+        assert cell_width(text.text) == 2 * len(text.text)
+
+
+def _texts(name: str) -> list[ET.Element]:
+    """What stands in the terminal of a picture, line by line."""
+    picture = ET.parse(ROOT / "docs/pictures" / f"{name}.svg")  # noqa: S314 - our own
+    return [text for text in picture.iter("{http://www.w3.org/2000/svg}text") if text.get("textLength")]
