@@ -562,8 +562,8 @@ def test_the_amount_of_a_line_gives_its_price_and_the_total_of_the_order(cli, tm
     path = lines_file(tmp_path, "line_total", f"{row},S1,5,12.50", f"{row},S2,-2,-3.00", f"{row},S3,0,0")
     assert cli("import", str(path)).code == 0
     order = cli("show", "A", "--format", "json").json["order"]
-    assert [line["unit_price"] for line in order["lines"]] == [250, 150, 0]
-    assert order["total"] == 950
+    assert [line["unit_price"] for line in order["lines"]] == ["2.50", "1.50", "0.00"]
+    assert order["total"] == "9.50"
     path = lines_file(tmp_path, "line_total", f"{row},S1,3,10.00")
     refused = cli("import", str(path), "--check")
     assert (refused.code, "gives no whole price for 3 pieces" in " ".join(refused.err.split())) == (2, True)

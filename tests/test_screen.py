@@ -1,6 +1,7 @@
 """What is printed where: tables on a terminal, rows in a pipe, amounts as the country writes them (design.md, 8)."""
 
 import json
+from dataclasses import replace
 from unittest.mock import ANY
 
 import pytest
@@ -66,6 +67,39 @@ def test_json_is_one_document_and_jsonl_one_a_line(store_url, tmp_path, args):
     assert len(documents) == {"verify": 1, "--due": 0, "id": 6}.get(args[-1], 2)
     assert all(document["schema"] == 1 for document in documents)
     assert len(as_array.lines) == (len(documents) + 2 if documents else 1)
+
+
+def told_amounts(document):
+    """Every amount of a JSON document: its name, and the object that it stands in."""
+    for item in document if isinstance(document, list) else [document]:
+        if isinstance(item, dict):
+            yield from ((name, item) for name in item if name in {"total", "open_total", "amount"})
+            for value in item.values():
+                yield from told_amounts(value)
+
+
+@pytest.mark.parametrize("order_id", ["1001", "2001"])
+def test_an_amount_is_written_in_one_way_in_all_json(store_url, tmp_path, order_id):
+    with open_store(store_url) as store:
+        yen = [replace(line, unit_price=1_500) for line in make_order().lines]
+        put_all(store, [make_order("1001", total=103_000), make_order("2001", currency="JPY", total=7_500, lines=yen)])
+    cli = Cli(store_url, tmp_path / "home")
+    total, price = {"1001": ("1030.00", "24.10"), "2001": ("7500", "1500")}[order_id]
+    shown = cli("show", order_id, "--format", "json").json["order"]
+    (exported,) = map(json.loads, cli("export", order_id, "--format", "jsonl").lines)
+    (found,) = cli("search", f"id:{order_id}", "--format", "json").json
+    assert [each["total"] for each in (shown, exported, found)] == [total] * 3
+    assert [each["lines"][0]["unit_price"] for each in (shown, exported)] == [price] * 2
+    plan = cli("reject", order_id, "--save-plan", "--format", "json").json
+    listed = cli("plan", "list", "--format", "json").json
+    figures = cli("stats", f"id:{order_id}", "--by", "status", "--format", "json").json
+    report = cli("reject", order_id, "--yes", "--format", "json").json
+    for document, at_least in ((plan, 6), (listed, 1), (figures, 2), (report, 6)):
+        amounts_told = list(told_amounts(document))
+        assert len(amounts_told) >= at_least
+        for name, beside in amounts_told:
+            assert (beside[name], beside["currency"]) == (total, shown["currency"])
+            assert beside.get("minor") == (int(total.replace(".", "")) if name == "amount" else None)
 
 
 @pytest.mark.parametrize("forced", [{}, {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1"}], ids=["as it is", "forced"])
@@ -139,7 +173,7 @@ def test_amounts_are_written_as_the_locale_says_and_never_for_machines(cli, envi
     assert total in cli("search", "id:1001", "--format", "table").out
     assert f"{total} EUR" in cli("reject", "1001", "--dry-run").err
     assert cli("search", "id:1001", "--format", "csv", "--columns", "total").lines == ["total", "1234567.89"]
-    assert cli("show", "1001", "--format", "json").json["order"]["amount"] == "1234567.89"
+    assert cli("show", "1001", "--format", "json").json["order"]["total"] == "1234567.89"
 
 
 def test_a_long_list_on_a_terminal_comes_in_the_pager(cli):

@@ -78,17 +78,18 @@ def _notes(notes: OrderNotes) -> list[Document]:
 
 
 def _impact(impact: Impact) -> Document:
-    """The impact with its amounts written out and its shares in percent."""
+    """The impact with its shares in percent."""
     return {
         "season_count": impact.season_count,
         "seasons": [
             {
                 "season": share.season,
+                "currency": share.currency,
                 "orders": share.orders,
                 "open_orders": share.open_orders,
                 "percent_of_orders": percent_of(share.orders, share.open_orders),
-                "total": _amount(Money(share.currency, share.total)),
-                "open_total": _amount(Money(share.currency, share.open_total)),
+                "total": plain_amount(share.total, share.currency),
+                "open_total": plain_amount(share.open_total, share.currency),
                 "percent_of_total": percent_of(share.total, share.open_total),
             }
             for share in impact.seasons
@@ -96,7 +97,8 @@ def _impact(impact: Impact) -> Document:
         "largest": [
             {
                 "id": largest.id,
-                "total": _amount(largest.amount),
+                "currency": largest.amount.currency,
+                "total": plain_amount(largest.amount.minor, largest.amount.currency),
                 "among_orders": largest.among_orders,
                 "percent_of_total": largest.percent,
                 "stands_out": largest.stands_out,
@@ -137,12 +139,11 @@ def rejection_document(
 
 
 def amounts(totals: Iterable[Money]) -> list[Document]:
-    """Amounts, each in minor units and written out."""
-    return [_amount(money) for money in totals]
-
-
-def _amount(money: Money) -> Document:
-    return {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
+    """Sums, each in minor units and written out."""
+    return [
+        {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
+        for money in totals
+    ]
 
 
 def import_document(figures: SourceFigures, counts: ImportCounts, *, stored: bool, errors: str) -> Document:
@@ -199,13 +200,15 @@ def _figure_document(figure: Figure) -> Document:
 
 
 def order_document(order: Order, events: Sequence[OrderEvent]) -> Document:
-    """One order with its log, and whether it can be rejected."""
+    """One order with its log, and whether it can be rejected. Amounts are written out, as in lists and exports."""
     document = asdict(order)
     del document["unsaid"]  # of orders on their way from a file
     for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at", "changed_at"):
         document[name] = document[name] and document[name].isoformat()
     document["tags"] = sorted(order.tags)
-    document["amount"] = plain_amount(order.total, order.currency)
+    document["total"] = plain_amount(order.total, order.currency)
+    for line, written in zip(order.lines, document["lines"], strict=True):
+        written["unit_price"] = plain_amount(line.unit_price, order.currency)
     refusals = {mode.value: refusal(order, mode) for mode in Mode}
     return {
         "schema": SCHEMA,
