@@ -102,7 +102,11 @@ def test_steps_keep_their_english_names_in_the_log_of_runs(cli, tmp_path):
         (("search", "--limit", "x"), "'--limit'の値が正しくありません: 整数を指定してください", "orderctl search"),
         (("search", "--limit", "-1"), "'--limit'の値が正しくありません: 0以上を指定してください", "orderctl search"),
         (("mail", "send", "--connections", "99"), "16以下を指定してください", "orderctl mail send --help"),
-        (("search", "--format", "x"), "'x'は'table', 'ids', 'csv', 'jsonl'のいずれでもありません", "orderctl search"),
+        (
+            ("search", "--format", "x"),
+            "'x'は'table', 'ids', 'csv', 'json', 'jsonl'の",
+            "orderctl search",
+        ),
         (("search", "--limit"), "オプション'--limit'には値が必要です", "orderctl --help"),
         (("reject", "--yes=3"), "オプション'--yes'は値を取りません", "orderctl --help"),
         (("show",), "引数'ID'が指定されていません", "orderctl show --help"),

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orderctl.domain.errors import UsageError
+from orderctl.domain.mail_details import MAX_CONNECTIONS
 from orderctl.domain.os_errors import os_reason
-from orderctl.domain.outbox import MAX_CONNECTIONS
 from orderctl.domain.text import safe
 from orderctl.language import later, say
 

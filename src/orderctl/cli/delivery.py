@@ -7,7 +7,8 @@ from typing import Annotated, Self
 import typer
 
 from orderctl.bootstrap.program import Program
-from orderctl.domain.outbox import MAX_CONNECTIONS, DeliveryReport
+from orderctl.domain.mail_details import MAX_CONNECTIONS
+from orderctl.domain.outbox import DeliveryReport
 from orderctl.language import say_count
 from orderctl.ports import Progress, Store
 from orderctl.services.delivering import deliver, follow

@@ -30,6 +30,8 @@ NO_TEMPLATE = later("the mail template {name} is missing")
 BROKEN_TEMPLATE = later("{place}: the mail template is broken: {error}")
 ODD_HEADERS = later("the message's headers do not read back as they were meant")
 _TOLD = tuple(text for name, text in sorted(globals().items()) if name.isupper())
+# How many connections to a mail server may be open at a time.
+MAX_CONNECTIONS = 16
 
 
 def detail_in_words(detail: str) -> str:

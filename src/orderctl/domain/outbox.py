@@ -8,7 +8,6 @@ from orderctl.domain.mail_details import GIVEN_UP
 from orderctl.domain.money import Money
 from orderctl.domain.orders import Buyer, OrderSummary
 
-MAX_CONNECTIONS = 16
 MAX_ATTEMPTS = 12
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=6)
