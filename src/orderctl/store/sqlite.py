@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,6 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = OFF",
 )
-_WRITE = "BEGIN IMMEDIATE"
 _REPLACED = later("the file of the store {shown} was replaced or removed while this run wrote to it")
 _REPLACED_HINT = later("find out which program replaced it, and look into both files before you run it again")
 _CACHE = "PRAGMA cache_size = -65536"
@@ -130,8 +129,10 @@ class SqliteEngine:
     @contextmanager
     def writing(self, account: str) -> Iterator[SqliteConnection]:
         """The one writing transaction; begun IMMEDIATE, since a reader that starts to write may fail at once."""
-        with self._transaction(_WRITE) as raw:
+        with self._transaction("BEGIN IMMEDIATE") as raw:
             yield SqliteConnection(raw, account)
+            self._check_in_place(StoreUnavailableError)
+        self._check_in_place(CommitUnknownError)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
@@ -140,8 +141,6 @@ class SqliteEngine:
             raw.execute(begin)
             try:
                 yield raw
-                if begin == _WRITE:
-                    self._check_in_place(StoreUnavailableError)
                 raw.execute("COMMIT")
             except BaseException:
                 if raw.in_transaction:
@@ -149,14 +148,19 @@ class SqliteEngine:
                 # What failed may still hold a statement that is not read to its end: no later commit would succeed.
                 self.close()
                 raise
-            if begin == _WRITE:
-                self._check_in_place(CommitUnknownError)
 
     def _check_in_place(self, error: type[OrderctlError]) -> None:
-        """Raise the error if the path leads to another file now: nobody would open the one that is written to."""
-        with suppress(OSError):
+        """Raise the error if the path leads to another file now: nobody would open the one that is written to.
+
+        Where the file cannot be looked at, nothing says that it is another one.
+        """
+        try:
             if os.path.samestat(self.path.stat(), self._opened_file):
                 return
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
         raise error(say(_REPLACED, shown=self.shown), hint=say(_REPLACED_HINT))
 
     def connect(self) -> sqlite3.Connection:
