@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -62,12 +62,22 @@ class Stress:
 
 def kill_everywhere(run: Stress, postgres: str, until: float) -> None:
     """Every point of every scenario on both engines, in an order that the seed draws; then instants between points."""
-    cases = [(scenario, url) for scenario in SCENARIOS for url in (None, postgres)]
+    for tally, known in _on_both_engines(_kill_one, SCENARIOS, run, postgres, until):
+        run.tally.add(tally)
+        run.points += known
+
+
+_TryOne = Callable[[Stress, Scenario, str | None, float], tuple[Tally, int]]
+
+
+def _on_both_engines(
+    try_one: _TryOne, scenarios: Sequence[Scenario], run: Stress, postgres: str, until: float
+) -> Iterator[tuple[Tally, int]]:
+    """What came of each scenario on each engine, of which each has its share of the time."""
+    cases = [(scenario, url) for scenario in scenarios for url in (None, postgres)]
     share = (until - time.monotonic()) * run.workers / len(cases)
     with ThreadPoolExecutor(run.workers) as pool:
-        for tally, known in pool.map(lambda case: _kill_one(run, *case, share), cases):
-            run.tally.add(tally)
-            run.points += known
+        yield from pool.map(lambda case: try_one(run, *case, share), cases)
 
 
 def _kill_one(run: Stress, scenario: Scenario, postgres: str | None, seconds: float) -> tuple[Tally, int]:
@@ -92,14 +102,11 @@ def _kill_one(run: Stress, scenario: Scenario, postgres: str | None, seconds: fl
 
 def fail_everywhere(run: Stress, postgres: str, until: float) -> None:
     """Every call after the change of every scenario raises once, in an order that the seed draws."""
-    cases = [(scenario, url) for scenario in FAULTY for url in (None, postgres)]
-    share = (until - time.monotonic()) * run.workers / len(cases)
-    with ThreadPoolExecutor(run.workers) as pool:
-        for tally, known in pool.map(lambda case: _fail_one(run, *case, share), cases):
-            run.failed += tally.points
-            tally.points = 0
-            run.tally.add(tally)
-            run.calls += known
+    for tally, known in _on_both_engines(_fail_one, FAULTY, run, postgres, until):
+        run.failed += tally.points
+        tally.points = 0
+        run.tally.add(tally)
+        run.calls += known
 
 
 def _fail_one(run: Stress, scenario: Scenario, postgres: str | None, seconds: float) -> tuple[Tally, int]:
