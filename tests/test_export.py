@@ -35,7 +35,7 @@ from orderctl.files.export import write_export
 from orderctl.files.safe_files import SafeNames
 from orderctl.files.source import open_source
 from orderctl.files.table_writers import bare, inert
-from orderctl.services.importing import import_orders
+from orderctl.services.importing import FileImport, import_orders
 from orderctl.services.sampling import sample_orders
 from test_real_file import MAP, REAL, make_look_alike, real_or_not
 
@@ -362,7 +362,9 @@ def exported_and_imported(url: str, tmp_path: Path, account: str) -> None:
         with open_store(url, account) as store, store.snapshot() as work:
             path = written(tmp_path, work.orders.chosen(EVERY), format_, **how)
         with open_store(url, again) as empty, open_source(path, read_at=NOW) as source:
-            report = import_orders(empty, source, skip_bad=False, actor="ann", at=NOW, detail="again")
+            report = import_orders(
+                empty, FileImport(source=source, actor="ann", at=NOW, detail="again"), skip_bad=False
+            )
         assert (report.stored, report.counts.created) == (True, len(before["orders"]))
         assert tables(url, again) == before, format_
 
@@ -388,7 +390,7 @@ def test_the_sample_store_is_the_same_after_its_export_is_imported(store_url, tm
 def test_a_real_store_is_the_same_after_its_export_is_imported(sqlite_url, tmp_path, file):
     path = REAL if file == "real" else make_look_alike(tmp_path / "retail.xlsx")
     with open_store(sqlite_url) as store, open_source(path, MAP, read_at=NOW) as source:
-        import_orders(store, source, skip_bad=True, actor="ann", at=NOW, detail="retail")
+        import_orders(store, FileImport(source=source, actor="ann", at=NOW, detail="retail"), skip_bad=True)
     exported_and_imported(sqlite_url, tmp_path, "main")
 
 

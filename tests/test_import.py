@@ -49,13 +49,18 @@ class ListedSource:
 
 def run(store: Store, *orders: Order) -> ImportCounts:
     source = ListedSource(*orders)
-    return import_orders(store, source, skip_bad=False, actor="ann", at=NOW, detail="import of x.csv").counts
+    return import_orders(
+        store, FileImport(source=source, actor="ann", at=NOW, detail="import of x.csv"), skip_bad=False
+    ).counts
 
 
 def run_file(store: Store, path: Path, *, skip_bad: bool = False, check_only: bool = False) -> ImportReport:
     with open_source(path, read_at=NOW) as source:
         return import_orders(
-            store, source, skip_bad=skip_bad, check_only=check_only, actor="ann", at=NOW, detail="import"
+            store,
+            FileImport(source=source, actor="ann", at=NOW, detail="import"),
+            skip_bad=skip_bad,
+            check_only=check_only,
         )
 
 
@@ -212,22 +217,17 @@ def test_an_import_of_many_orders_is_one_transaction(store: SqlStore) -> None:
 
     source = Breaking(*(make_order(f"A{number:05}", lines=()) for number in range(2_500)))
     with pytest.raises(RuntimeError):
-        import_orders(store, source, skip_bad=False, actor="ann", at=NOW, detail="")
+        import_orders(store, FileImport(source=source, actor="ann", at=NOW, detail=""), skip_bad=False)
     assert ids(store) == []
 
 
 def test_progress_is_told_in_orders(store: SqlStore) -> None:
     source = ListedSource(*(make_order(f"A{number:05}", lines=()) for number in range(2_500)))
     seen: list[tuple[int, int | None]] = []
-    report = import_orders(
-        store,
-        source,
-        skip_bad=False,
-        actor="ann",
-        at=NOW,
-        detail="",
-        progress=lambda done, total: seen.append((done, total)),
+    file = FileImport(
+        source=source, actor="ann", at=NOW, detail="", progress=lambda done, total: seen.append((done, total))
     )
+    report = import_orders(store, file, skip_bad=False)
     assert report.counts == ImportCounts(created=2_500)
     assert seen == [(2_000, 2_500), (2_500, 2_500)]
 
@@ -358,9 +358,9 @@ def run_row(store: Store, path: Path, row: dict[str, str], *, lower_counts: bool
     defaults = {"status": "needs-oc", "ordered": "2026-01-01"}
     with open_source(write_row(path, row), read_at=NOW, defaults=defaults) as source:
         assert list(source.problems()) == []
-        how = {"skip_bad": False, "actor": "ann", "at": NOW, "detail": "x"}
-        foreseen = import_orders(store, source, check_only=True, lower_counts=lower_counts, **how).counts
-        done = import_orders(store, source, lower_counts=lower_counts, **how).counts
+        file = FileImport(source=source, actor="ann", at=NOW, detail="x", lower_counts=lower_counts)
+        foreseen = import_orders(store, file, skip_bad=False, check_only=True).counts
+        done = import_orders(store, file, skip_bad=False).counts
     assert foreseen == done
     return done
 
@@ -426,7 +426,7 @@ def test_a_default_opens_no_order_and_closes_none(store: SqlStore, tmp_path: Pat
     write_row(path, {**ALWAYS, "ordered": "2026-01-15T12:00:00"})
     for status in ("needs-oc", "rejected"):
         with open_source(path, read_at=NOW, defaults={"status": status}) as source:
-            import_orders(store, source, skip_bad=False, actor="ann", at=NOW, detail="x")
+            import_orders(store, FileImport(source=source, actor="ann", at=NOW, detail="x"), skip_bad=False)
         assert get(store, "A1") == WHOLE
 
 

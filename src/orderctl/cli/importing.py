@@ -163,17 +163,7 @@ def _opened(program: Program, store: Store, file: str, request: SourceRequest) -
 
 def _imported(program: Program, store: Store, file: FileImport, *, skip_bad: bool, check: bool) -> ImportReport:
     with program.screen.progress(later("Writing")) as writing:
-        return import_orders(
-            store,
-            file.source,
-            skip_bad=skip_bad,
-            actor=file.actor,
-            at=file.at,
-            detail=file.detail,
-            check_only=check,
-            lower_counts=file.lower_counts,
-            progress=writing,
-        )
+        return import_orders(store, replace(file, progress=writing), skip_bad=skip_bad, check_only=check)
 
 
 def _import_and_reject(

@@ -30,45 +30,12 @@ class ImportReport:
     stored: bool
 
 
-def import_orders(
-    store: Store,
-    source: OrderSource,
-    *,
-    skip_bad: bool,
-    actor: str,
-    at: datetime,
-    detail: str,
-    check_only: bool = False,
-    lower_counts: bool = False,
-    progress: Progress | None = None,
-) -> ImportReport:
-    """Write the orders of a checked file in one transaction.
-
-    With a bad row nothing is written, unless `skip_bad` leaves out the orders that have one. The store
-    may run the transaction again, so each run reads the source from its start. `check_only` writes nothing. What
-    protects an order in the store stays, unless `lower_counts`.
-    """
-    figures = source.figures
-    problems = tuple(islice(source.problems(), PROBLEMS_SHOWN))
-    if figures.problems and not (skip_bad or check_only):
-        return ImportReport(figures=figures, counts=ImportCounts(), problems=problems, stored=False)
-    if check_only:
-        foreseen = ImportCounts()
-        with store.snapshot() as work:
-            for chunk in _chunks(source.orders()):
-                foreseen += work.imports.foresee(chunk, lower_counts=lower_counts)
-        return ImportReport(figures=figures, counts=foreseen, problems=problems, stored=False)
-
-    write = FileImport(
-        source=source, actor=actor, at=at, detail=detail, lower_counts=lower_counts, progress=progress
-    ).write
-    counts = store.write(write) if figures.orders else ImportCounts()
-    return ImportReport(figures=figures, counts=counts, problems=problems, stored=True)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileImport:
-    """The orders of a file as they are to be written, and by whom."""
+    """The orders of a file as they are to be written, and by whom.
+
+    What protects an order in the store stays, unless `lower_counts`.
+    """
 
     source: OrderSource
     actor: str
@@ -89,6 +56,26 @@ class FileImport:
             if self.progress:
                 self.progress(done, self.source.figures.orders)
         return counts
+
+
+def import_orders(store: Store, file: FileImport, *, skip_bad: bool, check_only: bool = False) -> ImportReport:
+    """Write the orders of a checked file in one transaction.
+
+    With a bad row nothing is written, unless `skip_bad` leaves out the orders that have one. The store
+    may run the transaction again, so each run reads the source from its start. `check_only` writes nothing.
+    """
+    figures = file.source.figures
+    problems = tuple(islice(file.source.problems(), PROBLEMS_SHOWN))
+    if figures.problems and not (skip_bad or check_only):
+        return ImportReport(figures=figures, counts=ImportCounts(), problems=problems, stored=False)
+    if check_only:
+        foreseen = ImportCounts()
+        with store.snapshot() as work:
+            for chunk in _chunks(file.source.orders()):
+                foreseen += work.imports.foresee(chunk, lower_counts=file.lower_counts)
+        return ImportReport(figures=figures, counts=foreseen, problems=problems, stored=False)
+    counts = store.write(file.write) if figures.orders else ImportCounts()
+    return ImportReport(figures=figures, counts=counts, problems=problems, stored=True)
 
 
 class StoreAfterImport:
