@@ -243,3 +243,4 @@ def test_an_order_is_found_however_the_accents_of_its_id_are_typed(cli, store_ur
     given = ran.json["plan"]["given"]
     assert (ran.json["rejected"], given["duplicates"], given["unknown_count"]) == (1, 1, 0), given
     assert "too long a wait" in cli("show", typed).out
+    assert "too long a wait" in cli("log", typed).out

@@ -55,7 +55,8 @@ def show(
         if subject is None:
             _batches(program, work.rejections.batches(limit or None), as_)
             return
-        batch, order = work.rejections.batch(subject), work.orders.get(subject)
+        batch = work.rejections.batch(subject)
+        order = None if batch else work.orders.get(subject)
         # An order may be called like the ending of a batch: ids come first.
         if batch is None and order is None and (batch_id := batch_ending(work, subject)):
             batch = work.rejections.batch(batch_id)
@@ -69,7 +70,7 @@ def show(
                 if is_term(subject)
                 else say("orderctl log lists batches"),
             )
-        _order(program, subject, work.orders.events(subject), as_)
+        _order(program, order.id, work.orders.events(order.id), as_)
 
 
 @app.command(

@@ -28,8 +28,7 @@ def show(
     program = program_of(ctx)
     wanted = read_id_argument(order_id)
     with program.open_store() as store, store.snapshot() as work:
-        stored = work.selections.as_stored([wanted]).get(wanted, wanted)
-        order = work.orders.get(stored)
+        order = work.orders.get(wanted)
         if order is None:
             raise UsageError(
                 say("there is no order {id!r} in this store", id=wanted),
@@ -37,7 +36,7 @@ def show(
                 if is_term(wanted)
                 else say("orderctl search finds it by other words"),
             )
-        events = work.orders.events(stored)
+        events = work.orders.events(order.id)
     if as_ is not ReportFormat.TEXT:
         program.output.document(order_document(order, events), as_)
     else:

@@ -5,6 +5,7 @@ from typing import Any
 
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filters import OrderFilter
+from orderctl.domain.order_ids import forms_of
 from orderctl.domain.orders import Order, OrderEvent, OrderSummary
 from orderctl.domain.selection import Choice
 from orderctl.language import say
@@ -50,18 +51,19 @@ class SqlOrders:
         return row[0] if row else 0
 
     def get(self, order_id: str) -> Order | None:
-        """One order with its lines and tags."""
+        """One order with its lines and tags, however the accents of its id are written."""
         run = self._connection.execute
-        row = run(
+        sql = (
             f"SELECT {rows.ORDER_COLUMNS} FROM orders o LEFT JOIN buyer b"
-            " ON b.account = o.account AND b.id = o.buyer_id WHERE o.account = :account AND o.id = :id",
-            {"id": order_id},
-        ).fetchone()
+            " ON b.account = o.account AND b.id = o.buyer_id WHERE o.account = :account AND o.id = :id"
+        )
+        forms = dict.fromkeys((order_id, *forms_of(order_id)))
+        row = next(filter(None, (run(sql, {"id": form}).fetchone() for form in forms)), None)
         if row is None:
             return None
         of_order = "WHERE account = :account AND order_id = :id"
-        lines = run(f"SELECT {rows.LINE_COLUMNS} FROM order_line {of_order} ORDER BY number", {"id": order_id})
-        tags = run(f"SELECT tag FROM order_tag {of_order}", {"id": order_id})
+        lines = run(f"SELECT {rows.LINE_COLUMNS} FROM order_line {of_order} ORDER BY number", {"id": row[0]})
+        tags = run(f"SELECT tag FROM order_tag {of_order}", {"id": row[0]})
         return rows.order(row, tuple(map(rows.line, lines)), frozenset(tag for (tag,) in tags))
 
     def chosen(self, choice: Choice) -> Iterator[Order]:
