@@ -30,16 +30,12 @@ class StoreCare:
         from orderctl.store.revisions import CURRENT
         from orderctl.store.schema import upgrade_store
 
-        copies: list[Path] = []
-
-        def copy() -> None:
-            if self._address.path is not None:
-                name = f"{self._address.path.name}.before-{CURRENT}-{at:%Y%m%dT%H%M%S}"
-                self.backup(self._address.path.with_name(name), force=False)
-                copies.append(self._address.path.with_name(name))
-
-        before = upgrade_store(self._address, before=copy)
-        return before, CURRENT, copies[0] if copies else None
+        path = self._address.path
+        if path is None:
+            return upgrade_store(self._address), CURRENT, None
+        copy = path.with_name(f"{path.name}.before-{CURRENT}-{at:%Y%m%dT%H%M%S}")
+        before = upgrade_store(self._address, before=lambda: self.backup(copy, force=False))
+        return before, CURRENT, None if before == CURRENT else copy
 
     def backup(self, file: Path, *, force: bool) -> None:
         """Copy a SQLite store to a private file while others work on it. Raises UsageError for PostgreSQL."""

@@ -152,17 +152,18 @@ def send(
             say("--follow goes on until it is stopped, and --limit would end it"), hint=say("leave one of them out")
         )
     with program.open_store() as store, Stopping() as stop:
-        with store.snapshot() as work:
-            batch_id = None if batch is None else find_batch(work, batch)
+        if batch is not None:
+            with store.snapshot() as work:
+                batch = find_batch(work, batch)
         if follow:
-            report = follow_outbox(program, store, stop, batch_id=batch_id, rate=rate, connections=connections)
+            report = follow_outbox(program, store, stop, batch_id=batch, rate=rate, connections=connections)
         else:
             with program.screen.progress(later("Mailing")) as progress:
                 report = deliver_mails(
                     program,
                     store,
                     stop,
-                    batch_id=batch_id,
+                    batch_id=batch,
                     progress=progress,
                     limit=limit,
                     rate=rate,
