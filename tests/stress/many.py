@@ -75,7 +75,8 @@ class Worker:
 
     @property
     def _did_something(self) -> bool:
-        return any(number for what, number in self.seen.items() if what not in ("busy", "left out"))
+        # A batch of which every order changed meanwhile has rejected nothing.
+        return any(number for what, number in self.seen.items() if what not in ("busy", "left out", "batches"))
 
     def reject(self) -> None:
         """Some orders, after a moment in which others may take some of them."""
