@@ -1,18 +1,19 @@
 """The log that proves itself: what digests cover, and that every kind of tampering is named, on both engines."""
 
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cli import Cli
 from conftest import open_store
-from factories import NOW, make_order, put, put_all
+from factories import NOW, FixedClock, make_order, put, put_all
 from orderctl.domain.changes import Change, ChangeKind
 from orderctl.domain.log import NOT_SEALED, SEALED_FIELDS, SEALED_LATER, Batch, seal
 from orderctl.domain.orders import OrderEvent, Status
+from orderctl.services.rejecting import execute_rejection
 from orderctl.services.verifying import verify_log
-from test_rejection import ids, reject
+from test_rejection import ids, plan_for, reject
 from test_schema import raw
 
 AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
@@ -326,3 +327,23 @@ def test_an_order_that_is_called_like_a_command_can_be_looked_at(cli, store_url)
         assert "style dropped" in cli("log", *args).out
     assert cli("log", "verify").out.startswith("as written: 1 batch and 2 events")
     assert "orderctl log show verify" in cli("log", "--help").out
+
+
+def test_each_batch_whose_time_is_before_that_of_the_one_before_it_is_named(cli, store_url):
+    hours = (0, -1, -1, 0, -0.5)
+    with open_store(store_url) as store:
+        put_all(store, [make_order(f"C{number}") for number in range(len(hours))])
+        made = []
+        for number, ahead in enumerate(hours):
+            plan = plan_for(store, ids(f"C{number}")).approve(by="mia", how="--yes")
+            clock = FixedClock(NOW + timedelta(hours=ahead))
+            made.append(execute_rejection(store, plan, clock=clock, message_domain="brand.example").batch_id)
+    ran = cli("log", "verify")
+    words = (
+        "batch {}: is of 2026-03-14 08:{}:53 UTC, and batch {} before it of 2026-03-14 09:26:53 UTC: a clock was wrong"
+    )
+    named = [words.format(made[1], 26, made[0]), words.format(made[4], 56, made[3])]
+    assert (ran.code, ran.lines[:-1]) == (1, named)
+    assert "the log is not as it was written: 2 records" in ran.err
+    first, _, verdict = cli("log", "verify", "--format", "json").json
+    assert (first["kind"], first["batch_id"], verdict["outcome"]) == ("batch", made[1], "tampered")

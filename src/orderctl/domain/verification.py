@@ -114,6 +114,15 @@ class Chain:
         elif before is not None and batch.previous != before.digest:
             problem = say("does not follow batch {batch}", batch=before.id)
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        if before is not None and batch.at < before.at:
+            problem = say(
+                "is of {at:%Y-%m-%d %H:%M:%S} UTC, and batch {batch} before it of {before:%Y-%m-%d %H:%M:%S} UTC:"
+                " a clock was wrong",
+                at=batch.at,
+                batch=before.id,
+                before=before.at,
+            )
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
 
 
 @dataclass(slots=True)
