@@ -62,9 +62,12 @@ class Cli:
             start_new_session=True,
         )
 
-    def __call__(self, *args: str, stdin: str = "") -> Ran:
-        """Run to the end, in a process that is forked from a warm one: the imports are paid once."""
-        ended = warm_server()(*args, environ=self.environ, stdin=stdin)
+    def __call__(self, *args: str, stdin: str = "", **told: object) -> Ran:
+        """Run to the end, in a process that is forked from a warm one: the imports are paid once.
+
+        `told`: see `stress.faultpoints.install`.
+        """
+        ended = warm_server()(*args, environ=self.environ, stdin=stdin, **told)
         return Ran(ended.code, ended.out, ended.err)
 
 

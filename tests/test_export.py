@@ -21,7 +21,7 @@ from python_calamine import CalamineWorkbook
 
 from cli import Cli
 from conftest import open_store
-from factories import ACME, KUMO, NOW, make_order, put, put_all
+from factories import ACME, KUMO, NOW, FixedClock, make_order, put, put_all
 from orderctl.domain.exporting import ExportFormat, ExportRequest
 from orderctl.domain.filter_parser import parse_filter
 from orderctl.domain.importing import LINE_FIELDS, ORDER_FIELDS
@@ -363,7 +363,7 @@ def exported_and_imported(url: str, tmp_path: Path, account: str) -> None:
             path = written(tmp_path, work.orders.chosen(EVERY), format_, **how)
         with open_store(url, again) as empty, open_source(path, read_at=NOW) as source:
             report = import_orders(
-                empty, FileImport(source=source, actor="ann", at=NOW, detail="again"), skip_bad=False
+                empty, FileImport(source=source, actor="ann", clock=FixedClock(), detail="again"), skip_bad=False
             )
         assert (report.stored, report.counts.created) == (True, len(before["orders"]))
         assert tables(url, again) == before, format_
@@ -390,7 +390,7 @@ def test_the_sample_store_is_the_same_after_its_export_is_imported(store_url, tm
 def test_a_real_store_is_the_same_after_its_export_is_imported(sqlite_url, tmp_path, file):
     path = REAL if file == "real" else make_look_alike(tmp_path / "retail.xlsx")
     with open_store(sqlite_url) as store, open_source(path, MAP, read_at=NOW) as source:
-        import_orders(store, FileImport(source=source, actor="ann", at=NOW, detail="retail"), skip_bad=True)
+        import_orders(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="retail"), skip_bad=True)
     exported_and_imported(sqlite_url, tmp_path, "main")
 
 

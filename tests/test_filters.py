@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import open_store
-from factories import ACME, KUMO, MUTE, make_order, put, put_all
+from factories import ACME, KUMO, MUTE, FixedClock, make_order, put, put_all
 from orderctl.domain.changes import Change, ChangeKind
 from orderctl.domain.errors import UsageError
 from orderctl.domain.filter_matching import matches
@@ -228,15 +228,11 @@ def test_archived_orders_are_left_out_unless_the_filter_speaks_of_them(store):
 def test_rejected_orders_are_found_by_day_and_batch(store):
     put(store, make_order("J1"), make_order("J2"))
 
-    class Clock:
-        @staticmethod
-        def now():
-            return datetime(2026, 3, 10, 12, tzinfo=UTC)
-
+    clock = FixedClock(datetime(2026, 3, 10, 12, tzinfo=UTC))
     by = Provenance(account="main", actor="mia", host="desk", program="orderctl", source="test")
     choice = Choice(scope=IdScope(given=IdList(ids=("J1",)), words="ids"))
-    plan = prepare_rejection(store, RejectionRequest(choice=choice, by=by), clock=Clock, new_id=lambda: "batch-1")
-    execute_rejection(store, plan.approve(by="mia", how="test"), clock=Clock, message_domain="b.example")
+    plan = prepare_rejection(store, RejectionRequest(choice=choice, by=by), clock=clock, new_id=lambda: "batch-1")
+    execute_rejection(store, plan.approve(by="mia", how="test"), clock=clock, message_domain="b.example")
     assert found(store, "rejected:-7d..") == ["J1"]
     assert found(store, "rejected:2026-03-09") == []
     assert found(store, "batch:batch-1") == ["J1"]

@@ -50,7 +50,7 @@ class ListedSource:
 def run(store: Store, *orders: Order) -> ImportCounts:
     source = ListedSource(*orders)
     return import_orders(
-        store, FileImport(source=source, actor="ann", at=NOW, detail="import of x.csv"), skip_bad=False
+        store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="import of x.csv"), skip_bad=False
     ).counts
 
 
@@ -58,7 +58,7 @@ def run_file(store: Store, path: Path, *, skip_bad: bool = False, check_only: bo
     with open_source(path, read_at=NOW) as source:
         return import_orders(
             store,
-            FileImport(source=source, actor="ann", at=NOW, detail="import"),
+            FileImport(source=source, actor="ann", clock=FixedClock(), detail="import"),
             skip_bad=skip_bad,
             check_only=check_only,
         )
@@ -217,7 +217,7 @@ def test_an_import_of_many_orders_is_one_transaction(store: SqlStore) -> None:
 
     source = Breaking(*(make_order(f"A{number:05}", lines=()) for number in range(2_500)))
     with pytest.raises(RuntimeError):
-        import_orders(store, FileImport(source=source, actor="ann", at=NOW, detail=""), skip_bad=False)
+        import_orders(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail=""), skip_bad=False)
     assert ids(store) == []
 
 
@@ -225,7 +225,11 @@ def test_progress_is_told_in_orders(store: SqlStore) -> None:
     source = ListedSource(*(make_order(f"A{number:05}", lines=()) for number in range(2_500)))
     seen: list[tuple[int, int | None]] = []
     file = FileImport(
-        source=source, actor="ann", at=NOW, detail="", progress=lambda done, total: seen.append((done, total))
+        source=source,
+        actor="ann",
+        clock=FixedClock(),
+        detail="",
+        progress=lambda done, total: seen.append((done, total)),
     )
     report = import_orders(store, file, skip_bad=False)
     assert report.counts == ImportCounts(created=2_500)
@@ -358,7 +362,7 @@ def run_row(store: Store, path: Path, row: dict[str, str], *, lower_counts: bool
     defaults = {"status": "needs-oc", "ordered": "2026-01-01"}
     with open_source(write_row(path, row), read_at=NOW, defaults=defaults) as source:
         assert list(source.problems()) == []
-        file = FileImport(source=source, actor="ann", at=NOW, detail="x", lower_counts=lower_counts)
+        file = FileImport(source=source, actor="ann", clock=FixedClock(), detail="x", lower_counts=lower_counts)
         foreseen = import_orders(store, file, skip_bad=False, check_only=True).counts
         done = import_orders(store, file, skip_bad=False).counts
     assert foreseen == done
@@ -426,7 +430,7 @@ def test_a_default_opens_no_order_and_closes_none(store: SqlStore, tmp_path: Pat
     write_row(path, {**ALWAYS, "ordered": "2026-01-15T12:00:00"})
     for status in ("needs-oc", "rejected"):
         with open_source(path, read_at=NOW, defaults={"status": status}) as source:
-            import_orders(store, FileImport(source=source, actor="ann", at=NOW, detail="x"), skip_bad=False)
+            import_orders(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="x"), skip_bad=False)
         assert get(store, "A1") == WHOLE
 
 
@@ -601,7 +605,7 @@ def test_how_to_reject_is_said_of_rejections_alone(sqlite_url: str, tmp_path: Pa
 def test_what_changed_between_the_question_and_the_import_is_left_out(store: SqlStore, store_url: str) -> None:
     run(store, make_order("A1"), make_order("A2"))
     source = ListedSource(*(make_order(name, status=Status.REJECTED, note="there") for name in ("A1", "A2", "A3")))
-    after = StoreAfterImport(store, FileImport(source=source, actor="ann", at=NOW, detail="x"))
+    after = StoreAfterImport(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="x"))
     plan = plan_for(after, chosen("A1", "A2"))
     assert (list(plan.targets.versions().items()), get(store, "A1").note) == ([("A1", 2), ("A2", 2)], "")
     with open_store(store_url) as other:

@@ -65,4 +65,4 @@ def _wait_until_it_would_write(trace):
 
 def _would_write(trace):
     last = trace.read_text("utf-8").rstrip().splitlines()[-1]
-    return last.startswith(("before BEGIN IMMEDIATE", "before WITH chosen AS MATERIALIZED"))
+    return last.startswith(("before BEGIN IMMEDIATE", "before WITH chosen AS MATERIALIZED", "before SELECT pg_adv"))

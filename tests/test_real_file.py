@@ -11,7 +11,7 @@ from pathlib import Path
 
 import openpyxl
 
-from factories import NOW
+from factories import NOW, FixedClock
 from orderctl.domain.orders import Buyer, Status
 from orderctl.files import source as source_module
 from orderctl.files.source import open_source
@@ -93,7 +93,7 @@ def real_or_not() -> list[str]:
 
 def test_the_cells_of_the_look_alike(store: SqlStore, tmp_path: Path) -> None:
     with open_source(make_look_alike(tmp_path / "retail.xlsx"), MAP, read_at=NOW) as source:
-        import_orders(store, FileImport(source=source, actor="ann", at=NOW, detail="retail"), skip_bad=True)
+        import_orders(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="retail"), skip_bad=True)
     with store.snapshot() as work:
         first, cancelled, debt, voucher, globe = (
             work.orders.get(order_id) for order_id in ("573415", "C536379", "A563185", "551454", "551455")

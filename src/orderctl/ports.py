@@ -12,6 +12,7 @@ from orderctl.domain.impact import Impact
 
 if TYPE_CHECKING:
     from orderctl.domain.changes import Change, Reach
+    from orderctl.domain.clocks import Reading
     from orderctl.domain.eligibility import Mode
     from orderctl.domain.filters import OrderFilter
     from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
@@ -30,9 +31,14 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """The present, as an aware UTC instant."""
+    """The present, as an aware UTC instant. `now` is the computer's: for what is shown, and decides nothing."""
 
     def now(self) -> datetime: ...
+    def of(self, work: UnitOfWork) -> datetime:
+        """What decides in a transaction: the database's clock where it has one, and else the computer's."""
+
+    def for_record(self, work: UnitOfWork) -> datetime:
+        """The same for what is written into the log. Raises OrderctlError if it is behind the newest record there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +133,9 @@ class Rejections(Protocol):
     ) -> Assessment: ...
     def targets(self, plan: RejectionPlan) -> tuple[OrderSummary, ...]: ...
     def sample(self, plan: RejectionPlan) -> tuple[LetterFacts, ...]: ...
+    def wait_for_turn(self) -> None:
+        """Wait until no other batch is being made, and keep others waiting until the end of the transaction."""
+
     def execute(self, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed: ...
     def outcome(self, plan: RejectionPlan) -> Executed | None: ...
     def batch(self, batch_id: str) -> Batch | None: ...
@@ -263,6 +272,8 @@ class UnitOfWork(Protocol):
     def plans(self) -> Plans: ...
     @property
     def login(self) -> str: ...
+    def present(self, local: datetime) -> datetime: ...
+    def reading(self, local: datetime, *, wrong: str) -> Reading: ...
     @property
     def outbox(self) -> Outbox: ...
     @property

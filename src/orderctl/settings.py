@@ -79,6 +79,7 @@ _ALL = (
         default="24h",
         or_number=True,
     ),
+    Option(key="wrong_time_of", kind=str, about=later("the id of a batch made while the clock was wrong"), default=""),
     Option(
         key="require_second_operator",
         kind=bool,

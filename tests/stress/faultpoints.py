@@ -94,7 +94,9 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 def install(told: Mapping[str, str]) -> None:
-    """Wrap the drivers as `told`: STRESS_KILL_AT, _TRACE, _LATER_S, _DIE_AFTER_S, _LOCK_S (to wait), _UID.
+    """Wrap the drivers as `told`: STRESS_KILL_AT, _TRACE, _LATER_S, _CLOCK_OFF_S, _DIE_AFTER_S, _LOCK_S, _UID.
+
+    Later it is for the database's server too; off is the clock of this computer alone. _LOCK_S: how long to wait.
 
     STRESS_CALLS writes down the calls after the first change that holds; STRESS_FAIL_AT is the one that raises _FAULT.
     """
@@ -108,7 +110,11 @@ def install(told: Mapping[str, str]) -> None:
         _wrap_smtp(points)
         _wrap_files(points)
     if "STRESS_LATER_S" in told:
-        _live_later(timedelta(seconds=float(told["STRESS_LATER_S"])))
+        later = timedelta(seconds=float(told["STRESS_LATER_S"]))
+        _live_later(later)
+        _let_the_server_live_later(later)
+    if "STRESS_CLOCK_OFF_S" in told:
+        _live_later(timedelta(seconds=float(told["STRESS_CLOCK_OFF_S"])))
     if "STRESS_LOCK_S" in told:
         _wait_for_locks(float(told["STRESS_LOCK_S"]))
     if "STRESS_UID" in told:
@@ -194,6 +200,12 @@ def _live_later(shift: timedelta) -> None:
 
     real = SystemClock.now
     SystemClock.now = staticmethod(lambda: real() + shift)
+
+
+def _let_the_server_live_later(shift: timedelta) -> None:
+    from orderctl.store.sql import PostgresDialect  # noqa: PLC0415
+
+    PostgresDialect.present = f"clock_timestamp() + interval '{shift.total_seconds()} seconds'"
 
 
 def _wait_for_locks(seconds: float) -> None:

@@ -4,7 +4,7 @@ import getpass
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, tzinfo
 from functools import cached_property
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from orderctl.domain.rejection import Provenance
     from orderctl.domain.selection import IdList
     from orderctl.domain.suggestions import Suggestion
-    from orderctl.ports import Store
+    from orderctl.ports import Store, UnitOfWork
     from orderctl.services.rejecting import HeldBatch
     from orderctl.store.address import Address
     from orderctl.store.sql import Connection
@@ -44,12 +44,26 @@ _SUGGESTED = 60
 
 
 class SystemClock:
-    """The computer's clock."""
+    """The computer's clock, and the database's where it has one; see `ports.Clock`.
+
+    `wrong_time_of` gives the id of a batch that was made while the clock was wrong.
+    """
+
+    def __init__(self, wrong_time_of: Callable[[], str] = lambda: "") -> None:
+        self._wrong_time_of = wrong_time_of
 
     @staticmethod
     def now() -> datetime:
         """The present in UTC."""
         return datetime.now(UTC)
+
+    def of(self, work: "UnitOfWork") -> datetime:
+        """The present of a transaction."""
+        return work.present(self.now())
+
+    def for_record(self, work: "UnitOfWork") -> datetime:
+        """The same, to be recorded. Raises OrderctlError if it is behind the newest record."""
+        return work.reading(self.now(), wrong=self._wrong_time_of()).to_record()
 
 
 class Program:
@@ -60,7 +74,7 @@ class Program:
         self.quiet = self.verbose = False
         self._paged = True
         self._statements: Statements | None = None
-        self.clock = SystemClock()
+        self.clock = SystemClock(lambda: self.settings.text("wrong_time_of"))
         self.changed = False
         self.begun: list[str] = []  # the ids of the batches whose execution began, and did not end by changing nothing
         self.take(options)

@@ -128,7 +128,7 @@ def import_(
         taken = FileImport(
             source=source,
             actor=program.actor,
-            at=program.clock.now(),
+            clock=program.clock,
             detail=f"import of {Path(file).name}",
             lower_counts=lower_counts,
         )

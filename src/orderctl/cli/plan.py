@@ -23,7 +23,7 @@ from orderctl.domain.errors import UsageError
 from orderctl.domain.plan_reports import differences_document, kept_plan_document, saved_plan_document
 from orderctl.domain.saved_plans import PlanState
 from orderctl.language import say
-from orderctl.services.planning import approve_plan, cancel_plan, differences, list_plans, load_plan
+from orderctl.services.planning import approve_plan, cancel_plan, differences, list_plans, load_plan, time_in
 from orderctl.services.rejecting import targets_of
 from orderctl.services.sample_letters import compose_samples
 from orderctl.settings import LARGEST
@@ -46,8 +46,8 @@ def list_(
 ) -> None:
     """List the plans, newest first: state, time left, size, who made and who approved them."""
     program = program_of(ctx)
-    now = program.clock.now()
     with program.open_store() as store:
+        now = time_in(store, program.clock)
         plans = list_plans(store, state or list(PlanState), limit or None)
     if as_ is not ReportFormat.TEXT:
         program.output.documents((saved_plan_document(saved, now) for saved in plans), as_)
@@ -63,8 +63,8 @@ def list_(
 def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport = ReportFormat.TEXT) -> None:
     """Show what a plan would do, and where it stands; as JSON with every order, for review outside."""
     program = program_of(ctx)
-    now = program.clock.now()
     with program.open_store() as store:
+        now = time_in(store, program.clock)
         kept = load_plan(store, plan_id)
         if as_ is not ReportFormat.TEXT:
             program.output.document(kept_plan_document(kept.saved, kept.plan, now), as_)

@@ -26,11 +26,10 @@ from orderctl.ports import Store
 from orderctl.services.planning import (
     KeptPlan,
     Operator,
-    check_runnable,
     differences,
     due_plans,
     execute_kept,
-    load_plan,
+    load_runnable,
     save_plan,
     still_as_planned,
 )
@@ -57,7 +56,7 @@ def read_hold(text: str | None) -> timedelta | None:
 def keep_plan(program: Program, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
     """Save the plan, or hold it if it was confirmed for later; gives the exit code."""
     saved = save_plan(store, plan, operator_of(program), how=how, hold=run.hold)
-    now = program.clock.now()
+    now = saved.last_step
     if run.as_ is not ReportFormat.TEXT:
         kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, now)}
         write_document(program, run, rejection_document(plan, None, None) | kept)
@@ -114,8 +113,7 @@ def _run_due(program: Program, store: Store, run: Run) -> int:
 
 def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
     """The plan, checked against everything that can be known before it runs."""
-    kept = load_plan(store, text)
-    check_runnable(kept, operator_of(program))
+    kept = load_runnable(store, text, operator_of(program))
     # What was unknown or could not be rejected was left out, and shown, when the plan was made.
     check_expectations(kept.plan, replace(run.expected, ignore_unknown=True, strict=False))
     changed = differences(store, kept.plan) if run.expected.strict else ()
@@ -154,7 +152,7 @@ def _dry_run(program: Program, plan: RejectionPlan, run: Run, changed: tuple[Lef
 
 def tell_kept(program: Program, saved: SavedPlan, as_: ReportFormat) -> None:
     """Say where a plan stands after a step of its life."""
-    now = program.clock.now()
+    now = saved.last_step
     if as_ is not ReportFormat.TEXT:
         program.output.document(saved_plan_document(saved, now), as_)
     else:

@@ -105,6 +105,11 @@ class SavedPlan:
             "{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}, approved by {approver}", **made, approver=approver
         )
 
+    @property
+    def last_step(self) -> datetime:
+        """When the last step of its life was taken."""
+        return self.closed_at or self.approved_at or self.made_at
+
     def sealed(self) -> "SavedPlan":
         """The same with its digest."""
         return replace(self, digest=self.seal)

@@ -32,7 +32,7 @@ def change_orders(
 
     def work_on(work: UnitOfWork) -> ChangeReport:
         found = _reach(work, request)
-        changed = work.changes.apply(request.choice, request.change, event_id=event_id, actor=actor, at=clock.now())
+        changed = work.changes.apply(request.choice, request.change, event_id=event_id, actor=actor, at=clock.of(work))
         return replace(found, reach=replace(found.reach, changing=changed))
 
     return store.write(work_on)

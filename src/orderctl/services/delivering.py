@@ -4,12 +4,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from orderctl.domain.errors import MailUnavailableError, StoreUnavailableError, UsageError
 from orderctl.domain.outbox import DeliveryReport
 from orderctl.language import say
-from orderctl.ports import Clock, Composer, Mailer, Progress, Store
-from orderctl.services.delivery_run import DeliveryRun
+from orderctl.ports import Clock, Composer, Mailer, Progress, Store, UnitOfWork
+from orderctl.services.delivery_run import CarriedClock, DeliveryRun
 from orderctl.services.pacing import Pace
 
 POLL_S = 3.0
@@ -47,7 +48,7 @@ def deliver(
     gives it back too, and goes on to the caller. What waits for a later time is counted.
     """
     with store.snapshot() as work:
-        put_off = work.outbox.put_off(clock.now(), batch_id)
+        put_off = work.outbox.put_off(clock.of(work), batch_id)
     round_ = _round(
         store,
         composer,
@@ -133,8 +134,13 @@ def _round(
     should_stop: Callable[[], bool],
 ) -> _Round:
     """Send what is due now."""
-    started = clock.now()
-    store.write(lambda work: work.outbox.expire(started))
+
+    def expire(work: UnitOfWork) -> datetime:
+        now = clock.of(work)
+        work.outbox.expire(now)
+        return now
+
+    started = store.write(expire)
     with store.snapshot() as work:
         due = work.outbox.due(started, batch_id)
     total = due if limit is None else min(due, limit)
@@ -149,7 +155,7 @@ def _round(
         composer=composer,
         mailer_factory=mailer_factory,
         writer=writer,
-        clock=clock,
+        clock=CarriedClock(clock, started),
         token=new_token(),
         batch_id=batch_id,
         started=started,

@@ -44,6 +44,21 @@ _UNHEARD = "a thread that sends mails ended without a word"
 _NOT_BEGUN = Outcome(state=MailState.WAITING, detail=NOT_BEGUN)
 
 
+class CarriedClock:
+    """The store's clock as it was read once, carried on by the computer's: what is between two transactions has a time.
+
+    Both may be far apart. How far is found out anew at the start of each round.
+    """
+
+    def __init__(self, clock: Clock, read: datetime) -> None:
+        self._clock = clock
+        self._ahead = read - clock.now()
+
+    def now(self) -> datetime:
+        """The present by the store's clock."""
+        return self._clock.now() + self._ahead
+
+
 @dataclass(slots=True, kw_only=True)
 class DeliveryRun:
     """A run's parts, what is on its way, and the figures so far.
@@ -54,7 +69,7 @@ class DeliveryRun:
     store: Store
     composer: Composer
     mailer_factory: Callable[[], Mailer]
-    clock: Clock
+    clock: CarriedClock
     token: str
     batch_id: str | None
     started: datetime

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from typing import Self, TypeVar
 
 from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures
 from orderctl.domain.orders import Order
-from orderctl.ports import OrderSource, Progress, Store, UnitOfWork
+from orderctl.ports import Clock, OrderSource, Progress, Store, UnitOfWork
 
 T = TypeVar("T")
 
@@ -39,18 +38,18 @@ class FileImport:
 
     source: OrderSource
     actor: str
-    at: datetime
+    clock: Clock
     detail: str
     lower_counts: bool = False
     progress: Progress | None = None
 
     def write(self, work: UnitOfWork) -> ImportCounts:
         """Write all of them, from the first one each time."""
-        counts = ImportCounts()
+        counts, at = ImportCounts(), self.clock.of(work)
         done = 0
         for chunk in _chunks(self.source.orders()):
             counts += work.imports.store(
-                chunk, actor=self.actor, at=self.at, detail=self.detail, lower_counts=self.lower_counts
+                chunk, actor=self.actor, at=at, detail=self.detail, lower_counts=self.lower_counts
             )
             done += len(chunk)
             if self.progress:
@@ -109,6 +108,8 @@ class StoreAfterImport:
 
         def both(unit: UnitOfWork) -> T:
             nonlocal counts
+            # Its turn comes before its orders: whoever has the turn may wait for these.
+            unit.rejections.wait_for_turn()
             counts = self._file.write(unit)
             return work(unit)
 

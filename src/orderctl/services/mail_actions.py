@@ -63,9 +63,11 @@ def act_on_mails(
     """Do it to the picked mails that are still as they were seen, all at once; gives how many that were."""
     if not picked.mails:
         return 0
-    now, event_id = clock.now(), new_id()
+    event_id = new_id()
     return store.write(
-        lambda work: work.outbox.act(action, picked.mails, event_id=event_id, actor=actor, reason=reason, at=now)
+        lambda work: work.outbox.act(
+            action, picked.mails, event_id=event_id, actor=actor, reason=reason, at=clock.of(work)
+        )
     )
 
 

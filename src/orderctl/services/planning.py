@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from orderctl.domain.errors import UnexpectedPlanError, UsageError
 from orderctl.domain.identity import Identity
@@ -54,10 +54,9 @@ def save_plan(
     store: Store, plan: RejectionPlan, operator: Operator, *, how: str = "", hold: timedelta | None = None
 ) -> SavedPlan:
     """Keep a plan; with `hold` it is confirmed (`how` says by what) and executed that much later."""
-    now = operator.clock.now()
 
     def keep(work: UnitOfWork) -> SavedPlan:
-        author = operator.identity(work)
+        author, now = operator.identity(work), operator.clock.for_record(work)
         needs = operator.terms.rule.why(plan)
         saved = SavedPlan.of(plan, author=author, at=now, lifetime=operator.terms.lifetime, second_operator=bool(needs))
         if hold is not None:
@@ -123,7 +122,7 @@ def approve_plan(store: Store, text: str, operator: Operator, *, hold: timedelta
     """Approve a plan; with `hold` it is executed that much later. Raises UnexpectedPlanError."""
 
     def approve(work: UnitOfWork, saved: SavedPlan) -> SavedPlan:
-        by, now = operator.identity(work), operator.clock.now()
+        by, now = operator.identity(work), operator.clock.for_record(work)
         kept = _loaded(work, saved)
         needs = operator.terms.rule.why(kept.plan)
         saved.check_approvable(by, now, needs=needs)
@@ -137,21 +136,29 @@ def cancel_plan(store: Store, text: str, operator: Operator) -> SavedPlan:
 
     def cancel(work: UnitOfWork, saved: SavedPlan) -> SavedPlan:
         saved.check_open()
-        return saved.close(PlanState.CANCELLED, operator.identity(work), operator.clock.now())
+        return saved.close(PlanState.CANCELLED, operator.identity(work), operator.clock.of(work))
 
     return _step(store, text, cancel)
 
 
-def check_runnable(kept: KeptPlan, operator: Operator) -> None:
-    """Raise UnexpectedPlanError unless the plan may run now."""
-    needs = operator.terms.rule.why(kept.plan)
-    kept.saved.check_runnable(operator.clock.now(), needs=needs)
+def load_runnable(store: Store, text: str, operator: Operator) -> KeptPlan:
+    """A plan by its id or ending. Raises UnexpectedPlanError unless it may run now."""
+    with store.snapshot() as work:
+        kept = _loaded(work, _get(work, find_plan(work, text)))
+        _check_runnable(kept, operator, operator.clock.for_record(work))
+    return kept
 
 
 def due_plans(store: Store, clock: Clock) -> tuple[str, ...]:
     """The ids of the held plans whose time has come."""
     with store.snapshot() as work:
-        return work.plans.due(clock.now())
+        return work.plans.due(clock.for_record(work))
+
+
+def time_in(store: Store, clock: Clock) -> datetime:
+    """The present that decides in this store, to show plans by."""
+    with store.snapshot() as work:
+        return clock.of(work)
 
 
 def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, message_domain: str) -> RejectionResult:
@@ -163,9 +170,11 @@ def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, 
 
     def execute(work: UnitOfWork) -> Executed:
         saved = _get(work, plan.id, lock=True)
+        work.rejections.wait_for_turn()
+        # Read when nobody is waited for any more: it may have expired meanwhile.
+        now, runner = operator.clock.for_record(work), operator.identity(work)
         current = _loaded(work, saved)
-        check_runnable(current, operator)
-        now, runner = operator.clock.now(), operator.identity(work)
+        _check_runnable(current, operator, now)
         work.rejections.execute(_approved(current, runner, how), now, message_domain)
         _take(work, saved, saved.close(PlanState.EXECUTED, runner, now))
         return _outcome(work, plan)
@@ -175,6 +184,10 @@ def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, 
 
     executed = store.write(execute, landed=landed)
     return result_of(plan, executed)
+
+
+def _check_runnable(kept: KeptPlan, operator: Operator, now: datetime) -> None:
+    kept.saved.check_runnable(now, needs=operator.terms.rule.why(kept.plan))
 
 
 def _outcome(work: UnitOfWork, plan: RejectionPlan) -> Executed:

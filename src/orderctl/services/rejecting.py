@@ -58,9 +58,12 @@ class HeldBatch:
 def prepare_rejection(
     store: Store, request: RejectionRequest, *, clock: Clock, new_id: Callable[[], str]
 ) -> RejectionPlan:
-    """Compute the plan on one snapshot. Nothing is changed; raises StoreUnavailableError."""
-    at = clock.now()
+    """Compute the plan on one snapshot. Nothing is changed; raises StoreUnavailableError.
+
+    By a clock that is behind the newest record it could not be executed: better known before anybody is asked.
+    """
     with store.snapshot() as work:
+        at = clock.for_record(work)
         found = work.rejections.assess(
             request.choice,
             request.mode,
@@ -165,10 +168,12 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
     plan = approved.plan
     if not plan.targets.count:
         return RejectionResult(plan=plan, batch_id=None, rejected=0, left_out=(), totals=(), mails=0)
-    executed = store.write(
-        lambda work: work.rejections.execute(signed(approved, work.login), clock.now(), message_domain),
-        landed=lambda work: _landed(work, plan),
-    )
+
+    def execute(work: UnitOfWork) -> Executed:
+        work.rejections.wait_for_turn()
+        return work.rejections.execute(signed(approved, work.login), clock.for_record(work), message_domain)
+
+    executed = store.write(execute, landed=lambda work: _landed(work, plan))
     return result_of(plan, executed)
 
 

@@ -25,6 +25,7 @@ from orderctl.store.sealing import SealingThread
 from orderctl.store.sql import Connection, ids_ending
 
 _IN_BATCH = "account = :account AND batch_id = :batch"
+_TURN = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' orderctl batch ' || :account, 0))"
 
 
 class SqlRejections:
@@ -51,6 +52,15 @@ class SqlRejections:
     def sample(self, plan: RejectionPlan) -> tuple[LetterFacts, ...]:
         """What a mail in each language of the plan would be made of."""
         return sample_facts(self._connection, plan)
+
+    def wait_for_turn(self) -> None:
+        """Wait until no other batch is being made, and keep others waiting until the end of the transaction.
+
+        On SQLite one transaction writes at a time. On PostgreSQL, of two batches that were made side by side the one
+        that began first could come to stand behind the other.
+        """
+        if self._connection.dialect.name != "sqlite":
+            self._connection.execute(_TURN)
 
     def execute(self, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed:
         """Reject every target that is still as planned, with its event, batch and mails.

@@ -29,6 +29,7 @@ class Dialect(Protocol):
 
     name: str
     login: str
+    present: str  # the database's own clock at this moment; empty where it has none
 
     def ids(self, parameter: str) -> str:
         """A subquery that yields the texts of a list given by `bind_ids`."""
@@ -69,6 +70,7 @@ class SqliteDialect:
 
     name = "sqlite"
     login = "''"
+    present = ""
 
     def lock(self, table: str) -> str:  # noqa: ARG002 - SQLite locks the file: one transaction writes at a time
         """See `Dialect`."""
@@ -125,6 +127,7 @@ class PostgresDialect:
 
     name = "postgresql"
     login = "session_user"  # who logged in: neither SET ROLE nor a SECURITY DEFINER function changes it
+    present = "clock_timestamp()"  # now() would be the time at which the transaction began, before its locks
 
     def lock(self, table: str) -> str:
         """See `Dialect`."""

@@ -6,6 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from orderctl.domain.clocks import Reading
     from orderctl.store.changes import SqlChanges
     from orderctl.store.imports import SqlImports
     from orderctl.store.orders import SqlOrders
@@ -65,6 +68,18 @@ class SqlUnitOfWork:
         """The database's own name for who is connected; empty on SQLite."""
         row = self._connection.execute(f"SELECT {self._connection.dialect.login}").fetchone()
         return str(row[0]) if row else ""
+
+    def present(self, local: datetime) -> datetime:
+        """The database's clock where it has one, and else `local`."""
+        from orderctl.store.present import present
+
+        return present(self._connection, local)
+
+    def reading(self, local: datetime, *, wrong: str) -> Reading:
+        """The same with the newest record, the batch `wrong` left out."""
+        from orderctl.store.present import reading
+
+        return reading(self._connection, local, wrong)
 
     @cached_property
     def outbox(self) -> SqlOutbox:
