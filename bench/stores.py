@@ -17,7 +17,10 @@ from pathlib import Path
 import psycopg
 
 from orderctl.store.address import parse_address
+from orderctl.store.line_digests import digest_open_orders
+from orderctl.store.postgres import PostgresConnection
 from orderctl.store.schema import init_store
+from orderctl.store.sqlite import SqliteConnection
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
@@ -155,7 +158,10 @@ def _build_sqlite(size: int) -> None:
     ).fetchall()
     for kind, name, _ in later:
         raw.execute(f"DROP {kind} {name}")
-    for statement in [*inserts(size, sqlite=True), *(sql for *_, sql in later)]:
+    for statement in [*inserts(size, sqlite=True), *(sql for kind, _, sql in later if kind == "index")]:
+        raw.execute(statement)
+    digest_open_orders(SqliteConnection(raw, "main"))
+    for statement in ["VACUUM", *(sql for kind, _, sql in later if kind == "trigger")]:
         raw.execute(statement)
     raw.execute("PRAGMA journal_mode = WAL")
     raw.close()
@@ -185,7 +191,10 @@ def postgres_store(server: str, size: int) -> str:
         for statement in [*inserts(size, sqlite=False), *(sql for _, sql in indexes)]:
             raw.execute(statement)
         raw.execute("ALTER TABLE order_line ENABLE ALWAYS TRIGGER order_line_final_insert")
-        raw.execute("VACUUM (ANALYZE, FREEZE)")
+        with raw.transaction():
+            digest_open_orders(PostgresConnection(raw, "main"))
+        # FULL: no dead rows of the digests between the orders.
+        raw.execute("VACUUM (FULL, ANALYZE, FREEZE)")
     with psycopg.connect(server.format(database="postgres"), autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE making RENAME TO {name}")
         admin.execute("CHECKPOINT")

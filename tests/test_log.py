@@ -1,6 +1,6 @@
 """The log that proves itself: what digests cover, and that every kind of tampering is named, on both engines."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,10 +9,20 @@ from cli import Cli
 from conftest import open_store
 from factories import NOW, FixedClock, make_order, put, put_all
 from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.log import NOT_SEALED, SEALED_FIELDS, SEALED_LATER, Batch, seal
-from orderctl.domain.orders import OrderEvent, Status
+from orderctl.domain.log import (
+    NOT_SEALED,
+    SEALED_FIELDS,
+    SEALED_LATER,
+    AlikeLines,
+    Batch,
+    event_line,
+    lines_digest,
+    seal,
+)
+from orderctl.domain.orders import OrderEvent, OrderLine, Status
 from orderctl.services.rejecting import execute_rejection
 from orderctl.services.verifying import verify_log
+from orderctl.store.line_digests import TOGETHER
 from test_rejection import ids, plan_for, reject
 from test_schema import raw
 
@@ -55,6 +65,30 @@ def test_a_digest_never_changes_whatever_later_versions_add():
     sealed = seal(BATCH, [EVENT])
     assert sealed.digest == "d97afc69283829c395ad00c3bdcfe3dd38348df7fb99362ec14ef77ee1e2b733"
     assert sealed.leaves == "fd02231f"
+    sealed = seal(BATCH, [replace(EVENT, lines_digest="0123456789abcdef")])
+    assert sealed.digest == "87516ca61877b91768bc1f16c861112b9f5d0b6e6275c8d396d8c1c130215f31"
+    line = (1, "AB-12", "Linen shirt", "écru", "M", 5, 2_410)
+    assert [lines_digest("1001", [line]), lines_digest("1001", []), lines_digest("1002", [line])] == [
+        "52368c695f646919",
+        "3e9af56092fe5b00",
+        "7aa1081367be4e44",
+    ]
+
+
+def test_no_two_events_share_a_line_whatever_they_hold():
+    texts = ("", "x", '", "', "0123456789abcdef")
+    events = [
+        replace(EVENT, order_id=order_id, reason_code=code, lines_digest=lines)
+        for order_id in ("1", '1"')
+        for code in texts
+        for lines in texts
+    ]
+    assert len({event_line(event) for event in events}) == len(events)
+    alike = AlikeLines(
+        lambda order_id, lines, code: replace(EVENT, order_id=order_id, reason_code=code, lines_digest=lines)
+    )
+    told = ((event.order_id, event.lines_digest, event.reason_code) for event in events)
+    assert list(alike.of(told)) == [event_line(event) for event in events]
 
 
 def test_every_field_of_a_batch_is_sealed_or_left_out_on_purpose():
@@ -131,6 +165,7 @@ def test_a_log_that_nobody_touched_is_as_written(cli, batches):
         "events": 5,
         "anchored": True,
         "outside_batches": {"events": 2, "imported_as_rejected": 1},
+        "unknown_lines": 0,
         "head": {"batch": batches[2], "position": 3, "digest": head},
     }
 
@@ -140,6 +175,8 @@ def test_an_empty_log_is_as_written(cli):
     assert (ran.code, ran.lines) == (0, ["as written: 0 batches and 0 events of them"])
 
 
+# Of what order L3 has in it once its only line is of one piece.
+CHANGED = lines_digest("L3", [(1, "AB-12", "Linen shirt", "white", "M", 1, 2_410)])
 _RESET = "UPDATE orders SET status = 'needs-oc', rejected_at = NULL, batch_id = NULL WHERE id"
 TAMPERINGS = {
     "an edited event": (
@@ -262,6 +299,68 @@ TAMPERINGS = {
         ["UPDATE orders SET status = 'needs-oc', rejected_at = NULL WHERE id = 'old'"],
         ["order old: came as rejected and is not any more"],
     ),
+    **{
+        f"a line {how}": ([statement], ["order L3: its lines are not those that batch {1} rejected"])
+        for how, statement in {
+            "changed": "UPDATE order_line SET unit_price = 1 WHERE order_id = 'L3'",
+            "named anew": "UPDATE order_line SET name = 'x' WHERE order_id = 'L3'",
+            "renumbered": "UPDATE order_line SET number = 2 WHERE order_id = 'L3'",
+            "removed": "DELETE FROM order_line WHERE order_id = 'L3'",
+            "given to another order": "UPDATE order_line SET order_id = 'L7', number = 2 WHERE order_id = 'L3'",
+            "inserted": (
+                "INSERT INTO order_line (account, order_id, number, quantity, unit_price)"
+                " SELECT account, order_id, 2, 1, 1 FROM order_line WHERE order_id = 'L3'"
+            ),
+        }.items()
+    },
+    "a line and its order's digest": (
+        [
+            "UPDATE order_line SET quantity = 1 WHERE order_id = 'L3'",
+            f"UPDATE orders SET lines_digest = '{CHANGED}' WHERE id = 'L3'",
+        ],
+        ["order L3: its lines are not those that batch {1} rejected"],
+    ),
+    "a line and both digests": (
+        [
+            "UPDATE order_line SET quantity = 1 WHERE order_id = 'L3'",
+            f"UPDATE orders SET lines_digest = '{CHANGED}' WHERE id = 'L3'",
+            f"UPDATE order_event SET lines_digest = '{CHANGED}' WHERE order_id = 'L3'",
+        ],
+        ["event of order L3 in batch {1}: was edited"],
+    ),
+    "a digest of lines": (
+        ["UPDATE orders SET lines_digest = '0123456789abcdef' WHERE id = 'L3'"],
+        ["order L3: the digest of its lines is not the one in the log of batch {1}"],
+    ),
+    "a line and no digest": (
+        ["UPDATE order_line SET quantity = 1 WHERE order_id = 'L3'", "UPDATE orders SET lines_digest = ''"],
+        [
+            f"order L{number}: the digest of its lines is not the one in the log of batch {{{batch}}}"
+            for number, batch in ((1, 0), (2, 0), (3, 1), (4, 1), (5, 2))
+        ],
+    ),
+    "an event's digest of lines": (
+        ["UPDATE order_event SET lines_digest = '0123456789abcdef' WHERE order_id = 'L3'"],
+        ["event of order L3 in batch {1}: was edited"],
+    ),
+    "an event without its digest of lines": (
+        ["UPDATE order_event SET lines_digest = '' WHERE order_id = 'L3'"],
+        ["event of order L3 in batch {1}: was edited"],
+    ),
+    "an event's digest of lines, and a line": (
+        [
+            "UPDATE order_event SET lines_digest = '0123456789abcdef' WHERE order_id = 'L3'",
+            "DELETE FROM order_line WHERE order_id = 'L3'",
+        ],
+        [
+            "event of order L3 in batch {1}: was edited",
+            "order L3: its lines are not those that batch {1} rejected",
+        ],
+    ),
+    "a line of an order that came as rejected": (
+        ["UPDATE order_line SET sku = 'ZZ' WHERE order_id = 'old'"],
+        ["order old: its lines are not those that it came with"],
+    ),
     "a mail removed": (
         ["DELETE FROM mail"],
         ["mails of batch {1}: the batch queued 1, and the outbox holds 0"],
@@ -307,6 +406,31 @@ def test_tampering_is_told_to_programs_too(cli, batches, store_url):
     ran = cli("log", "verify")
     assert (ran.code, ran.lines[0]) == (1, f"event of order L3 in batch {batches[1]}: was removed")
     assert "the log is not as it was written: 1 record" in ran.err
+
+
+def test_lines_that_came_in_several_imports_in_any_order_are_as_written(store_url):
+    lines = tuple(OrderLine(number=number, sku=f"S{number}", quantity=1, unit_price=9) for number in (10, 2, 1))
+    with open_store(store_url) as store:
+        put_all(store, [make_order("kept", lines=lines), make_order("less", lines=lines), make_order("none", lines=())])
+        put_all(store, [make_order("less", lines=lines[1:]), make_order("none", lines=(), note="again")])
+        put(store, make_order("kept", note="changed", lines=(), unsaid=frozenset({"lines", "quantity"})))
+        reject(store, ids("kept", "less", "none"))
+    assert found_in(store_url) == []
+    tamper(store_url, "UPDATE order_line SET sku = 'x' WHERE number = 10")
+    assert [found.split(":")[0] for found in found_in(store_url)] == ["order kept"]
+
+
+def test_more_lines_than_are_read_at_a_time_are_as_written(store_url):
+    with open_store(store_url) as store:
+        put_all(store, [make_order(f"M{number:04}") for number in range(TOGETHER + 1)])
+        reject(store, ids(*(f"M{number:04}" for number in range(TOGETHER + 1))))
+    assert found_in(store_url) == []
+    tamper(store_url, f"DELETE FROM order_line WHERE order_id IN ('M0000', 'M{TOGETHER:04}')")
+    assert [found.split(":")[0] for found in found_in(store_url)] == ["order M0000", f"order M{TOGETHER:04}"]
+
+
+def test_what_is_no_value_of_ours_in_a_line_is_a_change_like_another():
+    assert len({lines_digest("1", [(1, value)]) for value in ("x", b"x", 1, 1.5, None)}) == 5
 
 
 def test_another_account_has_a_chain_of_its_own(cli, batches, store_url):

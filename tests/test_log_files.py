@@ -54,7 +54,11 @@ def digests_again(lines):
                 header |= {name: record[name] for name in ("request_key", "request_digest")}
             digest = found[record["digest"]] = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
         elif record["batch_id"]:
-            fields = [record[name] for name in EVENT] + [record["reason_code"]] * bool(record["reason_code"])
+            fields = [record[name] for name in EVENT]
+            if record["lines_digest"]:
+                fields += [record["reason_code"], record["lines_digest"]]
+            elif record["reason_code"]:
+                fields.append(record["reason_code"])
             digest.update(json.dumps(fields).encode() + b"\n")
     return {kept: digest.hexdigest() for kept, digest in found.items()}
 

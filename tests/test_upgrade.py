@@ -2,16 +2,20 @@
 
 import sqlite3
 from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 
 from cli import Cli
+from orderctl.domain.log import lines_digest, seal
 from orderctl.store import schema
 from orderctl.store.address import parse_address
 from orderctl.store.revisions import CURRENT, REVISIONS
 from stress.proxy import Cut, proxied
+from test_log import BATCH, EVENT, tamper
 
 AT = "2026-03-01T08:00:00.000000Z"
 FIRST_DATA = {
@@ -117,6 +121,46 @@ def test_texts_are_folded_anew_without_accents_on_rejected_orders_too(empty_url,
     assert "triggers there and on" in cli("store", "check").out
     with pytest.raises((sqlite3.IntegrityError, psycopg.errors.IntegrityConstraintViolation)):
         run_sql(empty_url, ("UPDATE orders SET note = 'x' WHERE id = ?", ["U2"]))
+
+
+@pytest.mark.parametrize("code", ["", "dropped"])
+def test_lines_are_sealed_from_the_upgrade_on_and_earlier_batches_stay_as_they_are(empty_url, tmp_path, code):
+    make_store(empty_url, "0010")
+    at = datetime.fromisoformat(AT)
+    batch = replace(BATCH, at=at)
+    event = replace(EVENT, order_id="U2", at=at, reason_code=code)
+    sealed = seal(batch, [event])
+    row = asdict(batch) | {"digest": sealed.digest, "leaves": sealed.leaves, "account": "main", "at": AT}
+    row |= {"mail_per_order": 0, "request_key": None}
+    logged = {name: value for name, value in asdict(event).items() if name != "lines_digest"} | {"account": "main"}
+    rejected = FIRST_DATA["orders"] | {"id": "U2", "status": "rejected", "rejected_at": AT, "batch_id": batch.id}
+    run_sql(
+        empty_url,
+        inserted("buyer", FIRST_DATA["buyer"]),
+        inserted("orders", FIRST_DATA["orders"]),
+        inserted("order_line", FIRST_DATA["order_line"]),
+        inserted("orders", FIRST_DATA["orders"] | {"account": "other", "buyer_id": None}),
+        inserted("order_event", logged | {"at": AT}),
+        inserted("batch", row),
+        inserted("orders", rejected),
+    )
+    cli = Cli(empty_url, tmp_path / "home")
+
+    assert cli("store", "upgrade").code == 0
+    digests = run_sql(empty_url, ("SELECT account, id, lines_digest FROM orders ORDER BY 1, 2", []))
+    assert digests == [
+        ("main", "U1", lines_digest("U1", [(1, "AB-12", "", "", "", 5, 24)])),
+        ("main", "U2", ""),
+        ("other", "U1", lines_digest("U1", [])),
+    ]
+    ran = cli("log", "verify")
+    unknown = "no digest covers the lines of 1 order, which an earlier version rejected"
+    assert (ran.code, ran.lines[:2]) == (0, ["as written: 1 batch and 1 event of them", unknown])
+    assert cli("reject", "U1", "--yes").code == 0
+    assert cli("log", "verify").code == 0
+    tamper(empty_url, "UPDATE order_line SET quantity = 6")
+    ran = cli("log", "verify", "--format", "json")
+    assert [(each.get("order_id"), each.get("unknown_lines")) for each in ran.json] == [("U1", None), (None, 1)]
 
 
 def test_an_order_whose_version_could_not_go_up_can_be_rejected_after_the_upgrade(empty_url, tmp_path):

@@ -139,6 +139,13 @@ def _summary(verdict: LogVerdict) -> list[str]:
             imported=verdict.imported,
         )
         lines.append(loose)
+    if verdict.unknown_lines:
+        unknown = say_count(
+            "no digest covers the lines of {number:,} order, which an earlier version rejected",
+            "no digest covers the lines of {number:,} orders, which an earlier version rejected",
+            verdict.unknown_lines,
+        )
+        lines.append(unknown)
     if verdict.head and not verdict.tampered:
         head = verdict.head
         lines.append(say("head: batch {batch}, number {position:,}", batch=head.id, position=head.position))

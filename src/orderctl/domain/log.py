@@ -3,7 +3,7 @@
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -64,6 +64,8 @@ class Seal:
 LEAF_LENGTH = 8
 _LEAF_BYTES = LEAF_LENGTH // 2
 _BLOCK = 1_000
+_LINES_DIGEST_LENGTH = 16
+_of_lines = json.JSONEncoder(default=repr).encode
 # The event of an order that came as rejected: it has no batch.
 IMPORTED = "imported-as-rejected"
 
@@ -125,25 +127,28 @@ class Sealing:
 
 
 class AlikeLines:
-    """The lines of events that are much alike; `event` makes one of an order id and what follows it."""
+    """The lines of events that are much alike; `event` makes one of an order id, a lines digest and what follows."""
 
     def __init__(self, event: Callable[..., OrderEvent]) -> None:
         self._event = event
-        self._tails: dict[tuple[str, ...], str] = {}
+        self._middles: dict[tuple[object, ...], str] = {}
 
     def of(self, marked: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
-        """The lines of these: an order id and what follows it each."""
-        tails = self._tails
-        for order_id, *rest in marked:
-            tail = tails.get(key := tuple(rest)) or self._tail(key)
-            yield f"[{encode_basestring_ascii(order_id)}{tail}".encode()
+        """The lines of these: an order id, the digest of the order's lines and what follows them each."""
+        middles, quoted = self._middles, encode_basestring_ascii
+        for order_id, lines, *rest in marked:
+            middle = middles.get((lines != "", *rest)) or self._middle(lines, rest)
+            end = f"{quoted(lines)}]\n" if lines else ""
+            yield f"[{quoted(order_id)}{middle}{end}".encode()
 
-    def _tail(self, key: tuple[str, ...]) -> str:
-        """What follows the order id in a line; remembered, unless each order is told something else."""
-        if len(self._tails) >= _BLOCK:
-            self._tails.clear()
-        tail = self._tails[key] = event_line(self._event("", *key)).decode().removeprefix('[""')
-        return tail
+    def _middle(self, lines: str, rest: Sequence[str]) -> str:
+        """What follows the order id in a line, as far as the digest; remembered, unless each order is told another."""
+        if len(self._middles) >= _BLOCK:
+            self._middles.clear()
+        line = event_line(self._event("", lines, *rest)).decode().removeprefix('[""')
+        middle = line.removesuffix(f"{encode_basestring_ascii(lines)}]\n") if lines else line
+        self._middles[(lines != "", *rest)] = middle
+        return middle
 
 
 def header_line(batch: Batch) -> bytes:
@@ -155,7 +160,7 @@ def header_line(batch: Batch) -> bytes:
 
 def event_line(event: OrderEvent) -> bytes:
     """An event as the bytes that are digested: JSON quotes its fields, so no two events share a line."""
-    fields = (
+    fields: tuple[str | None, ...] = (
         event.order_id,
         event.id,
         event.batch_id,
@@ -166,8 +171,23 @@ def event_line(event: OrderEvent) -> bytes:
         event.actor,
         event.at.isoformat(),
     )
-    # The code came later: sealed where it is set, so that older digests still hold.
-    return json.dumps((*fields, event.reason_code) if event.reason_code else fields).encode() + b"\n"
+    # Both came later: sealed where they are set, so that older digests still hold. Their number tells them apart.
+    if event.lines_digest:
+        fields = (*fields, event.reason_code, event.lines_digest)
+    elif event.reason_code:
+        fields = (*fields, event.reason_code)
+    return json.dumps(fields).encode() + b"\n"
+
+
+def lines_digest(order_id: str, lines: Iterable[Sequence[object]]) -> str:
+    """A digest of an order's lines: number, SKU, name, colour, size, quantity and price of each, by their numbers.
+
+    Never change it: those of every order that was ever rejected were made so. The id is in it, so that a forger
+    has to find other lines for one order, and not for any of a million. A value that is none of ours, which only
+    somebody's own SQL brings, is taken as Python shows it.
+    """
+    content = _of_lines((order_id, *lines)).encode()
+    return hashlib.sha256(content).hexdigest()[:_LINES_DIGEST_LENGTH]
 
 
 def leaf(line: bytes) -> str:

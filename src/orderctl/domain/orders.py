@@ -171,7 +171,10 @@ class OrderSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent:
-    """One line of an order's log. `batch_id` is set when a batch made it, `reason_code` where a reason has one."""
+    """One line of an order's log. `batch_id` is set when a batch made it, `reason_code` where a reason has one.
+
+    `lines_digest` is that of the order's lines as they were then; empty where nobody knows it.
+    """
 
     order_id: str
     id: str
@@ -183,3 +186,4 @@ class OrderEvent:
     actor: str
     at: datetime
     reason_code: str = ""
+    lines_digest: str = ""

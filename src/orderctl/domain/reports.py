@@ -234,8 +234,10 @@ def _eligibility(order: Order, explanation: Explanation) -> Document:
 
 
 def event_document(event: OrderEvent) -> Document:
-    """One line of a log."""
-    return asdict(event) | {"at": event.at.isoformat()}
+    """One line of a log; the digest of the order's lines, which only the seal needs, is in `log export` alone."""
+    document = asdict(event) | {"at": event.at.isoformat()}
+    del document["lines_digest"]
+    return document
 
 
 def batch_document(batch: Batch) -> Document:
@@ -262,6 +264,7 @@ def verdict_document(verdict: LogVerdict) -> Document:
         "events": verdict.events,
         "anchored": verdict.anchored,
         "outside_batches": {"events": verdict.loose, "imported_as_rejected": verdict.imported},
+        "unknown_lines": verdict.unknown_lines,
         "head": head and {"batch": head.id, "position": head.position, "digest": head.digest},
     }
 

@@ -56,12 +56,17 @@ class Tampering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedOrder:
-    """What an order says of its own rejection by a batch."""
+    """What an order says of its own rejection, and of its lines.
+
+    `lines_digest` is the digest that it carries, `lines` that of its lines now; None if it carries none.
+    """
 
     id: str
-    batch_id: str
+    batch_id: str | None
     status: str
     rejected_at: datetime | None
+    lines_digest: str
+    lines: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +81,16 @@ class LostBatch:
 
 @dataclass(slots=True, kw_only=True)
 class LogVerdict:
-    """What a verification read and found. `loose` events stand outside batches: no digest covers them."""
+    """What a verification read and found. `loose` events stand outside batches: no digest covers them.
+
+    `unknown_lines`: so many orders were rejected by a version that kept no digest of their lines.
+    """
 
     batches: int = 0
     events: int = 0
     loose: int = 0
     imported: int = 0
+    unknown_lines: int = 0
     head: Batch | None = None
     anchored: bool | None = None
     tampered: int = 0
@@ -147,6 +156,7 @@ class BatchCheck:
         self._digest = hashlib.sha256(header_line(batch))
         self._leaves = _Leaves(batch.leaves)
         self.events = 0
+        self.unknown_lines = 0
         self._explained = 0
         self._events_wrong, self._orders_wrong = _Named(), _Named()
 
@@ -159,24 +169,26 @@ class BatchCheck:
                 self._without_event(order)
                 order = next(marked, None)
             mine = order if order is not None and order.id == order_id else None
-            self._check_events(order_id, of_order, mine)
+            sealed = self._check_events(order_id, of_order, mine)
             if mine is not None:
                 self._check_mark(mine)
+                self._check_lines(mine, sealed)
                 order = next(marked, None)
         while order is not None:
             self._without_event(order)
             order = next(marked, None)
         yield from self._verdict()
 
-    def _check_events(self, order_id: str, events: Iterable[OrderEvent], order: MarkedOrder | None) -> None:
-        """The events of one order in this batch: there should be one, as it was written."""
-        matched, wrong = 0, list[str]()
+    def _check_events(self, order_id: str, events: Iterable[OrderEvent], order: MarkedOrder | None) -> str | None:
+        """The events of one order in this batch: there should be one, as it was written. Gives its digest of lines."""
+        matched, wrong, sealed = 0, list[str](), None
         for event in events:
             self.events += 1
             line = event_line(event)
             self._digest.update(line)
             if self._leaves.take(leaf(line)):
                 matched += 1
+                sealed = event.lines_digest
             else:
                 wrong.append(event.id)
         if order is None and matched:
@@ -191,6 +203,8 @@ class BatchCheck:
             self._wrong_event(order_id, edited, say("was edited"))
         for event_id in wrong:
             self._wrong_event(order_id, event_id, say("was inserted"))
+        self.unknown_lines += sealed == ""
+        return sealed
 
     def _check_mark(self, order: MarkedOrder) -> None:
         if order.status != Status.REJECTED:
@@ -198,6 +212,16 @@ class BatchCheck:
             self._wrong_order(order.id, problem)
         elif order.rejected_at != self._batch.at:
             problem = say("says another time of rejection than its batch {batch}", batch=self._batch.id)
+            self._wrong_order(order.id, problem)
+
+    def _check_lines(self, order: MarkedOrder, sealed: str | None) -> None:
+        """The order's lines against the digest that its event has; where that is not as written, against its own."""
+        expected = order.lines_digest if sealed is None else sealed
+        if expected and order.lines not in {None, expected}:
+            problem = say("its lines are not those that batch {batch} rejected", batch=self._batch.id)
+            self._wrong_order(order.id, problem)
+        elif order.lines_digest != expected:
+            problem = say("the digest of its lines is not the one in the log of batch {batch}", batch=self._batch.id)
             self._wrong_order(order.id, problem)
 
     def _without_event(self, order: MarkedOrder) -> None:

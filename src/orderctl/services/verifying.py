@@ -47,6 +47,10 @@ def _tamperings(record: Record, verdict: LogVerdict, anchor: str | None, progres
         )
     for order_id in record.reopened_orders():
         yield Tampering(kind=Kind.ORDER, order_id=order_id, problem=say("came as rejected and is not any more"))
+    for order in record.unbatched_orders():
+        if order.lines != order.lines_digest:
+            problem = say("its lines are not those that it came with")
+            yield Tampering(kind=Kind.ORDER, order_id=order.id, problem=problem)
     if verdict.anchored is False:
         problem = say("no batch has this digest: one that was there is gone, or was written anew")
         yield Tampering(kind=Kind.ANCHOR, problem=problem)
@@ -58,7 +62,7 @@ def _batches(
     """The chain, and each batch against its events, its orders and its mails."""
     chain, mails = Chain(), record.mails_by_batch()
     events = _Groups(record.batch_events(), _owner)
-    orders = _Groups(record.marked_orders(), lambda order: order.batch_id)
+    orders = _Groups(record.marked_orders(), lambda order: order.batch_id or "")
     for batch in record.batches():
         yield from chain.check(batch)
         check = BatchCheck(batch)
@@ -72,6 +76,7 @@ def _batches(
             yield Tampering(kind=Kind.MAILS, batch_id=batch.id, problem=problem)
         verdict.batches += 1
         verdict.events += check.events
+        verdict.unknown_lines += check.unknown_lines
         if anchor is not None and batch.digest == anchor.strip().lower():
             verdict.anchored = True
         tick(verdict.events)

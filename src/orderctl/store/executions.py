@@ -11,8 +11,8 @@ from orderctl.store.eligibility import eligible_sql
 from orderctl.store.notes import notes_sql
 from orderctl.store.sql import Connection, Params, Row
 
-_EVENT = "account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at"
-_DIFFERENT = "order_id, from_status, detail, reason_code"
+_EVENT = "account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at, lines_digest"
+_DIFFERENT = "order_id, lines_digest, from_status, detail, reason_code"
 _REJECTED = Status.REJECTED.value
 _CHANGE = f"SET status = '{_REJECTED}', rejected_at = :at, batch_id = :batch, version = {{}}version + 1"
 
@@ -20,8 +20,9 @@ _CHANGE = f"SET status = '{_REJECTED}', rejected_at = :at, batch_id = :batch, ve
 def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> Iterator[list[Row]]:
     """Reject every target that is still as planned, and write its event; a block of orders at a time.
 
-    Gives the events of each block in the order of the ids, and of each event what differs: order id, former status,
-    detail, reason code. They come from the write itself, so that sealing the batch reads no table again.
+    Gives the events of each block in the order of the ids, and of each event what differs: order id, digest of the
+    order's lines, former status, detail, reason code. They come from the write itself, so that sealing the batch reads
+    no table again.
     """
     bound = {
         **notes_sql(plan.notes, connection.dialect, "").params,
@@ -41,7 +42,9 @@ def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> 
             yield events
 
 
-def event_of(plan: RejectionPlan, at: datetime, order_id: str, was: str, detail: str, code: str) -> OrderEvent:
+def event_of(
+    plan: RejectionPlan, at: datetime, order_id: str, lines: str, was: str, detail: str, code: str
+) -> OrderEvent:
     """The event of one rejected order, as it is written."""
     return OrderEvent(
         order_id=order_id,
@@ -54,6 +57,7 @@ def event_of(plan: RejectionPlan, at: datetime, order_id: str, was: str, detail:
         reason_code=code,
         actor=plan.by.actor,
         at=at,
+        lines_digest=lines,
     )
 
 
@@ -62,7 +66,7 @@ def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Param
     note = notes_sql(plan.notes, connection.dialect, "o.id")
     events = connection.execute(
         f"INSERT INTO order_event ({_EVENT}) {note.with_}SELECT o.account, o.id, :batch, :batch, '{_REJECTED}',"
-        f" o.status, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at"
+        f" o.status, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at, o.lines_digest"
         # CROSS JOIN: each target is looked up, in the order of the ids, instead of scanning all orders.
         f" FROM ({connection.dialect.pairs('targets')}) AS target CROSS JOIN orders AS o{note.join}"
         " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
@@ -97,9 +101,10 @@ def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params
         f" WHERE {eligible_sql(plan.mode)} ORDER BY o.id FOR UPDATE OF o),"
         f" changed AS (UPDATE orders AS o {_CHANGE.format('o.')} FROM chosen"
         f" WHERE o.account = :account AND o.id = chosen.chosen_id AND {eligible_sql(plan.mode)}"
-        " RETURNING o.id AS changed_id, chosen.was),"
+        " RETURNING o.id AS changed_id, chosen.was, o.lines_digest AS lines),"
         f" logged AS (INSERT INTO order_event ({_EVENT}) SELECT :account, changed_id, :batch, :batch, '{_REJECTED}',"
-        f" was, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at FROM changed{note.join} RETURNING {_DIFFERENT})"
+        f" was, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at, lines FROM changed{note.join}"
+        f" RETURNING {_DIFFERENT})"
         f" SELECT {_DIFFERENT} FROM logged ORDER BY order_id",
         bound,
     )

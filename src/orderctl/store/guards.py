@@ -5,7 +5,7 @@ that changes a guarded table drops its triggers and creates these anew.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 FINAL = "a rejected order is final"
 APPEND_ONLY = "the log is append-only"
@@ -51,7 +51,10 @@ _FROZEN = [
     "fingerprint",
     "rejected_at",
     "batch_id",
+    "lines_digest",
 ]
+# Columns that a migration brings: the guards that an earlier one makes cannot name them.
+OF_0011 = ("lines_digest",)
 _FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
 _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 _LOGS = _FIRST_LOGS | _LATER_LOGS
@@ -125,7 +128,7 @@ _EVENT_OF_BATCH = (
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
     """Create the triggers of the first schema, on the engine named `sqlite` or `postgresql`."""
-    for statement in _first(dialect):
+    for statement in _first(dialect, OF_0011):
         execute(statement)
 
 
@@ -135,9 +138,9 @@ def create_log_guards(dialect: str, log: str, execute: Callable[[str], object]) 
         execute(statement)
 
 
-def renew_guards(dialect: str, execute: Callable[[str], object]) -> None:
-    """Make every guard anew, as it is today, in a store that may have earlier ones."""
-    statements = guard_statements(dialect)
+def renew_guards(dialect: str, execute: Callable[[str], object], *, without: Sequence[str] = ()) -> None:
+    """Make every guard anew, as it is today, in a store that may have earlier ones; `without` columns still to come."""
+    statements = guard_statements(dialect, without)
     for statement in statements:
         if made := _TRIGGER.match(statement):
             on_table = f" ON {made['table']}" if dialect == "postgresql" else ""
@@ -146,11 +149,11 @@ def renew_guards(dialect: str, execute: Callable[[str], object]) -> None:
         execute(statement.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
 
 
-def guard_statements(dialect: str) -> tuple[str, ...]:
+def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ...]:
     """The statements that create the guards, so that a check can compare them with what is there."""
     later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
     return (
-        *_first(dialect),
+        *_first(dialect, without),
         *later,
         *_bounds(dialect),
         *_mails(dialect),
@@ -162,8 +165,9 @@ def guard_statements(dialect: str) -> tuple[str, ...]:
 _TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) (?:FOR EACH|REFERENCING) ")
 
 
-def _first(dialect: str) -> Iterator[str]:
-    yield from _sqlite() if dialect == "sqlite" else _postgresql()
+def _first(dialect: str, without: Sequence[str]) -> Iterator[str]:
+    frozen = [column for column in _FROZEN if column not in without]
+    yield from _sqlite(frozen) if dialect == "sqlite" else _postgresql(frozen)
     for log in _FIRST_LOGS:
         yield from _of_log(dialect, log)
 
@@ -217,17 +221,17 @@ def _by_a_batch(dialect: str) -> Iterator[str]:
     yield from _sqlite_by_a_batch() if dialect == "sqlite" else _pg_by_a_batch()
 
 
-def _sqlite() -> Iterator[str]:
+def _sqlite(frozen: list[str]) -> Iterator[str]:
     """REPLACE deletes the row that has the new one's key, and fires no DELETE trigger unless a connection asks for it.
 
     So whatever brings a row looks for one that would go: by each key of the table, its rowid among them.
     """
-    yield from _sqlite_orders()
+    yield from _sqlite_orders(frozen)
     yield from _sqlite_lines()
 
 
-def _sqlite_orders() -> Iterator[str]:
-    changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in [*_FROZEN, "rowid"])
+def _sqlite_orders(frozen: list[str]) -> Iterator[str]:
+    changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in [*frozen, "rowid"])
     there = (
         "EXISTS (SELECT 1 FROM orders WHERE account = NEW.account AND id = NEW.id AND status = 'rejected')"
         " OR EXISTS (SELECT 1 FROM orders WHERE rowid = NEW.rowid AND status = 'rejected')"
@@ -392,7 +396,7 @@ def _sqlite_trigger(name: str, event: str, condition: str, message: str, *, when
     )
 
 
-def _postgresql() -> Iterator[str]:
+def _postgresql(frozen: list[str]) -> Iterator[str]:
     yield (
         "CREATE FUNCTION orderctl_refuse() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END $$"
@@ -406,7 +410,7 @@ def _postgresql() -> Iterator[str]:
         "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
     )
     yield _pg_own_tables("orderctl_refuse_line")
-    changed = f"({_listed('NEW')}) IS DISTINCT FROM ({_listed('OLD')})"
+    changed = f"({_listed('NEW', frozen)}) IS DISTINCT FROM ({_listed('OLD', frozen)})"
     rejected = "OLD.status = 'rejected'"
     yield from _pg_trigger("orders", "orders_final_update", "UPDATE", f"{rejected} AND {changed}", FINAL)
     yield from _pg_trigger("orders", "orders_final_delete", "DELETE", rejected, FINAL)
@@ -520,8 +524,8 @@ def _pg_no_truncate(table: str, message: str) -> Iterator[str]:
     yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate"
 
 
-def _listed(row: str) -> str:
-    return ", ".join(f"{row}.{column}" for column in _FROZEN)
+def _listed(row: str, columns: list[str]) -> str:
+    return ", ".join(f"{row}.{column}" for column in columns)
 
 
 def _pg_trigger(

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from orderctl.domain.errors import OrderctlError
 from orderctl.domain.import_figures import ImportCounts, Unsaid
 from orderctl.domain.importing import PROTECTIONS, completed, is_rejected_at_source
-from orderctl.domain.log import IMPORTED
+from orderctl.domain.log import IMPORTED, lines_digest
 from orderctl.domain.order_ids import forms_of
 from orderctl.domain.orders import Buyer, Order, Status
 from orderctl.domain.own_ids import new_id
@@ -52,6 +52,7 @@ _CONTENT = {
     "note": "text",
     "folded": "text",
     "fingerprint": "text",
+    "lines_digest": "text",
 }
 _ORDER = {"id": "text", **_CONTENT, "archived_at": "timestamptz"}
 _LINE = ("order_id", "number", "sku", "name", "color", "size", "quantity", "unit_price")
@@ -270,8 +271,7 @@ def fingerprint(order: Order) -> str:
     """A digest of what a file says of an order; two imports of the same content have the same."""
     content = (
         *_said_of(order, order.status.value, instant=datetime.isoformat, day=date.isoformat),
-        [(line.number, line.sku, line.name, line.color, line.size, line.quantity, line.unit_price)
-         for line in order.lines],
+        _contents(order),
         sorted(order.tags),
         *([sorted(order.unsaid)] if order.unsaid else []),
     )  # fmt: skip
@@ -338,6 +338,7 @@ def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> Row:
         *_said_of(order, status, instant=dialect.instant, day=dialect.day),
         order.searched_text,
         digest,
+        lines_digest(order.id, sorted(_contents(order))),
         order.archived_at and dialect.instant(order.archived_at),
     )
 
@@ -346,6 +347,14 @@ def _lines(orders: Iterable[Order]) -> list[Row]:
     return [
         (order.id, line.number, line.sku, line.name, line.color, line.size, line.quantity, line.unit_price)
         for order in orders
+        for line in order.lines
+    ]
+
+
+def _contents(order: Order) -> list[Row]:
+    """What the lines of an order say, their numbers first. Attribute by attribute: `attrgetter` takes longer."""
+    return [
+        (line.number, line.sku, line.name, line.color, line.size, line.quantity, line.unit_price)
         for line in order.lines
     ]
 

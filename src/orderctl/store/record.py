@@ -1,14 +1,17 @@
 """Reads the whole record, oldest first and in constant memory; see `ports.Record`."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from orderctl.domain.log import IMPORTED, Batch
 from orderctl.domain.orders import OrderEvent, OrderSummary
 from orderctl.domain.verification import LostBatch, MarkedOrder
 from orderctl.store import rows
-from orderctl.store.sql import Connection, read_instant
+from orderctl.store.line_digests import TOGETHER, digests_of
+from orderctl.store.sql import Connection, Row, read_instant
 
 _EVENT = ", ".join(f"e.{column}" for column in rows.EVENT_COLUMNS.split(", "))
+_MARK = "o.id, o.batch_id, o.status, o.rejected_at, o.lines_digest"
 _NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = {})"
 
 
@@ -56,14 +59,33 @@ class SqlRecord:
     def marked_orders(self) -> Iterator[MarkedOrder]:
         """Every order that names a batch which is there, in the order of the batches and of the orders."""
         found = self._connection.stream(
-            "SELECT o.id, o.batch_id, o.status, o.rejected_at FROM orders AS o JOIN batch AS b"
+            f"SELECT {_MARK} FROM orders AS o JOIN batch AS b"
             " ON b.account = :account AND b.id = o.batch_id WHERE o.account = :account AND o.batch_id IS NOT NULL"
             " ORDER BY b.position, b.id, o.id"
         )
-        for order_id, batch_id, status, at in found:
-            yield MarkedOrder(
-                id=order_id, batch_id=batch_id, status=status, rejected_at=None if at is None else read_instant(at)
-            )
+        return self._marked(found)
+
+    def unbatched_orders(self) -> Iterator[MarkedOrder]:
+        """Every rejected order that names no batch and has a digest of its lines, sorted by id."""
+        found = self._connection.stream(
+            f"SELECT {_MARK} FROM orders AS o WHERE o.account = :account AND o.status = 'rejected'"
+            " AND o.batch_id IS NULL AND o.lines_digest <> '' ORDER BY o.id"
+        )
+        return self._marked(found)
+
+    def _marked(self, found: Iterator[Row]) -> Iterator[MarkedOrder]:
+        """These orders with their lines as they are now, unless nobody knows what they were."""
+        while together := list(islice(found, TOGETHER)):
+            lines = digests_of(self._connection, [order_id for order_id, *_, known in together if known])
+            for order_id, batch_id, status, at, known in together:
+                yield MarkedOrder(
+                    id=order_id,
+                    batch_id=batch_id,
+                    status=status,
+                    rejected_at=None if at is None else read_instant(at),
+                    lines_digest=known,
+                    lines=lines.get(order_id),
+                )
 
     def lost_batches(self) -> Iterator[LostBatch]:
         """Every batch that orders, events or mails refer to and that is not there."""

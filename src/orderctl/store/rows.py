@@ -132,7 +132,7 @@ def line(row: Row) -> OrderLine:
     )
 
 
-EVENT_COLUMNS = "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code"
+EVENT_COLUMNS = "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest"
 
 
 def event(row: Row) -> OrderEvent:
@@ -148,6 +148,7 @@ def event(row: Row) -> OrderEvent:
         actor=row[7],
         at=read_instant(row[8]),
         reason_code=row[9],
+        lines_digest=row[10],
     )
 
 

@@ -102,7 +102,7 @@ class BuyerRow(SQLModel, table=True):
 
 
 class OrderRow(SQLModel, table=True):
-    """One purchase order; `total` in minor units of `currency`."""
+    """One purchase order; `total` in minor units of `currency`, `lines_digest` of its lines as they were written."""
 
     __tablename__ = "orders"
 
@@ -134,6 +134,7 @@ class OrderRow(SQLModel, table=True):
     changed_at: datetime | None = _optional_instant()
     batch_id: str | None = _optional_text()
     version: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))
+    lines_digest: str = _text()
 
     __table_args__ = (
         ForeignKeyConstraint(["account", "buyer_id"], ["buyer.account", "buyer.id"]),
@@ -263,7 +264,7 @@ class BatchRow(SQLModel, table=True):
 
 
 class OrderEventRow(SQLModel, table=True):
-    """One line of an order's log. Append-only."""
+    """One line of an order's log. Append-only. `lines_digest` is that of the order as it was rejected."""
 
     __tablename__ = "order_event"
 
@@ -278,6 +279,7 @@ class OrderEventRow(SQLModel, table=True):
     reason_code: str = _text()
     actor: str = _text()
     at: datetime = _instant()
+    lines_digest: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 

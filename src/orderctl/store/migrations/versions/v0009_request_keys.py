@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.store.guards import renew_guards
+from orderctl.store.guards import OF_0011, renew_guards
 
 revision = "0009"
 down_revision = "0008"
@@ -16,4 +16,4 @@ def upgrade() -> None:
     op.add_column("batch", sa.Column("request_digest", TEXT, server_default="", nullable=False))
     op.add_column("batch", sa.Column("request_plan", TEXT, server_default="", nullable=False))
     op.create_index(op.f("ix_batch_account_request_key"), "batch", ["account", "request_key"], unique=True)
-    renew_guards(op.get_bind().dialect.name, op.execute)
+    renew_guards(op.get_bind().dialect.name, op.execute, without=OF_0011)

@@ -2,11 +2,11 @@
 
 from alembic import op
 
-from orderctl.store.guards import renew_guards
+from orderctl.store.guards import OF_0011, renew_guards
 
 revision = "0010"
 down_revision = "0009"
 
 
 def upgrade() -> None:
-    renew_guards(op.get_bind().dialect.name, op.execute)
+    renew_guards(op.get_bind().dialect.name, op.execute, without=OF_0011)
