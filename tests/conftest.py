@@ -13,10 +13,13 @@ import pytest
 from orderctl.store.address import parse_address
 from orderctl.store.database import SqlStore, make_engine
 from orderctl.store.schema import init_store
-from postgres_server import running_server
+from postgres_server import reachable_folder, running_server
 from stress.forkserver import ForkServer, warm_server
 
 _numbers = count(1)
+
+# Where pytest makes its folders: a commit on a disk waits for it, some milliseconds each.
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(reachable_folder()))
 
 
 @pytest.fixture(autouse=True)

@@ -215,7 +215,7 @@ def _warm_up() -> None:
 
 
 def _fill_holes() -> None:
-    """Take what the imports left free between the memory in use, so that a child has its own in new pages, side by side.
+    """Take what the imports left free between the memory in use, so that a child's own is side by side.
 
     What a child writes into a page that it shares is copied, the whole page: that is most of what a run costs.
     """
