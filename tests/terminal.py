@@ -1,10 +1,46 @@
 """The program in a real terminal: keys go in through a pty, and what the screen shows comes out."""
 
+import contextlib
+import os
+import signal
 import sys
+import termios
 import time
 
 import pexpect
 import pyte
+from pexpect.fdpexpect import fdspawn
+
+from stress.forkserver import warm_server
+
+
+class _Forked(fdspawn):
+    """The program, forked from the warm process, in a pty; as far as it is used the same as `pexpect.spawn`."""
+
+    def __init__(self, args: tuple[str, ...], environ: dict[str, str], *, rows: int, columns: int) -> None:
+        ours, theirs = os.openpty()
+        super().__init__(ours, timeout=30)
+        self.setwinsize(rows, columns)
+        self.pid = warm_server().in_terminal(os.ttyname(theirs), *args, environ=environ)
+        os.close(theirs)
+        self.exitstatus = None
+
+    def send(self, keys: str) -> int:
+        """As nobody types faster than a program that has just asked begins to listen; `pexpect.spawn` does the same."""
+        time.sleep(0.05)
+        return super().send(keys)
+
+    def setwinsize(self, rows: int, columns: int) -> None:
+        termios.tcsetwinsize(self.child_fd, (rows, columns))
+
+    def close(self, *, force: bool = False) -> None:
+        """Hang up, and wait for its end."""
+        if self.exitstatus is None:
+            super().close()
+            if force:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+            self.exitstatus = warm_server().wait(self.pid)
 
 
 class Terminal:
@@ -13,11 +49,11 @@ class Terminal:
     def __init__(self, cli, *args: str, columns: int = 100, rows: int = 50, shell: str | None = None) -> None:
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
-        command, arguments = (
-            (sys.executable, ["-m", "orderctl", *args]) if shell is None else ("/bin/sh", ["-c", shell])
-        )
         environ = {**cli.environ, "TERM": "xterm-256color", "PYTHON": sys.executable}
-        self._process = pexpect.spawn(command, arguments, env=environ, dimensions=(rows, columns), timeout=30)
+        if shell is None:
+            self._process = _Forked(args, environ, rows=rows, columns=columns)
+        else:
+            self._process = pexpect.spawn("/bin/sh", ["-c", shell], env=environ, dimensions=(rows, columns), timeout=30)
 
     def __enter__(self):
         return self

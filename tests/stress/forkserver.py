@@ -1,12 +1,14 @@
 """Runs of the program without the price of its imports: a warm process that forks one child a run.
 
-`python -m stress.forkserver` reads a JSON request a line (`args`, `environ`, `cwd`, `told`, `stdin`, `out`, `err`),
-answers with the child's pid, and when it has ended with its wait status. The child calls the real `main()`.
+`python -m stress.forkserver` reads a JSON request a line (`args`, `environ`, `cwd`, `told`; `stdin`, `out`, `err`, or a
+`terminal`), answers with the child's pid, and when it has ended with its pid and wait status. The child calls the real
+`main()`. Only a run in a terminal goes on while the next request is read.
 """
 
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import gc
 import importlib
 import json
@@ -16,15 +18,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TextIO
 
 from orderctl.services.sampling import sample_orders
 from orderctl.store.address import parse_address
@@ -110,6 +113,7 @@ class ForkServer:
             start_new_session=True,
         )
         self.pid = 0
+        self._ended: dict[int, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -127,24 +131,53 @@ class ForkServer:
         with self._lock:
             files = {name: Path(self._folder.name) / name for name in ("stdin", "out", "err")}
             files["stdin"].write_text(stdin, encoding="utf-8")
-            request = {
-                "args": args,
-                "environ": dict(environ),
-                "cwd": cwd,
-                "told": {f"STRESS_{name.upper()}": str(value) for name, value in told.items()},
-                **{name: str(path) for name, path in files.items()},
-            }
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-            self.pid = json.loads(self._process.stdout.readline())["pid"]
+            self.pid = self._begun(args, environ, cwd, told, **{name: str(path) for name, path in files.items()})
             bound = threading.Timer(_LONGEST_RUN_S, os.kill, (self.pid, signal.SIGKILL))
             bound.start()
-            status = json.loads(self._process.stdout.readline())["status"]
+            status = self._status(self.pid)
             bound.cancel()
             out, err = (files[name].read_text("utf-8", "replace") for name in ("out", "err"))
         assert "Traceback" not in err, err
         assert "fail_at" in told or "a fault of the program" not in err, err
         return Ended(os.waitstatus_to_exitcode(status), out, err)
+
+    def in_terminal(self, path: str, *args: str, environ: Mapping[str, str]) -> int:
+        """Begin a run in the terminal at the path, and go on; gives its pid, which `wait` wants."""
+        with self._lock:
+            return self._begun(args, environ, ".", {}, terminal=path)
+
+    def wait(self, pid: int) -> int:
+        """The exit code of a run in a terminal, when it has ended."""
+        with self._lock:
+            return os.waitstatus_to_exitcode(self._status(pid))
+
+    def _begun(
+        self, args: tuple[str, ...], environ: Mapping[str, str], cwd: str, told: Mapping[str, object], **streams: str
+    ) -> int:
+        request = {
+            "args": args,
+            "environ": dict(environ),
+            "cwd": str(Path(cwd).resolve()),
+            "told": {f"STRESS_{name.upper()}": str(value) for name, value in told.items()},
+            **streams,
+        }
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return self._answer(lambda answer: "status" not in answer)["pid"]
+
+    def _status(self, pid: int) -> int:
+        if pid not in self._ended:
+            self._answer(lambda answer: answer["pid"] == pid and "status" in answer)
+        return self._ended.pop(pid)
+
+    def _answer(self, wanted: Callable[[Mapping[str, int]], bool]) -> Mapping[str, int]:
+        """The next answer that is wanted; how other runs ended meanwhile is kept."""
+        while True:
+            answer = json.loads(self._process.stdout.readline())
+            if "status" in answer:
+                self._ended[answer["pid"]] = answer["status"]
+            if wanted(answer):
+                return answer
 
 
 @cache
@@ -179,14 +212,29 @@ def _serve() -> None:
     _warm_up()
     for line in sys.stdin:
         request = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            _run(request)
-        answers.write(json.dumps({"pid": pid}) + "\n")
-        answers.flush()
-        _, status = os.waitpid(pid, 0)
-        answers.write(json.dumps({"status": status}) + "\n")
-        answers.flush()
+        if "terminal" not in request:
+            _see_to_end(request, answers)
+        elif os.fork() == 0:
+            _see_to_end(request, answers)
+            os._exit(0)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def _see_to_end(request: Mapping[str, object], answers: TextIO) -> None:
+    # Open until the child has it, and no longer: a terminal that nobody has open is at its end.
+    terminal = os.open(str(request["terminal"]), os.O_RDWR | os.O_NOCTTY) if "terminal" in request else None
+    pid = os.fork()
+    if pid == 0:
+        _run(request, terminal)
+    if terminal is not None:
+        os.close(terminal)
+    answers.write(json.dumps({"pid": pid}) + "\n")
+    answers.flush()
+    _, status = os.waitpid(pid, 0)
+    answers.write(json.dumps({"pid": pid, "status": status}) + "\n")
+    answers.flush()
 
 
 def _warm_up() -> None:
@@ -238,14 +286,15 @@ def _some_store(path: Path) -> Path:
     return path
 
 
-def _run(request: Mapping[str, object]) -> NoReturn:
+def _run(request: Mapping[str, object], terminal: int | None) -> NoReturn:
     code: object = 1
     try:
         os.setsid()
         os.chdir(str(request["cwd"]))
-        for number, name in enumerate(("stdin", "out", "err")):
-            flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-            os.dup2(os.open(str(request[name]), flags, 0o600), number)
+        if terminal is None:
+            _redirect(request)
+        else:
+            _take_over(terminal)
         _lose("stdout", 1, request["told"])
         _lose("stderr", 2, request["told"])
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
@@ -253,7 +302,8 @@ def _run(request: Mapping[str, object]) -> NoReturn:
         os.environ.update(request["environ"])
         encoding, _, errors = os.environ.get("PYTHONIOENCODING", "utf-8").partition(":")
         if sys.stdout is not None:
-            sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict")
+            line_by_line = terminal is not None
+            sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict", line_buffering=line_by_line)
         sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if os.environ.get("PYTHONWARNINGS") == "error":
             warnings.simplefilter("error")
@@ -270,6 +320,20 @@ def _run(request: Mapping[str, object]) -> NoReturn:
         if stream is not None:
             stream.flush()
     os._exit(code if isinstance(code, int) else 1)
+
+
+def _redirect(request: Mapping[str, object]) -> None:
+    for number, name in enumerate(("stdin", "out", "err")):
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.dup2(os.open(str(request[name]), flags, 0o600), number)
+
+
+def _take_over(terminal: int) -> None:
+    """Make it the terminal of this session and its three streams."""
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    for number in range(3):
+        os.dup2(terminal, number)
+    os.close(terminal)
 
 
 def _lose(name: str, descriptor: int, told: Mapping[str, str]) -> None:
