@@ -3,7 +3,9 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
-# Set up with uv where it is there, with venv and pip where it is not. Modules are compiled when they are first used.
+# Set up with uv where it is there, with venv and pip where it is not. Modules are compiled when they are first used,
+# and kept, whatever the shell says: otherwise each process compiles all of them.
+unexport PYTHONDONTWRITEBYTECODE
 UV := $(shell command -v uv 2>/dev/null)
 OWN_UV := $(VENV)/uv/bin/uv
 
