@@ -71,13 +71,18 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
-    name = f"store{os.getpid()}_{next(_numbers)}"
+@pytest.fixture(scope="session")
+def _postgres_admin(postgres_server: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE template_store STRATEGY file_copy")
-        yield postgres_server.format(database=name)
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        yield admin
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, _postgres_admin: psycopg.Connection) -> Iterator[str]:
+    name = f"store{os.getpid()}_{next(_numbers)}"
+    _postgres_admin.execute(f"CREATE DATABASE {name} TEMPLATE template_store STRATEGY file_copy")
+    yield postgres_server.format(database=name)
+    _postgres_admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
