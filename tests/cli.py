@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,17 +51,9 @@ class Cli:
             **environ,
         }
 
-    def start(self, *args: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "orderctl", *args],
-            env=self.environ,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-        )
+    def start(self, *args: str) -> "Started":
+        """Begin a run, forked from the warm process, and go on."""
+        return Started(args, self.environ)
 
     def __call__(self, *args: str, stdin: str = "", **told: object) -> Ran:
         """Run to the end, in a process that is forked from a warm one: the imports are paid once.
@@ -69,6 +62,41 @@ class Cli:
         """
         ended = warm_server()(*args, environ=self.environ, stdin=stdin, **told)
         return Ran(ended.code, ended.out, ended.err)
+
+
+class Started:
+    """A run that goes on, with pipes; as far as it is used the same as `subprocess.Popen`."""
+
+    def __init__(self, args: tuple[str, ...], environ: Mapping[str, str]) -> None:
+        (given, stdin), (stdout, out), (stderr, err) = os.pipe(), os.pipe(), os.pipe()
+        theirs = {"stdin": given, "out": out, "err": err}
+        streams = {name: f"/proc/{os.getpid()}/fd/{end}" for name, end in theirs.items()}
+        self._run = warm_server().begin(*args, environ=environ, **streams)
+        for end in theirs.values():
+            os.close(end)
+        self.stdin = os.fdopen(stdin, "w", encoding="utf-8")
+        self.stdout = os.fdopen(stdout, encoding="utf-8")
+        self.stderr = os.fdopen(stderr, encoding="utf-8")
+        self.poll, self.wait, self.kill = self._run.poll, self._run.wait, self._run.kill
+        self.send_signal = self._run.send_signal
+
+    @property
+    def returncode(self) -> int | None:
+        return self._run.returncode
+
+    def communicate(self, timeout: float = 120) -> tuple[str, str]:
+        """Read both streams to their ends, and wait; nothing, when they were read. Killed if it takes too long."""
+        if self.stdout.closed:
+            return "", ""
+        bound = threading.Timer(timeout, self.kill)
+        bound.start()
+        self.stdin.close()
+        with ThreadPoolExecutor(1) as reader, self.stdout, self.stderr:
+            err = reader.submit(self.stderr.read)
+            said = self.stdout.read(), err.result()
+        self.wait()
+        bound.cancel()
+        return said
 
 
 _CALL = """\

@@ -1,8 +1,6 @@
 """The program in a real terminal: keys go in through a pty, and what the screen shows comes out."""
 
-import contextlib
 import os
-import signal
 import sys
 import termios
 import time
@@ -21,9 +19,16 @@ class _Forked(fdspawn):
         ours, theirs = os.openpty()
         super().__init__(ours, timeout=30)
         self.setwinsize(rows, columns)
-        self.pid = warm_server().in_terminal(os.ttyname(theirs), *args, environ=environ)
+        self._run = warm_server().begin(*args, environ=environ, terminal=os.ttyname(theirs))
         os.close(theirs)
-        self.exitstatus = None
+
+    @property
+    def exitstatus(self) -> int | None:
+        return self._run.returncode
+
+    @exitstatus.setter
+    def exitstatus(self, status: int | None) -> None:
+        """What pexpect sets at first: that there is none yet."""
 
     def send(self, keys: str) -> int:
         """As nobody types faster than a program that has just asked begins to listen; `pexpect.spawn` does the same."""
@@ -38,9 +43,8 @@ class _Forked(fdspawn):
         if self.exitstatus is None:
             super().close()
             if force:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, signal.SIGKILL)
-            self.exitstatus = warm_server().wait(self.pid)
+                self._run.kill()
+            self._run.wait()
 
 
 class Terminal:

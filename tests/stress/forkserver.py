@@ -2,7 +2,7 @@
 
 `python -m stress.forkserver` reads a JSON request a line (`args`, `environ`, `cwd`, `told`; `stdin`, `out`, `err`, or a
 `terminal`), answers with the child's pid, and when it has ended with its pid and wait status. The child calls the real
-`main()`. Only a run in a terminal goes on while the next request is read.
+`main()`. One that runs `apart` goes on while the next request is read.
 """
 
 import atexit
@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -141,13 +142,13 @@ class ForkServer:
         assert "fail_at" in told or "a fault of the program" not in err, err
         return Ended(os.waitstatus_to_exitcode(status), out, err)
 
-    def in_terminal(self, path: str, *args: str, environ: Mapping[str, str]) -> int:
-        """Begin a run in the terminal at the path, and go on; gives its pid, which `wait` wants."""
+    def begin(self, *args: str, environ: Mapping[str, str], **streams: str) -> "Running":
+        """Begin a run, and go on. `streams`: the paths of its `stdin`, `out` and `err`, or of its `terminal`."""
         with self._lock:
-            return self._begun(args, environ, ".", {}, terminal=path)
+            return Running(self, self._begun(args, environ, ".", {}, apart="yes", **streams))
 
-    def wait(self, pid: int) -> int:
-        """The exit code of a run in a terminal, when it has ended."""
+    def code(self, pid: int) -> int:
+        """How a run that was begun has ended; it is waited for."""
         with self._lock:
             return os.waitstatus_to_exitcode(self._status(pid))
 
@@ -178,6 +179,41 @@ class ForkServer:
                 self._ended[answer["pid"]] = answer["status"]
             if wanted(answer):
                 return answer
+
+
+class Running:
+    """A run that goes on; as far as it is used the same as `subprocess.Popen`."""
+
+    def __init__(self, server: ForkServer, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._server = server
+        self._process: int | None = None
+        with contextlib.suppress(ProcessLookupError):
+            self._process = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            if self._process is not None:
+                if not select.select([self._process], [], [], timeout)[0]:
+                    raise subprocess.TimeoutExpired("orderctl", timeout)
+                os.close(self._process)
+                self._process = None
+            self.returncode = self._server.code(self.pid)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._process, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 @cache
@@ -212,7 +248,7 @@ def _serve() -> None:
     _warm_up()
     for line in sys.stdin:
         request = json.loads(line)
-        if "terminal" not in request:
+        if "apart" not in request:
             _see_to_end(request, answers)
         elif os.fork() == 0:
             _see_to_end(request, answers)
@@ -223,18 +259,27 @@ def _serve() -> None:
 
 
 def _see_to_end(request: Mapping[str, object], answers: TextIO) -> None:
-    # Open until the child has it, and no longer: a terminal that nobody has open is at its end.
-    terminal = os.open(str(request["terminal"]), os.O_RDWR | os.O_NOCTTY) if "terminal" in request else None
+    # Open before the answer, since who asked closes them then; and closed here, since they end with the child.
+    streams = _streams(request)
     pid = os.fork()
     if pid == 0:
-        _run(request, terminal)
-    if terminal is not None:
-        os.close(terminal)
+        _run(request, streams)
+    for stream in {*streams}:
+        os.close(stream)
     answers.write(json.dumps({"pid": pid}) + "\n")
     answers.flush()
     _, status = os.waitpid(pid, 0)
     answers.write(json.dumps({"pid": pid, "status": status}) + "\n")
     answers.flush()
+
+
+def _streams(request: Mapping[str, object]) -> list[int]:
+    """The three of the run; a terminal is all of them."""
+    if "terminal" in request:
+        return [os.open(str(request["terminal"]), os.O_RDWR | os.O_NOCTTY)] * 3
+    write = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    flags = {"stdin": os.O_RDONLY, "out": write, "err": write}
+    return [os.open(str(request[name]), how, 0o600) for name, how in flags.items()]
 
 
 def _warm_up() -> None:
@@ -286,15 +331,17 @@ def _some_store(path: Path) -> Path:
     return path
 
 
-def _run(request: Mapping[str, object], terminal: int | None) -> NoReturn:
+def _run(request: Mapping[str, object], streams: list[int]) -> NoReturn:
     code: object = 1
     try:
         os.setsid()
         os.chdir(str(request["cwd"]))
-        if terminal is None:
-            _redirect(request)
-        else:
-            _take_over(terminal)
+        if "terminal" in request:
+            fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        for stream in {*streams}:
+            os.close(stream)
         _lose("stdout", 1, request["told"])
         _lose("stderr", 2, request["told"])
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
@@ -302,8 +349,7 @@ def _run(request: Mapping[str, object], terminal: int | None) -> NoReturn:
         os.environ.update(request["environ"])
         encoding, _, errors = os.environ.get("PYTHONIOENCODING", "utf-8").partition(":")
         if sys.stdout is not None:
-            line_by_line = terminal is not None
-            sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict", line_buffering=line_by_line)
+            sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict", line_buffering=sys.stdout.isatty())
         sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if os.environ.get("PYTHONWARNINGS") == "error":
             warnings.simplefilter("error")
@@ -320,20 +366,6 @@ def _run(request: Mapping[str, object], terminal: int | None) -> NoReturn:
         if stream is not None:
             stream.flush()
     os._exit(code if isinstance(code, int) else 1)
-
-
-def _redirect(request: Mapping[str, object]) -> None:
-    for number, name in enumerate(("stdin", "out", "err")):
-        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        os.dup2(os.open(str(request[name]), flags, 0o600), number)
-
-
-def _take_over(terminal: int) -> None:
-    """Make it the terminal of this session and its three streams."""
-    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
-    for number in range(3):
-        os.dup2(terminal, number)
-    os.close(terminal)
 
 
 def _lose(name: str, descriptor: int, told: Mapping[str, str]) -> None:
