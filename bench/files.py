@@ -13,8 +13,8 @@ import psycopg
 
 from bench.measuring import Cost, Result, floor, in_turn, orderctl, run
 from bench.stores import A_DAY, ENGINES, Stores
-from orderctl.store.address import parse_address
-from orderctl.store.schema import init_store
+from orderctl.database.address import parse_address
+from orderctl.database.schema import init_store
 
 MOST = 100_000
 MOST_ROUNDS = 3  # each takes a minute or two

@@ -25,18 +25,19 @@ import psycopg
 
 from bench.measuring import ROOT, Cost, Result
 from bench.stores import Stores
-from orderctl.bootstrap.program import SystemClock
-from orderctl.domain.orders import Buyer, Order, OrderLine, Status
-from orderctl.domain.own_ids import new_id
-from orderctl.domain.rejection import Provenance
-from orderctl.domain.selection import Choice, IdList, IdScope
-from orderctl.mail.letters import JinjaComposer
+from orderctl.core.ids import new_id
+from orderctl.database.address import parse_address
+from orderctl.database.clock import SystemClock
+from orderctl.database.schema import init_store
+from orderctl.database.store import Store, make_engine
+from orderctl.importing.queries import SqlImports
+from orderctl.mail.letters import Composer
+from orderctl.mail.service import deliver
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
-from orderctl.services.delivering import deliver
-from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
-from orderctl.store.address import parse_address
-from orderctl.store.database import SqlStore, make_engine
-from orderctl.store.schema import init_store
+from orderctl.orders.orders import Buyer, Order, OrderLine, Status
+from orderctl.rejection.plan import Provenance
+from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.selection.selection import Choice, IdList, IdScope
 
 # Our time over the floor's: 0.8 of its rate here, three times its rate far away with four connections.
 GOALS = {"local server": 1 / 0.8, "4 connections": 1 / 3}
@@ -112,11 +113,11 @@ def ours(store_url: str, port: int, connections: int, mails: int) -> float:
     settings = SmtpSettings(
         host=HOST, port=port, security="none", user=None, password=None, sender=SENDER, reply_to=None
     )
-    with SqlStore(make_engine(parse_address(store_url)), "main") as store:
+    with Store(make_engine(parse_address(store_url)), "main") as store:
         started = time.perf_counter()
         report = deliver(
             store,
-            JinjaComposer(),
+            Composer(),
             lambda: SmtpMailer(settings),
             clock=SystemClock(),
             new_token=new_id,
@@ -151,8 +152,10 @@ def fill(store_url: str, mails: int) -> None:
         )
         for number in range(mails)
     ]
-    with SqlStore(make_engine(address), "main") as store:
-        store.write(lambda work: work.imports.store(orders, actor="bench", at=clock.now(), detail="bench"))
+    with Store(make_engine(address), "main") as store:
+        store.write(
+            lambda connection: SqlImports(connection).store(orders, actor="bench", at=clock.now(), detail="bench")
+        )
         choice = Choice(scope=IdScope(given=IdList(ids=tuple(order.id for order in orders)), words="bench"))
         by = Provenance(account="main", actor="bench", host="bench", program="orderctl", source="bench")
         request = RejectionRequest(choice=choice, by=by, reason="style dropped", notify=True, per_order=True)

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import psycopg
 
-from orderctl.store.address import parse_address
-from orderctl.store.line_digests import digest_open_orders
-from orderctl.store.postgres import PostgresConnection
-from orderctl.store.schema import init_store
-from orderctl.store.sqlite import SqliteConnection
+from orderctl.database.address import parse_address
+from orderctl.database.line_digests import digest_open_orders
+from orderctl.database.postgres import PostgresConnection
+from orderctl.database.schema import init_store
+from orderctl.database.sqlite import SqliteConnection
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
@@ -203,7 +203,7 @@ def postgres_store(server: str, size: int) -> str:
 
 def _schema_mark() -> str:
     """Changes with the schema and with what the stores are made of."""
-    texts = [Path(__file__), ROOT / "src/orderctl/store/guards.py", ROOT / "src/orderctl/store/revisions.py"]
+    texts = [Path(__file__), ROOT / "src/orderctl/database/guards.py", ROOT / "src/orderctl/database/store.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in texts)).hexdigest()[:8]
 
 

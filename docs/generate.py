@@ -12,7 +12,7 @@ import typer
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from message_list import page as message_page
 
-from orderctl.cli.catalogue import COMMANDS
+from orderctl.cli.app import COMMANDS
 
 HERE = Path(__file__).resolve().parent
 _TOPICS = {

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 import orderctl
-from orderctl.domain.errors import OrderctlError
+from orderctl.errors import OrderctlError
 
 _SOURCES = Path(orderctl.__file__).parent
 _SAYS = {"say": 0, "later": 0, "say_count": 1}

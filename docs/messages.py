@@ -17,9 +17,8 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from orderctl.bootstrap.files import shipped_maps
-from orderctl.cli.app import app
-from orderctl.cli.catalogue import COMMANDS
+from orderctl.cli.app import COMMANDS, app
+from orderctl.cli.context import shipped_maps
 from orderctl.cli.help_pages import examples_and_notes
 from orderctl.language import CATALOGUES, DOMAIN
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from orderctl.store.address import parse_address
-from orderctl.store.database import SqlStore, make_engine
-from orderctl.store.schema import init_store
+from orderctl.database.address import parse_address
+from orderctl.database.schema import init_store
+from orderctl.database.store import Store, make_engine
 from postgres_server import reachable_folder, running_server
 from stress.forkserver import ForkServer, warm_server
 
@@ -92,12 +92,12 @@ def store_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def store(store_url: str) -> Iterator[SqlStore]:
+def store(store_url: str) -> Iterator[Store]:
     """A fresh store, opened; the test runs on both engines."""
     with open_store(store_url) as opened:
         yield opened
 
 
-def open_store(url: str, account: str = "main") -> SqlStore:
+def open_store(url: str, account: str = "main") -> Store:
     """Another connection to a store."""
-    return SqlStore(make_engine(parse_address(url)), account)
+    return Store(make_engine(parse_address(url)), account)

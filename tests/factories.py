@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from itertools import count
 
-from orderctl.domain.orders import Buyer, Order, OrderLine, Status
-from orderctl.ports import Store, UnitOfWork
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store
+from orderctl.importing.queries import SqlImports
+from orderctl.orders.orders import Buyer, Order, OrderLine, Status
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 _numbers = count(1)
@@ -24,7 +26,7 @@ class FixedClock:
     def now(self) -> datetime:
         return self.at
 
-    def of(self, work: UnitOfWork) -> datetime:  # noqa: ARG002 - of both engines: the tests say what time it is
+    def of(self, connection: Connection) -> datetime:  # noqa: ARG002 - of both engines: the tests say what time it is
         return self.at
 
     for_record = of
@@ -61,4 +63,4 @@ def put(store: Store, *orders: Order) -> None:
 
 def put_all(store: Store, orders: Iterable[Order]) -> None:
     rows = list(orders)
-    store.write(lambda work: work.imports.store(rows, actor="test", at=NOW, detail="test"))
+    store.write(lambda connection: SqlImports(connection).store(rows, actor="test", at=NOW, detail="test"))

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import open_store
 from factories import make_order, put
+from orderctl.orders.queries import get_order
 from test_rejection import matching, plan_for
 
 COUNT = "SELECT count(*) FROM orders WHERE account = :account"
@@ -15,26 +16,26 @@ COUNT = "SELECT count(*) FROM orders WHERE account = :account"
 
 def test_what_others_write_meanwhile_is_not_seen(store, store_url):
     put(store, make_order(), make_order())
-    with store.snapshot() as work:
-        counted = work._connection.alongside(COUNT)
+    with store.snapshot() as connection:
+        counted = connection.alongside(COUNT)
         with open_store(store_url) as other:
             put(other, make_order())
-        here = work._connection.execute(COUNT).fetchone()
+        here = connection.execute(COUNT).fetchone()
         assert counted() == [here] == [(2,)]
 
 
 def test_a_transaction_that_writes_asks_itself_and_stays_one(store):
     put(store, make_order("1001"))
 
-    def work(unit):
-        unit._connection.execute("UPDATE orders SET note = 'x' WHERE account = :account")
-        seen = unit._connection.alongside("SELECT count(*) FROM orders WHERE account = :account AND note = 'x'")()
+    def work(connection):
+        connection.execute("UPDATE orders SET note = 'x' WHERE account = :account")
+        seen = connection.alongside("SELECT count(*) FROM orders WHERE account = :account AND note = 'x'")()
         raise LookupError(seen)
 
     with pytest.raises(LookupError, match=r"\[\(1,\)\]"):
         store.write(work)
-    with store.snapshot() as unit:
-        assert unit.orders.get("1001").note != "x"
+    with store.snapshot() as connection:
+        assert get_order(connection, "1001").note != "x"
 
 
 def test_a_plan_adds_up_while_somebody_goes_on_writing(store, store_url):

@@ -11,17 +11,19 @@ from rich.console import Console, Group, RenderableType
 from cli import Cli
 from conftest import open_store
 from factories import ACME, KUMO, NOW, make_order, put_all
-from orderctl.domain.eligibility import Mode
-from orderctl.domain.identity import Identity
-from orderctl.domain.impact import Impact, LargestOrder, NamedBuyers, SeasonShare
-from orderctl.domain.log import Batch
-from orderctl.domain.mail_actions import MailEvent
-from orderctl.domain.money import Money
-from orderctl.domain.order_columns import COLUMNS, columns_of
-from orderctl.domain.orders import OrderEvent, OrderLine, OrderSummary, Status
-from orderctl.domain.outbox import Letter, Mail, MailState
-from orderctl.domain.rejection import (
-    Given,
+from orderctl.audit.log import Batch
+from orderctl.audit.view import batch_details, batch_table
+from orderctl.core.money import Money
+from orderctl.mail.outbox import Letter, Mail, MailEvent, MailState
+from orderctl.mail.view import mail_details, mail_list
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import OrderEvent, OrderLine, OrderSummary, Status
+from orderctl.orders.view import event_table, order_details
+from orderctl.plans.plans import SavedPlan
+from orderctl.plans.view import changes_report, kept_report, plan_details, plan_table
+from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare
+from orderctl.rejection.plan import (
+    Identity,
     LeftOut,
     MailPlan,
     Provenance,
@@ -30,17 +32,16 @@ from orderctl.domain.rejection import (
     Skipped,
     Targets,
 )
-from orderctl.domain.sample_letters import SampleLetter
-from orderctl.domain.saved_plans import SavedPlan
-from orderctl.domain.statistics import Breakdown, Dimension, Figure, Question, Statistics, Subject
-from orderctl.terminal.charts import statistics_view
+from orderctl.rejection.preview import plan_preview, result_report
+from orderctl.rejection.sample_letters import SampleLetter
+from orderctl.search.columns import COLUMNS, columns_of
+from orderctl.search.view import order_table
+from orderctl.selection.selection import InputSummary
+from orderctl.stats.charts import statistics_view
+from orderctl.stats.statistics import Breakdown, Dimension, Figure, Question, Statistics, Subject
+from orderctl.terminal.amounts import use_zone, when
 from orderctl.terminal.console import drawn
-from orderctl.terminal.details import batch_details, batch_table, event_table, order_details, text_table
-from orderctl.terminal.mails import mail_details, mail_list
-from orderctl.terminal.moments import use_zone, when
-from orderctl.terminal.plans import changes_report, kept_report, plan_details, plan_table
-from orderctl.terminal.preview import plan_preview, result_report
-from orderctl.terminal.tables import order_table
+from orderctl.terminal.layout import text_table
 from terminal import Terminal
 
 OWN = "0d9k2m4n6p8q1r3s5t7u9v0a2b"
@@ -88,7 +89,9 @@ def plan() -> RejectionPlan:
         by=Provenance(account="main", actor="mia", host="pc", program="orderctl", source=f"ids {LONG}"),
         mode=Mode.BULK,
         reason="the fabric of the 注文を拒否します was discontinued",
-        given=Given(ids=9, duplicates=1, unknown=("nope", LONGER), unknown_count=7, excluded=(LONG,), excluded_count=3),
+        given=InputSummary(
+            ids=9, duplicates=1, unknown=("nope", LONGER), unknown_count=7, excluded=(LONG,), excluded_count=3
+        ),
         targets=Targets('{"1001":1}', 9),
         skipped=(Skipped("already-rejected", 2, f'["{LONG}","{LONGEST}"]'),),
         totals=(Money("EUR", 123_456_789), Money("USD", LARGE)),

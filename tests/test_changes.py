@@ -8,11 +8,11 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import NOW, FixedClock, make_order, put, put_all
-from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.errors import UsageError
-from orderctl.domain.own_ids import new_id
-from orderctl.domain.tags import parse_tag
-from orderctl.services.changing import ChangeRequest, change_orders, preview_change
+from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders, preview_change
+from orderctl.core.ids import new_id
+from orderctl.errors import UsageError
+from orderctl.orders.orders import parse_tag
+from orderctl.orders.queries import get_order, order_events
 from terminal import Terminal
 from test_rejection import ids, matching, reject
 
@@ -26,13 +26,13 @@ def change(store, wanted, choice, **options):
 
 
 def order(store, order_id):
-    with store.snapshot() as work:
-        return work.orders.get(order_id)
+    with store.snapshot() as connection:
+        return get_order(connection, order_id)
 
 
 def kinds(store, order_id):
-    with store.snapshot() as work:
-        return [(event.kind, event.detail, event.actor) for event in work.orders.events(order_id)]
+    with store.snapshot() as connection:
+        return [(event.kind, event.detail, event.actor) for event in order_events(connection, order_id)]
 
 
 @pytest.fixture

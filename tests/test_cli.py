@@ -7,10 +7,9 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, MUTE, NOW, make_order, put, put_all
-from orderctl.cli.app import LazyCommands
-from orderctl.cli.catalogue import COMMANDS
-from orderctl.domain.orders import Status
-from orderctl.ports import SavedFilter
+from orderctl.cli.app import COMMANDS, LazyCommands
+from orderctl.filters.saved import SavedFilter, save_filter
+from orderctl.orders.orders import Status
 
 
 @pytest.fixture
@@ -272,7 +271,7 @@ def test_a_saved_filter_is_replaced_only_where_that_is_meant(store_url, tmp_path
 def test_a_saved_filter_replaces_only_what_was_looked_at(store):
     def save(expression, over):
         saved = SavedFilter(name="stale", expression=expression, actor="mia", saved_at=NOW)
-        return store.write(lambda work: work.saved_filters.save(saved, over=over))
+        return store.write(lambda connection: save_filter(connection, saved, over=over))
 
     assert not save("tag:a", "tag:gone")
     assert save("tag:a", None)

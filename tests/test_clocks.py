@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from cli import Cli
 from conftest import open_store
 from factories import NOW, FixedClock, make_order, put_all
-from orderctl.bootstrap.program import SystemClock
-from orderctl.domain.clocks import SLACK, Reading, Recorded
-from orderctl.domain.errors import OrderctlError
-from orderctl.domain.own_ids import new_id
-from orderctl.services.planning import save_plan
-from orderctl.services.rejecting import execute_rejection
+from orderctl.audit.queries import batch_chain
+from orderctl.core.ids import new_id
+from orderctl.database.clock import SLACK, ClockReading, Recorded, SystemClock
+from orderctl.errors import OrderctlError
+from orderctl.plans.service import save_plan
+from orderctl.rejection.execute import wait_for_turn
+from orderctl.rejection.service import execute_rejection
 from test_planning import FREE, Operator, plan_of
 
 HOUR = timedelta(hours=1)
@@ -62,8 +63,8 @@ def rejected(cli):
 
 def times(cli):
     """The times of the batches, oldest first."""
-    with open_store(url_of(cli)) as store, store.snapshot() as work:
-        return [batch.at for batch in work.record.batches()]
+    with open_store(url_of(cli)) as store, store.snapshot() as connection:
+        return [batch.at for batch in batch_chain(connection)]
 
 
 def saved(cli, order_id, ago, hold=None):
@@ -111,8 +112,8 @@ def test_what_is_written_has_the_time_of_the_database(on_postgres, off_s):
         assert on_postgres("reject", "W4", *options, **off).code == 0
     kept = on_postgres("plan", "list", "--format", "json").json
     assert sorted(plan["time_left"] for plan in kept) == ["expires in 1 d", "runs in 15 min"]
-    with open_store(url_of(on_postgres)) as store, store.snapshot() as work:
-        written = work._connection.execute(
+    with open_store(url_of(on_postgres)) as store, store.snapshot() as connection:
+        written = connection.execute(
             "SELECT at FROM batch UNION SELECT at FROM order_event UNION SELECT rejected_at FROM orders"
             " WHERE rejected_at IS NOT NULL UNION SELECT made_at FROM plan UNION SELECT updated_at FROM mail"
         ).fetchall()
@@ -129,17 +130,17 @@ def test_a_batch_waits_for_its_turn_and_takes_its_time_then(postgres_url):
             target=lambda: execute_rejection(second, plan, clock=SystemClock(), message_domain="b.example")
         )
 
-        def hold(work):
-            work.rejections.wait_for_turn()
+        def hold(connection):
+            wait_for_turn(connection)
             made.start()
-            while not third.write(lambda other: other._connection.execute(waits).fetchone()[0]):
+            while not third.write(lambda other: other.execute(waits).fetchone()[0]):
                 time.sleep(0.01)
-            return SystemClock().of(work)
+            return SystemClock().of(connection)
 
         freed = first.write(hold)
         made.join()
-        with first.snapshot() as work:
-            (batch,) = work.record.batches()
+        with first.snapshot() as connection:
+            (batch,) = batch_chain(connection)
     assert batch.at > freed
 
 
@@ -162,8 +163,8 @@ def test_batches_that_are_made_at_once_are_in_the_order_of_their_times(store_url
     for thread in threads:
         thread.join()
     assert ended == [1] * 32
-    with open_store(store_url) as store, store.snapshot() as work:
-        made = [batch.at for batch in work.record.batches()]
+    with open_store(store_url) as store, store.snapshot() as connection:
+        made = [batch.at for batch in batch_chain(connection)]
     assert made == sorted(made)
 
 
@@ -253,7 +254,7 @@ def test_the_database_s_own_clock_is_held_to_it_too(on_postgres):
 @given(st.integers(-(10**9), 10**9), st.booleans(), st.booleans())
 def test_a_time_to_record_is_never_behind_the_newest_record(ahead_ms, is_plan, of_database):
     newest = Recorded(id=new_id(), at=NOW, is_plan=is_plan)
-    reading = Reading(now=NOW + timedelta(milliseconds=ahead_ms), newest=newest, of_database=of_database)
+    reading = ClockReading(now=NOW + timedelta(milliseconds=ahead_ms), newest=newest, of_database=of_database)
     if reading.now < NOW - SLACK:
         with pytest.raises(OrderctlError, match="nothing was changed"):
             reading.to_record()

@@ -11,11 +11,12 @@ from cli import Cli
 from conftest import open_store
 from factories import KUMO, NOW, make_order, put_all
 from orderctl.cli.shell_completion import candidates
-from orderctl.domain.filters import FILTER_FIELDS
-from orderctl.domain.orders import Buyer, Status
-from orderctl.domain.selection import Choice, IdList, IdScope
-from orderctl.domain.suggestions import suggest_terms
-from orderctl.ports import SavedFilter
+from orderctl.filters.filters import FILTER_FIELDS
+from orderctl.filters.saved import SavedFilter, save_filter
+from orderctl.filters.suggestions import suggest_terms
+from orderctl.orders.orders import Buyer, Status
+from orderctl.selection.queries import add_choice
+from orderctl.selection.selection import Choice, IdList, IdScope
 
 EVIL = Buyer(id="evil", name="Evil `id` $HOME")
 
@@ -32,9 +33,9 @@ def fill(store_url):
             ],
         )
         saved = SavedFilter(name="dropped", expression="tag:late", actor="mia", saved_at=NOW)
-        store.write(lambda work: work.saved_filters.save(saved, over=None))
+        store.write(lambda connection: save_filter(connection, saved, over=None))
         chosen = Choice(scope=IdScope(given=IdList(ids=("1001",)), words="ids"))
-        store.write(lambda work: work.selections.add("mia", "friday", chosen, "test", NOW))
+        store.write(lambda connection: add_choice(connection, "mia", "friday", chosen, "test", NOW))
 
 
 @pytest.fixture
@@ -211,4 +212,4 @@ def test_nothing_heavy_is_imported_while_a_key_is_pressed(sqlite_url, tmp_path):
     heavy = {"pydantic", "rich", "sqlalchemy", "sqlmodel", "alembic", "psycopg", "questionary", "prompt_toolkit"}
     assert imported & heavy == set()
     assert {"typer", "sqlite3"} <= imported
-    assert modules & {"orderctl.domain.log", "orderctl.domain.outbox", "orderctl.domain.rejection"} == set()
+    assert modules & {"orderctl.audit.log", "orderctl.mail.outbox", "orderctl.rejection.plan"} == set()

@@ -59,8 +59,8 @@ def test_whatever_call_raises_after_the_change_the_run_says_what_it_did(request,
 @pytest.mark.parametrize(
     "place",
     [
-        "threading.py: calls Lane._run",
-        "outbox.py: calls Cursor.fetchall",
+        "threading.py: calls Worker._run",
+        "queries.py: calls Cursor.fetchall",
         "delivery_run.py: calls SimpleQueue.put",
         "delivery_run.py: calls _GeneratorContextManager.__exit__",
     ],

@@ -8,16 +8,24 @@ import pytest
 
 from conftest import open_store
 from factories import KUMO, MUTE, make_order, put
-from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.errors import UnexpectedPlanError, UsageError
-from orderctl.domain.money import Money
-from orderctl.domain.order_notes import OrderNote, OrderNotes
-from orderctl.domain.orders import Status
-from orderctl.domain.outbox import DeliveryReport, Letter, Mail, MailState, Outcome, Settlement, settlement
-from orderctl.domain.reasons import Reason
-from orderctl.domain.rejection import LeftOut, RejectionPlan, RejectionResult
-from orderctl.ports import MailQuery
-from orderctl.services.rejecting import Expectations, _landed, check_expectations
+from orderctl.audit.queries import batch_events, get_batch
+from orderctl.changes import Change, ChangeKind, apply_change
+from orderctl.core.money import Money
+from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailQuery, MailState, Outcome, Settlement, settlement
+from orderctl.mail.queries import (
+    claim_mails,
+    count_mails,
+    get_mail,
+    letter_contexts,
+    list_mails,
+    mails_in_sending,
+    start_sending,
+)
+from orderctl.orders.orders import Status
+from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult
+from orderctl.rejection.service import Expectations, _landed, check_expectations
+from orderctl.selection.notes import OrderNote, OrderNotes, Reason
 from stress.proxy import Cut, proxied
 from test_rejection import CLOCK, execute, ids, plan_for, reject
 
@@ -84,12 +92,12 @@ def test_more_unknown_ids_than_are_shown_are_counted(store):
 def test_what_came_of_a_batch_can_be_asked_for_later(store):
     put(store, make_order("D1"), make_order("D2"), make_order("D3", buyer=MUTE))
     plan = plan_for(store, ids("D1", "D2", "D3"), notify=True)
-    with store.snapshot() as work:
-        assert _landed(work, plan) is None
+    with store.snapshot() as connection:
+        assert _landed(connection, plan) is None
     reject(store, ids("D2"))
     result = execute(store, plan)
-    with store.snapshot() as work:
-        found = _landed(work, plan)
+    with store.snapshot() as connection:
+        found = _landed(connection, plan)
     assert (found.rejected, found.mails, found.totals) == (2, 1, result.totals)
     assert found.left_out == result.left_out
     assert [each.id for each in found.left_out] == ["D2"]
@@ -148,11 +156,11 @@ def test_a_plan_that_is_not_ours_is_refused(store, change, said):
 def test_every_state_is_counted_also_where_there_is_none(store):
     put(store, make_order("D1"))
     result = reject(store, ids("D1"), notify=True)
-    with store.snapshot() as work:
-        assert work.outbox.counts(MailQuery(batch_id=result.batch_id)) == {
+    with store.snapshot() as connection:
+        assert count_mails(connection, MailQuery(batch_id=result.batch_id)) == {
             state: int(state is MailState.WAITING) for state in MailState
         }
-        assert work.outbox.counts(MailQuery(batch_id="nobody's")) == dict.fromkeys(MailState, 0)
+        assert count_mails(connection, MailQuery(batch_id="nobody's")) == dict.fromkeys(MailState, 0)
 
 
 def test_an_order_with_a_note_keeps_its_own_reason_and_message_and_the_others_those_of_the_batch(store):
@@ -166,10 +174,10 @@ def test_an_order_with_a_note_keeps_its_own_reason_and_message_and_the_others_th
     with pytest.raises(UnexpectedPlanError, match=f"^plan {plan.id} has run already$") as again:
         execute(store, plan)
     assert again.value.hint == f"see: orderctl log {plan.id}"
-    with store.snapshot() as work:
-        written = {each.order_id: (each.detail, each.reason_code) for each in work.rejections.batch_orders(plan.id)}
-        facts = work.outbox.facts([f"{plan.id}.1", f"{plan.id}.2"])
-        assert work.rejections.batch(plan.id).reason_code == "dropped"
+    with store.snapshot() as connection:
+        written = {each.order_id: (each.detail, each.reason_code) for each in batch_events(connection, plan.id)}
+        facts = letter_contexts(connection, [f"{plan.id}.1", f"{plan.id}.2"])
+        assert get_batch(connection, plan.id).reason_code == "dropped"
     assert written == {
         "D1": ("sold: sold out", "sold"),
         "D2": ("style dropped", "dropped"),
@@ -207,17 +215,17 @@ def test_the_mails_that_are_being_sent_are_known_by_the_token_of_their_sender(st
     letter = Letter(subject="s", text="t", html="h")
     until = CLOCK.at + timedelta(minutes=10)
 
-    def begin(work):
+    def begin(connection):
         for token in ("mine", "theirs"):
-            (mail,) = work.outbox.claim(token=token, until=until, now=CLOCK.at, limit=1, batch_id=batch_id)
-            assert work.outbox.sending(token) == frozenset()
-            assert work.outbox.start_sending(token, {mail.id: letter}, until=until, now=CLOCK.at) == {mail.id}
+            (mail,) = claim_mails(connection, token=token, until=until, now=CLOCK.at, limit=1, batch_id=batch_id)
+            assert mails_in_sending(connection, token) == frozenset()
+            assert start_sending(connection, token, {mail.id: letter}, until=until, now=CLOCK.at) == {mail.id}
 
     store.write(begin)
-    with store.snapshot() as work:
-        assert work.outbox.sending("mine") == {f"{batch_id}.1"}
-        assert work.outbox.sending("theirs") == {f"{batch_id}.2"}
-        assert work.outbox.sending("nobody's") == frozenset()
+    with store.snapshot() as connection:
+        assert mails_in_sending(connection, "mine") == {f"{batch_id}.1"}
+        assert mails_in_sending(connection, "theirs") == {f"{batch_id}.2"}
+        assert mails_in_sending(connection, "nobody's") == frozenset()
 
 
 def test_two_delivery_reports_add_up_and_the_later_one_says_why_it_stopped():
@@ -263,8 +271,8 @@ def waiting_mail(url):
     with open_store(url) as store:
         put(store, make_order("D1"))
         reject(store, ids("D1"), notify=True)
-        with store.snapshot() as work:
-            (mail,) = work.outbox.find(MailQuery())
+        with store.snapshot() as connection:
+            (mail,) = list_mails(connection, MailQuery())
     return mail
 
 
@@ -273,7 +281,7 @@ def test_a_mail_is_read_as_it_was_written(store):
     batch_id = reject(store, ids("D1", "D2"), notify=True).batch_id
     later = CLOCK.at + timedelta(minutes=3)
     asked = {"token": "mine", "until": later + timedelta(minutes=10), "limit": 1, "batch_id": None}
-    (mail,) = store.write(lambda work: work.outbox.claim(now=later, **asked))
+    (mail,) = store.write(lambda connection: claim_mails(connection, now=later, **asked))
     assert mail == Mail(
         id=f"{batch_id}.1", batch_id=batch_id, buyer_id="acme", recipient="achats@acme.example", language="fr",
         message_id=f"<orderctl.{batch_id}.1@brand.example>", state=MailState.CLAIMED, attempts=0,
@@ -281,9 +289,9 @@ def test_a_mail_is_read_as_it_was_written(store):
     )  # fmt: skip
     letter = Letter(subject="s", text="t", html="h")
     begun = {"until": later, "now": later + timedelta(minutes=1)}
-    store.write(lambda work: work.outbox.start_sending("mine", {mail.id: letter}, **begun))
-    with store.snapshot() as work:
-        assert work.outbox.get(mail.id) == replace(
+    store.write(lambda connection: start_sending(connection, "mine", {mail.id: letter}, **begun))
+    with store.snapshot() as connection:
+        assert get_mail(connection, mail.id) == replace(
             mail, state=MailState.SENDING, attempts=1, updated_at=begun["now"], letter=letter
         )
 
@@ -302,8 +310,8 @@ def test_what_was_changed_within_the_hour_before_the_plan_is_counted(store):
         at = CLOCK.at - timedelta(minutes=minutes)
         change = Change(kind=ChangeKind.TAGGED, tag="late")
         store.write(
-            lambda work, order_id=order_id, change=change, at=at: work.changes.apply(
-                ids(order_id), change, event_id=order_id, actor="mia", at=at
+            lambda connection, order_id=order_id, change=change, at=at: apply_change(
+                connection, ids(order_id), change, event_id=order_id, actor="mia", at=at
             )
         )
     assert plan_for(store, ids("D1", "D2")).impact.recently_changed == 1

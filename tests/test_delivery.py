@@ -9,22 +9,21 @@ import pytest
 
 from conftest import open_store
 from factories import ACME, KUMO, FixedClock, make_order, put
-from orderctl.domain.errors import MailUnavailableError
-from orderctl.domain.mail_actions import CANCEL, RETRY
-from orderctl.domain.orders import Buyer
-from orderctl.domain.outbox import DeliveryReport, MailState, PutOff
-from orderctl.mail.letters import JinjaComposer
+from orderctl.errors import MailUnavailableError
+from orderctl.mail.delivery_run import CHUNK
+from orderctl.mail.letters import Composer
 from orderctl.mail.maildir import MaildirMailer
+from orderctl.mail.outbox import CANCEL, RETRY, DeliveryReport, MailQuery, MailState, PutOff
+from orderctl.mail.queries import list_mails
+from orderctl.mail.service import deliver
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
-from orderctl.ports import MailQuery
-from orderctl.services.delivering import deliver
-from orderctl.services.delivery_run import CHUNK
+from orderctl.orders.orders import Buyer
 from smtp_server import DROP, HOST, body, read, scripted_server
 from test_outbox import act, claim, get, queue, start, states
 from test_rejection import CLOCK, ids, reject
 
 NOW = CLOCK.at
-COMPOSER = JinjaComposer()
+COMPOSER = Composer()
 ZOE = Buyer(id="zoe", name="Zoé", email="zoe@zoe.example", country="FR", language="fr")
 _tokens = count(1)
 
@@ -72,8 +71,8 @@ def test_every_buyer_gets_their_letter(store):
     )
     assert "Sorry {{ 7*7 }}" in body(mails[ACME.email])
     assert "90,000 JPY" in body(mails[KUMO.email])
-    with store.snapshot() as work:
-        for mail in work.outbox.find(MailQuery()):
+    with store.snapshot() as connection:
+        for mail in list_mails(connection, MailQuery()):
             assert (mail.state, mail.last_error) == (MailState.SENT, "250 taken")
             assert mail.letter.text == body(mails[mail.recipient])
             assert mail.message_id == mails[mail.recipient]["Message-ID"]
@@ -140,7 +139,7 @@ def test_the_same_message_id_stands_for_the_same_text(store, tmp_path):
     (tmp_path / "en" / "subject.txt").write_text("A new subject", encoding="utf-8")
     with scripted_server({"end": "450 later"}) as inbox:
         run(store, smtp(inbox.port))
-        run(store, smtp(inbox.port), clock=later(1), composer=JinjaComposer(tmp_path))
+        run(store, smtp(inbox.port), clock=later(1), composer=Composer(tmp_path))
     assert [mail["Subject"] for mail in inbox.mails] == ["Your order Q0 was rejected by nord"] * 2
 
 
@@ -214,7 +213,7 @@ def test_what_is_wrong_with_one_mail_settles_that_mail_alone(store, tmp_path, pa
     reject(store, ids("A1", "A2", "A3"), notify=True)
     (tmp_path / "ja").mkdir()
     (tmp_path / "ja" / part).write_text(text, encoding="utf-8")
-    composer = JinjaComposer(tmp_path)
+    composer = Composer(tmp_path)
     assert run(store, maildir(tmp_path / "m"), composer=composer) == DeliveryReport(sent=2, refused=1)
     ended = by_buyer(store)
     assert {buyer: mail.state for buyer, mail in ended.items()} == {
@@ -225,12 +224,12 @@ def test_what_is_wrong_with_one_mail_settles_that_mail_alone(store, tmp_path, pa
     assert said in ended["kumo"].last_error
     (tmp_path / "ja" / part).write_text("mended", encoding="utf-8")
     act(store, RETRY, ended["kumo"].id)
-    assert run(store, maildir(tmp_path / "m"), composer=JinjaComposer(tmp_path)) == DeliveryReport(sent=1)
+    assert run(store, maildir(tmp_path / "m"), composer=Composer(tmp_path)) == DeliveryReport(sent=1)
 
 
 def by_buyer(store):
-    with store.snapshot() as work:
-        return {mail.buyer_id: mail for mail in work.outbox.find(MailQuery())}
+    with store.snapshot() as connection:
+        return {mail.buyer_id: mail for mail in list_mails(connection, MailQuery())}
 
 
 @pytest.mark.parametrize("brand", ["Ошибка Мода", "Atelier Été 東京", "Atelier KG Haus Señor é Société Ça"])

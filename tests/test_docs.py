@@ -15,12 +15,12 @@ from openpyxl import Workbook
 
 from cli import Cli, running_shell
 from generator import docs_module
-from orderctl.domain.errors import ExitCode
-from orderctl.domain.text_width import cell_width
-from orderctl.services.delivery_run import LEASE
-from orderctl.store.database import ATTEMPTS
-from orderctl.store.postgres import SILENCE_S
-from orderctl.store.sqlite import LOCK_WAIT_S
+from orderctl.core.text import cell_width
+from orderctl.database.postgres import SILENCE_S
+from orderctl.database.sqlite import LOCK_WAIT_S
+from orderctl.database.store import ATTEMPTS
+from orderctl.errors import ExitCode
+from orderctl.mail.delivery_run import LEASE
 from postgres_server import installed_package
 from smtp_server import DROP, HOST, PASSWORD, USER, ca_file, real_server, scripted_server
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from orderctl.domain.eligibility import RULES, Mode, refusal
-from orderctl.domain.orders import Status
+from orderctl.orders.eligibility import RULES, Mode, refusal
+from orderctl.orders.orders import Status
 
 BULK_ALLOWED = {Status.NEEDS_OC, Status.OC_CREATED}
 SINGLE_ALLOWED = BULK_ALLOWED | {Status.OC_APPROVED, Status.OC_DECLINED, Status.OC_CONFIRMED}

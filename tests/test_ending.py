@@ -11,10 +11,9 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import ACME, KUMO, make_order, put_all
-from orderctl.cli.app import LazyCommands
-from orderctl.cli.catalogue import COMMANDS
-from orderctl.domain.errors import ExitCode
-from orderctl.domain.orders import Status
+from orderctl.cli.app import COMMANDS, LazyCommands
+from orderctl.errors import ExitCode
+from orderctl.orders.orders import Status
 
 DONE, FAILED, NOT_REPORTED = ExitCode.DONE, ExitCode.FAILED, ExitCode.NOT_REPORTED
 

@@ -5,7 +5,7 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import make_order, put
-from orderctl.domain.orders import Status
+from orderctl.orders.orders import Status
 
 OWN = "reject it on its own: orderctl reject {} --individual"
 INVOICE = "cancel the invoice where it was made, import with --lower-counts, then reject"

@@ -23,21 +23,22 @@ from python_calamine import CalamineWorkbook
 from cli import Cli
 from conftest import open_store
 from factories import ACME, KUMO, NOW, FixedClock, make_order, put, put_all
-from orderctl.domain.exporting import ExportFormat, ExportRequest
-from orderctl.domain.filter_parser import parse_filter
-from orderctl.domain.importing import LINE_FIELDS, ORDER_FIELDS
-from orderctl.domain.money import decimals, plain_amount
-from orderctl.domain.orders import Buyer, Order, OrderLine, Status
-from orderctl.domain.own_ids import new_id
-from orderctl.domain.selection import Choice, FilterScope
-from orderctl.domain.text import fold
-from orderctl.files.excel_writer import write_workbook
-from orderctl.files.export import write_export
-from orderctl.files.safe_files import SafeNames
-from orderctl.files.source import open_source
-from orderctl.files.table_writers import bare, inert
-from orderctl.services.importing import FileImport, import_orders
-from orderctl.services.sampling import sample_orders
+from orderctl.core.ids import new_id
+from orderctl.core.money import decimals, plain_amount
+from orderctl.core.text import fold
+from orderctl.exporting.excel import write_workbook
+from orderctl.exporting.service import ExportFormat, ExportRequest, write_export
+from orderctl.files.csv import escape_formula, unescape_formula
+from orderctl.files.safe import SafeNames
+from orderctl.filters.parser import parse_filter
+from orderctl.importing.orders import LINE_FIELDS, ORDER_FIELDS
+from orderctl.importing.service import FileImport, import_orders
+from orderctl.importing.source import open_source
+from orderctl.orders.orders import Buyer, Order, OrderLine, Status
+from orderctl.orders.queries import get_order
+from orderctl.orders.samples import sample_orders
+from orderctl.selection.queries import chosen_orders
+from orderctl.selection.selection import Choice, FilterScope
 from test_real_file import MAP, REAL, make_look_alike, real_or_not
 
 EVIL = '=HYPERLINK("http://x","y")\x07\x0b\x1b[31m\n+1'
@@ -160,9 +161,9 @@ def test_a_workbook_gives_the_same_orders_again_with_their_lines(tmp_path, given
 @given(rest=st.text(max_size=4), quotes=st.text("'", max_size=2))
 def test_no_text_begins_as_a_formula_and_each_comes_back(sign, rest, quotes):
     text = f"{quotes}{sign}{rest}"
-    assert inert(text) == f"'{text}"
-    assert bare(inert(text)) == text
-    assert bare(inert(rest)) == rest
+    assert escape_formula(text) == f"'{text}"
+    assert unescape_formula(escape_formula(text)) == text
+    assert unescape_formula(escape_formula(rest)) == rest
 
 
 @pytest.mark.parametrize("sign", ["=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
@@ -237,8 +238,8 @@ def test_a_workbook_holds_the_values_of_the_store_with_their_types(store, read):
         make_order("1002", buyer=KUMO, country="JP", currency="JPY", total=24_000, quantity=3, lines=(JAPANESE,)),
         make_order("1003", buyer=None, reference="0042", status=Status.REJECTED, rejected_at=NOW, archived_at=NOW),
     ])  # fmt: skip
-    with store.snapshot() as work:
-        kept = [work.orders.get(order_id) for order_id in ("1001", "1002", "1003")]
+    with store.snapshot() as connection:
+        kept = [get_order(connection, order_id) for order_id in ("1001", "1002", "1003")]
     data = workbook(kept)
     header, *rows = read(data, "Orders")
     days = {header.index(name) for name in ("Delivery from", "Delivery to")}
@@ -361,8 +362,8 @@ def exported_and_imported(url: str, tmp_path: Path, account: str, forms: Sequenc
     before = tables(url, account)
     for number, (format_, how) in enumerate(forms):
         again = f"{account}-{number}"
-        with open_store(url, account) as store, store.snapshot() as work:
-            path = written(tmp_path, work.orders.chosen(EVERY), format_, **how)
+        with open_store(url, account) as store, store.snapshot() as connection:
+            path = written(tmp_path, chosen_orders(connection, EVERY), format_, **how)
         with open_store(url, again) as empty, open_source(path, read_at=NOW) as source:
             report = import_orders(
                 empty, FileImport(source=source, actor="ann", clock=FixedClock(), detail="again"), skip_bad=False

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 
 from conftest import open_store
 from factories import ACME, KUMO, MUTE, FixedClock, make_order, put, put_all
-from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.errors import UsageError
-from orderctl.domain.filter_matching import matches
-from orderctl.domain.filter_parser import MAX_DEPTH, MAX_TERMS, FilterError, join_words, parse_filter
-from orderctl.domain.filters import FILTER_FIELDS, field_named
-from orderctl.domain.orders import Buyer, OrderLine, Status, status_named
-from orderctl.domain.rejection import Provenance
-from orderctl.domain.selection import Choice, IdList, IdScope
-from orderctl.domain.text import fold
+from orderctl.changes import Change, ChangeKind, apply_change
+from orderctl.core.text import fold
+from orderctl.errors import UsageError
+from orderctl.filters.filters import FILTER_FIELDS, field_named
+from orderctl.filters.matching import matches
+from orderctl.filters.parser import MAX_DEPTH, MAX_TERMS, FilterError, join_words, parse_filter
 from orderctl.language import in_every_language
-from orderctl.ports import Page
-from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.orders.orders import Buyer, OrderLine, Status, status_named
+from orderctl.rejection.plan import Provenance
+from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.search.queries import Page, count_orders, list_ids
+from orderctl.selection.selection import Choice, IdList, IdScope
 
 TODAY = date(2026, 3, 14)
 EVERYTHING = "(archived:yes or archived:no)"
@@ -122,10 +122,10 @@ def filled(_sqlite_template, postgres_server, tmp_path_factory):
 
 
 def found(store, text):
-    with store.snapshot() as work:
+    with store.snapshot() as connection:
         wanted = read(text)
-        ids = list(work.orders.ids(wanted, Page(sort="id")))
-        assert work.orders.count(wanted) == len(ids)
+        ids = list(list_ids(connection, wanted, Page(sort="id")))
+        assert count_orders(connection, wanted) == len(ids)
         return ids
 
 
@@ -216,7 +216,9 @@ def test_archived_orders_are_left_out_unless_the_filter_speaks_of_them(store):
     choice = Choice(scope=IdScope(given=IdList(ids=("V1",)), words="ids"))
     at = datetime(2026, 3, 14, tzinfo=UTC)
     store.write(
-        lambda work: work.changes.apply(choice, Change(kind=ChangeKind.ARCHIVED), event_id="e", actor="mia", at=at)
+        lambda connection: apply_change(
+            connection, choice, Change(kind=ChangeKind.ARCHIVED), event_id="e", actor="mia", at=at
+        )
     )
     assert found(store, "") == ["V2"]
     assert found(store, "id:V1,V2") == ["V2"]

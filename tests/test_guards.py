@@ -9,9 +9,10 @@ import pytest
 
 from conftest import open_store
 from factories import make_order, put
-from orderctl.domain.eligibility import Mode
-from orderctl.domain.orders import Status
-from orderctl.domain.request_keys import RequestKey
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import Status
+from orderctl.orders.queries import get_order
+from orderctl.rejection.plan import RequestKey
 from test_rejection import ids, reject
 from test_schema import raw
 
@@ -301,14 +302,14 @@ def test_no_text_in_the_place_of_a_value_ends_later_rejections(sqlite_url, state
 def test_an_order_of_any_instant_is_kept(store, microsecond):
     at = datetime(2026, 2, 28, 23, 59, 59, microsecond, tzinfo=UTC)
     put(store, make_order("G7", ordered_at=at))
-    with store.snapshot() as work:
-        assert work.orders.get("G7").ordered_at == at
+    with store.snapshot() as connection:
+        assert get_order(connection, "G7").ordered_at == at
 
 
 def test_archiving_is_what_a_rejected_order_allows(connection, store):
     connection.execute("UPDATE orders SET archived_at = rejected_at, version = version + 1 WHERE id = 'G1'")
-    with store.snapshot() as work:
-        assert work.orders.get("G1").archived_at is not None
+    with store.snapshot() as after:
+        assert get_order(after, "G1").archived_at is not None
 
 
 def test_other_orders_may_change(connection):

@@ -13,12 +13,11 @@ from conftest import open_store
 from factories import make_order, put
 from generator import docs_module
 from orderctl.cli.app import app
-from orderctl.cli.help_topics import TOPICS
-from orderctl.cli.manual import pages
-from orderctl.domain.errors import OrderctlError
-from orderctl.domain.filters import FILTER_FIELDS
-from orderctl.domain.orders import Status
-from orderctl.domain.outbox import MailState
+from orderctl.cli.manual import TOPICS, pages
+from orderctl.errors import OrderctlError
+from orderctl.filters.filters import FILTER_FIELDS
+from orderctl.mail.outbox import MailState
+from orderctl.orders.orders import Status
 from terminal import Terminal
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

@@ -17,6 +17,7 @@ import xlsxwriter
 
 from conftest import open_store
 from factories import ACME, make_order, put
+from orderctl.orders.queries import get_order
 from smtp_server import scripted_server
 from stress.crash import environ
 from stress.fuzz import clean
@@ -280,8 +281,8 @@ def test_no_entity_of_a_workbook_is_followed(sqlite_url, tmp_path, doctype):
     code, err, memory, _ = measured(["import", str(path)], sqlite_url, tmp_path)
     assert (code in (0, 2), "Traceback" in err, "root:" in err) == (True, False, False), err
     assert memory < MOST_MEMORY_KB
-    with open_store(sqlite_url) as store, store.snapshot() as work:
-        order = work.orders.get("A1")
+    with open_store(sqlite_url) as store, store.snapshot() as connection:
+        order = get_order(connection, "A1")
         assert order is None or len(order.note) < 100
 
 

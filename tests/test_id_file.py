@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from cli import Cli
 from conftest import open_store
 from factories import make_order, put
-from orderctl.domain.errors import UsageError
-from orderctl.domain.order_columns import parse_columns
-from orderctl.domain.order_ids import parse_order_id
-from orderctl.files.id_file import id_line, read_ids
-from orderctl.files.table_writers import write_csv, write_json, write_jsonl
+from orderctl.errors import UsageError
+from orderctl.orders.orders import parse_order_id
+from orderctl.search.columns import parse_columns
+from orderctl.search.writers import write_csv, write_json, write_jsonl
+from orderctl.selection.id_file import id_line, read_ids
 
 
 def ids(content: bytes) -> tuple[str, ...]:

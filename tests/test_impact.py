@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from factories import KUMO, MUTE, NOW, make_order, put
-from orderctl.domain.eligibility import Mode
-from orderctl.domain.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
-from orderctl.domain.orders import Status
-from orderctl.domain.rejection import RejectionPlan
+from orderctl.importing.queries import SqlImports
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import Status
+from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
+from orderctl.rejection.plan import RejectionPlan
 from test_rejection import ids, matching, plan_for
 
 LONG_AGO = NOW - timedelta(days=40)
@@ -17,7 +18,7 @@ CHOSEN = ids("T1", "T2", "T3", "T4", "T5", "T6", "C1", "R1")
 
 
 def import_at(store, at, *orders):
-    store.write(lambda work: work.imports.store(list(orders), actor="test", at=at, detail="test"))
+    store.write(lambda connection: SqlImports(connection).store(list(orders), actor="test", at=at, detail="test"))
 
 
 @pytest.fixture

@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 from cli import Cli
 from conftest import open_store
 from factories import ACME, NOW, FixedClock, make_order
-from orderctl.domain.filters import OrderFilter
-from orderctl.domain.import_figures import ImportCounts, RowProblem, SourceFigures, Unsaid
-from orderctl.domain.orders import Buyer, Order, OrderEvent, OrderLine, Status
-from orderctl.domain.own_ids import new_id
-from orderctl.files.source import open_source
-from orderctl.ports import Page, Store, UnitOfWork
-from orderctl.services.importing import FileImport, ImportReport, StoreAfterImport, import_orders
-from orderctl.services.rejecting import execute_rejection
-from orderctl.store.address import parse_address
-from orderctl.store.database import SqlStore, make_engine
+from orderctl.core.ids import new_id
+from orderctl.database.address import parse_address
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store, make_engine
+from orderctl.filters.filters import OrderFilter
+from orderctl.importing.figures import ImportCounts, RowProblem, SourceFigures, Unsaid
+from orderctl.importing.service import FileImport, ImportReport, StoreAfterImport, import_orders
+from orderctl.importing.source import open_source
+from orderctl.orders.orders import Buyer, Order, OrderEvent, OrderLine, Status
+from orderctl.orders.queries import get_order, order_events
+from orderctl.rejection.service import execute_rejection
+from orderctl.search.queries import Page, list_ids
 from terminal import Terminal
 from test_rejection import ids as chosen
 from test_rejection import plan_for
@@ -64,24 +66,24 @@ def run_file(store: Store, path: Path, *, skip_bad: bool = False, check_only: bo
         )
 
 
-def get(store: SqlStore, order_id: str) -> Order:
-    with store.snapshot() as work:
-        order = work.orders.get(order_id)
+def get(store: Store, order_id: str) -> Order:
+    with store.snapshot() as connection:
+        order = get_order(connection, order_id)
     assert order is not None
     return order
 
 
-def events(store: SqlStore, order_id: str) -> tuple[OrderEvent, ...]:
-    with store.snapshot() as work:
-        return work.orders.events(order_id)
+def events(store: Store, order_id: str) -> tuple[OrderEvent, ...]:
+    with store.snapshot() as connection:
+        return order_events(connection, order_id)
 
 
-def ids(store: SqlStore) -> list[str]:
-    with store.snapshot() as work:
-        return list(work.orders.ids(OrderFilter(text=""), Page(sort="id")))
+def ids(store: Store) -> list[str]:
+    with store.snapshot() as connection:
+        return list(list_ids(connection, OrderFilter(text=""), Page(sort="id")))
 
 
-def test_a_new_order_is_stored_whole(store: SqlStore) -> None:
+def test_a_new_order_is_stored_whole(store: Store) -> None:
     order = make_order(
         "A1",
         note="keep \x1b[2J, 'quotes', \"double\" and \U0001f600",
@@ -100,7 +102,7 @@ def test_a_new_order_is_stored_whole(store: SqlStore) -> None:
     assert get(store, "A1") == order
 
 
-def test_the_same_file_again_changes_nothing(store: SqlStore) -> None:
+def test_the_same_file_again_changes_nothing(store: Store) -> None:
     orders = [make_order(f"A{number}", tags=frozenset({"x"})) for number in range(3)]
     run(store, *orders)
     before = [get(store, order.id) for order in orders]
@@ -108,7 +110,7 @@ def test_the_same_file_again_changes_nothing(store: SqlStore) -> None:
     assert [get(store, order.id) for order in orders] == before
 
 
-def test_changed_content_replaces_the_lines_and_counts_up_the_version(store: SqlStore) -> None:
+def test_changed_content_replaces_the_lines_and_counts_up_the_version(store: Store) -> None:
     order = make_order("A1")
     run(store, order)
     lines = (
@@ -134,14 +136,14 @@ def test_changed_content_replaces_the_lines_and_counts_up_the_version(store: Sql
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_each_change_is_seen(store: SqlStore, change: dict[str, object]) -> None:
+def test_each_change_is_seen(store: Store, change: dict[str, object]) -> None:
     order = make_order("A1")
     run(store, order)
     assert run(store, replace(order, **change)) == ImportCounts(updated=1)
     assert get(store, "A1") == replace(order, version=2, changed_at=NOW, **change)
 
 
-def test_an_import_takes_no_tag_away_and_archives_nothing_again(store: SqlStore) -> None:
+def test_an_import_takes_no_tag_away_and_archives_nothing_again(store: Store) -> None:
     order = make_order("A1", tags=frozenset({"file"}), archived_at=NOW)
     run(store, order)
     with_note = replace(order, note="changed", tags=frozenset({"second"}), archived_at=None)
@@ -150,7 +152,7 @@ def test_an_import_takes_no_tag_away_and_archives_nothing_again(store: SqlStore)
     assert (stored.tags, stored.archived_at, stored.note) == ({"file", "second"}, NOW, "changed")
 
 
-def test_what_a_file_does_not_say_of_a_buyer_stays(store: SqlStore) -> None:
+def test_what_a_file_does_not_say_of_a_buyer_stays(store: Store) -> None:
     run(store, make_order("A1", buyer=ACME))
     run(store, make_order("A2", buyer=Buyer(id="acme", name="Acme Lyon", contact="Zoé")))
     assert get(store, "A1").buyer == replace(ACME, name="Acme Lyon", contact="Zoé")
@@ -158,7 +160,7 @@ def test_what_a_file_does_not_say_of_a_buyer_stays(store: SqlStore) -> None:
     assert get(store, "A1").buyer == replace(ACME, name="Acme Lyon", contact="Zoé")
 
 
-def test_one_import_may_tell_of_a_buyer_in_pieces(store: SqlStore) -> None:
+def test_one_import_may_tell_of_a_buyer_in_pieces(store: Store) -> None:
     pieces = [
         Buyer(id="b", name="Bo", email="a@b.example"),
         Buyer(id="b", name="b"),
@@ -168,7 +170,7 @@ def test_one_import_may_tell_of_a_buyer_in_pieces(store: SqlStore) -> None:
     assert get(store, "A0").buyer == Buyer(id="b", name="Bo", email="a@b.example", country="FR")
 
 
-def test_an_order_may_arrive_rejected(store: SqlStore) -> None:
+def test_an_order_may_arrive_rejected(store: Store) -> None:
     order = make_order("A1", status=Status.REJECTED, tags=frozenset({"x"}))
     assert run(store, order) == ImportCounts(created=1)
     assert get(store, "A1") == replace(order, rejected_at=NOW)
@@ -183,7 +185,7 @@ def test_an_order_may_arrive_rejected(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("status", [Status.NEEDS_OC, Status.OC_APPROVED, Status.RETURNED_TO_CART])
-def test_an_order_that_is_there_keeps_its_status_though_the_file_rejects_it(store: SqlStore, status: Status) -> None:
+def test_an_order_that_is_there_keeps_its_status_though_the_file_rejects_it(store: Store, status: Status) -> None:
     order = make_order("A1", status=status)
     run(store, order)
     said = replace(order, status=Status.REJECTED, lines=(), note="last word", invoices=1)
@@ -198,7 +200,7 @@ def test_an_order_that_is_there_keeps_its_status_though_the_file_rejects_it(stor
     assert run(store, replace(said, status=status)) == ImportCounts(unchanged=1)
 
 
-def test_a_rejected_order_is_left_alone(store: SqlStore) -> None:
+def test_a_rejected_order_is_left_alone(store: Store) -> None:
     order = make_order("A1", status=Status.REJECTED)
     run(store, order)
     before = get(store, "A1")
@@ -209,7 +211,7 @@ def test_a_rejected_order_is_left_alone(store: SqlStore) -> None:
     assert len(events(store, "A1")) == 1
 
 
-def test_an_import_of_many_orders_is_one_transaction(store: SqlStore) -> None:
+def test_an_import_of_many_orders_is_one_transaction(store: Store) -> None:
     class Breaking(ListedSource):
         def orders(self) -> Iterator[Order]:
             yield from super().orders()
@@ -221,7 +223,7 @@ def test_an_import_of_many_orders_is_one_transaction(store: SqlStore) -> None:
     assert ids(store) == []
 
 
-def test_progress_is_told_in_orders(store: SqlStore) -> None:
+def test_progress_is_told_in_orders(store: Store) -> None:
     source = ListedSource(*(make_order(f"A{number:05}", lines=()) for number in range(2_500)))
     seen: list[tuple[int, int | None]] = []
     file = FileImport(
@@ -236,7 +238,7 @@ def test_progress_is_told_in_orders(store: SqlStore) -> None:
     assert seen == [(2_000, 2_500), (2_500, 2_500)]
 
 
-def test_another_account_is_not_touched(store: SqlStore, store_url: str) -> None:
+def test_another_account_is_not_touched(store: Store, store_url: str) -> None:
     run(store, make_order("A1", note="mine"))
     with open_store(store_url, account="other") as other:
         run(other, make_order("A1", note="theirs", buyer=replace(ACME, name="Theirs")))
@@ -245,7 +247,7 @@ def test_another_account_is_not_touched(store: SqlStore, store_url: str) -> None
     assert (stored.note, stored.buyer) == ("mine", ACME)
 
 
-def test_nothing_is_written_if_a_row_is_bad(store: SqlStore, tmp_path: Path) -> None:
+def test_nothing_is_written_if_a_row_is_bad(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "o.csv"
     path.write_text(HEADER + GOOD + BAD)
     report = run_file(store, path)
@@ -255,7 +257,7 @@ def test_nothing_is_written_if_a_row_is_bad(store: SqlStore, tmp_path: Path) -> 
     assert ids(store) == []
 
 
-def test_the_good_orders_alone_when_asked(store: SqlStore, tmp_path: Path) -> None:
+def test_the_good_orders_alone_when_asked(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "o.csv"
     path.write_text(HEADER + GOOD + BAD)
     report = run_file(store, path, skip_bad=True)
@@ -263,7 +265,7 @@ def test_the_good_orders_alone_when_asked(store: SqlStore, tmp_path: Path) -> No
     assert ids(store) == ["A1"]
 
 
-def test_a_check_writes_nothing(store: SqlStore, tmp_path: Path) -> None:
+def test_a_check_writes_nothing(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "o.csv"
     path.write_text(HEADER + GOOD)
     report = run_file(store, path, check_only=True)
@@ -271,7 +273,7 @@ def test_a_check_writes_nothing(store: SqlStore, tmp_path: Path) -> None:
     assert ids(store) == []
 
 
-def test_a_file_without_rows_is_an_import_of_nothing(store: SqlStore, tmp_path: Path) -> None:
+def test_a_file_without_rows_is_an_import_of_nothing(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "o.csv"
     path.write_text(HEADER)
     assert run_file(store, path).counts == ImportCounts()
@@ -292,7 +294,7 @@ def test_rows_without_an_order_are_counted_apart(sqlite_url: str, tmp_path: Path
     )
 
 
-def test_two_forms_of_the_same_accents_are_one_order(store: SqlStore, tmp_path: Path) -> None:
+def test_two_forms_of_the_same_accents_are_one_order(store: Store, tmp_path: Path) -> None:
     composed, apart = "Été-1", "E\u0301te\u0301-1"
     path = tmp_path / "o.csv"
     path.write_text(HEADER + GOOD.replace("A1", composed), encoding="utf-8")
@@ -304,7 +306,7 @@ def test_two_forms_of_the_same_accents_are_one_order(store: SqlStore, tmp_path: 
     assert ids(store) == [composed]
 
 
-def test_an_order_that_an_earlier_version_kept_with_its_accents_apart_stays_that_order(store: SqlStore) -> None:
+def test_an_order_that_an_earlier_version_kept_with_its_accents_apart_stays_that_order(store: Store) -> None:
     composed, apart = "Été-1", "E\u0301te\u0301-1"
     run(store, make_order(apart, note="old"))
     assert run(store, make_order(composed, note="new")).updated == 1
@@ -369,7 +371,7 @@ def run_row(store: Store, path: Path, row: dict[str, str], *, lower_counts: bool
     return done
 
 
-def test_a_column_that_a_file_does_not_have_changes_nothing(store: SqlStore, tmp_path: Path) -> None:
+def test_a_column_that_a_file_does_not_have_changes_nothing(store: Store, tmp_path: Path) -> None:
     run(store, WHOLE)
     counts = run_row(store, tmp_path / "o.csv", ALWAYS)
     assert (counts.updated, counts.unchanged) == (0, 1)
@@ -391,7 +393,7 @@ def test_only_the_columns_of_a_file_change_an_order(sqlite_url: str, tmp_path: P
 
 
 @pytest.mark.parametrize("said", ["", "0", "1"], ids=["empty", "zero", "fewer"])
-def test_what_protects_an_order_falls_only_on_request(store: SqlStore, tmp_path: Path, said: str) -> None:
+def test_what_protects_an_order_falls_only_on_request(store: Store, tmp_path: Path, said: str) -> None:
     run(store, WHOLE)
     fewer = {**ALWAYS, "invoices": said, "note": "changed"}
     assert run_row(store, tmp_path / "o.csv", fewer).counts_kept == 1
@@ -404,7 +406,7 @@ def test_what_protects_an_order_falls_only_on_request(store: SqlStore, tmp_path:
     assert run_row(store, tmp_path / "o.csv", fewer).unchanged == 1
 
 
-def test_a_file_without_lines_keeps_them_and_one_with_lines_replaces_them(store: SqlStore, tmp_path: Path) -> None:
+def test_a_file_without_lines_keeps_them_and_one_with_lines_replaces_them(store: Store, tmp_path: Path) -> None:
     run(store, WHOLE)
     run_row(store, tmp_path / "o.csv", {**ALWAYS, "total": "99.00"})
     assert (get(store, "A1").lines, get(store, "A1").total) == (WHOLE.lines, 9_900)
@@ -414,7 +416,7 @@ def test_a_file_without_lines_keeps_them_and_one_with_lines_replaces_them(store:
     assert (get(store, "A1").lines, get(store, "A1").quantity) == ((), 0)
 
 
-def test_in_json_lines_each_order_says_for_itself_what_it_does_not_say(store: SqlStore, tmp_path: Path) -> None:
+def test_in_json_lines_each_order_says_for_itself_what_it_does_not_say(store: Store, tmp_path: Path) -> None:
     run(store, WHOLE, replace(WHOLE, id="A2"))
     path = tmp_path / "o.jsonl"
     said = {**ALWAYS, "status": "oc-confirmed", "ordered": "2026-01-15T12:00:00"}
@@ -424,7 +426,7 @@ def test_in_json_lines_each_order_says_for_itself_what_it_does_not_say(store: Sq
     assert get(store, "A1") == replace(WHOLE, note="", lines=(), quantity=0, version=2, changed_at=NOW)
 
 
-def test_a_default_opens_no_order_and_closes_none(store: SqlStore, tmp_path: Path) -> None:
+def test_a_default_opens_no_order_and_closes_none(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "o.csv"
     run(store, WHOLE)
     write_row(path, {**ALWAYS, "ordered": "2026-01-15T12:00:00"})
@@ -455,13 +457,13 @@ def test_the_command_says_what_protection_a_file_does_not_speak_of(store_url: st
 
 
 def test_a_transaction_that_runs_again_reads_the_file_from_its_start(sqlite_url: str) -> None:
-    class Twice(SqlStore):
+    class Twice(Store):
         def write(self, work, *, landed=None):
             class UndoneError(Exception):
                 pass
 
-            def undone(unit: UnitOfWork) -> None:
-                work(unit)
+            def undone(connection: Connection) -> None:
+                work(connection)
                 raise UndoneError
 
             with pytest.raises(UndoneError):
@@ -602,7 +604,7 @@ def test_how_to_reject_is_said_of_rejections_alone(sqlite_url: str, tmp_path: Pa
     assert (ran.code, "--max-orders, --yes: only with --reject-at-source" in ran.err) == (2, True)
 
 
-def test_what_changed_between_the_question_and_the_import_is_left_out(store: SqlStore, store_url: str) -> None:
+def test_what_changed_between_the_question_and_the_import_is_left_out(store: Store, store_url: str) -> None:
     run(store, make_order("A1"), make_order("A2"))
     source = ListedSource(*(make_order(name, status=Status.REJECTED, note="there") for name in ("A1", "A2", "A3")))
     after = StoreAfterImport(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="x"))

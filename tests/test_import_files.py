@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cli import Cli
-from orderctl.domain.cells import read_amount, read_integer
-from orderctl.domain.errors import UsageError
-from orderctl.domain.import_figures import RowProblem
-from orderctl.domain.orders import Buyer, Order, OrderLine, Status
-from orderctl.domain.text import safe
-from orderctl.files.error_report import write_error_report
-from orderctl.files.source import open_source
+from orderctl.core.text import safe
+from orderctl.errors import UsageError
+from orderctl.files.cells import read_amount, read_integer
+from orderctl.importing.figures import RowProblem
+from orderctl.importing.service import write_error_report
+from orderctl.importing.source import open_source
+from orderctl.orders.orders import Buyer, Order, OrderLine, Status
 
 READ_AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 ROW = {"id": "A1", "status": "needs-oc", "ordered": "2026-01-15T12:00:00", "currency": "EUR", "total": "120.50"}

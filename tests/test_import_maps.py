@@ -13,13 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli import Cli
-from orderctl.domain.eligibility import Mode, refusal
-from orderctl.domain.errors import UsageError
-from orderctl.domain.orders import Buyer, OrderLine, Status
-from orderctl.files.column_map import read_map
-from orderctl.files.map_draft import draft_map
-from orderctl.files.shipped_maps import map_names, recognised, shipped_map
-from orderctl.files.source import open_source
+from orderctl.errors import UsageError
+from orderctl.importing.column_map import map_names, read_map, recognised, shipped_map
+from orderctl.importing.map_draft import draft_map
+from orderctl.importing.source import open_source
+from orderctl.orders.eligibility import Mode, refusal
+from orderctl.orders.orders import Buyer, OrderLine, Status
 
 READ_AT = datetime(2026, 3, 14, tzinfo=UTC)
 SHOPIFY = (

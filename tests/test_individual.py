@@ -5,7 +5,7 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import NOW, make_order, put
-from orderctl.domain.orders import Status
+from orderctl.orders.orders import Status
 
 
 @pytest.fixture

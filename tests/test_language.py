@@ -14,18 +14,16 @@ from pypdf import PdfReader
 
 from cli import Cli
 from generator import docs_module
-from orderctl.cli.app import app
-from orderctl.cli.catalogue import COMMANDS
+from orderctl.cli.app import COMMANDS, app
 from orderctl.cli.manual import pages
 from orderctl.cli.options import OrderFormat
-from orderctl.domain.eligibility import RULES
-from orderctl.domain.exporting import ExportFormat
-from orderctl.domain.filters import FILTER_FIELDS
-from orderctl.domain.mail_details import detail_in_words
-from orderctl.domain.orders import Status
-from orderctl.domain.outbox import MailState
-from orderctl.domain.saved_plans import PlanState
+from orderctl.exporting.service import ExportFormat
+from orderctl.filters.filters import FILTER_FIELDS
 from orderctl.language import CATALOGUES, english, retell, say, say_count, speech_for
+from orderctl.mail.outbox import MailState, detail_in_words
+from orderctl.orders.eligibility import RULES
+from orderctl.orders.orders import Status
+from orderctl.plans.plans import PlanState
 from orderctl.settings import OPTIONS
 from terminal import Terminal
 

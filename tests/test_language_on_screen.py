@@ -8,8 +8,8 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import ACME, KUMO, make_order, put_all
-from orderctl.domain.orders import Status
-from orderctl.domain.text_width import cell_width
+from orderctl.core.text import cell_width
+from orderctl.orders.orders import Status
 from terminal import Terminal
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from factories import ACME, KUMO
-from orderctl.domain.errors import UsageError
-from orderctl.domain.money import add_up
-from orderctl.domain.orders import OrderSummary, Status
-from orderctl.domain.outbox import LetterFacts
-from orderctl.mail.letters import JinjaComposer, text_table
+from orderctl.core.money import add_up
+from orderctl.errors import UsageError
+from orderctl.mail.letters import Composer, text_table
+from orderctl.mail.outbox import LetterContext
+from orderctl.orders.orders import OrderSummary, Status
 
 
 def order(order_id="A1", **changes):
@@ -38,10 +38,10 @@ def facts(*orders, buyer=ACME, **changes):
     orders = orders or (order(),)
     totals = add_up(each.amount for each in orders)
     plain = {"message": "", "reason": "internal", "brand": "nord", "language": buyer.language or ""}
-    return LetterFacts(buyer=buyer, orders=orders, totals=totals, **(plain | changes))
+    return LetterContext(buyer=buyer, orders=orders, totals=totals, **(plain | changes))
 
 
-COMPOSER = JinjaComposer()
+COMPOSER = Composer()
 
 
 def the_day(language):
@@ -111,7 +111,7 @@ def test_a_japanese_letter(language):
 @pytest.mark.parametrize("language", ["", "fr", "x-klingon", "../ja", "e", "en-GB"])
 def test_any_other_language_gets_the_default(language):
     assert COMPOSER.compose(facts(language=language)).subject.startswith("Your order")
-    assert JinjaComposer(default_language="ja").compose(facts(language="fr")).subject.startswith("【nord】")
+    assert Composer(default_language="ja").compose(facts(language="fr")).subject.startswith("【nord】")
 
 
 HOSTILE = "{{ 7*7 }}{% for x in y %}<b>&\r\nBcc: all@acme.example\x1b[2J\u202e"
@@ -156,7 +156,7 @@ def own(folder, **files):
         path = folder / language / {"subject": "subject.txt", "text": "body.txt", "html": "body.html"}[part]
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return JinjaComposer(folder)
+    return Composer(folder)
 
 
 def test_a_brands_own_files_replace_ours_one_by_one(tmp_path):
@@ -202,6 +202,6 @@ def test_a_language_that_lacks_a_part_is_not_half_a_letter(tmp_path):
 
 def test_a_missing_folder_or_default_language_is_refused_at_once(tmp_path):
     with pytest.raises(UsageError, match="no folder"):
-        JinjaComposer(tmp_path / "nowhere")
+        Composer(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="no template for 'de'"):
-        JinjaComposer(default_language="de")
+        Composer(default_language="de")

@@ -8,21 +8,20 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import NOW, FixedClock, make_order, put, put_all
-from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.log import (
-    NOT_SEALED,
-    SEALED_FIELDS,
-    SEALED_LATER,
+from orderctl.audit.log import (
+    DIGESTED_FIELDS,
+    DIGESTED_LATER,
+    NOT_DIGESTED,
     AlikeLines,
     Batch,
+    digest_batch,
     event_line,
-    lines_digest,
-    seal,
 )
-from orderctl.domain.orders import OrderEvent, OrderLine, Status
-from orderctl.services.rejecting import execute_rejection
-from orderctl.services.verifying import verify_log
-from orderctl.store.line_digests import TOGETHER
+from orderctl.audit.service import verify_log
+from orderctl.changes import Change, ChangeKind, apply_change
+from orderctl.database.line_digests import TOGETHER, lines_digest
+from orderctl.orders.orders import OrderEvent, OrderLine, Status
+from orderctl.rejection.service import execute_rejection
 from test_rejection import ids, plan_for, reject
 from test_schema import raw
 
@@ -62,10 +61,10 @@ EVENT = OrderEvent(
 
 
 def test_a_digest_never_changes_whatever_later_versions_add():
-    sealed = seal(BATCH, [EVENT])
+    sealed = digest_batch(BATCH, [EVENT])
     assert sealed.digest == "d97afc69283829c395ad00c3bdcfe3dd38348df7fb99362ec14ef77ee1e2b733"
     assert sealed.leaves == "fd02231f"
-    sealed = seal(BATCH, [replace(EVENT, lines_digest="0123456789abcdef")])
+    sealed = digest_batch(BATCH, [replace(EVENT, lines_digest="0123456789abcdef")])
     assert sealed.digest == "87516ca61877b91768bc1f16c861112b9f5d0b6e6275c8d396d8c1c130215f31"
     line = (1, "AB-12", "Linen shirt", "écru", "M", 5, 2_410)
     assert [lines_digest("1001", [line]), lines_digest("1001", []), lines_digest("1002", [line])] == [
@@ -92,7 +91,7 @@ def test_no_two_events_share_a_line_whatever_they_hold():
 
 
 def test_every_field_of_a_batch_is_sealed_or_left_out_on_purpose():
-    assert {field.name for field in fields(Batch)} == {*SEALED_FIELDS, *SEALED_LATER, *NOT_SEALED}
+    assert {field.name for field in fields(Batch)} == {*DIGESTED_FIELDS, *DIGESTED_LATER, *NOT_DIGESTED}
 
 
 @pytest.fixture
@@ -112,7 +111,7 @@ def batches(store_url):
             reject(store, ids("L5")).batch_id,
         ]
         late = Change(kind=ChangeKind.TAGGED, tag="late")
-        store.write(lambda work: work.changes.apply(ids("L1"), late, event_id="t1", actor="mia", at=NOW))
+        store.write(lambda connection: apply_change(connection, ids("L1"), late, event_id="t1", actor="mia", at=NOW))
     return made
 
 

@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, MUTE, make_order, put_all
-from orderctl.domain.request_keys import RequestKey
+from orderctl.rejection.plan import RequestKey
 from test_rejection import ids, reject
 
 EVIL = '<script>alert("x")</script>\u202e=1+1'

@@ -7,8 +7,7 @@ import pytest
 
 from conftest import open_store
 from factories import FixedClock, make_order, put
-from orderctl.domain.mail_actions import CANCEL, RETRY
-from orderctl.domain.outbox import MailState
+from orderctl.mail.outbox import CANCEL, RETRY, MailState
 from smtp_server import read
 from terminal import Terminal
 from test_mail_worker import mail_cli

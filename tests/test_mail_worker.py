@@ -12,10 +12,11 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import FixedClock
-from orderctl.domain.errors import UsageError
-from orderctl.domain.outbox import DeliveryReport, MailState
-from orderctl.services.delivery_run import MAX_TROUBLES
-from orderctl.services.pacing import Pace
+from orderctl.errors import UsageError
+from orderctl.mail.delivery_run import MAX_TROUBLES
+from orderctl.mail.outbox import DeliveryReport, MailState
+from orderctl.mail.queries import expire_leases
+from orderctl.mail.workers import Pace
 from smtp_server import HOST, busy_server, read, scripted_server
 from test_delivery import maildir, run, smtp
 from test_outbox import MINUTE, NOW, get, queue, states
@@ -194,7 +195,7 @@ def test_several_connections_send_at_once(store):
 
 
 def test_a_server_that_only_puts_off_is_given_time_and_then_left_alone(store, monkeypatch):
-    monkeypatch.setattr("orderctl.services.lanes._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("orderctl.mail.workers._FIRST_PAUSE_S", 0.01)
     queue(store, MAX_TROUBLES + 4)
     with scripted_server({"RCPT": ["451 not now"] * 50}) as inbox:
         started = time.monotonic()
@@ -213,7 +214,7 @@ def test_leases_are_renewed_while_a_server_is_slow(sqlite_url):
 
         def a_minute_passes(_done, _total):
             clock.at += MINUTE
-            other.write(lambda work: work.outbox.expire(clock.at))
+            other.write(lambda connection: expire_leases(connection, clock.at))
 
         with busy_server() as inbox:
             report = run(store, smtp(inbox.port), clock=clock, progress=a_minute_passes)

@@ -37,8 +37,8 @@ def test_of_two_that_reject_overlapping_orders_the_later_one_says_what_it_left_o
     threads = [threading.Thread(target=run, args=(name,)) for name in calls]
     with open_store(store_url) as other:
 
-        def hold(work):
-            work._connection.execute("UPDATE orders SET version = version WHERE account = :account")
+        def hold(connection):
+            connection.execute("UPDATE orders SET version = version WHERE account = :account")
             for thread in threads:
                 thread.start()
             for trace in traces.values():

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from generator import docs_module
-from orderctl.domain.errors import OrderctlError
+from orderctl.errors import OrderctlError
 
 MESSAGES = docs_module("message_list").Collector()
 ERRORS = MESSAGES.errors()

@@ -7,12 +7,35 @@ import pytest
 
 from conftest import open_store
 from factories import ACME, KUMO, FixedClock, make_order, put
-from orderctl.domain.errors import OrderctlError, UsageError
-from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT
-from orderctl.domain.outbox import MAX_ATTEMPTS, Letter, MailState, Outcome, settlement
-from orderctl.domain.own_ids import new_id
-from orderctl.ports import MailQuery
-from orderctl.services.mail_actions import act_on_mails, pick_mails
+from orderctl.core.ids import new_id
+from orderctl.errors import OrderctlError, UsageError
+from orderctl.mail.outbox import (
+    CANCEL,
+    MAX_ATTEMPTS,
+    NOT_SENT,
+    RETRY,
+    SENT,
+    Letter,
+    MailQuery,
+    MailState,
+    Outcome,
+    settlement,
+)
+from orderctl.mail.queries import (
+    claim_mails,
+    count_due,
+    count_mails,
+    expire_leases,
+    get_mail,
+    letter_contexts,
+    list_mails,
+    mail_events,
+    mail_order_ids,
+    release_lease,
+    settle_mails,
+    start_sending,
+)
+from orderctl.mail.service import act_on_mails, pick_mails
 from test_rejection import CLOCK, ids, reject
 
 NOW = CLOCK.at
@@ -31,31 +54,33 @@ def queue(store, orders=3):
 
 def claim(store, holder="t", *, limit=10, now=NOW, batch_id=None):
     claimed = store.write(
-        lambda work: work.outbox.claim(token=holder, until=now + 10 * MINUTE, now=now, limit=limit, batch_id=batch_id)
+        lambda connection: claim_mails(
+            connection, token=holder, until=now + 10 * MINUTE, now=now, limit=limit, batch_id=batch_id
+        )
     )
     return [mail.id for mail in claimed]
 
 
 def start(store, mail_id, holder="t", now=NOW):
     started = store.write(
-        lambda work: work.outbox.start_sending(holder, {mail_id: LETTER}, until=now + 10 * MINUTE, now=now)
+        lambda connection: start_sending(connection, holder, {mail_id: LETTER}, until=now + 10 * MINUTE, now=now)
     )
     return started == {mail_id}
 
 
 def settle(store, mail_id, state, *, holder="t", detail="", now=NOW):
-    def work(unit):
-        mail = unit.outbox.get(mail_id)
+    def work(connection):
+        mail = get_mail(connection, mail_id)
         as_claimed = replace(mail, attempts=mail.attempts - 1)
         settled = settlement(as_claimed, Outcome(state=state, detail=detail), now)
-        return unit.outbox.settle(holder, [settled], now)
+        return settle_mails(connection, holder, [settled], now)
 
     return store.write(work) == {mail_id}
 
 
 def get(store, mail_id):
-    with store.snapshot() as work:
-        return work.outbox.get(mail_id)
+    with store.snapshot() as connection:
+        return get_mail(connection, mail_id)
 
 
 def act(store, action, *mail_ids, clock=CLOCK, reason="", **query):
@@ -65,8 +90,8 @@ def act(store, action, *mail_ids, clock=CLOCK, reason="", **query):
 
 
 def states(store):
-    with store.snapshot() as work:
-        return {mail.id: mail.state for mail in work.outbox.find(EVERYTHING)}
+    with store.snapshot() as connection:
+        return {mail.id: mail.state for mail in list_mails(connection, EVERYTHING)}
 
 
 def test_a_mail_goes_from_waiting_to_sent(store):
@@ -99,8 +124,8 @@ def test_a_claim_does_not_wait_for_another_that_is_not_committed(postgres_url):
     with open_store(postgres_url) as store, open_store(postgres_url) as other:
         first, second, third = queue(store)
 
-        def claim_while_another_claims(work):
-            mine = work.outbox.claim(token="a", until=NOW + MINUTE, now=NOW, limit=2, batch_id=None)
+        def claim_while_another_claims(connection):
+            mine = claim_mails(connection, token="a", until=NOW + MINUTE, now=NOW, limit=2, batch_id=None)
             return [mail.id for mail in mine], claim(other, "b")
 
         assert store.write(claim_while_another_claims) == ([first, second], [third])
@@ -110,10 +135,10 @@ def test_a_claim_may_be_of_one_batch(store):
     mine = queue(store, 2)
     put(store, make_order("other", buyer=KUMO))
     other = reject(store, ids("other"), notify=True).batch_id
-    with store.snapshot() as work:
-        assert (work.outbox.due(NOW, other), work.outbox.due(NOW, None)) == (1, 3)
-        assert work.outbox.counts(MailQuery(batch_id=other))[MailState.WAITING] == 1
-        assert [mail.batch_id for mail in work.outbox.find(MailQuery(batch_id=other))] == [other]
+    with store.snapshot() as connection:
+        assert (count_due(connection, NOW, other), count_due(connection, NOW, None)) == (1, 3)
+        assert count_mails(connection, MailQuery(batch_id=other))[MailState.WAITING] == 1
+        assert [mail.batch_id for mail in list_mails(connection, MailQuery(batch_id=other))] == [other]
     assert claim(store, batch_id=other) == [f"{other}.1"]
     assert claim(store, "later") == mine
 
@@ -157,7 +182,7 @@ def test_what_was_claimed_is_given_back(store):
     settle(store, first, MailState.RETRY)
     assert claim(store, now=NOW + MINUTE) == [second, third, first]
     start(store, second)
-    assert store.write(lambda work: work.outbox.release("t", NOW)) == 2
+    assert store.write(lambda connection: release_lease(connection, "t", NOW)) == 2
     assert states(store) == {first: MailState.RETRY, second: MailState.SENDING, third: MailState.WAITING}
 
 
@@ -165,8 +190,8 @@ def test_a_lease_that_ran_out_makes_a_claim_due_and_a_sending_unknown(store):
     first, second = queue(store, 2)
     claim(store)
     start(store, first)
-    assert store.write(lambda work: work.outbox.expire(NOW + 9 * MINUTE)) == 0
-    assert store.write(lambda work: work.outbox.expire(NOW + 11 * MINUTE)) == 2
+    assert store.write(lambda connection: expire_leases(connection, NOW + 9 * MINUTE)) == 0
+    assert store.write(lambda connection: expire_leases(connection, NOW + 11 * MINUTE)) == 2
     assert states(store) == {first: MailState.UNKNOWN, second: MailState.WAITING}
     assert "may have taken" in get(store, first).last_error
     assert claim(store, "next", now=NOW + timedelta(days=9)) == [second]
@@ -176,7 +201,7 @@ def test_a_sender_that_outlived_its_lease_may_still_tell_what_it_knows(store):
     (mail_id,) = queue(store, 1)
     claim(store)
     start(store, mail_id)
-    store.write(lambda work: work.outbox.expire(NOW + 11 * MINUTE))
+    store.write(lambda connection: expire_leases(connection, NOW + 11 * MINUTE))
     assert not settle(store, mail_id, MailState.SENT, holder="thief")
     assert settle(store, mail_id, MailState.SENT)
     assert get(store, mail_id).state is MailState.SENT
@@ -185,20 +210,20 @@ def test_a_sender_that_outlived_its_lease_may_still_tell_what_it_knows(store):
 def test_mails_are_found_by_state_newest_first(store):
     first, second, third = queue(store)
     claim(store, limit=1)
-    with store.snapshot() as work:
-        assert [mail.id for mail in work.outbox.find(EVERYTHING)] == [third, second, first]
+    with store.snapshot() as connection:
+        assert [mail.id for mail in list_mails(connection, EVERYTHING)] == [third, second, first]
         waiting = MailQuery(states=(MailState.WAITING,), limit=1)
-        assert [mail.id for mail in work.outbox.find(waiting)] == [third]
+        assert [mail.id for mail in list_mails(connection, waiting)] == [third]
         both = MailQuery(states=(MailState.CLAIMED, MailState.SENT))
-        assert [mail.id for mail in work.outbox.find(both)] == [first]
-        counts = work.outbox.counts(EVERYTHING)
+        assert [mail.id for mail in list_mails(connection, both)] == [first]
+        counts = count_mails(connection, EVERYTHING)
         assert {state: number for state, number in counts.items() if number} == {
             MailState.WAITING: 2,
             MailState.CLAIMED: 1,
         }
-        assert work.outbox.order_ids(first) == ("Q0",)
-        assert work.outbox.get("nobody") is None
-        assert work.outbox.facts(["nobody"]) == {}
+        assert mail_order_ids(connection, first) == ("Q0",)
+        assert get_mail(connection, "nobody") is None
+        assert letter_contexts(connection, ["nobody"]) == {}
 
 
 def test_accounts_do_not_see_each_others_mails(store, store_url):
@@ -207,8 +232,8 @@ def test_accounts_do_not_see_each_others_mails(store, store_url):
     with open_store(store_url, "other") as other:
         assert (claim(other), states(other), get(other, mail_id)) == ([], {}, None)
         assert not start(other, mail_id)
-        assert other.write(lambda work: work.outbox.release("t", NOW)) == 0
-        assert other.write(lambda work: work.outbox.expire(NOW + timedelta(days=1))) == 0
+        assert other.write(lambda connection: release_lease(connection, "t", NOW)) == 0
+        assert other.write(lambda connection: expire_leases(connection, NOW + timedelta(days=1))) == 0
         with pytest.raises(UsageError, match="there is no mail"):
             act(other, CANCEL, mail_id)
 
@@ -271,9 +296,9 @@ def test_what_an_operator_did_is_kept_with_who_when_and_why(store):
     first, second = queue(store, 2)
     assert act(store, CANCEL, first, second, reason="told by phone") == 2
     assert act(store, RETRY, first, clock=FixedClock(NOW + MINUTE)) == 1
-    with store.snapshot() as work:
-        cancelled, retried = work.outbox.events(first)
-        assert len(work.outbox.events(second)) == 1
+    with store.snapshot() as connection:
+        cancelled, retried = mail_events(connection, first)
+        assert len(mail_events(connection, second)) == 1
     assert (cancelled.action, cancelled.from_state, cancelled.to_state) == ("cancel", MailState.WAITING, "cancelled")
     assert (cancelled.actor, cancelled.reason, cancelled.at) == ("mia", "told by phone", NOW)
     assert (retried.action, retried.from_state, retried.reason) == ("retry", MailState.CANCELLED, "")
@@ -284,7 +309,7 @@ def test_the_log_of_a_mail_cannot_be_edited(store, store_url):
     act(store, CANCEL, mail_id)
     for statement in ("UPDATE mail_event SET actor = 'nobody'", "DELETE FROM mail_event"):
         with pytest.raises(OrderctlError, match="append-only"):
-            store.write(lambda work, sql=statement: work.outbox._connection.execute(sql))
+            store.write(lambda connection, sql=statement: connection.execute(sql))
 
 
 def test_mails_that_changed_in_between_stay_as_they_are(store):
@@ -302,7 +327,7 @@ def test_filters_take_only_what_an_action_takes_unasked(store):
     for mail_id, state in zip(mail_ids, (MailState.REFUSED, MailState.UNKNOWN, MailState.SENT), strict=False):
         start(store, mail_id)
         settle(store, mail_id, state)
-    store.write(lambda work: work.outbox.release("t", NOW))
+    store.write(lambda connection: release_lease(connection, "t", NOW))
     act(store, CANCEL, mail_ids[3])
     picked = pick_mails(store, RETRY, MailQuery())
     assert dict(picked.mails) == {mail_ids[0]: MailState.REFUSED}
@@ -331,7 +356,7 @@ def test_mails_are_found_by_what_an_operator_knows(store, query, orders):
     queue(store, 1)
     put(store, make_order("K1", buyer=KUMO))
     reject(store, ids("K1"), notify=True)
-    with store.snapshot() as work:
-        found = [work.outbox.order_ids(mail.id) for mail in work.outbox.find(MailQuery(**query))]
+    with store.snapshot() as connection:
+        found = [mail_order_ids(connection, mail.id) for mail in list_mails(connection, MailQuery(**query))]
         assert sorted(order for (order,) in found) == orders
-        assert sum(work.outbox.counts(MailQuery(**query)).values()) == len(orders)
+        assert sum(count_mails(connection, MailQuery(**query)).values()) == len(orders)

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from orderctl import __version__
-from orderctl.cli.help_topics import TOPICS
+from orderctl.cli.manual import TOPICS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,7 +45,7 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(wheel):
 
 def test_an_installed_program_has_every_topic(wheel, tmp_path):
     wheel.extractall(tmp_path)
-    shown = "from orderctl.cli.help_topics import TOPICS; print({name: each.text for name, each in TOPICS.items()})"
+    shown = "from orderctl.cli.manual import TOPICS; print({name: each.text for name, each in TOPICS.items()})"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
     (tmp_path / "src").mkdir()
     ran = subprocess.check_output([sys.executable, "-c", shown], cwd=tmp_path / "src", env=environ, text=True)

@@ -7,9 +7,9 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import make_order, put_all
-from orderctl.domain.filters import OrderFilter
-from orderctl.ports import Page
-from orderctl.store.sorting import SORTS
+from orderctl.filters.filters import OrderFilter
+from orderctl.filters.queries import SORTS
+from orderctl.search.queries import Page, list_ids, list_orders
 
 EVERYTHING = OrderFilter("")
 ORDERS = [
@@ -32,9 +32,9 @@ def filled(store):
     return store
 
 
-def in_pages(work, sort, size):
+def in_pages(connection, sort, size):
     last = None
-    while page := list(work.orders.page(EVERYTHING, Page(limit=size, sort=sort, after=last))):
+    while page := list(list_orders(connection, EVERYTHING, Page(limit=size, sort=sort, after=last))):
         assert len(page) <= size
         yield from (order.id for order in page)
         last = page[-1].id
@@ -44,10 +44,10 @@ def in_pages(work, sort, size):
 @pytest.mark.parametrize("name", SORTS)
 def test_the_pages_together_are_the_whole_list(filled, name, sign):
     sort = sign + name
-    with filled.snapshot() as work:
-        whole = list(work.orders.ids(EVERYTHING, Page(sort=sort)))
-        assert list(in_pages(work, sort, 4)) == whole
-        assert list(work.orders.ids(EVERYTHING, Page(sort=sort, after=whole[10]))) == whole[11:]
+    with filled.snapshot() as connection:
+        whole = list(list_ids(connection, EVERYTHING, Page(sort=sort)))
+        assert list(in_pages(connection, sort, 4)) == whole
+        assert list(list_ids(connection, EVERYTHING, Page(sort=sort, after=whole[10]))) == whole[11:]
     assert len(whole) == len(ORDERS)
 
 

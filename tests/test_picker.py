@@ -5,7 +5,7 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import ACME, KUMO, make_order, put_all
-from orderctl.domain.orders import Buyer, Status
+from orderctl.orders.orders import Buyer, Status
 from terminal import Terminal
 
 ORDERS = 2_000

@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from factories import KUMO, NOW, make_order
-from orderctl.domain.errors import UsageError
-from orderctl.domain.filter_parser import parse_filter
-from orderctl.domain.money import Money
-from orderctl.domain.orders import Status
-from orderctl.domain.picking import Figures, PickList
-from orderctl.domain.selection import Choice, FilterScope
-from orderctl.services import picking
-from orderctl.services.picking import read_candidates, save_picks
+from orderctl.core.money import Money
+from orderctl.errors import UsageError
+from orderctl.filters.parser import parse_filter
+from orderctl.importing.queries import SqlImports
+from orderctl.orders.orders import Status
+from orderctl.selection import service as picking
+from orderctl.selection.picking import Figures, PickList
+from orderctl.selection.selection import Choice, FilterScope
+from orderctl.selection.service import read_candidates, save_picks
 
 ORDERS = (
     make_order("1001"),
@@ -136,7 +137,7 @@ def read(store, choice):
 
 
 def test_the_ticks_become_the_selection_in_one_step(store):
-    store.write(lambda work: work.imports.store(ORDERS, actor="test", at=NOW, detail="test"))
+    store.write(lambda connection: SqlImports(connection).store(ORDERS, actor="test", at=NOW, detail="test"))
     first = PickList(read(store, everything()).orders)
     assert shown(first) == ["1005", "1003", "1002", "1001"]
     first.tick_shown()
@@ -151,7 +152,7 @@ def test_the_ticks_become_the_selection_in_one_step(store):
 def test_too_many_or_no_orders_are_refused(store, monkeypatch):
     with pytest.raises(UsageError, match="no order to pick from"):
         read(store, everything())
-    store.write(lambda work: work.imports.store(ORDERS, actor="test", at=NOW, detail="test"))
+    store.write(lambda connection: SqlImports(connection).store(ORDERS, actor="test", at=NOW, detail="test"))
     monkeypatch.setattr(picking, "MOST", 3)
     with pytest.raises(UsageError, match="more than 3 orders"):
         read(store, everything())

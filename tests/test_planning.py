@@ -14,22 +14,18 @@ from hypothesis import strategies as st
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, NOW, FixedClock, make_order, put
-from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.durations import duration_words, parse_duration
-from orderctl.domain.errors import UnexpectedPlanError, UsageError
-from orderctl.domain.filter_parser import parse_filter
-from orderctl.domain.money import Money
-from orderctl.domain.orders import Status
-from orderctl.domain.own_ids import new_id
-from orderctl.domain.plan_terms import PlanTerms, read_terms
-from orderctl.domain.rejection import Provenance, RejectionPlan
-from orderctl.domain.saved_plans import PlanClosedError, PlanState
-from orderctl.domain.second_operator import SecondOperatorRule
-from orderctl.domain.selection import Choice, IdList, IdScope
-from orderctl.domain.short_ids import short_id
-from orderctl.ports import Page
-from orderctl.services.changing import ChangeRequest, change_orders
-from orderctl.services.planning import (
+from orderctl.audit.queries import list_batches
+from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
+from orderctl.core.ids import new_id, short_id
+from orderctl.core.money import Money
+from orderctl.core.times import duration_words, parse_duration
+from orderctl.database.store import login
+from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.filters.parser import parse_filter
+from orderctl.orders.orders import Status
+from orderctl.orders.queries import get_order
+from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SecondOperatorRule, read_terms
+from orderctl.plans.service import (
     Operator,
     approve_plan,
     cancel_plan,
@@ -42,7 +38,10 @@ from orderctl.services.planning import (
     save_plan,
     still_as_planned,
 )
-from orderctl.services.rejecting import RejectionRequest, prepare_rejection
+from orderctl.rejection.plan import Provenance, RejectionPlan
+from orderctl.rejection.service import RejectionRequest, prepare_rejection
+from orderctl.search.queries import Page, list_ids
+from orderctl.selection.selection import Choice, IdList, IdScope
 
 FREE = PlanTerms(lifetime=timedelta(hours=24), rule=SecondOperatorRule())
 STRICT = PlanTerms(lifetime=timedelta(hours=24), rule=SecondOperatorRule(always=True))
@@ -72,14 +71,14 @@ def run(store, saved, by=MIA):
 
 
 def rejected(store):
-    with store.snapshot() as work:
+    with store.snapshot() as connection:
         everything = parse_filter("archived:yes or archived:no", today=NOW.date())
-        every = work.orders.ids(everything, Page(sort="id"))
-        return [order_id for order_id in list(every) if work.orders.get(order_id).status == "rejected"]
+        every = list_ids(connection, everything, Page(sort="id"))
+        return [order_id for order_id in list(every) if get_order(connection, order_id).status == "rejected"]
 
 
 def edit(store, sql):
-    store.write(lambda work: work._connection.execute(f"UPDATE plan SET {sql} WHERE account = :account"))
+    store.write(lambda connection: connection.execute(f"UPDATE plan SET {sql} WHERE account = :account"))
 
 
 def test_a_saved_plan_changes_nothing_and_keeps_everything(store):
@@ -150,18 +149,18 @@ def test_what_is_asked_about_is_what_a_run_does_and_the_plan_stays_the_saved_one
 
 def test_the_batch_says_who_made_approved_and_ran_the_plan(store):
     put(store, make_order("B1"), make_order("B2"))
-    with store.snapshot() as work:
-        login = f" (db: {work.login})" if work.login else ""
+    with store.snapshot() as connection:
+        known = f" (db: {login(connection)})" if login(connection) else ""
     first = save(store, "B1")
     approve_plan(store, first.id, operator("ana"))
     run(store, first, operator("cron"))
     second = save(store, "B2")
     run(store, second)
-    with store.snapshot() as work:
-        approvers = [(batch.actor, batch.approver) for batch in work.rejections.batches(None)]
+    with store.snapshot() as connection:
+        approvers = [(batch.actor, batch.approver) for batch in list_batches(connection, None)]
     assert approvers == [
-        ("mia", f"mia{login} (plan run, --yes)"),
-        ("mia", f"ana{login} (plan approve; run by cron{login}, --yes)"),
+        ("mia", f"mia{known} (plan run, --yes)"),
+        ("mia", f"ana{known} (plan approve; run by cron{known}, --yes)"),
     ]
 
 
@@ -199,7 +198,7 @@ def test_one_plan_that_somebody_broke_does_not_hide_the_others(sqlite_url, sql):
     with open_store(sqlite_url) as store:
         put(store, make_order("G1"), make_order("G2"))
         broken, whole = save(store, "G1"), save(store, "G2")
-        store.write(lambda work: work._connection.execute(f"UPDATE plan SET {sql} WHERE id = :id", {"id": broken.id}))
+        store.write(lambda connection: connection.execute(f"UPDATE plan SET {sql} WHERE id = :id", {"id": broken.id}))
         assert [saved.id for saved in list_plans(store, PlanState, None)] == [whole.id, broken.id]
         with pytest.raises(UnexpectedPlanError, match="was edited"):
             run(store, broken)
@@ -400,8 +399,8 @@ def test_two_runs_at_once_run_a_plan_once(store_url):
     for thread in threads:
         thread.join()
     assert sorted(ended, key=str) == [100, f"plan {short_id(saved.id)} has run already"]
-    with open_store(store_url) as store, store.snapshot() as work:
-        assert [batch.rejected for batch in work.rejections.batches(None)] == [100]
+    with open_store(store_url) as store, store.snapshot() as connection:
+        assert [batch.rejected for batch in list_batches(connection, None)] == [100]
 
 
 def test_a_plan_is_named_by_any_ending_that_only_it_has(store, store_url):

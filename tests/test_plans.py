@@ -8,8 +8,8 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, FixedClock, make_order, put, put_all
-from orderctl.domain.orders import Status
-from orderctl.services.planning import save_plan
+from orderctl.orders.orders import Status
+from orderctl.plans.service import save_plan
 from terminal import Terminal
 from test_planning import FREE, Operator, plan_of
 
@@ -108,7 +108,7 @@ def test_a_plan_edited_in_the_store_is_refused_with_3_and_says_so(cli, store_url
     plan_id = saved_as(cli("reject", "P1", "P2", "--save-plan", "--format", "json"))
     with open_store(store_url) as store:
         edit = "UPDATE plan SET plan = replace(plan, 'P2', 'P4') WHERE account = :account"
-        store.write(lambda work: work._connection.execute(edit))
+        store.write(lambda connection: connection.execute(edit))
     for command in ("plan run --yes", "reject --yes --plan", "plan show"):
         ran = cli(*command.split(), plan_id)
         assert (ran.code, ran.out) == (3, "")

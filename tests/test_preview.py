@@ -9,9 +9,10 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import ACME, KUMO, MUTE, make_order, put
-from orderctl.domain.orders import Status
-from orderctl.domain.outbox import Letter
-from orderctl.domain.sample_letters import SampleLetter, mark_extremes
+from orderctl.importing.queries import SqlImports
+from orderctl.mail.outbox import Letter
+from orderctl.orders.orders import Status
+from orderctl.rejection.sample_letters import SampleLetter, mark_extremes
 from terminal import Terminal
 
 PARIS = replace(ACME, id="paris", name="Maison Brise", email="brise@shop.example", language="en")
@@ -33,7 +34,7 @@ def fill(url):
         )
         at = datetime.now(UTC)
         changed = [replace(edited, note="edited")]
-        store.write(lambda work: work.imports.store(changed, actor="test", at=at, detail="test"))
+        store.write(lambda connection: SqlImports(connection).store(changed, actor="test", at=at, detail="test"))
 
 
 @pytest.fixture

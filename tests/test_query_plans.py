@@ -14,11 +14,13 @@ import pytest
 
 from conftest import open_store
 from factories import NOW, FixedClock, make_order
-from orderctl.domain.filter_parser import parse_filter
-from orderctl.domain.rejection import Provenance
-from orderctl.domain.selection import Choice, FilterScope, IdList, IdScope
-from orderctl.ports import Page
-from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.filters.parser import parse_filter
+from orderctl.importing.queries import SqlImports
+from orderctl.rejection.plan import Provenance
+from orderctl.rejection.sample_letters import sample_letters_of
+from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.search.queries import Page, list_orders
+from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope
 
 sys.path.append(str(Path(__file__).parent.parent))
 from bench.stores import inserts
@@ -45,7 +47,7 @@ def full(request, tmp_path_factory, _sqlite_template):
         admin.execute("CREATE DATABASE full_store TEMPLATE template_store STRATEGY file_copy")
     urls = {"sqlite": str(path), "postgresql": server.format(database="full_store")}
     with open_store(urls["sqlite"]) as store:
-        store.write(lambda work: [work._connection.raw.execute(each) for each in inserts(SIZE, sqlite=True)])
+        store.write(lambda connection: [connection.raw.execute(each) for each in inserts(SIZE, sqlite=True)])
     with psycopg.connect(urls["postgresql"], autocommit=True) as raw:
         for each in [*inserts(SIZE, sqlite=False), "VACUUM ANALYZE"]:
             raw.execute(each)
@@ -102,8 +104,8 @@ def prepare(store, scope):
 
 @pytest.mark.parametrize("text", ["", "status:needs-oc", "ordered:2023-01-05..2023-01-08"])
 def test_first_page_reads_an_index_in_its_order(url, text):
-    with planned(url) as (store, plans), store.snapshot() as work:
-        assert len(list(work.orders.page(wanted(text), Page(limit=50)))) == 50
+    with planned(url) as (store, plans), store.snapshot() as connection:
+        assert len(list(list_orders(connection, wanted(text), Page(limit=50)))) == 50
     (page,) = [plan for statement, plan in plans if "buyer.name" in statement]
     reads = [
         line.strip() for line in page if re.search(r"(ix_orders|pk_orders|autoindex_orders|on orders|orders )", line)
@@ -116,8 +118,8 @@ def test_first_page_reads_an_index_in_its_order(url, text):
 
 
 def test_a_page_that_follows_goes_to_its_place_in_the_index(url):
-    with planned(url) as (store, plans), store.snapshot() as work:
-        assert len(list(work.orders.page(wanted("status:needs-oc"), Page(limit=50, after=IDS[0])))) == 50
+    with planned(url) as (store, plans), store.snapshot() as connection:
+        assert len(list(list_orders(connection, wanted("status:needs-oc"), Page(limit=50, after=IDS[0])))) == 50
     (page,) = [plan for statement, plan in plans if "buyer.name" in statement]
     sought = [line for line in page if re.search(r"ordered_at(, id\)|<\?|.*ROW\()|\(ordered_at,id\)<", line)]
     assert sought, page
@@ -151,7 +153,7 @@ def test_queueing_mails_reads_the_orders_of_the_batch_and_no_others(url, per_ord
 def test_importing_changed_orders_looks_each_one_up(url):
     changed = [make_order(f"PO-{number:07d}") for number in range(SIZE // 4 + 1, SIZE // 2, SIZE // 400)]
     with planned(url) as (store, plans):
-        counts = store.write(lambda work: work.imports.store(changed, actor="t", at=NOW, detail="t"))
+        counts = store.write(lambda connection: SqlImports(connection).store(changed, actor="t", at=NOW, detail="t"))
     assert counts.updated == len(changed)
     assert [statement for statement, _ in plans if "UPDATE orders" in statement]
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
@@ -169,6 +171,6 @@ def test_the_sample_of_a_plan_s_letters_looks_each_target_up(url):
     scope = IdScope(given=IdList(ids=others), words="ids")
     with planned(url) as (store, plans):
         plan = prepare(store, scope)
-        with store.snapshot() as work:
-            assert {facts.language for facts in work.rejections.sample(plan)} == {"en", "fr", "ja"}
+        with store.snapshot() as connection:
+            assert {facts.language for facts in sample_letters_of(connection, plan)} == {"en", "fr", "ja"}
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []

@@ -12,11 +12,12 @@ from pathlib import Path
 import openpyxl
 
 from factories import NOW, FixedClock
-from orderctl.domain.orders import Buyer, Status
-from orderctl.files import source as source_module
-from orderctl.files.source import open_source
-from orderctl.services.importing import FileImport, import_orders
-from orderctl.store.database import SqlStore
+from orderctl.database.store import Store
+from orderctl.importing import source as source_module
+from orderctl.importing.service import FileImport, import_orders
+from orderctl.importing.source import open_source
+from orderctl.orders.orders import Buyer, Status
+from orderctl.orders.queries import get_order
 
 ROOT = Path(__file__).resolve().parent.parent
 MAP = Path(source_module.__file__).parent / "maps" / "online_retail.toml"
@@ -91,12 +92,12 @@ def real_or_not() -> list[str]:
     return ["look-alike", *(["real"] if REAL.is_file() else [])]
 
 
-def test_the_cells_of_the_look_alike(store: SqlStore, tmp_path: Path) -> None:
+def test_the_cells_of_the_look_alike(store: Store, tmp_path: Path) -> None:
     with open_source(make_look_alike(tmp_path / "retail.xlsx"), MAP, read_at=NOW) as source:
         import_orders(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="retail"), skip_bad=True)
-    with store.snapshot() as work:
+    with store.snapshot() as connection:
         first, cancelled, debt, voucher, globe = (
-            work.orders.get(order_id) for order_id in ("573415", "C536379", "A563185", "551454", "551455")
+            get_order(connection, order_id) for order_id in ("573415", "C536379", "A563185", "551454", "551455")
         )
     assert first.buyer == Buyer(id="13607", name="Customer 13607", country="GB", language="en")
     assert first.ordered_at == datetime(2011, 7, 1, 8, 29, tzinfo=UTC)

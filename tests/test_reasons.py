@@ -10,11 +10,12 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import ACME, KUMO, make_order, put
-from orderctl.domain.errors import UsageError
-from orderctl.domain.order_notes import OrderNote, OrderNotes
-from orderctl.domain.reasons import Reason, ReasonCodes, words_of
-from orderctl.domain.rejection import RejectionPlan
-from orderctl.files.id_file import read_ids
+from orderctl.audit.queries import get_batch
+from orderctl.errors import UsageError
+from orderctl.orders.queries import order_events
+from orderctl.rejection.plan import RejectionPlan
+from orderctl.selection.id_file import read_ids
+from orderctl.selection.notes import OrderNote, OrderNotes, Reason, ReasonCodes, words_of
 from terminal import Terminal
 from test_rejection import ids, plan_for, reject
 
@@ -176,9 +177,9 @@ def test_a_plan_keeps_the_notes_of_its_targets_only_and_they_are_sealed(store):
 def test_a_batch_keeps_its_code(store):
     put(store, make_order("C1"))
     done = reject(store, ids("C1"), reason_code="dropped")
-    with store.snapshot() as work:
-        assert work.rejections.batch(done.batch_id).reason_code == "dropped"
-        assert [event.reason_code for event in work.orders.events("C1")] == ["dropped"]
+    with store.snapshot() as connection:
+        assert get_batch(connection, done.batch_id).reason_code == "dropped"
+        assert [event.reason_code for event in order_events(connection, "C1")] == ["dropped"]
 
 
 @pytest.mark.parametrize("config", ['reasons = ["dropped: Style dropped", "late"]', CONFIG.split("\n", 2)[2]])

@@ -10,26 +10,31 @@ import uuid6
 
 from conftest import open_store
 from factories import ACME, KUMO, MUTE, FixedClock, make_order, put, put_all
-from orderctl.domain.eligibility import Mode
-from orderctl.domain.errors import UnexpectedPlanError, UsageError
-from orderctl.domain.filter_parser import parse_filter
-from orderctl.domain.log import seal
-from orderctl.domain.money import Money
-from orderctl.domain.orders import Status
-from orderctl.domain.outbox import MailState
-from orderctl.domain.rejection import Provenance, RejectionPlan, Targets
-from orderctl.domain.selection import Choice, FilterScope, IdList, IdScope, SelectionScope
-from orderctl.mail.letters import JinjaComposer
-from orderctl.ports import MailQuery, Page
-from orderctl.services.rejecting import (
+from orderctl.audit.log import digest_batch
+from orderctl.audit.queries import batch_events, list_batches
+from orderctl.core.money import Money
+from orderctl.database.store import login
+from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.filters.parser import parse_filter
+from orderctl.mail.letters import Composer
+from orderctl.mail.outbox import MailQuery, MailState
+from orderctl.mail.queries import letter_contexts, list_mails, mail_order_ids
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import Status
+from orderctl.orders.queries import get_order, order_events
+from orderctl.rejection.plan import Provenance, RejectionPlan, Targets
+from orderctl.rejection.sample_letters import compose_samples
+from orderctl.rejection.service import (
     Expectations,
     RejectionRequest,
     check_expectations,
     execute_rejection,
     prepare_rejection,
 )
-from orderctl.services.sample_letters import compose_samples
-from orderctl.services.selecting import add_to_selection, clear_selection, remove_from_selection
+from orderctl.search.queries import Page, list_ids
+from orderctl.selection.queries import selected_orders
+from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope, SelectionScope
+from orderctl.selection.service import add_to_selection, clear_selection, remove_from_selection
 
 CLOCK = FixedClock()
 BY = Provenance(account="main", actor="mia", host="desk", program="orderctl 0", source="a test")
@@ -59,9 +64,9 @@ def reject(store, choice, key=None, **request):
 
 
 def statuses(store):
-    with store.snapshot() as work:
+    with store.snapshot() as connection:
         everything = parse_filter("archived:yes or archived:no", today=CLOCK.at.date())
-        return {order_id: work.orders.get(order_id).status for order_id in work.orders.ids(everything, ALL)}
+        return {order_id: get_order(connection, order_id).status for order_id in list_ids(connection, everything, ALL)}
 
 
 ALL = Page(sort="id")
@@ -133,10 +138,10 @@ def test_rejecting_changes_the_targets_and_nothing_else(store):
     assert (result.rejected, result.left_out, result.mails) == (2, (), 0)
     assert result.totals == (Money("EUR", 24_100),)
     assert statuses(store) == before | {"S1": Status.REJECTED, "S2": Status.REJECTED}
-    with store.snapshot() as work:
-        order = work.orders.get("S1")
+    with store.snapshot() as connection:
+        order = get_order(connection, "S1")
         assert (order.version, order.batch_id, order.rejected_at) == (2, result.batch_id, CLOCK.at)
-        (event,) = work.orders.events("S1")
+        (event,) = order_events(connection, "S1")
         assert (event.kind, event.from_status, event.to_status) == ("rejected", "needs-oc", "rejected")
         assert (event.batch_id, event.actor, event.at, event.detail) == (
             result.batch_id,
@@ -144,24 +149,24 @@ def test_rejecting_changes_the_targets_and_nothing_else(store):
             CLOCK.at,
             "style dropped",
         )
-        assert work.orders.events("S3") == ()
+        assert order_events(connection, "S3") == ()
 
 
 def test_the_batch_keeps_who_why_and_how_many_and_is_chained(store):
     put(store, make_order("B1"), make_order("B2"), make_order("B3", status=Status.OC_CONFIRMED))
     first = reject(store, ids("B1", "B3"))
     second = reject(store, ids("B2"))
-    with store.snapshot() as work:
-        newest, oldest = work.rejections.batches(None)
+    with store.snapshot() as connection:
+        newest, oldest = list_batches(connection, None)
         assert (oldest.id, newest.id) == (first.batch_id, second.batch_id)
         assert (oldest.position, newest.position) == (1, 2)
         assert (oldest.previous, newest.previous) == ("", oldest.digest)
-        login = f" (db: {work.login})" if work.login else ""
-        assert (oldest.actor, oldest.approver, oldest.host) == ("mia", f"mia{login} (--yes)", "desk")
+        known = f" (db: {login(connection)})" if login(connection) else ""
+        assert (oldest.actor, oldest.approver, oldest.host) == ("mia", f"mia{known} (--yes)", "desk")
         assert (oldest.source, oldest.reason, oldest.mode) == ("a test", "style dropped", "bulk")
         assert (oldest.planned, oldest.rejected, oldest.skipped, oldest.mails) == (1, 1, 1, 0)
         for batch in (oldest, newest):
-            sealed = seal(batch, work.rejections.batch_orders(batch.id))
+            sealed = digest_batch(batch, batch_events(connection, batch.id))
             assert (batch.digest, batch.leaves) == (sealed.digest, sealed.leaves)
 
 
@@ -174,10 +179,10 @@ def test_a_plan_of_several_blocks_is_executed_whole_and_proven(store):
     result = execute(store, plan)
     assert result.rejected == 3_998
     assert [left.id for left in result.left_out] == [long_ids[3], long_ids[-3]]
-    with store.snapshot() as work:
-        (batch,) = work.rejections.batches(None)
-        events = list(work.rejections.batch_orders(batch.id))
-        sealed = seal(batch, events)
+    with store.snapshot() as connection:
+        (batch,) = list_batches(connection, None)
+        events = list(batch_events(connection, batch.id))
+        sealed = digest_batch(batch, events)
         assert (batch.digest, batch.leaves) == (sealed.digest, sealed.leaves)
     assert [event.order_id for event in events] == [
         each for each in long_ids if each not in (long_ids[3], long_ids[-3])
@@ -203,9 +208,9 @@ def test_a_second_run_finds_nothing_to_do_and_makes_no_batch(store):
     again = reject(store, matching("season:26SS"), notify=True)
     assert (again.batch_id, again.rejected, again.mails) == (None, 0, 0)
     assert reasons(again.plan) == {"R1": "already-rejected", "R2": "already-rejected"}
-    with store.snapshot() as work:
-        assert len(list(work.rejections.batches(None))) == 1
-        assert len(list(work.outbox.find(MailQuery()))) == 1
+    with store.snapshot() as connection:
+        assert len(list(list_batches(connection, None))) == 1
+        assert len(list(list_mails(connection, MailQuery()))) == 1
 
 
 def test_an_approved_plan_runs_once(store):
@@ -245,7 +250,7 @@ def test_one_mail_a_buyer_with_an_address(store):
     assert (plan.mail.mails, plan.mail.buyers_without_address, plan.mail.orders_without_buyer) == (2, 1, 1)
     assert plan.mail.languages == (("fr", 1), ("ja", 1))
     assert plan.totals == (Money("EUR", 4 * 12_050), Money("JPY", 90_000))
-    french, japanese = compose_samples(store, JinjaComposer(), plan)
+    french, japanese = compose_samples(store, Composer(), plan)
     assert (french.buyer, french.language, french.written_in, french.orders) == (ACME.name, "fr", "en", 2)
     assert (japanese.buyer, japanese.written_in, japanese.orders) == (KUMO.name, "ja", 1)
     assert (french.mark, japanese.mark) == ("longest", "shortest")
@@ -253,9 +258,9 @@ def test_one_mail_a_buyer_with_an_address(store):
 
     result = execute(store, plan)
     assert (result.rejected, result.mails) == (5, 2)
-    with store.snapshot() as work:
-        mails = {mail.recipient: mail for mail in work.outbox.find(MailQuery())}
-        assert {to: work.outbox.order_ids(mail.id) for to, mail in mails.items()} == {
+    with store.snapshot() as connection:
+        mails = {mail.recipient: mail for mail in list_mails(connection, MailQuery())}
+        assert {to: mail_order_ids(connection, mail.id) for to, mail in mails.items()} == {
             "achats@acme.example": ("M1", "M2"),
             "order@kumo.example": ("M3",),
         }
@@ -263,7 +268,7 @@ def test_one_mail_a_buyer_with_an_address(store):
         assert {mail.message_id for mail in mails.values()} == {
             f"<orderctl.{result.batch_id}.{number}@brand.example>" for number in (1, 2)
         }
-        facts = work.outbox.facts([mails["achats@acme.example"].id])[mails["achats@acme.example"].id]
+        facts = letter_contexts(connection, [mails["achats@acme.example"].id])[mails["achats@acme.example"].id]
         assert (facts.message, facts.reason, facts.brand) == ("Sorry.", "style dropped", "nord")
 
 
@@ -271,16 +276,16 @@ def test_one_mail_an_order_when_asked(store):
     put(store, make_order("M1"), make_order("M2"), make_order("M3", buyer=KUMO))
     result = reject(store, ids("M1", "M2", "M3"), notify=True, per_order=True)
     assert result.mails == result.plan.mail.mails == 3
-    with store.snapshot() as work:
-        told = [work.outbox.order_ids(mail.id) for mail in work.outbox.find(MailQuery())]
+    with store.snapshot() as connection:
+        told = [mail_order_ids(connection, mail.id) for mail in list_mails(connection, MailQuery())]
         assert sorted(told) == [("M1",), ("M2",), ("M3",)]
 
 
 def test_without_notifying_no_mail_row_is_written(store):
     put(store, make_order("N1"))
     reject(store, ids("N1"), notify=False, message="never read")
-    with store.snapshot() as work:
-        assert list(work.outbox.find(MailQuery())) == []
+    with store.snapshot() as connection:
+        assert list(list_mails(connection, MailQuery())) == []
 
 
 def test_a_selection_and_what_is_excepted(store):
@@ -313,8 +318,8 @@ def test_what_was_rejected_is_taken_out_of_the_selection_it_came_from_and_out_of
     put(store, replace(orders[1], quantity=9))
     done = execute(store, RejectionPlan.from_json(plan.to_json()))
     assert (done.rejected, done.unselected) == (3, 3)
-    with store.snapshot() as work:
-        left = [sorted(order.id for order in work.selections.page(*each, None)) for each in held]
+    with store.snapshot() as connection:
+        left = [sorted(order.id for order in selected_orders(connection, *each, None)) for each in held]
     everything = [f"S{number}" for number in range(6)]
     assert left == [["S0", "S1", "S5"], everything, everything]
     assert '"selection"' not in plan_for(store, ids("S0")).to_json()

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, make_order, put
-from orderctl.domain.errors import UnexpectedPlanError, UsageError
-from orderctl.domain.orders import Status
-from orderctl.domain.request_keys import KeyUsedError, RequestKey
-from orderctl.services.rejecting import first_run
-from orderctl.services.verifying import verify_log
+from orderctl.audit.queries import list_batches, mails_by_batch
+from orderctl.audit.service import verify_log
+from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.orders.orders import Status
+from orderctl.rejection.plan import KeyUsedError, RequestKey
+from orderctl.rejection.service import first_run
 from test_guards import REFUSALS
 from test_log import found_in, tamper
 from test_rejection import execute, ids, matching, plan_for, reject, statuses
@@ -171,9 +172,9 @@ def test_of_two_at_once_under_one_key_one_rejects(store_url, others):
         thread.join()
     assert len(ended) == 2
     (batch_id,) = set(ended)
-    with open_store(store_url) as store, store.snapshot() as work:
-        (batch,) = work.rejections.batches(None)
-        assert (batch.id, work.record.mails_by_batch()) == (batch_id, {batch_id: 1})
+    with open_store(store_url) as store, store.snapshot() as connection:
+        (batch,) = list_batches(connection, None)
+        assert (batch.id, mails_by_batch(connection)) == (batch_id, {batch_id: 1})
     with open_store(store_url) as store:
         assert list(statuses(store).values()).count(Status.REJECTED) == batch.rejected
 

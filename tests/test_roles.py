@@ -8,7 +8,7 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import make_order, put_all
-from orderctl.domain.orders import Status
+from orderctl.orders.orders import Status
 from test_rejection import ids, reject
 
 SCRIPT = Path(__file__).parent.parent / "docs" / "postgresql-roles.sql"

@@ -11,11 +11,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from conftest import open_store
-from orderctl.domain.errors import OrderctlError, StoreUnavailableError, UsageError
-from orderctl.store import schema
-from orderctl.store.address import parse_address
-from orderctl.store.revisions import CURRENT, REVISIONS, VERSION_TABLE
-from orderctl.store.tables import metadata
+from orderctl.database import schema
+from orderctl.database.address import parse_address
+from orderctl.database.store import CURRENT, REVISIONS, VERSION_TABLE
+from orderctl.database.tables import metadata
+from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
+from orderctl.filters.saved import all_filters
 
 
 def raw(url):
@@ -23,8 +24,8 @@ def raw(url):
 
 
 def read(url):
-    with open_store(url) as store, store.snapshot() as work:
-        return work.saved_filters.all()
+    with open_store(url) as store, store.snapshot() as connection:
+        return all_filters(connection)
 
 
 def test_the_migrations_make_what_the_tables_say(store_url):

@@ -11,7 +11,7 @@ from babel.numbers import get_decimal_symbol, get_group_symbol
 from cli import Cli
 from conftest import open_store
 from factories import KUMO, make_order, put_all
-from orderctl.domain.orders import Status
+from orderctl.orders.orders import Status
 from orderctl.terminal import amounts
 from orderctl.terminal.amounts import separators
 from terminal import Terminal

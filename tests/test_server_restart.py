@@ -11,8 +11,8 @@ import psycopg
 import pytest
 
 from conftest import open_store
-from orderctl.store.address import parse_address
-from orderctl.store.schema import init_store
+from orderctl.database.address import parse_address
+from orderctl.database.schema import init_store
 from postgres_server import installed_package, reachable_folder, running_server
 from stress.crash import environ, fill
 from stress.forkserver import fresh

@@ -10,8 +10,9 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import make_order, put
+from orderctl.audit.queries import list_batches
 from orderctl.cli.config import example
-from orderctl.domain.errors import UsageError
+from orderctl.errors import UsageError
 from orderctl.settings import OPTIONS, read_settings
 from smtp_server import HOST, PASSWORD, USER, ca_file, real_server
 
@@ -174,8 +175,8 @@ def test_a_setting_that_cannot_be_used_ends_the_run_before_anything_is_rejected(
     ran = cli("reject", "1001", "--yes", "--notify")
     assert (ran.code, ran.out) == (2, "")
     assert said in ran.err
-    with open_store(sqlite_url) as store, store.snapshot() as work:
-        assert list(work.rejections.batches(None)) == []
+    with open_store(sqlite_url) as store, store.snapshot() as connection:
+        assert list(list_batches(connection, None)) == []
 
 
 def test_a_path_of_the_settings_holds_no_nul(cli):

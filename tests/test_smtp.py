@@ -9,11 +9,11 @@ from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 
 from factories import NOW
-from orderctl.domain.errors import MailUnavailableError, UnsendableError, UsageError
-from orderctl.domain.outbox import Letter, Mail, MailState
-from orderctl.mail.addresses import ascii_address
+from orderctl.core.addresses import ascii_address
+from orderctl.errors import MailUnavailableError, UnsendableError, UsageError
 from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.message import build_message
+from orderctl.mail.outbox import Letter, Mail, MailState
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from smtp_server import (
     DRIP,

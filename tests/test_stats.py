@@ -12,14 +12,13 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import ACME, KUMO, MUTE, NOW, FixedClock, make_order, put, put_all
-from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.filter_parser import parse_filter
-from orderctl.domain.orders import Status
-from orderctl.domain.own_ids import new_id
-from orderctl.domain.statistics import DIMENSIONS, Dimension, Question, Subject, parse_question
-from orderctl.services.changing import ChangeRequest, change_orders
-from orderctl.services.rejecting import execute_rejection
-from orderctl.services.statistics import statistics_of
+from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
+from orderctl.core.ids import new_id
+from orderctl.filters.parser import parse_filter
+from orderctl.orders.orders import Status
+from orderctl.rejection.service import execute_rejection
+from orderctl.stats.queries import statistics_of
+from orderctl.stats.statistics import DIMENSIONS, Dimension, Question, Subject, parse_question
 from terminal import Terminal
 from test_rejection import BY, ids, matching, plan_for, reject
 

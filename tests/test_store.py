@@ -13,11 +13,12 @@ import pytest
 from cli import Cli
 from conftest import open_store
 from factories import make_order, put, put_all
-from orderctl.domain.errors import UsageError
-from orderctl.store import schema
-from orderctl.store.address import parse_address
-from orderctl.store.guards import guard_statements
-from orderctl.store.revisions import CURRENT, REVISIONS
+from orderctl.database import schema
+from orderctl.database.address import parse_address
+from orderctl.database.guards import guard_statements
+from orderctl.database.store import CURRENT, REVISIONS
+from orderctl.errors import UsageError
+from orderctl.orders.queries import get_order
 from test_log import tamper
 from test_rejection import ids, reject, statuses
 from test_schema import raw
@@ -147,8 +148,8 @@ def test_a_live_store_is_copied_whole_and_private(sqlite_url, tmp_path):
     assert mode(copy) == 0o600
     with open_store(str(copy)) as copied:
         assert statuses(copied) == before
-        with copied.snapshot() as work:
-            assert work.orders.get("B2").note == ""
+        with copied.snapshot() as connection:
+            assert get_order(connection, "B2").note == ""
     assert Cli(str(copy), tmp_path / "home")("store", "check").code == 0
     ran = cli("store", "backup", str(copy))
     assert (ran.code, "is there already" in ran.err) == (2, True)
@@ -218,9 +219,9 @@ from itertools import count
 import sqlalchemy.dialects.postgresql.psycopg
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from orderctl.store.address import parse_address
-from orderctl.store.guards import guard_statements
-from orderctl.store.schema import init_store, upgrade_store
+from orderctl.database.address import parse_address
+from orderctl.database.guards import guard_statements
+from orderctl.database.schema import init_store, upgrade_store
 init_store(parse_address(sys.argv[2]))
 for line in sys.stdin:
     if (pid := os.fork()) == 0:

@@ -15,8 +15,9 @@ import psycopg
 import pytest
 
 from conftest import open_store
-from orderctl.domain.errors import CommitUnknownError, OrderctlError, StoreUnavailableError
-from orderctl.store import postgres
+from orderctl.database import postgres
+from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError
+from orderctl.orders.queries import get_order
 from smtp_server import scripted_server
 from stress.crash import BUYERS_TOLD, GIVEN, REJECT, SEND, TARGETS, environ, fill
 from stress.forkserver import Ended
@@ -285,8 +286,8 @@ def test_a_server_that_falls_silent_at_the_commit_leaves_it_open_what_happened(p
 
 def test_a_server_that_takes_its_time_is_waited_for(postgres_url, monkeypatch):
     monkeypatch.setattr(postgres, "SILENCE_S", 0.2)
-    with open_store(postgres_url) as store, store.snapshot() as work:
-        slow = work.outbox._connection.execute("SELECT 'there' FROM pg_sleep(1)")
+    with open_store(postgres_url) as store, store.snapshot() as connection:
+        slow = connection.execute("SELECT 'there' FROM pg_sleep(1)")
         assert slow.fetchone() == ("there",)
 
 
@@ -330,11 +331,11 @@ def test_mails_are_sent_once_when_the_store_goes_away_meanwhile(call, postgres_f
 
 def test_a_connection_that_was_ended_while_nobody_used_it_is_made_again(postgres_filled):
     with open_store(postgres_filled) as store:
-        with store.snapshot() as work:
-            assert work.orders.get("K1") is not None
+        with store.snapshot() as connection:
+            assert get_order(connection, "K1") is not None
         _end_all_connections(postgres_filled)
-        with store.snapshot() as work:
-            assert work.orders.get("K1") is not None
+        with store.snapshot() as connection:
+            assert get_order(connection, "K1") is not None
 
 
 def _end_all_connections(url):
@@ -437,12 +438,12 @@ def test_a_store_that_is_replaced_while_a_run_writes_is_no_success(sqlite_filled
         shutil.copy(path, copy)
         copy.replace(path)
 
-    def change(work):
-        work._connection.execute("UPDATE orders SET note = 'x' WHERE account = :account")
+    def change(connection):
+        connection.execute("UPDATE orders SET note = 'x' WHERE account = :account")
         if at == "before":
             replace_store()
         else:
-            work._connection.raw.set_trace_callback(lambda sql: replace_store() if sql == at else None)
+            connection.raw.set_trace_callback(lambda sql: replace_store() if sql == at else None)
 
     with open_store(sqlite_filled) as store, pytest.raises(OrderctlError, match="was replaced") as caught:
         store.write(change)

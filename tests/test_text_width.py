@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli import Cli
-from orderctl.domain.text_width import cell_width, padded, pieces, wrapped
+from orderctl.core.text import cell_width, padded, pieces, wrapped
 
 WIDE = st.text("注文を拒否しますア、。「」(): abcd-", max_size=80)
 

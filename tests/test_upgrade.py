@@ -10,10 +10,11 @@ import psycopg
 import pytest
 
 from cli import Cli
-from orderctl.domain.log import lines_digest, seal
-from orderctl.store import schema
-from orderctl.store.address import parse_address
-from orderctl.store.revisions import CURRENT, REVISIONS
+from orderctl.audit.log import digest_batch
+from orderctl.database import schema
+from orderctl.database.address import parse_address
+from orderctl.database.line_digests import lines_digest
+from orderctl.database.store import CURRENT, REVISIONS
 from stress.proxy import Cut, proxied
 from test_log import BATCH, EVENT, tamper
 
@@ -129,7 +130,7 @@ def test_lines_are_sealed_from_the_upgrade_on_and_earlier_batches_stay_as_they_a
     at = datetime.fromisoformat(AT)
     batch = replace(BATCH, at=at)
     event = replace(EVENT, order_id="U2", at=at, reason_code=code)
-    sealed = seal(batch, [event])
+    sealed = digest_batch(batch, [event])
     row = asdict(batch) | {"digest": sealed.digest, "leaves": sealed.leaves, "account": "main", "at": AT}
     row |= {"mail_per_order": 0, "request_key": None}
     logged = {name: value for name, value in asdict(event).items() if name != "lines_digest"} | {"account": "main"}

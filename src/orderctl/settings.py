@@ -15,10 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orderctl.domain.errors import UsageError
-from orderctl.domain.mail_details import MAX_CONNECTIONS
-from orderctl.domain.os_errors import os_reason
-from orderctl.domain.text import safe
+from orderctl.core.text import safe
+from orderctl.errors import UsageError, os_reason
 from orderctl.language import later, say
 
 Value = str | bool | int | tuple[str, ...] | None
@@ -55,6 +53,9 @@ class Option:
         """The environment variable that sets it."""
         return f"ORDERCTL_{self.key.upper().replace('.', '_')}"
 
+
+# How many connections to a mail server may be open at a time.
+MAX_CONNECTIONS = 16
 
 _ALL = (
     Option(key="store", kind=str, about=later("a file path or a PostgreSQL URL")),

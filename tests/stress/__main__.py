@@ -20,7 +20,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from orderctl.ports import Store
+from orderctl.database.store import Store
 from postgres_server import running_server
 from stress import many
 from stress.crash import FAULTY, SCENARIOS, Scenario, Tally, bench

@@ -14,14 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from factories import KUMO, MUTE, FixedClock, make_order, put
-from orderctl.domain.orders import Status
-from orderctl.domain.plan_terms import PlanTerms
-from orderctl.domain.rejection import Provenance, RejectionPlan
-from orderctl.domain.second_operator import SecondOperatorRule
-from orderctl.domain.selection import Choice, IdList, IdScope
-from orderctl.ports import Store
-from orderctl.services.planning import Operator, save_plan
-from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.database.store import Store
+from orderctl.orders.orders import Status
+from orderctl.plans.plans import PlanTerms, SecondOperatorRule
+from orderctl.plans.service import Operator, save_plan
+from orderctl.rejection.plan import Provenance, RejectionPlan
+from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.selection.selection import Choice, IdList, IdScope
 from smtp_server import HOST, Inbox, read, scripted_server
 from stress.faultpoints import PASSING
 from stress.forkserver import Ended, ForkServer, fresh, search_path

@@ -196,22 +196,22 @@ def _wrap_files(points: Points) -> None:
 
 
 def _live_later(shift: timedelta) -> None:
-    from orderctl.bootstrap.program import SystemClock  # noqa: PLC0415 - only who lives later needs it
+    from orderctl.database.clock import SystemClock  # noqa: PLC0415 - only who lives later needs it
 
     real = SystemClock.now
     SystemClock.now = staticmethod(lambda: real() + shift)
 
 
 def _let_the_server_live_later(shift: timedelta) -> None:
-    from orderctl.store.sql import PostgresDialect  # noqa: PLC0415
+    from orderctl.database.connection import PostgresDialect  # noqa: PLC0415
 
     PostgresDialect.present = f"clock_timestamp() + interval '{shift.total_seconds()} seconds'"
 
 
 def _wait_for_locks(seconds: float) -> None:
     with contextlib.suppress(ImportError):
-        from orderctl.services import delivery_run  # noqa: PLC0415
-        from orderctl.store import postgres, sqlite  # noqa: PLC0415
+        from orderctl.database import postgres, sqlite  # noqa: PLC0415
+        from orderctl.mail import delivery_run  # noqa: PLC0415
 
         delivery_run._STORE_PAUSES_S = (seconds,)
         sqlite.LOCK_WAIT_S = seconds

@@ -30,10 +30,11 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn, Self, TextIO
 
-from orderctl.services.sampling import sample_orders
-from orderctl.store.address import parse_address
-from orderctl.store.database import SqlStore, make_engine
-from orderctl.store.schema import init_store
+from orderctl.database.address import parse_address
+from orderctl.database.schema import init_store
+from orderctl.database.store import Store, make_engine
+from orderctl.importing.queries import SqlImports
+from orderctl.orders.samples import sample_orders
 from stress.faultpoints import install
 
 TESTS = Path(__file__).parent.parent
@@ -46,28 +47,28 @@ _FIRST_CALLS = (
     ("show", "nobody"),
 )
 _WARM = (
-    "orderctl.store.sqlite",
-    "orderctl.store.postgres",
-    "orderctl.store.database",
+    "orderctl.database.sqlite",
+    "orderctl.database.postgres",
+    "orderctl.database.store",
     "orderctl.mail.smtp",
     "orderctl.mail.maildir",
     "orderctl.mail.letters",
-    "orderctl.terminal.screen",
+    "orderctl.cli.screen",
     "orderctl.terminal.output",
     "orderctl.terminal.prompts",
-    "orderctl.store.changes",
-    "orderctl.store.plans",
-    "orderctl.store.record",
-    "orderctl.store.saved_filters",
-    "orderctl.store.selections",
-    "orderctl.store.statistics",
-    "orderctl.files.export",
-    "orderctl.files.id_file",
-    "orderctl.files.order_writers",
-    "orderctl.files.secrets",
-    "orderctl.files.source",
-    "orderctl.domain.own_ids",
-    "orderctl.domain.filter_parser",
+    "orderctl.changes",
+    "orderctl.plans.queries",
+    "orderctl.audit.queries",
+    "orderctl.filters.saved",
+    "orderctl.selection.queries",
+    "orderctl.stats.queries",
+    "orderctl.exporting.service",
+    "orderctl.selection.id_file",
+    "orderctl.exporting.rows",
+    "orderctl.core.secrets",
+    "orderctl.importing.source",
+    "orderctl.core.ids",
+    "orderctl.filters.parser",
     "platformdirs",
     "_strptime",
     "encodings.utf_8_sig",
@@ -284,7 +285,7 @@ def _streams(request: Mapping[str, object]) -> list[int]:
 
 def _warm_up() -> None:
     """Import what runs import, also what libraries put off to their first use: by running a few commands."""
-    catalogue = importlib.import_module("orderctl.cli.catalogue")
+    catalogue = importlib.import_module("orderctl.cli.app")
     for module in _WARM:
         importlib.import_module(module)
     for entry in catalogue.COMMANDS.values():
@@ -325,9 +326,11 @@ def _fill_holes() -> None:
 
 def _some_store(path: Path) -> Path:
     init_store(parse_address(str(path)))
-    with SqlStore(make_engine(parse_address(str(path))), "main") as store:
+    with Store(make_engine(parse_address(str(path))), "main") as store:
         orders = list(sample_orders(20))
-        store.write(lambda work: work.imports.store(orders, actor="mia", at=datetime.now(UTC), detail="warm"))
+        store.write(
+            lambda connection: SqlImports(connection).store(orders, actor="mia", at=datetime.now(UTC), detail="warm")
+        )
     return path
 
 

@@ -19,18 +19,19 @@ import openpyxl
 from hypothesis import strategies as st
 
 from factories import ACME, NOW, make_order
-from orderctl.cli.messages import read_message
-from orderctl.domain.eligibility import Mode
-from orderctl.domain.errors import OrderctlError
-from orderctl.domain.filter_parser import parse_filter
-from orderctl.domain.money import Money
-from orderctl.domain.orders import OrderSummary, Status
-from orderctl.domain.outbox import LetterFacts
-from orderctl.domain.rejection import Given, MailPlan, Provenance, RejectionPlan, Skipped, Targets
-from orderctl.files.column_map import read_map
-from orderctl.files.id_file import read_ids
-from orderctl.files.source import open_source
-from orderctl.mail.letters import JinjaComposer
+from orderctl.cli.run import read_message
+from orderctl.core.money import Money
+from orderctl.errors import OrderctlError
+from orderctl.filters.parser import parse_filter
+from orderctl.importing.column_map import read_map
+from orderctl.importing.source import open_source
+from orderctl.mail.letters import Composer
+from orderctl.mail.outbox import LetterContext
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import OrderSummary, Status
+from orderctl.rejection.plan import MailPlan, Provenance, RejectionPlan, Skipped, Targets
+from orderctl.selection.id_file import read_ids
+from orderctl.selection.selection import InputSummary
 from orderctl.settings import OPTIONS, read_settings
 
 LONGEST_SENTENCE = 2_000
@@ -213,7 +214,7 @@ def _plan() -> dict:
         by=Provenance(account="main", actor="mia", host="desk", program="orderctl", source="ids"),
         mode=Mode.BULK,
         reason="dropped",
-        given=Given(ids=2, unknown=("X",), unknown_count=1),
+        given=InputSummary(ids=2, unknown=("X",), unknown_count=1),
         targets=Targets('{"A1":1}', 1),
         skipped=(Skipped("invoiced", 1, '["A2"]'),),
         totals=(Money("EUR", 12_050),),
@@ -282,11 +283,11 @@ def _compose(data, folder):
     (folder / "en" / "body.txt").write_text(data, encoding="utf-8", errors="surrogatepass")
     order = make_order("A1")
     summary = replace(_summary(), id=order.id)
-    facts = LetterFacts(
+    facts = LetterContext(
         buyer=replace(ACME, language="en"), orders=(summary,), totals=(Money("EUR", 1),), message="{{ 7*7 }}",
         reason="dropped", brand="nord", language="en",
     )  # fmt: skip
-    letter = JinjaComposer(folder, "en").compose(facts)
+    letter = Composer(folder, "en").compose(facts)
     assert "globals" not in letter.text or "globals" in data
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import psycopg
 
-from orderctl.domain.verification import Tampering
-from orderctl.services.verifying import verify_log
-from orderctl.store.address import parse_address
-from orderctl.store.database import SqlStore, make_engine
+from orderctl.audit.service import verify_log
+from orderctl.audit.verification import Tampering
+from orderctl.database.address import parse_address
+from orderctl.database.store import Store, make_engine
 
 _FALSE_REJECTIONS = """
 SELECT o.id, 'belongs to a batch and is ' || o.status FROM orders AS o
@@ -75,7 +75,7 @@ def violations(url: str) -> list[str]:
     """What does not hold; empty if all is well."""
     found = [f"{record} {what}" for record, what in rows(url, _FALSE_REJECTIONS)]
     tampered: list[Tampering] = []
-    with SqlStore(make_engine(parse_address(url)), "main") as store:
+    with Store(make_engine(parse_address(url)), "main") as store:
         verify_log(store, anchor=None, report=tampered.append, progress=lambda _done, _total: None)
     found += [f"{each.record} {each.problem}" for each in tampered]
     if not url.startswith("postgres"):

@@ -19,20 +19,20 @@ from dataclasses import dataclass, replace
 from aiosmtpd.controller import Controller
 
 from factories import ACME, KUMO, MUTE, make_order, put_all
-from orderctl.bootstrap.program import SystemClock
-from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.errors import OrderctlError, StoreUnavailableError
-from orderctl.domain.orders import Buyer, Status
-from orderctl.domain.own_ids import new_id
-from orderctl.domain.rejection import Provenance
-from orderctl.domain.selection import Choice, IdList, IdScope
-from orderctl.mail.letters import JinjaComposer
+from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
+from orderctl.core.ids import new_id
+from orderctl.database.address import parse_address
+from orderctl.database.clock import SystemClock
+from orderctl.database.store import Store, make_engine
+from orderctl.errors import OrderctlError, StoreUnavailableError
+from orderctl.importing.queries import SqlImports
+from orderctl.mail.letters import Composer
+from orderctl.mail.service import deliver
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
-from orderctl.services.changing import ChangeRequest, change_orders
-from orderctl.services.delivering import deliver
-from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
-from orderctl.store.address import parse_address
-from orderctl.store.database import SqlStore, make_engine
+from orderctl.orders.orders import Buyer, Status
+from orderctl.rejection.plan import Provenance
+from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.selection.selection import Choice, IdList, IdScope
 from smtp_server import HOST, Inbox, free_port
 from stress.forkserver import search_path
 from stress.invariants import Picture, mail_violations, violations
@@ -45,7 +45,7 @@ _PATIENCE_S = 4
 _MAY_HAPPEN = "another program imported some of the same orders"
 
 
-def fill(store: SqlStore) -> None:
+def fill(store: Store) -> None:
     put_all(store, (make_order(each, buyer=BUYERS[number % 4]) for number, each in enumerate(IDS)))
 
 
@@ -53,7 +53,7 @@ def fill(store: SqlStore) -> None:
 class Worker:
     """One process: its own connection, its own random numbers, and what it saw."""
 
-    store: SqlStore
+    store: Store
     port: int
     until: float
     rng: random.Random
@@ -107,12 +107,14 @@ class Worker:
             replace(make_order(IDS[number], buyer=BUYERS[number % 4]), status=self.rng.choice(statuses), reference="PO")
             for number in numbers
         ]
-        self.store.write(lambda work: work.imports.store(orders, actor="mia", at=CLOCK.now(), detail="a file"))
+        self.store.write(
+            lambda connection: SqlImports(connection).store(orders, actor="mia", at=CLOCK.now(), detail="a file")
+        )
         self.seen["imports"] += 1
 
     def mail(self) -> None:
         report = deliver(
-            self.store, JinjaComposer(), lambda: SmtpMailer(_smtp(self.port)), clock=CLOCK, new_token=new_id, limit=15
+            self.store, Composer(), lambda: SmtpMailer(_smtp(self.port)), clock=CLOCK, new_token=new_id, limit=15
         )
         self.seen["sent"] += report.sent
         if report.stopped or report.unknown:
@@ -148,7 +150,7 @@ def _work(url: str, port: int, seconds: float, seed: str) -> None:
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
-            with SqlStore(make_engine(parse_address(url)), "main") as store:
+            with Store(make_engine(parse_address(url)), "main") as store:
                 rng = random.Random(f"{seed} {number}")
                 worker = Worker(store, port, time.monotonic() + seconds, rng, Counter(), [])
                 worker.loop(job.__get__(worker))
@@ -192,8 +194,8 @@ def work_together(url: str, seconds: float, seed: str) -> Together:
         assert ran.returncode == 0, ran.stderr
         found, wrong = json.loads(ran.stdout)
         seen = Counter(found)
-        with SqlStore(make_engine(parse_address(url)), "main") as store:
-            deliver(store, JinjaComposer(), lambda: SmtpMailer(_smtp(inbox.port)), clock=CLOCK, new_token=new_id)
+        with Store(make_engine(parse_address(url)), "main") as store:
+            deliver(store, Composer(), lambda: SmtpMailer(_smtp(inbox.port)), clock=CLOCK, new_token=new_id)
         wrong += violations(url) + mail_violations(url, [mail["Message-ID"] for mail in inbox.mails])
     picture = Picture.of(url)
     if len(picture.rejected) != seen["rejected"]:

@@ -14,20 +14,23 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from factories import ACME, KUMO, MUTE, NOW, FixedClock, make_order
-from orderctl.domain.changes import Change, ChangeKind
-from orderctl.domain.eligibility import Mode
-from orderctl.domain.errors import UnexpectedPlanError
-from orderctl.domain.filter_parser import parse_filter
-from orderctl.domain.orders import Status
-from orderctl.domain.outbox import Letter, MailState, Settlement, pause_after
-from orderctl.domain.rejection import Provenance
-from orderctl.domain.selection import Choice, IdList, IdScope
-from orderctl.ports import MailQuery, Page
-from orderctl.services.changing import ChangeRequest, change_orders
-from orderctl.services.rejecting import RejectionRequest, execute_rejection, prepare_rejection
-from orderctl.services.verifying import verify_log
-from orderctl.store.address import parse_address
-from orderctl.store.database import SqlStore, make_engine
+from orderctl.audit.queries import list_batches
+from orderctl.audit.service import verify_log
+from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
+from orderctl.database.address import parse_address
+from orderctl.database.store import Store, make_engine
+from orderctl.errors import UnexpectedPlanError
+from orderctl.filters.parser import parse_filter
+from orderctl.importing.queries import SqlImports
+from orderctl.mail.outbox import Letter, MailQuery, MailState, Settlement, pause_after
+from orderctl.mail.queries import claim_mails, expire_leases, list_mails, settle_mails, start_sending
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import Status
+from orderctl.orders.queries import get_order
+from orderctl.rejection.plan import Provenance
+from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.search.queries import Page, count_orders, list_ids
+from orderctl.selection.selection import Choice, IdList, IdScope
 
 _accounts = count(1)
 IDS = tuple("ABCDEFGH")
@@ -81,7 +84,7 @@ class Services(RuleBasedStateMachine):
         self.batches = 0
         self.mails: dict[str, MailState] = {}
         self._stack = ExitStack()
-        self.store = self._stack.enter_context(SqlStore(make_engine(parse_address(self.url)), self.account))
+        self.store = self._stack.enter_context(Store(make_engine(parse_address(self.url)), self.account))
 
     def teardown(self) -> None:
         self._stack.close()
@@ -89,9 +92,9 @@ class Services(RuleBasedStateMachine):
     @initialize()
     def somebody_elses_orders(self) -> None:
         self._bring({each: Expected(Status.NEEDS_OC, "acme", (0, 0, 0)) for each in IDS[:4]})
-        with SqlStore(make_engine(parse_address(self.url)), f"{self.account}x") as other:
+        with Store(make_engine(parse_address(self.url)), f"{self.account}x") as other:
             orders = [make_order(each, reference="theirs") for each in IDS]
-            other.write(lambda work: work.imports.store(orders, actor="ada", at=NOW, detail="theirs"))
+            other.write(lambda connection: SqlImports(connection).store(orders, actor="ada", at=NOW, detail="theirs"))
 
     @rule(order_id=st.sampled_from(IDS), status=statuses, buyer=st.sampled_from(list(BUYERS)), papers=papers)
     def an_import_brings(self, order_id, status, buyer, papers) -> None:
@@ -122,7 +125,7 @@ class Services(RuleBasedStateMachine):
             if old.status is not Status.REJECTED and (old.status, old.buyer, old.papers) != content:
                 old.status, old.buyer, old.papers = content
                 old.touched += 1
-        self.store.write(lambda work: work.imports.store(orders, actor="mia", at=NOW, detail="a file"))
+        self.store.write(lambda connection: SqlImports(connection).store(orders, actor="mia", at=NOW, detail="a file"))
 
     @rule(ids=some_ids, kind=st.sampled_from(list(ChangeKind)), tag=st.sampled_from(("late", "vip")))
     def somebody_changes(self, ids, kind, tag) -> None:
@@ -186,9 +189,9 @@ class Services(RuleBasedStateMachine):
         """One mail: claimed, begun, settled; `None` dies in between."""
         now, token = self.clock.now(), _new_id()
         until = now + timedelta(minutes=5)
-        self.store.write(lambda work: work.outbox.expire(now))
+        self.store.write(lambda connection: expire_leases(connection, now))
         claimed = self.store.write(
-            lambda work: work.outbox.claim(token=token, until=until, now=now, limit=1, batch_id=None)
+            lambda connection: claim_mails(connection, token=token, until=until, now=now, limit=1, batch_id=None)
         )
         for mail in claimed:
             assert self.mails.get(mail.id, MailState.WAITING) in (MailState.WAITING, MailState.RETRY, MailState.CLAIMED)
@@ -209,18 +212,18 @@ class Services(RuleBasedStateMachine):
 
     @invariant()
     def the_store_is_as_the_model(self) -> None:
-        with self.store.snapshot() as work:
-            for order_id in work.orders.ids(_EVERYTHING, Page(sort="id")):
-                order, expected = work.orders.get(order_id), self.model[order_id]
+        with self.store.snapshot() as connection:
+            for order_id in list_ids(connection, _EVERYTHING, Page(sort="id")):
+                order, expected = get_order(connection, order_id), self.model[order_id]
                 assert (order.status, order.archived_at is not None, order.tags) == (
                     expected.status,
                     expected.archived,
                     frozenset(expected.tags),
                 )
                 assert order.batch_id == expected.batch
-            assert work.orders.count(_EVERYTHING) == len(self.model)
-            batches = list(work.rejections.batches(None))
-            states = {mail.id: mail.state for mail in work.outbox.find(MailQuery())}
+            assert count_orders(connection, _EVERYTHING) == len(self.model)
+            batches = list(list_batches(connection, None))
+            states = {mail.id: mail.state for mail in list_mails(connection, MailQuery())}
         assert len(batches) == self.batches
         assert len(states) == sum(batch.mails for batch in batches)
         for mail_id, state in states.items():
@@ -233,9 +236,9 @@ class Services(RuleBasedStateMachine):
         wrong: list[object] = []
         verify_log(self.store, anchor=None, report=wrong.append, progress=lambda _done, _total: None)
         assert wrong == []
-        with SqlStore(make_engine(parse_address(self.url)), f"{self.account}x") as other, other.snapshot() as work:
-            for order_id in work.orders.ids(_EVERYTHING, Page()):
-                order = work.orders.get(order_id)
+        with Store(make_engine(parse_address(self.url)), f"{self.account}x") as other, other.snapshot() as connection:
+            for order_id in list_ids(connection, _EVERYTHING, Page()):
+                order = get_order(connection, order_id)
                 assert (order.status, order.reference, order.version) == (Status.NEEDS_OC, "theirs", 1)
 
 
@@ -243,12 +246,12 @@ _EVERYTHING = parse_filter("archived:yes or archived:no", today=NOW.date())
 _ids = count(1)
 
 
-def _start(work, *, token, begun, until, now):
-    return work.outbox.start_sending(token, begun, until=until, now=now)
+def _start(connection, *, token, begun, until, now):
+    return start_sending(connection, token, begun, until=until, now=now)
 
 
-def _settle(work, *, token, settled, now):
-    return work.outbox.settle(token, settled, now)
+def _settle(connection, *, token, settled, now):
+    return settle_mails(connection, token, settled, now)
 
 
 def _new_id() -> str:

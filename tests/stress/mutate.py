@@ -18,8 +18,8 @@ from pathlib import Path
 import psycopg
 from mutmut.stats import status_by_exit_code
 
-from orderctl.store.address import parse_address
-from orderctl.store.schema import init_store
+from orderctl.database.address import parse_address
+from orderctl.database.schema import init_store
 from postgres_server import running_server
 
 MODULES = (
@@ -34,8 +34,8 @@ PICKING = ("claim", "due", "start_sending", "sending", "settle", "renew", "relea
 NAMES = {
     **{module: (f"orderctl.{module}.*",) for module in MODULES},
     "store.outbox": (
-        *(f"orderctl.store.outbox.xǁSqlOutboxǁ{each}__mutmut_*" for each in PICKING),
-        "orderctl.store.outbox.x__*",
+        *(f"orderctl.mail.queries.x_{each}__mutmut_*" for each in PICKING),
+        "orderctl.mail.queries.x__*",
     ),
 }
 

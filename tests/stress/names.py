@@ -15,10 +15,10 @@ from email.policy import SMTP
 from email.utils import quote
 from quopri import decodestring
 
-from orderctl.domain.errors import UnsendableError
-from orderctl.domain.outbox import Letter, Mail, MailState
-from orderctl.mail.addresses import ascii_address
+from orderctl.core.addresses import ascii_address
+from orderctl.errors import UnsendableError
 from orderctl.mail.message import build_message
+from orderctl.mail.outbox import Letter, Mail, MailState
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 FAMILY = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{MAN}\N{ZERO WIDTH JOINER}\N{GIRL}"

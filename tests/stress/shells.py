@@ -13,8 +13,8 @@ from pathlib import Path
 import pexpect
 import pyte
 
-from orderctl.store.address import parse_address
-from orderctl.store.schema import init_store
+from orderctl.database.address import parse_address
+from orderctl.database.schema import init_store
 from test_completion import fill
 
 _WIDTH, _HEIGHT = 100, 30

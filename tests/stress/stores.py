@@ -10,10 +10,9 @@ from pathlib import Path
 
 import psycopg
 
-from orderctl.ports import Store
-from orderctl.store.address import parse_address
-from orderctl.store.database import SqlStore, make_engine
-from orderctl.store.schema import init_store
+from orderctl.database.address import parse_address
+from orderctl.database.schema import init_store
+from orderctl.database.store import Store, make_engine
 
 _numbers = count(1)
 _migrating = threading.Lock()  # Alembic has one context a process
@@ -32,7 +31,7 @@ class Template:
         url = self._url(self._name)
         with _migrating:
             init_store(parse_address(url))
-        with SqlStore(make_engine(parse_address(url)), "main") as store:
+        with Store(make_engine(parse_address(url)), "main") as store:
             fill(store)
         if not server:
             with closing(sqlite3.connect(url)) as settled:

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from orderctl.bootstrap.program import Program
+from orderctl.cli.context import Program
 from orderctl.cli.help_pages import as_text, page_of
-from orderctl.domain.errors import UsageError
-from orderctl.domain.text import safe
+from orderctl.core.text import safe
+from orderctl.errors import UsageError
 from orderctl.language import say
 
 F = TypeVar("F", bound=Callable[..., Any])

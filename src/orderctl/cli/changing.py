@@ -5,30 +5,28 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.program import Program
-from orderctl.cli.apps import command_app
-from orderctl.cli.change_words import done_words, would_be_words
-from orderctl.cli.options import (
-    AsReport,
-    IgnoreUnknown,
-    ReportFormat,
-    Yes,
-    program_of,
+from orderctl.changes import (
+    Change,
+    ChangeKind,
+    ChangeReport,
+    ChangeRequest,
+    change_document,
+    change_orders,
+    preview_change,
 )
-from orderctl.cli.source_options import takes_source
-from orderctl.cli.sources import Source, choose
+from orderctl.cli.apps import command_app
+from orderctl.cli.context import Program
+from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, program_of
+from orderctl.cli.sources import Source, choose, takes_source
 from orderctl.cli.suggesting import suggest_tag
-from orderctl.domain.changes import Change, ChangeKind, ChangeReport
-from orderctl.domain.errors import DeclinedError, UsageError
-from orderctl.domain.reports import change_document
-from orderctl.domain.selection import Choice, FilterScope
-from orderctl.domain.tags import parse_tag
+from orderctl.errors import DeclinedError, UsageError
 from orderctl.language import say, say_count
-from orderctl.services.changing import ChangeRequest, change_orders, preview_change
+from orderctl.orders.orders import parse_tag
+from orderctl.selection.selection import Choice, FilterScope
+from orderctl.terminal.prompts import can_ask, yes_or_no
 
 # Up to so many orders nobody is asked: the change can be taken back.
 UNASKED = 1_000
-
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show how many orders would change, and stop.")]
 Tag = Annotated[str, typer.Argument(metavar="TAG", help="The tag.", autocompletion=suggest_tag)]
 
@@ -100,24 +98,24 @@ def _change(program: Program, source: Source, change: Change, run: _Run) -> None
         request = ChangeRequest(choice=choice, change=change, ignore_unknown=run.ignore_unknown)
         found = preview_change(store, request)
         if not run.dry_run and found.reach.changing:
-            _confirm(program, found, run)
+            _confirm(found, run)
             found = change_orders(store, request, actor=program.actor, clock=program.clock, new_id=program.new_id)
     if run.as_ is not ReportFormat.TEXT:
         program.output.document(change_document(found, dry_run=run.dry_run), run.as_)
     _tell(program, found, choice, run)
 
 
-def _confirm(program: Program, found: ChangeReport, run: _Run) -> None:
+def _confirm(found: ChangeReport, run: _Run) -> None:
     """Ask before very many orders change. Raises UsageError without a terminal, DeclinedError for a no."""
     if run.yes or found.reach.changing <= UNASKED:
         return
     what = would_be_words(found.change, found.reach.changing)
-    if not program.prompts.can_ask():
+    if not can_ask():
         raise UsageError(
             say("{what}, and there is no terminal to ask on", what=what),
             hint=say("look with {option}, then say yes with --yes", option="--dry-run"),
         )
-    if not program.prompts.yes_or_no(say("{what}. Go on?", what=what)):
+    if not yes_or_no(say("{what}. Go on?", what=what)):
         raise DeclinedError(say("declined; nothing was changed"))
 
 
@@ -157,3 +155,41 @@ untag = _tag_command(
     "Take a tag off orders. Without a source: the default selection.",
     "orderctl untag late 10021\n\norderctl search tag:late | orderctl untag late --ids -",
 )
+
+
+def done_words(change: Change, number: int) -> str:
+    """What was done."""
+    match change.kind:
+        case ChangeKind.ARCHIVED:
+            return say_count("{number:,} order archived", "{number:,} orders archived", number)
+        case ChangeKind.UNARCHIVED:
+            return say_count("{number:,} order unarchived", "{number:,} orders unarchived", number)
+        case ChangeKind.TAGGED:
+            return say_count("{number:,} order tagged {tag}", "{number:,} orders tagged {tag}", number, tag=change.tag)
+        case ChangeKind.UNTAGGED:
+            return say_count(
+                "{number:,} order untagged {tag}", "{number:,} orders untagged {tag}", number, tag=change.tag
+            )
+
+
+def would_be_words(change: Change, number: int) -> str:
+    """What would be done."""
+    match change.kind:
+        case ChangeKind.ARCHIVED:
+            return say_count("{number:,} order would be archived", "{number:,} orders would be archived", number)
+        case ChangeKind.UNARCHIVED:
+            return say_count("{number:,} order would be unarchived", "{number:,} orders would be unarchived", number)
+        case ChangeKind.TAGGED:
+            return say_count(
+                "{number:,} order would be tagged {tag}",
+                "{number:,} orders would be tagged {tag}",
+                number,
+                tag=change.tag,
+            )
+        case ChangeKind.UNTAGGED:
+            return say_count(
+                "{number:,} order would be untagged {tag}",
+                "{number:,} orders would be untagged {tag}",
+                number,
+                tag=change.tag,
+            )

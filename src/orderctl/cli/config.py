@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import write_private
-from orderctl.bootstrap.program import Program
+from orderctl.audit.queries import list_batches
 from orderctl.cli.apps import group_app
-from orderctl.cli.health import check_words
+from orderctl.cli.context import Program, write_private
 from orderctl.cli.options import AsReport, ReportFormat, program_of
-from orderctl.domain.errors import OrderctlError
-from orderctl.domain.health import Check
-from orderctl.domain.reports import SCHEMA, health_document
+from orderctl.cli.store import check_words, health_document
+from orderctl.database.check import Check
+from orderctl.errors import OrderctlError
 from orderctl.language import english, later, say, say_count
+from orderctl.orders.document import SCHEMA
 from orderctl.settings import OPTIONS, Option, Setting, Value
 
 app = group_app()
@@ -136,8 +136,8 @@ def _tried(name: str, attempt: Callable[[], str]) -> tuple[Check, OrderctlError 
 
 
 def _try_store(program: Program) -> str:
-    with program.open_store() as store, store.snapshot() as work:
-        last = next(work.rejections.batches(1), None)
+    with program.open_store() as store, store.snapshot() as connection:
+        last = next(list_batches(connection, 1), None)
     seen = (
         say("the last batch is of {time} UTC", time=f"{last.at:%Y-%m-%d %H:%M}")
         if last

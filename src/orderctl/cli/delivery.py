@@ -6,12 +6,13 @@ from typing import Annotated, Self
 
 import typer
 
-from orderctl.bootstrap.program import Program
-from orderctl.domain.mail_details import MAX_CONNECTIONS
-from orderctl.domain.outbox import DeliveryReport
+from orderctl.cli.context import Program
+from orderctl.core.times import Progress
+from orderctl.database.store import Store
 from orderctl.language import say_count
-from orderctl.ports import Progress, Store
-from orderctl.services.delivering import deliver, follow
+from orderctl.mail.outbox import DeliveryReport
+from orderctl.mail.service import deliver, follow
+from orderctl.settings import MAX_CONNECTIONS
 
 Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
 Connections = Annotated[
@@ -102,14 +103,14 @@ def follow_outbox(
     program: Program, store: Store, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
 ) -> DeliveryReport:
     """Send whatever falls due until a signal comes."""
-    lanes, pace = _connections(program, connections), program.mailing.pace(rate)
+    workers, pace = _connections(program, connections), program.mailing.pace(rate)
     composer, mailer_factory = program.mailing.composer(), program.mailing.mailer_factory()
     mailer_factory()
     program.screen.tell(
         say_count(
             "following the outbox of {store} over {number:,} connection",
             "following the outbox of {store} over {number:,} connections",
-            lanes,
+            workers,
             store=store.label,
         )
     )
@@ -123,7 +124,7 @@ def follow_outbox(
         tell=program.screen.warn,
         done=program.screen.delivered,
         batch_id=batch_id,
-        connections=lanes,
+        connections=workers,
         pace=pace,
     )
 

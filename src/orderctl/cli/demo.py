@@ -10,11 +10,10 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import write_sample
-from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
+from orderctl.cli.context import Program, write_sample
 from orderctl.cli.options import program_of
-from orderctl.domain.errors import ExitCode, OrderctlError
+from orderctl.errors import ExitCode, OrderctlError
 from orderctl.language import later, say
 
 app = command_app()

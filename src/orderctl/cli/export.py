@@ -5,19 +5,13 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import write_export
-from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
-from orderctl.cli.options import (
-    IgnoreUnknown,
-    program_of,
-)
-from orderctl.cli.source_options import takes_source
-from orderctl.cli.sources import Source, choose
-from orderctl.domain.errors import UsageError
-from orderctl.domain.exporting import ExportFormat, ExportRequest
+from orderctl.cli.context import Program, write_export
+from orderctl.cli.options import IgnoreUnknown, program_of
+from orderctl.cli.sources import Source, choose, takes_source
+from orderctl.errors import UsageError
+from orderctl.exporting.service import ExportFormat, ExportRequest, export_orders
 from orderctl.language import later, say, say_count
-from orderctl.services.exporting import export_orders
 
 app = command_app()
 _BY_ENDING = {f".{each.value}": each for each in ExportFormat if each is not ExportFormat.OC_PDF}

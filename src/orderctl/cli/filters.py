@@ -5,17 +5,18 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import group_app
+from orderctl.cli.context import Program
 from orderctl.cli.options import AsReport, FilterWords, ReportFormat, program_of
 from orderctl.cli.sources import saved_expression
 from orderctl.cli.suggesting import suggest_saved
-from orderctl.domain.errors import DeclinedError, UsageError
-from orderctl.domain.filter_parser import join_words
-from orderctl.domain.reports import SCHEMA, Document
-from orderctl.domain.text import safe
+from orderctl.core.text import safe
+from orderctl.errors import DeclinedError, UsageError
+from orderctl.filters.parser import join_words
+from orderctl.filters.saved import SavedFilter, all_filters, delete_filter, get_filter, save_filter
 from orderctl.language import say
-from orderctl.ports import SavedFilter
+from orderctl.orders.document import SCHEMA, Document
+from orderctl.terminal.prompts import can_ask, yes_or_no
 
 app = group_app()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The filter's name.", autocompletion=suggest_saved)]
@@ -44,13 +45,13 @@ def save(
         raise UsageError(say("the filter is empty"), hint="orderctl filter save NAME FILTER")
     saved = SavedFilter(name=name, expression=expression, actor=program.actor, saved_at=program.clock.now())
     with program.open_store() as store:
-        with store.snapshot() as work:
-            found = work.saved_filters.get(name)
+        with store.snapshot() as connection:
+            found = get_filter(connection, name)
         if found is None or found.expression != expression:
             if found is not None and not force:
                 _ask_to_replace(program, found, expression)
             over = found.expression if found else None
-            if not store.write(lambda work: work.saved_filters.save(saved, over=over)):
+            if not store.write(lambda connection: save_filter(connection, saved, over=over)):
                 raise UsageError(
                     say("somebody else has just saved, or deleted, {name!r}", name=name),
                     hint=say("look at it with orderctl filter list, then save it again"),
@@ -67,10 +68,10 @@ def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> No
         day=found.saved_at,
         expression=safe(found.expression),
     )
-    if not program.prompts.can_ask():
+    if not can_ask():
         raise UsageError(taken, hint=say("take another name, or replace it with --force"))
     program.screen.insist(taken)
-    if not program.prompts.yes_or_no(say("Replace it with: {expression}?", expression=safe(expression))):
+    if not yes_or_no(say("Replace it with: {expression}?", expression=safe(expression))):
         raise DeclinedError(say("declined; nothing was changed"))
 
 
@@ -78,8 +79,8 @@ def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> No
 def list_(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List the saved filters."""
     program = program_of(ctx)
-    with program.open_store() as store, store.snapshot() as work:
-        saved = work.saved_filters.all()
+    with program.open_store() as store, store.snapshot() as connection:
+        saved = all_filters(connection)
     if as_ is not ReportFormat.TEXT:
         program.output.documents(map(_document, saved), as_)
         return
@@ -109,6 +110,6 @@ def delete(ctx: typer.Context, name: Name) -> None:
     """Forget a saved filter."""
     program = program_of(ctx)
     with program.open_store() as store:
-        if not store.write(lambda work: work.saved_filters.delete(name)):
+        if not store.write(lambda connection: delete_filter(connection, name)):
             saved_expression(store, name)
     program.screen.tell(say("deleted {name}", name=name))

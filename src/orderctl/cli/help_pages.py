@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from orderctl.domain.text_width import NARROWEST, wrapped
+from orderctl.core.text import NARROWEST, wrapped
 from orderctl.language import later, say
 
 _WIDEST = 100
@@ -30,7 +30,6 @@ _COMMENT = "   # "
 _SPELLED = 4
 _ANYWHERE = later("The options of orderctl itself (--store, --quiet and others) may stand here too: orderctl --help")
 _HELP_OPTION = later("Show this message and exit.")
-
 Rows = list[tuple[str, str]]
 
 

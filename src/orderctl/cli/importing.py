@@ -8,22 +8,20 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import draft_map, open_source, shipped_maps, write_error_report
-from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
-from orderctl.cli.execution import Run, check_can_ask, read_expectations
+from orderctl.cli.context import Program, draft_map, open_source, shipped_maps, write_error_report
 from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, program_of
-from orderctl.cli.reasons import read_reason
 from orderctl.cli.reject import carry_out, whether_to_notify
-from orderctl.domain.errors import ExitCode, UsageError
-from orderctl.domain.import_figures import ImportCounts, SourceFigures, SourceRequest, Unsaid
-from orderctl.domain.importing import FIELDS
-from orderctl.domain.reports import Document, import_document
-from orderctl.domain.selection import Choice, IdList, IdScope
+from orderctl.cli.run import Run, check_can_ask, read_expectations, read_reason
+from orderctl.database.store import Store
+from orderctl.errors import ExitCode, UsageError
+from orderctl.importing.figures import ImportCounts, OrderSource, SourceFigures, SourceRequest, Unsaid
+from orderctl.importing.orders import FIELDS
+from orderctl.importing.service import FileImport, ImportReport, StoreAfterImport, import_document, import_orders
 from orderctl.language import english, later, say, say_count
-from orderctl.ports import OrderSource, Store
-from orderctl.services.importing import FileImport, ImportReport, StoreAfterImport, import_orders
-from orderctl.services.rejecting import RejectionRequest
+from orderctl.orders.document import Document
+from orderctl.rejection.service import RejectionRequest
+from orderctl.selection.selection import Choice, IdList, IdScope
 
 app = command_app()
 _PROTECTIONS = {
@@ -114,7 +112,7 @@ def import_(
         save=save_plan,
     )
     if reject_at_source:
-        check_can_ask(program, run, look="--check")
+        check_can_ask(run, look="--check")
     else:
         given = {
             "--reason": bool(reason),

@@ -2,25 +2,32 @@
 
 import shlex
 from collections.abc import Callable, Iterable
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.program import Program
+from orderctl.audit.document import batch_document, tampering_document, verdict_document
+from orderctl.audit.log import Batch
+from orderctl.audit.queries import batch_events, batch_summaries, get_batch, list_batches
+from orderctl.audit.report import report_on
+from orderctl.audit.service import record_of, verify_log
+from orderctl.audit.verification import LogVerdict, Tampering
 from orderctl.cli.apps import group_app
-from orderctl.cli.log_files import export, report
+from orderctl.cli.context import Program, write_record, write_report
 from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.cli.suggesting import suggest_order_or_batch
-from orderctl.domain.errors import OrderctlError, UsageError
-from orderctl.domain.filter_parser import is_term
-from orderctl.domain.log import Batch
-from orderctl.domain.orders import OrderEvent
-from orderctl.domain.reports import SCHEMA, batch_document, event_document, tampering_document, verdict_document
-from orderctl.domain.text import safe
-from orderctl.domain.verification import LogVerdict, Tampering
+from orderctl.core.text import safe
+from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
+from orderctl.errors import OrderctlError, UsageError
+from orderctl.filters.parser import is_term
 from orderctl.language import later, say, say_count
-from orderctl.services.finding import batch_ending
-from orderctl.services.verifying import verify_log
+from orderctl.mail.outbox import MailQuery
+from orderctl.mail.queries import count_mails
+from orderctl.orders.document import SCHEMA, event_document
+from orderctl.orders.orders import OrderEvent
+from orderctl.orders.queries import get_order, order_events
 from orderctl.settings import LARGEST
 
 app = group_app(with_default=True)
@@ -51,17 +58,17 @@ def show(
 ) -> None:
     """The batches, one batch, or one order's log; the word `show` may be left out."""
     program = program_of(ctx)
-    with program.open_store() as store, store.snapshot() as work:
+    with program.open_store() as store, store.snapshot() as connection:
         if subject is None:
-            _batches(program, work.rejections.batches(limit or None), as_)
+            _batches(program, list_batches(connection, limit or None), as_)
             return
-        batch = work.rejections.batch(subject)
-        order = None if batch else work.orders.get(subject)
+        batch = get_batch(connection, subject)
+        order = None if batch else get_order(connection, subject)
         # An order may be called like the ending of a batch: ids come first.
-        if batch is None and order is None and (batch_id := batch_ending(work, subject)):
-            batch = work.rejections.batch(batch_id)
+        if batch is None and order is None and (batch_id := batch_ending(connection, subject)):
+            batch = get_batch(connection, batch_id)
         if batch is not None:
-            _batch(program, batch, list(work.rejections.batch_orders(batch.id)), as_)
+            _batch(program, batch, list(batch_events(connection, batch.id)), as_)
             return
         if order is None:
             raise UsageError(
@@ -70,7 +77,7 @@ def show(
                 if is_term(subject)
                 else say("orderctl log lists batches"),
             )
-        _order(program, order.id, work.orders.events(order.id), as_)
+        _order(program, order.id, order_events(connection, order.id), as_)
 
 
 @app.command(
@@ -104,9 +111,69 @@ def verify(
         )
 
 
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
+
+
+class RecordFormat(StrEnum):
+    """How the log is written for an auditor."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def export(
+    ctx: typer.Context,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="The file; - for standard output.")
+    ] = "-",
+    as_: Annotated[RecordFormat | None, typer.Option("--format", help="By the file's ending if not said.")] = None,
+    force: Force = False,
+) -> None:
+    """Write every batch and event with its digests, for an auditor: JSON lines or CSV."""
+    program = program_of(ctx)
+    path = None if output == "-" else output
+    format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
+    with program.open_store() as store, store.snapshot() as connection:
+        written = write_record(record_of(connection), path, format_, force=force)
+    told = say(
+        "{batches}, {rows}, written to {file}",
+        batches=say_count("{number:,} batch", "{number:,} batches", written["batch"]),
+        rows=say_count("{number:,} row", "{number:,} rows", sum(written.values())),
+        file=say("standard output") if path is None else safe(path),
+    )
+    program.screen.tell(told)
+
+
 app.command(epilog="Examples:\n\norderctl log export -o log.jsonl\n\norderctl log export --format csv > log.csv")(
     export
 )
+
+
+def report(
+    ctx: typer.Context,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .pdf or an .html.")],
+    batch_id: Annotated[
+        str | None, typer.Argument(metavar="[BATCH]", help="The batch's id, or its ending; the newest if none.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write a report of one batch: who, when, why, the orders, and a chart of what was rejected."""
+    program = program_of(ctx)
+    with program.open_store() as store, store.snapshot() as connection:
+        batch = (
+            get_batch(connection, find_batch(connection, batch_id))
+            if batch_id
+            else next(list_batches(connection, 1), None)
+        )
+        if batch is None:
+            raise UsageError(say("nothing was rejected yet"), hint=say(BATCHES_LISTED))
+        found = report_on(
+            batch, batch_summaries(connection, batch.id), count_mails(connection, MailQuery(batch_id=batch.id))
+        )
+    write_report(found, output, force=force)
+    program.screen.tell(say("wrote the report of batch {batch} to {file}", batch=batch.id, file=output))
+
+
 app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl log report 2gi7a8q4 -o report.html")(
     report
 )

@@ -1,26 +1,105 @@
-"""`orderctl mail list|show|send|retry|cancel|settle`."""
+"""The options that name mails, the same for every command that takes mails."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from orderctl.cli.apps import group_app
+from orderctl.cli.context import Program
 from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
-from orderctl.cli.mail_acting import act, counted
-from orderctl.cli.mail_options import BatchId, MailChoice
-from orderctl.cli.mail_sample import send_sample_mail
-from orderctl.cli.option_groups import takes
-from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, program_of
-from orderctl.cli.suggesting import suggest_mail
-from orderctl.domain.errors import ExitCode, UsageError
-from orderctl.domain.mail_actions import CANCEL, NOT_SENT, RETRY, SENT
-from orderctl.domain.outbox import MailState
-from orderctl.domain.reports import mail_document
+from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, program_of, takes
+from orderctl.cli.sources import Source, choose
+from orderctl.cli.suggesting import suggest_batch, suggest_mail
+from orderctl.core.times import parse_duration
+from orderctl.database.endings import find_batch, find_mails
+from orderctl.database.store import Store
+from orderctl.errors import DeclinedError, ExitCode, UsageError
 from orderctl.language import later, say, say_count
-from orderctl.services.finding import find_batch, find_mails, found_in
+from orderctl.mail.outbox import CANCEL, NOT_SENT, RETRY, SENT, LetterContext, MailAction, MailQuery, MailState
+from orderctl.mail.queries import count_mails, get_mail, letter_contexts, list_mails, mail_events, mail_order_ids
+from orderctl.mail.service import act_on_mails, found_in, pick_mails
+from orderctl.mail.view import mail_document
+from orderctl.rejection.sample_mail import Sender, facts_of_batch, facts_of_request, invented_facts, send_sample
+from orderctl.rejection.service import RejectionRequest
+from orderctl.selection.queries import selection_size
+from orderctl.selection.selection import DEFAULT_SELECTION
 from orderctl.settings import LARGEST
+from orderctl.terminal.prompts import can_ask, yes_or_no
+
+MailIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[MAIL]...", help="Ids of mails, or their endings.", autocompletion=suggest_mail),
+]
+States = Annotated[list[MailState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
+BatchId = Annotated[
+    str | None,
+    typer.Option(
+        "--batch",
+        metavar="BATCH",
+        help="Only mails of this batch: its id, or the ending.",
+        autocompletion=suggest_batch,
+    ),
+]
+BuyerText = Annotated[
+    str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
+]
+OrderId = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only mails that speak of this order.")]
+ToText = Annotated[str | None, typer.Option("--to", metavar="TEXT", help="Only where the address holds this text.")]
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="TIME", help="Only mails queued before: 2d, 12h.")
+]
+AllMails = Annotated[bool, typer.Option("--all", help="All mails that this can be done with.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailChoice:
+    """Which mails a command is about, as the command line says it."""
+
+    ids: MailIds = None
+    state: States = None
+    batch: BatchId = None
+    buyer: BuyerText = None
+    order: OrderId = None
+    to: ToText = None
+    older_than: OlderThan = None
+    everything: AllMails = False
+
+    def filters(self, program: Program) -> MailQuery:
+        """The filters as a query. Raises UsageError for a length of time that is none."""
+        before = None
+        if self.older_than is not None:
+            try:
+                before = program.clock.now() - parse_duration(self.older_than)
+            except ValueError as error:
+                raise UsageError(
+                    say("--older-than: {text!r} {problem}", text=self.older_than, problem=error),
+                    hint=say("for example: --older-than 2h"),
+                ) from None
+        return MailQuery(
+            states=tuple(self.state or ()),
+            batch_id=self.batch,
+            buyer=self.buyer,
+            order_id=self.order,
+            recipient=self.to,
+            queued_before=before,
+        )
+
+    def named(self, program: Program) -> MailQuery:
+        """Which mails are meant: by their ids, by filters, or all where that is spelled out. Raises UsageError."""
+        query = self.filters(program)
+        filtered = query != MailQuery()
+        if sum((bool(self.ids), filtered, self.everything)) > 1:
+            raise UsageError(
+                say("mails are named by ids, by filters or by --all, not by two of them"), hint=say("give one of them")
+            )
+        if not (self.ids or filtered or self.everything):
+            raise UsageError(
+                say("which mails? none was named"), hint=say("give ids, --state, --batch or another filter, or --all")
+            )
+        return replace(query, ids=tuple(dict.fromkeys(self.ids))) if self.ids else query
+
 
 app = group_app()
 _SHOWN = 50
@@ -67,17 +146,17 @@ def list_(
     program = program_of(ctx)
     query = mails.filters(program)
     shown = (None if as_ is MailFormat.IDS else _SHOWN) if limit is None else limit or None
-    with program.open_store() as store, store.snapshot() as work:
-        query = found_in(work, query)
-        found = work.outbox.find(replace(query, limit=shown))
+    with program.open_store() as store, store.snapshot() as connection:
+        query = found_in(connection, query)
+        found = list_mails(connection, replace(query, limit=shown))
         if as_ is MailFormat.IDS:
             program.output.lines(mail.id for mail in found)
             return
         if as_ is not MailFormat.TEXT:
-            told = (mail_document(each, work.outbox.order_ids(each.id)) for each in found)
+            told = (mail_document(each, mail_order_ids(connection, each.id)) for each in found)
             program.output.documents(told, as_)
             return
-        listed, counts = list(found), work.outbox.counts(query)
+        listed, counts = list(found), count_mails(connection, query)
     if listed:
         program.screen.mails(listed)
     summary = ", ".join(counted(name, number) for name, number in counts.items() if number)
@@ -97,12 +176,12 @@ def show(
 ) -> None:
     """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
     program = program_of(ctx)
-    with program.open_store() as store, store.snapshot() as work:
-        (mail_id,) = find_mails(work, [mail_id])
-        found = work.outbox.get(mail_id)
+    with program.open_store() as store, store.snapshot() as connection:
+        (mail_id,) = find_mails(connection, [mail_id])
+        found = get_mail(connection, mail_id)
         assert found is not None  # noqa: S101 - it was found in this snapshot
-        orders, events = work.outbox.order_ids(mail_id), work.outbox.events(mail_id)
-        facts = None if found.letter else work.outbox.facts([mail_id]).get(mail_id)
+        orders, events = mail_order_ids(connection, mail_id), mail_events(connection, mail_id)
+        facts = None if found.letter else letter_contexts(connection, [mail_id]).get(mail_id)
     if as_ is not ReportFormat.TEXT:
         program.output.document(mail_document(found, orders, events), as_)
         return
@@ -153,8 +232,8 @@ def send(
         )
     with program.open_store() as store, Stopping() as stop:
         if batch is not None:
-            with store.snapshot() as work:
-                batch = find_batch(work, batch)
+            with store.snapshot() as connection:
+                batch = find_batch(connection, batch)
         if follow:
             report = follow_outbox(program, store, stop, batch_id=batch, rate=rate, connections=connections)
         else:
@@ -237,3 +316,90 @@ def settle(
             "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=state
         )
         program.screen.tell(settled)
+
+
+def act(program: Program, action: MailAction, query: MailQuery, *, reason: str, yes: bool) -> int:
+    """Do it to the mails that are meant, and tell which were left alone; gives how many changed."""
+    with program.open_store() as store:
+        picked = pick_mails(store, action, query)
+        unknown = picked.count(MailState.UNKNOWN)
+        if unknown and not yes and (len(picked.mails) > 1 or not query.ids):
+            _confirm(unknown)
+        changed = act_on_mails(
+            store,
+            action,
+            picked,
+            actor=program.actor,
+            reason=reason.strip(),
+            clock=program.clock,
+            new_id=program.new_id,
+        )
+    left = ", ".join(counted(state, number) for state, number in picked.left.items())
+    if left or not picked.mails:
+        program.screen.tell(say("left as they are: {mails}", mails=left) if left else say("no such mail"))
+    if changed < len(picked.mails):
+        stayed = say_count(
+            "{number:,} mail changed in between and stayed as they are",
+            "{number:,} mails changed in between and stayed as they are",
+            len(picked.mails) - changed,
+        )
+        program.screen.warn(stayed)
+    return changed
+
+
+def counted(state: str, number: int) -> str:
+    """How many mails are in a state."""
+    return say("{number:,} {state}", number=number, state=state)
+
+
+def _confirm(unknown: int) -> None:
+    """Ask before many buyers may get the same mail twice. Raises DeclinedError, or UsageError without a terminal."""
+    if not can_ask():
+        unasked = say_count(
+            "{number:,} mail of unknown fate may have arrived, and there is no terminal to confirm on",
+            "{number:,} mails of unknown fate may have arrived, and there is no terminal to confirm on",
+            unknown,
+        )
+        raise UsageError(unasked, hint=say("look for their Message-IDs at the server, then say yes with --yes"))
+    question = say_count(
+        "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
+        "{number:,} mails of unknown fate may have arrived: send again, perhaps twice?",
+        unknown,
+    )
+    if not yes_or_no(question):
+        raise DeclinedError(say("declined; nothing was changed"))
+
+
+def send_sample_mail(
+    program: Program, to: str, *, batch: str | None, filter_text: str | None, name: str | None
+) -> None:
+    """Send one letter to an address: of the batch, the filter or the selection, or else about an invented order."""
+    if batch is not None and (filter_text is not None or name is not None):
+        raise UsageError(
+            say("--batch and a choice of orders are two sources of a letter"), hint=say("give one of them")
+        )
+    address = program.mailing.address(to, "--sample")
+    sender = Sender(
+        composer=program.mailing.composer(),
+        open_mailer=program.mailing.mailer_factory(),
+        clock=program.clock,
+        new_id=program.new_id,
+        domain=program.mailing.message_domain,
+    )
+    with program.open_store() as store:
+        if batch is not None:
+            facts = facts_of_batch(store, batch)
+        else:
+            facts = _facts(program, store, sender, Source(filter_text=filter_text, selection=name))
+    letter = send_sample(sender, facts, address)
+    program.screen.tell(say("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
+
+
+def _facts(program: Program, store: Store, sender: Sender, source: Source) -> LetterContext:
+    if not source.given:
+        with store.snapshot() as connection:
+            selected = selection_size(connection, program.actor, DEFAULT_SELECTION)
+        if not selected:
+            return invented_facts(program.settings.text("mail.language"))
+    choice = choose(program, store, source)
+    return facts_of_request(store, RejectionRequest(choice=choice, by=program.provenance(choice.words)), sender)

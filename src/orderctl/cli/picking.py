@@ -1,12 +1,16 @@
 """`--pick`: the orders of a choice, ticked by hand in a full-screen list."""
 
-from orderctl.bootstrap.program import Program
-from orderctl.domain.errors import DeclinedError, UsageError
-from orderctl.domain.picking import PickList, Picks
-from orderctl.domain.selection import Choice
+from collections.abc import Callable
+
+from orderctl.cli.context import Program
+from orderctl.database.store import Store
+from orderctl.errors import DeclinedError, UsageError
+from orderctl.filters.filters import OrderFilter
 from orderctl.language import later, say
-from orderctl.ports import Store
-from orderctl.services.picking import picked, read_candidates, starts_ticked
+from orderctl.selection.picking import PickList, Picks
+from orderctl.selection.selection import Choice
+from orderctl.selection.service import picked, read_candidates, starts_ticked
+from orderctl.terminal.prompts import can_ask, open_terminal
 
 
 def pick_orders(
@@ -16,14 +20,14 @@ def pick_orders(
 
     Raises UsageError without a terminal, DeclinedError if the operator leaves, KeyboardInterrupt for Ctrl-C.
     """
-    if not program.prompts.can_ask():
+    if not can_ask():
         raise UsageError(
             say("there is no terminal to tick orders on, and nothing was changed"), hint=say("leave out --pick")
         )
     with program.screen.progress(later("Reading")) as progress:
         found = read_candidates(store, choice, actor=program.actor, name=selection, progress=progress)
     ticked = {order.id for order in found.orders} if all_ticked else found.ticked
-    picks = program.prompts.pick(
+    picks = pick(
         PickList(found.orders, ticked),
         purpose=say("Tick orders in {store}", store=store.label),
         done=done,
@@ -40,3 +44,14 @@ def pick_choice(program: Program, store: Store, choice: Choice) -> Choice:
     if not picks.ticked:
         raise DeclinedError(say("no order is ticked; nothing was changed"))
     return picked(choice, picks)
+
+
+def pick(picks: PickList, *, purpose: str, done: str, parse: Callable[[str], OrderFilter]) -> Picks | None:
+    """Let the operator tick orders in a full-screen list; None if they left it."""
+    from orderctl.orders.view import draw_order  # noqa: PLC0415 - only a list that is shown is worth it
+    from orderctl.selection.picker import Picker  # noqa: PLC0415
+
+    with open_terminal() as tty:
+        picker = Picker(picks, purpose=purpose, done=done, parse=parse, detail=draw_order)
+        picked: Picks | None = tty.run(picker.app(tty.input, tty.output))
+        return picked

@@ -6,21 +6,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
-from orderctl.cli.execution import (
-    Run,
-    check_can_ask,
-    compose_letters,
-    conclude,
-    conclude_again,
-    confirm,
-    executed,
-    read_expectations,
-    report,
-    show_preview,
-)
-from orderctl.cli.messages import edit_message, read_message
+from orderctl.cli.context import Program
 from orderctl.cli.options import (
     AsReport,
     DryRun,
@@ -35,22 +22,33 @@ from orderctl.cli.options import (
     program_of,
 )
 from orderctl.cli.picking import pick_choice
-from orderctl.cli.reasons import read_reason
-from orderctl.cli.saved_plans import keep_plan, read_hold, run_plan
-from orderctl.cli.source_options import takes_source
-from orderctl.cli.sources import Source, read_choice, refuse_empty_selection
+from orderctl.cli.plan import keep_plan, read_hold, run_plan
+from orderctl.cli.run import (
+    Run,
+    check_can_ask,
+    compose_letters,
+    conclude,
+    conclude_again,
+    confirm,
+    edit_message,
+    executed,
+    read_expectations,
+    read_message,
+    read_reason,
+    report,
+    show_preview,
+)
+from orderctl.cli.sources import Source, read_choice, refuse_empty_selection, takes_source
 from orderctl.cli.suggesting import suggest_plan
-from orderctl.domain.durations import duration_words
-from orderctl.domain.eligibility import Mode
-from orderctl.domain.errors import ExitCode, UsageError
-from orderctl.domain.rejection import RejectionPlan
-from orderctl.domain.request_keys import KeyUsedError, RequestKey
-from orderctl.domain.sample_letters import SampleLetter
-from orderctl.domain.selection import Choice
+from orderctl.core.times import duration_words
+from orderctl.database.store import Store
+from orderctl.errors import ExitCode, UsageError
 from orderctl.language import say
-from orderctl.ports import Store
-from orderctl.services.planning import check_one_operator_suffices
-from orderctl.services.rejecting import (
+from orderctl.orders.eligibility import Mode
+from orderctl.plans.service import check_one_operator_suffices
+from orderctl.rejection.plan import KeyUsedError, RejectionPlan, RequestKey
+from orderctl.rejection.sample_letters import SampleLetter
+from orderctl.rejection.service import (
     RejectionRequest,
     check_any_target,
     check_expectations,
@@ -58,6 +56,8 @@ from orderctl.services.rejecting import (
     first_run,
     prepare_rejection,
 )
+from orderctl.selection.selection import Choice
+from orderctl.terminal.prompts import can_ask, discard_typed, yes_or_no
 
 app = command_app()
 _WITH_PLAN = frozenset({"plan", "yes", "dry_run", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"})
@@ -113,7 +113,7 @@ def reject(
         program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=ignore_unknown
     )
     run = Run(expected=expected, dry_run=dry_run, yes=yes, as_=as_, full=full, save=save_plan, hold=read_hold(hold))
-    check_can_ask(program, run)
+    check_can_ask(run)
     if plan is not None:
         _check_plan_alone(ctx)
         with program.open_store() as store:
@@ -261,14 +261,14 @@ def whether_to_notify(program: Program, said: bool | None, run: Run, *, said_som
         return said
     if said_something or program.settings.flag("notify"):
         return True
-    if run.yes or run.dry_run or not program.settings.text("mail.transport") or not program.prompts.can_ask():
+    if run.yes or run.dry_run or not program.settings.text("mail.transport") or not can_ask():
         return False
     return None
 
 
 def _agreed_on_mails(program: Program) -> bool:
     """Ask whether to tell the buyers, as the preview shows it."""
-    if not program.prompts.yes_or_no(say("Tell the buyers by mail?")):
+    if not yes_or_no(say("Tell the buyers by mail?")):
         program.screen.tell(say("The buyers are not told."))
         return False
     program.mailing.check()
@@ -277,7 +277,7 @@ def _agreed_on_mails(program: Program) -> bool:
 
 def _edited(program: Program, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, tuple[SampleLetter, ...]]:
     """The plan with the message that the operator writes now; its letters are shown again with it."""
-    program.prompts.discard_typed()
+    discard_typed()
     plan = plan.with_message(edit_message())
     letters = compose_letters(program, store, plan)
     program.screen.letters(letters)

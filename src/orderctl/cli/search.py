@@ -8,17 +8,21 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import id_lines, write_orders
-from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
-from orderctl.cli.options import FilterWords, OrderFormat, SavedName, program_of
-from orderctl.cli.sources import filter_text_of
+from orderctl.cli.context import Program, id_lines, write_orders
+from orderctl.cli.options import AsReport, FilterWords, OrderFormat, ReportFormat, SavedName, program_of
+from orderctl.cli.sources import filter_text_of, read_id_argument
 from orderctl.cli.suggesting import suggest_columns, suggest_order, suggest_sort
-from orderctl.domain.filters import OrderFilter
-from orderctl.domain.order_columns import DEFAULT_COLUMNS, Column, columns_of, fields_of, parse_columns
-from orderctl.domain.text import safe
+from orderctl.core.text import safe
+from orderctl.database.store import Store
+from orderctl.errors import UsageError
+from orderctl.filters.filters import OrderFilter
+from orderctl.filters.parser import is_term
 from orderctl.language import say, say_count
-from orderctl.ports import Page, Store
+from orderctl.orders.document import order_document
+from orderctl.orders.queries import get_order, order_events
+from orderctl.search.columns import DEFAULT_COLUMNS, Column, columns_of, fields_of, parse_columns
+from orderctl.search.queries import Page, count_orders, list_fields, list_ids, list_orders
 from orderctl.settings import LARGEST
 
 app = command_app()
@@ -65,34 +69,34 @@ def search(
     with program.open_store() as store:
         wanted = program.parse_filter(filter_text_of(store, words, saved))
         if count:
-            with store.snapshot() as work:
-                program.output.lines([str(work.orders.count(wanted))])
+            with store.snapshot() as connection:
+                program.output.lines([str(count_orders(connection, wanted))])
             return
         page = Page(sort=sort, limit=limit or None, after=after)
         format_ = as_ or (OrderFormat.TABLE if program.output.is_terminal and not null else OrderFormat.IDS)
         if format_ is OrderFormat.TABLE:
             _table(program, store, wanted, shown, replace(page, limit=PAGE) if limit is None else page)
             return
-        with store.snapshot() as work:
+        with store.snapshot() as connection:
             if format_ is OrderFormat.IDS:
-                ids = work.orders.ids(wanted, page)
+                ids = list_ids(connection, wanted, page)
                 program.output.lines(ids if null else id_lines(ids), end="\0" if null else "\n")
             else:
                 columns_ = shown or columns_of(DEFAULT_COLUMNS)
-                write_orders(work.orders.fields(wanted, page, fields_of(columns_)), columns_, format_.value)
+                write_orders(list_fields(connection, wanted, page, fields_of(columns_)), columns_, format_.value)
 
 
 def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:
     """The first orders in a table, and on standard error how many there are."""
-    with store.snapshot() as work:
-        head = list(islice(work.orders.page(wanted, page), page.limit))
+    with store.snapshot() as connection:
+        head = list(islice(list_orders(connection, wanted, page), page.limit))
         if head:
             program.screen.orders(head, shown)
         if page.limit is None or len(head) < page.limit:
             program.screen.tell(say_count("{number:,} order", "{number:,} orders", len(head)))
         else:
             # A person at a terminal waits for the count of a million: beyond some thousands, "more" is enough.
-            total = work.orders.count(wanted, at_most=COUNTED + 1)
+            total = count_orders(connection, wanted, at_most=COUNTED + 1)
             if total > COUNTED:
                 of = say("more than {number:,} orders", number=COUNTED)
             else:
@@ -105,3 +109,31 @@ def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[
                 last=following,
             )
             program.screen.tell(safe(told))
+
+
+show_app = command_app()
+
+
+@show_app.command(epilog="Examples:\n\norderctl show 10021\n\norderctl show 10021 --format json | jq .refused")
+def show(
+    ctx: typer.Context,
+    order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.", autocompletion=suggest_order)],
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Show one order: lines, tags, log, and whether it can be rejected."""
+    program = program_of(ctx)
+    wanted = read_id_argument(order_id)
+    with program.open_store() as store, store.snapshot() as connection:
+        order = get_order(connection, wanted)
+        if order is None:
+            raise UsageError(
+                say("there is no order {id!r} in this store", id=wanted),
+                hint=f"orderctl search {safe(shlex.quote(wanted))}"
+                if is_term(wanted)
+                else say("orderctl search finds it by other words"),
+            )
+        events = order_events(connection, order.id)
+    if as_ is not ReportFormat.TEXT:
+        program.output.document(order_document(order, events), as_)
+    else:
+        program.screen.order(order, events)

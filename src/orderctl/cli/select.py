@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import id_lines
-from orderctl.bootstrap.program import Program
 from orderctl.cli.apps import command_app
+from orderctl.cli.context import Program, id_lines
 from orderctl.cli.options import (
     AllowEmpty,
     Everything,
@@ -20,12 +19,12 @@ from orderctl.cli.options import (
 )
 from orderctl.cli.picking import pick_orders
 from orderctl.cli.sources import Source, choose, filter_text_of
-from orderctl.domain.errors import UsageError
-from orderctl.domain.selection import DEFAULT_SELECTION, SelectionReport
+from orderctl.database.store import Store
+from orderctl.errors import UsageError
 from orderctl.language import say, say_count
-from orderctl.ports import Store
-from orderctl.services.picking import save_picks
-from orderctl.services.selecting import add_to_selection, clear_selection, remove_from_selection
+from orderctl.selection.queries import selected_orders, selection_names, selection_size
+from orderctl.selection.selection import DEFAULT_SELECTION, SelectionReport
+from orderctl.selection.service import add_to_selection, clear_selection, remove_from_selection, save_picks
 
 app = command_app()
 _SHOWN = 50
@@ -124,13 +123,15 @@ def _report(program: Program, report: SelectionReport) -> None:
 
 
 def _show(program: Program, store: Store, name: str) -> None:
-    with store.snapshot() as work:
-        size = work.selections.size(program.actor, name)
+    with store.snapshot() as connection:
+        size = selection_size(connection, program.actor, name)
         if not program.output.is_terminal:
-            program.output.lines(id_lines(order.id for order in work.selections.page(program.actor, name, None)))
+            program.output.lines(id_lines(order.id for order in selected_orders(connection, program.actor, name, None)))
             return
-        program.screen.orders(list(work.selections.page(program.actor, name, _SHOWN)))
-        others = [f"{other} ({number:,})" for other, number in work.selections.names(program.actor) if other != name]
+        program.screen.orders(list(selected_orders(connection, program.actor, name, _SHOWN)))
+        others = [
+            f"{other} ({number:,})" for other, number in selection_names(connection, program.actor) if other != name
+        ]
     if size > _SHOWN:
         program.screen.tell(
             say("selection {name}: {shown:,} of {number:,} orders", name=name, shown=_SHOWN, number=size)

@@ -3,15 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from orderctl.bootstrap.program import Program
-from orderctl.cli.wrong_calls import call_instead
-from orderctl.domain.errors import UsageError
-from orderctl.domain.filter_parser import is_term, join_words
-from orderctl.domain.order_ids import parse_order_id
-from orderctl.domain.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
+from orderctl.cli.context import Program
+from orderctl.cli.ending import call_instead
+from orderctl.cli.options import (
+    AllowEmpty,
+    Everything,
+    Excepted,
+    ExceptedFile,
+    FilterText,
+    IdsFile,
+    OrderIds,
+    SavedName,
+    SelectionName,
+    takes,
+)
+from orderctl.database.store import Store
+from orderctl.errors import UsageError
+from orderctl.filters.parser import is_term, join_words
+from orderctl.filters.saved import all_filters, get_filter
 from orderctl.language import say
-from orderctl.ports import Store
-from orderctl.services.selecting import refuse_everything
+from orderctl.orders.orders import parse_order_id
+from orderctl.selection.queries import ids_as_stored, selection_size, unknown_ids
+from orderctl.selection.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
+from orderctl.selection.service import refuse_everything
 
 _SHOWN_IDS = 5
 
@@ -81,8 +95,8 @@ def _as_stored(store: Store, given: IdList) -> IdList:
     odd = [order_id for order_id in given.ids if not order_id.isascii()]
     if not odd:
         return given
-    with store.snapshot() as work:
-        return given.renamed(work.selections.as_stored(odd))
+    with store.snapshot() as connection:
+        return given.renamed(ids_as_stored(connection, odd))
 
 
 def _excluded(program: Program, source: Source) -> IdList:
@@ -117,8 +131,8 @@ def refuse_empty_selection(store: Store, choice: Choice) -> None:
     scope = choice.scope
     if not isinstance(scope, SelectionScope):
         return
-    with store.snapshot() as work:
-        size = work.selections.size(scope.actor, scope.name)
+    with store.snapshot() as connection:
+        size = selection_size(connection, scope.actor, scope.name)
     if not size:
         raise UsageError(
             say("the selection {name!r} is empty", name=scope.name),
@@ -131,8 +145,8 @@ def _refuse_terms(store: Store, words: Sequence[str]) -> None:
     terms = [word for word in words if is_term(word)]
     if not terms:
         return
-    with store.snapshot() as work:
-        unknown = work.selections.unknown(read_id_arguments(terms).ids)
+    with store.snapshot() as connection:
+        unknown = unknown_ids(connection, read_id_arguments(terms).ids)
     if unknown:
         raise UsageError(
             say("{word!r} is a term of a filter, and order ids are expected here", word=unknown[0]),
@@ -164,9 +178,9 @@ def filter_text_of(store: Store, words: Sequence[str] | None, saved: str | None)
 
 def saved_expression(store: Store, name: str) -> str:
     """The expression of a saved filter. Raises UsageError if there is none of that name."""
-    with store.snapshot() as work:
-        saved = work.saved_filters.get(name)
-        known = [each.name for each in work.saved_filters.all()]
+    with store.snapshot() as connection:
+        saved = get_filter(connection, name)
+        known = [each.name for each in all_filters(connection)]
     if saved is None:
         listed = say("the saved filters: {names}", names=", ".join(known))
         raise UsageError(
@@ -189,3 +203,30 @@ def read_id_argument(text: str) -> str:
         raise UsageError(
             say("the order id {text!r} {problem}", text=text, problem=error), hint=say("orderctl search shows the ids")
         ) from None
+
+
+def _source(
+    ids: OrderIds = None,
+    ids_file: IdsFile = None,
+    saved: SavedName = None,
+    filter_text: FilterText = None,
+    name: SelectionName = None,
+    everything: Everything = False,
+    excepted: Excepted = None,
+    excepted_file: ExceptedFile = None,
+    allow_empty: AllowEmpty = False,
+) -> Source:
+    return Source(
+        ids=ids or (),
+        ids_file=ids_file,
+        saved=saved,
+        filter_text=filter_text,
+        selection=name,
+        everything=everything,
+        excepted=excepted or (),
+        excepted_file=excepted_file,
+        allow_empty=allow_empty,
+    )
+
+
+takes_source = takes("source", _source)

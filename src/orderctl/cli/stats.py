@@ -5,14 +5,13 @@ from typing import Annotated
 
 import typer
 
-from orderctl.bootstrap.files import write_figures
 from orderctl.cli.apps import command_app
+from orderctl.cli.context import write_figures
 from orderctl.cli.options import FilterWords, SavedName, program_of
 from orderctl.cli.sources import filter_text_of
-from orderctl.domain.reports import statistics_document
-from orderctl.domain.statistics import DIMENSIONS, Subject, parse_question
-from orderctl.services.statistics import statistics_of
 from orderctl.settings import LARGEST
+from orderctl.stats.queries import statistics_of
+from orderctl.stats.statistics import DIMENSIONS, Subject, parse_question, statistics_document
 
 app = command_app()
 

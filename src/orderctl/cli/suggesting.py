@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 
 import typer
 
-from orderctl.bootstrap.program import Program
-from orderctl.domain.order_columns import COLUMNS
-from orderctl.domain.suggestions import Suggested, Suggestion, is_plain, suggest_terms
+from orderctl.cli.context import Program
+from orderctl.filters.suggestions import Suggested, Suggestion, is_plain, suggest_terms
+from orderctl.search.columns import COLUMNS
 
 
 def suggest_filter(ctx: typer.Context, incomplete: str) -> Iterable[Suggested]:

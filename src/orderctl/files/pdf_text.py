@@ -1,4 +1,4 @@
-r"""Text on paper: a font for every character, widths, and lines that fit. Nothing is left out in silence.
+"""Text on paper: a font for every character, widths, and lines that fit. Nothing is left out in silence.
 
 Helvetica has western Latin, Vera more of Latin; the readers' own fonts have Japanese, Chinese and Korean. A letter
 with an accent that no font has is put together from both. What is left is written as an escape (`\u0e01`).
@@ -15,7 +15,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 
-from orderctl.domain.text import escape, safe
+from orderctl.core.text import escape, safe
 
 _LATIN = {False: "Helvetica", True: "Helvetica-Bold"}
 _MORE_LATIN = {False: TTFont("Vera", "Vera.ttf"), True: TTFont("VeraBd", "VeraBd.ttf")}
@@ -44,7 +44,6 @@ _ACCENTS = {
 }
 _LOOSE_ACCENT = re.compile("[\u0300-\u036f]")
 _CACHED = 16_384
-
 for _font in _MORE_LATIN.values():
     pdfmetrics.registerFont(_font)
 for _name, _encodings in _EAST_ASIAN:

@@ -14,12 +14,11 @@ from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotF
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rich.cells import cell_len
 
-from orderctl.domain.errors import UsageError
-from orderctl.domain.mail_details import BROKEN_TEMPLATE, NO_TEMPLATE
-from orderctl.domain.orders import OrderSummary
-from orderctl.domain.outbox import Letter, LetterFacts
-from orderctl.domain.text import safe
+from orderctl.core.text import safe
+from orderctl.errors import UsageError
 from orderctl.language import say
+from orderctl.mail.outbox import BROKEN_TEMPLATE, NO_TEMPLATE, Letter, LetterContext
+from orderctl.orders.orders import OrderSummary
 
 BUILT_IN = Path(__file__).parent / "templates"
 PARTS = ("subject.txt", "body.txt", "body.html")
@@ -28,8 +27,8 @@ _GAP = "  "
 _LOOK_S = 1.0
 
 
-class JinjaComposer:
-    """Composes letters; see `ports.Composer`. A brand's own folder replaces our templates file by file."""
+class Composer:
+    """Composes letters; see `Composer`. A brand's own folder replaces our templates file by file."""
 
     def __init__(self, templates_dir: Path | None = None, default_language: str = "en") -> None:
         """Raises UsageError if the folder is missing or the default language has no template."""
@@ -49,7 +48,7 @@ class JinjaComposer:
                 hint=say("use en or ja, or add a folder of that name to mail.templates"),
             )
 
-    def compose(self, facts: LetterFacts) -> Letter:
+    def compose(self, facts: LetterContext) -> Letter:
         """The letter. Raises UsageError naming file and line if a template is broken."""
         language = self.language_of(facts.language)
         values = _values(facts, language)
@@ -132,7 +131,7 @@ def _broken(place: str, error: Exception) -> UsageError:
     )
 
 
-def _values(facts: LetterFacts, language: str) -> dict[str, object]:
+def _values(facts: LetterContext, language: str) -> dict[str, object]:
     """What a template may use: texts and lists of texts, nothing that leads into the program."""
     notes = dict(facts.notes)
     return {

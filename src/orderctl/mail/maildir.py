@@ -7,20 +7,18 @@ from errno import ENOTDIR
 from pathlib import Path
 from typing import Self
 
-from orderctl.domain.errors import MailUnavailableError
-from orderctl.domain.mail_details import NO_MAILDIR, WRITTEN
-from orderctl.domain.os_errors import os_reason
-from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
+from orderctl.core.addresses import check_own_addresses
+from orderctl.errors import MailUnavailableError, os_reason
 from orderctl.language import say
-from orderctl.mail.addresses import check_own_addresses
 from orderctl.mail.message import build_message
-from orderctl.ports import Begin
+from orderctl.mail.outbox import NO_MAILDIR, WRITTEN, Letter, Mail, MailState, Outcome
+from orderctl.mail.transports import Begin
 
 _PRIVATE = 0o700
 
 
 class MaildirMailer:
-    """A Maildir as the way out; see `ports.Mailer`. What it makes, only its owner can read."""
+    """A Maildir as the way out; see `Mailer`. What it makes, only its owner can read."""
 
     def __init__(self, path: Path, *, sender: str, reply_to: str | None) -> None:
         """Raises UsageError if an address is none."""
@@ -59,7 +57,7 @@ class MaildirMailer:
         return build_message(mail, letter, sender=self._sender, reply_to=self._reply_to)
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:  # noqa: ARG002 - it names its recipient
-        """Write one message, whole or not at all; see `ports.Mailer`."""
+        """Write one message, whole or not at all; see `Mailer`."""
         if not begin():
             return None
         try:

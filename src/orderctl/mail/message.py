@@ -16,11 +16,10 @@ from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 
-from orderctl.domain.errors import UnsendableError
-from orderctl.domain.mail_details import NO_MESSAGE, NO_MESSAGE_ID, ODD_HEADERS
-from orderctl.domain.outbox import Letter, Mail
+from orderctl.core.addresses import ascii_address, own_address
+from orderctl.errors import UnsendableError
 from orderctl.language import say
-from orderctl.mail.addresses import ascii_address, own_address
+from orderctl.mail.outbox import NO_MESSAGE, NO_MESSAGE_ID, ODD_HEADERS, Letter, Mail
 
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
 _LANGUAGE = re.compile(r'<html[^>]*\slang="([A-Za-z0-9-]+)"')

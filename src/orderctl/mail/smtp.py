@@ -15,8 +15,12 @@ from typing import Self
 
 import yagmail
 
-from orderctl.domain.errors import MailSetupError, MailUnavailableError, UsageError
-from orderctl.domain.mail_details import (
+from orderctl.core.addresses import ascii_address, check_own_addresses, own_address
+from orderctl.core.text import safe
+from orderctl.errors import MailSetupError, MailUnavailableError, UsageError, os_reason
+from orderctl.language import say
+from orderctl.mail.message import build_message
+from orderctl.mail.outbox import (
     LOGIN_REFUSED,
     LOGIN_WANTED,
     NO_ENCRYPTION,
@@ -27,14 +31,12 @@ from orderctl.domain.mail_details import (
     TURNED_AWAY,
     UNREACHABLE,
     UNTRUSTED,
+    Letter,
+    Mail,
+    MailState,
+    Outcome,
 )
-from orderctl.domain.os_errors import os_reason
-from orderctl.domain.outbox import Letter, Mail, MailState, Outcome
-from orderctl.domain.text import safe
-from orderctl.language import say
-from orderctl.mail.addresses import ascii_address, check_own_addresses, own_address
-from orderctl.mail.message import build_message
-from orderctl.ports import Begin
+from orderctl.mail.transports import Begin
 
 SECURITIES = ("starttls", "tls", "none")
 # RFC 5321: the first digit of a reply.
@@ -182,7 +184,7 @@ def _wait_until(sock: socket.socket, deadline: float) -> None:
 
 
 class SmtpMailer:
-    """One connection to an SMTP server as the way out; see `ports.Mailer`."""
+    """One connection to an SMTP server as the way out; see `Mailer`."""
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
@@ -217,7 +219,7 @@ class SmtpMailer:
         return build_message(mail, letter, sender=self._settings.sender, reply_to=self._settings.reply_to)
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
-        """Hand one mail over; see `ports.Mailer`."""
+        """Hand one mail over; see `Mailer`."""
         recipient = ascii_address(mail.recipient)
         idle = self._used > 0
         try:

@@ -1,9 +1,15 @@
 """Amounts as the operator's country writes them. What other programs read never comes through here."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
-from orderctl.domain.money import Money, format_amount
+from orderctl.core.money import Money, format_amount
+from orderctl.language import say
 
 # The signs between thousands and before decimals. Babel knows every locale and takes 29 ms to load: a table
 # should not wait for it, so the languages of our buyers stand here, and a test holds them to Babel's.
@@ -59,3 +65,51 @@ def _locale() -> str:
     named = next((value for name in ("LC_ALL", "LC_NUMERIC", "LANG") if (value := os.environ.get(name))), "")
     locale = named.partition(".")[0].partition("@")[0]
     return "en" if locale in {"", "C", "POSIX"} else locale
+
+
+# None is the zone of the computer.
+_zone: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
+
+
+def use_zone(zone: tzinfo | None) -> None:
+    """Show times in this zone from now on; None is that of the computer."""
+    _zone.set(zone)
+
+
+@contextmanager
+def in_utc() -> Iterator[None]:
+    """Within it times are shown in UTC: for what other programs read."""
+    token = _zone.set(UTC)
+    try:
+        yield
+    finally:
+        _zone.reset(token)
+
+
+def timestamp(at: datetime, *, seconds: bool = False) -> str:
+    """A time in the zone, which its neighbours name: `2026-03-14 10:26`."""
+    return f"{at.astimezone(_zone.get()):%Y-%m-%d %H:%M{':%S' if seconds else ''}}"
+
+
+def full_timestamp(at: datetime, *, seconds: bool = False) -> str:
+    """A time that names its zone: `2026-03-14 10:26 CET`."""
+    return f"{timestamp(at, seconds=seconds)} {at.astimezone(_zone.get()):%Z}"
+
+
+def full_hour(at: datetime) -> str:
+    """The hour of a day near by: `10:26 CET`."""
+    return f"{at.astimezone(_zone.get()):%H:%M %Z}"
+
+
+def when() -> str:
+    """The title of a column of times."""
+    return say("When ({zone})", zone=_zone_name())
+
+
+def _zone_name() -> str:
+    zone = _zone.get()
+    if isinstance(zone, ZoneInfo):
+        return str(zone.key)
+    if zone is UTC or datetime.now(UTC).astimezone().tzname() == "UTC":
+        return "UTC"
+    return say("local time")

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import zip_longest
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 
-from orderctl.domain.text_width import words
+from orderctl.core.ids import LENGTH
+from orderctl.core.text import words
+from orderctl.language import say
+from orderctl.terminal.amounts import when
 from orderctl.terminal.styles import HEADING, Sentence, plain
 
 GAP = 2  # between columns
@@ -16,7 +20,6 @@ _INDENT = 2
 _LEAST = 10
 KEPT = 12
 _LEAST_VALUE = 24
-
 Cell = str | Text | RenderableType
 Band = list[tuple[int, int]]
 
@@ -240,3 +243,56 @@ def _lines(lines: Iterable[Sequence[Segment]], indent: int, *, first: int | None
         yield Segment(" " * (first if first is not None and not number else indent))
         yield from line
         yield Segment.line()
+
+
+# What is never broken: ids, which are to be copied, and numbers. What holds ids among other words.
+_WHOLE = {"Batch", "Mail", "Plan", "Skipped", "Orders", "Rejected", "Mails"}
+_OF_IDS = {"Detail", "Filter", "Name", "Setting"}
+_AMOUNTS = {"Total"}
+_LONGEST_AMOUNT = 32
+
+
+def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, indent: int = 0) -> RuledTable:
+    """A table of texts under translated titles; what is no `Text` yet is made safe."""
+    table = RuledTable([_shape(name) for name in header], indent=indent)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _shape(name: str) -> TableColumn:
+    """How a column of that name gives way."""
+    return TableColumn(
+        title=say(name),
+        whole=name in _WHOLE or name == when(),
+        least=LENGTH if name == "Skipped" else 0,
+        keeps=_LONGEST_AMOUNT if name in _AMOUNTS else LENGTH if name in _OF_IDS else KEPT,
+    )
+
+
+def days_words(first: date | None, last: date | None) -> str:
+    """A day, or from a day to another; empty if there is neither."""
+    if first and last and first != last:
+        return say("{first} to {last}", first=first, last=last)
+    return str(first or last or "")
+
+
+def was(what: str, before: str | None) -> str:
+    """What happened, and the state before."""
+    return say("{event} (was {state})", event=what, state=before) if before else what
+
+
+def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Facts:
+    """Names and values, one a line, but for those without a value."""
+    facts = Facts()
+    for name, value in pairs:
+        if value:
+            facts.add(name, value)
+    return facts
+
+
+def listed_words(names: Sequence[str], count: int) -> str:
+    """Names between commas, and how many more there are."""
+    listed = ", ".join(names)
+    more = count - len(names)
+    return say("{listed} and {more:,} more", listed=listed, more=more) if more > 0 else listed

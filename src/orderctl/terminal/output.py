@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from orderctl.domain.text import safe
+from orderctl.core.text import safe
 from orderctl.language import all_english
 
 _BLOCK = 2_000

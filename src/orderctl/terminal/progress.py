@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from orderctl.ports import Progress
+from orderctl.core.times import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

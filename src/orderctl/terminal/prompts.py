@@ -6,34 +6,20 @@ No question takes what was typed before it was there, and each wants Enter (docs
 import os
 import select
 import termios
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.cells import set_cell_size
-
-from orderctl.domain.errors import DeclinedError, UsageError
-from orderctl.domain.filters import OrderFilter
-from orderctl.domain.money import Money
-from orderctl.domain.picking import PickList, Picks
-from orderctl.domain.rejection import RejectionPlan
-from orderctl.domain.text import fold, safe
-from orderctl.domain.text_width import cell_width, padded, wrapped
-from orderctl.language import say, say_count
-from orderctl.terminal.amounts import shown_money
+from orderctl.core.text import cell_width, padded, safe, wrapped
+from orderctl.errors import DeclinedError, UsageError
+from orderctl.language import say
 
 if TYPE_CHECKING:
     from prompt_toolkit.application import Application
     from prompt_toolkit.input import Input
     from prompt_toolkit.output import Output
 
-# Up to so many orders are confirmed with a word; for more, the number has to be typed.
-SMALL = 10
-# The word is the same in every language: what a manual says about it holds everywhere.
-YES = "yes"
-_SHOWN_TOTALS = 3
-_STORE_WIDTH = 40
 # "? " before a question, and room for an answer behind it.
 _MARGIN = 4
 # A long paste reaches the program in pieces, which follow each other faster than this.
@@ -78,65 +64,45 @@ class Tty:
         self.output.erase_end_of_line()
 
 
-class Prompts:
-    """Asks with questionary. Ctrl-C raises KeyboardInterrupt, Ctrl-D DeclinedError: neither is an answer."""
+def can_ask() -> bool:
+    """Whether there is a controlling terminal."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
-    @staticmethod
-    def can_ask() -> bool:
-        """Whether there is a controlling terminal."""
-        try:
-            os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-        except OSError:
-            return False
-        return True
 
-    def confirm_rejection(self, plan: RejectionPlan, *, store: str, production: bool) -> bool:
-        """Ask for the go-ahead: the word for a few orders, the typed number for more. Anything else is no."""
-        count = plan.targets.count
-        typed = YES if count <= SMALL else str(count)
-        question = rejection_question(plan, store=store, production=production)
-        answer = self._ask("text", question, demand=say("Type {typed}:", typed=typed))
-        return fold(str(answer)).replace(",", "").strip() == typed
+def yes_or_no(question: str) -> bool:
+    """A yes or no that defaults to no."""
+    from questionary.prompts import confirm  # noqa: PLC0415 - as costly as questionary itself
 
-    def yes_or_no(self, question: str) -> bool:
-        """A yes or no that defaults to no."""
-        from questionary.prompts import confirm  # noqa: PLC0415 - as costly as questionary itself
+    # How the answer is echoed: the library has no other way to say it.
+    confirm.YES, confirm.NO = say("Yes"), say("No")  # type: ignore[attr-defined]
+    return bool(ask("confirm", question, default=False, auto_enter=False))
 
-        # How the answer is echoed: the library has no other way to say it.
-        confirm.YES, confirm.NO = say("Yes"), say("No")  # type: ignore[attr-defined]
-        return bool(self._ask("confirm", question, default=False, auto_enter=False))
 
-    def choose(self, question: str, words_by_value: Mapping[str, str]) -> str:
-        """Let the operator choose one of several values, each shown with its words."""
-        width = max(map(cell_width, words_by_value))
-        choices = {safe(f"{padded(value, width)}  {words}".rstrip()): value for value, words in words_by_value.items()}
-        return choices[str(self._ask("select", question, choices=list(choices), instruction=" "))]
+def choose(question: str, words_by_value: Mapping[str, str]) -> str:
+    """Let the operator choose one of several values, each shown with its words."""
+    width = max(map(cell_width, words_by_value))
+    choices = {safe(f"{padded(value, width)}  {words}".rstrip()): value for value, words in words_by_value.items()}
+    return choices[str(ask("select", question, choices=list(choices), instruction=" "))]
 
-    @staticmethod
-    def pick(picks: PickList, *, purpose: str, done: str, parse: Callable[[str], OrderFilter]) -> Picks | None:
-        """Let the operator tick orders in a full-screen list; None if they left it."""
-        from orderctl.terminal.details import draw_order  # noqa: PLC0415 - only a list that is shown is worth it
-        from orderctl.terminal.picker import Picker  # noqa: PLC0415
 
-        with open_terminal() as tty:
-            picker = Picker(picks, purpose=purpose, done=done, parse=parse, detail=draw_order)
-            picked: Picks | None = tty.run(picker.app(tty.input, tty.output))
-            return picked
+def discard_typed() -> None:
+    """Drop what was typed before now, so that an editor does not take it."""
+    with suppress(OSError), open("/dev/tty", encoding="utf-8") as tty:  # noqa: PTH123 - no file
+        _discard_typed(tty.fileno())
 
-    @staticmethod
-    def discard_typed() -> None:
-        """Drop what was typed before now, so that an editor does not take it."""
-        with suppress(OSError), open("/dev/tty", encoding="utf-8") as tty:  # noqa: PTH123 - no file
-            _discard_typed(tty.fileno())
 
-    @staticmethod
-    def _ask(kind: str, question: str, *, demand: str = "", **options: object) -> Any:  # noqa: ANN401 - what questionary answers
-        import questionary  # noqa: PLC0415 - a tenth of a second that only a question is worth
+def ask(kind: str, question: str, *, demand: str = "", **options: object) -> Any:  # noqa: ANN401 - what questionary answers
+    """What the operator answers to a question that questionary has a kind for."""
+    import questionary  # noqa: PLC0415 - a tenth of a second that only a question is worth
 
-        with open_terminal() as tty:
-            text = _in_lines(safe(question), demand, tty.output.get_size().columns - _MARGIN)
-            asked = getattr(questionary, kind)(text, **options, input=tty.input, output=tty.output)
-            return tty.run(asked.application)
+    with open_terminal() as tty:
+        text = _in_lines(safe(question), demand, tty.output.get_size().columns - _MARGIN)
+        asked = getattr(questionary, kind)(text, **options, input=tty.input, output=tty.output)
+        return tty.run(asked.application)
 
 
 def _in_lines(question: str, demand: str, width: int) -> str:
@@ -147,47 +113,6 @@ def _in_lines(question: str, demand: str, width: int) -> str:
     elif demand:
         lines[-1] += f" {demand}"
     return "\n  ".join(lines)
-
-
-def rejection_question(plan: RejectionPlan, *, store: str, production: bool) -> str:
-    """What a yes would do, in one sentence: it may be all that is left of the preview on a small screen."""
-    place = _without_middle(safe(store))
-    known = {
-        "amounts": _amounts(plan.totals),
-        "store": f"{say('PRODUCTION')} {place}" if production else place,
-    }
-    if not plan.mail.mails:
-        return say_count(
-            "Reject {number:,} order, {amounts}, in {store}, and tell nobody?",
-            "Reject {number:,} orders, {amounts}, in {store}, and tell nobody?",
-            plan.targets.count,
-            **known,
-        )
-    return say_count(
-        "Reject {number:,} order, {amounts}, in {store}, and send {mails}?",
-        "Reject {number:,} orders, {amounts}, in {store}, and send {mails}?",
-        plan.targets.count,
-        mails=say_count("{number:,} mail", "{number:,} mails", plan.mail.mails),
-        **known,
-    )
-
-
-def _without_middle(store: str) -> str:
-    """The store's name in so many cells: of a path, what matters stands at the end."""
-    if cell_width(store) <= _STORE_WIDTH:
-        return store
-    half = _STORE_WIDTH // 2
-    return f"{set_cell_size(store, half - 1)}…{set_cell_size(store[::-1], half)[::-1]}"
-
-
-def _amounts(totals: Sequence[Money]) -> str:
-    listed = ", ".join(map(shown_money, totals[:_SHOWN_TOTALS]))
-    more = len(totals) - _SHOWN_TOTALS
-    if more <= 0:
-        return listed
-    return say_count(
-        "{listed} and {number:,} more currency", "{listed} and {number:,} more currencies", more, listed=listed
-    )
 
 
 @contextmanager

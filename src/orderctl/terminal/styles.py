@@ -7,27 +7,8 @@ from rich.containers import Lines
 from rich.panel import Panel
 from rich.text import Text
 
-from orderctl.domain.orders import Status
-from orderctl.domain.outbox import Letter, MailState
-from orderctl.domain.text import safe
-from orderctl.domain.text_width import breaks, words
+from orderctl.core.text import breaks, safe, words
 
-STATUS_STYLES = {
-    Status.NEEDS_OC: "yellow",
-    Status.OC_CREATED: "cyan",
-    Status.OC_APPROVED: "green",
-    Status.OC_DECLINED: "magenta",
-    Status.OC_CONFIRMED: "green",
-    Status.RETURNED_TO_CART: "dim",
-    Status.REJECTED: "red",
-}
-MAIL_STYLES = {
-    MailState.SENT: "green",
-    MailState.REFUSED: "red",
-    MailState.UNKNOWN: "bold red",
-    MailState.RETRY: "yellow",
-    MailState.CANCELLED: "dim",
-}
 HEADING = "bold"
 DANGER = "bold red"
 FAINT = "dim"
@@ -72,22 +53,6 @@ class Sentence(Text):
         if justify == "right":
             lines.justify(console, width, justify=justify)
         return lines
-
-
-def status_text(status: Status) -> Text:
-    """A status in its colour."""
-    return Text(status.value, style=STATUS_STYLES[status])
-
-
-def state_text(state: MailState) -> Text:
-    """A mail's state in its colour."""
-    return Text(state.value, style=MAIL_STYLES.get(state, ""))
-
-
-def letter_text(letter: Letter) -> Text:
-    """What a buyer reads, line by line."""
-    lines = [plain(letter.subject, HEADING), Text(), *map(plain, letter.text.strip().splitlines())]
-    return Sentence("\n").join(lines)
 
 
 def filled(template: str, /, style: str = "", **values: object) -> Text:

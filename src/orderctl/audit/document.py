@@ -1,0 +1,111 @@
+"""What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+from orderctl.audit.log import Batch, LoggedBatch, event_line, leaf
+from orderctl.files.csv import ROW_SCHEMA, csv_rows, escape_formula
+from orderctl.files.safe import create_file
+from orderctl.orders.document import SCHEMA, Document
+from orderctl.orders.orders import OrderEvent
+
+if TYPE_CHECKING:
+    from orderctl.audit.verification import LogVerdict, Tampering
+
+
+def batch_document(batch: Batch) -> Document:
+    """One batch, without the short digests of its events."""
+    document = asdict(batch) | {"schema": SCHEMA, "at": batch.at.isoformat()}
+    del document["leaves"]
+    return document
+
+
+def tampering_document(tampering: Tampering) -> Document:
+    """One record that is not as it was written."""
+    return {"schema": SCHEMA, "type": "tampering", "record": tampering.record, **asdict(tampering)}
+
+
+def verdict_document(verdict: LogVerdict) -> Document:
+    """What a verification of the log read and found."""
+    head = verdict.head
+    return {
+        "schema": SCHEMA,
+        "type": "verdict",
+        "outcome": "tampered" if verdict.tampered else "as-written",
+        "tampered": verdict.tampered,
+        "batches": verdict.batches,
+        "events": verdict.events,
+        "anchored": verdict.anchored,
+        "outside_batches": {"events": verdict.loose, "imported_as_rejected": verdict.imported},
+        "unknown_lines": verdict.unknown_lines,
+        "head": head and {"batch": head.id, "position": head.position, "digest": head.digest},
+    }
+
+
+_BATCH = tuple(field.name for field in fields(Batch) if field.name != "leaves")
+_EVENT = tuple(field.name for field in fields(OrderEvent))
+_COLUMNS = ("record", *_EVENT, "leaf", *(name for name in _BATCH if name not in _EVENT))
+
+
+def write_record(batches: Iterable[LoggedBatch], path: str | None, format_: str, *, force: bool) -> Counter[str]:
+    """Write to a new private file, or to standard output; gives how many records of each kind.
+
+    Raises UsageError if the name is taken.
+    """
+    written: Counter[str] = Counter()
+    with _target(path, force=force) as out:
+        text = TextIOWrapper(out, encoding="utf-8", newline="")
+        {"jsonl": _write_lines, "csv": _write_table}[format_](_records(batches, written), text)
+        text.flush()
+        text.detach()
+    return written
+
+
+def _records(batches: Iterable[LoggedBatch], written: Counter[str]) -> Iterator[dict[str, object]]:
+    """Each batch before its events; counted in `written`."""
+    for sealed in batches:
+        if sealed.batch is not None:
+            document = asdict(sealed.batch) | {"at": sealed.batch.at.isoformat()}
+            del document["leaves"]
+            written["batch"] += 1
+            yield {"record": "batch", **document}
+        for event in sealed.events:
+            written["event"] += 1
+            yield {
+                "record": "event",
+                **asdict(event),
+                "at": event.at.isoformat(),
+                "leaf": leaf(event_line(event)),
+            }
+
+
+def _write_lines(records: Iterable[dict[str, object]], out: TextIO) -> None:
+    encode = json.JSONEncoder().encode
+    out.writelines(f"{encode({'schema': ROW_SCHEMA, **record})}\n" for record in records)
+
+
+def _write_table(records: Iterable[dict[str, object]], out: TextIO) -> None:
+    writer = csv_rows(out)
+    writer.writerow(_COLUMNS)
+    for record in records:
+        cells = (record.get(column) for column in _COLUMNS)
+        writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+@contextmanager
+def _target(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
+    if path is not None:
+        with create_file(Path(path), force=force) as out:
+            yield out
+        return
+    yield sys.stdout.buffer
+    sys.stdout.flush()

@@ -1,0 +1,210 @@
+"""Reads the whole record, oldest first and in constant memory; see `Record`."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from orderctl.audit.log import IMPORTED, Batch
+from orderctl.audit.verification import LostBatch, MarkedOrder
+from orderctl.database.connection import Connection, Row, read_instant
+from orderctl.database.line_digests import TOGETHER, digests_of
+from orderctl.filters.queries import summaries_sql
+from orderctl.orders.orders import OrderEvent, OrderSummary
+from orderctl.orders.queries import EVENT_COLUMNS, read_event, read_summary
+
+_EVENT = ", ".join(f"e.{column}" for column in EVENT_COLUMNS.split(", "))
+_MARK = "o.id, o.batch_id, o.status, o.rejected_at, o.lines_digest"
+_NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = {})"
+
+
+def batch_chain(connection: Connection) -> Iterator[Batch]:
+    """Every batch in the order of the chain."""
+    found = connection.stream(f"SELECT {BATCH_COLUMNS} FROM batch WHERE account = :account ORDER BY position, id")
+    return map(read_batch, found)
+
+
+def chained_events(connection: Connection) -> Iterator[tuple[str, OrderEvent]]:
+    """Every event that names a batch which is there, in the order of the batches and of the orders.
+
+    An event's own id is that of its batch: one that had only its batch's name taken away is found by it.
+    """
+    joined = f"SELECT b.position, b.id AS owner, {_EVENT} FROM order_event AS e JOIN batch AS b"
+    found = connection.stream(
+        f"SELECT owner, {EVENT_COLUMNS} FROM ("
+        f"{joined} ON b.account = :account AND b.id = e.id WHERE e.account = :account UNION ALL "
+        f"{joined} ON b.account = :account AND b.id = e.batch_id"
+        " WHERE e.account = :account AND e.id <> e.batch_id) AS e ORDER BY position, owner, order_id, id"
+    )
+    return ((row[0], read_event(row[1:])) for row in found)
+
+
+def batch_summaries(connection: Connection, batch_id: str) -> Iterator[OrderSummary]:
+    """The orders of one batch, sorted by id."""
+    found = connection.stream(summaries_sql("batch_id = :batch", "id"), {"batch": batch_id})
+    return map(read_summary, found)
+
+
+def loose_events(connection: Connection) -> Iterator[OrderEvent]:
+    """Every event that no batch made: imports of rejected orders, archiving, tags; no digest covers them."""
+    found = connection.stream(
+        f"SELECT {_EVENT} FROM order_event AS e WHERE e.account = :account"
+        f" AND {_NO_BATCH.format('e.id')} AND (e.batch_id IS NULL OR {_NO_BATCH.format('e.batch_id')})"
+        " ORDER BY e.order_id, e.at, e.id"
+    )
+    return map(read_event, found)
+
+
+def marked_orders(connection: Connection) -> Iterator[MarkedOrder]:
+    """Every order that names a batch which is there, in the order of the batches and of the orders."""
+    found = connection.stream(
+        f"SELECT {_MARK} FROM orders AS o JOIN batch AS b"
+        " ON b.account = :account AND b.id = o.batch_id WHERE o.account = :account AND o.batch_id IS NOT NULL"
+        " ORDER BY b.position, b.id, o.id"
+    )
+    return _marked(connection, found)
+
+
+def unbatched_orders(connection: Connection) -> Iterator[MarkedOrder]:
+    """Every rejected order that names no batch and has a digest of its lines, sorted by id."""
+    found = connection.stream(
+        f"SELECT {_MARK} FROM orders AS o WHERE o.account = :account AND o.status = 'rejected'"
+        " AND o.batch_id IS NULL AND o.lines_digest <> '' ORDER BY o.id"
+    )
+    return _marked(connection, found)
+
+
+def _marked(connection: Connection, found: Iterator[Row]) -> Iterator[MarkedOrder]:
+    """These orders with their lines as they are now, unless nobody knows what they were."""
+    while together := list(islice(found, TOGETHER)):
+        lines = digests_of(connection, [order_id for order_id, *_, known in together if known])
+        for order_id, batch_id, status, at, known in together:
+            yield MarkedOrder(
+                id=order_id,
+                batch_id=batch_id,
+                status=status,
+                rejected_at=None if at is None else read_instant(at),
+                lines_digest=known,
+                lines=lines.get(order_id),
+            )
+
+
+def lost_batches(connection: Connection) -> Iterator[LostBatch]:
+    """Every batch that orders, events or mails refer to and that is not there."""
+    tables = ("orders", "order_event", "mail")
+    counted = " UNION ALL ".join(
+        "SELECT batch_id, "
+        + ", ".join(f"{int(each == table)} AS of_{each}" for each in tables)
+        + f" FROM {table} WHERE account = :account AND batch_id IS NOT NULL AND {_NO_BATCH.format('batch_id')}"
+        for table in tables
+    )
+    sums = ", ".join(f"CAST(sum(of_{table}) AS BIGINT)" for table in tables)
+    for batch_id, orders, events, mails in connection.stream(
+        f"SELECT batch_id, {sums} FROM ({counted}) AS lost GROUP BY batch_id ORDER BY batch_id"
+    ):
+        yield LostBatch(id=batch_id, orders=orders, events=events, mails=mails)
+
+
+def unproven_orders(connection: Connection) -> Iterator[str]:
+    """Every rejected order of which the log does not say who rejected it, or that it came so."""
+    found = connection.stream(
+        "SELECT id FROM orders AS o WHERE account = :account AND status = 'rejected' AND batch_id IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM order_event AS e WHERE e.account = :account AND e.order_id = o.id"
+        f" AND e.kind = '{IMPORTED}') ORDER BY id"
+    )
+    return (order_id for (order_id,) in found)
+
+
+def reopened_orders(connection: Connection) -> Iterator[str]:
+    """Every order that came as rejected and is not any more, or is gone."""
+    found = connection.stream(
+        f"SELECT DISTINCT e.order_id FROM order_event AS e WHERE e.account = :account AND e.kind = '{IMPORTED}'"
+        " AND NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account AND o.id = e.order_id"
+        " AND o.status = 'rejected') ORDER BY e.order_id"
+    )
+    return (order_id for (order_id,) in found)
+
+
+def mails_by_batch(connection: Connection) -> dict[str, int]:
+    """How many mails of each batch the outbox holds."""
+    found = connection.execute("SELECT batch_id, count(*) FROM mail WHERE account = :account GROUP BY batch_id")
+    return {batch_id: int(number) for batch_id, number in found}
+
+
+def log_size(connection: Connection) -> int:
+    """How many events there are."""
+    row = connection.execute("SELECT count(*) FROM order_event WHERE account = :account").fetchone()
+    return int(row[0]) if row else 0
+
+
+_IN_BATCH = "account = :account AND batch_id = :batch"
+
+
+def get_batch(connection: Connection, batch_id: str) -> Batch | None:
+    """One batch."""
+    row = connection.execute(
+        f"SELECT {BATCH_COLUMNS} FROM batch WHERE account = :account AND id = :id", {"id": batch_id}
+    ).fetchone()
+    return read_batch(row) if row else None
+
+
+def batch_of_request(connection: Connection, key: str) -> tuple[Batch, str] | None:
+    """The batch that has a caller's key, and the plan that it ran."""
+    row = connection.execute(
+        f"SELECT {BATCH_COLUMNS}, request_plan FROM batch WHERE account = :account AND request_key = :key",
+        {"key": key},
+    ).fetchone()
+    return (read_batch(row), row[-1]) if row else None
+
+
+def list_batches(connection: Connection, limit: int | None) -> Iterator[Batch]:
+    """The batches, newest first."""
+    newest = f"SELECT {BATCH_COLUMNS} FROM batch WHERE account = :account ORDER BY position DESC"
+    found = (
+        connection.stream(newest)
+        if limit is None
+        else connection.execute(f"{newest} LIMIT :batch_limit", {"batch_limit": limit})
+    )
+    return map(read_batch, found)
+
+
+def batch_events(connection: Connection, batch_id: str) -> Iterator[OrderEvent]:
+    """The events of a batch, in the order of their order ids."""
+    found = connection.stream(
+        f"SELECT {EVENT_COLUMNS} FROM order_event WHERE account = :account AND id = :batch"
+        f" AND order_id IN (SELECT id FROM orders WHERE {_IN_BATCH}) ORDER BY order_id",
+        {"batch": batch_id},
+    )
+    return map(read_event, found)
+
+
+BATCH_COLUMNS = (
+    "id, position, at, actor, approver, host, program, mode, source, reason, message, mail_per_order, planned,"
+    " rejected, skipped, mails, digest, leaves, previous, reason_code, request_key, request_digest"
+)
+
+
+def read_batch(row: Row) -> Batch:
+    """A row of `BATCH_COLUMNS`."""
+    return Batch(
+        id=row[0],
+        position=row[1],
+        at=read_instant(row[2]),
+        actor=row[3],
+        approver=row[4],
+        host=row[5],
+        program=row[6],
+        mode=row[7],
+        source=row[8],
+        reason=row[9],
+        message=row[10],
+        mail_per_order=bool(row[11]),
+        planned=row[12],
+        rejected=row[13],
+        skipped=row[14],
+        mails=row[15],
+        digest=row[16],
+        leaves=row[17],
+        previous=row[18],
+        reason_code=row[19],
+        request_key=row[20] or "",
+        request_digest=row[21],
+    )

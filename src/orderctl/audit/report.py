@@ -1,0 +1,139 @@
+"""What a report of one batch shows: who, when and why, the orders, and where the rejected amount lay."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from orderctl.audit.log import Batch
+from orderctl.core.money import Money, add_up
+from orderctl.language import later, say
+from orderctl.mail.outbox import MailState
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import OrderSummary
+from orderctl.selection.selection import source_in_words
+
+MOST_LISTED = 2_000
+_BARS = 8
+_RULES = {Mode.BULK.value: later("bulk rejection"), Mode.INDIVIDUAL.value: later("individual rejection")}
+_DIMENSIONS: tuple[tuple[str, Callable[[OrderSummary], str]], ...] = (
+    (later("{currency} by season"), lambda order: order.season or say("no season")),
+    (later("{currency} by buyer"), lambda order: order.buyer_name or say("no buyer")),
+    (later("{currency} by country"), lambda order: order.country or say("no country")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One bar of a chart; `share` is that of the longest bar."""
+
+    label: str
+    orders: int
+    amount: Money
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """The rejected amount in one currency by one property of the orders, the largest first."""
+
+    title: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchReport:
+    """One batch with its orders. `listed` may be fewer than `batch.rejected`."""
+
+    batch: Batch
+    totals: tuple[Money, ...]
+    buyers: int
+    charts: tuple[Chart, ...]
+    listed: tuple[OrderSummary, ...]
+    mails: tuple[tuple[MailState, int], ...]
+
+    @property
+    def unlisted(self) -> int:
+        """How many orders the list leaves out."""
+        return self.batch.rejected - len(self.listed)
+
+    @property
+    def left_out(self) -> int:
+        """How many planned orders had changed when the batch ran."""
+        return self.batch.planned - self.batch.rejected
+
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Who, when, how and why, in words."""
+        batch = self.batch
+        mails = ", ".join(f"{number:,} {state}" for state, number in self.mails)
+        told = [
+            (say("Batch"), say("{id} (number {position:,})", id=batch.id, position=batch.position)),
+            (say("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
+            (say("Who"), say("{actor} on {host}", actor=batch.actor, host=batch.host)),
+            (say("Approved by"), batch.approver),
+            (say("Key"), batch.request_key),
+            (say("Reason"), batch.reason),
+            (say("Orders chosen by"), source_in_words(batch.source)),
+            (say("Rules"), say(_RULES[batch.mode]) if batch.mode in _RULES else batch.mode),
+            (say("Message to buyers"), batch.message),
+            (say("Mails"), mails or (say("{number:,} queued", number=batch.mails) if batch.mails else say("none"))),
+            (say("Program"), batch.program),
+        ]
+        return tuple((label, words) for label, words in told if words)
+
+    @property
+    def counts(self) -> tuple[tuple[str, str], ...]:
+        """The figures at the top."""
+        return (
+            (say("rejected"), f"{self.batch.rejected:,}"),
+            (say("buyers"), f"{self.buyers:,}"),
+            (say("skipped"), f"{self.batch.skipped:,}"),
+            (say("left out"), f"{self.left_out:,}"),
+            (say("mails"), f"{self.batch.mails:,}"),
+        )
+
+
+def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[MailState, int]) -> BatchReport:
+    """Add up the orders of a batch while they pass by once."""
+    listed: list[OrderSummary] = []
+    buyers: set[str] = set()
+    sums: dict[tuple[str, str, str], tuple[int, int]] = {}
+    for order in orders:
+        if len(listed) < MOST_LISTED:
+            listed.append(order)
+        buyers.add(order.buyer_name)
+        for name, label_of in _DIMENSIONS:
+            key = (order.currency, name, label_of(order))
+            count, minor = sums.get(key, (0, 0))
+            sums[key] = count + 1, minor + order.total
+    seasons = (Money(currency, minor) for (currency, name, _), (_, minor) in sums.items() if name == _DIMENSIONS[0][0])
+    return BatchReport(
+        batch=batch,
+        totals=add_up(seasons),
+        buyers=len(buyers - {""}),
+        charts=tuple(_charts(sums)),
+        listed=tuple(listed),
+        mails=tuple((state, number) for state, number in mails.items() if number),
+    )
+
+
+def _charts(sums: dict[tuple[str, str, str], tuple[int, int]]) -> Iterable[Chart]:
+    """A chart where there is something to compare; a lone bar says nothing that the total does not."""
+    for currency in sorted({key[0] for key in sums}):
+        for name, _ in _DIMENSIONS:
+            rows = [(label, *figures) for (of, each, label), figures in sums.items() if (of, each) == (currency, name)]
+            if len(rows) > 1:
+                yield Chart(title=say(name, currency=currency), bars=tuple(_bars(currency, rows)))
+
+
+def _bars(currency: str, rows: list[tuple[str, int, int]]) -> Iterable[Bar]:
+    """The largest, then the others as one line without a bar: it would dwarf the rest."""
+    rows.sort(key=lambda row: (-row[2], row[0]))
+    shown, rest = (rows, []) if len(rows) <= _BARS else (rows[: _BARS - 1], rows[_BARS - 1 :])
+    longest = max(rows[0][2], 1)
+    for label, count, minor in shown:
+        yield Bar(label=label, orders=count, amount=Money(currency, minor), share=max(minor, 0) / longest)
+    if rest:
+        amount = Money(currency, sum(row[2] for row in rest))
+        yield Bar(
+            label=say("{number:,} others", number=len(rest)), orders=sum(row[1] for row in rest), amount=amount, share=0
+        )

@@ -1,0 +1,157 @@
+"""Checks the whole record in one snapshot, in constant memory: is it as it was written."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Generic, TypeVar
+
+from orderctl.audit.log import IMPORTED, LoggedBatch
+from orderctl.audit.queries import (
+    batch_chain,
+    chained_events,
+    log_size,
+    loose_events,
+    lost_batches,
+    mails_by_batch,
+    marked_orders,
+    reopened_orders,
+    unbatched_orders,
+    unproven_orders,
+)
+from orderctl.audit.verification import BatchCheck, Chain, Kind, LogVerdict, Tampering
+from orderctl.core.times import Progress
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store
+from orderctl.language import enumerated, say, say_count
+from orderctl.orders.orders import OrderEvent
+
+T = TypeVar("T")
+_REPORT_EVERY = 5_000
+
+
+def verify_log(
+    store: Store, *, anchor: str | None, report: Callable[[Tampering], None], progress: Progress
+) -> LogVerdict:
+    """Check the whole record of the account; each record that is not as it was written goes to `report`.
+
+    `anchor` is the digest of a batch as it was noted elsewhere: it proves that the chain up to there is the same.
+    """
+    verdict = LogVerdict(anchored=None if anchor is None else False)
+    with store.snapshot() as connection:
+        for tampering in _tamperings(connection, verdict, anchor, progress):
+            verdict.tampered += 1
+            report(tampering)
+    return verdict
+
+
+def record_of(connection: Connection) -> Iterator[LoggedBatch]:
+    """The whole log as it stands, batch by batch in the order of the chain, then what no batch made."""
+    events = _Groups(chained_events(connection), _owner)
+    for batch in batch_chain(connection):
+        yield LoggedBatch(batch, (event for _, event in events.of(batch.id)))
+    yield LoggedBatch(None, loose_events(connection))
+
+
+def _tamperings(
+    connection: Connection, verdict: LogVerdict, anchor: str | None, progress: Progress
+) -> Iterator[Tampering]:
+    yield from _batches(connection, verdict, anchor, _counted(connection, progress))
+    yield from _lost(connection)
+    yield from _loose(connection, verdict)
+    for order_id in unproven_orders(connection):
+        yield Tampering(
+            kind=Kind.ORDER, order_id=order_id, problem=say("is rejected, and the log does not say by whom")
+        )
+    for order_id in reopened_orders(connection):
+        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem=say("came as rejected and is not any more"))
+    for order in unbatched_orders(connection):
+        if order.lines != order.lines_digest:
+            problem = say("its lines are not those that it came with")
+            yield Tampering(kind=Kind.ORDER, order_id=order.id, problem=problem)
+    if verdict.anchored is False:
+        problem = say("no batch has this digest: one that was there is gone, or was written anew")
+        yield Tampering(kind=Kind.ANCHOR, problem=problem)
+
+
+def _batches(
+    connection: Connection, verdict: LogVerdict, anchor: str | None, tick: Callable[[int], None]
+) -> Iterator[Tampering]:
+    """The chain, and each batch against its events, its orders and its mails."""
+    chain, mails = Chain(), mails_by_batch(connection)
+    events = _Groups(chained_events(connection), _owner)
+    orders = _Groups(marked_orders(connection), lambda order: order.batch_id or "")
+    for batch in batch_chain(connection):
+        yield from chain.check(batch)
+        check = BatchCheck(batch)
+        yield from check.run((event for _, event in events.of(batch.id)), orders.of(batch.id))
+        if mails.get(batch.id, 0) != batch.mails:
+            problem = say(
+                "the batch queued {queued:,}, and the outbox holds {held:,}",
+                queued=batch.mails,
+                held=mails.get(batch.id, 0),
+            )
+            yield Tampering(kind=Kind.MAILS, batch_id=batch.id, problem=problem)
+        verdict.batches += 1
+        verdict.events += check.events
+        verdict.unknown_lines += check.unknown_lines
+        if anchor is not None and batch.digest == anchor.strip().lower():
+            verdict.anchored = True
+        tick(verdict.events)
+    verdict.head = chain.head
+
+
+def _lost(connection: Connection) -> Iterator[Tampering]:
+    for lost in lost_batches(connection):
+        named = [
+            *([say_count("{number:,} order", "{number:,} orders", lost.orders)] if lost.orders else []),
+            *([say_count("{number:,} event", "{number:,} events", lost.events)] if lost.events else []),
+            *([say_count("{number:,} mail", "{number:,} mails", lost.mails)] if lost.mails else []),
+        ]
+        problem = say("was removed: {records} still refer to it", records=enumerated(named))
+        yield Tampering(kind=Kind.BATCH, batch_id=lost.id, problem=problem)
+
+
+def _loose(connection: Connection, verdict: LogVerdict) -> Iterator[Tampering]:
+    """Events outside batches; one that says an order was rejected would have to be in one."""
+    for event in loose_events(connection):
+        verdict.loose += 1
+        if event.kind == IMPORTED:
+            verdict.imported += 1
+        elif event.to_status == "rejected" and event.batch_id is None:
+            yield Tampering(
+                kind=Kind.EVENT,
+                order_id=event.order_id,
+                event_id=event.id,
+                problem=say("is a rejection outside any batch"),
+            )
+
+
+class _Groups(Generic[T]):
+    """A stream that is sorted by batch, taken batch by batch beside the batches themselves."""
+
+    def __init__(self, items: Iterator[T], batch_of: Callable[[T], str]) -> None:
+        self._groups = groupby(items, batch_of)
+        self._next = next(self._groups, None)
+
+    def of(self, batch_id: str) -> Iterator[T]:
+        """The items of this batch; the batches must be asked for in the order of the stream."""
+        if self._next is None or self._next[0] != batch_id:
+            return
+        yield from self._next[1]
+        self._next = next(self._groups, None)
+
+
+def _counted(connection: Connection, progress: Progress) -> Callable[[int], None]:
+    """Progress over the events, said now and then."""
+    total, said = log_size(connection), 0
+
+    def tick(done: int) -> None:
+        nonlocal said
+        if done - said >= _REPORT_EVERY:
+            said = done
+            progress(done, total)
+
+    return tick
+
+
+def _owner(item: tuple[str, OrderEvent]) -> str:
+    return item[0]

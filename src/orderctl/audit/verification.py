@@ -1,0 +1,321 @@
+"""Whether the log is as it was written: each batch against its seal, each event against its leaf."""
+
+import hashlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+
+from orderctl.audit.log import LEAF_LENGTH, Batch, event_line, header_line, leaf
+from orderctl.language import english, later, say, say_count
+from orderctl.orders.orders import OrderEvent, Status
+
+MOST_NAMED = 1_000
+_REMOVED = later("was removed")
+
+
+class Kind(StrEnum):
+    """What kind of record is not as it was written."""
+
+    BATCH = "batch"
+    EVENT = "event"
+    ORDER = "order"
+    MAILS = "mails"
+    ANCHOR = "anchor"
+
+
+_RECORDS = {
+    Kind.EVENT: later("event of order {order}"),
+    Kind.ORDER: later("order {order}"),
+    Kind.BATCH: later("batch {batch}"),
+    Kind.MAILS: later("mails of batch {batch}"),
+    Kind.ANCHOR: later("anchor"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tampering:
+    """One record that is not as it was written: which one, and what is wrong with it."""
+
+    kind: Kind
+    problem: str
+    batch_id: str | None = None
+    order_id: str | None = None
+    event_id: str | None = None
+
+    @property
+    def record(self) -> str:
+        """The record in words."""
+        if self.kind is Kind.EVENT and self.batch_id:
+            return say("event of order {order} in batch {batch}", order=self.order_id, batch=self.batch_id)
+        return say(_RECORDS[self.kind], order=self.order_id, batch=self.batch_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedOrder:
+    """What an order says of its own rejection, and of its lines.
+
+    `lines_digest` is the digest that it carries, `lines` that of its lines now; None if it carries none.
+    """
+
+    id: str
+    batch_id: str | None
+    status: str
+    rejected_at: datetime | None
+    lines_digest: str
+    lines: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostBatch:
+    """A batch that is not there, and how many records still refer to it."""
+
+    id: str
+    orders: int
+    events: int
+    mails: int
+
+
+@dataclass(slots=True, kw_only=True)
+class LogVerdict:
+    """What a verification read and found. `loose` events stand outside batches: no digest covers them.
+
+    `unknown_lines`: so many orders were rejected by a version that kept no digest of their lines.
+    """
+
+    batches: int = 0
+    events: int = 0
+    loose: int = 0
+    imported: int = 0
+    unknown_lines: int = 0
+    head: Batch | None = None
+    anchored: bool | None = None
+    tampered: int = 0
+
+
+class Chain:
+    """Follows the batches, oldest first: each stands at the next position and names the digest of the one before."""
+
+    def __init__(self) -> None:
+        self.head: Batch | None = None
+
+    def check(self, batch: Batch) -> Iterator[Tampering]:
+        """One batch more."""
+        before, self.head = self.head, batch
+        expected = before.position + 1 if before else 1
+        if batch.position > expected:
+            problem = say_count(
+                "{number:,} batch before it, from number {first} on, is missing",
+                "{number:,} batches before it, from number {first} on, are missing",
+                batch.position - expected,
+                first=expected,
+            )
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        elif batch.position < expected:
+            problem = say("stands at number {position}, where another batch stands", position=batch.position)
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        if before is None and batch.previous:
+            problem = say("names a batch before it, and is the first")
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        elif before is not None and batch.previous != before.digest:
+            problem = say("does not follow batch {batch}", batch=before.id)
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        if before is not None and batch.at < before.at:
+            problem = say(
+                "is of {at:%Y-%m-%d %H:%M:%S} UTC, and batch {batch} before it of {before:%Y-%m-%d %H:%M:%S} UTC:"
+                " a clock was wrong",
+                at=batch.at,
+                batch=before.id,
+                before=before.at,
+            )
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+
+
+@dataclass(slots=True)
+class _Named:
+    """The records of one batch that are wrong, up to a bound; the others are counted."""
+
+    found: list[Tampering] = field(default_factory=list)
+    more: int = 0
+
+    def add(self, tampering: Tampering) -> None:
+        if len(self.found) < MOST_NAMED:
+            self.found.append(tampering)
+        else:
+            self.more += 1
+
+
+class BatchCheck:
+    """Checks one batch while its events and its orders pass by once, in constant memory."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._digest = hashlib.sha256(header_line(batch))
+        self._leaves = _Leaves(batch.leaves)
+        self.events = 0
+        self.unknown_lines = 0
+        self._explained = 0
+        self._events_wrong, self._orders_wrong = _Named(), _Named()
+
+    def run(self, events: Iterable[OrderEvent], orders: Iterable[MarkedOrder]) -> Iterator[Tampering]:
+        """Both in the order of the order ids."""
+        marked = iter(orders)
+        order = next(marked, None)
+        for order_id, of_order in groupby(events, lambda event: event.order_id):
+            while order is not None and order.id < order_id:
+                self._without_event(order)
+                order = next(marked, None)
+            mine = order if order is not None and order.id == order_id else None
+            sealed = self._check_events(order_id, of_order, mine)
+            if mine is not None:
+                self._check_mark(mine)
+                self._check_lines(mine, sealed)
+                order = next(marked, None)
+        while order is not None:
+            self._without_event(order)
+            order = next(marked, None)
+        yield from self._verdict()
+
+    def _check_events(self, order_id: str, events: Iterable[OrderEvent], order: MarkedOrder | None) -> str | None:
+        """The events of one order in this batch: there should be one, as it was written. Gives its digest of lines."""
+        matched, wrong, sealed = 0, list[str](), None
+        for event in events:
+            self.events += 1
+            line = event_line(event)
+            self._digest.update(line)
+            if self._leaves.take(leaf(line)):
+                matched += 1
+                sealed = event.lines_digest
+            else:
+                wrong.append(event.id)
+        if order is None and matched:
+            problem = say(
+                "is not marked as rejected any more, or is gone: batch {batch} rejected it", batch=self._batch.id
+            )
+            self._wrong_order(order_id, problem)
+        if wrong and order is not None and not matched:
+            edited = self._batch.id if self._batch.id in wrong else wrong[0]
+            wrong.remove(edited)
+            self._explained += 1
+            self._wrong_event(order_id, edited, say("was edited"))
+        for event_id in wrong:
+            self._wrong_event(order_id, event_id, say("was inserted"))
+        self.unknown_lines += sealed == ""
+        return sealed
+
+    def _check_mark(self, order: MarkedOrder) -> None:
+        if order.status != Status.REJECTED:
+            problem = say("is not rejected any more: batch {batch} rejected it", batch=self._batch.id)
+            self._wrong_order(order.id, problem)
+        elif order.rejected_at != self._batch.at:
+            problem = say("says another time of rejection than its batch {batch}", batch=self._batch.id)
+            self._wrong_order(order.id, problem)
+
+    def _check_lines(self, order: MarkedOrder, sealed: str | None) -> None:
+        """The order's lines against the digest that its event has; where that is not as written, against its own."""
+        expected = order.lines_digest if sealed is None else sealed
+        if expected and order.lines not in {None, expected}:
+            problem = say("its lines are not those that batch {batch} rejected", batch=self._batch.id)
+            self._wrong_order(order.id, problem)
+        elif order.lines_digest != expected:
+            problem = say("the digest of its lines is not the one in the log of batch {batch}", batch=self._batch.id)
+            self._wrong_order(order.id, problem)
+
+    def _without_event(self, order: MarkedOrder) -> None:
+        self._explained += 1
+        self._wrong_event(order.id, self._batch.id, say(_REMOVED))
+
+    def _verdict(self) -> Iterator[Tampering]:
+        batch = self._batch
+        if self._digest.hexdigest() == batch.digest:
+            if self._leaves.wrong:
+                problem = say("its short digests of events were edited")
+                yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+            yield from self._strays()
+            yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
+            return
+        removed = self._leaves.left - self._explained
+        if removed > 0:
+            problem = say_count(
+                "{number:,} event of it was removed, and the orders of them no longer name it",
+                "{number:,} events of it were removed, and the orders of them no longer name it",
+                removed,
+            )
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        elif not self._events_wrong.found:
+            problem = say("was edited: its digest does not match")
+            yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+        yield from _all_of(self._events_wrong, batch.id, Kind.EVENT)
+        yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
+
+    def _strays(self) -> Iterator[Tampering]:
+        """Orders that name a batch whose log, which is whole, knows nothing of them."""
+        for wrong in self._events_wrong.found:
+            if english(wrong.problem) == _REMOVED:
+                problem = say("says it was rejected by batch {batch}, which did not", batch=self._batch.id)
+                yield Tampering(kind=Kind.ORDER, order_id=wrong.order_id, batch_id=self._batch.id, problem=problem)
+
+    def _wrong_event(self, order_id: str, event_id: str, problem: str) -> None:
+        self._events_wrong.add(
+            Tampering(kind=Kind.EVENT, batch_id=self._batch.id, order_id=order_id, event_id=event_id, problem=problem)
+        )
+
+    def _wrong_order(self, order_id: str, problem: str) -> None:
+        self._orders_wrong.add(Tampering(kind=Kind.ORDER, batch_id=self._batch.id, order_id=order_id, problem=problem))
+
+
+class _Leaves:
+    """The leaves of a seal, ticked off one by one; sorted out only when one does not match its place."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._place = 0
+        self._sorted: array[int] | None = None
+        self._taken = 0
+        self.wrong = False
+
+    @property
+    def left(self) -> int:
+        """How many leaves no event has matched."""
+        return len(self._text) // LEAF_LENGTH - self._taken
+
+    def take(self, mark: str) -> bool:
+        """Whether an event's leaf is among those that were written."""
+        if self._sorted is None and self._text[self._place : self._place + LEAF_LENGTH] == mark:
+            self._place += LEAF_LENGTH
+            self._taken += 1
+            return True
+        if self._sorted is None:
+            self._sorted = _sorted_numbers(self._text[self._place :])
+            self.wrong = True
+        number = int(mark, 16)
+        place = bisect_left(self._sorted, number)
+        known = place < len(self._sorted) and self._sorted[place] == number
+        self._taken += known
+        return known
+
+
+def _sorted_numbers(leaves: str) -> "array[int]":
+    numbers: array[int] = array("Q")
+    for start in range(0, len(leaves), LEAF_LENGTH):
+        text = leaves[start : start + LEAF_LENGTH]
+        # Whoever edited the leaves may have left anything there.
+        numbers.append(int(text, 16) if text and _is_hex(text) else 0)
+    return array("Q", sorted(numbers))
+
+
+def _is_hex(text: str) -> bool:
+    return not text.strip("0123456789abcdef")
+
+
+def _all_of(named: _Named, batch_id: str, kind: Kind) -> Iterator[Tampering]:
+    yield from named.found
+    if named.more:
+        more = {
+            Kind.EVENT: later("{number:,} more events of it are wrong"),
+            Kind.ORDER: later("{number:,} more orders of it are wrong"),
+        }
+        yield Tampering(kind=Kind.BATCH, batch_id=batch_id, problem=say(more[kind], number=named.more))

@@ -1,0 +1,196 @@
+"""What may be changed on any order, a rejected one included: archiving and tags (design.md, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from orderctl.database.clock import Clock
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store
+from orderctl.orders.document import SCHEMA, Document
+from orderctl.selection.queries import choice_condition
+from orderctl.selection.selection import Choice, IdScope
+from orderctl.selection.service import refuse_unknown
+
+
+class ChangeKind(StrEnum):
+    """The kinds of change, named as the log names them."""
+
+    ARCHIVED = "archived"
+    UNARCHIVED = "unarchived"
+    TAGGED = "tagged"
+    UNTAGGED = "untagged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change of orders; `tag` is the tag that comes or goes."""
+
+    kind: ChangeKind
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCounts:
+    """How far a change reaches: the orders that are chosen, and those of them that it changes."""
+
+    chosen: int
+    changing: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeReport:
+    """What a change did, or would do. `unknown` are ids that the store has no order of."""
+
+    change: Change
+    reach: ChangeCounts
+    unknown: tuple[str, ...] = ()
+    duplicates: int = 0
+
+    @property
+    def unchanged(self) -> int:
+        """The chosen orders that are so already."""
+        return self.reach.chosen - self.reach.changing
+
+
+_TAGGED = "EXISTS (SELECT 1 FROM order_tag AS t WHERE t.account = o.account AND t.order_id = o.id AND t.tag = :tag)"
+# What holds for an order that a change changes.
+_CHANGES = {
+    ChangeKind.ARCHIVED: "o.archived_at IS NULL",
+    ChangeKind.UNARCHIVED: "o.archived_at IS NOT NULL",
+    ChangeKind.TAGGED: f"NOT {_TAGGED}",
+    ChangeKind.UNTAGGED: _TAGGED,
+}
+
+
+def reach_of_change(connection: Connection, choice: Choice, change: Change) -> ChangeCounts:
+    """How many orders are chosen, and how many of them the change would change."""
+    chosen = choice_condition(choice, connection.dialect)
+    row = connection.execute(
+        f"SELECT count(*), count(CASE WHEN {_CHANGES[change.kind]} THEN 1 END) FROM orders AS o"
+        f" WHERE o.account = :account AND {chosen.sql}",
+        {**chosen.params, "tag": change.tag},
+    ).fetchone()
+    return ChangeCounts(chosen=row[0], changing=row[1]) if row else ChangeCounts(chosen=0, changing=0)
+
+
+def apply_change(
+    connection: Connection, choice: Choice, change: Change, *, event_id: str, actor: str, at: datetime
+) -> int:
+    """Change the chosen orders; gives how many were not so already."""
+    ids = _log_change(connection, choice, change, event_id, actor, at)
+    changed = {"changed": connection.dialect.bind_ids(ids)}
+    among = f"id IN ({connection.dialect.ids('changed')})"
+    match change.kind:
+        case ChangeKind.ARCHIVED:
+            _set_archived(connection, among, ":at", at, changed)
+        case ChangeKind.UNARCHIVED:
+            _set_archived(connection, among, "NULL", at, changed)
+        case ChangeKind.TAGGED:
+            connection.execute(
+                "INSERT INTO order_tag (account, order_id, tag) SELECT account, id, :tag FROM orders"
+                f" WHERE account = :account AND {among} ON CONFLICT DO NOTHING",
+                {"tag": change.tag, **changed},
+            )
+            _touch(connection, among, at, changed)
+        case ChangeKind.UNTAGGED:
+            connection.execute(
+                f"DELETE FROM order_tag WHERE account = :account AND tag = :tag AND order_{among}",
+                {"tag": change.tag, **changed},
+            )
+            _touch(connection, among, at, changed)
+    return len(ids)
+
+
+def _log_change(
+    connection: Connection, choice: Choice, change: Change, event_id: str, actor: str, at: datetime
+) -> list[str]:
+    """Lock the chosen orders and write the events of those that will change; gives their ids."""
+    dialect = connection.dialect
+    chosen = choice_condition(choice, dialect)
+    among = f"FROM orders AS o WHERE o.account = :account AND {chosen.sql}"
+    lock = dialect.lock("o")
+    if lock:
+        # A statement of its own: the next one then sees the tags of whoever held the locks before.
+        connection.execute(f"SELECT 1 {among} ORDER BY o.id {lock}", chosen.params)
+    written = connection.execute(
+        "INSERT INTO order_event (account, order_id, id, kind, detail, actor, at)"
+        f" SELECT o.account, o.id, :event, '{change.kind}', :tag, :actor, :at {among}"
+        f" AND {_CHANGES[change.kind]} ORDER BY o.id RETURNING order_id",
+        {**chosen.params, "event": event_id, "tag": change.tag, "actor": actor, "at": dialect.instant(at)},
+    )
+    return [order_id for (order_id,) in written.fetchall()]
+
+
+def _set_archived(connection: Connection, among: str, value: str, at: datetime, changed: dict[str, object]) -> None:
+    connection.execute(
+        f"UPDATE orders SET archived_at = {value}, changed_at = :at, version = version + 1"
+        f" WHERE account = :account AND {among}",
+        {**changed, "at": connection.dialect.instant(at)},
+    )
+
+
+def _touch(connection: Connection, among: str, at: datetime, changed: dict[str, object]) -> None:
+    connection.execute(
+        f"UPDATE orders SET changed_at = :at WHERE account = :account AND {among}",
+        {**changed, "at": connection.dialect.instant(at)},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRequest:
+    """Which change of which orders. Ids that are unknown stop it, unless they are to be ignored."""
+
+    choice: Choice
+    change: Change
+    ignore_unknown: bool = False
+
+
+def preview_change(store: Store, request: ChangeRequest) -> ChangeReport:
+    """What the change would do; nothing is changed. Raises UsageError for unknown ids."""
+    with store.snapshot() as connection:
+        return _reach(connection, request)
+
+
+def change_orders(
+    store: Store, request: ChangeRequest, *, actor: str, clock: Clock, new_id: Callable[[], str]
+) -> ChangeReport:
+    """Make the change, logged once an order that was not so already. Raises UsageError for unknown ids."""
+    event_id = new_id()
+
+    def work_on(connection: Connection) -> ChangeReport:
+        found = _reach(connection, request)
+        changed = apply_change(
+            connection, request.choice, request.change, event_id=event_id, actor=actor, at=clock.of(connection)
+        )
+        return replace(found, reach=replace(found.reach, changing=changed))
+
+    return store.write(work_on)
+
+
+def _reach(connection: Connection, request: ChangeRequest) -> ChangeReport:
+    scope = request.choice.scope
+    unknown = refuse_unknown(connection, request.choice, ignore=request.ignore_unknown)
+    return ChangeReport(
+        change=request.change,
+        reach=reach_of_change(connection, request.choice, request.change),
+        unknown=unknown,
+        duplicates=scope.given.duplicates if isinstance(scope, IdScope) else 0,
+    )
+
+
+def change_document(report: ChangeReport, *, dry_run: bool) -> Document:
+    """What archiving or a tag changed, or would change."""
+    return {
+        "schema": SCHEMA,
+        "outcome": "dry-run" if dry_run else "done",
+        "change": report.change.kind.value,
+        "tag": report.change.tag or None,
+        "changed": report.reach.changing,
+        "unchanged": report.unchanged,
+        "unknown": list(report.unknown),
+        "duplicates": report.duplicates,
+    }

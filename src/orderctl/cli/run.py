@@ -1,0 +1,308 @@
+"""From a plan to its report, for `reject` and `plan run` alike: preview, confirm, execute, mail, report."""
+
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from orderctl.cli.context import Program
+from orderctl.cli.delivery import Stopped, Stopping, deliver_mails
+from orderctl.cli.options import ReportFormat
+from orderctl.database.store import Store
+from orderctl.errors import CommitUnknownError, DeclinedError, ExitCode, OrderctlError, UsageError, os_reason, reason_of
+from orderctl.language import later, say, say_count
+from orderctl.mail.outbox import DeliveryReport
+from orderctl.orders.document import Document
+from orderctl.rejection.confirmation import confirm_rejection
+from orderctl.rejection.document import rejection_document
+from orderctl.rejection.plan import RejectionPlan, RejectionResult, RequestKey
+from orderctl.rejection.sample_letters import SampleLetter, compose_samples
+from orderctl.rejection.service import Expectations, delivered_so_far, mails_left, targets_of
+from orderctl.selection.notes import Reason, ReasonCodes
+from orderctl.terminal.prompts import can_ask, choose
+
+_EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """How this call is to go on once the plan is made: `save` keeps it, `hold` executes it that much later.
+
+    `full` shows every order of it.
+    `request` is the caller's own key, with what is asked for under it.
+    `write` takes the JSON document of its report where it is one of several.
+    """
+
+    expected: Expectations
+    dry_run: bool
+    yes: bool
+    as_: ReportFormat
+    full: bool = False
+    save: bool = False
+    request: RequestKey | None = None
+    hold: timedelta | None = None
+    write: Callable[[Document], None] | None = None
+
+
+def read_expectations(
+    program: Program, *, strict: bool, expect: str | None, max_orders: int | None, ignore_unknown: bool
+) -> Expectations:
+    """What the options and the settings say about the size of a plan. Raises UsageError."""
+    return Expectations(
+        strict=strict,
+        expect=_range(expect),
+        max_orders=max_orders if max_orders is not None else program.settings.number("max_orders"),
+        ignore_unknown=ignore_unknown,
+    )
+
+
+def _range(text: str | None) -> tuple[int | None, int | None]:
+    """`--expect 300`, `..300`, `10..` or `10..300`."""
+    if text is None:
+        return None, None
+    found = _EXPECT.match(text.replace(",", ""))
+    if not found or not (found[1] or found[3]) or (found[3] and not found[2]):
+        raise UsageError(
+            say("--expect {text!r} is not a number or a range", text=text), hint=say("write 300, ..300 or 10..300")
+        )
+    low = int(found[1]) if found[1] else None
+    return low, (int(found[3]) if found[3] else None) if found[2] else low
+
+
+def check_can_ask(run: Run, *, look: str = "--dry-run") -> None:
+    """Without a terminal nobody can say yes; better known before the plan than after. `look` shows it and stops."""
+    if not (run.yes or run.dry_run or run.save or can_ask()):
+        raise UsageError(
+            say("there is no terminal to confirm on, and nothing was changed"),
+            hint=say("look with {option}, then say yes with --yes", option=look),
+        )
+
+
+def show_preview(
+    program: Program, store: Store, plan: RejectionPlan, *, full: bool, ask_about_mails: bool = False
+) -> tuple[SampleLetter, ...]:
+    """Show what the plan would do, and note its size for the log; gives a letter for each language."""
+    program.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
+    letters = compose_letters(program, store, plan)
+    if not program.quiet:
+        program.screen.preview(
+            plan,
+            store=store.label,
+            production=program.settings.flag("production"),
+            letters=letters,
+            ask_about_mails=ask_about_mails,
+            every=targets_of(store, plan) if full else None,
+        )
+    return letters
+
+
+def compose_letters(program: Program, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
+    """A letter for each language of the plan.
+
+    They are composed even if nobody looks: a template that is missing or broken stops the plan. Raises UsageError.
+    """
+    return compose_samples(store, program.mailing.composer(), plan) if plan.mail.mails else ()
+
+
+def confirm(program: Program, store: Store, plan: RejectionPlan, run: Run) -> str:
+    """Ask for the go-ahead to what the plan does; gives how it was given. Raises DeclinedError."""
+    if run.yes or not plan.targets.count:
+        return "--yes"
+    production = program.settings.flag("production")
+    if not confirm_rejection(plan, store=store.label, production=production):
+        raise DeclinedError(say("declined; nothing was changed"))
+    return later("confirmed at the terminal")
+
+
+def executed(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
+    """Execute the plan. What ends the run from here on is told by what the store then holds (`ending.py`)."""
+    program.begun.append(plan.id)
+    try:
+        with program.screen.progress(later("Rejecting")):
+            return execute()
+    except CommitUnknownError:
+        raise
+    except OrderctlError:
+        program.begun.remove(plan.id)  # it says itself that nothing was changed
+        raise
+
+
+def conclude(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
+    """Mail what the batch queued and report; gives the exit code."""
+    note_result(program, result)
+    delivery = _deliver(program, store, result, run)
+    report(program, run, result.plan, result, delivery)
+    return _code(result, delivery)
+
+
+def conclude_again(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
+    """Report what the first run under a key did, and send what it left of its mails; gives the exit code."""
+    batch = result.plan.id
+    program.screen.tell(say("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
+    program.run_log.step("repeated", {"batch": batch})
+    delivery = None
+    if result.mails:
+        last = _deliver(program, store, result, run) if mails_left(store, batch) else None
+        delivery = delivered_so_far(store, batch, last or DeliveryReport())
+    report(program, run, result.plan, result, delivery)
+    return _code(result, delivery)
+
+
+def _code(result: RejectionResult, delivery: DeliveryReport | None) -> int:
+    if result.left_out:
+        return ExitCode.FEWER_THAN_PLANNED
+    return ExitCode.DONE if delivery is None or delivery.complete else ExitCode.MAILS_REMAIN
+
+
+def note_result(program: Program, result: RejectionResult) -> None:
+    """Note what the batch did, for who keeps a log of runs."""
+    figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
+    program.run_log.step("rejected", {**figures, "left_out": len(result.left_out), "mails": result.mails})
+
+
+def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) -> DeliveryReport | None:
+    if not result.mails or result.batch_id is None:
+        return None
+    try:
+        with Stopping() as stop, program.screen.progress(later("Mailing")) as progress:
+            delivery = deliver_mails(program, store, stop, batch_id=result.batch_id, progress=progress)
+        stop.check(delivery)
+    except OrderctlError as error:
+        # The rejection stands whatever becomes of its mails: they wait.
+        return DeliveryReport(stopped=error.sentence)
+    except Exception as error:  # noqa: BLE001
+        return DeliveryReport(stopped=reason_of(error))
+    except Stopped:
+        report(program, run, result.plan, result, delivery)
+        raise
+    except KeyboardInterrupt:
+        report(program, run, result.plan, result, None)
+        raise KeyboardInterrupt(say("interrupted; the mails that are left wait for: orderctl mail send")) from None
+    else:
+        return delivery
+
+
+def report(
+    program: Program,
+    run: Run,
+    plan: RejectionPlan,
+    result: RejectionResult | None,
+    delivery: DeliveryReport | None,
+    letters: Sequence[SampleLetter] = (),
+) -> None:
+    """Say what came of the plan; without a result it was a dry run."""
+    if run.as_ is not ReportFormat.TEXT:
+        write_document(program, run, rejection_document(plan, result, delivery, letters))
+    elif result is None:
+        program.screen.tell(say("A dry run: nothing was changed."))
+    else:
+        program.screen.result(result, delivery)
+    if result is not None and result.unselected:
+        taken_out = say_count(
+            "{number:,} order taken out of the selection {name}",
+            "{number:,} orders taken out of the selection {name}",
+            result.unselected,
+            name=result.plan.by.selection,
+        )
+        program.screen.tell(taken_out)
+
+
+def write_document(program: Program, run: Run, document: Document) -> None:
+    """Write a report as JSON, alone or as one of several."""
+    if run.write is not None:
+        run.write(document)
+    else:
+        program.output.document(document, run.as_)
+
+
+def read_reason(program: Program, text: str, run: Run, *, every_order_has_one: bool) -> Reason:
+    """The reason. Where the settings list codes it is one of them: asked for if unsaid, and no need of a dry run.
+
+    Raises UsageError.
+    """
+    codes = program.reason_codes
+    if not text.strip():
+        if not codes.words or run.dry_run or every_order_has_one:
+            return Reason()
+        if run.yes or not can_ask():
+            raise UsageError(say("a reason is missing"), hint=_hint(codes))
+        text = choose(say("Why are they rejected?"), codes.words)
+    try:
+        return codes.read(text)
+    except ValueError as error:
+        raise UsageError(
+            say("--reason {problem}", problem=error), hint=_hint(codes) if codes.words else say("shorten it")
+        ) from None
+
+
+def _hint(codes: ReasonCodes) -> str:
+    return say("--reason CODE or 'CODE: words'; the codes: {codes}", codes=codes)
+
+
+MAX_MESSAGE = 20_000
+_COMMENT = later("# The buyers read what stands above. Save an empty file to send no message.")
+
+
+def read_message(text: str | None, file: str | None, *, edit: bool) -> str:
+    """The operator's message as plain text; empty if it is still to be edited.
+
+    Raises UsageError for two sources, or a file that is no text.
+    """
+    if sum((text is not None, file is not None, edit)) > 1:
+        raise UsageError(
+            say("--message, --message-file and --edit are three ways of one message"), hint=say("give one of them")
+        )
+    if file is not None:
+        return _checked(_from_file(file), file)
+    return _checked(text or "", say("the message"))
+
+
+def edit_message() -> str:
+    """What the operator writes in their editor. Raises UsageError if it cannot be started."""
+    return _checked(_from_editor(), say("the message"))
+
+
+def _from_file(file: str) -> str:
+    try:
+        with Path(file).open("rb") as stream:
+            return stream.read(4 * MAX_MESSAGE + 4).decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(
+            say("{file} cannot be read: {problem}", file=file, problem=os_reason(error)), hint=say("check the path")
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            say("{file} is not UTF-8 text, byte {position}", file=file, position=error.start + 1),
+            hint=say("save it as UTF-8"),
+        ) from error
+
+
+def _checked(text: str, where: str) -> str:
+    message = text.replace("\r\n", "\n").strip()
+    if len(message) > MAX_MESSAGE:
+        raise UsageError(
+            say("{what} is longer than {most:,} characters", what=where, most=MAX_MESSAGE), hint=say("shorten it")
+        )
+    if "\0" in message:
+        raise UsageError(say("{what} holds a NUL character", what=where), hint=say("take it out"))
+    return message
+
+
+def _from_editor() -> str:
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    with tempfile.TemporaryDirectory(prefix="orderctl-") as folder:
+        path = Path(folder) / "message.txt"
+        comment = f"\n{say(_COMMENT)}\n"
+        path.write_text(comment, encoding="utf-8")
+        try:
+            subprocess.run([*shlex.split(editor), str(path)], check=True)  # noqa: S603 - the user's own editor
+        except (OSError, ValueError, subprocess.CalledProcessError) as error:
+            raise UsageError(
+                say("the editor {editor!r} failed", editor=editor), hint=say("set EDITOR, or use --message-file")
+            ) from error
+        return path.read_text(encoding="utf-8").replace(comment, "\n")

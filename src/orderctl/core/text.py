@@ -1,0 +1,159 @@
+"""Text from outside, made safe to show. The only place that decides what a terminal may receive."""
+
+import difflib
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from orderctl.language import say
+
+# Everything but letters, marks, numbers, punctuation, symbols and the plain space can move the
+# cursor, hide text or reverse its order: control, format (bidi), unassigned, line separators.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str) -> str:
+    r"""Show control, format and bidi characters as escapes (`\x1b`, `\u202e`) instead of obeying them."""
+    if text.isascii() and text.isprintable():
+        return text
+    shown = "".join(escape(char) if unicodedata.category(char) in _UNSAFE else char for char in text)
+    return text if shown == text else shown  # what was said still knows itself in English
+
+
+def escape(char: str) -> str:
+    r"""A character as the escape that names it: `\x1b`."""
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def fold(text: str) -> str:
+    """The form in which text is searched, on every engine alike: no case, no width, no accents on Latin and Greek.
+
+    Elsewhere a mark makes another letter, and stays: `\u304c` is not `\u304b`, `\u0439` is not `\u0438`.
+    """
+    if text.isascii():
+        return text.lower()
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", plain).translate(_STROKES))
+
+
+def plain_name(text: str) -> str:
+    """A name by which something is known, whatever its case, spaces, hyphens and underscores."""
+    return "_".join(fold(text).replace("_", " ").replace("-", " ").split())
+
+
+def nearest(text: str, known: Sequence[str], else_: str) -> str:
+    """A hint for a word that is not known: the nearest that is, or else what there is."""
+    words = {fold(word): word for word in known}
+    close = difflib.get_close_matches(fold(text), words, n=1, cutoff=0.5)
+    return say("did you mean {word}?", word=words[close[0]]) if close else else_
+
+
+def lower_ascii(text: str) -> str:
+    """`A` to `Z` in lower case, all else as it is: what both engines' `lower()` make of a "C" collated text."""
+    return text.translate(_LOWER)
+
+
+# Combining marks behind a Latin or a Greek letter.
+_ACCENTS = re.compile(
+    "(?<=[a-z\u00df-\u02af\u0370-\u03ff\u1e00-\u1fff])[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
+)
+# Latin letters that Unicode does not take apart, as people write them without.
+_STROKES = str.maketrans(
+    {
+        "\u00e6": "ae",
+        "\u00f0": "d",
+        "\u00f8": "o",
+        "\u00fe": "th",
+        "\u0111": "d",
+        "\u0127": "h",
+        "\u0131": "i",
+        "\u0142": "l",
+        "\u0153": "oe",
+        "\u0167": "t",
+    }
+)
+_LOWER = {ord(char): char.lower() for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+# In fewer cells nothing can be read: a terminal that says it has fewer breaks the lines itself.
+NARROWEST = 40
+# What may not begin a line, and what may not end one.
+_CLOSING = frozenset("、。，．・:;！？」』）】〕〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々…)],.!?")  # noqa: RUF001
+_OPENING = frozenset("「『（【〔〈《([")  # noqa: RUF001
+_UNIT = re.compile(r"[A-Z]{3}\b|%")
+
+
+def cell_width(text: str) -> int:
+    """How many cells the text takes."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def padded(text: str, cells: int) -> str:
+    """The text, filled up with spaces to so many cells."""
+    return text + " " * (cells - cell_width(text))
+
+
+def wrapped(text: str, cells: int) -> list[str]:
+    """Lines of at most so many cells: broken at spaces, and between wide characters."""
+    if cell_width(text) == len(text):
+        return textwrap.wrap(text, cells)
+    lines, line = [], ""
+    for piece in pieces(text):
+        if line and cell_width(line + piece.rstrip()) > cells:
+            lines.append(line.rstrip())
+            line = piece.lstrip()
+        else:
+            line += piece
+    return [*lines, line.rstrip()] if line.strip() else lines
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text in pieces that stay whole: words with the space behind them, wide characters with their punctuation."""
+    piece = ""
+    for before, char in zip(f" {text}", text, strict=False):
+        if piece and _may_break(before, char):
+            yield piece
+            piece = ""
+        piece += char
+    if piece:
+        yield piece
+
+
+def words(text: str) -> Iterator[str]:
+    """The pieces of a text, with a number and its currency or `%` in one; no-break spaces break nothing."""
+    word = ""
+    for piece in pieces(text):
+        if word and not (word[-1] == " " and word[-2:-1].isdecimal() and _UNIT.match(piece)):
+            yield word
+            word = ""
+        word += piece
+    if word:
+        yield word
+
+
+def breaks(text: str, cells: int) -> list[int]:
+    """Where to break a text into lines of at most so many cells. A longer word is left whole."""
+    if cell_width(text) <= cells:
+        return []
+    places, place, used, begun = [], 0, 0, False
+    for word in words(text):
+        if begun and used + cell_width(word.rstrip(" ")) > cells:
+            places.append(place)
+            used = 0
+        place += len(word)
+        used += cell_width(word)
+        # Spaces alone are no line.
+        begun = begun or bool(word.strip(" "))
+    return places
+
+
+def _may_break(before: str, char: str) -> bool:
+    if char in _CLOSING or before in _OPENING or char == " ":
+        return False
+    return before == " " or _cells(before) > 1 or _cells(char) > 1
+
+
+def _cells(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

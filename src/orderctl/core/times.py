@@ -1,0 +1,50 @@
+"""Lengths of time as people write and read them: `15m`, `36h`, `3d`, `1h30m`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Protocol
+
+from orderctl.language import later, say
+
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_WRITTEN = re.compile(r"\A(?:[0-9]{1,6}[mhd])+\Z", re.ASCII)
+_PART = re.compile(r"([0-9]+)([mhd])", re.ASCII)
+_BARE = re.compile(r"\A[0-9]{1,6}\Z", re.ASCII)
+LONGEST = timedelta(days=366)
+_DAYS, _HOURS, _MINUTES = later("{number} d"), later("{number} h"), later("{number} min")
+
+
+def parse_duration(text: str, *, bare_hours: bool = False) -> timedelta:
+    """Read minutes, hours and days; `bare_hours` lets a number alone mean hours.
+
+    ValueError if it is none, if it is nothing, or if it is longer than a year.
+    """
+    written = text.strip().lower().replace(" ", "")
+    if bare_hours and _BARE.match(written):
+        written += "h"
+    if not _WRITTEN.match(written):
+        raise ValueError(say("is no length of time: write 15m, 2h, 3d or 1h30m"))
+    length = sum((int(number) * _UNITS[unit] for number, unit in _PART.findall(written)), timedelta())
+    if not timedelta() < length <= LONGEST:
+        raise ValueError(say("is not between a minute and a year"))
+    return length
+
+
+def duration_words(length: timedelta) -> str:
+    """Write it in its two largest units: `2 d 3 h`, `1 h 5 min`, `14 min`. A minute begun counts as one."""
+    if length < timedelta(minutes=1):
+        return say("less than a minute")
+    minutes = -(-length // timedelta(minutes=1))
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    parts = [(days, _DAYS), (hours, _HOURS), (minutes, _MINUTES)]
+    while not parts[0][0]:
+        parts.pop(0)
+    return " ".join(say(unit, number=number) for number, unit in parts[:2] if number)
+
+
+class Progress(Protocol):
+    """Called with how many units are done, and of how many where that is known."""
+
+    def __call__(self, done: int, total: int | None, /) -> None: ...

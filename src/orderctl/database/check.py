@@ -1,0 +1,183 @@
+"""What a check of the store found, for people and for monitoring."""
+
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orderctl.database.address import Address
+from orderctl.database.connection import Connection
+from orderctl.database.guards import guard_statements
+from orderctl.database.store import CURRENT, Engine, check_revision, make_engine
+from orderctl.errors import OrderctlError
+from orderctl.language import enumerated, later, say
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: whether it is in order, and what was seen."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+_TRIGGER = re.compile(r"\ACREATE TRIGGER (\w+) ")
+_FUNCTION = re.compile(r"\ACREATE FUNCTION (\w+)\(\).*\$\$(.*)\$\$\Z", re.DOTALL)
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_OF_ORDER = "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account AND o.id = t.order_id)"
+_NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = t.batch_id)"
+_NO_BUYER = "NOT EXISTS (SELECT 1 FROM buyer AS b WHERE b.account = :account AND b.id = t.buyer_id)"
+_ORPHANS = {
+    later("{number:,} lines"): ("order_line", _OF_ORDER),
+    later("{number:,} tags"): ("order_tag", _OF_ORDER),
+    later("{number:,} events"): ("order_event", _OF_ORDER),
+    later("{number:,} selected orders"): ("selection_item", _OF_ORDER),
+    later("{number:,} mailed orders"): (
+        "mail_order",
+        f"{_OF_ORDER} OR NOT EXISTS (SELECT 1 FROM mail AS m WHERE m.account = :account AND m.id = t.mail_id)",
+    ),
+    later("{number:,} mails"): (
+        "mail",
+        f"{_NO_BATCH} OR NOT EXISTS (SELECT 1 FROM mail_order AS m WHERE m.account = :account AND m.mail_id = t.id)",
+    ),
+    later("{number:,} orders of unknown buyers"): (
+        "orders",
+        f"t.buyer_id IS NOT NULL AND {_NO_BUYER}",
+    ),
+}
+
+
+def check_store(address: Address, account: str, *, quick: bool) -> Iterator[Check]:
+    """Look the store over; `quick` leaves out what reads every row. Ends early where the rest makes no sense.
+
+    Raises StoreUnavailableError if the store cannot be reached.
+    """
+    engine = make_engine(address)
+    try:
+        if address.path is not None:
+            yield from _file(address)
+        with engine.translating(), engine.reading(account) as connection:
+            revision = _revision(connection, engine)
+            yield revision
+            if revision.ok:
+                yield _guards(connection)
+                yield from () if quick else _contents(connection)
+    except OrderctlError as error:
+        # A damaged file is no matter of trying later.
+        if not getattr(error.__cause__, "sqlite_errorname", "").startswith(_DAMAGED):
+            raise
+        yield Check("integrity", ok=False, detail=error.message)
+    finally:
+        engine.close()
+
+
+def _file(address: Address) -> Iterator[Check]:
+    """Whether the store's file, and what SQLite keeps beside it, is its owner's alone."""
+    path = address.path
+    if path is None or not path.is_file():
+        return
+    files = (path, *(path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-shm")))
+    shared = [file.name for file in files if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
+    found = (
+        say("others may open {files}: chmod 600", files=", ".join(shared))
+        if shared
+        else say("only its owner may open it")
+    )
+    yield Check("file", ok=not shared, detail=found)
+
+
+def _revision(connection: Connection, engine: Engine) -> Check:
+    try:
+        check_revision(connection, engine.shown)
+    except OrderctlError as error:
+        return Check("schema", ok=False, detail=error.sentence)
+    return Check("schema", ok=True, detail=say("revision {revision}", revision=CURRENT))
+
+
+def _guards(connection: Connection) -> Check:
+    """Every trigger is there, as it was made, and switched on."""
+    expected = guard_statements(connection.dialect.name)
+    check = _sqlite_guards if connection.dialect.name == "sqlite" else _postgres_guards
+    wrong = list(check(connection, expected))
+    count = sum(1 for statement in expected if _TRIGGER.match(statement))
+    found = (
+        say("the store does not guard itself: {triggers}", triggers=enumerated(wrong))
+        if wrong
+        else say("{count} triggers there and on", count=count)
+    )
+    return Check("guards", ok=not wrong, detail=found)
+
+
+def _sqlite_guards(connection: Connection, expected: tuple[str, ...]) -> Iterator[str]:
+    there: dict[str, str] = dict(
+        connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    )
+    for statement in expected:
+        name = _name(_TRIGGER, statement)
+        if name not in there:
+            yield say("{name} is missing", name=name)
+        elif there[name] != statement:
+            yield say("{name} was altered", name=name)
+
+
+def _postgres_guards(connection: Connection, expected: tuple[str, ...]) -> Iterator[str]:
+    there: dict[str, str] = dict(
+        connection.execute(
+            "SELECT t.tgname, t.tgenabled::text FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid"
+            " WHERE NOT t.tgisinternal AND c.relnamespace = current_schema()::regnamespace"
+        ).fetchall()
+    )
+    bodies: dict[str, str] = dict(
+        connection.execute(
+            "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
+        ).fetchall()
+    )
+    for statement in expected:
+        if name := _name(_TRIGGER, statement):
+            if name not in there:
+                yield say("{name} is missing", name=name)
+            elif there[name] != "A":
+                off = there[name] == "D"
+                yield say("{name} is switched off", name=name) if off else say("{name} is not always on", name=name)
+        elif made := _FUNCTION.match(statement):
+            if made[1] not in bodies:
+                yield say("{name} is missing", name=f"{made[1]}()")
+            elif bodies[made[1]] != made[2]:
+                yield say("{name} was altered", name=f"{made[1]}()")
+
+
+def _name(pattern: re.Pattern[str], statement: str) -> str:
+    found = pattern.match(statement)
+    return found[1] if found else ""
+
+
+def _contents(connection: Connection) -> Iterator[Check]:
+    if connection.dialect.name == "sqlite":
+        found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)").fetchall()]
+        sound = found == ["ok"]
+        yield Check("integrity", ok=sound, detail=say("SQLite finds nothing wrong") if sound else "; ".join(found))
+        broken = len(connection.execute("PRAGMA foreign_key_check").fetchall())
+    else:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"
+        ).fetchone()
+        broken = int(row[0]) if row else 0
+    yield Check(
+        "references",
+        ok=not broken,
+        detail=say("{number:,} broken", number=broken) if broken else say("every reference holds"),
+    )
+    yield _orphans(connection)
+
+
+def _orphans(connection: Connection) -> Check:
+    """Rows of the account that belong to nothing."""
+    found = []
+    for name, (table, condition) in _ORPHANS.items():
+        row = connection.execute(
+            f"SELECT count(*) FROM {table} AS t WHERE t.account = :account AND ({condition})"
+        ).fetchone()
+        if row and row[0]:
+            found.append(say(name, number=row[0]))
+    return Check("orphans", ok=not found, detail=enumerated(found) or say("none"))

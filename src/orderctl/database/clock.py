@@ -1,0 +1,154 @@
+"""What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from orderctl.core.ids import short_id
+from orderctl.database.connection import Connection, Row, read_instant
+from orderctl.errors import OrderctlError
+from orderctl.language import say
+
+
+class Clock(Protocol):
+    """The present, as an aware UTC instant. `now` is the computer's: for what is shown, and decides nothing."""
+
+    def now(self) -> datetime: ...
+    def of(self, connection: Connection) -> datetime:
+        """What decides in a transaction: the database's clock where it has one, and else the computer's."""
+
+    def for_record(self, connection: Connection) -> datetime:
+        """The same for what is written into the log. Raises OrderctlError if it is behind the newest record there."""
+
+
+# Clocks are set by the network in small steps, also backwards. Within this, the time of the newest record is taken.
+SLACK = timedelta(seconds=5)
+_SHOWN = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A record with the time that it has: a batch, or a plan that is still open."""
+
+    id: str
+    at: datetime
+    is_plan: bool = False
+
+    @property
+    def name(self) -> str:
+        """The record as messages call it; a batch by its whole id, which a setting may have to name."""
+        return say("plan {id}", id=short_id(self.id)) if self.is_plan else say("batch {batch}", batch=self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading:
+    """What the clock of a transaction says, and the newest record. `of_database`: it is not the computer's own."""
+
+    now: datetime
+    newest: Recorded | None = None
+    of_database: bool = False
+
+    def to_record(self) -> datetime:
+        """The time to record and to decide by. Raises OrderctlError if the clock is behind the newest record."""
+        newest = self.newest
+        if newest is None or self.now >= newest.at:
+            return self.now
+        if newest.at - self.now <= SLACK:
+            return newest.at
+        raise OrderctlError(self._problem(newest), hint=_way_out(newest))
+
+    def _problem(self, newest: Recorded) -> str:
+        times = {"now": f"{self.now:{_SHOWN}}", "record": newest.name, "at": f"{newest.at:{_SHOWN}}"}
+        if self.of_database:
+            return say(
+                "the database's clock ({now} UTC) is behind the newest record, {record} ({at} UTC);"
+                " nothing was changed",
+                **times,
+            )
+        return say(
+            "this computer's clock ({now} UTC) is behind the newest record, {record} ({at} UTC); nothing was changed",
+            **times,
+        )
+
+
+def _way_out(newest: Recorded) -> str:
+    if newest.is_plan:
+        return say(
+            "set the clock right; if the plan's time is the wrong one: orderctl plan cancel {id}",
+            id=short_id(newest.id),
+        )
+    return say("set the clock right; if the batch's time is the wrong one, name it in the setting wrong_time_of")
+
+
+# The states of plans that are still open, as in `plans.plans.OPEN`, which stands above this room.
+_OPEN = "'approved', 'held', 'saved'"
+# Each by the end of an index. Of the plans the newest alone: their rows are long, and a cancelled one counts no more.
+_READ = (
+    "SELECT {present}, batch.id, batch.at, plan.id, plan.made_at, plan.approved_at FROM (SELECT 1 AS one) AS present"
+    " LEFT JOIN (SELECT id, at FROM batch WHERE account = :account AND id <> :wrong ORDER BY position DESC LIMIT 1)"
+    " AS batch ON 1 = 1"
+    " LEFT JOIN (SELECT id, made_at, approved_at, state FROM plan WHERE account = :account ORDER BY id DESC LIMIT 1)"
+    f" AS plan ON plan.state IN ({_OPEN})"
+)
+
+
+def database_time(connection: Connection, local: datetime) -> datetime:
+    """The database's clock where it has one, and else `local`."""
+    if not connection.dialect.present:
+        return local
+    row = connection.execute(f"SELECT {connection.dialect.present}").fetchone()
+    return read_instant(row[0]) if row else local
+
+
+def read_clock(connection: Connection, local: datetime, wrong: str) -> ClockReading:
+    """The same with the newest record; the batch `wrong` is none."""
+    clock = connection.dialect.present
+    row = connection.execute(_READ.format(present=clock or "NULL"), {"wrong": wrong}).fetchone()
+    if row is None:
+        return ClockReading(now=local)
+    newest = max(_records(row), key=lambda record: record.at, default=None)
+    return ClockReading(now=read_instant(row[0]) if clock else local, newest=newest, of_database=bool(clock))
+
+
+def _records(row: Row) -> list[Recorded]:
+    _, batch, batch_at, plan, *plan_times = row
+    found = [(batch, batch_at, False), *((plan, at, True) for at in plan_times)]
+    return [
+        Recorded(id=own_id, at=at, is_plan=is_plan)
+        for own_id, value, is_plan in found
+        if own_id is not None and (at := _instant(value)) is not None
+    ]
+
+
+def _instant(value: object) -> datetime | None:
+    """A time; None for none, and for what somebody made unreadable: running such a plan is refused anyway."""
+    try:
+        return read_instant(value).astimezone(UTC) if value is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+class SystemClock:
+    """The computer's clock, and the database's where it has one; see `Clock`.
+
+    `wrong_time_of` gives the id of a batch that was made while the clock was wrong.
+    """
+
+    def __init__(self, wrong_time_of: Callable[[], str] = lambda: "") -> None:
+        self._wrong_time_of = wrong_time_of
+
+    @staticmethod
+    def now() -> datetime:
+        """The present in UTC."""
+        return datetime.now(UTC)
+
+    def of(self, connection: Connection) -> datetime:
+        """The present of a transaction."""
+        return database_time(connection, self.now())
+
+    def for_record(self, connection: Connection) -> datetime:
+        """The same, to be recorded. Raises OrderctlError if it is behind the newest record."""
+        return read_clock(connection, self.now(), wrong=self._wrong_time_of()).to_record()

@@ -1,0 +1,330 @@
+"""The seam below which the database lies: SQL text with `:name` parameters, and the few ways engines differ.
+
+Statements are written once. A `Dialect` says what SQLite and PostgreSQL spell differently; a `Connection`
+runs a statement inside the transaction that `database.Database` opened. Values travel as parameters only.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any, Protocol
+
+Row = tuple[Any, ...]
+Params = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of SQL with the parameters it names."""
+
+    sql: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+class Dialect(Protocol):
+    """What the engines spell differently."""
+
+    name: str
+    login: str
+    present: str  # the database's own clock at this moment; empty where it has none
+
+    def ids(self, parameter: str) -> str:
+        """A subquery that yields the texts of a list given by `bind_ids`."""
+
+    def bind_ids(self, ids: Sequence[str]) -> object:
+        """A list of ids as one parameter: an array (PostgreSQL) or a JSON array (SQLite)."""
+
+    def among(self, parameter: str) -> str:
+        """What follows a column that is among the texts of a list given by `bind_ids`, which may be long."""
+
+    def pairs(self, parameter: str) -> str:
+        """A subquery that yields (key, value), text and integer, of a JSON object given as text."""
+
+    def json_object(self, key: str, value: str) -> str:
+        """An aggregate that packs rows into one JSON object, as text."""
+
+    def json_rows(self, columns: str, source: str) -> str:
+        """The end of a SELECT that packs the columns of the rows of a source into one JSON array of arrays, as text."""
+
+    def instant(self, value: datetime) -> object:
+        """An aware instant as the engine's parameter."""
+
+    def day(self, value: date) -> object:
+        """A day as the engine's parameter."""
+
+    def month(self, column: str) -> str:
+        """The year and month of an instant or a day column, as `2026-03`."""
+
+    def lock(self, table: str) -> str:
+        """The suffix of a SELECT that locks the rows of one table, where the engine has rows to lock."""
+
+    def lock_free(self, table: str) -> str:
+        """The same, leaving out rows that another transaction has locked."""
+
+
+class SqliteDialect:
+    """SQLite: instants and days as ISO 8601 text, lists as JSON."""
+
+    name = "sqlite"
+    login = "''"
+    present = ""
+
+    def lock(self, table: str) -> str:  # noqa: ARG002 - SQLite locks the file: one transaction writes at a time
+        """See `Dialect`."""
+        return ""
+
+    def lock_free(self, table: str) -> str:  # noqa: ARG002
+        """See `Dialect`."""
+        return ""
+
+    def ids(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"SELECT value FROM json_each(:{parameter})"
+
+    def bind_ids(self, ids: Sequence[str]) -> object:
+        """See `Dialect`."""
+        return json.dumps(list(ids))
+
+    def among(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"IN (SELECT value FROM json_each(:{parameter}))"
+
+    def pairs(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"SELECT key, value FROM json_each(:{parameter})"
+
+    def json_object(self, key: str, value: str) -> str:
+        """See `Dialect`."""
+        return f"json_group_object({key}, {value})"
+
+    def json_rows(self, columns: str, source: str) -> str:
+        """See `Dialect`."""
+        return f"json_group_array(json_array({columns})) FROM {source}"
+
+    def instant(self, value: datetime) -> object:
+        """See `Dialect`. Fixed width, so that text order is time order."""
+        return _sqlite_instant(value)
+
+    def day(self, value: date) -> object:
+        """See `Dialect`."""
+        return value.isoformat()
+
+    def month(self, column: str) -> str:
+        """See `Dialect`."""
+        return f"substr({column}, 1, 7)"
+
+
+@lru_cache(maxsize=10_000)
+def _sqlite_instant(value: datetime) -> str:
+    return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+class PostgresDialect:
+    """PostgreSQL: its own types, lists as arrays."""
+
+    name = "postgresql"
+    login = "session_user"  # who logged in: neither SET ROLE nor a SECURITY DEFINER function changes it
+    present = "clock_timestamp()"  # now() would be the time at which the transaction began, before its locks
+
+    def lock(self, table: str) -> str:
+        """See `Dialect`."""
+        return f"FOR UPDATE OF {table}"
+
+    def lock_free(self, table: str) -> str:
+        """See `Dialect`."""
+        return f"FOR UPDATE OF {table} SKIP LOCKED"
+
+    def ids(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"SELECT unnest(:{parameter}::text[])"
+
+    def bind_ids(self, ids: Sequence[str]) -> object:
+        """See `Dialect`."""
+        return list(ids)
+
+    def among(self, parameter: str) -> str:
+        """See `Dialect`. The array itself walks the index in its order; a subquery would look each text up."""
+        return f"= ANY(:{parameter}::text[])"
+
+    def pairs(self, parameter: str) -> str:
+        """See `Dialect`."""
+        return f"SELECT key, value::bigint AS value FROM json_each_text(:{parameter}::json)"
+
+    def json_object(self, key: str, value: str) -> str:
+        """See `Dialect`."""
+        return f"coalesce(json_object_agg({key}, {value})::text, '{{}}')"
+
+    def json_rows(self, columns: str, source: str) -> str:
+        """See `Dialect`."""
+        return f"coalesce(json_agg(json_build_array({columns}))::text, '[]') FROM {source}"
+
+    def instant(self, value: datetime) -> object:
+        """See `Dialect`."""
+        return value
+
+    def day(self, value: date) -> object:
+        """See `Dialect`."""
+        return value
+
+    def month(self, column: str) -> str:
+        """See `Dialect`. The session's time zone is UTC."""
+        return f"to_char({column}, 'YYYY-MM')"
+
+
+def read_instant(value: Any) -> datetime:  # noqa: ANN401 - a column of either engine
+    """An instant column as an aware UTC datetime."""
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
+    """A day column as a date."""
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def ids_ending(connection: "Connection", table: str, ending: str) -> tuple[str, ...]:
+    """The ids of ours in a table that end so, at most a few, newest first; of letters and digits, as `read_ending`."""
+    found = connection.execute(
+        f"SELECT id FROM {table} WHERE account = :account AND id LIKE :ending ORDER BY id DESC LIMIT 5",
+        {"ending": f"%{ending}"},
+    )
+    return tuple(own_id for (own_id,) in found)
+
+
+def recordset(dialect: Dialect, columns: Mapping[str, str], parameter: str = "rows") -> str:
+    """A subquery that yields the objects of a JSON array as rows; `columns` gives PostgreSQL's types."""
+    if dialect.name == "sqlite":
+        values = ", ".join(f"value ->> '$.{column}' AS {column}" for column in columns)
+        return f"SELECT {values} FROM json_each(:{parameter})"
+    typed = ", ".join(f"{column} {kind}" for column, kind in columns.items())
+    return f"SELECT * FROM json_to_recordset(CAST(:{parameter} AS json)) AS r({typed})"
+
+
+def packed(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows as the JSON array that `recordset` reads; days and instants as ISO 8601."""
+    return json.dumps(rows, default=lambda value: value.isoformat())
+
+
+class Cursor(Protocol):
+    """The part of a DB-API cursor that is used."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Row | None: ...
+    def fetchall(self) -> list[Row]: ...
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+class Connection(Protocol):
+    """One open transaction, scoped to one account: `:account` is bound in every statement."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+    @property
+    def account(self) -> str: ...
+
+    def execute(self, sql: str, params: Params = ...) -> Cursor:
+        """Run one statement; `:account` need not be given."""
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Insert rows of the account, values in the order of the columns. Raises RowExistsError if one is there."""
+
+    def stream(self, sql: str, params: Params = ...) -> Iterator[Row]:
+        """Run a query whose rows are fetched as they are used, in constant memory."""
+
+    def alongside(self, sql: str, params: Params = ...) -> Callable[[], list[Row]]:
+        """Run a query of a snapshot on a second connection, in a thread, and give what waits for its rows.
+
+        The snapshot is the same, and begins here: nothing that matters may have been read before. Where a second
+        connection cannot be had, and in a transaction that writes, the query runs on this one, when its rows are
+        asked for.
+        """
+
+
+# A parameter is a colon and a name, but `::type` is a cast. Literals in our SQL hold no colons.
+_PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
+
+
+@lru_cache(maxsize=512)
+def for_psycopg(sql: str) -> str:
+    """The same statement with psycopg's placeholders."""
+    return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
+
+
+class RowExistsError(Exception):
+    """A row that was to be inserted is there already."""
+
+
+class CommitLostError(Exception):
+    """The connection ended during COMMIT: the transaction may or may not hold."""
+
+
+@dataclass(slots=True)
+class Statements:
+    """How many statements were run, and for how many seconds."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+
+class CountingConnection:
+    """A connection that counts; see `Connection`."""
+
+    def __init__(self, connection: Connection, statements: Statements) -> None:
+        self._connection = connection
+        self._statements = statements
+
+    @property
+    def dialect(self) -> Dialect:
+        """See `Connection`."""
+        return self._connection.dialect
+
+    @property
+    def account(self) -> str:
+        """See `Connection`."""
+        return self._connection.account
+
+    def execute(self, sql: str, params: Params | None = None) -> Cursor:
+        """See `Connection`."""
+        started = time.perf_counter()
+        try:
+            return self._connection.execute(sql, params or {})
+        finally:
+            self._count(started)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """See `Connection`."""
+        started = time.perf_counter()
+        try:
+            self._connection.insert(table, columns, rows)
+        finally:
+            self._count(started)
+
+    def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        """See `Connection`. The time is that until the first row; the rest is its reader's."""
+        started = time.perf_counter()
+        rows = self._connection.stream(sql, params or {})
+        self._count(started)
+        return rows
+
+    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
+        """See `Connection`. The time is that of waiting for the rows."""
+        rows = self._connection.alongside(sql, params or {})
+
+        def waited() -> list[Row]:
+            started = time.perf_counter()
+            try:
+                return rows()
+            finally:
+                self._count(started)
+
+        return waited
+
+    def _count(self, started: float) -> None:
+        self._statements.count += 1
+        self._statements.seconds += time.perf_counter() - started

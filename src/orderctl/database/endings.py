@@ -1,0 +1,103 @@
+"""Finds what people name by an id of ours, or by its ending: plans, batches and mails, all by one rule."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from orderctl.core.ids import read_ending, split_mail_id
+from orderctl.database.connection import Connection, ids_ending
+from orderctl.errors import UsageError
+from orderctl.language import later, say
+
+PLANS_LISTED = later("orderctl plan list shows them")
+BATCHES_LISTED = later("orderctl log lists batches")
+MAILS_LISTED = later("orderctl mail list shows them")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """What is said where an id names none of these, or several, and what lists them."""
+
+    missing: str
+    several: str
+    listed: str
+
+
+_PLAN = _Kind(
+    missing=later("there is no plan {text!r} in this store"),
+    several=later("{text!r} is the ending of several plans: {found}"),
+    listed=PLANS_LISTED,
+)
+_BATCH = _Kind(
+    missing=later("there is no batch {text!r} in this store"),
+    several=later("{text!r} is the ending of several batches: {found}"),
+    listed=BATCHES_LISTED,
+)
+_MAIL = _Kind(
+    missing=later("there is no mail {text!r} in this store"),
+    several=later("{text!r} is the ending of several mails: {found}"),
+    listed=MAILS_LISTED,
+)
+
+
+def find_plan(connection: Connection, text: str) -> str:
+    """The id of the only plan whose id ends so. Raises UsageError if there is none, or more than one."""
+    return _only(_PLAN, text, lambda: ids_ending(connection, "plan", read_ending(text)))
+
+
+def find_batch(connection: Connection, text: str) -> str:
+    """The id of the batch of this id, or of the only one whose id ends so. Raises UsageError as `find_plan` does."""
+    if _among(connection, "batch", [text]):
+        return text
+    return _only(_BATCH, text, lambda: ids_ending(connection, "batch", read_ending(text)))
+
+
+def batch_ending(connection: Connection, text: str) -> str | None:
+    """The id of the only batch whose id ends so; None if there is none. Raises UsageError if there are several."""
+    try:
+        found = ids_ending(connection, "batch", read_ending(text))
+    except ValueError:
+        return None
+    return _single(_BATCH, text, found) if found else None
+
+
+def find_mails(connection: Connection, texts: Sequence[str]) -> tuple[str, ...]:
+    """The ids of the mails of these ids or endings, each once. Raises UsageError as `find_plan` does."""
+    whole = _among(connection, "mail", texts) if texts else ()
+    found = (text if text in whole else _only(_MAIL, text, partial(_mails_ending, connection, text)) for text in texts)
+    return tuple(dict.fromkeys(found))
+
+
+def _mails_ending(connection: Connection, text: str) -> Iterable[str]:
+    """A mail's id is its batch's, with a number behind: the ending of the one makes that of the other."""
+    ending, number = split_mail_id(text)
+    return _among(connection, "mail", [f"{batch_id}.{number}" for batch_id in ids_ending(connection, "batch", ending)])
+
+
+def _among(connection: Connection, table: str, ids: Sequence[str]) -> frozenset[str]:
+    """Those of the ids that the table holds."""
+    found = connection.execute(
+        f"SELECT id FROM {table} WHERE account = :account AND id IN ({connection.dialect.ids('ids')})",
+        {"ids": connection.dialect.bind_ids(ids)},
+    )
+    return frozenset(str(each) for (each,) in found)
+
+
+def _only(kind: _Kind, text: str, ending: Callable[[], Iterable[str]]) -> str:
+    """The only id that ends so."""
+    missing = say(kind.missing, text=text)
+    try:
+        found = tuple(ending())
+    except ValueError as error:
+        raise UsageError(
+            say("{missing}: it {problem}", missing=missing, problem=error), hint=say(kind.listed)
+        ) from None
+    if not found:
+        raise UsageError(missing, hint=say(kind.listed))
+    return _single(kind, text, found)
+
+
+def _single(kind: _Kind, text: str, found: Sequence[str]) -> str:
+    if len(found) > 1:
+        raise UsageError(say(kind.several, text=text, found=", ".join(found)), hint=say("type more of the id"))
+    return found[0]

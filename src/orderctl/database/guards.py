@@ -1,0 +1,535 @@
+"""The triggers that make a rejection final, the log append-only, values bounded and mails what they were queued as.
+
+The last of several layers: the guarded `UPDATE`, the CHECKs and the grants come before them. A migration
+that changes a guarded table drops its triggers and creates these anew.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+FINAL = "a rejected order is final"
+APPEND_ONLY = "the log is append-only"
+OUT_OF_BOUNDS = "a value is out of its bounds"
+MAIL_KEPT = "a queued mail keeps its recipient, its orders and its text, and a sent one is final"
+MAIL_MOVED = "a mail does not go this way from state to state"
+MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
+IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
+BY_A_BATCH = "an order becomes rejected by a batch alone"
+# With room above them: a sum of totals, and a version that goes up by one, never run over.
+_AMOUNTS = 10**15
+_COUNTS = 2**31 - 1
+FIRST_VERSIONS = 10**9
+_ATTEMPTS = 10**6
+# The version of a new order that arrives rejected, until it is: no batch rejects it. No later version is this one.
+ARRIVING = 0
+# What archiving changes is left out: that much a rejected order still allows.
+_FROZEN = [
+    "account",
+    "id",
+    "buyer_id",
+    "brand",
+    "status",
+    "reference",
+    "season",
+    "ordered_at",
+    "terms",
+    "delivery_address",
+    "billing_address",
+    "country",
+    "delivery_from",
+    "delivery_to",
+    "currency",
+    "total",
+    "quantity",
+    "delivery_notes",
+    "invoices",
+    "backlog_skus",
+    "note",
+    "folded",
+    "fingerprint",
+    "rejected_at",
+    "batch_id",
+    "lines_digest",
+]
+# Columns that a migration brings: the guards that an earlier one makes cannot name them.
+OF_0011 = ("lines_digest",)
+_FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
+_LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
+_LOGS = _FIRST_LOGS | _LATER_LOGS
+_MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "recipient", "language", "message_id", "created_at")
+_LETTER = ("subject", "text", "html")
+# A sender that outlived its lease finds its mail unknown, and still has its token.
+_BY_SENDER = {
+    "OLD.state IN ('waiting', 'retry')": ("claimed",),
+    "OLD.state = 'claimed'": ("waiting", "retry", "sending", "refused", "unknown"),
+    "OLD.state = 'sending'": ("waiting", "retry", "sent", "refused", "unknown"),
+    "OLD.state = 'unknown' AND OLD.token IS NOT NULL": ("waiting", "retry", "sent", "refused"),
+}
+_BY_OPERATOR = {
+    "OLD.state IN ('waiting', 'retry', 'claimed')": ("cancelled",),
+    "OLD.state IN ('retry', 'refused', 'cancelled', 'unknown')": ("waiting",),
+    "OLD.state = 'unknown'": ("sent", "refused"),
+}
+_LOGGED = (
+    "SELECT 1 FROM mail_event WHERE account = NEW.account AND mail_id = NEW.id AND from_state = OLD.state"
+    " AND to_state = NEW.state AND at = NEW.updated_at"
+)
+# A batch is written after its mails. The id of a mail is that of its batch, a point and a number.
+_OF_BATCH = (
+    "SELECT 1 FROM batch AS b JOIN (SELECT DISTINCT account, split_part(mail_id, '.', 1) AS batch_id FROM added) AS a"
+    " ON a.account = b.account AND a.batch_id = b.id"
+)
+# What one row could end every later run with: numbers that overflow a sum, days that no date can hold.
+_NUMBERS = {
+    "orders": {
+        "total": (-_AMOUNTS, _AMOUNTS),
+        "quantity": (-_AMOUNTS, _AMOUNTS),
+        "delivery_notes": (0, _COUNTS),
+        "invoices": (0, _COUNTS),
+        "backlog_skus": (0, _COUNTS),
+    },
+    "order_line": {
+        "number": (0, _COUNTS),
+        "quantity": (-_AMOUNTS, _AMOUNTS),
+        "unit_price": (-_AMOUNTS, _AMOUNTS),
+    },
+    "batch": {
+        "planned": (0, _COUNTS),
+        "rejected": (0, _COUNTS),
+        "skipped": (0, _COUNTS),
+        "mails": (0, _COUNTS),
+        "mail_per_order": (0, 1),
+    },
+    "mail": {"attempts": (0, _ATTEMPTS)},
+}
+_INSTANTS = {
+    "orders": ("ordered_at", "archived_at", "rejected_at", "changed_at"),
+    "batch": ("at",),
+    "mail": ("next_attempt_at", "lease_until", "created_at", "updated_at"),
+}
+_DAYS = {"orders": ("delivery_from", "delivery_to")}
+# One that did not come about is taken back.
+_ONE_ATTEMPT = "NEW.attempts NOT BETWEEN OLD.attempts - 1 AND OLD.attempts + 1"
+# However a statement spells it; `UPDATE OF` goes by the name.
+_ROWIDS = "rowid, _rowid_, oid"
+_YEARS = ("0001-01-02", "9999-12-30")
+# A later rejection goes on from these; SQLite keeps a blob in a column of text.
+_BATCH_TEXTS = ("account", "id", "digest", "previous")
+_BECOMES_REJECTED = f"NEW.status = 'rejected' AND OLD.status <> 'rejected' AND OLD.version <> {ARRIVING}"
+_EVENT_OF_BATCH = (
+    "account = NEW.account AND order_id = NEW.id AND id = NEW.batch_id AND batch_id = NEW.batch_id"
+    " AND to_status = 'rejected'"
+)
+
+
+def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
+    """Create the triggers of the first schema, on the engine named `sqlite` or `postgresql`."""
+    for statement in _first(dialect, OF_0011):
+        execute(statement)
+
+
+def create_log_guards(dialect: str, log: str, execute: Callable[[str], object]) -> None:
+    """Create the triggers of a log that came later."""
+    for statement in _of_log(dialect, log):
+        execute(statement)
+
+
+def renew_guards(dialect: str, execute: Callable[[str], object], *, without: Sequence[str] = ()) -> None:
+    """Make every guard anew, as it is today, in a store that may have earlier ones; `without` columns still to come."""
+    statements = guard_statements(dialect, without)
+    for statement in statements:
+        if made := _TRIGGER.match(statement):
+            on_table = f" ON {made['table']}" if dialect == "postgresql" else ""
+            execute(f"DROP TRIGGER IF EXISTS {made['name']}{on_table}")
+    for statement in statements:
+        execute(statement.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"))
+
+
+def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ...]:
+    """The statements that create the guards, so that a check can compare them with what is there."""
+    later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
+    return (
+        *_first(dialect, without),
+        *later,
+        *_bounds(dialect),
+        *_mails(dialect),
+        *_request_key(dialect),
+        *_by_a_batch(dialect),
+    )
+
+
+_TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) (?:FOR EACH|REFERENCING) ")
+
+
+def _first(dialect: str, without: Sequence[str]) -> Iterator[str]:
+    frozen = [column for column in _FROZEN if column not in without]
+    yield from _sqlite(frozen) if dialect == "sqlite" else _postgresql(frozen)
+    for log in _FIRST_LOGS:
+        yield from _of_log(dialect, log)
+
+
+def _of_log(dialect: str, log: str) -> Iterator[str]:
+    return _sqlite_log(log, _LOGS[log]) if dialect == "sqlite" else _pg_log(log)
+
+
+def _bounds(dialect: str) -> Iterator[str]:
+    for table in _NUMBERS:
+        yield from _sqlite_bounds(table) if dialect == "sqlite" else _pg_bounds(table)
+    yield from _sqlite_place() if dialect == "sqlite" else _pg_place()
+
+
+def _mails(dialect: str) -> Iterator[str]:
+    yield from _sqlite_mails() if dialect == "sqlite" else _pg_mails()
+
+
+def _mail_changed(differs: str) -> str:
+    """A mail that was sent, or that does not keep what it has to."""
+    return _any(
+        [
+            "OLD.state = 'sent'",
+            *(f"NEW.{column} {differs} OLD.{column}" for column in _MAIL_KEEPS),
+            *(f"OLD.{column} IS NOT NULL AND NEW.{column} {differs} OLD.{column}" for column in _LETTER),
+        ]
+    )
+
+
+def _mail_moved(differs: str) -> str:
+    """A move that nobody makes, or a token that no claim gave."""
+    moved = f"NEW.state <> OLD.state AND NOT ({_moves(_BY_SENDER)} OR {_moves(_BY_OPERATOR)})"
+    claimed = "NEW.state = 'claimed' AND OLD.state IN ('waiting', 'retry')"
+    taken = f"NEW.token IS NOT NULL AND NEW.token {differs} OLD.token AND NOT ({claimed})"
+    return f"OLD.state <> 'sent' AND ({_any([moved, taken])})"
+
+
+def _mail_acted_on() -> str:
+    """What no sender does: it has its line in the log of the mail."""
+    waits = "NEW.state = OLD.state AND OLD.state IN ('waiting', 'retry')"
+    put_off = f"{waits} AND NEW.next_attempt_at <> OLD.next_attempt_at"
+    return _any([f"({_moves(_BY_OPERATOR)}) AND NOT ({_moves(_BY_SENDER)})", put_off])
+
+
+def _moves(allowed: Mapping[str, tuple[str, ...]]) -> str:
+    return _any(f"{was} AND NEW.state IN ({', '.join(map(repr, states))})" for was, states in allowed.items())
+
+
+def _by_a_batch(dialect: str) -> Iterator[str]:
+    """An order that is there becomes rejected together with the event of its batch, or not at all."""
+    yield from _sqlite_by_a_batch() if dialect == "sqlite" else _pg_by_a_batch()
+
+
+def _sqlite(frozen: list[str]) -> Iterator[str]:
+    """REPLACE deletes the row that has the new one's key, and fires no DELETE trigger unless a connection asks for it.
+
+    So whatever brings a row looks for one that would go: by each key of the table, its rowid among them.
+    """
+    yield from _sqlite_orders(frozen)
+    yield from _sqlite_lines()
+
+
+def _sqlite_orders(frozen: list[str]) -> Iterator[str]:
+    changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in [*frozen, "rowid"])
+    there = (
+        "EXISTS (SELECT 1 FROM orders WHERE account = NEW.account AND id = NEW.id AND status = 'rejected')"
+        " OR EXISTS (SELECT 1 FROM orders WHERE rowid = NEW.rowid AND status = 'rejected')"
+    )
+    moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
+    # The first one refuses what would change a rejected order itself, the second what would take its place.
+    yield _sqlite_trigger("orders_final_update", "UPDATE ON orders", f"OLD.status = 'rejected' AND ({changed})", FINAL)
+    yield _sqlite_trigger(
+        "orders_final_move", f"UPDATE OF account, id, {_ROWIDS} ON orders", f"({moved}) AND ({there})", FINAL
+    )
+    yield _sqlite_trigger("orders_final_delete", "DELETE ON orders", "OLD.status = 'rejected'", FINAL)
+    yield _sqlite_trigger("orders_final_insert", "INSERT ON orders", there, FINAL)
+
+
+def _sqlite_lines() -> Iterator[str]:
+    def of(row: str) -> str:
+        mine = f"account = {row}.account AND id = {row}.order_id"
+        return f"EXISTS (SELECT 1 FROM orders WHERE {mine} AND status = 'rejected')"
+
+    there = (
+        "EXISTS (SELECT 1 FROM order_line AS l JOIN orders AS o ON o.account = l.account AND o.id = l.order_id"
+        " WHERE l.rowid = NEW.rowid AND o.status = 'rejected')"
+    )
+    moved = "NEW.order_id IS NOT OLD.order_id OR NEW.account IS NOT OLD.account"
+    update = f"{of('OLD')} OR (({moved}) AND {of('NEW')}) OR (NEW.rowid IS NOT OLD.rowid AND {there})"
+    yield _sqlite_trigger("order_line_final_insert", "INSERT ON order_line", f"{of('NEW')} OR {there}", FINAL)
+    yield _sqlite_trigger("order_line_final_update", "UPDATE ON order_line", update, FINAL)
+    yield _sqlite_trigger("order_line_final_delete", "DELETE ON order_line", of("OLD"), FINAL)
+
+
+def _sqlite_bounds(table: str) -> Iterator[str]:
+    wrong = {
+        **{
+            column: f"typeof(NEW.{column}) <> 'integer' OR NEW.{column} NOT BETWEEN {least} AND {most}"
+            for column, (least, most) in _NUMBERS[table].items()
+        },
+        **{column: _no_sqlite_time(column, "%Y-%m-%dT%H:%M:%S", 27) for column in _INSTANTS.get(table, ())},
+        **{column: _no_sqlite_time(column, "%Y-%m-%d", 10) for column in _DAYS.get(table, ())},
+    }
+    inserted = list(wrong.values())
+    updated = [f"NEW.{column} IS NOT OLD.{column} AND ({bad})" for column, bad in wrong.items()]
+    if table == "mail":
+        updated.append(_ONE_ATTEMPT)
+    if table == "orders":
+        inserted.append(f"typeof(NEW.version) <> 'integer' OR NEW.version NOT BETWEEN {ARRIVING} AND {FIRST_VERSIONS}")
+        yield _sqlite_trigger(
+            "orders_next_version",
+            "UPDATE OF version ON orders",
+            "NEW.version NOT IN (OLD.version, OLD.version + 1) OR typeof(NEW.version) <> 'integer'",
+            OUT_OF_BOUNDS,
+        )
+    if table == "batch":
+        inserted += [f"typeof(NEW.{column}) <> 'text'" for column in _BATCH_TEXTS]
+        inserted.append("NEW.at > strftime('%Y-%m-%dT%H:%M:%f', 'now', '+1 day')")
+    else:
+        # Of these columns alone: a rejection changes none of the others, and a million rows are not asked for them.
+        columns = ", ".join(wrong)
+        yield _sqlite_trigger(
+            f"{table}_bounds_update",
+            f"UPDATE OF {columns}, {_ROWIDS} ON {table}",
+            _any([*updated, "NEW.rowid < 1"]),
+            OUT_OF_BOUNDS,
+        )
+    if table != "mail":
+        # A hundred thousand new mails would take a third of a second more.
+        yield _sqlite_trigger(f"{table}_bounds_insert", f"INSERT ON {table}", _any(inserted), OUT_OF_BOUNDS)
+    # Before the insert, a rowid that nobody gave reads as -1.
+    yield _sqlite_trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
+
+
+def _sqlite_mails() -> Iterator[str]:
+    there = (
+        "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.id)"
+        " OR EXISTS (SELECT 1 FROM mail WHERE rowid = NEW.rowid)"
+    )
+    linked = (
+        "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.mail_id) OR EXISTS (SELECT 1"
+        " FROM mail_order WHERE account = NEW.account AND mail_id = NEW.mail_id AND order_id = NEW.order_id)"
+    )
+    changed = f"{_mail_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
+    unlogged = f"({_mail_acted_on()}) AND NOT EXISTS ({_LOGGED})"
+    moved = _mail_moved("IS NOT")
+    yield _sqlite_trigger("mail_kept_update", "UPDATE ON mail", changed, MAIL_KEPT)
+    yield _sqlite_trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved, MAIL_MOVED)
+    yield _sqlite_trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
+    yield _sqlite_trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
+    yield _sqlite_trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
+    yield _sqlite_trigger("mail_order_kept_update", "UPDATE ON mail_order", "1", MAIL_KEPT)
+    yield _sqlite_trigger("mail_order_kept_delete", "DELETE ON mail_order", "1", MAIL_KEPT)
+    yield _sqlite_trigger("mail_order_kept_insert", "INSERT ON mail_order", linked, MAIL_KEPT)
+
+
+def _no_sqlite_time(column: str, form: str, length: int) -> str:
+    """A text that `sql.SqliteDialect` does not write: read back, it would be no time."""
+    new = f"NEW.{column}"
+    ends = f" OR {new} NOT GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'" if length > len("2026-03-14") else ""
+    # By a modifier, SQLite counts anew: the 31st of February becomes the 3rd of March. Of the last half of a
+    # millisecond it makes the next second, so it is not asked about fractions.
+    whole = f"substr({new}, 1, {min(length, 19)})"
+    other = f"strftime('{form}', {whole}, '+0 days') IS NOT {whole}"
+    years = f"{new} NOT BETWEEN '{_YEARS[0]}' AND '{_YEARS[1]}'"
+    return f"{new} IS NOT NULL AND (typeof({new}) <> 'text' OR length({new}) <> {length} OR {years} OR {other}{ends})"
+
+
+def _sqlite_place() -> Iterator[str]:
+    last = "(SELECT coalesce(max(position), 0) FROM batch WHERE account = NEW.account)"
+    yield _sqlite_trigger("batch_in_place", "INSERT ON batch", f"NEW.position IS NOT {last} + 1", IN_PLACE)
+
+
+def _sqlite_by_a_batch() -> Iterator[str]:
+    there = "((account = NEW.account AND id = NEW.id) OR rowid = NEW.rowid) AND status <> 'rejected'"
+    yield _sqlite_trigger(
+        "orders_by_a_batch",
+        "UPDATE OF status ON orders",
+        f"{_BECOMES_REJECTED} AND NOT EXISTS (SELECT 1 FROM order_event WHERE {_EVENT_OF_BATCH})",
+        BY_A_BATCH,
+    )
+    # REPLACE would put an order that arrives as a rejected one into the place of one that is there.
+    yield _sqlite_trigger(
+        "orders_by_a_batch_insert",
+        "INSERT ON orders",
+        f"(NEW.status = 'rejected' OR NEW.version = {ARRIVING}) AND EXISTS (SELECT 1 FROM orders WHERE {there})",
+        BY_A_BATCH,
+    )
+    moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
+    yield _sqlite_trigger(
+        "orders_by_a_batch_move",
+        f"UPDATE OF account, id, {_ROWIDS} ON orders",
+        f"OLD.version = {ARRIVING} AND ({moved})",
+        BY_A_BATCH,
+    )
+
+
+def _request_key(dialect: str) -> Iterator[str]:
+    """The key of batches that came later; on PostgreSQL nothing takes the place of a row."""
+    if dialect == "sqlite":
+        there = "EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND request_key = NEW.request_key)"
+        yield _sqlite_trigger("batch_append_only_key", "INSERT ON batch", there, APPEND_ONLY)
+
+
+def _any(conditions: Iterable[str]) -> str:
+    return " OR ".join(f"({condition})" for condition in conditions)
+
+
+def _sqlite_log(log: str, key: tuple[str, ...]) -> Iterator[str]:
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    there = f"EXISTS (SELECT 1 FROM {log} WHERE {same})"
+    if log == "batch":
+        there += (
+            " OR EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND position = NEW.position)"
+            " OR EXISTS (SELECT 1 FROM batch WHERE rowid = NEW.rowid)"
+        )
+    yield _sqlite_trigger(f"{log}_append_only_update", f"UPDATE ON {log}", "1", APPEND_ONLY)
+    yield _sqlite_trigger(f"{log}_append_only_delete", f"DELETE ON {log}", "1", APPEND_ONLY)
+    yield _sqlite_trigger(f"{log}_append_only_insert", f"INSERT ON {log}", there, APPEND_ONLY)
+
+
+def _sqlite_trigger(name: str, event: str, condition: str, message: str, *, when: str = "BEFORE") -> str:
+    return (
+        f"CREATE TRIGGER {name} {when} {event} FOR EACH ROW WHEN {condition}"
+        f" BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    )
+
+
+def _postgresql(frozen: list[str]) -> Iterator[str]:
+    yield (
+        "CREATE FUNCTION orderctl_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END $$"
+    )
+    yield (
+        "CREATE FUNCTION orderctl_refuse_line() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF EXISTS (SELECT 1 FROM orders WHERE status = 'rejected' AND ("
+        "(TG_OP <> 'INSERT' AND account = OLD.account AND id = OLD.order_id) OR "
+        "(TG_OP <> 'DELETE' AND account = NEW.account AND id = NEW.order_id))) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+        "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
+    )
+    yield _pg_own_tables("orderctl_refuse_line")
+    changed = f"({_listed('NEW', frozen)}) IS DISTINCT FROM ({_listed('OLD', frozen)})"
+    rejected = "OLD.status = 'rejected'"
+    yield from _pg_trigger("orders", "orders_final_update", "UPDATE", f"{rejected} AND {changed}", FINAL)
+    yield from _pg_trigger("orders", "orders_final_delete", "DELETE", rejected, FINAL)
+    for verb in ("insert", "update", "delete"):
+        yield from _pg_trigger(
+            "order_line", f"order_line_final_{verb}", verb.upper(), "true", FINAL, "orderctl_refuse_line"
+        )
+    for table in ("orders", "order_line"):
+        yield from _pg_no_truncate(table, FINAL)
+
+
+def _pg_own_tables(function: str) -> str:
+    """A function looks at the store's own tables, whatever a session puts before them: a temporary `orders`."""
+    return (
+        "DO $do$ BEGIN EXECUTE format("
+        f"'ALTER FUNCTION {function}() SET search_path = %I, pg_temp', current_schema()); END $do$"
+    )
+
+
+def _pg_bounds(table: str) -> Iterator[str]:
+    wrong = {
+        **{column: f"NEW.{column} NOT BETWEEN {least} AND {most}" for column, (least, most) in _NUMBERS[table].items()},
+        **{
+            column: f"NEW.{column} NOT BETWEEN '{_YEARS[0]}' AND '{_YEARS[1]}'"
+            for column in (*_INSTANTS.get(table, ()), *_DAYS.get(table, ()))
+        },
+    }
+    inserted = list(wrong.values())
+    updated = [f"NEW.{column} IS DISTINCT FROM OLD.{column} AND {bad}" for column, bad in wrong.items()]
+    if table == "orders":
+        inserted.append(f"NEW.version NOT BETWEEN {ARRIVING} AND {FIRST_VERSIONS}")
+        updated.append("NEW.version NOT IN (OLD.version, OLD.version + 1)")
+    if table == "mail":
+        updated.append(_ONE_ATTEMPT)
+    if table == "batch":
+        inserted.append("NEW.at > now() + interval '1 day'")
+    else:
+        yield from _pg_trigger(table, f"{table}_bounds_update", "UPDATE", _any(updated), OUT_OF_BOUNDS)
+    yield from _pg_trigger(table, f"{table}_bounds_insert", "INSERT", _any(inserted), OUT_OF_BOUNDS)
+
+
+def _pg_place() -> Iterator[str]:
+    """Of two rejections at once, the second one is refused as the unique index would refuse it, and tries again."""
+    yield (
+        "CREATE FUNCTION orderctl_refuse_place() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM batch WHERE account = NEW.account) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'unique_violation', CONSTRAINT = 'ix_batch_account_position'; "
+        "END IF; RETURN NEW; END $$"
+    )
+    yield _pg_own_tables("orderctl_refuse_place")
+    yield from _pg_trigger("batch", "batch_in_place", "INSERT", "true", IN_PLACE, "orderctl_refuse_place")
+
+
+def _pg_mails() -> Iterator[str]:
+    for function, refused in (("mail", f"NOT EXISTS ({_LOGGED})"), ("mail_order", f"EXISTS ({_OF_BATCH})")):
+        yield (
+            f"CREATE FUNCTION orderctl_refuse_{function}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF {refused} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; "
+            "END IF; RETURN NEW; END $$"
+        )
+        yield _pg_own_tables(f"orderctl_refuse_{function}")
+    changed, moved = _mail_changed("IS DISTINCT FROM"), _mail_moved("IS DISTINCT FROM")
+    acted_on, function = _mail_acted_on(), "orderctl_refuse_mail"
+    yield from _pg_trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT)
+    yield from _pg_trigger("mail", "mail_kept_moves", "UPDATE", moved, MAIL_MOVED)
+    yield from _pg_trigger("mail", "mail_kept_logged", "UPDATE", acted_on, MAIL_UNLOGGED, function)
+    yield from _pg_trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
+    yield from _pg_trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT)
+    yield from _pg_trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)
+    # All rows of a statement together: a call for each of a hundred thousand takes half a second.
+    yield (
+        "CREATE TRIGGER mail_order_kept_insert AFTER INSERT ON mail_order REFERENCING NEW TABLE AS added"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_mail_order('{MAIL_KEPT}')"
+    )
+    yield "ALTER TABLE mail_order ENABLE ALWAYS TRIGGER mail_order_kept_insert"
+    for table in ("mail", "mail_order"):
+        yield from _pg_no_truncate(table, MAIL_KEPT)
+
+
+def _pg_by_a_batch() -> Iterator[str]:
+    yield from _pg_trigger(
+        "orders", "orders_by_a_batch", "UPDATE", f"{_BECOMES_REJECTED} AND NEW.batch_id IS NULL", BY_A_BATCH
+    )
+    # By the statement and after it: a rejection writes orders and their events in one, and a call for each order would
+    # cost it a quarter of its time. As a value, the subquery is looked up by the key, however many events there are.
+    found = f"(SELECT 1 FROM order_event WHERE {_EVENT_OF_BATCH.replace('NEW.', 'changed.')})"
+    yield (
+        "CREATE FUNCTION orderctl_refuse_without_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS ("
+        f"SELECT 1 FROM changed WHERE status = 'rejected' AND batch_id IS NOT NULL AND {found} IS NULL) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+    )
+    yield _pg_own_tables("orderctl_refuse_without_event")
+    yield (
+        "CREATE TRIGGER orders_with_events AFTER UPDATE ON orders REFERENCING NEW TABLE AS changed FOR EACH STATEMENT "
+        f"EXECUTE FUNCTION orderctl_refuse_without_event('{BY_A_BATCH}')"
+    )
+    yield "ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_with_events"
+
+
+def _pg_log(log: str) -> Iterator[str]:
+    yield from _pg_trigger(log, f"{log}_append_only_update", "UPDATE", "true", APPEND_ONLY)
+    yield from _pg_trigger(log, f"{log}_append_only_delete", "DELETE", "true", APPEND_ONLY)
+    yield from _pg_no_truncate(log, APPEND_ONLY)
+
+
+def _pg_no_truncate(table: str, message: str) -> Iterator[str]:
+    yield (
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+        f"EXECUTE FUNCTION orderctl_refuse('{message}')"
+    )
+    yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate"
+
+
+def _listed(row: str, columns: list[str]) -> str:
+    return ", ".join(f"{row}.{column}" for column in columns)
+
+
+def _pg_trigger(
+    table: str, name: str, event: str, when: str, message: str, function: str = "orderctl_refuse"
+) -> Iterator[str]:
+    yield (
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW WHEN ({when}) "
+        f"EXECUTE FUNCTION {function}('{message}')"
+    )
+    # ALWAYS: session_replication_role = replica does not switch it off.
+    yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"

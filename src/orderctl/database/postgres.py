@@ -1,0 +1,323 @@
+"""How to reach PostgreSQL: one connection, explicit transactions, and its errors in our words."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+from psycopg.sql import SQL
+
+from orderctl.database.connection import (
+    CommitLostError,
+    Cursor,
+    Params,
+    PostgresDialect,
+    Row,
+    RowExistsError,
+    for_psycopg,
+)
+from orderctl.database.sqlite import PendingRows
+from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
+from orderctl.language import later, say
+
+T = TypeVar("T")
+CONNECT_WAIT_S = 10
+SILENCE_S = 30.0
+# Another batch took the place in the chain, or has the caller's key: the next try sees it.
+_TAKEN = frozenset({"ix_batch_account_position", "ix_batch_account_request_key"})
+_FETCH = 2_000
+_READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# A peer that is gone is found out by the kernel, in a minute or so.
+_ALIVE = {
+    "connect_timeout": CONNECT_WAIT_S,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+_IDLE = (
+    "SELECT pg_backend_pid() = %s AND NOT EXISTS"
+    " (SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state NOT LIKE 'idle%%')"
+)
+_AT_REST = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
+_SILENT = "it does not answer any more"
+_OPTIONS = "-c timezone=UTC -c lock_timeout=30s -c client_min_messages=warning"
+
+
+class _Watched(psycopg.Connection[Row]):
+    """A connection whose server may work for as long as it likes, and may not be silent without working.
+
+    The kernel does not tell: a proxy that has lost its server goes on to answer for it. So a silent server is
+    looked after on another connection.
+    """
+
+    look: Callable[[int], bool]
+
+    def wait(self, gen: PQGen[T], *args: Any, **how: Any) -> T:  # noqa: ANN401 - as psycopg calls it
+        """See `psycopg`."""
+        return super().wait(self._watching(gen), *args, **how)
+
+    def _watching(self, gen: PQGen[T]) -> PQGen[T]:
+        try:
+            waits = next(gen)
+            since, idle = time.monotonic(), False
+            while True:
+                ready = yield waits
+                if ready:
+                    since, idle = time.monotonic(), False
+                elif time.monotonic() - since >= SILENCE_S:
+                    idle = self._is_idle(before=idle)
+                    since = time.monotonic()
+                waits = gen.send(ready)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+
+    def _is_idle(self, *, before: bool) -> bool:
+        """Whether the server has nothing in hand for this connection. Raises OperationalError if it is no use to wait.
+
+        What it had in hand may just be on its way: so it has to be idle twice.
+        """
+        try:
+            idle = self.look(self.info.backend_pid)
+        except psycopg.Error as error:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(_SILENT) from error
+        if idle and before:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(_SILENT)
+        return idle
+
+
+class PostgresConnection:
+    """A connection in a transaction; see `Connection`."""
+
+    def __init__(
+        self,
+        raw: psycopg.Connection[Row],
+        account: str,
+        another: Callable[[], psycopg.Connection[Row]] | None = None,
+    ) -> None:
+        self.raw = raw
+        self.account = account
+        self._another = another
+        self.dialect = PostgresDialect()
+        self._cursor_names = count(1)
+
+    def execute(self, sql: str, params: Params | None = None) -> Cursor:
+        """See `Connection`."""
+        return self.raw.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """See `Connection`."""
+        if not rows:
+            return
+        into = f"COPY {table} (account, {', '.join(columns)}) FROM STDIN"
+        try:
+            with self.raw.cursor() as cursor, cursor.copy(into) as copy:
+                for row in rows:
+                    copy.write_row((self.account, *row))
+        except errors.UniqueViolation as error:
+            raise RowExistsError from error
+
+    def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        """See `Connection`."""
+        with self.raw.cursor(name=f"orderctl_{next(self._cursor_names)}") as cursor:
+            cursor.itersize = _FETCH
+            cursor.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
+            yield from cursor
+
+    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
+        """See `Connection`."""
+        bound = {"account": self.account, **(params or {})}
+
+        def instead() -> list[Row]:
+            return self.execute(sql, params).fetchall()
+
+        if (another := self._another) is None:
+            return instead
+        exported = self.raw.execute("SELECT pg_export_snapshot()").fetchone()
+        snapshot = exported[0] if exported else ""
+
+        def ask(begun: Callable[[], None]) -> list[Row]:
+            with closing(another()) as second:
+                second.execute(_READING)
+                second.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
+                begun()
+                return second.execute(for_psycopg(sql), bound).fetchall()
+
+        return partial(PendingRows(ask, instead).rows, psycopg.Error)
+
+
+class PostgresEngine:
+    """Opens transactions on one PostgreSQL database."""
+
+    def __init__(self, conninfo: str, shown: str) -> None:
+        self._conninfo = conninfo
+        self.shown = shown
+        self._raw: psycopg.Connection[Row] | None = None
+
+    @staticmethod
+    def asks_for_retry(error: Exception) -> bool:
+        """Serialization failure (40001), deadlock (40P01), or two batches that took one place or one key."""
+        if isinstance(error, errors.UniqueViolation):
+            return error.diag.constraint_name in _TAKEN
+        return isinstance(error, errors.SerializationFailure | errors.DeadlockDetected)
+
+    @contextmanager
+    def reading(self, account: str) -> Iterator[PostgresConnection]:
+        """A snapshot: what others write meanwhile is not seen."""
+        # What was read was read: whether the server hears of the end does not matter.
+        with suppress(CommitLostError), self._transaction(_READING) as raw:
+            yield PostgresConnection(raw, account, self._opened)
+
+    @contextmanager
+    def writing(self, account: str) -> Iterator[PostgresConnection]:
+        """A writing transaction at the database's own isolation level, so that a stricter one stays in force."""
+        with self._transaction("BEGIN") as raw:
+            yield PostgresConnection(raw, account)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[psycopg.Connection[Row]]:
+        raw = self._begun(begin)
+        try:
+            yield raw
+        except BaseException:
+            self._abandon(raw)
+            raise
+        try:
+            raw.execute("COMMIT")
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            self._abandon(raw)
+            if self.asks_for_retry(error):
+                raise
+            raise CommitLostError from error
+
+    def _begun(self, begin: str) -> psycopg.Connection[Row]:
+        """A transaction, on a new connection if the server ended the last one since it was used."""
+        used = self._raw is not None and not self._raw.closed
+        raw = self.connect()
+        try:
+            raw.execute(begin)
+        except psycopg.OperationalError:
+            if not used:
+                raise
+            self.close()
+            raw = self.connect()
+            raw.execute(begin)
+        return raw
+
+    def _abandon(self, raw: psycopg.Connection[Row]) -> None:
+        try:
+            raw.execute("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
+    def connect(self) -> psycopg.Connection[Row]:
+        """The connection, opened at the first call or after the server ended the last one.
+
+        One whose last transaction was left open, by whatever ended it, is not used again.
+        """
+        if self._raw is not None and self._raw.info.transaction_status not in _AT_REST:
+            self.close()
+        if self._raw is None or self._raw.closed:
+            self._raw = self._opened()
+        return self._raw
+
+    def _opened(self) -> psycopg.Connection[Row]:
+        """A new connection."""
+        raw = _Watched.connect(**self._arguments())
+        raw.prepare_threshold = None  # a pooler in transaction mode loses prepared statements
+        raw.look = self._is_idle
+        return raw
+
+    def _is_idle(self, pid: int) -> bool:
+        """Whether the server has nothing in hand for that process of its own. Raises psycopg.Error if it is silent.
+
+        A pooler's processes go by other numbers: there it is enough that the server answers.
+        """
+        with closing(_Watched.connect(**self._arguments())) as second:
+            second.look = _is_silent
+            row = second.execute(_IDLE, [second.info.backend_pid, pid]).fetchone()
+        return bool(row and row[0])
+
+    def _arguments(self) -> dict[str, Any]:
+        try:
+            given = psycopg.conninfo.conninfo_to_dict(self._conninfo)
+        except psycopg.ProgrammingError:
+            # libpq repeats the text, password and all.
+            raise UsageError(
+                say("the store URL is not a valid PostgreSQL URL"), hint=say("write postgresql://USER@HOST/DATABASE")
+            ) from None
+        for name, value in _ALIVE.items():
+            given.setdefault(name, value)
+        given["options"] = f"{_OPTIONS} {given.get('options', '')}".strip()
+        return {"application_name": "orderctl", **given, "autocommit": True}
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn PostgreSQL's errors into one sentence each."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: psycopg.Error) -> OrderctlError:
+        for kind, (message, hint) in _FAILURES.items():
+            if isinstance(error, kind):
+                return StoreUnavailableError(say(message, shown=self.shown), hint=say(hint))
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if isinstance(error, psycopg.OperationalError):
+            return StoreUnavailableError(
+                say("the store {shown} cannot be reached: {first_line}", shown=self.shown, first_line=first_line),
+                hint=say("check that the server runs and that the URL, user and password are right"),
+            )
+        return OrderctlError(
+            say("the store {shown} refused: {error}", shown=self.shown, error=first_line),
+            hint=say("orderctl store check tells more"),
+        )
+
+
+def _is_silent(_pid: int) -> bool:
+    raise psycopg.OperationalError(_SILENT)
+
+
+_FAILURES: dict[type[Exception], tuple[str, str]] = {
+    errors.LockNotAvailable: (
+        later("the store {shown} is locked by another program"),
+        later("try again when the other run has ended"),
+    ),
+    errors.SerializationFailure: (
+        later("the store {shown} stayed busy beyond the retries"),
+        later("try again in a moment"),
+    ),
+    errors.DeadlockDetected: (
+        later("the store {shown} stayed busy beyond the retries"),
+        later("try again in a moment"),
+    ),
+    errors.QueryCanceled: (
+        later("the store {shown} ended a statement that took too long"),
+        later("raise its statement_timeout"),
+    ),
+    errors.ReadOnlySqlTransaction: (
+        later("the store {shown} is read-only"),
+        later("use the primary server, not a standby"),
+    ),
+    errors.InsufficientPrivilege: (
+        later("the database user may not do this on {shown}"),
+        later("see orderctl help postgresql"),
+    ),
+}

@@ -1,0 +1,195 @@
+"""Making and upgrading the store's schema with Alembic. Never done by the way: only by `orderctl store`."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from orderctl.database.address import Address
+from orderctl.database.sqlite import backup_store
+from orderctl.database.store import (
+    APPLICATION_ID,
+    CURRENT,
+    REVISIONS,
+    VERSION_TABLE,
+    Engine,
+    make_engine,
+    stored_revision,
+)
+from orderctl.errors import CommitUnknownError, OrderctlError, UsageError, os_reason
+from orderctl.language import say
+
+# Whoever makes or upgrades a store has its lock until the end. What was done under it is seen by who waited for it:
+# on PostgreSQL at this level of isolation alone.
+_BEGIN_ON_SQLITE = (
+    "PRAGMA foreign_keys = OFF",  # a table may be made anew
+    "PRAGMA journal_mode = WAL",
+    "BEGIN IMMEDIATE",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+)
+_BEGIN_ON_POSTGRESQL = (
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, hashtext(current_schema()))",
+)
+
+
+def init_store(address: Address) -> bool:
+    """Make the store; False if it is there already. Refuses a database that holds other tables."""
+    made = address.path is not None and _make_private_file(address.path)
+    dangling = address.path is not None and not address.path.is_file()
+    if not (made or dangling) and revision_of(address) is not None:
+        return False
+    if not made and address.path is not None:
+        _refuse_planted(address.path)
+    with _alone(address) as connection:
+        # Another run may have made it since it was looked at.
+        if _revision(connection) is not None:
+            return False
+        if inspect(connection).get_table_names():
+            raise UsageError(
+                say("{shown} holds tables that are not orderctl's", shown=address.shown),
+                hint=say("name an empty database"),
+            )
+        _migrate(connection)
+    return True
+
+
+def upgrade_store(address: Address, *, before: Callable[[], None] = lambda: None) -> str:
+    """Bring the schema to the current revision, wholly or not at all; gives the revision that it had.
+
+    Of several runs at once one upgrades; the others wait, and find nothing left to do. That one calls `before` first.
+    Raises OrderctlError if the store is none that can be upgraded.
+    """
+    found = _upgradable(revision_of(address), address.shown)
+    if found == CURRENT:
+        return found
+    with _alone(address) as connection:
+        found = _upgradable(_revision(connection), address.shown)
+        if found != CURRENT:
+            before()
+            _migrate(connection)
+    return found
+
+
+def _upgradable(found: str | None, shown: str) -> str:
+    """The revision, if this program can upgrade it."""
+    if found is None:
+        raise OrderctlError(
+            say("{shown} is not an orderctl store", shown=shown), hint=say("make one: orderctl store init")
+        )
+    if found not in REVISIONS:
+        raise OrderctlError(
+            say(
+                "the store {shown} is of revision {revision}, newer than this program knows",
+                shown=shown,
+                revision=found,
+            ),
+            hint=say("upgrade orderctl to the version that the others use"),
+        )
+    return found
+
+
+def revision_of(address: Address) -> str | None:
+    """The revision of the store's schema; None if there is none."""
+    engine = make_engine(address)
+    try:
+        with engine.translating(), engine.reading("") as connection:
+            return stored_revision(connection)
+    finally:
+        engine.close()
+
+
+def _make_private_file(path: Path) -> bool:
+    """Make the file, for its owner only; False if something of that name is there."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UsageError(
+            say("the store {path} cannot be made: {why}", path=path, why=os_reason(error)),
+            hint=say("give another name or folder"),
+        ) from error
+    return True
+
+
+def _refuse_planted(path: Path) -> None:
+    """A store is made only in a file of our own: others must not have put it there, nor may they read it."""
+    if path.is_symlink():
+        raise UsageError(
+            say("{path} is a link, and not to a store", path=path),
+            hint=say("remove it, or name the file that it points to"),
+        )
+    if path.stat().st_uid != os.geteuid():
+        raise UsageError(say("{path} belongs to another user", path=path), hint=say("give another name"))
+    path.chmod(0o600)
+
+
+@contextmanager
+def _alone(address: Address) -> Iterator[Connection]:
+    """A transaction that changes the schema: each other one waits for it as long as any run waits for a lock.
+
+    Raises StoreUnavailableError after that, and CommitUnknownError if the store goes away at its end.
+    """
+    engine = make_engine(address)
+    sqlite = address.path is not None
+    with closing(engine), engine.translating():
+        try:
+            with _connection(engine, sqlite=sqlite) as connection:
+                for statement in _BEGIN_ON_SQLITE if sqlite else _BEGIN_ON_POSTGRESQL:
+                    connection.exec_driver_sql(statement)
+                yield connection
+                _commit(connection)
+        except DBAPIError as error:
+            raise (error.orig or error) from error
+
+
+def _connection(engine: Engine, *, sqlite: bool) -> Connection:
+    """SQLAlchemy's connection around that of the engine."""
+    raw = engine.connect()
+    if not sqlite:
+        raw.autocommit = False
+    url = "sqlite://" if sqlite else "postgresql+psycopg://"
+    return create_engine(url, poolclass=NullPool, creator=lambda: raw).connect()
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise CommitUnknownError(hint=say("run it again: it does what is left to do")) from error
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision as it is within the transaction; None if there is none."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
+    return str(found) if found else None
+
+
+def _migrate(connection: Connection, target: str = "head") -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)
+
+
+def upgrade_with_copy(address: Address, at: datetime) -> tuple[str, str, Path | None]:
+    """Bring the store to the current revision; gives the revision before and after, and the copy made before."""
+    path = address.path
+    if path is None:
+        return upgrade_store(address), CURRENT, None
+    copy = path.with_name(f"{path.name}.before-{CURRENT}-{at:%Y%m%dT%H%M%S}")
+    before = upgrade_store(address, before=lambda: backup_store(address, copy, force=False))
+    return before, CURRENT, None if before == CURRENT else copy

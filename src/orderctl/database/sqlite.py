@@ -1,0 +1,311 @@
+"""A question asked in a thread of its own, on a second connection, while the first one goes on."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+from orderctl.database.address import Address
+from orderctl.database.connection import Cursor, Params, Row, RowExistsError, SqliteDialect
+from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError, UsageError
+from orderctl.files.safe import create_path
+from orderctl.language import later, say
+
+
+class PendingRows:
+    """A question under way; `ask` calls what it is given as soon as its connection has the snapshot.
+
+    Until then the first connection may answer instead: a pool may have no second one to give.
+    """
+
+    def __init__(self, ask: Callable[[Callable[[], None]], list[Row]], instead: Callable[[], list[Row]]) -> None:
+        self._begun = Event()
+        self._instead = instead
+        thread = ThreadPoolExecutor(1)
+        self._answer = thread.submit(ask, self._begun.set)
+        thread.shutdown(wait=False)
+
+    def rows(self, refusals: type[Exception]) -> list[Row]:
+        """The answer, waited for; `refusals` is what the second connection may raise."""
+        if not (self._begun.is_set() or self._answer.done()):
+            return self._instead()
+        try:
+            return self._answer.result()
+        except refusals:
+            return self._instead()
+
+
+LOCK_WAIT_S = 10.0
+_FETCH = 2_000
+_ROWS_A_STATEMENT = 200
+_EXISTS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
+# FULL costs nothing measurable in one big transaction; recursive triggers make REPLACE fire the guards. Some systems
+# build SQLite to overwrite what is deleted: a tenth of an update's time, and what is deleted are index entries.
+_PRAGMAS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA recursive_triggers = ON",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = OFF",
+)
+_REPLACED = later("the file of the store {shown} was replaced or removed while this run wrote to it")
+_REPLACED_HINT = later("find out which program replaced it, and look into both files before you run it again")
+_CACHE = "PRAGMA cache_size = -65536"
+
+
+class SqliteConnection:
+    """A connection in a transaction; see `Connection`."""
+
+    def __init__(
+        self, raw: sqlite3.Connection, account: str, another: Callable[[], sqlite3.Connection] | None = None
+    ) -> None:
+        self.raw = raw
+        self.account = account
+        self._another = another
+        self.dialect = SqliteDialect()
+
+    def execute(self, sql: str, params: Params | None = None) -> Cursor:
+        """See `Connection`."""
+        return self.raw.execute(sql, {"account": self.account, **(params or {})})
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """See `Connection`. A statement for each row would keep a journal of its own, since a guard may end it."""
+        start = f"INSERT INTO {table} (account, {', '.join(columns)}) VALUES "
+        one = f"(?{', ?' * len(columns)})"
+        for first in range(0, len(rows), _ROWS_A_STATEMENT):
+            part = rows[first : first + _ROWS_A_STATEMENT]
+            values = [value for row in part for value in (self.account, *row)]
+            try:
+                self.raw.execute(start + ", ".join([one] * len(part)), values)
+            except sqlite3.IntegrityError as error:
+                if error.sqlite_errorname in _EXISTS:
+                    raise RowExistsError from error
+                raise
+
+    def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
+        """See `Connection`."""
+        cursor = self.raw.execute(sql, {"account": self.account, **(params or {})})
+        while rows := cursor.fetchmany(_FETCH):
+            yield from rows
+
+    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
+        """See `Connection`."""
+        bound = {"account": self.account, **(params or {})}
+
+        def instead() -> list[Row]:
+            return self.raw.execute(sql, bound).fetchall()
+
+        second = self._second()
+        if second is None:
+            return instead
+
+        def ask(begun: Callable[[], None]) -> list[Row]:
+            begun()
+            with closing(second):
+                return second.execute(sql, bound).fetchall()
+
+        return partial(PendingRows(ask, instead).rows, sqlite3.Error)
+
+    def _second(self) -> sqlite3.Connection | None:
+        """Another connection in the same snapshot; None if there is none to give, or somebody wrote at this moment."""
+        if self._another is None:
+            return None
+        before = _version(self.raw)
+        second, same = self._another(), False
+        try:
+            second.execute("BEGIN")
+            _version(second)
+            # Begun anew: what lies between two beginnings of ours without a change by others is one snapshot.
+            self.raw.execute("COMMIT")
+            self.raw.execute("BEGIN")
+            same = _version(self.raw) == before
+        finally:
+            if not same:
+                second.close()
+        return second if same else None
+
+
+def _version(raw: sqlite3.Connection) -> int:
+    """What changes when another connection commits; asking for it begins the snapshot."""
+    return int(raw.execute("PRAGMA data_version").fetchone()[0])
+
+
+class SqliteEngine:
+    """Opens transactions on one SQLite file."""
+
+    def __init__(self, path: Path, shown: str) -> None:
+        self.path = path
+        self.shown = shown
+        self._raw: sqlite3.Connection | None = None
+
+    @staticmethod
+    def asks_for_retry(error: Exception) -> bool:  # noqa: ARG004 - the same question as on PostgreSQL
+        """Never: one transaction writes at a time, and SQLite itself waits for its turn."""
+        return False
+
+    @contextmanager
+    def reading(self, account: str) -> Iterator[SqliteConnection]:
+        """A snapshot: what others write meanwhile is not seen."""
+        with self._transaction("BEGIN") as raw:
+            yield SqliteConnection(raw, account, self._opened)
+
+    @contextmanager
+    def writing(self, account: str) -> Iterator[SqliteConnection]:
+        """The one writing transaction; begun IMMEDIATE, since a reader that starts to write may fail at once."""
+        with self._transaction("BEGIN IMMEDIATE") as raw:
+            yield SqliteConnection(raw, account)
+            self._check_in_place(StoreUnavailableError)
+        self._check_in_place(CommitUnknownError)
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        with self.translating():
+            raw = self.connect()
+            raw.execute(begin)
+            try:
+                yield raw
+                raw.execute("COMMIT")
+            except BaseException:
+                if raw.in_transaction:
+                    raw.execute("ROLLBACK")
+                # What failed may still hold a statement that is not read to its end: no later commit would succeed.
+                self.close()
+                raise
+
+    def _check_in_place(self, error: type[OrderctlError]) -> None:
+        """Raise the error if the path leads to another file now: nobody would open the one that is written to.
+
+        Where the file cannot be looked at, nothing says that it is another one.
+        """
+        try:
+            if os.path.samestat(self.path.stat(), self._opened_file):
+                return
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        raise error(say(_REPLACED, shown=self.shown), hint=say(_REPLACED_HINT))
+
+    def connect(self) -> sqlite3.Connection:
+        """The connection, opened at the first call. A file that is not there is never made by this.
+
+        One whose last transaction was left open, by whatever ended it, is not used again.
+        """
+        if self._raw is not None and self._raw.in_transaction:
+            self.close()
+        if self._raw is None:
+            if not self.path.is_file():
+                raise StoreUnavailableError(
+                    say("there is no store at {shown}", shown=self.shown), hint=say("orderctl store init makes one")
+                )
+            self._opened_file = self.path.stat()
+            self._raw = self._opened()
+            self._raw.execute(_CACHE)
+        return self._raw
+
+    def _opened(self) -> sqlite3.Connection:
+        """A new connection, with a small cache; another thread may take it over."""
+        raw = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=LOCK_WAIT_S,
+            check_same_thread=False,
+        )
+        for pragma in _PRAGMAS:
+            raw.execute(pragma)
+        return raw
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Turn SQLite's errors into one sentence each."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error) -> OrderctlError:
+        code = getattr(error, "sqlite_errorname", "")
+        for prefix, (message, hint) in _FAILURES.items():
+            if code.startswith(prefix):
+                return StoreUnavailableError(say(message, shown=self.shown, wait=LOCK_WAIT_S), hint=say(hint))
+        return OrderctlError(
+            say("the store {shown} refused: {error}", shown=self.shown, error=error),
+            hint=say("orderctl store check tells more"),
+        )
+
+
+_FAILURES = {
+    "SQLITE_BUSY": (
+        later("the store {shown} was locked by another program for {wait:.0f} seconds"),
+        later("try again when the other run has ended"),
+    ),
+    "SQLITE_LOCKED": (later("the store {shown} is locked"), later("try again when the other run has ended")),
+    "SQLITE_READONLY": (
+        later("the store {shown} is read-only"),
+        later("check the rights of the file and of its folder"),
+    ),
+    "SQLITE_CANTOPEN": (
+        later("the store {shown} cannot be opened"),
+        later("check the rights of the file and of its folder"),
+    ),
+    "SQLITE_NOTADB": (
+        later("{shown} is not an orderctl store"),
+        later("check the path, or make a store: orderctl store init"),
+    ),
+    "SQLITE_CORRUPT": (
+        later("the store {shown} is damaged"),
+        later("restore a backup; orderctl store check tells more"),
+    ),
+    "SQLITE_FULL": (later("the disk of the store {shown} is full"), later("free some space, then run it again")),
+    "SQLITE_IOERR": (
+        later("the disk of the store {shown} failed or is full"),
+        later("free some space or check the disk"),
+    ),
+}
+
+
+def copy_store(engine: SqliteEngine, target: Path) -> None:
+    """Copy the store as it is at one instant into the empty file `target`, and check the copy.
+
+    Raises OrderctlError if the copy is not sound, StoreUnavailableError if the store cannot be read.
+    """
+    with engine.translating(), closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        source = engine.connect()
+        source.backup(copy)
+        # One file, without a log beside it, and nothing left in memory only.
+        copy.execute("PRAGMA journal_mode = DELETE")
+        found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if found != "ok":
+            raise OrderctlError(
+                say("the copy of {shown} is not sound: {found}", shown=engine.shown, found=found),
+                hint=say("the store is damaged: restore a backup"),
+            )
+
+
+def backup_store(address: Address, file: Path, *, force: bool) -> None:
+    """Copy a SQLite store to a private file while others work on it. Raises UsageError for PostgreSQL."""
+    if address.path is None:
+        raise UsageError(
+            say("a PostgreSQL store is copied by PostgreSQL's own tools"),
+            hint=say(
+                "pg_dump --format=custom --file {file} {shown!r}; see orderctl help backup",
+                file=file,
+                shown=address.shown,
+            ),
+        )
+    engine = SqliteEngine(address.path, address.shown)
+    try:
+        with create_path(file, force=force) as unfinished:
+            copy_store(engine, unfinished)
+    finally:
+        engine.close()

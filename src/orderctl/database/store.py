@@ -1,0 +1,208 @@
+"""The schema's revisions, oldest first. An ordinary start compares the store's with the last one, no more."""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, Protocol, Self, TypeVar
+
+from orderctl.database.address import Address
+from orderctl.database.connection import CommitLostError, Connection
+from orderctl.errors import CommitUnknownError, OrderctlError
+from orderctl.language import later, say
+
+VERSION_TABLE = "orderctl_version"
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+CURRENT = REVISIONS[-1]
+# "ordc": marks a SQLite file as ours, beside the version table, and on PostgreSQL the lock of the schema.
+APPLICATION_ID = 0x6F726463
+
+T = TypeVar("T")
+ATTEMPTS = 8
+_FIRST_PAUSE_S = 0.02
+_LATER = later("orderctl log tells, once the store is back")
+
+
+class Engine(Protocol):
+    """What the store asks of an engine's module."""
+
+    shown: str
+
+    def asks_for_retry(self, error: Exception) -> bool: ...  # noqa: D102 - see the engines
+    def reading(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
+    def writing(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
+    def connect(self) -> Any: ...  # noqa: ANN401, D102
+    def translating(self) -> AbstractContextManager[None]: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+class _UndoneError(Exception):
+    """Ends a transaction of which nothing is to stay."""
+
+
+class Store:
+    """One account of one database.
+
+    `write` runs its work in one transaction, again if the engine asks for a retry. `foreseen` is a snapshot as it would
+    be after a change, of which nothing stays.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        account: str,
+        label: str = "",
+        *,
+        watch: Callable[[Connection], Connection] | None = None,
+        committed: Callable[[], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self.account = account
+        self.label = label or engine.shown
+        self._watch = watch or (lambda connection: connection)
+        self._committed = committed or (lambda: None)
+        self._checked = False
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One consistent view for reading. Raises StoreUnavailableError if the store cannot be used."""
+        with self._engine.translating(), self._engine.reading(self.account) as connection:
+            self._check(connection)
+            yield self._watch(connection)
+
+    @contextmanager
+    def foreseen(self, change: Callable[[Connection], object]) -> Iterator[Connection]:
+        """A view for reading as it would be after the change, of which nothing stays."""
+        with suppress(_UndoneError), self._engine.translating(), self._engine.writing(self.account) as connection:
+            self._check(connection)
+            work = self._watch(connection)
+            change(work)
+            yield work
+            raise _UndoneError
+
+    def write(self, work: Callable[[Connection], T], *, landed: Callable[[Connection], T | None] | None = None) -> T:
+        """Run `work` in one transaction and commit; run it again if the engine asks for a retry.
+
+        `landed` is asked, on a new connection, whether a commit that was cut off holds: it gives the
+        result if so. Raises CommitUnknownError when nobody can tell.
+        """
+        lost: CommitLostError | None = None
+        with self._engine.translating():
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    result = self._once(work)
+                except CommitLostError as error:
+                    lost = error
+                    found = self._ask(landed, lost)
+                    if found is not None:
+                        return found
+                except Exception as error:
+                    # A commit that was cut off may land after it was asked for, and this try ran into it.
+                    found = self._ask(landed, lost) if lost else None
+                    if found is not None:
+                        return found
+                    if attempt == ATTEMPTS or not self._engine.asks_for_retry(error):
+                        if lost is None:
+                            raise
+                        break
+                    _pause(attempt)
+                else:
+                    self._committed()
+                    return result
+        raise CommitUnknownError(hint=say(_LATER)) from lost
+
+    def __enter__(self) -> Self:
+        """The store closes itself at the end of the block."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close the connection, if one is open."""
+        self._engine.close()
+
+    def _once(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.writing(self.account) as connection:
+            self._check(connection)
+            return work(self._watch(connection))
+
+    def _ask(self, landed: Callable[[Connection], T | None] | None, lost: CommitLostError) -> T | None:
+        self._engine.close()
+        if landed is None:
+            raise CommitUnknownError(hint=say("look whether the change is there before you run it again")) from lost
+        try:
+            with self._engine.reading(self.account) as connection:
+                found = landed(self._watch(connection))
+        except Exception as error:
+            raise CommitUnknownError(hint=say(_LATER)) from error
+        if found is not None:
+            self._committed()
+        return found
+
+    def _check(self, connection: Connection) -> None:
+        """Compare the schema's revision, once a process."""
+        if not self._checked:
+            check_revision(connection, self._engine.shown)
+            self._checked = True
+
+
+def check_revision(connection: Connection, shown: str) -> None:
+    """Raise OrderctlError unless this is an orderctl store of the revision that this program knows."""
+    revision = stored_revision(connection)
+    if revision is None:
+        raise OrderctlError(
+            say(
+                "{shown} is not an orderctl store: it has no {table} table",
+                shown=shown,
+                table=VERSION_TABLE,
+            ),
+            hint=say("check the address, or make a store: orderctl store init"),
+        )
+    if revision in REVISIONS[:-1]:
+        raise OrderctlError(
+            say(
+                "the store {shown} is of revision {revision}, older than {current}",
+                shown=shown,
+                revision=revision,
+                current=CURRENT,
+            ),
+            hint=say("run: orderctl store upgrade"),
+        )
+    if revision != CURRENT:
+        raise OrderctlError(
+            say(
+                "the store {shown} is of revision {revision}, newer than this program knows",
+                shown=shown,
+                revision=revision,
+            ),
+            hint=say("upgrade orderctl to the version that the others use"),
+        )
+
+
+def stored_revision(connection: Connection) -> str | None:
+    """The revision of the schema; None if this database holds no store of ours."""
+    if connection.dialect.name == "sqlite":
+        found = connection.execute(f"SELECT 1 FROM sqlite_master WHERE name = '{VERSION_TABLE}'").fetchone()
+    else:
+        found = connection.execute(f"SELECT 1 WHERE to_regclass('{VERSION_TABLE}') IS NOT NULL").fetchone()
+    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone() if found else None
+    return row[0] if row else None
+
+
+def make_engine(address: Address) -> Engine:
+    """The engine for an address; PostgreSQL's driver is imported only when it is used."""
+    if address.path is not None:
+        from orderctl.database.sqlite import SqliteEngine  # noqa: PLC0415 - one engine is imported, not both
+
+        return SqliteEngine(address.path, address.shown)
+    from orderctl.database.postgres import PostgresEngine  # noqa: PLC0415
+
+    return PostgresEngine(address.conninfo or "", address.shown)
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+
+
+def login(connection: Connection) -> str:
+    """The database's own name for who is connected; empty on SQLite."""
+    row = connection.execute(f"SELECT {connection.dialect.login}").fetchone()
+    return str(row[0]) if row else ""

@@ -1,0 +1,397 @@
+"""The schema, once: SQLModel tables (design.md, section 5b). A test compares the migrations with it.
+
+Statements at run time are SQL text and do not go through these classes:
+`docs/decisions/0001-sql-text-at-run-time.md` says why.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    Text,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "pk": "pk_%(table_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(referred_table_name)s",
+}
+metadata = SQLModel.metadata
+# Byte order on both engines, so that both sort alike and prefixes can use an index.
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+# SQLite has no types for time: fixed-width ISO 8601 text, whose order is that of time.
+INSTANT = Text().with_variant(DateTime(timezone=True), "postgresql")
+DAY = Text().with_variant(Date(), "postgresql")
+# The codes of the rooms' own enumerations, which stand above this one; a test holds both to be the same.
+STATUSES = ("needs-oc", "oc-created", "oc-approved", "oc-declined", "oc-confirmed", "returned-to-cart", "rejected")
+MODES = ("bulk", "individual")
+MAIL_STATES = ("waiting", "claimed", "sending", "sent", "refused", "retry", "unknown", "cancelled")
+PLAN_STATES = ("saved", "approved", "held", "executed", "cancelled")
+OPEN = text("status NOT IN ('returned-to-cart', 'rejected')")
+
+
+def _key() -> Any:  # noqa: ANN401 - a pydantic field
+    return Field(sa_column=Column(TEXT, primary_key=True, nullable=False))
+
+
+def _text() -> Any:  # noqa: ANN401
+    return Field(default="", sa_column=Column(TEXT, nullable=False, server_default=""))
+
+
+def _optional_text() -> Any:  # noqa: ANN401
+    return Field(default=None, sa_column=Column(TEXT, nullable=True))
+
+
+def _instant() -> Any:  # noqa: ANN401
+    return Field(sa_column=Column(INSTANT, nullable=False))
+
+
+def _optional_instant() -> Any:  # noqa: ANN401
+    return Field(default=None, sa_column=Column(INSTANT, nullable=True))
+
+
+def _optional_day() -> Any:  # noqa: ANN401
+    return Field(default=None, sa_column=Column(DAY, nullable=True))
+
+
+def _count() -> Any:  # noqa: ANN401
+    return Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+
+
+def _big() -> Any:  # noqa: ANN401
+    return Field(sa_column=Column(BigInteger, nullable=False))
+
+
+def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _of_order() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(["account", "order_id"], ["orders.account", "orders.id"])
+
+
+class BuyerRow(SQLModel, table=True):
+    """A shop that orders."""
+
+    __tablename__ = "buyer"
+
+    account: str = _key()
+    id: str = _key()
+    name: str = _text()
+    name_folded: str = _text()
+    email: str | None = _optional_text()
+    contact: str | None = _optional_text()
+    country: str | None = _optional_text()
+    language: str | None = _optional_text()
+
+
+class OrderRow(SQLModel, table=True):
+    """One purchase order; `total` in minor units of `currency`, `lines_digest` of its lines as they were written."""
+
+    __tablename__ = "orders"
+
+    account: str = _key()
+    id: str = _key()
+    buyer_id: str | None = _optional_text()
+    brand: str = _text()
+    status: str = Field(sa_column=Column(TEXT, nullable=False))
+    reference: str = _text()
+    season: str = _text()
+    ordered_at: datetime = _instant()
+    terms: str = _text()
+    delivery_address: str = _text()
+    billing_address: str = _text()
+    country: str | None = _optional_text()
+    delivery_from: date | None = _optional_day()
+    delivery_to: date | None = _optional_day()
+    currency: str = Field(sa_column=Column(TEXT, nullable=False))
+    total: int = _big()
+    quantity: int = _big()
+    delivery_notes: int = _count()
+    invoices: int = _count()
+    backlog_skus: int = _count()
+    note: str = _text()
+    folded: str = _text()
+    fingerprint: str = _text()
+    archived_at: datetime | None = _optional_instant()
+    rejected_at: datetime | None = _optional_instant()
+    changed_at: datetime | None = _optional_instant()
+    batch_id: str | None = _optional_text()
+    version: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))
+    lines_digest: str = _text()
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account", "buyer_id"], ["buyer.account", "buyer.id"]),
+        _one_of("status", STATUSES),
+        CheckConstraint("length(currency) = 3", name="currency"),
+        CheckConstraint("(status = 'rejected') = (rejected_at IS NOT NULL)", name="rejected_at"),
+        Index(None, "account", "ordered_at", "id"),
+        Index(None, "account", "status", "ordered_at", "id"),
+        Index(None, "account", "buyer_id", "ordered_at"),
+        # How many orders of a season are open, and what a buyer has in it, without reading the orders.
+        Index(
+            "ix_orders_open",
+            "account",
+            "season",
+            "currency",
+            "buyer_id",
+            "status",
+            "total",
+            sqlite_where=OPEN,
+            postgresql_where=OPEN,
+        ),
+        Index(
+            None,
+            "account",
+            "batch_id",
+            sqlite_where=Column("batch_id").is_not(None),
+            postgresql_where=Column("batch_id").is_not(None),
+        ),
+    )
+
+
+class OrderLineRow(SQLModel, table=True):
+    """One line of an order; `unit_price` in minor units of the order's currency."""
+
+    __tablename__ = "order_line"
+
+    account: str = _key()
+    order_id: str = _key()
+    number: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
+    sku: str = _text()
+    name: str = _text()
+    color: str = _text()
+    size: str = _text()
+    quantity: int = _big()
+    unit_price: int = _big()
+
+    __table_args__ = (_of_order(), Index(None, "account", "sku"))
+
+
+class OrderTagRow(SQLModel, table=True):
+    """One tag of an order."""
+
+    __tablename__ = "order_tag"
+
+    account: str = _key()
+    order_id: str = _key()
+    tag: str = _key()
+
+    __table_args__ = (_of_order(), Index(None, "account", "tag", "order_id"), {"sqlite_with_rowid": False})
+
+
+class SelectionItemRow(SQLModel, table=True):
+    """One order of an operator's named selection, and how it came in."""
+
+    __tablename__ = "selection_item"
+
+    account: str = _key()
+    actor: str = _key()
+    name: str = _key()
+    order_id: str = _key()
+    origin: str = _text()
+    added_at: datetime = _instant()
+
+    __table_args__ = (_of_order(), {"sqlite_with_rowid": False})
+
+
+class SavedFilterRow(SQLModel, table=True):
+    """A filter with a name, as written."""
+
+    __tablename__ = "saved_filter"
+
+    account: str = _key()
+    name: str = _key()
+    expression: str = _text()
+    actor: str = _text()
+    saved_at: datetime = _instant()
+
+
+class BatchRow(SQLModel, table=True):
+    """One executed rejection. `position` and `previous` chain the batches of an account.
+
+    Of a call with a key of its own: `request_digest` is of what it asked for, `request_plan` is the plan that ran.
+    """
+
+    __tablename__ = "batch"
+
+    account: str = _key()
+    id: str = _key()
+    position: int = _big()
+    at: datetime = _instant()
+    actor: str = _text()
+    approver: str = _text()
+    host: str = _text()
+    program: str = _text()
+    mode: str = Field(sa_column=Column(TEXT, nullable=False))
+    source: str = _text()
+    reason: str = _text()
+    reason_code: str = _text()
+    message: str = _text()
+    mail_per_order: int = _count()
+    planned: int = _count()
+    rejected: int = _count()
+    skipped: int = _count()
+    mails: int = _count()
+    digest: str = _text()
+    leaves: str = _text()
+    previous: str = _text()
+    request_key: str | None = _optional_text()
+    request_digest: str = _text()
+    request_plan: str = _text()
+
+    __table_args__ = (
+        _one_of("mode", MODES),
+        Index(None, "account", "position", unique=True),
+        Index(None, "account", "request_key", unique=True),
+    )
+
+
+class OrderEventRow(SQLModel, table=True):
+    """One line of an order's log. Append-only. `lines_digest` is that of the order as it was rejected."""
+
+    __tablename__ = "order_event"
+
+    account: str = _key()
+    order_id: str = _key()
+    id: str = _key()
+    batch_id: str | None = _optional_text()
+    kind: str = _text()
+    from_status: str | None = _optional_text()
+    to_status: str | None = _optional_text()
+    detail: str = _text()
+    reason_code: str = _text()
+    actor: str = _text()
+    at: datetime = _instant()
+    lines_digest: str = _text()
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class MailRow(SQLModel, table=True):
+    """One message to one buyer. Subject, text and HTML are filled when it is composed."""
+
+    __tablename__ = "mail"
+
+    account: str = _key()
+    id: str = _key()
+    batch_id: str = _text()
+    buyer_id: str = _text()
+    recipient: str = _text()
+    language: str = _text()
+    message_id: str = _text()
+    state: str = Field(sa_column=Column(TEXT, nullable=False))
+    attempts: int = _count()
+    next_attempt_at: datetime = _instant()
+    lease_until: datetime | None = _optional_instant()
+    token: str | None = _optional_text()
+    subject: str | None = _optional_text()
+    text: str | None = _optional_text()
+    html: str | None = _optional_text()
+    last_error: str = _text()
+    created_at: datetime = _instant()
+    updated_at: datetime = _instant()
+
+    __table_args__ = (
+        _one_of("state", MAIL_STATES),
+        Index(None, "account", "state", "next_attempt_at", "id"),
+        Index(None, "account", "batch_id"),
+    )
+
+
+class MailOrderRow(SQLModel, table=True):
+    """One order that a mail speaks of."""
+
+    __tablename__ = "mail_order"
+
+    account: str = _key()
+    mail_id: str = _key()
+    order_id: str = _key()
+    message: str = _text()
+
+    __table_args__ = (Index(None, "account", "order_id"), {"sqlite_with_rowid": False})
+
+
+class MailEventRow(SQLModel, table=True):
+    """What an operator did with a mail. Append-only."""
+
+    __tablename__ = "mail_event"
+
+    account: str = _key()
+    mail_id: str = _key()
+    id: str = _key()
+    action: str = Field(sa_column=Column(TEXT, nullable=False))
+    from_state: str = Field(sa_column=Column(TEXT, nullable=False))
+    to_state: str = Field(sa_column=Column(TEXT, nullable=False))
+    reason: str = _text()
+    actor: str = Field(sa_column=Column(TEXT, nullable=False))
+    at: datetime = _instant()
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class PlanRow(SQLModel, table=True):
+    """A plan that is kept. `digest` seals the row, `plan_digest` the plan in it."""
+
+    __tablename__ = "plan"
+
+    account: str = _key()
+    id: str = _key()
+    plan: str = _text()
+    plan_digest: str = _text()
+    made_at: datetime = _instant()
+    author: str = _text()
+    author_login: str = _text()
+    targets: int = _count()
+    totals: str = _text()
+    reason: str = _text()
+    second_operator: int = _count()
+    expires_at: datetime = _instant()
+    state: str = Field(sa_column=Column(TEXT, nullable=False))
+    approver: str | None = _optional_text()
+    approver_login: str | None = _optional_text()
+    approved_at: datetime | None = _optional_instant()
+    how: str = _text()
+    due_at: datetime | None = _optional_instant()
+    closed_at: datetime | None = _optional_instant()
+    closed_by: str | None = _optional_text()
+    closed_by_login: str | None = _optional_text()
+    digest: str = _text()
+
+    __table_args__ = (_one_of("state", PLAN_STATES), Index(None, "account", "state", "due_at"))
+
+
+class PlanOrderRow(SQLModel, table=True):
+    """What a planned order was like, to tell later what changed."""
+
+    __tablename__ = "plan_order"
+
+    account: str = _key()
+    plan_id: str = _key()
+    order_id: str = _key()
+    was_status: str = _text()
+    was_currency: str = _text()
+    was_total: int = _big()
+    was_quantity: int = _big()
+    was_delivery_notes: int = _count()
+    was_invoices: int = _count()
+    was_backlog_skus: int = _count()
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account", "plan_id"], ["plan.account", "plan.id"]),
+        {"sqlite_with_rowid": False},
+    )

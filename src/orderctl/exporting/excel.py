@@ -1,0 +1,157 @@
+"""Writes orders to an Excel workbook, row by row in constant memory: values are typed, and nothing is a formula."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import BinaryIO
+
+import xlsxwriter
+from xlsxwriter.format import Format
+from xlsxwriter.worksheet import Worksheet
+
+from orderctl.core.money import CURRENCIES_BY_DECIMALS, USUAL_DECIMALS, Money, decimals, plain_amount
+from orderctl.exporting.rows import Value, line_values, order_values, plain
+from orderctl.files.safe import scratch_folder
+from orderctl.importing.orders import LINE_FIELDS, ORDER_FIELDS
+from orderctl.orders.orders import Order
+
+_MOST_ROWS = 1_048_576
+_EXACT_DIGITS = 10**15
+_OPTIONS = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+}
+_WIDTHS = {
+    **dict.fromkeys(("id", "order", "buyer_id", "status", "sku", "ordered"), 18),
+    **dict.fromkeys(("buyer_name", "buyer_email", "buyer_contact", "reference", "line_name", "note"), 30),
+    **dict.fromkeys(("terms", "delivery_address", "billing_address"), 36),
+    **dict.fromkeys(("total", "unit_price", "line_total"), 14),
+}
+_USUAL_WIDTH = 12
+_ACRONYMS = {"Id": "ID", "Sku": "SKU"}
+
+
+def write_workbook(orders: Iterable[Order], out: BinaryIO, *, most_rows: int = _MOST_ROWS) -> None:
+    """A sheet of orders and a sheet of their lines; as many more as the rows need, `most_rows` to a sheet."""
+    with scratch_folder() as scratch:
+        book = xlsxwriter.Workbook(out, {**_OPTIONS, "tmpdir": str(scratch)})
+        styles = _Styles(book)
+        order_rows = _Sheets(book, "Orders", ORDER_FIELDS, styles, most_rows)
+        line_rows = _Sheets(book, "Lines", ("order", "line", *LINE_FIELDS, "line_total", "currency"), styles, most_rows)
+        for order in orders:
+            order_rows.write(order_values(order).values())
+            for line in order.lines:
+                total = Money(order.currency, line.quantity * line.unit_price)
+                line_rows.write(
+                    (order.id, line.number, *line_values(line, order.currency).values(), total, order.currency)
+                )
+        book.close()
+
+
+class _Styles:
+    """The formats of cells; a format belongs to one workbook."""
+
+    def __init__(self, book: xlsxwriter.Workbook) -> None:
+        self.header: Format = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
+        self.day: Format = book.add_format({"num_format": "yyyy-mm-dd"})
+        self.moment: Format = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        self.amounts: Mapping[int, Format] = {
+            places: book.add_format({"num_format": "#,##0" + ("." + "0" * places if places else "")})
+            for places in (*CURRENCIES_BY_DECIMALS, USUAL_DECIMALS)
+        }
+
+
+class _Sheets:
+    """The sheets that hold one kind of row; the next one begins when one is full."""
+
+    def __init__(
+        self, book: xlsxwriter.Workbook, name: str, fields: Sequence[str], styles: _Styles, most_rows: int
+    ) -> None:
+        self._book = book
+        self._name = name
+        self._fields = fields
+        self._styles = styles
+        self._most_rows = most_rows
+        self._count = 0
+        self._begin()
+
+    def write(self, values: Iterable[Value]) -> None:
+        """Write one row."""
+        if self._row == self._most_rows:
+            self._begin()
+        for column, value in enumerate(values):
+            if value is not None and value != "":
+                _WRITERS[type(value)](self._sheet, self._row, column, value, self._styles)
+        self._row += 1
+
+    def _begin(self) -> None:
+        self._count += 1
+        name = self._name if self._count == 1 else f"{self._name} {self._count}"
+        self._sheet: Worksheet = self._book.add_worksheet(name)
+        for column, field in enumerate(self._fields):
+            self._sheet.set_column(column, column, _WIDTHS.get(field, _USUAL_WIDTH))
+            self._sheet.write_string(0, column, _header(field), self._styles.header)
+        self._sheet.freeze_panes(1, 1)
+        self._row = 1
+
+
+def _header(field: str) -> str:
+    """The field's name for people; an import knows it again."""
+    words = field.replace("_", " ").capitalize()
+    return " ".join(_ACRONYMS.get(word.capitalize(), word) for word in words.split())
+
+
+Writer = Callable[[Worksheet, int, int, Value, _Styles], None]
+
+
+def _write_text(sheet: Worksheet, row: int, column: int, value: Value, _styles: _Styles) -> None:
+    text = str(plain(value))
+    # xlsxwriter takes a text that begins and ends so for markup of its own, and would write it unescaped.
+    sheet.write_string(row, column, f"{text} " if text.startswith("<r>") and text.endswith("</r>") else text)
+
+
+def _write_number(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
+    if isinstance(value, int) and abs(value) < _EXACT_DIGITS:
+        sheet.write_number(row, column, value)
+    else:
+        # Excel keeps fifteen digits; as text, none is lost.
+        _write_text(sheet, row, column, str(value), styles)
+
+
+def _write_amount(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
+    assert isinstance(value, Money)  # noqa: S101 - for the type checker; `_WRITERS` saw to it
+    if abs(value.minor) < _EXACT_DIGITS:
+        places = decimals(value.currency)
+        sheet.write_number(row, column, value.minor / 10**places, styles.amounts[places])
+    else:
+        _write_text(sheet, row, column, plain_amount(value.minor, value.currency), styles)
+
+
+def _write_moment(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
+    assert isinstance(value, datetime)  # noqa: S101 - see above
+    if value.microsecond:
+        # A cell holds a moment as a part of a day, which is too coarse for it.
+        _write_text(sheet, row, column, value, styles)
+    else:
+        sheet.write_datetime(row, column, value.replace(tzinfo=None), styles.moment)
+
+
+def _write_day(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
+    assert isinstance(value, date)  # noqa: S101 - see above
+    sheet.write_datetime(row, column, value, styles.day)
+
+
+def _write_truth(sheet: Worksheet, row: int, column: int, value: Value, _styles: _Styles) -> None:
+    sheet.write_boolean(row, column, value)
+
+
+_WRITERS: dict[type, Writer] = {
+    str: _write_text,
+    frozenset: _write_text,
+    bool: _write_truth,
+    int: _write_number,
+    Money: _write_amount,
+    datetime: _write_moment,
+    date: _write_day,
+}

@@ -1,0 +1,147 @@
+"""What an export is asked to write."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from io import TextIOWrapper
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from orderctl.core.times import Progress
+from orderctl.database.store import Store
+from orderctl.errors import UsageError
+from orderctl.exporting.rows import write_line_rows, write_objects, write_order_rows
+from orderctl.files.csv import escape_formula
+from orderctl.files.safe import SafeNames, create_file, create_folder
+from orderctl.language import say
+from orderctl.orders.orders import Order
+from orderctl.selection.queries import chosen_orders
+from orderctl.selection.selection import Choice
+from orderctl.selection.service import refuse_unknown
+
+
+class ExportFormat(StrEnum):
+    """What orders can be written as."""
+
+    XLSX = "xlsx"
+    CSV = "csv"
+    JSONL = "jsonl"
+    PDF = "pdf"
+    OC_PDF = "oc-pdf"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a terminal can show it."""
+        return self in {ExportFormat.CSV, ExportFormat.JSONL}
+
+    @property
+    def is_document(self) -> bool:
+        """Whether it is made of pages."""
+        return self in {ExportFormat.PDF, ExportFormat.OC_PDF}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """How to write the orders, and where: `path` is None for standard output."""
+
+    format: ExportFormat
+    path: str | None
+    by_line: bool = False
+    per_order: bool = False
+    force: bool = False
+    raw: bool = False
+
+
+_REPORT_EVERY = 100
+
+
+def export_orders(
+    store: Store,
+    choice: Choice,
+    write: Callable[[Iterable[Order]], None],
+    *,
+    progress: Progress,
+    ignore_unknown: bool = False,
+) -> int:
+    """Hand the orders of the choice to `write`, sorted by id; gives how many.
+
+    Raises UsageError, before anything is written, if the choice names an order that there is not.
+    """
+    count = 0
+
+    def counted(orders: Iterator[Order]) -> Iterator[Order]:
+        nonlocal count
+        for order in orders:
+            yield order
+            count += 1
+            if not count % _REPORT_EVERY:
+                progress(count, None)
+
+    with store.snapshot() as connection:
+        refuse_unknown(connection, choice, ignore=ignore_unknown)
+        write(counted(chosen_orders(connection, choice)))
+    return count
+
+
+def write_export(orders: Iterable[Order], request: ExportRequest) -> None:
+    """Write the orders. Raises UsageError if the target is taken, and OrderctlError if writing fails."""
+    if request.per_order:
+        _write_folder(orders, request)
+        return
+    with _target(request) as out:
+        if request.format.is_text:
+            _write_text(orders, request, out)
+        elif request.format is ExportFormat.XLSX:
+            from orderctl.exporting.excel import write_workbook  # noqa: PLC0415 - one of the libraries is loaded
+
+            write_workbook(orders, out)
+        else:
+            _write_documents(_refuse_none(orders), request, out)
+
+
+def _write_folder(orders: Iterable[Order], request: ExportRequest) -> None:
+    """One document an order."""
+    folder, names = Path(request.path or "."), SafeNames()
+    create_folder(folder)
+    for order in orders:
+        with create_file(folder / names.name(order.id, ".pdf"), force=request.force) as out:
+            _write_documents([order], request, out)
+
+
+def _write_documents(orders: Iterable[Order], request: ExportRequest, out: BinaryIO) -> None:
+    from orderctl.exporting.pdf import write_documents  # noqa: PLC0415 - see above
+
+    write_documents(orders, out, confirmation=request.format is ExportFormat.OC_PDF)
+
+
+def _write_text(orders: Iterable[Order], request: ExportRequest, out: BinaryIO) -> None:
+    text = TextIOWrapper(out, encoding="utf-8", newline="")
+    if request.format is ExportFormat.JSONL:
+        write_objects(orders, text)
+    else:
+        (write_line_rows if request.by_line else write_order_rows)(orders, text, str if request.raw else escape_formula)
+    text.flush()
+    text.detach()
+
+
+@contextmanager
+def _target(request: ExportRequest) -> Iterator[BinaryIO]:
+    if request.path is not None:
+        with create_file(Path(request.path), force=request.force) as out:
+            yield out
+        return
+    # Bytes, whatever encoding the terminal was thought to have.
+    yield sys.stdout.buffer
+    sys.stdout.flush()
+
+
+def _refuse_none(orders: Iterable[Order]) -> Iterator[Order]:
+    """The same orders. Raises UsageError if there is none: a document without pages is none."""
+    remaining = iter(orders)
+    first = next(remaining, None)
+    if first is None:
+        raise UsageError(say("no order is chosen, and nothing was written"), hint=say("look with: orderctl search"))
+    return chain([first], remaining)

@@ -1,0 +1,130 @@
+"""Lines of a text file or pipe of unknown encoding, in bounded memory."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from orderctl.errors import UsageError
+from orderctl.language import later, retell, say
+
+_CHUNK = 65_536
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_ENOUGH_TO_TELL = 4
+
+
+def text_lines(stream: BinaryIO, name: str, longest: int) -> Iterator[tuple[int, str]]:
+    """Each line with its number, without its end.
+
+    UsageError names `name` and the line that is longer than `longest` or is not of its encoding: UTF-8,
+    or what a byte order mark says.
+    """
+    yield from _split(stream, stream.read(_CHUNK), name, longest, "\n")
+
+
+def texts_or_lines(stream: BinaryIO, name: str, longest: int) -> tuple[bool, Iterator[tuple[int, str]]]:
+    """Whether NUL ends each text, as the first bytes show; the texts, or else the lines, as `text_lines` gives them."""
+    start = stream.read(_CHUNK)
+    nul = _has_nul_ends(start)
+    return nul, _split(stream, start, name, longest, "\0" if nul else "\n")
+
+
+def _split(stream: BinaryIO, start: bytes, name: str, longest: int, separator: str) -> Iterator[tuple[int, str]]:
+    encoding, skipped = ("utf-8", 0) if separator == "\0" else _encoding(start, name)
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    number = 1
+    rest = ""
+    for text in _decoded(stream, start[skipped:], encoding, name):
+        *complete, rest = (rest + newlines.decode(text)).split(separator)
+        for line in complete:
+            yield number, _bounded(line, name, number, longest)
+            number += 1
+        _bounded(rest, name, number, longest)
+    if rest:
+        yield number, rest
+
+
+def _has_nul_ends(start: bytes) -> bool:
+    """Characters with a NUL behind each look like UTF-16, but a file of that would have line breaks."""
+    if b"\0" not in start or any(start.startswith(mark) for mark, _ in _MARKS):
+        return False
+    return not _looks_like_utf_16(start) or (b"\n" not in start and not start.startswith(b"\0"))
+
+
+def _looks_like_utf_16(start: bytes) -> bool:
+    return len(start) >= _ENOUGH_TO_TELL and not (any(start[::2]) and any(start[1::2]))
+
+
+def _encoding(start: bytes, name: str) -> tuple[str, int]:
+    for mark, encoding in _MARKS:
+        if start.startswith(mark):
+            return encoding, len(mark)
+    if _looks_like_utf_16(start):
+        raise UsageError(
+            say("{name} looks like UTF-16, but has no byte order mark", name=name),
+            hint=say("save it as UTF-8, or as UTF-16 with a mark"),
+        )
+    return "utf-8", 0
+
+
+def _decoded(stream: BinaryIO, first: bytes, encoding: str, name: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    chunk = first
+    while chunk:
+        following = stream.read(_CHUNK)
+        try:
+            text = decoder.decode(chunk, final=not following)
+        except UnicodeDecodeError as error:
+            line += error.object[: error.start].decode(encoding, "replace").count("\n")
+            raise UsageError(
+                say("{name}:{line}: the text is not {encoding}", name=name, line=line, encoding=encoding.upper()),
+                hint=say("save the file as UTF-8 and try again"),
+            ) from None
+        line += text.count("\n")
+        yield text
+        chunk = following
+
+
+def _bounded(line: str, name: str, number: int, longest: int) -> str:
+    if len(line) > longest:
+        raise UsageError(
+            say(
+                "{name}:{number}: the line is longer than {longest:,} characters",
+                name=name,
+                number=number,
+                longest=longest,
+            ),
+            hint=say("is this the right file?"),
+        )
+    return line
+
+
+# As Python's own readers word them in English; others stay as they are.
+_KNOWN = (
+    later("unexpected end of data"),
+    later("line contains NUL"),
+    later("field larger than field limit ({most})"),
+    later("'{mark}' expected after '\"'"),
+    later("Expecting value"),
+    later("Expecting '{mark}' delimiter"),
+    later("Expecting property name enclosed in double quotes"),
+    later("Illegal trailing comma before end of object"),
+    later("Illegal trailing comma before end of array"),
+    later("Extra data"),
+    later("Unterminated string starting at"),
+    later("Invalid control character at"),
+    later("Invalid \\escape"),
+    later("Invalid \\uXXXX escape"),
+)
+
+
+def syntax_reason(error: Exception | str) -> str:
+    """The reason that a reader gives."""
+    return retell(str(error), _KNOWN)

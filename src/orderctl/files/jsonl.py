@@ -1,0 +1,72 @@
+"""Reads JSON lines: one object a line, one order an object; its `lines` may be a list of objects."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orderctl.core.text import safe
+from orderctl.files.cells import Cell
+from orderctl.files.decoding import syntax_reason, text_lines
+from orderctl.language import say
+
+LONGEST_LINE = 8_000_000
+_SHOWN = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A line that is not a JSON object."""
+
+    text: str
+    reason: str
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Cell] | Broken]]:
+    """The object of each line that is not blank. Numbers stay as they are written, so none loses a digit."""
+    with path.open("rb") as file:
+        for number, line in text_lines(file, path.name, LONGEST_LINE):
+            if line.strip():
+                yield number, read_object(line.strip())
+
+
+def read_object(line: str) -> dict[str, Cell] | Broken:
+    """The object of a line, its numbers as they are written."""
+    try:
+        found = _DECODER.decode(line)
+    except json.JSONDecodeError as error:
+        return Broken(
+            line[:_SHOWN],
+            say("is not JSON: {why} at column {column}", why=syntax_reason(error.msg), column=error.colno),
+        )
+    except ValueError as error:
+        return Broken(line[:_SHOWN], say("is not JSON: {error}", error=error))
+    except RecursionError:
+        return Broken(line[:_SHOWN], say("is nested too deep"))
+    return found if isinstance(found, dict) else Broken(line[:_SHOWN], say("is not a JSON object"))
+
+
+def leading_object(text: str) -> tuple[dict[str, Cell], int] | None:
+    """The object that a text begins with, and where it ends; None if it begins with none, or with a part of one."""
+    try:
+        found, end = _DECODER.raw_decode(text)
+    except (ValueError, RecursionError):
+        return None
+    return (found, end) if isinstance(found, dict) else None
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """The object; ValueError if a key stands in it twice, for then nobody can say which value is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(twice, _), *_] = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(say("the key {key!r} stands there twice", key=safe(twice)))
+    return found
+
+
+def _refuse(word: str) -> float:
+    raise ValueError(say("{word} is no number", word=word))
+
+
+_DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse, object_pairs_hook=_once)

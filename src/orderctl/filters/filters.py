@@ -1,0 +1,361 @@
+"""Filters over orders as values (design.md, section 4): the fields and the conditions.
+
+A condition has two readings: `filter_matching` answers it for an order in memory, `store.filtering` turns it into
+SQL. A test holds the two, and both engines, to the same answers.
+"""
+
+import re
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from functools import cache
+
+from orderctl.core.text import plain_name
+from orderctl.language import in_every_language, later, say
+
+
+class Kind(StrEnum):
+    """What the values of a field are."""
+
+    CHOICE = later("one of a list")
+    TEXT = later("text it contains; * stands for any text")
+    CODE = later("the whole value, upper or lower case; * stands for any text")
+    EXACT = later("the whole value, exactly")
+    DAY = later("a day, a month, a year, -30d, -2w, -3m, today, or a range A..B")
+    AMOUNT = later("a number, or a range A..B")
+    COUNT = later("a whole number, or a range A..B")
+    FLAG = later("yes or no")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One field of the language. `may_be_empty` allows `none` and `any`.
+
+    `label`: how screens call it; `others`: how files and other columns do.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    about: str
+    example: str
+    may_be_empty: bool = False
+    others: tuple[str, ...] = ()
+
+
+_FIELDS = (
+    Field(
+        name="status",
+        label=later("Status"),
+        kind=Kind.CHOICE,
+        about=later("the status"),
+        example="status:needs-oc,oc-created",
+    ),
+    Field(
+        name="buyer",
+        label=later("Buyer"),
+        others=("buyer_name",),
+        kind=Kind.TEXT,
+        about=later("the buyer's name"),
+        example='buyer:"Acme Paris"',
+        may_be_empty=True,
+    ),
+    Field(
+        name="id",
+        label=later("Order"),
+        others=("order_id",),
+        kind=Kind.EXACT,
+        about=later("the order's id"),
+        example="id:1001,1002",
+    ),
+    Field(
+        name="ref",
+        label=later("Reference"),
+        kind=Kind.TEXT,
+        about=later("the buyer's own reference"),
+        example="ref:PO-7*",
+        may_be_empty=True,
+    ),
+    Field(
+        name="ordered",
+        label=later("Ordered"),
+        others=("ordered_at",),
+        kind=Kind.DAY,
+        about=later("the day of the order (UTC)"),
+        example="ordered:2026-01-01..2026-03-31",
+    ),
+    Field(
+        name="delivery",
+        label=later("Delivery"),
+        others=("delivery_from", "delivery_to"),
+        kind=Kind.DAY,
+        about=later("a day of the delivery window"),
+        example="delivery:2026-09",
+        may_be_empty=True,
+    ),
+    Field(
+        name="total",
+        label=later("Total"),
+        kind=Kind.AMOUNT,
+        about=later("the total, in the order's currency"),
+        example="total:1000..",
+    ),
+    Field(name="quantity", label=later("Pieces"), kind=Kind.COUNT, about=later("the pieces"), example="quantity:..12"),
+    Field(
+        name="currency", label=later("Currency"), kind=Kind.CODE, about=later("the currency"), example="currency:EUR"
+    ),
+    Field(
+        name="brand",
+        label=later("Brand"),
+        kind=Kind.CODE,
+        about=later("the brand"),
+        example="brand:nord*",
+        may_be_empty=True,
+    ),
+    Field(
+        name="season",
+        label=later("Season"),
+        kind=Kind.CODE,
+        about=later("the season"),
+        example="season:26SS",
+        may_be_empty=True,
+    ),
+    Field(
+        name="country",
+        label=later("Country"),
+        kind=Kind.CODE,
+        about=later("the country, its code or name"),
+        example="country:JP",
+        may_be_empty=True,
+    ),
+    Field(name="tag", label=later("Tags"), kind=Kind.CODE, about=later("a tag"), example="tag:late", may_be_empty=True),
+    Field(
+        name="sku",
+        label=later("SKU"),
+        kind=Kind.CODE,
+        about=later("the SKU of a line"),
+        example="sku:AB-12*",
+        may_be_empty=True,
+    ),
+    Field(
+        name="rejected",
+        label=later("Rejected"),
+        others=("rejected_at",),
+        kind=Kind.DAY,
+        about=later("the day of its rejection (UTC)"),
+        example="rejected:-7d..",
+        may_be_empty=True,
+    ),
+    Field(
+        name="batch",
+        label=later("Batch"),
+        others=("batch_id",),
+        kind=Kind.EXACT,
+        about=later("the batch that rejected it"),
+        example="batch:none",
+        may_be_empty=True,
+    ),
+    Field(
+        name="archived",
+        label=later("Archived"),
+        others=("archived_at",),
+        kind=Kind.FLAG,
+        about=later("archived or not"),
+        example="archived:yes",
+    ),
+)
+FILTER_FIELDS = {field.name: field for field in _FIELDS}
+
+
+def field_named(text: str) -> Field | None:
+    """The field of that name, or of what screens, in any language, or files call it; None if there is none."""
+    return FILTER_FIELDS.get(text) or _by_other_names().get(plain_name(text))
+
+
+@cache
+def _by_other_names() -> dict[str, Field]:
+    return {
+        plain_name(name): field
+        for field in _FIELDS
+        for name in (field.name, *in_every_language(field.label), *field.others)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Text as literal pieces with any text between them: `ac*` is ("ac", ""), `acme` is ("acme",)."""
+
+    pieces: tuple[str, ...]
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether it has no wildcard."""
+        return len(self.pieces) == 1
+
+
+@dataclass(frozen=True, slots=True)
+class DayRange:
+    """Days from `first` to `last`, both included; None is open."""
+
+    first: date | None
+    last: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRange:
+    """Numbers from `low` to `high`, both included; None is open."""
+
+    low: Decimal | None
+    high: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """The field has no value (`none`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The field has a value (`any`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The field is so (`yes`) or not (`no`)."""
+
+    value: bool
+
+
+Test = Pattern | DayRange | NumberRange | Empty | Present | Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A field that passes any of the tests."""
+
+    field: str
+    tests: tuple[Test, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A bare word: contained in id, reference, notes or the buyer's name."""
+
+    pattern: Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The opposite."""
+
+    of: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every one of them."""
+
+    of: tuple["Condition", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of them."""
+
+    of: tuple["Condition", ...]
+
+
+Condition = Term | Word | Not | All | AnyOf
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """A parsed filter: its text as written, and its condition (None: every order)."""
+
+    text: str
+    condition: Condition | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no term at all."""
+        return self.condition is None
+
+    @property
+    def leaves_out_archived(self) -> bool:
+        """Whether archived orders are left out: unless the filter speaks of them."""
+        return self.condition is None or not _mentions(self.condition, "archived")
+
+
+def with_archived(wanted: OrderFilter) -> OrderFilter:
+    """The same filter; where it says nothing of archived orders, they match too."""
+    if not wanted.leaves_out_archived:
+        return wanted
+    either = Term("archived", (Flag(True), Flag(False)))
+    return OrderFilter(wanted.text, All((wanted.condition, either)) if wanted.condition else either)
+
+
+def _mentions(condition: Condition, field: str) -> bool:
+    match condition:
+        case Term():
+            return condition.field == field
+        case Not(of):
+            return _mentions(of, field)
+        case All(of) | AnyOf(of):
+            return any(_mentions(each, field) for each in of)
+        case _:
+            return False
+
+
+_ABSOLUTE = re.compile(r"\A(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?\Z", re.ASCII)
+_RELATIVE = re.compile(r"\A([+-])(\d{1,5})([dwmy])\Z", re.ASCII)
+_MONTHS_A_YEAR = 12
+FORMS = later("write 2026-09-14, 2026-09, 2026, today, -30d, -2w, -3m, or a range such as 2026-01..2026-03 or ..-30d")
+
+
+def parse_day_range(text: str, today: date) -> DayRange:
+    """Read a day, month, year, relative day or a range of them; ValueError if it is none, or runs backwards."""
+    low, dots, high = text.partition("..")
+    if not dots:
+        return DayRange(*_span(low, today))
+    if not low and not high:
+        raise ValueError(say("a range needs at least one end"))
+    first = _span(low, today)[0] if low else None
+    last = _span(high, today)[1] if high else None
+    if first and last and first > last:
+        raise ValueError(say("the range ends before it begins"))
+    return DayRange(first, last)
+
+
+def _span(text: str, today: date) -> tuple[date, date]:
+    """The first and the last day that the text means."""
+    word = text.lower()
+    if word in {"today", "yesterday", "tomorrow"}:
+        day = today + timedelta(days={"today": 0, "yesterday": -1, "tomorrow": 1}[word])
+        return day, day
+    relative = _RELATIVE.match(word)
+    if relative:
+        day = _shifted(today, int(f"{relative[1]}{relative[2]}"), relative[3])
+        return day, day
+    absolute = _ABSOLUTE.match(text)
+    if not absolute:
+        raise ValueError(say("{text!r} is not a date", text=text))
+    year, month, day_number = (int(group) if group else None for group in absolute.groups())
+    try:
+        first = date(year or 0, month or 1, day_number or 1)
+    except ValueError:
+        raise ValueError(say("{text!r} is not in the calendar", text=text)) from None
+    last_month = month or _MONTHS_A_YEAR
+    return first, first if day_number else first.replace(month=last_month, day=monthrange(first.year, last_month)[1])
+
+
+def _shifted(day: date, number: int, unit: str) -> date:
+    try:
+        if unit in "dw":
+            return day + timedelta(days=number * (7 if unit == "w" else 1))
+        months = day.year * _MONTHS_A_YEAR + day.month - 1 + number * (_MONTHS_A_YEAR if unit == "y" else 1)
+        year, month = divmod(months, _MONTHS_A_YEAR)
+        return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+    except (OverflowError, ValueError):
+        raise ValueError(say("lies outside the calendar")) from None

@@ -1,0 +1,172 @@
+"""What an import found and did: figures, and the rows that are wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from orderctl.core.money import plain_amount
+from orderctl.orders.orders import Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRequest:
+    """How a file is meant: a map of one's own, a shipped one, and what stands in for missing columns."""
+
+    map_file: str | None = None
+    map_name: str | None = None
+    time_zone: str | None = None
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowProblem:
+    """One thing that is wrong with one row of a file."""
+
+    file: str
+    row: int
+    column: str
+    value: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TotalDifference:
+    """An order whose total is not the sum of its lines; `row` is where it begins."""
+
+    row: int
+    order_id: str
+    currency: str
+    total: str
+    lines: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFigures:
+    """What a file holds: rows read, orders that are good and bad, rows and cells with a problem.
+
+    `rows_without_order` are those whose id cannot be read, or that are no rows at all. `line_total_suspected` is the
+    column of prices that looks as if it held the amounts of lines.
+    """
+
+    rows: int = 0
+    orders: int = 0
+    bad_orders: int = 0
+    rows_without_order: int = 0
+    bad_rows: int = 0
+    problems: int = 0
+    differing_totals: int = 0
+    first_differences: tuple[TotalDifference, ...] = ()
+    line_total_suspected: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsaid:
+    """Of how many orders a file does not say a thing: those in the store keep theirs, new ones have none."""
+
+    kept: int = 0
+    new: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportCounts:
+    """What an import did, in orders; a check says what it would do.
+
+    `counts_kept` are those that stay protected though their file says less than the store; `rejected_at_source` those
+    that the file rejects and the store does not: they keep their status. `unsaid` holds by field what protects an order
+    and is not said.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected_left_alone: int = 0
+    counts_kept: int = 0
+    rejected_at_source: tuple[str, ...] = ()
+    unsaid: Mapping[str, Unsaid] = field(default_factory=dict)
+
+    def __add__(self, other: ImportCounts) -> ImportCounts:
+        unsaid = dict(self.unsaid)
+        for name, more in other.unsaid.items():
+            known = unsaid.get(name, Unsaid())
+            unsaid[name] = Unsaid(kept=known.kept + more.kept, new=known.new + more.new)
+        return ImportCounts(
+            created=self.created + other.created,
+            updated=self.updated + other.updated,
+            unchanged=self.unchanged + other.unchanged,
+            rejected_left_alone=self.rejected_left_alone + other.rejected_left_alone,
+            counts_kept=self.counts_kept + other.counts_kept,
+            rejected_at_source=self.rejected_at_source + other.rejected_at_source,
+            unsaid=unsaid,
+        )
+
+
+_SHOWN = 3
+_MOST_ARTICLES = 10_000
+_ENOUGH = 5
+
+
+class TotalChecks:
+    """Sees each order of a file once. With `other_charges` a total holds more than lines: shipping, taxes."""
+
+    def __init__(self, *, other_charges: bool) -> None:
+        self._other_charges = other_charges
+        self._differing = 0
+        self._first: list[TotalDifference] = []
+        self._several = self._sums_of_prices = 0
+        self._articles: dict[str, tuple[int, int]] = {}
+        self._same_price = self._price_by_quantity = 0
+
+    def see(self, order: Order, row: int) -> None:
+        """Hold an order's total against its lines; `row` is where the order begins."""
+        if not order.lines:
+            return
+        total = 0
+        for line in order.lines:
+            total += line.quantity * line.unit_price
+            if line.unit_price and line.quantity > 0:
+                self._see_price(line.sku, line.quantity, line.unit_price)
+        self._several += any(line.quantity != 1 for line in order.lines)
+        if total == order.total:
+            return
+        if sum(line.unit_price for line in order.lines) == order.total:
+            self._sums_of_prices += 1
+        elif self._other_charges:
+            return
+        self._differing += 1
+        if len(self._first) < _SHOWN:
+            amounts = (plain_amount(minor, order.currency) for minor in (order.total, total))
+            self._first.append(TotalDifference(row, order.id, order.currency, *amounts))
+
+    def _see_price(self, sku: str, quantity: int, price: int) -> None:
+        """An article that costs in proportion to how many are bought: then the price is that of the whole line."""
+        known = self._articles.get(sku)
+        if known is None:
+            if len(self._articles) < _MOST_ARTICLES:
+                self._articles[sku] = quantity, price
+            return
+        if known[0] != quantity:
+            self._same_price += known[1] == price
+            self._price_by_quantity += known[1] * quantity == price * known[0]
+
+    def noted(self, figures: SourceFigures, columns: Mapping[str, str]) -> SourceFigures:
+        """The figures of the file with what was found; `columns` says how a field is called in it."""
+        suspected = self._sums_of_prices * 2 > self._several or self._price_by_quantity > max(
+            _ENOUGH - 1, self._same_price
+        )
+        return replace(
+            figures,
+            differing_totals=self._differing,
+            first_differences=tuple(self._first),
+            line_total_suspected=columns.get("unit_price", "unit_price") if suspected else "",
+        )
+
+
+class OrderSource(Protocol):
+    """A file of orders, read and checked. `orders` and `problems` start anew at every call."""
+
+    @property
+    def figures(self) -> SourceFigures: ...
+    def orders(self) -> Iterator[Order]: ...
+    def problems(self) -> Iterator[RowProblem]: ...

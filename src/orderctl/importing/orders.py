@@ -1,0 +1,491 @@
+"""Orders out of the rows of a file: every problem of every row is collected, and nothing is guessed."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, tzinfo
+from difflib import get_close_matches
+from fractions import Fraction
+from functools import lru_cache
+from typing import TypeVar
+
+from orderctl.core.text import plain_name, safe
+from orderctl.files.cells import (
+    LARGEST_NUMBER,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    Cell,
+    is_blank,
+    read_amount,
+    read_count,
+    read_day,
+    read_instant,
+    read_integer,
+    read_text,
+    read_truth,
+)
+from orderctl.importing.figures import RowProblem
+from orderctl.language import say
+from orderctl.orders.orders import (
+    Buyer,
+    Order,
+    OrderLine,
+    Status,
+    forms_of,
+    parse_order_id,
+    parse_tag,
+    refuse_damaged,
+    status_named,
+    status_names,
+)
+
+T = TypeVar("T")
+_NAMES = ("brand", "reference", "season")
+_TEXTS = ("terms", "delivery_address", "billing_address", "note")
+# Each keeps an order from being rejected while it is above zero.
+PROTECTIONS = ("invoices", "delivery_notes", "backlog_skus")
+BUYER_FIELDS = ("buyer_id", "buyer_name", "buyer_email", "buyer_contact", "buyer_country", "buyer_language")
+LINE_FIELDS = ("sku", "line_name", "color", "size", "line_quantity", "unit_price")
+ORDER_FIELDS = (
+    *("id", *BUYER_FIELDS, *_NAMES, *_TEXTS, "delivery_notes", "invoices", "backlog_skus", "status", "ordered"),
+    *("country", "delivery_from", "delivery_to", "currency", "total", "quantity", "tags", "archived"),
+)
+# A line's amount is read where a file has it instead of a price, and not stored.
+READ_LINE_FIELDS = (*LINE_FIELDS, "line_total")
+FIELDS = (*ORDER_FIELDS, *READ_LINE_FIELDS)
+NEEDED = ("id", "status", "ordered", "currency")
+NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
+NESTED_LINES = "lines"
+# No field of an order: where it is filled, the order was cancelled.
+REJECTED_MARK = "rejected_mark"
+# What an order keeps where its file does not have the field, and how it is called there. A currency is always said:
+# the amounts of the file are in it.
+_KEPT = {
+    **{name: name for name in (*_NAMES, *_TEXTS, *PROTECTIONS, "status", "country", "delivery_from", "delivery_to")},
+    "ordered": "ordered_at",
+    "buyer_id": "buyer",
+    "quantity": "quantity",
+}
+_OF_LINES = frozenset({*READ_LINE_FIELDS, NESTED_LINES})
+_SHOWN_VALUE = 200
+_INEXACT = 10**15
+_CACHED = 1_000
+_LANGUAGE_LETTERS = (2, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a file, its cells by the field that they mean."""
+
+    number: int
+    cells: Mapping[str, Cell]
+
+
+def _as_written(text: str) -> str:
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingRules:
+    """How a file is meant: a map's content, and the readers that need a library."""
+
+    file: str
+    read_at: datetime
+    one_line_a_row: bool = False
+    # The orders stand on one sheet and their lines on another.
+    lines_apart: bool = False
+    columns: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, Cell] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    rejected_id_prefix: str = ""
+    date_formats: tuple[str, ...] = ()
+    decimal_comma: bool = False
+    round_prices: bool = False
+    other_charges: bool = False
+    # Of moments that name no offset; None where each has to name its own.
+    zone: tzinfo | None = UTC
+    tag_separator: str = ","
+    country_code: Callable[[str], str] = _as_written
+    email_address: Callable[[str], str] = _as_written
+
+    def problem(self, row: int, field_name: str, cell: Cell, reason: str) -> RowProblem:
+        """A problem in the words of the file: its own name of the column, the cell as it stands there."""
+        shown = "" if cell is None else str(cell)[:_SHOWN_VALUE]
+        column = self.columns.get(field_name, field_name)
+        return RowProblem(file=self.file, row=row, column=safe(column), value=safe(shown), reason=reason)
+
+
+def read_order_id(cell: Cell) -> str:
+    """The id of an order, its accents composed: however a file writes one that looks the same, it is the same order."""
+    return forms_of(read_id(cell))[0]
+
+
+def read_id(cell: Cell) -> str:
+    """The id of an order or a buyer; a spreadsheet's number is read as the text that it was."""
+    return parse_order_id(_undamaged(cell))
+
+
+def _undamaged(cell: Cell) -> str:
+    """The text of what is a name to somebody, though it may look like a number."""
+    if isinstance(cell, float) and abs(cell) >= _INEXACT:
+        raise ValueError(say("lost digits in a spreadsheet, which keeps fifteen: export the file anew, as text"))
+    return refuse_damaged(read_text(cell, LONGEST_NAME))
+
+
+def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
+    """A status: as a map translates it (words in folded case), by its code, or in the words of either side."""
+    text = read_text(cell, LONGEST_NAME)
+    code = words.get(text.casefold()) or status_named(text)
+    if code is None:
+        close = get_close_matches(plain_name(text), status_names(), n=1)
+        raise ValueError(
+            say("is not a known status (did you mean {status}?)", status=status_names()[close[0]])
+            if close
+            else say("is not a known status (one of {known})", known=", ".join(Status))
+        )
+    return Status(code)
+
+
+def build_order(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> Order | list[RowProblem]:
+    """The order that these rows of a file describe, or everything that is wrong with them."""
+    if rules.lines_apart and (problems := _apart(order_id, rows, rules)):
+        return problems
+    draft = _Draft(order_id, rows, rules)
+    order = draft.order()
+    return draft.problems or order
+
+
+def _apart(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> list[RowProblem]:
+    """What is wrong with an order whose lines stand on a sheet of their own: it is told of once on the other one."""
+    told = [row for row in rows if "sku" not in row.cells]
+    if not told:
+        reason = say("is the id of no order on the sheet of orders")
+        return [rules.problem(row.number, "sku", order_id, reason) for row in rows]
+    reason = say("is in the file twice; first in row {number}", number=told[0].number)
+    return [rules.problem(row.number, "id", order_id, reason) for row in told[1:]]
+
+
+def completed(order: Order, stored: Order, *, lower_counts: bool) -> Order:
+    """An order of a file with what the file does not say from the stored one.
+
+    What protects an order never falls without a word: its counts stay as high as they were, unless `lower_counts`.
+    Nor does a file reject an order that is there: it keeps its status.
+    """
+    kept = {name: getattr(stored, name) for name in order.unsaid}
+    if is_rejected_at_source(order):
+        kept["status"] = stored.status
+    if not lower_counts:
+        kept |= {name: getattr(stored, name) for name in PROTECTIONS if getattr(order, name) < getattr(stored, name)}
+    return replace(order, **kept) if kept else order
+
+
+def is_rejected_at_source(order: Order) -> bool:
+    """Whether the file itself says that an order is rejected; what stands in for a missing column says nothing."""
+    return order.status is Status.REJECTED and "status" not in order.unsaid
+
+
+@lru_cache(maxsize=_CACHED)
+def _unsaid(said: frozenset[str], *, lines: bool) -> frozenset[str]:
+    """The attributes of an order of which these fields say nothing; `lines` too are said, or not."""
+    unsaid = {attribute for name, attribute in _KEPT.items() if name not in said}
+    return frozenset(unsaid - {"quantity"} if lines else unsaid | {"lines"})
+
+
+def _different_cells(rows: Sequence[Row], defaults: Mapping[str, Cell]) -> dict[str, list[tuple[int, Cell]]]:
+    """The different values of each field that holds any, each with the first row that has it."""
+    first, *others = rows
+    found: dict[str, list[tuple[int, Cell]]] = {
+        name: [(first.number, cell)]
+        for name, cell in first.cells.items()
+        if cell is not None and name not in _OF_LINES and not is_blank(cell)
+    }
+    for row in others:
+        for name, cell in row.cells.items():
+            if name not in _OF_LINES and not is_blank(cell):
+                earlier = found.setdefault(name, [])
+                if all(cell != other for _, other in earlier):
+                    earlier.append((row.number, cell))
+    for name, cell in defaults.items():
+        if name not in found and not is_blank(cell):
+            found[name] = [(rows[0].number, cell)]
+    return found
+
+
+class _Draft:
+    """An order in the making. Where rows of it differ, the first value counts, unless they have to agree."""
+
+    def __init__(self, order_id: str, rows: Sequence[Row], rules: ReadingRules) -> None:
+        self.problems: list[RowProblem] = []
+        self._line_totals: list[int] = []
+        self._id = order_id
+        self._rows = rows
+        self._rules = rules
+        self._found = _different_cells(rows if rules.one_line_a_row else rows[:1], rules.defaults)
+
+    def order(self) -> Order:
+        """The order; not to be used if there are problems."""
+        currency = self._currency()
+        lines = self._lines(currency)
+        ordered = self._all("ordered", self._instant, needed=True)
+        archived = self._first("archived", read_truth)
+        first, last = self._delivery()
+        self._refuse_repetition()
+        return Order(
+            id=self._id,
+            buyer=self._buyer(),
+            status=self._status(),
+            ordered_at=min(ordered, default=self._rules.read_at),
+            currency=currency or "",
+            country=self._first("country", self._country),
+            delivery_from=first,
+            delivery_to=last,
+            total=self._total(currency),
+            quantity=self._quantity(lines),
+            archived_at=self._rules.read_at if archived else None,
+            lines=lines,
+            tags=self._tags(),
+            brand=self._first("brand", _name) or "",
+            reference=self._first("reference", _undamaged) or "",
+            season=self._first("season", _name) or "",
+            terms=self._first("terms", _text) or "",
+            delivery_address=self._first("delivery_address", _text) or "",
+            billing_address=self._first("billing_address", _text) or "",
+            note=self._first("note", _text) or "",
+            delivery_notes=self._highest("delivery_notes"),
+            invoices=self._highest("invoices"),
+            backlog_skus=self._highest("backlog_skus"),
+            unsaid=self._unsaid(),
+        )
+
+    def _unsaid(self) -> frozenset[str]:
+        first, *others = self._rows
+        said = frozenset(first.cells).union(*(row.cells for row in others)) if others else frozenset(first.cells)
+        unsaid = _unsaid(said, lines=self._rules.one_line_a_row or NESTED_LINES in said)
+        return unsaid - {"status"} if self._is_marked else unsaid
+
+    def _highest(self, name: str) -> int:
+        """A count: where rows of the order differ, one line that was delivered protects the whole."""
+        return max(self._all(name, read_count), default=0) if name in self._found else 0
+
+    def _delivery(self) -> tuple[date | None, date | None]:
+        first, last = self._first("delivery_from", self._day), self._first("delivery_to", self._day)
+        if first and last and first > last:
+            self._complain(
+                self._rows[0].number, "delivery_from", str(first), say("is after the last day, {last}", last=last)
+            )
+        return first, last
+
+    def _refuse_repetition(self) -> None:
+        if not self._rules.one_line_a_row:
+            for row in self._rows[1:]:
+                self._complain(
+                    row.number,
+                    "id",
+                    self._id,
+                    say("is in the file twice; first in row {number}", number=self._rows[0].number),
+                )
+
+    def _all(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> list[T]:
+        if needed and name not in self._found:
+            self._complain(self._rows[0].number, name, None, say("is missing"))
+        values = []
+        for row, cell in self._found.get(name, ()):
+            try:
+                values.append(read(cell))
+            except ValueError as error:
+                self._complain(row, name, cell, str(error))
+        return values
+
+    def _first(self, name: str, read: Callable[[Cell], T]) -> T | None:
+        values = self._all(name, read) if name in self._found else ()
+        return values[0] if values else None
+
+    def _agreed(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> T | None:
+        """The one value of a field on which all rows of the order have to agree."""
+        values = self._all(name, read, needed=needed)
+        if len(values) > 1 and len(values := list(dict.fromkeys(values))) > 1:
+            shown = ", ".join(str(value) for value in values)
+            self._complain(self._rows[0].number, name, shown, say("differs among the rows of the order"))
+        return values[0] if values else None
+
+    def _complain(self, row: int, name: str, cell: Cell, reason: str) -> None:
+        self.problems.append(self._rules.problem(row, name, cell, reason))
+
+    def _instant(self, cell: Cell) -> datetime:
+        return read_instant(cell, self._rules.date_formats, self._rules.zone)
+
+    def _day(self, cell: Cell) -> date:
+        return read_day(cell, self._rules.date_formats)
+
+    def _country(self, cell: Cell) -> str:
+        return self._rules.country_code(_name(cell))
+
+    def _currency(self) -> str | None:
+        return self._agreed("currency", _currency, needed=True)
+
+    @property
+    def _is_marked(self) -> bool:
+        """Whether the file says apart from its status that the order was cancelled."""
+        prefix = self._rules.rejected_id_prefix
+        return REJECTED_MARK in self._found or bool(prefix and self._id.startswith(prefix))
+
+    def _status(self) -> Status:
+        if self._is_marked:
+            return Status.REJECTED
+        words = self._rules.statuses
+        found = self._agreed("status", lambda cell: read_status(cell, words), needed=True)
+        return found or Status.NEEDS_OC
+
+    def _buyer(self) -> Buyer | None:
+        buyer_id = self._agreed("buyer_id", read_id)
+        if buyer_id is None:
+            row = self._rows[0]
+            if any(not is_blank(row.cells.get(name)) for name in ("buyer_name", "buyer_email")):
+                self._complain(row.number, "buyer_id", None, say("is missing, but the buyer has a name or an address"))
+            return None
+        return Buyer(
+            id=buyer_id,
+            name=self._buyer_name(buyer_id),
+            email=self._first("buyer_email", self._email),
+            contact=self._first("buyer_contact", _name),
+            country=self._first("buyer_country", self._country),
+            language=self._first("buyer_language", _language),
+        )
+
+    def _buyer_name(self, buyer_id: str) -> str:
+        if all(is_blank(row.cells.get("buyer_name")) for row in self._rows):
+            template = self._rules.defaults.get("buyer_name")
+            return str(template or "{buyer_id}").replace("{buyer_id}", buyer_id)
+        return self._first("buyer_name", _name) or buyer_id
+
+    def _email(self, cell: Cell) -> str:
+        return self._rules.email_address(_name(cell))
+
+    def _amount(self, cell: Cell, currency: str | None) -> int:
+        # An unknown currency is a problem of its own: how fine its amounts may be cannot be said.
+        rounded = self._rules.round_prices or currency is None
+        return read_amount(cell, currency or "", decimal_comma=self._rules.decimal_comma, rounded=rounded)
+
+    def _total(self, currency: str | None) -> int:
+        total = self._agreed("total", lambda cell: self._amount(cell, currency), needed=not self._has_lines)
+        if total is None:
+            total = sum(self._line_totals)
+            if abs(total) > LARGEST_NUMBER:
+                self._complain(self._rows[0].number, "total", str(total), say("is too large a number"))
+        return total
+
+    def _quantity(self, lines: tuple[OrderLine, ...]) -> int:
+        quantity = self._agreed("quantity", self._integer)
+        if quantity is None:
+            quantity = sum(line.quantity for line in lines)
+            if abs(quantity) > LARGEST_NUMBER:
+                self._complain(self._rows[0].number, "quantity", str(quantity), say("is too large a number"))
+        return quantity
+
+    def _integer(self, cell: Cell) -> int:
+        return read_integer(cell, decimal_comma=self._rules.decimal_comma)
+
+    def _tags(self) -> frozenset[str]:
+        return frozenset(tag for row, cell in self._found.get("tags", ()) for tag in self._tags_of(row, cell))
+
+    def _tags_of(self, row: int, cell: Cell) -> Iterator[str]:
+        try:
+            parts = cell if isinstance(cell, list) else _text(cell).split(self._rules.tag_separator)
+        except ValueError as error:
+            self._complain(row, "tags", cell, str(error))
+            return
+        for part in map(str, parts):
+            try:
+                if part.strip():
+                    yield parse_tag(part)
+            except ValueError as error:
+                self._complain(row, "tags", cell, say("{part!r} {problem}", part=safe(part), problem=error))
+
+    @property
+    def _has_lines(self) -> bool:
+        if self._rules.one_line_a_row:
+            return any(map(_has_line, self._rows))
+        return NESTED_LINES in self._rows[0].cells
+
+    def _lines(self, currency: str | None) -> tuple[OrderLine, ...]:
+        sources: list[tuple[int, Mapping[str, Cell]]] = []
+        nested = self._rows[0].cells.get(NESTED_LINES)
+        if self._rules.one_line_a_row:
+            sources = [(row.number, row.cells) for row in self._rows if _has_line(row)]
+        elif isinstance(nested, list):
+            sources = [(self._rows[0].number, cells) for cells in nested if isinstance(cells, dict)]
+        return tuple(self._line(number, row, cells, currency) for number, (row, cells) in enumerate(sources, start=1))
+
+    def _line(self, number: int, row: int, cells: Mapping[str, Cell], currency: str | None) -> OrderLine:
+        def read(name: str, reader: Callable[[Cell], T], otherwise: T, *, needed: bool = False) -> T:
+            cell = cells.get(name)
+            if is_blank(cell):
+                cell = self._rules.defaults.get(name)
+            if is_blank(cell):
+                if needed:
+                    self._complain(row, name, None, say("is missing"))
+                return otherwise
+            try:
+                return reader(cell)
+            except ValueError as error:
+                self._complain(row, name, cell, str(error))
+                return otherwise
+
+        def amount(cell: Cell) -> int:
+            return self._amount(cell, currency)
+
+        quantity = read("line_quantity", self._integer, 0, needed=True)
+        line_total = read("line_total", amount, None)
+        price = read("unit_price", amount, None, needed=line_total is None)
+        if price is None:
+            price = self._price(row, line_total or 0, quantity)
+        self._line_totals.append(quantity * price if line_total is None else line_total)
+        return OrderLine(
+            number=number,
+            sku=read("sku", _name, "", needed=True),
+            name=read("line_name", _name, ""),
+            color=read("color", _name, ""),
+            size=read("size", _name, ""),
+            quantity=quantity,
+            unit_price=price,
+        )
+
+    def _price(self, row: int, line_total: int, quantity: int) -> int:
+        """The price of a piece, of a line of which only the amount is said."""
+        if line_total == 0:
+            return 0
+        if quantity and (line_total % quantity == 0 or self._rules.round_prices):
+            return round(Fraction(line_total, quantity))
+        cell = next(row_.cells.get("line_total") for row_ in self._rows if row_.number == row)
+        reason = say("gives no whole price for {number} pieces (round_prices = true rounds it)", number=quantity)
+        self._complain(row, "line_total", cell, reason)
+        return 0
+
+
+def _has_line(row: Row) -> bool:
+    """Whether the row holds a line, and not only what belongs to the order."""
+    return any(not is_blank(row.cells.get(name)) for name in READ_LINE_FIELDS)
+
+
+def _name(cell: Cell) -> str:
+    return read_text(cell, LONGEST_NAME)
+
+
+def _text(cell: Cell) -> str:
+    return read_text(cell, LONGEST_TEXT)
+
+
+def _currency(cell: Cell) -> str:
+    code = _name(cell)
+    if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):  # noqa: PLR2004 - ISO 4217
+        raise ValueError(say("is not a currency code of three capital letters (ISO 4217)"))
+    return code
+
+
+def _language(cell: Cell) -> str:
+    tag = _name(cell)
+    shortest, longest = _LANGUAGE_LETTERS
+    first, *others = tag.split("-")
+    plain = tag.isascii() and first.isalpha() and all(part.isalnum() and len(part) <= longest for part in others)
+    if not plain or not shortest <= len(first) <= longest:
+        raise ValueError(say("is not a language tag such as en or pt-BR (BCP 47)"))
+    return tag

@@ -1,0 +1,175 @@
+"""Orders from a file into the store: all of them or none, unless the bad ones are to be left out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+from typing import Self, TypeVar
+
+from orderctl.core.times import Progress
+from orderctl.database.clock import Clock
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store
+from orderctl.files.csv import escape_formula
+from orderctl.files.safe import create_file
+from orderctl.importing.figures import ImportCounts, OrderSource, RowProblem, SourceFigures
+from orderctl.importing.queries import SqlImports
+from orderctl.orders.document import SCHEMA, Document
+from orderctl.orders.orders import Order
+from orderctl.rejection.execute import wait_for_turn
+
+T = TypeVar("T")
+CHUNK = 2_000
+PROBLEMS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What came of an import. `problems` holds the first few; the source lists them all.
+
+    `stored` is false when nothing was written: because of the problems, or because it was a check only.
+    """
+
+    figures: SourceFigures
+    counts: ImportCounts
+    problems: tuple[RowProblem, ...]
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileImport:
+    """The orders of a file as they are to be written, and by whom.
+
+    What protects an order in the store stays, unless `lower_counts`.
+    """
+
+    source: OrderSource
+    actor: str
+    clock: Clock
+    detail: str
+    lower_counts: bool = False
+    progress: Progress | None = None
+
+    def write(self, work: Connection) -> ImportCounts:
+        """Write all of them, from the first one each time."""
+        counts, at = ImportCounts(), self.clock.of(work)
+        done = 0
+        for chunk in _chunks(self.source.orders()):
+            counts += SqlImports(work).store(
+                chunk, actor=self.actor, at=at, detail=self.detail, lower_counts=self.lower_counts
+            )
+            done += len(chunk)
+            if self.progress:
+                self.progress(done, self.source.figures.orders)
+        return counts
+
+
+def import_orders(store: Store, file: FileImport, *, skip_bad: bool, check_only: bool = False) -> ImportReport:
+    """Write the orders of a checked file in one transaction.
+
+    With a bad row nothing is written, unless `skip_bad` leaves out the orders that have one. The store
+    may run the transaction again, so each run reads the source from its start. `check_only` writes nothing.
+    """
+    figures = file.source.figures
+    problems = tuple(islice(file.source.problems(), PROBLEMS_SHOWN))
+    if figures.problems and not (skip_bad or check_only):
+        return ImportReport(figures=figures, counts=ImportCounts(), problems=problems, stored=False)
+    if check_only:
+        foreseen = ImportCounts()
+        with store.snapshot() as connection:
+            for chunk in _chunks(file.source.orders()):
+                foreseen += SqlImports(connection).foresee(chunk, lower_counts=file.lower_counts)
+        return ImportReport(figures=figures, counts=foreseen, problems=problems, stored=False)
+    counts = store.write(file.write) if figures.orders else ImportCounts()
+    return ImportReport(figures=figures, counts=counts, problems=problems, stored=True)
+
+
+class StoreAfterImport(Store):
+    """The store as it is once a file is imported: the first write imports the file too, in one transaction.
+
+    Until then its snapshots show what is there together with the file, of which nothing stays. So a plan that is made
+    on it counts what the file says, and is executed together with the import.
+    """
+
+    def __init__(self, store: Store, file: FileImport) -> None:
+        self.account, self.label = store.account, store.label
+        self.counts: ImportCounts | None = None  # what the import did; None as long as it has not
+        self._store = store
+        self._file = file
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One consistent view, with the file in it."""
+        with self._store.foreseen(self._file.write) if self.counts is None else self._store.snapshot() as connection:
+            yield connection
+
+    @contextmanager
+    def foreseen(self, change: Callable[[Connection], object]) -> Iterator[Connection]:
+        """The same after a change, of which nothing stays."""
+
+        def both(connection: Connection) -> None:
+            if self.counts is None:
+                self._file.write(connection)
+            change(connection)
+
+        with self._store.foreseen(both) as connection:
+            yield connection
+
+    def write(self, work: Callable[[Connection], T], *, landed: Callable[[Connection], T | None] | None = None) -> T:
+        """Run `work` in one transaction, and in the first one import the file before it."""
+        if self.counts is not None:
+            return self._store.write(work, landed=landed)
+        counts = ImportCounts()
+
+        def both(connection: Connection) -> T:
+            nonlocal counts
+            # Its turn comes before its orders: whoever has the turn may wait for these.
+            wait_for_turn(connection)
+            counts = self._file.write(connection)
+            return work(connection)
+
+        result = self._store.write(both, landed=landed)
+        self.counts = counts
+        return result
+
+    def __enter__(self) -> Self:
+        """Nothing is opened."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Whoever opened the store closes it."""
+
+
+def _chunks(orders: Iterator[Order]) -> Iterator[list[Order]]:
+    while chunk := list(islice(orders, CHUNK)):
+        yield chunk
+
+
+_COLUMNS = ("file", "row", "column", "value", "reason")
+
+
+def write_error_report(path: Path, problems: Iterable[RowProblem], *, force: bool = False) -> int:
+    """Write one line a problem; gives how many. Raises UsageError if the name is taken, unless `force`."""
+    count = 0
+    with create_file(path, force=force) as out:
+        text = TextIOWrapper(out, encoding="utf-8", newline="")
+        lines = csv.writer(text)
+        lines.writerow(_COLUMNS)
+        for problem in problems:
+            cells = (problem.file, problem.column, problem.value, problem.reason)
+            name, column, value, reason = map(escape_formula, cells)
+            lines.writerow((name, problem.row, column, value, reason))
+            count += 1
+        text.flush()
+        text.detach()
+    return count
+
+
+def import_document(figures: SourceFigures, counts: ImportCounts, *, stored: bool, errors: str) -> Document:
+    """What an import read and did; `errors` names the report of the bad rows."""
+    return {"schema": SCHEMA, "stored": stored, **asdict(figures), **asdict(counts), "errors": errors or None}

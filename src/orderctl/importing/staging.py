@@ -1,0 +1,164 @@
+"""Rows of a file set aside on disk, so that those of one order come together in constant memory."""
+
+import pickle
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from itertools import groupby, islice
+from operator import attrgetter, itemgetter
+from pathlib import Path
+from typing import Self, TypeVar
+
+from orderctl.errors import UsageError
+from orderctl.files.safe import ScratchFolder
+from orderctl.importing.figures import RowProblem
+from orderctl.importing.orders import Row
+from orderctl.language import say
+from orderctl.orders.orders import Buyer, Order, OrderLine
+
+_BATCH = 5_000
+_BUILT = 250
+_TABLES = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+CREATE TABLE staged (order_id TEXT NOT NULL, number INTEGER NOT NULL, cells BLOB NOT NULL);
+CREATE TABLE built (orders BLOB NOT NULL);
+CREATE TABLE problem (number INTEGER NOT NULL, column_name TEXT, value TEXT, reason TEXT);
+CREATE TABLE bad (order_id TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (order_id, number)) WITHOUT ROWID;
+BEGIN;
+"""
+
+
+class Staging:
+    """A scratch database in a private folder of its own, which is deleted at the end."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._home = ScratchFolder(folder)
+        self._base = sqlite3.connect(self._home.path / "rows.db", isolation_level=None)
+        self._base.executescript(_TABLES)
+        self._spoilt = False
+        self.refused = 0
+
+    def __enter__(self) -> Self:
+        """The rows are forgotten at the end of the block."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Delete the scratch database."""
+        self._base.close()
+        self._home.close()
+
+    def put(self, rows: Iterable[tuple[str, Row]]) -> None:
+        """Set rows aside under their orders."""
+        staged = ((order_id, row.number, pickle.dumps(row.cells)) for order_id, row in rows)
+        with self._room():
+            while batch := list(islice(staged, _BATCH)):
+                self._base.executemany("INSERT INTO staged VALUES (?, ?, ?)", batch)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise UsageError(
+                say("the rows cannot be set aside in {name}: {error}", name=self._home.path, error=error),
+                hint=say("free some space, or let TMPDIR name a folder that has some"),
+            ) from None
+
+    def rows(self) -> Iterator[tuple[str, list[Row]]]:
+        """Each order's id with its rows in the order of the file, sorted by id."""
+        rows = self._base.execute("SELECT order_id, number, cells FROM staged ORDER BY order_id, rowid")
+        for order_id, group in groupby(rows, itemgetter(0)):
+            # What this process wrote, in a folder that nobody else can enter.
+            yield order_id, [Row(number, pickle.loads(cells)) for _, number, cells in group]  # noqa: S301
+
+    def keep(self, orders: Iterable[Order]) -> None:
+        """Set orders aside that were built, in the order in which they come."""
+        coming = iter(orders)
+        with self._room():
+            while batch := list(islice(coming, _BUILT)):
+                self._base.execute("INSERT INTO built VALUES (?)", (packed(batch),))
+
+    def orders(self) -> Iterator[Order]:
+        """The orders that were kept, in that order."""
+        for (content,) in self._base.execute("SELECT orders FROM built ORDER BY rowid"):
+            yield from unpacked(content)
+
+    def complain(self, problems: Sequence[RowProblem], order_id: str | None = None) -> None:
+        """Keep problems, and which order they spoil."""
+        self._base.executemany(
+            "INSERT INTO problem VALUES (?, ?, ?, ?)",
+            [(problem.row, problem.column, problem.value, problem.reason) for problem in problems],
+        )
+        if order_id is not None:
+            self._spoilt = True
+            self._base.executemany(
+                "INSERT OR IGNORE INTO bad VALUES (?, ?)", [(order_id, problem.row) for problem in problems]
+            )
+
+    def refuse(self, problem: RowProblem) -> None:
+        """Keep the problem of a row of which nobody can say to which order it belongs."""
+        self.refused += 1
+        self.complain([problem])
+
+    def bad_rows(self, order_id: str) -> set[int]:
+        """The rows of an order that have a problem."""
+        if not self._spoilt:
+            return set()
+        return {row for (row,) in self._base.execute("SELECT number FROM bad WHERE order_id = ?", (order_id,))}
+
+    def problems(self, file: str) -> Iterator[RowProblem]:
+        """All problems, in the order of the file."""
+        for row, column, value, reason in self._base.execute("SELECT * FROM problem ORDER BY number, rowid"):
+            yield RowProblem(file=file, row=row, column=column, value=value, reason=reason)
+
+    def count(self) -> tuple[int, int, int, int]:
+        """Orders, bad orders, rows with a problem, problems."""
+        found = self._base.execute(
+            "SELECT (SELECT count(DISTINCT order_id) FROM staged), (SELECT count(DISTINCT order_id) FROM bad),"
+            " (SELECT count(DISTINCT number) FROM problem), (SELECT count(*) FROM problem)"
+        ).fetchone()
+        return found[0], found[1], found[2], found[3]
+
+
+_ORDER = tuple(field.name for field in fields(Order) if field.name not in {"buyer", "lines"})
+_BUYER = tuple(field.name for field in fields(Buyer))
+_LINE = tuple(field.name for field in fields(OrderLine))
+_of_order, _of_buyer, _of_line = (attrgetter(*names) for names in (_ORDER, _BUYER, _LINE))
+T = TypeVar("T", Order, Buyer, OrderLine)
+
+
+def packed(orders: Sequence[Order]) -> bytes:
+    """The orders as bytes."""
+    return pickle.dumps(
+        [
+            (_of_order(order), order.buyer and _of_buyer(order.buyer), [_of_line(line) for line in order.lines])
+            for order in orders
+        ]
+    )
+
+
+def unpacked(content: bytes) -> Iterator[Order]:
+    """The orders that `packed` took, and nothing that came from elsewhere."""
+    of_order, of_buyer = _setters(Order, (*_ORDER, "buyer", "lines")), _setters(Buyer, _BUYER)
+    of_line = _setters(OrderLine, _LINE)
+    for order, buyer, lines in pickle.loads(content):  # noqa: S301 - see above
+        whole = (
+            *order,
+            buyer and _restored(Buyer, of_buyer, buyer),
+            tuple([_restored(OrderLine, of_line, line) for line in lines]),
+        )
+        yield _restored(Order, of_order, whole)
+
+
+def _setters(kind: type, names: Sequence[str]) -> list[Callable[[object, object], None]]:
+    return [getattr(kind, name).__set__ for name in names]
+
+
+def _restored(kind: type[T], setters: Sequence[Callable[[object, object], None]], values: Sequence[object]) -> T:
+    """A value as it was: filled slot by slot, as pickle would, and not built a second time."""
+    made = object.__new__(kind)
+    for put, value in zip(setters, values, strict=True):
+        put(made, value)
+    return made

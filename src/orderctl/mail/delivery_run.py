@@ -1,0 +1,343 @@
+"""One delivery run, over one connection or several (design.md, section 7).
+
+One thread, the caller's, claims, composes and records; each connection has a worker (`workers.py`) that waits for
+its server. What the store must know before a server may take a mail, and what came of the mails before, goes
+into one transaction for all workers: docs/decisions/0004-mails-are-recorded-in-groups.md says why that is safe.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from orderctl.core.times import Progress
+from orderctl.database.clock import Clock
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store
+from orderctl.errors import MailSetupError, MailUnavailableError, StoreUnavailableError, UsageError
+from orderctl.language import say
+from orderctl.mail.outbox import (
+    GONE,
+    INTERRUPTED,
+    NOT_BEGUN,
+    DeliveryReport,
+    LetterContext,
+    Mail,
+    MailState,
+    Outcome,
+    Settlement,
+    settlement,
+)
+from orderctl.mail.queries import (
+    claim_mails,
+    letter_contexts,
+    mails_in_sending,
+    release_lease,
+    renew_lease,
+    settle_mails,
+    start_sending,
+)
+from orderctl.mail.transports import Mailer
+from orderctl.mail.workers import Job, Notice, Pace, Worker, unsendable
+
+if TYPE_CHECKING:
+    from orderctl.mail.letters import Composer
+
+CHUNK = 20
+LEASE = timedelta(minutes=2)
+MAX_TROUBLES = 8
+_RENEWED_EVERY = LEASE / 4
+_LOOK_S = 0.1  # how often a run that waits looks whether it is to stop
+_GOODBYE_S = 5.0
+_STORE_PAUSES_S = (0.5, 1, 2, 4, 8)
+_UNHEARD = "a thread that sends mails ended without a word"
+_NOT_BEGUN = Outcome(state=MailState.WAITING, detail=NOT_BEGUN)
+
+
+class CarriedClock:
+    """The store's clock as it was read once, carried on by the computer's: what is between two transactions has a time.
+
+    Both may be far apart. How far is found out anew at the start of each round.
+    """
+
+    def __init__(self, clock: Clock, read: datetime) -> None:
+        self._clock = clock
+        self._ahead = read - clock.now()
+
+    def now(self) -> datetime:
+        """The present by the store's clock."""
+        return self._clock.now() + self._ahead
+
+
+@dataclass(slots=True, kw_only=True)
+class DeliveryRun:
+    """A run's parts, what is on its way, and the figures so far.
+
+    `stopped` says why it ended early; `needs_person` that trying again by itself is of no use.
+    """
+
+    store: Store
+    composer: "Composer"
+    mailer_factory: Callable[[], Mailer]
+    clock: CarriedClock
+    token: str
+    batch_id: str | None
+    started: datetime
+    total: int
+    pace: Pace
+    progress: Progress | None
+    should_stop: Callable[[], bool]
+    renewed: datetime
+    writer: Mailer
+    workers: list[Worker] = field(default_factory=list)
+    notices: SimpleQueue[Notice] = field(default_factory=SimpleQueue)
+    free: deque[Worker] = field(default_factory=deque)
+    claimed: deque[tuple[Mail, LetterContext | None]] = field(default_factory=deque)
+    ready: deque[Job] = field(default_factory=deque)
+    starting: list[Job] = field(default_factory=list)
+    settling: list[Settlement] = field(default_factory=list)
+    figures: dict[MailState, int] = field(default_factory=dict)
+    asked: int = 0
+    handled: int = 0
+    stopped: str = ""
+    needs_person: bool = False
+    failure: BaseException | None = None
+
+    def run(self, connections: int) -> None:
+        """Send until nothing is left or it is to stop; what is with a server then is waited for.
+
+        Whatever else ends the run goes on to the caller, when what was not begun has been given back.
+        """
+        self.workers = [Worker(self.mailer_factory(), self.notices) for _ in range(min(connections, self.total))]
+        try:
+            try:
+                self._send_all()
+            except (MailUnavailableError, UsageError) as error:
+                self._stop(error.sentence, needs_person=True)
+                self._send_all()
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            self._close()
+        if self.failure is not None:
+            raise self.failure
+
+    def report(self) -> DeliveryReport:
+        """The figures."""
+        return DeliveryReport(
+            sent=self.figures.get(MailState.SENT, 0),
+            retry=self.figures.get(MailState.RETRY, 0),
+            refused=self.figures.get(MailState.REFUSED, 0),
+            unknown=self.figures.get(MailState.UNKNOWN, 0),
+            stopped=self.stopped,
+        )
+
+    def _send_all(self) -> None:
+        while True:
+            stopping = bool(self.stopped or self.failure) or self.should_stop()
+            if not stopping:
+                self._hand_out()
+            self._record()
+            left = self.ready or self.claimed or self.asked < self.total
+            if not self._in_hand and (stopping or not left):
+                return
+            busy = not stopping and self._work_ahead()
+            self._listen(wait=not busy)
+
+    def _stop(self, why: str, *, needs_person: bool = False) -> None:
+        if not self.stopped:
+            self.stopped, self.needs_person = why, needs_person
+
+    @property
+    def _in_hand(self) -> bool:
+        return any(worker.job for worker in self.workers)
+
+    def _hand_out(self) -> None:
+        while self.free and self.ready and not self.pace.wait_s():
+            worker, job = self.free.popleft(), self.ready.popleft()
+            self.pace.count()
+            self.starting.append(job)
+            worker.give(job)
+
+    def _record(self) -> None:
+        """Tell the store, in one transaction, which mails begin and how others ended; then let the former go."""
+        now = self.clock.now()
+        due = now - self.renewed >= _RENEWED_EVERY
+        if not (self.starting or self.settling or due):
+            return
+        begun = {job.mail.id: job.letter for job in self.starting}
+
+        def work(connection: Connection) -> frozenset[str]:
+            started = start_sending(connection, self.token, begun, until=now + LEASE, now=now) if begun else frozenset()
+            if self.settling:
+                settle_mails(connection, self.token, self.settling, now)
+            if due:
+                renew_lease(connection, self.token, now + LEASE)
+            return started
+
+        # Done again, the rest changes nothing; but what was begun once cannot be begun again.
+        started = self._write(
+            work, landed=lambda connection: mails_in_sending(connection, self.token) & begun.keys() or None
+        )
+        self.settling.clear()
+        self.renewed = now if due else self.renewed
+        while self.starting:
+            # Taken off first: what has an answer may be with a server, whatever happens now.
+            job = self.starting.pop(0)
+            job.answer.put(job.mail.id in started)
+
+    def _write(
+        self,
+        work: Callable[[Connection], frozenset[str]],
+        landed: Callable[[Connection], frozenset[str] | None],
+    ) -> frozenset[str]:
+        """Write, and again after a while if the store is away: nobody else knows what became of these mails."""
+        for pause_s in _STORE_PAUSES_S:
+            try:
+                return self.store.write(work, landed=landed)
+            except StoreUnavailableError:
+                time.sleep(pause_s)
+        return self.store.write(work, landed=landed)
+
+    def _work_ahead(self) -> bool:
+        """Claim some mails or compose one while the servers are waited for; False if there is nothing to do."""
+        if len(self.ready) >= 2 * len(self.workers):
+            return False
+        if not self.claimed and self.asked < self.total:
+            self._claim()
+        if not self.claimed:
+            return False
+        self._compose(*self.claimed.popleft())
+        return True
+
+    def _claim(self) -> None:
+        """Lease the next few mails, with what their letters are made of. What is put off is not due again."""
+        most = min(max(CHUNK, 2 * len(self.workers)), self.total - self.asked)
+        until = self.clock.now() + LEASE
+        mails = self.store.write(
+            lambda connection: claim_mails(
+                connection, token=self.token, until=until, now=self.started, limit=most, batch_id=self.batch_id
+            )
+        )
+        self.asked = self.asked + len(mails) if mails else self.total
+        if mails:
+            with self.store.snapshot() as connection:
+                facts = letter_contexts(connection, [mail.id for mail in mails if mail.letter is None])
+            self.claimed.extend((mail, facts.get(mail.id)) for mail in mails)
+
+    def _compose(self, mail: Mail, facts: LetterContext | None) -> None:
+        """Make the mail ready to be sent. Whatever is wrong with it settles this mail alone: the others go on."""
+        try:
+            job = self._job(mail, facts)
+        except Exception as error:  # noqa: BLE001 - a template may raise anything
+            self._settle(settlement(mail, unsendable(error), self.clock.now()))
+            return
+        if job is None:
+            gone = Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=GONE, attempts=mail.attempts)
+            self._settle(gone)
+        else:
+            self.ready.append(job)
+
+    def _job(self, mail: Mail, facts: LetterContext | None) -> Job | None:
+        # What was composed once is sent again as it is: the same Message-ID stands for the same text.
+        letter = mail.letter or (self.composer.compose(facts) if facts else None)
+        return Job(mail=mail, letter=letter, message=self.writer.write(mail, letter)) if letter else None
+
+    def _settle(self, settled: Settlement) -> None:
+        """No server needs to be asked about this mail."""
+        self.settling.append(settled)
+        self._count(settled.state)
+
+    def _listen(self, *, wait: bool) -> None:
+        """Take in what the workers report; `wait` for the first of it, for a while.
+
+        A worker whose thread ended without a report would be waited for without end.
+        """
+        dead = [worker for worker in self.workers if not worker.alive]
+        pace_s = self.pace.wait_s()
+        timeout_s = min(_LOOK_S, pace_s) if pace_s and self.free and self.ready else _LOOK_S
+        try:
+            self._note(self.notices.get(wait, timeout_s))
+            while True:
+                self._note(self.notices.get_nowait())
+        except Empty:
+            for worker in dead:
+                if worker in self.workers:
+                    self._note(Notice(worker=worker, job=worker.job, ended=True, error=RuntimeError(_UNHEARD)))
+
+    def _note(self, notice: Notice) -> None:
+        worker, job = notice.worker, notice.job
+        if notice.ended:
+            self._lane_ended(worker, notice.error)
+        if job is not None:
+            worker.job = None
+            outcome = self._failed(job, notice.error) if notice.error else notice.outcome
+            if outcome is not None:
+                self.settling.append(settlement(job.mail, outcome, self.clock.now()))
+            self._count(outcome.state if outcome else None)
+            if outcome is not None and worker.troubles >= MAX_TROUBLES:
+                why = say(
+                    "the mail server put off {number} mails in a row, at last: {detail}",
+                    number=worker.troubles,
+                    detail=outcome.detail,
+                )
+                self._stop(why)
+        if notice.free:
+            self.free.append(worker)
+
+    def _failed(self, job: Job, error: BaseException) -> Outcome:
+        """An attempt that ended by an error: without a server to speak to it did not come about."""
+        if isinstance(error, MailUnavailableError) or not job.begun:
+            detail = error.english if isinstance(error, MailUnavailableError) else str(error)
+            return Outcome(state=MailState.WAITING, detail=detail)
+        return Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED)
+
+    def _lane_ended(self, worker: Worker, error: BaseException | None) -> None:
+        """Go on with the workers that are left, unless it is of no use."""
+        self.workers.remove(worker)
+        if worker in self.free:
+            self.free.remove(worker)
+        if error is None:
+            return
+        if not isinstance(error, MailUnavailableError):
+            self.failure = self.failure or error
+        elif isinstance(error, MailSetupError) or not self.workers:
+            self._stop(error.sentence, needs_person=isinstance(error, MailSetupError))
+
+    def _count(self, state: MailState | None) -> None:
+        """One more mail that this run is done with; None and WAITING are of no figure."""
+        self.handled += 1
+        if state is not None:
+            self.figures[state] = self.figures.get(state, 0) + 1
+        if self.progress is not None:
+            self.progress(self.handled, self.total)
+
+    def _abandon(self) -> None:
+        """Say what is known of the mails in hand, and wait for no server."""
+        self._listen(wait=False)
+        for worker in self.workers:
+            if worker.job is None:
+                continue
+            begun = worker.job not in self.starting
+            outcome = Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED) if begun else _NOT_BEGUN
+            self.settling.append(settlement(worker.job.mail, outcome, self.clock.now()))
+            self._count(outcome.state)
+        for job in self.starting:
+            job.answer.put(False)
+        self.starting.clear()
+
+    def _close(self) -> None:
+        """End the workers, and give back what was not begun."""
+        for worker in self.workers:
+            worker.close()
+        self._record()
+        now = self.clock.now()
+        self.store.write(lambda connection: release_lease(connection, self.token, now))
+        for worker in self.workers:
+            # One with a mail in hand was abandoned: its server is not waited for.
+            if worker.job is None:
+                worker.join(_GOODBYE_S)

@@ -1,0 +1,270 @@
+"""Delivers what batches queued: once, or again and again as a worker (design.md, section 7)."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from orderctl.core.times import Progress
+from orderctl.database.clock import Clock
+from orderctl.database.connection import Connection
+from orderctl.database.endings import find_batch, find_mails
+from orderctl.database.store import Store
+from orderctl.errors import MailUnavailableError, StoreUnavailableError, UsageError
+from orderctl.language import say
+from orderctl.mail.delivery_run import CarriedClock, DeliveryRun
+from orderctl.mail.outbox import DeliveryReport, MailAction, MailQuery, MailState
+from orderctl.mail.queries import change_mails, count_due, expire_leases, find_put_off, mail_states
+from orderctl.mail.transports import Mailer
+from orderctl.mail.workers import Pace
+
+if TYPE_CHECKING:
+    from orderctl.mail.letters import Composer
+
+POLL_S = 3.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 300.0
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """What one look into the outbox came to; `needs_person`: looking again is of no use."""
+
+    due: int
+    report: DeliveryReport
+    needs_person: bool = False
+
+
+def deliver(
+    store: Store,
+    composer: "Composer",
+    mailer_factory: Callable[[], Mailer],
+    *,
+    clock: Clock,
+    new_token: Callable[[], str],
+    batch_id: str | None = None,
+    limit: int | None = None,
+    connections: int = 1,
+    pace: Pace | None = None,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> DeliveryReport:
+    """Send the mails that are due; the mail server is only connected to if there are any.
+
+    What keeps mails from leaving at all (no connection, a login that fails) ends
+    the run: the report's `stopped` says why, and what was not begun is due again. An interruption
+    gives it back too, and goes on to the caller. What waits for a later time is counted.
+    """
+    with store.snapshot() as connection:
+        put_off = find_put_off(connection, clock.of(connection), batch_id)
+    round_ = _round(
+        store,
+        composer,
+        mailer_factory,
+        clock=clock,
+        new_token=new_token,
+        batch_id=batch_id,
+        limit=limit,
+        connections=connections,
+        pace=pace or Pace(),
+        progress=progress,
+        should_stop=should_stop,
+    )
+    return replace(round_.report, put_off=put_off)
+
+
+def follow(
+    store: Store,
+    composer: "Composer",
+    mailer_factory: Callable[[], Mailer],
+    *,
+    clock: Clock,
+    new_token: Callable[[], str],
+    should_stop: Callable[[], bool],
+    tell: Callable[[str], None],
+    done: Callable[[DeliveryReport], None],
+    batch_id: str | None = None,
+    connections: int = 1,
+    pace: Pace | None = None,
+    poll_s: float = POLL_S,
+) -> DeliveryReport:
+    """Deliver whatever falls due until told to stop.
+
+    `tell` hears of trouble that time may mend, `done` of each round in which mails were due. Trouble that
+    only a person can mend (a refused login) ends it, as it ends `deliver`.
+    """
+    total, troubles, pace = DeliveryReport(), 0, pace or Pace()
+    while not should_stop():
+        try:
+            round_ = _round(
+                store,
+                composer,
+                mailer_factory,
+                clock=clock,
+                new_token=new_token,
+                batch_id=batch_id,
+                limit=None,
+                connections=connections,
+                pace=pace,
+                progress=None,
+                should_stop=should_stop,
+            )
+        except StoreUnavailableError as error:
+            round_ = _Round(due=0, report=DeliveryReport(stopped=error.sentence))
+        total = total.plus(round_.report)
+        if round_.due:
+            done(round_.report)
+        if round_.needs_person:
+            return total
+        if round_.report.stopped:
+            troubles += 1
+            pause_s = min(_FIRST_PAUSE_S * 2 ** (troubles - 1), _LONGEST_PAUSE_S)
+            tell(say("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
+        else:
+            troubles, pause_s = 0, 0 if round_.due else poll_s
+        # Workers that were started together must not look together for ever.
+        _wait(pause_s * random.uniform(0.5, 1.5), should_stop)  # noqa: S311
+    return total
+
+
+def _round(
+    store: Store,
+    composer: "Composer",
+    mailer_factory: Callable[[], Mailer],
+    *,
+    clock: Clock,
+    new_token: Callable[[], str],
+    batch_id: str | None,
+    limit: int | None,
+    connections: int,
+    pace: Pace,
+    progress: Progress | None,
+    should_stop: Callable[[], bool],
+) -> _Round:
+    """Send what is due now."""
+
+    def expire(connection: Connection) -> datetime:
+        now = clock.of(connection)
+        expire_leases(connection, now)
+        return now
+
+    started = store.write(expire)
+    with store.snapshot() as connection:
+        due = count_due(connection, started, batch_id)
+    total = due if limit is None else min(due, limit)
+    if not total:
+        return _Round(due=0, report=DeliveryReport())
+    try:
+        writer = mailer_factory()
+    except (MailUnavailableError, UsageError) as error:
+        return _Round(due=total, report=DeliveryReport(stopped=error.sentence), needs_person=True)
+    run = DeliveryRun(
+        store=store,
+        composer=composer,
+        mailer_factory=mailer_factory,
+        writer=writer,
+        clock=CarriedClock(clock, started),
+        token=new_token(),
+        batch_id=batch_id,
+        started=started,
+        renewed=started,
+        total=total,
+        pace=pace,
+        progress=progress,
+        should_stop=should_stop,
+    )
+    run.run(connections)
+    return _Round(due=total, report=run.report(), needs_person=run.needs_person)
+
+
+def _wait(seconds: float, should_stop: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while not should_stop() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(_LOOK_S, left))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickedMails:
+    """The mails that an action is for, each with the state it was seen in, and those that it leaves alone."""
+
+    mails: Mapping[str, MailState]
+    left: Mapping[MailState, int]
+
+    def count(self, state: MailState) -> int:
+        """How many of them are in the state."""
+        return sum(1 for each in self.mails.values() if each is state)
+
+
+def pick_mails(store: Store, action: MailAction, query: MailQuery) -> PickedMails:
+    """The mails of the query that the action is for.
+
+    Named by ids or their endings, each must be there and in a state that allows it: UsageError. Filters that name
+    no state take those that the action takes unasked, and leave the rest alone.
+    """
+    with store.snapshot() as connection:
+        query = found_in(connection, query)
+        found = mail_states(connection, replace(query, states=()))
+    if query.ids:
+        for mail_id in query.ids:
+            _check(action, mail_id, found[mail_id])
+        return PickedMails(mails=found, left={})
+    wanted = [state for state in action.allowed if state in query.states] if query.states else action.unasked
+    if query.states and not wanted:
+        raise UsageError(
+            say("only mails that are {allowed} can become {to}", allowed=_or(action.allowed), to=action.to),
+            hint=say("name another --state"),
+        )
+    in_question = {mail_id: state for mail_id, state in found.items() if not query.states or state in query.states}
+    return PickedMails(
+        mails={mail_id: state for mail_id, state in in_question.items() if state in wanted},
+        left=dict(Counter(state for state in in_question.values() if state not in wanted)),
+    )
+
+
+def act_on_mails(
+    store: Store,
+    action: MailAction,
+    picked: PickedMails,
+    *,
+    actor: str,
+    reason: str,
+    clock: Clock,
+    new_id: Callable[[], str],
+) -> int:
+    """Do it to the picked mails that are still as they were seen, all at once; gives how many that were."""
+    if not picked.mails:
+        return 0
+    event_id = new_id()
+    return store.write(
+        lambda connection: change_mails(
+            connection, action, picked.mails, event_id=event_id, actor=actor, reason=reason, at=clock.of(connection)
+        )
+    )
+
+
+def _check(action: MailAction, mail_id: str, state: MailState) -> None:
+    if state not in action.allowed:
+        raise UsageError(
+            say(
+                "mail {mail_id} is {state}; only one that is {allowed} can become {to}",
+                mail_id=mail_id,
+                state=state,
+                allowed=_or(action.allowed),
+                to=action.to,
+            ),
+            hint=say("look first: orderctl mail show {mail_id}", mail_id=mail_id),
+        )
+
+
+def _or(states: tuple[MailState, ...]) -> str:
+    *others, last = states
+    return say("{others} or {last}", others=", ".join(others), last=last) if others else str(last)
+
+
+def found_in(connection: Connection, query: MailQuery) -> MailQuery:
+    """The query with the mails and the batch that its ids or endings mean. Raises UsageError for one that is not."""
+    batch_id = None if query.batch_id is None else find_batch(connection, query.batch_id)
+    return replace(query, ids=find_mails(connection, query.ids), batch_id=batch_id)

@@ -1,0 +1,165 @@
+"""Mails for people: a list that is readable at any width, and one mail with its log and what the buyer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from orderctl.language import later, say, say_count
+from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailEvent, MailState, PutOff, detail_in_words
+from orderctl.orders.document import SCHEMA, Document
+from orderctl.terminal.amounts import full_timestamp, timestamp, when
+from orderctl.terminal.layout import RuledTable, TableColumn, facts_table, text_table, was
+from orderctl.terminal.styles import FAINT, HEADING, Framed, Sentence, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WAITS = frozenset({MailState.WAITING, MailState.RETRY})
+
+
+def mail_list(mails: Sequence[Mail]) -> RuledTable:
+    """Mails, one a row; what went wrong stands below, over the whole width."""
+    table = RuledTable(
+        (
+            TableColumn(title=say("Mail"), whole=True),
+            TableColumn(title=say("State"), whole=True),
+            TableColumn(title=say("To"), cut=True, least=16),
+            TableColumn(title=say("Orders"), right=True, whole=True, gives_way=1),
+            TableColumn(title=say("Tries"), right=True, whole=True, gives_way=2),
+        )
+    )
+    for mail in mails:
+        below = _below(mail)
+        table.add_row(
+            mail.id,
+            Text(mail.state.value, MAIL_STYLES.get(mail.state, "")),
+            mail.recipient,
+            f"{mail.orders:,}",
+            str(mail.attempts),
+            below=plain(below, FAINT) if below else None,
+        )
+    return table
+
+
+def mail_table(mails: Sequence[Mail]) -> RuledTable:
+    """The same as a table, for programs."""
+    return text_table(
+        (later("Mail"), later("State"), later("To"), later("Orders"), later("Tries"), later("Last word")),
+        (
+            (mail.id, mail.state.value, mail.recipient, str(mail.orders), str(mail.attempts), _below(mail))
+            for mail in mails
+        ),
+    )
+
+
+def _below(mail: Mail) -> str:
+    """What went wrong with a mail, and when it is tried again."""
+    if mail.state is MailState.SENT:
+        return ""
+    words = [detail_in_words(mail.last_error)] if mail.last_error else []
+    if mail.state in _WAITS and (mail.attempts or mail.next_attempt_at > datetime.now(UTC)):
+        words.append(say("next try {moment}", moment=full_timestamp(mail.next_attempt_at)))
+    return "; ".join(words)
+
+
+def mail_details(
+    mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[MailEvent]
+) -> RenderableType:
+    """A mail: its state, what operators did with it, and what the buyer reads."""
+    facts = [
+        (say("Mail"), mail.id),
+        (say("To"), mail.recipient),
+        (say("State"), mail.state.value),
+        (say("Since"), full_timestamp(mail.updated_at, seconds=True)),
+        (say("Tries"), str(mail.attempts)),
+        (say("Next try"), full_timestamp(mail.next_attempt_at, seconds=True) if mail.state in _WAITS else ""),
+        (say("Last word"), detail_in_words(mail.last_error)),
+        (say("Message-ID"), mail.message_id),
+        (say("Batch"), mail.batch_id),
+        (say("Orders"), ", ".join(order_ids)),
+    ]
+    parts: list[RenderableType] = [facts_table(facts)]
+    if events:
+        parts += [Text(), _event_table(events), Text()]
+    if letter is not None:
+        parts.append(Framed(letter_text(letter)))
+    return Group(*parts)
+
+
+def _event_table(events: Sequence[MailEvent]) -> RenderableType:
+    return text_table(
+        (when(), later("What"), later("Who"), later("Why")),
+        (
+            (timestamp(event.at, seconds=True), was(event.action, event.from_state), event.actor, event.reason)
+            for event in events
+        ),
+    )
+
+
+MAIL_STYLES = {
+    MailState.SENT: "green",
+    MailState.REFUSED: "red",
+    MailState.UNKNOWN: "bold red",
+    MailState.RETRY: "yellow",
+    MailState.CANCELLED: "dim",
+}
+
+
+def state_text(state: MailState) -> Text:
+    """A mail's state in its colour."""
+    return Text(state.value, style=MAIL_STYLES.get(state, ""))
+
+
+def letter_text(letter: Letter) -> Text:
+    """What a buyer reads, line by line."""
+    lines = [plain(letter.subject, HEADING), Text(), *map(plain, letter.text.strip().splitlines())]
+    return Sentence("\n").join(lines)
+
+
+def delivery_figures(delivery: DeliveryReport) -> Text:
+    """How many mails went which way."""
+    parts = [say_count("{number:,} mail sent", "{number:,} mails sent", delivery.sent)]
+    if delivery.retry:
+        parts.append(say("{number:,} to try again later", number=delivery.retry))
+    if delivery.refused:
+        parts.append(say("{number:,} refused for good", number=delivery.refused))
+    if delivery.unknown:
+        parts.append(say("{number:,} of unknown fate", number=delivery.unknown))
+    return plain(", ".join(parts), "" if delivery.complete else "yellow")
+
+
+def delivery_report(delivery: DeliveryReport) -> Text:
+    """How the mails went, and where to look further."""
+    text = delivery_figures(delivery)
+    if delivery.stopped:
+        text.append_text(plain(say("; stopped: {problem}", problem=delivery.stopped)))
+    if delivery.put_off:
+        text.append_text(plain(f"; {_put_off(delivery.put_off)}"))
+    if not delivery.complete:
+        text.append(say("; see: orderctl mail list"))
+    return text
+
+
+def _put_off(waiting: PutOff) -> str:
+    """How many mails wait, and until when."""
+    first, last = full_timestamp(waiting.first), full_timestamp(waiting.last)
+    if first == last:
+        return say_count(
+            "{number:,} mail waits until {first}", "{number:,} mails wait until {first}", waiting.mails, first=first
+        )
+    return say("{number:,} mails wait, due from {first} to {last}", number=waiting.mails, first=first, last=last)
+
+
+def mail_document(mail: Mail, order_ids: Iterable[str], events: Iterable[MailEvent] = ()) -> Document:
+    """One mail with the orders it speaks of and what operators did with it."""
+    document = asdict(mail) | {"schema": SCHEMA, "state": mail.state.value, "order_ids": list(order_ids)}
+    for name in ("next_attempt_at", "created_at", "updated_at"):
+        document[name] = document[name].isoformat()
+    document["events"] = [asdict(event) | {"at": event.at.isoformat()} for event in events]
+    return document

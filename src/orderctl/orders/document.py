@@ -1,0 +1,67 @@
+"""What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from orderctl.core.money import Money, plain_amount
+from orderctl.orders.eligibility import Mode, explain, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from orderctl.orders.eligibility import Explanation
+    from orderctl.orders.orders import Order, OrderEvent
+
+SCHEMA = 1
+Document = dict[str, object]
+
+
+def amounts(totals: Iterable[Money]) -> list[Document]:
+    """Sums, each in minor units and written out."""
+    return [
+        {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
+        for money in totals
+    ]
+
+
+def order_document(order: Order, events: Sequence[OrderEvent]) -> Document:
+    """One order with its log, and whether it can be rejected. Amounts are written out, as in lists and exports."""
+    document = asdict(order)
+    del document["unsaid"]  # of orders on their way from a file
+    for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at", "changed_at"):
+        document[name] = document[name] and document[name].isoformat()
+    document["tags"] = sorted(order.tags)
+    document["total"] = plain_amount(order.total, order.currency)
+    for line, written in zip(order.lines, document["lines"], strict=True):
+        written["unit_price"] = plain_amount(line.unit_price, order.currency)
+    refusals = {mode.value: refusal(order, mode) for mode in Mode}
+    return {
+        "schema": SCHEMA,
+        "order": document,
+        "refused": {mode: rule and {"code": rule.code, "reason": rule.reason} for mode, rule in refusals.items()},
+        "eligibility": _eligibility(order, explain(order, events)),
+        "events": [event_document(event) for event in events],
+    }
+
+
+def _eligibility(order: Order, explanation: Explanation) -> Document:
+    """Every ground against rejecting the order, since when it is so, and what to do instead."""
+    ways = {
+        mode.value: {"allowed": not rules, "grounds": [{"code": rule.code, "reason": rule.reason} for rule in rules]}
+        for mode, rules in explanation.grounds.items()
+    }
+    return {
+        **ways,
+        "since": explanation.since and explanation.since.isoformat(),
+        "event": explanation.event and event_document(explanation.event),
+        "instead": list(explanation.advice(order.id)),
+    }
+
+
+def event_document(event: OrderEvent) -> Document:
+    """One line of a log; the digest of the order's lines, which only the seal needs, is in `log export` alone."""
+    document = asdict(event) | {"at": event.at.isoformat()}
+    del document["lines_digest"]
+    return document

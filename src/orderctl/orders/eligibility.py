@@ -1,0 +1,173 @@
+"""Whether an order may be rejected. The one decision, as a table with two readings (design.md, section 3).
+
+`refusal()` reads the table in Python; `orderctl.store.eligibility` turns the same table into SQL for
+plans over a million orders and for the guarded `UPDATE`. Nothing else decides.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from orderctl.language import later, say
+from orderctl.orders.orders import Order, OrderEvent, Status
+
+
+class Mode(StrEnum):
+    """How an order is rejected: among many, or singled out by its id."""
+
+    BULK = "bulk"
+    INDIVIDUAL = "individual"
+
+
+class Facts(Protocol):
+    """What the decision reads of an order."""
+
+    @property
+    def status(self) -> Status: ...  # noqa: D102 - the fields of Order
+    @property
+    def delivery_notes(self) -> int: ...  # noqa: D102
+    @property
+    def invoices(self) -> int: ...  # noqa: D102
+    @property
+    def backlog_skus(self) -> int: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One ground for leaving an order out: a status, or a count that is above zero.
+
+    `advice` says what the operator can do instead; `modes` are the ways of rejecting that it forbids.
+    """
+
+    code: str
+    reason: str
+    advice: str
+    status: Status | None = None
+    counted: Literal["delivery_notes", "invoices", "backlog_skus"] | None = None
+    modes: frozenset[Mode] = frozenset(Mode)
+
+    def applies_to(self, order: Facts) -> bool:
+        """Whether the order meets this ground, whatever the mode."""
+        if self.status is not None:
+            return order.status == self.status
+        return self.counted is not None and getattr(order, self.counted) > 0
+
+
+_BULK_ONLY = frozenset({Mode.BULK})
+_SINGLE = later("reject it on its own: orderctl reject {id} --individual")
+# The first rule that applies is the reason that is shown, so the final ones stand first.
+RULES: tuple[Rule, ...] = (
+    Rule(
+        code="already-rejected",
+        reason=later("already rejected"),
+        advice=later("nothing is left to do: a rejection is final"),
+        status=Status.REJECTED,
+    ),
+    Rule(
+        code="returned-to-cart",
+        reason=later("returned to cart"),
+        advice=later("the buyer has it back; it comes again as a new order"),
+        status=Status.RETURNED_TO_CART,
+    ),
+    Rule(
+        code="invoiced",
+        reason=later("has an invoice"),
+        advice=later("cancel the invoice where it was made, import with --lower-counts, then reject"),
+        counted="invoices",
+    ),
+    Rule(
+        code="delivered",
+        reason=later("has a delivery note"),
+        advice=later("cancel the delivery note where it was made, import with --lower-counts, then reject"),
+        counted="delivery_notes",
+    ),
+    Rule(
+        code="backlog",
+        reason=later("has backlog SKUs"),
+        advice=later("clear the backlog where it is kept, import with --lower-counts, then reject"),
+        counted="backlog_skus",
+    ),
+    Rule(
+        code="oc-approved",
+        reason=later("OC approved by buyer"),
+        advice=_SINGLE,
+        status=Status.OC_APPROVED,
+        modes=_BULK_ONLY,
+    ),
+    Rule(
+        code="oc-declined",
+        reason=later("OC rejected by buyer"),
+        advice=_SINGLE,
+        status=Status.OC_DECLINED,
+        modes=_BULK_ONLY,
+    ),
+    Rule(
+        code="oc-confirmed",
+        reason=later("OC confirmed"),
+        advice=_SINGLE,
+        status=Status.OC_CONFIRMED,
+        modes=_BULK_ONLY,
+    ),
+)
+RULE_BY_CODE = {rule.code: rule for rule in RULES}
+
+
+def rules_for(mode: Mode) -> tuple[Rule, ...]:
+    """The rules that hold when rejecting this way, in the order in which they are asked."""
+    return tuple(rule for rule in RULES if mode in rule.modes)
+
+
+def refusal(order: Facts, mode: Mode) -> Rule | None:
+    """Why this order cannot be rejected this way; None if it can."""
+    return next((rule for rule in rules_for(mode) if rule.applies_to(order)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """The grounds against rejecting an order, for each way of doing it; without grounds it can be rejected.
+
+    `since` is when the order came into its status, by `event` where the log has it; None where nothing says so.
+    """
+
+    grounds: dict[Mode, tuple[Rule, ...]]
+    since: datetime | None
+    event: OrderEvent | None
+
+    def advice(self, order_id: str) -> tuple[str, ...]:
+        """What can be done instead, each once."""
+        rules = [rule for mode in Mode for rule in self.grounds[mode]]
+        return tuple(dict.fromkeys(say(rule.advice, id=order_id) for rule in rules if rule in self._decisive))
+
+    @property
+    def _decisive(self) -> tuple[Rule, ...]:
+        """Grounds that hold either way decide alone: what helps against the others would not help."""
+        return self.grounds[Mode.INDIVIDUAL] or self.grounds[Mode.BULK]
+
+
+def explain(order: Order, events: Sequence[OrderEvent]) -> Explanation:
+    """Explain an order by the rules and its log."""
+    event = next((each for each in reversed(events) if each.to_status == order.status), None)
+    return Explanation(
+        grounds={mode: tuple(rule for rule in rules_for(mode) if rule.applies_to(order)) for mode in Mode},
+        since=event.at if event else order.rejected_at,
+        event=event,
+    )
+
+
+def refusal_sql(mode: Mode) -> str:
+    """An expression over a row of `orders`: the code of the first rule that applies, or NULL if none does."""
+    cases = " ".join(f"WHEN {_condition(rule)} THEN '{rule.code}'" for rule in rules_for(mode))
+    return f"CASE {cases} END"
+
+
+def eligible_sql(mode: Mode) -> str:
+    """A condition over a row of `orders`: no rule applies. It guards the `UPDATE`."""
+    return " AND ".join(f"NOT ({_condition(rule)})" for rule in rules_for(mode))
+
+
+def _condition(rule: Rule) -> str:
+    if rule.status is not None:
+        return f"status = '{rule.status}'"
+    return f"{rule.counted} > 0"

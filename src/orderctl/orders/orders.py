@@ -1,0 +1,260 @@
+"""Orders as values: what the store holds of one purchase order, and its statuses (design.md, sections 2 and 3)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from functools import cache, lru_cache
+from unicodedata import normalize
+
+from orderctl.core.money import Money
+from orderctl.core.text import fold, plain_name
+from orderctl.language import in_every_language, later, say
+
+
+class Status(StrEnum):
+    """The statuses of an order. The order of the members is the order of an order's life."""
+
+    NEEDS_OC = "needs-oc"
+    OC_CREATED = "oc-created"
+    OC_APPROVED = "oc-approved"
+    OC_DECLINED = "oc-declined"
+    OC_CONFIRMED = "oc-confirmed"
+    RETURNED_TO_CART = "returned-to-cart"
+    REJECTED = "rejected"
+
+    @property
+    def brand_sees(self) -> str:
+        """The words of the brand's side for it."""
+        return _BRAND_SEES[self]
+
+    @property
+    def buyer_sees(self) -> str:
+        """The words of the buyer's side for it."""
+        return _BUYER_SEES[self]
+
+
+_BRAND_SEES = {
+    Status.NEEDS_OC: later("Please create an OC"),
+    Status.OC_CREATED: later("OC created"),
+    Status.OC_APPROVED: later("OC approved by buyer"),
+    Status.OC_DECLINED: later("OC rejected by buyer"),
+    Status.OC_CONFIRMED: later("OC confirmed"),
+    Status.RETURNED_TO_CART: later("Returned to cart"),
+    Status.REJECTED: later("Order rejected by brand"),
+}
+_BUYER_SEES = {
+    Status.NEEDS_OC: later("Awaiting OC creation"),
+    Status.OC_CREATED: later("Please check the contents of the OC"),
+    Status.OC_APPROVED: later("OC approved"),
+    Status.OC_DECLINED: later("OC rejected"),
+    Status.OC_CONFIRMED: later("OC confirmed"),
+    Status.RETURNED_TO_CART: later("Returned to cart"),
+    Status.REJECTED: later("Order declined"),
+}
+_CODES = {status.value: status for status in Status}
+
+
+@lru_cache(maxsize=1_000)
+def status_named(text: str) -> Status | None:
+    """The status of that code, or the one that either side sees under these words, in any language."""
+    return _CODES.get(text) or status_names().get(plain_name(text))
+
+
+@cache
+def status_names() -> Mapping[str, Status]:
+    """Each code and each word that stands for a status, as `plain_name` has it."""
+    return {
+        plain_name(name): status
+        for status in Status
+        for name in (status, *in_every_language(_BRAND_SEES[status]), *in_every_language(_BUYER_SEES[status]))
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Buyer:
+    """A shop that orders. `country` is ISO 3166-1 alpha-2 where known, `language` a BCP 47 tag."""
+
+    id: str
+    name: str
+    email: str | None = None
+    contact: str | None = None
+    country: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """One line: so many of one SKU. `unit_price` is in minor units of the order's currency."""
+
+    number: int
+    sku: str
+    name: str = ""
+    color: str = ""
+    size: str = ""
+    quantity: int
+    unit_price: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One purchase order. Instants are aware UTC, `total` is in minor units of `currency`.
+
+    `changed_at` is the last change by an import, archiving or a tag; None since the order came in. `unsaid` names the
+    fields of which the file that the order comes from says nothing; of a stored order nothing is unsaid.
+    """
+
+    id: str
+    buyer: Buyer | None = None
+    brand: str = ""
+    status: Status
+    reference: str = ""
+    season: str = ""
+    ordered_at: datetime
+    terms: str = ""
+    delivery_address: str = ""
+    billing_address: str = ""
+    country: str | None = None
+    delivery_from: date | None = None
+    delivery_to: date | None = None
+    currency: str
+    total: int
+    quantity: int
+    delivery_notes: int = 0
+    invoices: int = 0
+    backlog_skus: int = 0
+    note: str = ""
+    archived_at: datetime | None = None
+    rejected_at: datetime | None = None
+    changed_at: datetime | None = None
+    batch_id: str | None = None
+    version: int = 1
+    lines: tuple[OrderLine, ...] = ()
+    tags: frozenset[str] = frozenset()
+    unsaid: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+    @property
+    def amount(self) -> Money:
+        """The order's total."""
+        return Money(self.currency, self.total)
+
+    @property
+    def searched_text(self) -> str:
+        """Where a bare word of a filter is looked for, besides the buyer's name."""
+        return fold(f"{self.id}\n{self.reference}\n{self.note}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSummary:
+    """The part of an order that a list shows."""
+
+    id: str
+    buyer_name: str
+    status: Status
+    reference: str
+    season: str
+    ordered_at: datetime
+    delivery_from: date | None
+    country: str | None
+    currency: str
+    total: int
+    quantity: int
+    archived: bool = False
+    version: int = 1
+
+    @property
+    def amount(self) -> Money:
+        """The order's total."""
+        return Money(self.currency, self.total)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderEvent:
+    """One line of an order's log. `batch_id` is set when a batch made it, `reason_code` where a reason has one.
+
+    `lines_digest` is that of the order's lines as they were then; empty where nobody knows it.
+    """
+
+    order_id: str
+    id: str
+    batch_id: str | None
+    kind: str
+    from_status: str | None
+    to_status: str | None
+    detail: str
+    actor: str
+    at: datetime
+    reason_code: str = ""
+    lines_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """One difference: a field with its two values, or something that was done (`was` and `now` are empty)."""
+
+    what: str
+    was: str = ""
+    now: str = ""
+
+    def __str__(self) -> str:
+        """Say it: `status was needs-oc, is oc-confirmed`; `tagged late`."""
+        if not (self.was or self.now):
+            return self.what
+        return say("{what} was {was}, is {now}", what=self.what, was=self.was, now=self.now)
+
+
+LONGEST_TAG = 60
+_WORDS_OF_THE_FILTER = {"none", "any"}
+
+
+def parse_tag(text: str) -> str:
+    """Read one tag: trimmed; ValueError says what is wrong with it."""
+    tag = text.strip()
+    if not tag:
+        raise ValueError(say("is empty"))
+    if len(tag) > LONGEST_TAG:
+        raise ValueError(say("is longer than {max_length} characters", max_length=LONGEST_TAG))
+    if not tag.isprintable() or "," in tag:
+        raise ValueError(say("holds a comma or a control character"))
+    if tag.casefold() in _WORDS_OF_THE_FILTER:
+        raise ValueError(say("means something else in a filter (tag:none, tag:any)"))
+    return tag
+
+
+LONGEST_ID = 200
+# What a spreadsheet makes of a long number, and of one that was to keep its zeros.
+_DAMAGED = re.compile(r"\A(\d([.,]\d+)?E\+\d{1,3}|=\".*\")\Z", re.IGNORECASE)
+# Spreadsheets turn the id 573415 into the number 573415.0.
+_SPREADSHEET_NUMBER = re.compile(r"\A(\d+)\.0\Z")
+
+
+def refuse_damaged(text: str) -> str:
+    """The text of an id or a reference; ValueError if a spreadsheet has made something else of it."""
+    if _DAMAGED.match(text):
+        raise ValueError(
+            say("was damaged by a spreadsheet: export the file anew, and open it only with this column as text")
+        )
+    return text
+
+
+def forms_of(order_id: str) -> tuple[str, ...]:
+    """The id with its accents composed (NFC), and with its accents apart (NFD) where that is another text."""
+    return (
+        (order_id,)
+        if order_id.isascii()
+        else tuple(dict.fromkeys(normalize(form, order_id) for form in ("NFC", "NFD")))
+    )
+
+
+def parse_order_id(text: str) -> str:
+    """Read one order id: trimmed, `573415.0` as `573415`; ValueError says what is wrong with it."""
+    order_id = text.strip()
+    if not order_id:
+        raise ValueError(say("is empty"))
+    if len(order_id) > LONGEST_ID:
+        raise ValueError(say("is longer than {max_length} characters", max_length=LONGEST_ID))
+    if not order_id.isprintable():
+        raise ValueError(say("holds a control character"))
+    number = order_id.endswith(".0") and _SPREADSHEET_NUMBER.match(order_id)
+    return number[1] if number else order_id

@@ -1,0 +1,201 @@
+"""Rows to domain values: one mapping for each value, with the columns that it wants."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import islice
+from typing import Any
+
+from orderctl.database.connection import Connection, Fragment, Row, read_day, read_instant
+from orderctl.orders.orders import Buyer, Order, OrderEvent, OrderLine, OrderSummary, Status, forms_of
+
+SUMMARY_COLUMNS = (
+    "id, buyer_id, status, reference, season, ordered_at, delivery_from, country, currency, total, quantity,"
+    " archived_at, version"
+)
+# A list repeats its days.
+_DAYS = 5_000
+
+
+def _buyer_name(value: str | None) -> str:
+    return value or ""
+
+
+def _is_there(value: object) -> bool:
+    return value is not None
+
+
+@lru_cache(maxsize=_DAYS)
+def _optional_day(value: Any) -> date | None:  # noqa: ANN401 - a column of either engine
+    return None if value is None else read_day(value)
+
+
+# The fields of a summary: the place of each in a row of `SUMMARY_COLUMNS` with the buyer's name behind, and its reader.
+_SUMMARY: dict[str, tuple[int, Callable[[Any], Any] | None]] = {
+    "id": (0, None),
+    "buyer_name": (13, _buyer_name),
+    "status": (2, {status.value: status for status in Status}.__getitem__),
+    "reference": (3, None),
+    "season": (4, None),
+    "ordered_at": (5, read_instant),
+    "delivery_from": (6, _optional_day),
+    "country": (7, None),
+    "currency": (8, None),
+    "total": (9, None),
+    "quantity": (10, None),
+    "archived": (11, _is_there),
+    "version": (12, None),
+}
+# So many rows are read together, a column at a time.
+_TOGETHER = 1_000
+
+
+def read_summary(row: Row) -> OrderSummary:
+    """A row of `SUMMARY_COLUMNS` with the buyer's name behind them."""
+    return OrderSummary(**{name: read(row[at]) if read else row[at] for name, (at, read) in _SUMMARY.items()})
+
+
+def summary_fields(rows: Iterable[Row], names: Sequence[str]) -> Iterator[dict[str, Sequence[Any]]]:
+    """These fields alone of the summaries of rows, as `summary` reads them: the values of a block of rows by field."""
+    coming = iter(rows)
+    fields = [(name, *_SUMMARY[name]) for name in names]
+    while together := list(islice(coming, _TOGETHER)):
+        columns = list(zip(*together, strict=True))
+        yield {name: list(map(read, columns[at])) if read else columns[at] for name, at, read in fields}
+
+
+ORDER_COLUMNS = (
+    "o.id, o.brand, o.status, o.reference, o.season, o.ordered_at, o.terms, o.delivery_address, o.billing_address,"
+    " o.country, o.delivery_from, o.delivery_to, o.currency, o.total, o.quantity, o.delivery_notes, o.invoices,"
+    " o.backlog_skus, o.note, o.archived_at, o.rejected_at, o.batch_id, o.version,"
+    " b.id, b.name, b.email, b.contact, b.country, b.language, o.changed_at"
+)
+
+
+def read_order(row: Row, lines: tuple[OrderLine, ...], tags: frozenset[str]) -> Order:
+    """A row of `ORDER_COLUMNS` with its lines and tags."""
+    return Order(
+        id=row[0],
+        brand=row[1],
+        status=Status(row[2]),
+        reference=row[3],
+        season=row[4],
+        ordered_at=read_instant(row[5]),
+        terms=row[6],
+        delivery_address=row[7],
+        billing_address=row[8],
+        country=row[9],
+        delivery_from=_optional(read_day, row[10]),
+        delivery_to=_optional(read_day, row[11]),
+        currency=row[12],
+        total=row[13],
+        quantity=row[14],
+        delivery_notes=row[15],
+        invoices=row[16],
+        backlog_skus=row[17],
+        note=row[18],
+        archived_at=_optional(read_instant, row[19]),
+        rejected_at=_optional(read_instant, row[20]),
+        batch_id=row[21],
+        version=row[22],
+        changed_at=_optional(read_instant, row[29]),
+        buyer=read_buyer(row[23:29]) if row[23] is not None else None,
+        lines=lines,
+        tags=tags,
+    )
+
+
+def read_buyer(row: Row) -> Buyer:
+    """A row of id, name, e-mail, contact, country and language."""
+    return Buyer(id=row[0], name=row[1], email=row[2], contact=row[3], country=row[4], language=row[5])
+
+
+LINE_COLUMNS = "number, sku, name, color, size, quantity, unit_price"
+
+
+def read_line(row: Row) -> OrderLine:
+    """A row of `LINE_COLUMNS`."""
+    return OrderLine(
+        number=row[0], sku=row[1], name=row[2], color=row[3], size=row[4], quantity=row[5], unit_price=row[6]
+    )
+
+
+EVENT_COLUMNS = "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest"
+
+
+def read_event(row: Row) -> OrderEvent:
+    """A row of `EVENT_COLUMNS`."""
+    return OrderEvent(
+        order_id=row[0],
+        id=row[1],
+        batch_id=row[2],
+        kind=row[3],
+        from_status=row[4],
+        to_status=row[5],
+        detail=row[6],
+        actor=row[7],
+        at=read_instant(row[8]),
+        reason_code=row[9],
+        lines_digest=row[10],
+    )
+
+
+def _optional(read: Any, value: Any) -> Any:  # noqa: ANN401 - a reader and a column of either engine
+    return None if value is None else read(value)
+
+
+# So many orders share the two statements that fetch lines and tags, and are in memory at a time.
+_STREAMED_TOGETHER = 250
+
+
+def stream_orders(connection: Connection, condition: Fragment) -> Iterator[Order]:
+    """The orders for which the condition holds, with their lines and tags, sorted by id."""
+    found = connection.stream(
+        f"SELECT {ORDER_COLUMNS} FROM (SELECT * FROM orders WHERE account = :account AND {condition.sql}) o"
+        " LEFT JOIN buyer b ON b.account = :account AND b.id = o.buyer_id ORDER BY o.id",
+        condition.params,
+    )
+    while together := list(islice(found, _STREAMED_TOGETHER)):
+        yield from _complete(connection, together)
+
+
+def _complete(connection: Connection, together: Sequence[Row]) -> Iterator[Order]:
+    """These orders with what belongs to them."""
+    ids = {"ids": connection.dialect.bind_ids([row[0] for row in together])}
+    of_orders = f"WHERE account = :account AND order_id IN ({connection.dialect.ids('ids')})"
+    lines: dict[str, list[OrderLine]] = {}
+    for order_id, *line in connection.execute(
+        f"SELECT order_id, {LINE_COLUMNS} FROM order_line {of_orders} ORDER BY order_id, number", ids
+    ):
+        lines.setdefault(order_id, []).append(read_line(tuple(line)))
+    tags: dict[str, list[str]] = {}
+    for order_id, tag in connection.execute(f"SELECT order_id, tag FROM order_tag {of_orders}", ids):
+        tags.setdefault(order_id, []).append(tag)
+    for row in together:
+        yield read_order(row, tuple(lines.pop(row[0], ())), frozenset(tags.get(row[0], ())))
+
+
+def get_order(connection: Connection, order_id: str) -> Order | None:
+    """One order with its lines and tags, however the accents of its id are written."""
+    run = connection.execute
+    sql = (
+        f"SELECT {ORDER_COLUMNS} FROM orders o LEFT JOIN buyer b"
+        " ON b.account = o.account AND b.id = o.buyer_id WHERE o.account = :account AND o.id = :id"
+    )
+    forms = dict.fromkeys((order_id, *forms_of(order_id)))
+    row = next(filter(None, (run(sql, {"id": form}).fetchone() for form in forms)), None)
+    if row is None:
+        return None
+    of_order = "WHERE account = :account AND order_id = :id"
+    lines = run(f"SELECT {LINE_COLUMNS} FROM order_line {of_order} ORDER BY number", {"id": row[0]})
+    tags = run(f"SELECT tag FROM order_tag {of_order}", {"id": row[0]})
+    return read_order(row, tuple(map(read_line, lines)), frozenset(tag for (tag,) in tags))
+
+
+def order_events(connection: Connection, order_id: str) -> tuple[OrderEvent, ...]:
+    """The order's log, oldest first."""
+    found = connection.execute(
+        f"SELECT {EVENT_COLUMNS} FROM order_event WHERE account = :account AND order_id = :id ORDER BY at, id",
+        {"id": order_id},
+    )
+    return tuple(map(read_event, found))

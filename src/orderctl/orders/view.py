@@ -1,0 +1,168 @@
+"""One order, one mail, one batch, and the tables that list mails and batches, for people."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from orderctl.language import later, retell, say, say_count
+from orderctl.orders.eligibility import Explanation, Mode, Rule, explain
+from orderctl.orders.orders import Order, OrderEvent, Status
+from orderctl.terminal.amounts import full_timestamp, shown_amount, shown_money, timestamp, when
+from orderctl.terminal.layout import Facts, RuledTable, TableColumn, days_words, facts_table, text_table, was
+from orderctl.terminal.styles import FAINT, HEADING, Sentence, filled, plain
+
+_LINE_COLUMNS = (
+    TableColumn(title=later("SKU"), whole=True, least=16),
+    TableColumn(title=later("Item"), cut=True),
+    TableColumn(title=later("Pieces"), right=True, whole=True),
+    TableColumn(title=later("Price"), right=True, whole=True),
+    TableColumn(title=later("Amount"), right=True, whole=True),
+)
+_SHOWN_EVENTS = 50
+_EVENTS = (later("import of {file}"),)
+
+
+def order_details(order: Order, events: Sequence[OrderEvent]) -> RenderableType:
+    """An order: header, whether it can be rejected, lines, log."""
+    parts: list[RenderableType] = [_order_title(order), Text(), facts_table(_order_facts(order)), Text()]
+    parts.append(explanation_table(order, explain(order, events)))
+    if order.lines:
+        parts += [Text(), _lines(order)]
+    if events:
+        parts += [Text(), event_table(events)]
+    return Group(*parts)
+
+
+def draw_order(order: Order, width: int) -> str:
+    """An order without its log, drawn with the escape codes of a terminal of that width."""
+    console = Console(file=StringIO(), width=width, force_terminal=True, color_system="standard", highlight=False)
+    console.print(order_details(order, ()))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def _order_title(order: Order) -> Text:
+    title = Sentence.assemble(filled(say("Order {id}"), HEADING, id=order.id), "  ", status_text(order.status))
+    title.append_text(plain(f"  {say(order.status.brand_sees)} / {say(order.status.buyer_sees)}", FAINT))
+    if order.archived_at:
+        title.append("  " + say("archived"), style=FAINT)
+    return title
+
+
+def _order_facts(order: Order) -> list[tuple[str, str]]:
+    buyer = order.buyer
+    pieces = say_count("{number:,} piece", "{number:,} pieces", order.quantity)
+    return [
+        (say("Buyer"), f"{buyer.name} ({buyer.id})" if buyer else say("none")),
+        (say("Mail"), (buyer.email or say("no address")) if buyer else ""),
+        (say("Brand"), order.brand),
+        (say("Reference"), order.reference),
+        (say("Season"), order.season),
+        (say("Ordered"), f"{order.ordered_at:%Y-%m-%d %H:%M} UTC"),
+        (say("Delivery"), days_words(order.delivery_from, order.delivery_to)),
+        (say("Country"), order.country or ""),
+        (say("Total"), say("{amount} for {pieces}", amount=shown_money(order.amount), pieces=pieces)),
+        (say("Terms"), order.terms),
+        (say("Ship to"), order.delivery_address),
+        (say("Bill to"), order.billing_address),
+        (say("Refers"), ", ".join(_held(order))),
+        (say("Tags"), ", ".join(sorted(order.tags))),
+        (say("Note"), order.note),
+        (say("Batch"), order.batch_id or ""),
+        (say("Version"), str(order.version)),
+    ]
+
+
+def _held(order: Order) -> Iterator[str]:
+    """What refers to the order."""
+    if order.delivery_notes:
+        yield say_count("{number:,} delivery note", "{number:,} delivery notes", order.delivery_notes)
+    if order.invoices:
+        yield say_count("{number:,} invoice", "{number:,} invoices", order.invoices)
+    if order.backlog_skus:
+        yield say_count("{number:,} backlog SKU", "{number:,} backlog SKUs", order.backlog_skus)
+
+
+def _lines(order: Order) -> RuledTable:
+    table = RuledTable([replace(column, title=say(column.title)) for column in _LINE_COLUMNS])
+    for line in order.lines:
+        item = " ".join(part for part in (line.name, line.color, line.size) if part)
+        amounts = (line.unit_price, line.quantity * line.unit_price)
+        table.add_row(
+            plain(line.sku),
+            plain(item),
+            f"{line.quantity:,}",
+            *(shown_amount(each, order.currency) for each in amounts),
+        )
+    return table
+
+
+def event_table(events: Sequence[OrderEvent]) -> RuledTable:
+    """The log of an order, oldest first."""
+    return text_table(
+        (when(), later("What"), later("Who"), later("Detail")),
+        (
+            (
+                timestamp(event.at, seconds=True),
+                was(event.kind, event.from_status),
+                event.actor,
+                "; ".join(part for part in (retell(event.detail, _EVENTS), _of_batch(event.batch_id)) if part),
+            )
+            for event in events
+        ),
+    )
+
+
+def _of_batch(batch_id: str | None) -> str:
+    return say("batch {id}", id=batch_id) if batch_id else ""
+
+
+_WAYS = {Mode.BULK: later("In bulk"), Mode.INDIVIDUAL: later("On its own")}
+
+
+def explanation_table(order: Order, explanation: Explanation) -> Facts:
+    """A line for each way of rejecting the order, and what follows from it."""
+    facts = Facts()
+    for mode, way in _WAYS.items():
+        facts.add(say(way), _verdict(explanation.grounds[mode]))
+    if explanation.since and any(explanation.grounds.values()):
+        facts.add(say("Since"), _since(order, explanation))
+    for advice in explanation.advice(order.id):
+        facts.add(say("Instead"), plain(advice))
+    return facts
+
+
+def _verdict(grounds: tuple[Rule, ...]) -> Text:
+    if not grounds:
+        return Text(say("can be rejected"), style="green")
+    return plain(
+        say("cannot be rejected: {reasons}", reasons="; ".join(say(rule.reason) for rule in grounds)), "yellow"
+    )
+
+
+def _since(order: Order, explanation: Explanation) -> Text:
+    """When it came into its status, by whom, with which batch."""
+    parts = [full_timestamp(explanation.since, seconds=True)] if explanation.since else []
+    if explanation.event:
+        parts.append(say("{event} by {actor}", event=explanation.event.kind, actor=explanation.event.actor))
+    if order.batch_id:
+        parts.append(say("batch {id}", id=order.batch_id))
+    return plain(", ".join(parts))
+
+
+STATUS_STYLES = {
+    Status.NEEDS_OC: "yellow",
+    Status.OC_CREATED: "cyan",
+    Status.OC_APPROVED: "green",
+    Status.OC_DECLINED: "magenta",
+    Status.OC_CONFIRMED: "green",
+    Status.RETURNED_TO_CART: "dim",
+    Status.REJECTED: "red",
+}
+
+
+def status_text(status: Status) -> Text:
+    """A status in its colour."""
+    return Text(status.value, style=STATUS_STYLES[status])

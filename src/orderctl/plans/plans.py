@@ -1,0 +1,321 @@
+"""A plan that is kept: who made it, who approved it, until when it may run, and that nobody edited it.
+
+A saved plan is sealed: its `digest` covers every field, the plan's own digest among them. Each step of
+its life makes a new value with a new seal, and the store takes the step only from the seal before.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from orderctl.core.ids import short_id
+from orderctl.core.money import Money, decimals
+from orderctl.core.text import safe
+from orderctl.core.times import duration_words, parse_duration
+from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.language import later, say, say_count
+from orderctl.rejection.plan import Identity, RejectionPlan
+
+
+class PlanState(StrEnum):
+    """The life of a plan. `held` is approved and waits for its time."""
+
+    SAVED = "saved"
+    APPROVED = "approved"
+    HELD = "held"
+    EXECUTED = "executed"
+    CANCELLED = "cancelled"
+
+
+OPEN = frozenset({PlanState.SAVED, PlanState.APPROVED, PlanState.HELD})
+EDITED = later("{plan} was edited in the store after it was saved, and is not run")
+
+
+class PlanClosedError(UnexpectedPlanError):
+    """The plan ran already or was cancelled; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedPlan:
+    """A plan in the store, without its orders. `plan_digest` ties it to them, `digest` seals it."""
+
+    id: str
+    made_at: datetime
+    author: Identity
+    targets: int
+    totals: tuple[Money, ...]
+    reason: str
+    plan_digest: str
+    second_operator: bool
+    expires_at: datetime
+    state: PlanState = PlanState.SAVED
+    approver: Identity | None = None
+    approved_at: datetime | None = None
+    how: str = ""
+    due_at: datetime | None = None
+    closed_at: datetime | None = None
+    closed_by: Identity | None = None
+    digest: str = ""
+
+    @classmethod
+    def of(
+        cls, plan: RejectionPlan, *, author: Identity, at: datetime, lifetime: timedelta, second_operator: bool
+    ) -> "SavedPlan":
+        """Keep a plan from now on, for so long."""
+        return cls(
+            id=plan.id,
+            made_at=at,
+            author=author,
+            targets=plan.targets.count,
+            totals=plan.totals,
+            reason=plan.reason,
+            plan_digest=plan.digest,
+            second_operator=second_operator,
+            expires_at=at + lifetime,
+        ).sealed()
+
+    @property
+    def seal(self) -> str:
+        """SHA-256 over every field but the digest."""
+        fields = asdict(self)
+        del fields["digest"]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the row in the store is as this program wrote it."""
+        return self.digest == self.seal
+
+    @property
+    def name(self) -> str:
+        """The plan as messages call it."""
+        return say("plan {id}", id=short_id(self.id))
+
+    @property
+    def story(self) -> str:
+        """Who made it when, and who approved it."""
+        made = {"plan": self.name, "at": self.made_at, "author": _said(self.author)}
+        if self.approver is None:
+            return say("{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}", **made)
+        approver = _said(self.approver)
+        return say(
+            "{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}, approved by {approver}", **made, approver=approver
+        )
+
+    @property
+    def last_step(self) -> datetime:
+        """When the last step of its life was taken."""
+        return self.closed_at or self.approved_at or self.made_at
+
+    def sealed(self) -> "SavedPlan":
+        """The same with its digest."""
+        return replace(self, digest=self.seal)
+
+    def state_at(self, now: datetime) -> str:
+        """The state as people see it: an open plan may have expired, and an edited one says so."""
+        if not self.is_intact:
+            return "edited"
+        return "expired" if self.state in OPEN and now >= self.expires_at else self.state.value
+
+    def time_left(self, now: datetime) -> str:
+        """In words: until it is run, or until it expires; empty if neither will be."""
+        if self.state not in OPEN or now >= self.expires_at:
+            return ""
+        if self.due_at is None:
+            return say("expires in {length}", length=duration_words(self.expires_at - now))
+        if now >= self.due_at:
+            return say("due now")
+        return say("runs in {length}", length=duration_words(self.due_at - now))
+
+    def approve(self, by: Identity, at: datetime, *, how: str, due: datetime | None) -> "SavedPlan":
+        """Approve it; with a time, it is held until then. It keeps its lifetime beyond that time."""
+        lifetime = self.expires_at - (self.due_at or self.made_at)
+        due = due or self.due_at
+        return replace(
+            self,
+            state=PlanState.HELD if due else PlanState.APPROVED,
+            approver=by,
+            approved_at=at,
+            how=how,
+            due_at=due,
+            expires_at=due + lifetime if due else self.expires_at,
+        ).sealed()
+
+    def close(self, state: PlanState, by: Identity, at: datetime) -> "SavedPlan":
+        """End it: executed or cancelled."""
+        return replace(self, state=state, closed_by=by, closed_at=at).sealed()
+
+    def check_intact(self) -> None:
+        """Raise UnexpectedPlanError if somebody edited it."""
+        if not self.is_intact:
+            raise UnexpectedPlanError(
+                say(EDITED, plan=self.name),
+                hint=say("make a new plan, and ask who edited this one"),
+            )
+
+    def check_open(self) -> None:
+        """Raise PlanClosedError if it ran or was cancelled."""
+        if self.state in OPEN:
+            return
+        at = f"{self.closed_at:%Y-%m-%d %H:%M} UTC" if self.closed_at else say("an unknown time")
+        who = _said(self.closed_by)
+        if self.state is PlanState.EXECUTED:
+            raise PlanClosedError(
+                say("{plan} has run already, at {at} by {who}", plan=self.name, at=at, who=who),
+                hint=say("see: orderctl log {id}", id=self.id),
+            )
+        raise PlanClosedError(
+            say("{plan} was cancelled, at {at} by {who}", plan=self.name, at=at, who=who), hint=say("make a new plan")
+        )
+
+    def check_current(self, now: datetime) -> None:
+        """Raise UnexpectedPlanError if it expired."""
+        if now >= self.expires_at:
+            ago = duration_words(now - self.expires_at)
+            raise UnexpectedPlanError(
+                say("{plan} expired {ago} ago", plan=self.name, ago=ago), hint=say("make a new plan")
+            )
+
+    def check_runnable(self, now: datetime, *, needs: str) -> None:
+        """Raise UnexpectedPlanError unless it may run now. `needs` says why it needs a second operator, if so."""
+        self.check_intact()
+        self.check_open()
+        self.check_current(now)
+        if self.due_at is not None and now < self.due_at:
+            raise UnexpectedPlanError(
+                say(
+                    "{plan} is held for another {length}, until {due_at:%H:%M} UTC",
+                    plan=self.name,
+                    length=duration_words(self.due_at - now),
+                    due_at=self.due_at,
+                ),
+                hint=say(
+                    "orderctl plan cancel {id} stops it; orderctl plan run --due runs it then", id=short_id(self.id)
+                ),
+            )
+        if not (needs or self.second_operator):
+            return
+        if self.approver is None or self.approver.may_be(self.author):
+            raise UnexpectedPlanError(
+                self._needs_another(needs),
+                hint=say("another operator reads and approves it: orderctl plan approve {id}", id=short_id(self.id)),
+            )
+
+    def _needs_another(self, needs: str) -> str:
+        author = _said(self.author)
+        if not needs:
+            return say(
+                "{plan} needs the approval of an operator other than its author {author}",
+                plan=self.name,
+                author=author,
+            )
+        return say(
+            "{plan} needs the approval of an operator other than its author {author} ({needs})",
+            plan=self.name,
+            author=author,
+            needs=needs,
+        )
+
+    def check_approvable(self, by: Identity, now: datetime, *, needs: str) -> None:
+        """Raise UnexpectedPlanError unless this operator may approve it now."""
+        self.check_intact()
+        self.check_open()
+        self.check_current(now)
+        only_by_author = self.approver is not None and self.approver.may_be(self.author)
+        if self.approver is not None and (by.may_be(self.author) or not only_by_author):
+            raise UnexpectedPlanError(
+                say("{plan} is approved already, by {approver}", plan=self.name, approver=_said(self.approver)),
+                hint=say("nothing is to do"),
+            )
+        if (needs or self.second_operator) and by.may_be(self.author):
+            raise UnexpectedPlanError(
+                say(
+                    "{plan} was made by {author}, and you are {by}: one operator cannot be both",
+                    plan=self.name,
+                    author=_said(self.author),
+                    by=_said(by),
+                ),
+                hint=say("another operator, with another login to the database where it has logins, approves it"),
+            )
+
+
+def _said(who: Identity | None) -> str:
+    """An actor in a message: names come from other programs."""
+    return safe(str(who))
+
+
+_AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondOperatorRule:
+    """Which plans run only when somebody else approved them.
+
+    `above_amount` is in major units of any currency, and is held against the orders above zero: credits lower nothing.
+    """
+
+    always: bool = False
+    above_orders: int | None = None
+    above_amount: Decimal | None = None
+
+    def why(self, plan: RejectionPlan) -> str:
+        """Why the plan needs a second operator, in words; empty if it needs none."""
+        targets = plan.targets.count
+        if not targets:
+            return ""
+        if self.always:
+            return say("require_second_operator is set")
+        if self.above_orders is not None and targets > self.above_orders:
+            return say_count(
+                "{number:,} order, more than {most:,}",
+                "{number:,} orders, more than {most:,}",
+                targets,
+                most=self.above_orders,
+            )
+        for total in plan.before_credits:
+            if self.above_amount is None or _major(total) <= self.above_amount:
+                continue
+            if total in plan.totals:
+                return say("{total}, more than {most:,f}", total=total, most=self.above_amount)
+            return say("{total} before credits, more than {most:,f}", total=total, most=self.above_amount)
+        return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanTerms:
+    """How long a saved plan may run, and which plans need a second operator."""
+
+    lifetime: timedelta
+    rule: SecondOperatorRule
+
+
+def read_terms(*, lifetime: str, always: bool, above_orders: int | None, above_amount: str) -> PlanTerms:
+    """Read the settings as they are written. Raises UsageError naming the one that is wrong."""
+    try:
+        length = parse_duration(lifetime, bare_hours=True)
+    except ValueError as error:
+        raise UsageError(
+            say("the setting plan_expires, {lifetime!r}, {problem}", lifetime=lifetime, problem=error),
+            hint=say("36h, 90m, 3d, or hours"),
+        ) from None
+    rule = SecondOperatorRule(always=always, above_orders=above_orders, above_amount=_amount(above_amount))
+    return PlanTerms(lifetime=length, rule=rule)
+
+
+def _amount(text: str) -> Decimal | None:
+    """An amount in major units; none if nothing is set."""
+    if not text.strip():
+        return None
+    if not _AMOUNT.fullmatch(text.strip()):
+        raise UsageError(
+            say("the setting second_operator_above_amount, {text!r}, is no amount", text=text), hint=say("write 10000")
+        )
+    return Decimal(text.strip())
+
+
+def _major(money: Money) -> Decimal:
+    return Decimal(money.minor).scaleb(-decimals(money.currency))

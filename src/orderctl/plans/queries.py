@@ -1,0 +1,216 @@
+"""Plans that are kept, and what their orders were like then; see `Plans` (design.md, section 6, step 4)."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from orderctl.changes import ChangeKind
+from orderctl.core.money import Money, format_amount
+from orderctl.database.connection import Connection, Row, read_instant
+from orderctl.language import later, say
+from orderctl.orders.eligibility import eligible_sql
+from orderctl.orders.orders import OrderChange
+from orderctl.plans.plans import PlanState, SavedPlan
+from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
+
+_COLUMNS = (
+    "id, made_at, author, author_login, targets, totals, reason, plan_digest, second_operator, expires_at, state,"
+    " approver, approver_login, approved_at, how, due_at, closed_at, closed_by, closed_by_login, digest"
+)
+_NAMES = tuple(_COLUMNS.split(", "))
+_ONE = "account = :account AND id = :id"
+# What a step may change; docs/postgresql-roles.sql keeps operators from changing the others.
+_STEPS = (
+    *("state", "approver", "approver_login", "approved_at", "how", "due_at", "expires_at"),
+    *("closed_at", "closed_by", "closed_by_login", "digest"),
+)
+_FACTS = "status, currency, total, quantity, delivery_notes, invoices, backlog_skus"
+_DONE = ", ".join(f"'{kind}'" for kind in ChangeKind)
+_DONE_BY = {
+    ChangeKind.ARCHIVED: later("archived by {actor}"),
+    ChangeKind.UNARCHIVED: later("unarchived by {actor}"),
+    ChangeKind.TAGGED: later("tagged {tag} by {actor}"),
+    ChangeKind.UNTAGGED: later("untagged {tag} by {actor}"),
+}
+_COUNTS = (later("quantity"), later("delivery notes"), later("invoices"), later("backlog SKUs"))
+
+
+def insert_plan(connection: Connection, saved: SavedPlan, plan: RejectionPlan) -> None:
+    """Keep a plan, and for each of its orders what a later difference is told from."""
+    connection.execute(
+        f"INSERT INTO plan (account, plan, {_COLUMNS})"
+        f" VALUES (:account, :plan, {', '.join(f':{name}' for name in _NAMES)})",
+        {"plan": plan.to_json(), **_plan_values(connection, saved)},
+    )
+    was = ", ".join(f"was_{name.strip()}" for name in _FACTS.split(","))
+    connection.execute(
+        f"INSERT INTO plan_order (account, plan_id, order_id, {was})"
+        f" SELECT o.account, :plan, o.id, {', '.join(f'o.{name.strip()}' for name in _FACTS.split(','))}"
+        f" FROM ({connection.dialect.pairs('targets')}) AS target CROSS JOIN orders AS o"
+        " WHERE o.account = :account AND o.id = target.key AND o.version = target.value",
+        {"plan": plan.id, "targets": plan.targets.packed},
+    )
+
+
+def get_plan(connection: Connection, plan_id: str, *, lock: bool = False) -> SavedPlan | None:
+    """One plan; locked until the end of the transaction if it is to be changed."""
+    suffix = connection.dialect.lock("plan") if lock else ""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM plan WHERE {_ONE} {suffix}", {"id": plan_id}).fetchone()
+    return _saved(row) if row else None
+
+
+def plan_text(connection: Connection, plan_id: str) -> str:
+    """The plan itself, as it was saved."""
+    row = connection.execute(f"SELECT plan FROM plan WHERE {_ONE}", {"id": plan_id}).fetchone()
+    return row[0] if row else ""
+
+
+def find_plans(connection: Connection, states: Iterable[PlanState], limit: int | None) -> tuple[SavedPlan, ...]:
+    """The plans in these states, newest first."""
+    dialect = connection.dialect
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM plan WHERE account = :account AND state IN ({dialect.ids('states')})"
+        f" ORDER BY id DESC{'' if limit is None else ' LIMIT :most'}",
+        {
+            "states": dialect.bind_ids([state.value for state in states]),
+            **({} if limit is None else {"most": limit}),
+        },
+    )
+    return tuple(map(_saved, found))
+
+
+def due_plan_ids(connection: Connection, now: datetime) -> tuple[str, ...]:
+    """The ids of the held plans whose time has come, the longest due first."""
+    found = connection.execute(
+        f"SELECT id FROM plan WHERE account = :account AND state = '{PlanState.HELD}' AND due_at <= :now"
+        " ORDER BY due_at, id",
+        {"now": connection.dialect.instant(now)},
+    )
+    return tuple(plan_id for (plan_id,) in found.fetchall())
+
+
+def change_plan(connection: Connection, before: SavedPlan, after: SavedPlan) -> bool:
+    """Take a step, unless somebody else took one first: false then."""
+    changed = connection.execute(
+        f"UPDATE plan SET {', '.join(f'{name} = :{name}' for name in _STEPS)} WHERE {_ONE} AND digest = :before",
+        {**_plan_values(connection, after), "before": before.digest},
+    )
+    return changed.rowcount == 1
+
+
+def plan_differences(connection: Connection, plan: RejectionPlan) -> tuple[LeftOut, ...]:
+    """The planned orders that are not as planned and that the plan's own batch did not reject."""
+    found = connection.execute(
+        "SELECT target.key, target.value, o.version, o.status, o.batch_id, o.currency, o.total, o.quantity,"
+        " o.delivery_notes, o.invoices, o.backlog_skus, p.was_status, p.was_currency, p.was_total,"
+        " p.was_quantity, p.was_delivery_notes, p.was_invoices, p.was_backlog_skus"
+        f" FROM ({connection.dialect.pairs('targets')}) AS target"
+        " LEFT JOIN orders AS o ON o.account = :account AND o.id = target.key"
+        " LEFT JOIN plan_order AS p ON p.account = :account AND p.plan_id = :plan AND p.order_id = target.key"
+        " WHERE o.id IS NULL OR ((o.batch_id IS NULL OR o.batch_id <> :plan)"
+        f" AND (o.version <> target.value OR NOT ({eligible_sql(plan.mode)}))) ORDER BY target.key",
+        {"targets": plan.targets.packed, "plan": plan.id},
+    ).fetchall()
+    done = _done_since(connection, plan, [row[0] for row in found])
+    return tuple(
+        LeftOut(
+            id=row[0],
+            planned_version=row[1],
+            version=row[2],
+            status=row[3],
+            batch_id=row[4],
+            changes=_changes(row, done.get(row[0], [])),
+        )
+        for row in found
+    )
+
+
+def _done_since(connection: Connection, plan: RejectionPlan, ids: list[str]) -> dict[str, list[OrderChange]]:
+    """What was archived and tagged since the plan was made."""
+    dialect = connection.dialect
+    found = connection.execute(
+        "SELECT order_id, kind, detail, actor FROM order_event WHERE account = :account"
+        f" AND order_id IN ({dialect.ids('ids')}) AND at >= :made AND kind IN ({_DONE}) ORDER BY order_id, at, id",
+        {"ids": dialect.bind_ids(ids), "made": dialect.instant(plan.made_at)},
+    )
+    done: dict[str, list[OrderChange]] = {}
+    for order_id, kind, detail, actor in found:
+        done.setdefault(order_id, []).append(OrderChange(say(_DONE_BY[kind], tag=detail, actor=actor)))
+    return done
+
+
+def _plan_values(connection: Connection, saved: SavedPlan) -> dict[str, object]:
+    instant = connection.dialect.instant
+    return {
+        "id": saved.id,
+        "made_at": instant(saved.made_at),
+        "author": saved.author.actor,
+        "author_login": saved.author.login,
+        "targets": saved.targets,
+        "totals": json.dumps([(total.currency, total.minor) for total in saved.totals]),
+        "reason": saved.reason,
+        "plan_digest": saved.plan_digest,
+        "second_operator": int(saved.second_operator),
+        "expires_at": instant(saved.expires_at),
+        "state": saved.state.value,
+        "approver": saved.approver and saved.approver.actor,
+        "approver_login": saved.approver and saved.approver.login,
+        "approved_at": saved.approved_at and instant(saved.approved_at),
+        "how": saved.how,
+        "due_at": saved.due_at and instant(saved.due_at),
+        "closed_at": saved.closed_at and instant(saved.closed_at),
+        "closed_by": saved.closed_by and saved.closed_by.actor,
+        "closed_by_login": saved.closed_by and saved.closed_by.login,
+        "digest": saved.digest,
+    }
+
+
+def _changes(row: Row, done: list[OrderChange]) -> tuple[OrderChange, ...]:
+    """What is different about one order: its fields, what was done to it, or at least that it was edited."""
+    now, was = row[3:4] + row[5:11], row[11:]
+    if now[0] is None:
+        return (OrderChange(say("is gone")),)
+    if row[4] is not None:
+        return (OrderChange(say("rejected meanwhile by batch {batch}", batch=row[4])),)
+    found = [] if was[0] is None else _differing(was, now)
+    return tuple([*found, *done] or [OrderChange(say("edited: version was {was}, is {now}", was=row[1], now=row[2]))])
+
+
+def _differing(was: Row, now: Row) -> list[OrderChange]:
+    """The fields that differ; rows of status, currency, total, and four counts."""
+    pairs = [
+        (say("status"), was[0], now[0]),
+        (say("total"), f"{format_amount(was[2], was[1])} {was[1]}", f"{format_amount(now[2], now[1])} {now[1]}"),
+        *zip(map(say, _COUNTS), was[3:], now[3:], strict=True),
+    ]
+    return [OrderChange(what, str(before), str(after)) for what, before, after in pairs if before != after]
+
+
+def _saved(row: Row) -> SavedPlan:
+    """A row of `_COLUMNS`. What somebody made unreadable becomes empty: the seal tells."""
+    kept = dict(zip(_NAMES, row, strict=True))
+    for name in ("made_at", "expires_at", "approved_at", "due_at", "closed_at"):
+        kept[name] = None if kept[name] is None else _instant(kept[name])
+    for name in ("author", "approver", "closed_by"):
+        actor, login = kept[name], kept.pop(f"{name}_login")
+        kept[name] = None if actor is None else Identity(actor=actor, login=login or "")
+    kept["totals"] = _totals(kept["totals"])
+    kept["targets"] = kept["targets"] if isinstance(kept["targets"], int) else 0
+    kept["second_operator"] = bool(kept["second_operator"])
+    kept["state"] = PlanState(kept["state"])
+    return SavedPlan(**kept)
+
+
+def _instant(value: Any) -> datetime:  # noqa: ANN401 - a column of either engine
+    try:
+        return read_instant(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)
+
+
+def _totals(text: str) -> tuple[Money, ...]:
+    try:
+        return tuple(Money(currency, minor) for currency, minor in json.loads(text))
+    except (ValueError, TypeError):
+        return ()

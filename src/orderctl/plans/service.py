@@ -1,0 +1,259 @@
+"""Plans that are kept: saved, approved, held, cancelled, and run once (design.md, section 6, step 4)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from orderctl.audit.queries import get_batch
+from orderctl.core.ids import short_id
+from orderctl.database.clock import Clock
+from orderctl.database.connection import Connection
+from orderctl.database.endings import PLANS_LISTED, find_plan
+from orderctl.database.store import Store, login
+from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.language import say
+from orderctl.plans.plans import EDITED, PlanState, PlanTerms, SavedPlan, SecondOperatorRule
+from orderctl.plans.queries import (
+    change_plan,
+    due_plan_ids,
+    find_plans,
+    get_plan,
+    insert_plan,
+    plan_differences,
+    plan_text,
+)
+from orderctl.rejection.assess import assess_choice
+from orderctl.rejection.execute import execute_plan, plan_outcome, wait_for_turn
+from orderctl.rejection.impact import RECENT
+from orderctl.rejection.plan import ApprovedPlan, Executed, Identity, LeftOut, RejectionPlan, RejectionResult
+from orderctl.rejection.service import result_of
+from orderctl.selection.selection import Choice, IdList, IdScope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPlan:
+    """A plan from the store, checked: the row and the plan that it holds."""
+
+    saved: SavedPlan
+    plan: RejectionPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """Who calls, by what clock, and under which terms."""
+
+    actor: str
+    clock: Clock
+    terms: PlanTerms
+
+    def identity(self, connection: Connection) -> Identity:
+        """The caller as the store knows them."""
+        return Identity(actor=self.actor, login=login(connection))
+
+
+def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule) -> None:
+    """Raise UnexpectedPlanError if the plan may not run on its author's word alone."""
+    needs = rule.why(plan)
+    if needs:
+        raise UnexpectedPlanError(
+            say("this plan needs a second operator ({needs}); nothing was changed", needs=needs),
+            hint=say("keep it with --save-plan; another operator approves it with: orderctl plan approve"),
+        )
+
+
+def save_plan(
+    store: Store, plan: RejectionPlan, operator: Operator, *, how: str = "", hold: timedelta | None = None
+) -> SavedPlan:
+    """Keep a plan; with `hold` it is confirmed (`how` says by what) and executed that much later."""
+
+    def keep(connection: Connection) -> SavedPlan:
+        author, now = operator.identity(connection), operator.clock.for_record(connection)
+        needs = operator.terms.rule.why(plan)
+        saved = SavedPlan.of(plan, author=author, at=now, lifetime=operator.terms.lifetime, second_operator=bool(needs))
+        if hold is not None:
+            saved = saved.approve(author, now, how=how, due=now + hold)
+        insert_plan(connection, saved, plan)
+        return saved
+
+    def kept(connection: Connection) -> SavedPlan | None:
+        return get_plan(connection, plan.id)
+
+    return store.write(keep, landed=kept)
+
+
+def load_plan(store: Store, text: str) -> KeptPlan:
+    """A plan by its id or ending. Raises UnexpectedPlanError if it was edited in the store."""
+    with store.snapshot() as connection:
+        return _loaded(connection, _get(connection, find_plan(connection, text)))
+
+
+def differences(store: Store, plan: RejectionPlan) -> tuple[LeftOut, ...]:
+    """The planned orders that are no longer as planned, each with what changed."""
+    with store.snapshot() as connection:
+        return plan_differences(connection, plan)
+
+
+def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOut]) -> RejectionPlan:
+    """What running a kept plan will do, to be shown and asked about: the plan without its orders that changed.
+
+    It is the kept plan that runs. Its transaction leaves out the same orders, by the same rule.
+    """
+    if not changed:
+        return plan
+    gone = {left.id for left in changed}
+    ids = IdList(ids=tuple(order_id for order_id in plan.targets if order_id not in gone))
+    with store.snapshot() as connection:
+        found = assess_choice(
+            connection,
+            Choice(scope=IdScope(given=ids, words=plan.by.source)),
+            plan.mode,
+            notify=plan.mail.notify,
+            per_order=plan.mail.per_order,
+            changed_since=plan.made_at - RECENT,
+        )
+    return replace(
+        plan,
+        notes=plan.notes.among(found.targets.versions()) if plan.notes else plan.notes,
+        targets=found.targets,
+        totals=found.totals,
+        before_credits=found.before_credits,
+        buyers=found.buyers,
+        head=found.head,
+        mail=replace(found.mail, message=plan.mail.message),
+        impact=found.impact,
+    )
+
+
+def list_plans(store: Store, states: Iterable[PlanState], limit: int | None) -> tuple[SavedPlan, ...]:
+    """The plans in these states, newest first."""
+    with store.snapshot() as connection:
+        return find_plans(connection, states, limit)
+
+
+def approve_plan(store: Store, text: str, operator: Operator, *, hold: timedelta | None = None) -> SavedPlan:
+    """Approve a plan; with `hold` it is executed that much later. Raises UnexpectedPlanError."""
+
+    def approve(connection: Connection, saved: SavedPlan) -> SavedPlan:
+        by, now = operator.identity(connection), operator.clock.for_record(connection)
+        kept = _loaded(connection, saved)
+        needs = operator.terms.rule.why(kept.plan)
+        saved.check_approvable(by, now, needs=needs)
+        return saved.approve(by, now, how="plan approve", due=now + hold if hold else None)
+
+    return _step(store, text, approve)
+
+
+def cancel_plan(store: Store, text: str, operator: Operator) -> SavedPlan:
+    """Make sure that a plan never runs. Raises PlanClosedError if it ran or was cancelled."""
+
+    def cancel(connection: Connection, saved: SavedPlan) -> SavedPlan:
+        saved.check_open()
+        return saved.close(PlanState.CANCELLED, operator.identity(connection), operator.clock.of(connection))
+
+    return _step(store, text, cancel)
+
+
+def load_runnable(store: Store, text: str, operator: Operator) -> KeptPlan:
+    """A plan by its id or ending. Raises UnexpectedPlanError unless it may run now."""
+    with store.snapshot() as connection:
+        kept = _loaded(connection, _get(connection, find_plan(connection, text)))
+        _check_runnable(kept, operator, operator.clock.for_record(connection))
+    return kept
+
+
+def due_plans(store: Store, clock: Clock) -> tuple[str, ...]:
+    """The ids of the held plans whose time has come."""
+    with store.snapshot() as connection:
+        return due_plan_ids(connection, clock.for_record(connection))
+
+
+def time_in(store: Store, clock: Clock) -> datetime:
+    """The present that decides in this store, to show plans by."""
+    with store.snapshot() as connection:
+        return clock.of(connection)
+
+
+def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, message_domain: str) -> RejectionResult:
+    """Run a kept plan, once: its state changes in the transaction of its batch.
+
+    Raises UnexpectedPlanError if it ran, was cancelled, expired, changed or lacks an approval meanwhile.
+    """
+    plan = kept.plan
+
+    def execute(connection: Connection) -> Executed:
+        saved = _get(connection, plan.id, lock=True)
+        wait_for_turn(connection)
+        # Read when nobody is waited for any more: it may have expired meanwhile.
+        now, runner = operator.clock.for_record(connection), operator.identity(connection)
+        current = _loaded(connection, saved)
+        _check_runnable(current, operator, now)
+        execute_plan(connection, _approved(current, runner, how), now, message_domain)
+        _take(connection, saved, saved.close(PlanState.EXECUTED, runner, now))
+        return _outcome(connection, plan)
+
+    def landed(connection: Connection) -> Executed | None:
+        return _outcome(connection, plan) if get_batch(connection, plan.id) else None
+
+    executed = store.write(execute, landed=landed)
+    return result_of(plan, executed)
+
+
+def _check_runnable(kept: KeptPlan, operator: Operator, now: datetime) -> None:
+    kept.saved.check_runnable(now, needs=operator.terms.rule.why(kept.plan))
+
+
+def _outcome(connection: Connection, plan: RejectionPlan) -> Executed:
+    """What the plan's batch did, and for each order that it left out what changed."""
+    executed = plan_outcome(connection, plan)
+    assert executed is not None  # noqa: S101 - the batch is there: it was just written or looked up
+    return replace(executed, left_out=plan_differences(connection, plan)) if executed.left_out else executed
+
+
+def _approved(kept: KeptPlan, runner: Identity, how: str) -> ApprovedPlan:
+    """The plan with whoever approved it, or with the one who runs it."""
+    saved = kept.saved
+    if saved.approver is None:
+        return kept.plan.approve(by=str(runner), how=f"plan run, {how}")
+    return kept.plan.approve(by=str(saved.approver), how=f"{saved.how}; run by {runner}, {how}")
+
+
+def _step(store: Store, text: str, step: Callable[[Connection, SavedPlan], SavedPlan]) -> SavedPlan:
+    """Take one step of a plan's life in one transaction."""
+
+    def take(connection: Connection) -> SavedPlan:
+        saved = _get(connection, find_plan(connection, text), lock=True)
+        after = step(connection, saved)
+        _take(connection, saved, after)
+        return after
+
+    return store.write(take)
+
+
+def _take(connection: Connection, before: SavedPlan, after: SavedPlan) -> None:
+    if not change_plan(connection, before, after):
+        raise UnexpectedPlanError(
+            say("{plan} was changed at this moment", plan=before.name), hint=say("look: orderctl plan list")
+        )
+
+
+def _get(connection: Connection, plan_id: str, *, lock: bool = False) -> SavedPlan:
+    saved = get_plan(connection, plan_id, lock=lock)
+    if saved is None:
+        raise UsageError(
+            say("there is no plan {plan_id} in this store any more", plan_id=short_id(plan_id)), hint=say(PLANS_LISTED)
+        )
+    return saved
+
+
+def _loaded(connection: Connection, saved: SavedPlan) -> KeptPlan:
+    """The plan in a row, its digests checked."""
+    saved.check_intact()
+    try:
+        plan = RejectionPlan.from_json(plan_text(connection, saved.id))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnexpectedPlanError(
+            say("{problem} ({why})", problem=say(EDITED, plan=saved.name), why=error), hint=say("make a new plan")
+        ) from error
+    if (plan.id, plan.digest) != (saved.id, saved.plan_digest):
+        raise UnexpectedPlanError(say(EDITED, plan=saved.name), hint=say("make a new plan"))
+    return KeptPlan(saved=saved, plan=plan)

@@ -1,0 +1,352 @@
+"""Reads the orders of a choice once, and asks everything of what was read: one statement, one answer a part."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from orderctl.core.money import Money, add_up
+from orderctl.database.connection import Connection, read_day, read_instant
+from orderctl.filters.queries import summaries_sql
+from orderctl.orders.eligibility import Mode, refusal_sql
+from orderctl.orders.orders import OrderSummary, Status
+from orderctl.orders.queries import read_summary
+from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare
+from orderctl.rejection.plan import Assessment, MailPlan, Skipped, Targets
+from orderctl.selection.queries import choice_condition, with_exclusions
+from orderctl.selection.selection import Choice, IdScope, InputSummary, SelectionScope
+
+# The orders that the plan rejects, to be continued with AND; and the same added up.
+PLANNED = "hit WHERE refusal IS NULL"
+GROUPS = "grouped WHERE refusal IS NULL"
+# Each order of the choice; all of them by refusal, currency and season; what each buyer has in each season of the plan.
+_HIT = (
+    "hit AS MATERIALIZED (SELECT id, version, {refusal} AS refusal, currency, season, total, buyer_id, ordered_at,"
+    " delivery_from AS begins, coalesce(delivery_to, delivery_from) AS ends,"
+    " CASE WHEN changed_at >= :changed_since THEN 1 END AS changed FROM orders WHERE account = :account AND {chosen})"
+)
+_SUMS = (
+    # The one pass that sorts all that was read, by what differs most first; the other sums are made of this one.
+    (
+        "summed AS MATERIALIZED (SELECT buyer_id, season, currency, refusal, count(*) AS orders, sum(total) AS total,"
+        " sum(CASE WHEN total > 0 THEN total ELSE 0 END) AS above_zero, max(total) AS top FROM hit"
+        " GROUP BY buyer_id, season, currency, refusal)"
+    ),
+    (
+        "grouped AS MATERIALIZED (SELECT refusal, currency, season, CAST(sum(orders) AS BIGINT) AS orders,"
+        " CAST(sum(total) AS BIGINT) AS total, CAST(sum(above_zero) AS BIGINT) AS above_zero, max(top) AS top"
+        " FROM summed GROUP BY refusal, currency, season)"
+    ),
+    (
+        "bought AS MATERIALIZED (SELECT buyer_id, season, CAST(sum(orders) AS BIGINT) AS orders FROM summed"
+        " WHERE refusal IS NULL GROUP BY buyer_id, season)"
+    ),
+    (
+        "told AS MATERIALIZED (SELECT bought.buyer_id AS id, buyer.name, buyer.email, buyer.language,"
+        " sum(bought.orders) AS orders FROM bought"
+        " LEFT JOIN buyer ON buyer.account = :account AND buyer.id = bought.buyer_id"
+        " GROUP BY bought.buyer_id, buyer.name, buyer.email, buyer.language)"
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A question to the orders that were read: a query and the columns of it that answer."""
+
+    name: str
+    columns: str
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The answers, each as the database packed it."""
+
+    packed: Mapping[str, str]
+
+    def rows(self, name: str) -> list[list[Any]]:
+        """The rows of a part."""
+        rows: list[list[Any]] = json.loads(self.packed[name])
+        return rows
+
+
+def read_choice(
+    connection: Connection,
+    choice: Choice,
+    mode: Mode,
+    parts: Iterable[Part],
+    *,
+    objects: Mapping[str, str],
+    also: Iterable[str],
+    params: Mapping[str, object],
+) -> Read:
+    """Read the orders of a choice; `also` names further subqueries, `objects` what is packed from id to value."""
+    dialect = connection.dialect
+    chosen = choice_condition(choice, dialect)
+    packed = {part.name: dialect.json_rows(part.columns, f"({part.query}) AS {part.name}_part") for part in parts}
+    packed |= objects
+    hit = _HIT.format(refusal=refusal_sql(mode), chosen=chosen.sql)
+    answers = ", ".join(f"(SELECT {sql}) AS {name}" for name, sql in packed.items())
+    row = connection.execute(
+        f"WITH RECURSIVE {', '.join((hit, *_SUMS, *also))} SELECT {answers}", {**chosen.params, **params}
+    ).fetchone()
+    return Read(dict(zip(packed, row or (), strict=True)))
+
+
+# By season and currency: how many orders are open, and their value.
+OpenTotals = Mapping[tuple[str, str], tuple[int, int]]
+# As the index `ix_orders_open` has it, so that it is used.
+_OPEN = f"status NOT IN ('{Status.RETURNED_TO_CART}', '{Status.REJECTED}')"
+_KEPT_SEASONS = 50
+_LONG_LIST = 1_000
+_NAMED_BUYERS = 5
+
+
+def impact_parts(mode: Mode) -> tuple[Part, ...]:
+    """What the impact of rejecting the planned orders is made of."""
+    return (
+        Part(
+            "span",
+            "begun, ended, begins, ends, changed",
+            "SELECT min(ordered_at) AS begun, max(ordered_at) AS ended, min(begins) AS begins, max(ends) AS ends,"
+            f" count(changed) AS changed FROM {PLANNED}",
+        ),
+        Part(
+            "largest",
+            "currency, id, total",
+            f"SELECT currency, max(id) AS id, total FROM {PLANNED} AND (currency, total) IN"
+            f" (SELECT currency, max(top) FROM {GROUPS} GROUP BY currency) GROUP BY currency, total ORDER BY currency",
+        ),
+        _buyers("silent", "id IS NOT NULL AND email IS NULL"),
+        _buyers("confirmed", _confirmed(mode)),
+    )
+
+
+# In which currencies there are open orders in the planned seasons: a step along the index each.
+_NEXT = f"(SELECT min(currency) FROM orders WHERE account = :account AND {_OPEN} AND season = "
+OPEN_PAIRS = (
+    (
+        f"pair(season, currency) AS (SELECT season, {_NEXT}planned.season)"
+        f" FROM (SELECT DISTINCT season FROM {GROUPS}) AS planned"
+        f" UNION ALL SELECT season, {_NEXT}pair.season AND currency > pair.currency) FROM pair"
+        " WHERE currency IS NOT NULL)"
+    ),
+    "open_pair AS MATERIALIZED (SELECT season, currency FROM pair WHERE currency IS NOT NULL)",
+)
+
+
+def ask_open_totals(connection: Connection, choice: Choice) -> Callable[[], OpenTotals]:
+    """Ask for the open orders of the seasons of the choice, out of the index alone, while the choice is read."""
+    chosen, seasons = choice_condition(choice, connection.dialect), ""
+    # Of a long list every season is asked for: reading it twice would take longer.
+    if not _is_long(choice):
+        seasons = f" AND season IN (SELECT DISTINCT season FROM orders WHERE account = :account AND {chosen.sql})"
+    rows = connection.alongside(
+        "SELECT season, currency, count(*), CAST(sum(total) AS BIGINT) FROM orders"
+        f" WHERE account = :account AND {_OPEN}{seasons} GROUP BY season, currency",
+        chosen.params if seasons else {},
+    )
+    return lambda: {(season, currency): (orders, total) for season, currency, orders, total in rows()}
+
+
+def _is_long(choice: Choice) -> bool:
+    return isinstance(choice.scope, IdScope) and len(choice.scope.given.ids) > _LONG_LIST
+
+
+def impact_of(read: Read, standing: OpenTotals) -> Impact:
+    """The impact, from its parts, the planned orders' groups and the open orders of their seasons."""
+    groups = [row for row in read.rows("groups") if row[0] is None]
+    seasons = [
+        SeasonShare(
+            season=season,
+            currency=currency,
+            orders=orders,
+            total=total,
+            open_orders=standing[season, currency][0],
+            open_total=standing[season, currency][1],
+        )
+        for _, currency, season, orders, total, _ in groups
+    ]
+    seasons.sort(key=lambda share: (-share.orders, share.season, share.currency))
+    ((begun, ended, begins, ends, changed),) = read.rows("span")
+    return Impact(
+        seasons=tuple(seasons[:_KEPT_SEASONS]),
+        season_count=len(seasons),
+        largest=tuple(_largest(row, seasons) for row in read.rows("largest")),
+        recently_changed=changed,
+        ordered_from=begun and read_instant(begun),
+        ordered_to=ended and read_instant(ended),
+        delivery_from=begins and read_day(begins),
+        delivery_to=ends and read_day(ends),
+        without_address=_named(read, "silent"),
+        with_confirmed=_named(read, "confirmed"),
+    )
+
+
+def _buyers(name: str, flag: str) -> Part:
+    """The buyers with a flag: how many, and the first few, those with the most planned orders first."""
+    return Part(
+        name,
+        "number, name",
+        "SELECT number, name FROM (SELECT name, count(*) OVER () AS number,"
+        f" row_number() OVER (ORDER BY orders DESC, name, id) AS place FROM told WHERE {flag}) AS {name}_buyer"
+        f" WHERE place <= {_NAMED_BUYERS} ORDER BY place",
+    )
+
+
+def _confirmed(mode: Mode) -> str:
+    """Whether a buyer has a confirmed order in a planned season, whatever its currency."""
+    # CROSS JOIN: SQLite seeks the orders of each season and currency, and never the other way round.
+    other = (
+        "SELECT 1 FROM open_pair CROSS JOIN orders AS other WHERE open_pair.season = bought.season"
+        " AND other.account = :account AND other.season = open_pair.season AND other.currency = open_pair.currency"
+        f" AND other.buyer_id = bought.buyer_id AND other.{_OPEN} AND other.status = '{Status.OC_CONFIRMED}'"
+    )
+    if mode is Mode.INDIVIDUAL:
+        # Then a confirmed order may itself be the planned one.
+        other += f" AND other.id NOT IN (SELECT id FROM {PLANNED})"
+    return f"id IN (SELECT buyer_id FROM bought WHERE season <> '' AND EXISTS ({other}))"
+
+
+def _largest(row: Sequence[Any], seasons: list[SeasonShare]) -> LargestOrder:
+    """The largest order of each currency; of several that are as large, the one with the last id."""
+    currency, order_id, total = row
+    among = [share for share in seasons if share.currency == currency]
+    return LargestOrder(
+        id=order_id,
+        currency=currency,
+        total=total,
+        among_orders=sum(share.orders for share in among),
+        among_total=sum(share.total for share in among),
+    )
+
+
+def _named(read: Read, name: str) -> NamedBuyers:
+    found = read.rows(name)
+    return NamedBuyers(count=found[0][0], names=tuple(row[1] for row in found)) if found else NamedBuyers()
+
+
+HEAD = 20
+_SHOWN_UNKNOWN = 20
+_PARTS = (
+    Part(
+        "groups",
+        "refusal, currency, season, orders, total, above_zero",
+        "SELECT refusal, currency, season, orders, total, above_zero FROM grouped",
+    ),
+    Part("head", "id", f"SELECT id FROM {PLANNED} ORDER BY ordered_at DESC, id DESC LIMIT :head"),
+    Part(
+        "mails",
+        "unknown, silent, language, buyers, orders",
+        "SELECT id IS NULL AS unknown, email IS NULL AS silent, coalesce(language, '') AS language,"
+        " count(*) AS buyers, sum(orders) AS orders FROM told GROUP BY 1, 2, 3 ORDER BY 3",
+    ),
+)
+
+
+def assess(
+    connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
+) -> Assessment:
+    """Assess a choice on one snapshot, reading each order once; nothing is changed."""
+    pack = connection.dialect.json_object
+    standing = ask_open_totals(connection, choice)
+    read = read_choice(
+        connection,
+        choice,
+        mode,
+        (*_PARTS, *impact_parts(mode)),
+        objects={
+            "targets": f"{pack('id', 'version')} FROM (SELECT id, version FROM {PLANNED} ORDER BY id) AS target",
+            "refused": f"{pack('id', 'refusal')} FROM"
+            " (SELECT id, refusal FROM hit WHERE refusal IS NOT NULL ORDER BY id) AS refused_order",
+        },
+        also=OPEN_PAIRS,
+        params={"changed_since": connection.dialect.instant(changed_since), "head": HEAD},
+    )
+    groups = read.rows("groups")
+    eligible = [group for group in groups if group[0] is None]
+    targets = Targets(read.packed["targets"], sum(group[3] for group in eligible))
+    skipped = _skipped(json.loads(read.packed["refused"]))
+    buyers, mail = _mails(read.rows("mails"), notify=notify, per_order=per_order)
+    return Assessment(
+        given=_given(connection, choice, targets, skipped),
+        targets=targets,
+        skipped=skipped,
+        totals=add_up(Money(group[1], group[4]) for group in eligible),
+        before_credits=add_up(Money(group[1], group[5]) for group in eligible),
+        buyers=buyers,
+        head=_head(connection, [order_id for (order_id,) in read.rows("head")]),
+        mail=mail,
+        impact=impact_of(read, standing()),
+    )
+
+
+def _skipped(refused: dict[str, str]) -> tuple[Skipped, ...]:
+    by_code: dict[str, list[str]] = {}
+    for order_id, code in refused.items():
+        by_code.setdefault(code, []).append(order_id)
+    return tuple(Skipped(code, len(ids), json.dumps(ids)) for code, ids in sorted(by_code.items()))
+
+
+def _given(connection: Connection, choice: Choice, targets: Targets, skipped: tuple[Skipped, ...]) -> InputSummary:
+    scope = choice.scope
+    found = targets.count + sum(same.count for same in skipped)
+    if isinstance(scope, IdScope):
+        taken_out = set(choice.excluded.ids)
+        unknown = [each for each in scope.given.ids if each not in taken_out] if taken_out else list(scope.given.ids)
+        if len(unknown) == found:
+            unknown = []
+        else:
+            known = {*targets, *(order_id for same in skipped for order_id in same)}
+            unknown = [each for each in unknown if each not in known]
+        return InputSummary(
+            ids=len(scope.given.ids),
+            duplicates=scope.given.duplicates,
+            unknown=tuple(unknown[:_SHOWN_UNKNOWN]),
+            unknown_count=len(unknown),
+        )
+    if isinstance(scope, SelectionScope):
+        row = connection.execute(
+            "SELECT count(*) FROM selection_item"
+            " WHERE account = :account AND actor = :selected_by AND name = :selection",
+            {"selected_by": scope.actor, "selection": scope.name},
+        ).fetchone()
+        return InputSummary(ids=row[0] if row else 0)
+    return InputSummary(ids=found)
+
+
+def _head(connection: Connection, ids: list[str]) -> tuple[OrderSummary, ...]:
+    """The newest of the orders, by their ids in that order."""
+    # Looked up by their ids and sorted here: asked for in that order, SQLite walks the index of the days.
+    sql = summaries_sql(f"id IN ({connection.dialect.ids('ids')})", "id")
+    found = map(read_summary, connection.execute(sql, {"ids": connection.dialect.bind_ids(ids)}))
+    return tuple(sorted(found, key=lambda order: ids.index(order.id)))
+
+
+def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[int, MailPlan]:
+    """How many buyers are hit, and the mails that would tell them."""
+    known = [row for row in found if not row[0]]
+    reachable = [row for row in known if not row[1]]
+    buyers = sum(row[3] for row in known)
+    nobody = sum(int(row[4]) for row in found if row[0])
+    if not notify:
+        return buyers, MailPlan(notify=False, orders_without_buyer=nobody)
+    languages = tuple((row[2], int(row[4]) if per_order else row[3]) for row in reachable)
+    return buyers, MailPlan(
+        notify=True,
+        per_order=per_order,
+        mails=sum(number for _, number in languages),
+        buyers_without_address=sum(row[3] for row in known if row[1]),
+        orders_without_buyer=nobody,
+        languages=languages,
+    )
+
+
+def assess_choice(
+    connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
+) -> Assessment:
+    """Split the choice by eligibility and add it up; see `assessments` and `impact`."""
+    found = assess(connection, choice, mode, notify=notify, per_order=per_order, changed_since=changed_since)
+    return replace(found, given=with_exclusions(connection, found.given, choice))

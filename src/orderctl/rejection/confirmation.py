@@ -1,0 +1,72 @@
+"""Questions to the person at the controlling terminal. `/dev/tty` is asked, so piped input never answers.
+
+No question takes what was typed before it was there, and each wants Enter (docs/reference/reject.md).
+"""
+
+from collections.abc import Sequence
+
+from rich.cells import set_cell_size
+
+from orderctl.core.money import Money
+from orderctl.core.text import cell_width, fold, safe
+from orderctl.language import say, say_count
+from orderctl.rejection.plan import RejectionPlan
+from orderctl.terminal.amounts import shown_money
+from orderctl.terminal.prompts import ask
+
+# Up to so many orders are confirmed with a word; for more, the number has to be typed.
+SMALL = 10
+# The word is the same in every language: what a manual says about it holds everywhere.
+YES = "yes"
+_SHOWN_TOTALS = 3
+_STORE_WIDTH = 40
+
+
+def confirm_rejection(plan: RejectionPlan, *, store: str, production: bool) -> bool:
+    """Ask for the go-ahead: the word for a few orders, the typed number for more. Anything else is no."""
+    count = plan.targets.count
+    typed = YES if count <= SMALL else str(count)
+    question = rejection_question(plan, store=store, production=production)
+    answer = ask("text", question, demand=say("Type {typed}:", typed=typed))
+    return fold(str(answer)).replace(",", "").strip() == typed
+
+
+def rejection_question(plan: RejectionPlan, *, store: str, production: bool) -> str:
+    """What a yes would do, in one sentence: it may be all that is left of the preview on a small screen."""
+    place = _without_middle(safe(store))
+    known = {
+        "amounts": _amounts(plan.totals),
+        "store": f"{say('PRODUCTION')} {place}" if production else place,
+    }
+    if not plan.mail.mails:
+        return say_count(
+            "Reject {number:,} order, {amounts}, in {store}, and tell nobody?",
+            "Reject {number:,} orders, {amounts}, in {store}, and tell nobody?",
+            plan.targets.count,
+            **known,
+        )
+    return say_count(
+        "Reject {number:,} order, {amounts}, in {store}, and send {mails}?",
+        "Reject {number:,} orders, {amounts}, in {store}, and send {mails}?",
+        plan.targets.count,
+        mails=say_count("{number:,} mail", "{number:,} mails", plan.mail.mails),
+        **known,
+    )
+
+
+def _without_middle(store: str) -> str:
+    """The store's name in so many cells: of a path, what matters stands at the end."""
+    if cell_width(store) <= _STORE_WIDTH:
+        return store
+    half = _STORE_WIDTH // 2
+    return f"{set_cell_size(store, half - 1)}…{set_cell_size(store[::-1], half)[::-1]}"
+
+
+def _amounts(totals: Sequence[Money]) -> str:
+    listed = ", ".join(map(shown_money, totals[:_SHOWN_TOTALS]))
+    more = len(totals) - _SHOWN_TOTALS
+    if more <= 0:
+        return listed
+    return say_count(
+        "{listed} and {number:,} more currency", "{listed} and {number:,} more currencies", more, listed=listed
+    )

@@ -1,0 +1,125 @@
+"""What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from orderctl.core.money import plain_amount
+from orderctl.orders.document import SCHEMA, Document, amounts
+from orderctl.orders.eligibility import RULE_BY_CODE
+from orderctl.rejection.impact import percent_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from orderctl.mail.outbox import DeliveryReport
+    from orderctl.rejection.impact import Impact
+    from orderctl.rejection.plan import RejectionPlan, RejectionResult
+    from orderctl.rejection.sample_letters import SampleLetter
+    from orderctl.selection.notes import OrderNotes
+
+
+def plan_document(plan: RejectionPlan) -> Document:
+    """A plan: what would be rejected and what not, and why."""
+    return {
+        "id": plan.id,
+        "made_at": plan.made_at.isoformat(),
+        "account": plan.by.account,
+        "actor": plan.by.actor,
+        "source": plan.by.source,
+        "mode": plan.mode.value,
+        "reason": plan.reason,
+        "reason_code": plan.reason_code,
+        "targets": sorted(plan.targets),
+        "totals": amounts(plan.totals),
+        "totals_before_credits": amounts(plan.before_credits),
+        "buyers": plan.buyers,
+        "skipped": [
+            {"code": group.code, "reason": RULE_BY_CODE[group.code].reason, "count": group.count, "ids": list(group)}
+            for group in plan.skipped
+        ],
+        "given": {name: getattr(plan.given, name) for name in ("ids", "duplicates", "unknown", "unknown_count")},
+        "excluded": {
+            "count": plan.given.excluded_count,
+            "ids": plan.given.excluded,
+            "elsewhere": plan.given.excluded_elsewhere,
+        },
+        "notes": {"reasons": plan.notes.reasons, "messages": plan.notes.messages, "orders": _notes(plan.notes)},
+        "impact": _impact(plan.impact),
+        "mail": asdict(plan.mail) | {"languages": dict(plan.mail.languages)},
+    }
+
+
+def _notes(notes: OrderNotes) -> list[Document]:
+    return [
+        {
+            "id": note.id,
+            "reason": note.reason.text or None,
+            "reason_code": note.reason.code or None,
+            "message": note.message or None,
+        }
+        for note in notes
+    ]
+
+
+def _impact(impact: Impact) -> Document:
+    """The impact with its shares in percent."""
+    return {
+        "season_count": impact.season_count,
+        "seasons": [
+            {
+                "season": share.season,
+                "currency": share.currency,
+                "orders": share.orders,
+                "open_orders": share.open_orders,
+                "percent_of_orders": percent_of(share.orders, share.open_orders),
+                "total": plain_amount(share.total, share.currency),
+                "open_total": plain_amount(share.open_total, share.currency),
+                "percent_of_total": percent_of(share.total, share.open_total),
+            }
+            for share in impact.seasons
+        ],
+        "largest": [
+            {
+                "id": largest.id,
+                "currency": largest.amount.currency,
+                "total": plain_amount(largest.amount.minor, largest.amount.currency),
+                "among_orders": largest.among_orders,
+                "percent_of_total": largest.percent,
+                "stands_out": largest.stands_out,
+            }
+            for largest in impact.largest
+        ],
+        "changed_within_the_hour": impact.recently_changed,
+        "ordered": _span(impact.ordered_from, impact.ordered_to),
+        "delivery": _span(impact.delivery_from, impact.delivery_to),
+        "buyers_without_address": asdict(impact.without_address),
+        "buyers_with_confirmed_orders": asdict(impact.with_confirmed),
+    }
+
+
+def _span(first: date | None, last: date | None) -> Document:
+    return {"first": first and first.isoformat(), "last": last and last.isoformat()}
+
+
+def rejection_document(
+    plan: RejectionPlan,
+    result: RejectionResult | None,
+    delivery: DeliveryReport | None,
+    letters: Iterable[SampleLetter] = (),
+) -> Document:
+    """A plan and what came of it; `outcome` is dry-run, nothing-to-do or rejected. A dry run has its letters."""
+    document: Document = {"schema": SCHEMA, "plan": plan_document(plan)}
+    if result is None:
+        return document | {"outcome": "dry-run", "batch": None, "rejected": 0, "letters": list(map(asdict, letters))}
+    outcome = "nothing-to-do" if result.batch_id is None else "rejected"
+    return document | {
+        "outcome": outcome,
+        "batch": result.batch_id,
+        "rejected": result.rejected,
+        "totals": amounts(result.totals),
+        "left_out": [asdict(left) for left in result.left_out],
+        "mails": {"queued": result.mails, **({} if delivery is None else asdict(delivery))},
+    }

@@ -1,0 +1,378 @@
+"""The two writes of a rejection that touch every order: its status and its event, set-based on each engine."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from typing import Self
+
+from orderctl.audit.log import AlikeLines, Batch, BatchDigest, BatchDigester
+from orderctl.audit.queries import _IN_BATCH, BATCH_COLUMNS, batch_of_request, get_batch, list_batches
+from orderctl.core.money import Money
+from orderctl.database.connection import Connection, Params, Row
+from orderctl.errors import OrderctlError, UnexpectedPlanError
+from orderctl.filters.queries import summaries_sql
+from orderctl.language import say
+from orderctl.mail.outbox import MailState
+from orderctl.orders.eligibility import Mode, eligible_sql
+from orderctl.orders.orders import OrderEvent, OrderSummary, Status
+from orderctl.orders.queries import read_summary
+from orderctl.rejection.plan import ApprovedPlan, Executed, KeyUsedError, LeftOut, RejectionPlan
+from orderctl.selection.notes import notes_sql
+
+_EVENT = "account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at, lines_digest"
+_DIFFERENT = "order_id, lines_digest, from_status, detail, reason_code"
+_REJECTED = Status.REJECTED.value
+_CHANGE = f"SET status = '{_REJECTED}', rejected_at = :at, batch_id = :batch, version = {{}}version + 1"
+
+
+def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> Iterator[list[Row]]:
+    """Reject every target that is still as planned, and write its event; a block of orders at a time.
+
+    Gives the events of each block in the order of the ids, and of each event what differs: order id, digest of the
+    order's lines, former status, detail, reason code. They come from the write itself, so that sealing the batch reads
+    no table again.
+    """
+    bound = {
+        **notes_sql(plan.notes, connection.dialect, "").params,
+        "batch": plan.id,
+        "reason": plan.reason,
+        "code": plan.reason_code,
+        "actor": plan.by.actor,
+        "at": connection.dialect.instant(at),
+    }
+    run = _in_two_statements if connection.dialect.name == "sqlite" else _in_one_statement
+    # Notes are joined as a whole: with them, the block is the whole plan.
+    blocks = (plan.targets.packed,) if plan.notes else plan.targets.blocks()
+    last = ""
+    for targets in blocks:
+        for events in run(connection, plan, bound | {"targets": targets}):
+            last = _in_order(events, last)
+            yield events
+
+
+def event_of(
+    plan: RejectionPlan, at: datetime, order_id: str, lines: str, was: str, detail: str, code: str
+) -> OrderEvent:
+    """The event of one rejected order, as it is written."""
+    return OrderEvent(
+        order_id=order_id,
+        id=plan.id,
+        batch_id=plan.id,
+        kind=_REJECTED,
+        from_status=was,
+        to_status=_REJECTED,
+        detail=detail,
+        reason_code=code,
+        actor=plan.by.actor,
+        at=at,
+        lines_digest=lines,
+    )
+
+
+def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Params) -> Iterator[list[Row]]:
+    """SQLite: one transaction writes at a time, so both see the same rows. The events, while the status is the old."""
+    note = notes_sql(plan.notes, connection.dialect, "o.id")
+    events = connection.execute(
+        f"INSERT INTO order_event ({_EVENT}) {note.with_}SELECT o.account, o.id, :batch, :batch, '{_REJECTED}',"
+        f" o.status, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at, o.lines_digest"
+        # CROSS JOIN: each target is looked up, in the order of the ids, instead of scanning all orders.
+        f" FROM ({connection.dialect.pairs('targets')}) AS target CROSS JOIN orders AS o{note.join}"
+        " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
+        f" AND {eligible_sql(plan.mode)} RETURNING {_DIFFERENT}",
+        bound,
+    ).fetchall()
+    yield events
+    changed = connection.execute(
+        f"UPDATE orders {_CHANGE.format('')} WHERE account = :account AND {eligible_sql(plan.mode)}"
+        f" AND id {connection.dialect.among('changing')}",
+        {**bound, "changing": connection.dialect.bind_ids([event[0] for event in events])},
+    )
+    if changed.rowcount != len(events):
+        raise OrderctlError(
+            say(
+                "{events} events for {orders} changed orders; nothing was changed",
+                events=len(events),
+                orders=changed.rowcount,
+            ),
+            hint=say("this is a fault of the program: report it"),
+        )
+
+
+def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params) -> Iterator[list[Row]]:
+    """PostgreSQL: lock the targets in the order of their ids, change them, log them, in one snapshot."""
+    note = notes_sql(plan.notes, connection.dialect, "changed_id")
+    events = connection.execute(
+        f"{note.with_.rstrip() + ',' if note.with_ else 'WITH'} chosen AS MATERIALIZED"
+        " (SELECT o.id AS chosen_id, o.status AS was"
+        f" FROM ({connection.dialect.pairs('targets')}) AS target JOIN orders AS o"
+        " ON o.account = :account AND o.id = target.key AND o.version = target.value"
+        f" WHERE {eligible_sql(plan.mode)} ORDER BY o.id FOR UPDATE OF o),"
+        f" changed AS (UPDATE orders AS o {_CHANGE.format('o.')} FROM chosen"
+        f" WHERE o.account = :account AND o.id = chosen.chosen_id AND {eligible_sql(plan.mode)}"
+        " RETURNING o.id AS changed_id, chosen.was, o.lines_digest AS lines),"
+        f" logged AS (INSERT INTO order_event ({_EVENT}) SELECT :account, changed_id, :batch, :batch, '{_REJECTED}',"
+        f" was, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at, lines FROM changed{note.join}"
+        f" RETURNING {_DIFFERENT})"
+        f" SELECT {_DIFFERENT} FROM logged ORDER BY order_id",
+        bound,
+    )
+    yield events.fetchall()
+
+
+def _in_order(events: list[Row], last: str) -> str:
+    """Hold the events of a block to be in the order of the ids, after the last one before; gives their own last."""
+    for event in events:
+        if event[0] <= last:
+            raise OrderctlError(
+                say("the event of order {order} came out of order; nothing was changed", order=event[0]),
+                hint=say("this is a fault of the program: report it"),
+            )
+        last = event[0]
+    return last
+
+
+class DigestThread:
+    """A seal in the making, in a thread of its own; `event` makes an event of a row that was written."""
+
+    def __init__(self, event: Callable[..., OrderEvent]) -> None:
+        self._lines = AlikeLines(event)
+        self._digester = BatchDigester()
+        self._thread = ThreadPoolExecutor(1)
+        self._block: Future[None] | None = None
+
+    def add(self, events: list[Row]) -> None:
+        """Take the events that follow; waits for those before, so that two blocks at most are in memory."""
+        self._wait()
+        self._block = self._thread.submit(self._add, events)
+
+    def of(self, batch: Batch) -> BatchDigest:
+        """The seal of the batch whose events these are."""
+        self._wait()
+        return self._digester.seal(batch)
+
+    def __enter__(self) -> Self:
+        """The thread ends with the block."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    def _add(self, events: list[Row]) -> None:
+        self._digester.add(self._lines.of(events))
+
+    def _wait(self) -> None:
+        if self._block is not None:
+            self._block.result()
+
+
+_MAIL = (
+    "mail (account, id, batch_id, buyer_id, recipient, language, message_id, state, next_attempt_at, created_at,"
+    " updated_at)"
+)
+_MAIL_ORDER = "mail_order (account, mail_id, order_id, message)"
+_MAIL_ID = "CAST(:batch || '.' || number AS TEXT)"
+_QUEUED = f"'{MailState.WAITING}', :at, :at, :at"
+
+
+def queue_mails(connection: Connection, plan: RejectionPlan, at: datetime, message_domain: str) -> int:
+    """Queue the mails of the orders that the plan's batch rejected; gives how many there are."""
+    bound = {"batch": plan.id, "domain": message_domain, "at": connection.dialect.instant(at)}
+    run = _queue_in_two_statements if connection.dialect.name == "sqlite" else _queue_in_one_statement
+    return run(connection, plan, bound)
+
+
+def _numbered(plan: RejectionPlan, columns: str) -> str:
+    """The rejected orders whose buyer has an address, with the number of the mail that speaks of each."""
+    one_each = "orders.id" if plan.mail.per_order else "orders.buyer_id"
+    return (
+        # Ordered by an expression: by the column itself, SQLite walks an index over all orders of the account.
+        f"SELECT {columns}, dense_rank() OVER (ORDER BY {one_each} || '') AS number"
+        " FROM orders JOIN buyer ON buyer.account = orders.account AND buyer.id = orders.buyer_id"
+        " WHERE orders.account = :account AND orders.batch_id = :batch AND buyer.email IS NOT NULL"
+    )
+
+
+def _queue_in_two_statements(connection: Connection, plan: RejectionPlan, bound: Params) -> int:
+    """SQLite: first which order is told in which mail; the mails are read off that, in the order of their ids."""
+    note = notes_sql(plan.notes, connection.dialect, "told.id")
+    connection.execute(
+        f"INSERT INTO {_MAIL_ORDER} {note.with_}SELECT :account, {_MAIL_ID}, told.id, {note.message}"
+        f" FROM ({_numbered(plan, 'orders.id')}) AS told{note.join}",
+        {**bound, **note.params},
+    )
+    queued = connection.execute(
+        f"INSERT INTO {_MAIL} SELECT :account, told.mail_id, :batch, min(orders.buyer_id), min(buyer.email),"
+        f" coalesce(min(buyer.language), ''), '<orderctl.' || told.mail_id || '@' || :domain || '>', {_QUEUED}"
+        # The ids of the batch's mails begin with it and a point, after which comes a slash.
+        " FROM mail_order AS told CROSS JOIN orders CROSS JOIN buyer WHERE told.account = :account"
+        " AND told.mail_id > :batch || '.' AND told.mail_id < :batch || '/' AND orders.account = :account"
+        " AND orders.id = told.order_id AND buyer.account = :account AND buyer.id = orders.buyer_id"
+        " GROUP BY told.mail_id",
+        bound,
+    )
+    return queued.rowcount
+
+
+def _queue_in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params) -> int:
+    """PostgreSQL: the orders are numbered once."""
+    note = notes_sql(plan.notes, connection.dialect, "told.id")
+    columns = "orders.id, orders.buyer_id, buyer.email, buyer.language"
+    queued = connection.execute(
+        f"{note.with_.rstrip() + ',' if note.with_ else 'WITH'} told AS MATERIALIZED ({_numbered(plan, columns)}),"
+        f" spoken_of AS (INSERT INTO {_MAIL_ORDER} SELECT :account, {_MAIL_ID}, told.id, {note.message}"
+        f" FROM told{note.join})"
+        f" INSERT INTO {_MAIL} SELECT :account, {_MAIL_ID}, :batch, min(buyer_id), min(email),"
+        f" coalesce(min(language), ''), '<orderctl.' || :batch || '.' || number || '@' || :domain || '>', {_QUEUED}"
+        " FROM told GROUP BY number",
+        {**bound, **note.params},
+    )
+    return queued.rowcount
+
+
+_TURN = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' orderctl batch ' || :account, 0))"
+
+
+def target_orders(connection: Connection, plan: RejectionPlan) -> tuple[OrderSummary, ...]:
+    """Every target as it is now, newest first."""
+    dialect = connection.dialect
+    # Sorted here: asked for in that order, SQLite walks the index of the days.
+    sql = summaries_sql(f"id IN ({dialect.ids('ids')})", "id")
+    found = map(read_summary, connection.execute(sql, {"ids": dialect.bind_ids(list(plan.targets))}))
+    return tuple(sorted(found, key=lambda order: (order.ordered_at, order.id), reverse=True))
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """Wait until no other batch is being made, and keep others waiting until the end of the transaction.
+
+    On SQLite one transaction writes at a time. On PostgreSQL, of two batches that were made side by side the one
+    that began first could come to stand behind the other.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(_TURN)
+
+
+def execute_plan(connection: Connection, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed:
+    """Reject every target that is still as planned, with its event, batch and mails.
+
+    Raises UnexpectedPlanError if the plan ran before, KeyUsedError if another plan did under the caller's key.
+    """
+    plan = approved.plan
+    if get_batch(connection, plan.id) is not None:
+        raise UnexpectedPlanError(
+            say("plan {id} has run already", id=plan.id), hint=say("see: orderctl log {id}", id=plan.id)
+        )
+    if approved.request and batch_of_request(connection, approved.request.key):
+        raise KeyUsedError(
+            say("another run under the key {key} was first", key=approved.request.key),
+            hint=say("try again in a moment"),
+        )
+    rejected = 0
+    with DigestThread(lambda *differing: event_of(plan, at, *differing)) as digest:
+        for events in mark_rejected(connection, plan, at):
+            digest.add(events)
+            rejected += len(events)
+        mails = queue_mails(connection, plan, at, message_domain) if plan.mail.notify else 0
+        batch = _new_batch(connection, approved, at, rejected, mails)
+        made = digest.of(batch)
+    _insert_batch(connection, replace(batch, digest=made.digest, leaves=made.leaves), approved)
+    return replace(_executed(connection, plan, rejected, mails), unselected=_unselect(connection, plan))
+
+
+def plan_outcome(connection: Connection, plan: RejectionPlan) -> Executed | None:
+    """What the plan's batch did; None if it never ran."""
+    batch = get_batch(connection, plan.id)
+    return _executed(connection, plan, batch.rejected, batch.mails) if batch else None
+
+
+def _new_batch(connection: Connection, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> Batch:
+    """The batch as it is sealed: after the one before, and without its seal."""
+    plan, request = approved.plan, approved.request
+    last = next(list_batches(connection, 1), None)
+    return Batch(
+        id=plan.id,
+        position=last.position + 1 if last else 1,
+        at=at,
+        actor=plan.by.actor,
+        approver=f"{approved.approver} ({approved.how})",
+        host=plan.by.host,
+        program=plan.by.program,
+        mode=plan.mode,
+        source=plan.by.source,
+        reason=plan.reason,
+        reason_code=plan.reason_code,
+        message=plan.mail.message,
+        mail_per_order=plan.mail.per_order,
+        planned=plan.targets.count,
+        rejected=rejected,
+        skipped=plan.skipped_count,
+        mails=mails,
+        digest="",
+        leaves="",
+        previous=last.digest if last else "",
+        request_key=request.key if request else "",
+        request_digest=request.digest if request else "",
+    )
+
+
+def _insert_batch(connection: Connection, batch: Batch, approved: ApprovedPlan) -> None:
+    columns = [*BATCH_COLUMNS.split(", "), "request_plan"]
+    values = {column: getattr(batch, column, "") for column in columns}
+    values |= {
+        "at": connection.dialect.instant(batch.at),
+        "mail_per_order": int(batch.mail_per_order),
+        "mode": Mode(batch.mode).value,
+        "request_key": batch.request_key or None,
+        "request_plan": approved.plan.to_json() if approved.request else "",
+    }
+    connection.execute(
+        f"INSERT INTO batch (account, {', '.join(columns)})"
+        f" VALUES (:account, {', '.join(f':{column}' for column in columns)})",
+        values,
+    )
+
+
+def _unselect(connection: Connection, plan: RejectionPlan) -> int:
+    """Take what was rejected out of the selection that it came from; gives how many orders."""
+    if not plan.by.selection:
+        return 0
+    taken = connection.execute(
+        "DELETE FROM selection_item WHERE account = :account AND actor = :actor AND name = :name"
+        " AND EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account"
+        " AND o.id = selection_item.order_id AND o.batch_id = :batch)",
+        {"actor": plan.by.actor, "name": plan.by.selection, "batch": plan.id},
+    )
+    return taken.rowcount
+
+
+def _executed(connection: Connection, plan: RejectionPlan, rejected: int, mails: int) -> Executed:
+    complete = rejected == plan.targets.count
+    return Executed(
+        rejected=rejected,
+        left_out=() if complete else _left_out(connection, plan),
+        totals=plan.totals if complete else _batch_totals(connection, plan.id),
+        mails=mails,
+    )
+
+
+def _batch_totals(connection: Connection, batch_id: str) -> tuple[Money, ...]:
+    found = connection.execute(
+        f"SELECT currency, CAST(sum(total) AS BIGINT) FROM orders WHERE {_IN_BATCH} GROUP BY currency"
+        " ORDER BY currency",
+        {"batch": batch_id},
+    )
+    return tuple(Money(currency, minor) for currency, minor in found)
+
+
+def _left_out(connection: Connection, plan: RejectionPlan) -> tuple[LeftOut, ...]:
+    found = connection.execute(
+        "SELECT target.key, target.value, o.version, o.status, o.batch_id"
+        f" FROM ({connection.dialect.pairs('targets')}) AS target"
+        " LEFT JOIN orders AS o ON o.account = :account AND o.id = target.key"
+        " WHERE o.batch_id IS NULL OR o.batch_id <> :batch ORDER BY target.key",
+        {"targets": plan.targets.packed, "batch": plan.id},
+    )
+    return tuple(
+        LeftOut(id=row[0], planned_version=row[1], version=row[2], status=row[3], batch_id=row[4]) for row in found
+    )

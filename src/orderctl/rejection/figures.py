@@ -1,0 +1,197 @@
+"""The figures of a plan for people: what is hit, what stands out, what is left alone. Warnings are yellow."""
+
+from collections.abc import Sequence
+from itertools import islice
+
+from rich.text import Text
+
+from orderctl.core.money import Money
+from orderctl.language import say, say_count
+from orderctl.orders.eligibility import RULE_BY_CODE
+from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
+from orderctl.rejection.plan import MailPlan, RejectionPlan, Skipped
+from orderctl.selection.notes import OrderNotes
+from orderctl.selection.selection import InputSummary
+from orderctl.terminal.amounts import shown_money
+from orderctl.terminal.layout import Facts, RuledTable, TableColumn, days_words, listed_words
+from orderctl.terminal.styles import FAINT, plain
+
+WARNING = "yellow"
+_SHOWN_GROUPS = 5
+_SHOWN_SKIPPED = 5
+_SHOWN_NOTES = 3
+_NOTE_WIDTH = 60
+_MOST_OF_A_SEASON = 50
+
+
+def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Facts:
+    """Labels and values, those that matter most first. `ask_about_mails`: whether to send them is still to be asked."""
+    grid = Facts(right=True)
+    if plan.targets.count:
+        grid.add(say("Total"), _totals(plan.totals))
+        if more := [total for total in plan.before_credits if total not in plan.totals]:
+            grid.add(say("Before credits"), _totals(more, WARNING))
+        grid.add(say("Buyers"), f"{plan.buyers:,}")
+        _add_impact(grid, plan.impact)
+    for group in plan.skipped:
+        grid.add(say("Skipped"), _skipped(group))
+    _add_given(grid, plan.given)
+    if plan.targets.count:
+        grid.add(say("Reason"), plain(plan.reason or say("none given"), "" if plan.reason else FAINT))
+        if plan.notes:
+            grid.add(say("Own words"), _notes(plan.notes))
+        grid.add(say("Mails"), _mails(plan.mail, plan.impact.without_address, ask=ask_about_mails))
+    return grid
+
+
+def _skipped(group: Skipped) -> Text:
+    """How many orders one rule leaves out, and the first of them."""
+    return plain(
+        say_count(
+            "{number:,} order: {reason} ({ids})",
+            "{number:,} orders: {reason} ({ids})",
+            group.count,
+            reason=say(RULE_BY_CODE[group.code].reason),
+            ids=listed_words(tuple(islice(group, _SHOWN_SKIPPED)), group.count),
+        )
+    )
+
+
+def _totals(totals: Sequence[Money], style: str = "") -> Text:
+    """An amount a currency."""
+    return plain("  ".join(map(shown_money, totals)) or "0", style)
+
+
+def _add_impact(grid: Facts, impact: Impact) -> None:
+    if impact.seasons:
+        grid.add(say("Open orders"), _seasons(impact))
+    for largest in [each for each in impact.largest if each.among_orders > 1][:_SHOWN_GROUPS]:
+        grid.add(say("Largest"), _largest(largest))
+    if impact.ordered_from and impact.ordered_to:
+        grid.add(say("Ordered"), days_words(impact.ordered_from.date(), impact.ordered_to.date()))
+    if impact.delivery_from and impact.delivery_to:
+        grid.add(say("Delivery"), days_words(impact.delivery_from, impact.delivery_to))
+    if impact.recently_changed:
+        number = impact.recently_changed
+        words = say_count("{number:,} order within the last hour", "{number:,} orders within the last hour", number)
+        grid.add(say("Edited"), Text(words, WARNING))
+    if impact.with_confirmed.count:
+        words = say_count(
+            "{number:,} buyer also has confirmed orders in the same season: {named}",
+            "{number:,} buyers also have confirmed orders in the same season: {named}",
+            impact.with_confirmed.count,
+            named=_named(impact.with_confirmed),
+        )
+        grid.add(say("Confirmed"), plain(words, WARNING))
+
+
+def _seasons(impact: Impact) -> RuledTable:
+    """A line for each season and currency: how many of the open orders, and how much of their value."""
+    table = RuledTable([TableColumn(), *(TableColumn(right=True, whole=True) for _ in range(4))])
+    shown = impact.seasons[:_SHOWN_GROUPS]
+    more = impact.season_count - len(shown)
+    for share in shown:
+        told = plain(say("… and {more:,} more", more=more), FAINT) if more > 0 and share is shown[-1] else None
+        table.add_row(*_season(share), below=told)
+    return table
+
+
+def _season(share: SeasonShare) -> tuple[Text, ...]:
+    percent = percent_of(share.orders, share.open_orders)
+    style = WARNING if (percent or 0) >= _MOST_OF_A_SEASON else ""
+    value = percent_words(percent_of(share.total, share.open_total), part=share.total)
+    return (
+        plain(share.season or say("no season")),
+        plain(share.currency),
+        Text(say("{number:,} of {total:,}", number=share.orders, total=share.open_orders), style),
+        Text(percent_words(percent, part=share.orders), style),
+        Text(say("{share} of the value", share=value) if value else "", style),
+    )
+
+
+def _largest(largest: LargestOrder) -> Text:
+    share = percent_words(largest.percent, part=largest.total)
+    known = {"id": largest.id, "amount": shown_money(largest.amount), "share": share}
+    if largest.stands_out:
+        words = say("order {id}, {amount}: 1 of {among:,} is {share} of the value", among=largest.among_orders, **known)
+        return plain(words, WARNING)
+    if not share:
+        return plain(say("order {id}, {amount}", **known))
+    return plain(say("order {id}, {amount}, {share} of the value", **known))
+
+
+def _named(buyers: NamedBuyers) -> str:
+    return listed_words(buyers.names, buyers.count)
+
+
+def _add_given(grid: Facts, given: InputSummary) -> None:
+    """What became of the ids as they were given."""
+    if given.excluded_count or given.excluded_elsewhere:
+        grid.add(say("Taken out"), _taken_out(given))
+    if given.duplicates:
+        grid.add(say("Duplicates"), say("{number:,} dropped", number=given.duplicates))
+    if given.unknown_count:
+        listed = listed_words(tuple(given.unknown), given.unknown_count)
+        grid.add(say("Unknown"), plain(f"{given.unknown_count:,}: {listed}", WARNING))
+
+
+def _taken_out(given: InputSummary) -> Text:
+    listed = listed_words(tuple(given.excluded), given.excluded_count)
+    words = say_count("{number:,} order: {listed}", "{number:,} orders: {listed}", given.excluded_count, listed=listed)
+    text = plain(words) if given.excluded_count else Text(say("none"))
+    if given.excluded_elsewhere:
+        elsewhere = say_count(
+            "; {number:,} id to take out is not among these orders",
+            "; {number:,} ids to take out are not among these orders",
+            given.excluded_elsewhere,
+        )
+        text.append(elsewhere, style=WARNING)
+    return text
+
+
+def _notes(notes: OrderNotes) -> Text:
+    """How many orders have a reason or a message of their own, and the first ones."""
+    reasons = say_count(
+        "{number:,} order with a reason of its own", "{number:,} orders with a reason of their own", notes.reasons
+    )
+    messages = say_count(
+        "{number:,} order with a message of its own", "{number:,} orders with a message of their own", notes.messages
+    )
+    counted = ((notes.reasons, reasons), (notes.messages, messages))
+    text = Text(", ".join(words for number, words in counted if number))
+    for note, _ in zip(notes, range(_SHOWN_NOTES), strict=False):
+        said = "; ".join(part for part in (note.reason.text, " ".join(note.message.split())) if part)
+        line = plain(f"{note.id}: {said}", FAINT)
+        line.truncate(_NOTE_WIDTH, overflow="ellipsis")
+        text.append("\n")
+        text.append_text(line)
+    return text
+
+
+def _mails(mail: MailPlan, silent: NamedBuyers, *, ask: bool) -> Text:
+    if not mail.notify:
+        return Text(say("none: the buyers are not told"))
+    if ask:
+        text = Text(say_count("{number:,} mail, if you say so", "{number:,} mails, if you say so", mail.mails))
+    else:
+        text = Text(say_count("{number:,} mail", "{number:,} mails", mail.mails))
+    if mail.languages:
+        nothing = say("no language")
+        listed = ", ".join(f"{language or nothing} {number:,}" for language, number in mail.languages)
+        text.append_text(plain(f" ({listed})", FAINT))
+    if mail.buyers_without_address:
+        words = say_count(
+            "; nobody is told for {number:,} buyer without an address: {named}",
+            "; nobody is told for {number:,} buyers without an address: {named}",
+            mail.buyers_without_address,
+            named=_named(silent),
+        )
+        text.append_text(plain(words, WARNING))
+    if mail.orders_without_buyer:
+        words = say_count(
+            "; nobody is told for {number:,} order without a buyer",
+            "; nobody is told for {number:,} orders without a buyer",
+            mail.orders_without_buyer,
+        )
+        text.append(words, style=WARNING)
+    return text

@@ -1,0 +1,362 @@
+"""A rejection: the plan that is shown, the approved plan that runs, and what came of it.
+
+The plan is one immutable value, computed before anything changes. The preview prints it, the
+confirmation is made from it, and execution takes it as it is: nothing is computed again
+(design.md, section 6).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from orderctl.core.money import Money
+from orderctl.core.text import fold
+from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.language import say
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import OrderChange, OrderSummary, Status
+from orderctl.rejection.impact import Impact, impact_document, read_impact
+from orderctl.selection.notes import OrderNotes
+from orderctl.selection.selection import Choice, FilterScope, IdScope, InputSummary
+
+PLAN_SCHEMA = 1
+_BLOCK_LENGTH = 300_000
+# A quote that stands after neither a backslash nor what precedes a key ends a key: no id looks like this.
+_BETWEEN_TARGETS = re.compile(r'[^\\{,\s]"\s*:\s*\d+\s*(,)')
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The orders a plan rejects, each with the version it was read at.
+
+    Kept as one JSON object, id to version in the order of the ids, made and read by the database
+    itself: a plan of a million orders is one string and not a million objects.
+    """
+
+    packed: str
+    count: int
+
+    def versions(self) -> dict[str, int]:
+        """Unpack: id to version."""
+        versions: dict[str, int] = json.loads(self.packed)
+        return versions
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids."""
+        return iter(self.versions())
+
+    def blocks(self) -> Iterator[str]:
+        """The same as JSON objects of some thousand orders each, in their order."""
+        start = 1
+        while end := _BETWEEN_TARGETS.search(self.packed, start + _BLOCK_LENGTH):
+            yield f"{{{self.packed[start : end.start(1)]}}}"
+            start = end.end()
+        yield f"{{{self.packed[start:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The orders that one rule of `eligibility` leaves out; `packed` is a JSON array of their ids."""
+
+    code: str
+    count: int
+    packed: str
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids."""
+        return iter(json.loads(self.packed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailPlan:
+    """The mails that a plan queues. `buyers_without_address` and `orders_without_buyer` get none."""
+
+    notify: bool
+    message: str = ""
+    per_order: bool = False
+    mails: int = 0
+    buyers_without_address: int = 0
+    orders_without_buyer: int = 0
+    languages: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Who rejects, from where, with which program, and how the orders were chosen, in words.
+
+    `selection` is the actor's selection that they come from, if they do; what is rejected is taken out of it.
+    """
+
+    account: str
+    actor: str
+    host: str
+    program: str
+    source: str
+    selection: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestKey:
+    """A key, and a digest of what was asked for under it."""
+
+    key: str
+    digest: str
+
+    @classmethod
+    def of(cls, key: str, choice: Choice, **options: str | bool | None) -> RequestKey:
+        """The key of a call that asks for this, as it was written. Raises UsageError."""
+        if not _KEY.fullmatch(key):
+            raise UsageError(
+                say("--key {key!r} is no key", key=key),
+                hint=say(
+                    "1 to {most} letters, digits and signs of ASCII without spaces, as in NIGHT-2026-11-28",
+                    most=LONGEST_KEY,
+                ),
+            )
+        # The digest is kept with the batch: what goes into it stays as it is.
+        document = {**_chosen(choice), "except": sorted(choice.excluded.ids), **options}
+        return cls(key=key, digest=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionPlan:
+    """What a rejection would do. `id` becomes the batch's id, so that a plan can run once only.
+
+    `before_credits` adds up the orders of a total above zero alone: no credit brings a plan below a limit by amount.
+    """
+
+    id: str
+    made_at: datetime
+    by: Provenance
+    mode: Mode
+    reason: str
+    reason_code: str = ""
+    notes: OrderNotes = field(default_factory=OrderNotes)
+    given: InputSummary
+    targets: Targets
+    skipped: tuple[Skipped, ...]
+    totals: tuple[Money, ...]
+    before_credits: tuple[Money, ...]
+    buyers: int
+    head: tuple[OrderSummary, ...]
+    mail: MailPlan
+    impact: Impact = field(default_factory=Impact)
+
+    @property
+    def skipped_count(self) -> int:
+        """How many of the chosen orders stay as they are."""
+        return sum(group.count for group in self.skipped)
+
+    def without_mails(self) -> RejectionPlan:
+        """The same plan that tells nobody."""
+        return replace(self, mail=MailPlan(notify=False, orders_without_buyer=self.mail.orders_without_buyer))
+
+    def with_message(self, message: str) -> RejectionPlan:
+        """The same plan that tells the buyers this too."""
+        return replace(self, mail=replace(self.mail, message=message))
+
+    def approve(self, *, by: str, how: str, request: RequestKey | None = None) -> ApprovedPlan:
+        """Turn it into the only thing that can be executed; `how` is the answer or flag that approved."""
+        return ApprovedPlan(plan=self, approver=by, how=how, request=request)
+
+    def to_json(self) -> str:
+        """The plan as canonical JSON text, with its schema version and digest."""
+        body = _canonical(_document(self))
+        return _canonical({"schema": PLAN_SCHEMA, "digest": _digest(body), "plan": json.loads(body)})
+
+    @classmethod
+    def from_json(cls, text: str) -> RejectionPlan:
+        """Read a plan back; ValueError if its schema is unknown, it was edited since, or it is no plan at all."""
+        try:
+            document = json.loads(text)
+            if document.get("schema") != PLAN_SCHEMA:
+                raise ValueError(
+                    say(
+                        "plan schema {schema!r} is not {known}",
+                        schema=document.get("schema"),
+                        known=PLAN_SCHEMA,
+                    )
+                )
+            if document.get("digest") != _digest(_canonical(document["plan"])):
+                raise ValueError(say("the plan was edited after it was made: its digest does not match"))
+            return _from_document(document["plan"])
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(say("the plan is not whole: a field is missing or of another kind")) from error
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the plan's canonical JSON."""
+        return _digest(_canonical(_document(self)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedPlan:
+    """A plan that somebody said yes to, under a key if they gave one. Only `RejectionPlan.approve` makes one."""
+
+    plan: RejectionPlan
+    approver: str
+    how: str
+    request: RequestKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A planned order that was no longer as planned when the batch ran; `status` None if it is gone.
+
+    `changes` says what is different, where the plan was saved with what its orders were like.
+    """
+
+    id: str
+    planned_version: int
+    version: int | None
+    status: str | None
+    batch_id: str | None
+    changes: tuple[OrderChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionResult:
+    """What a batch did. `batch_id` is None when there was nothing to do.
+
+    `unselected`: so many orders were taken out of the selection that they came from.
+    """
+
+    plan: RejectionPlan
+    batch_id: str | None
+    rejected: int
+    left_out: tuple[LeftOut, ...]
+    totals: tuple[Money, ...]
+    mails: int
+    unselected: int = 0
+
+
+def _canonical(document: object) -> str:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _document(plan: RejectionPlan) -> dict[str, Any]:
+    document = asdict(plan)
+    document["made_at"] = plan.made_at.isoformat()
+    if not plan.by.selection:
+        # Plans that were saved before there was this field, and the next one, keep their digest.
+        del document["by"]["selection"]
+    if plan.before_credits == plan.totals:
+        del document["before_credits"]
+    document["impact"] = impact_document(plan.impact)
+    for shown in document["head"]:
+        shown["ordered_at"] = shown["ordered_at"].isoformat()
+        shown["delivery_from"] = shown["delivery_from"] and shown["delivery_from"].isoformat()
+    return document
+
+
+def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
+    mail = dict(document["mail"])
+    mail["languages"] = tuple((tag, number) for tag, number in mail["languages"])
+    given = dict(document["given"])
+    for name in ("unknown", "excluded"):
+        given[name] = tuple(given[name])
+    return RejectionPlan(
+        id=document["id"],
+        made_at=datetime.fromisoformat(document["made_at"]),
+        by=Provenance(**document["by"]),
+        mode=Mode(document["mode"]),
+        reason=document["reason"],
+        reason_code=document["reason_code"],
+        notes=OrderNotes(**document["notes"]),
+        given=InputSummary(**given),
+        targets=Targets(**document["targets"]),
+        skipped=tuple(Skipped(**group) for group in document["skipped"]),
+        totals=_amounts(document["totals"]),
+        before_credits=_amounts(document.get("before_credits", document["totals"])),
+        buyers=document["buyers"],
+        head=tuple(_summary(shown) for shown in document["head"]),
+        mail=MailPlan(**mail),
+        impact=read_impact(document["impact"]),
+    )
+
+
+def _amounts(documents: Iterable[Mapping[str, Any]]) -> tuple[Money, ...]:
+    return tuple(Money(**money) for money in documents)
+
+
+def _summary(document: Mapping[str, Any]) -> OrderSummary:
+    delivery = document["delivery_from"]
+    return OrderSummary(
+        **{
+            **document,
+            "status": Status(document["status"]),
+            "ordered_at": datetime.fromisoformat(document["ordered_at"]),
+            "delivery_from": delivery and datetime.fromisoformat(delivery).date(),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """An actor; `login` is the database's own name for who is connected, empty where it has none (SQLite)."""
+
+    actor: str
+    login: str = ""
+
+    def __str__(self) -> str:
+        """Write it as the log keeps it: `mia (db: ops)`."""
+        return f"{self.actor} (db: {self.login})" if self.login else self.actor
+
+    def may_be(self, other: Identity) -> bool:
+        """Whether both may be one person: one name, whatever its case, or one database login."""
+        same_name = fold(self.actor.strip()) == fold(other.actor.strip())
+        return same_name or bool(self.login and self.login == other.login)
+
+
+LONGEST_KEY = 200
+_KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}", re.ASCII)
+
+
+class KeyUsedError(UnexpectedPlanError):
+    """Another run under the same key was first; nothing was changed by this one."""
+
+
+def _chosen(choice: Choice) -> dict[str, object]:
+    """The orders as they were asked for: what a filter finds changes with every rejection."""
+    scope = choice.scope
+    if isinstance(scope, IdScope):
+        return {"ids": sorted(scope.given.ids), "notes": scope.given.notes.packed}
+    if isinstance(scope, FilterScope):
+        return {"filter": scope.filter.text}
+    return {"selection": scope.name, "actor": scope.actor}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """A choice split by eligibility, with its figures: what the store contributes to a plan."""
+
+    given: InputSummary
+    targets: Targets
+    skipped: tuple[Skipped, ...]
+    totals: tuple[Money, ...]
+    before_credits: tuple[Money, ...]
+    buyers: int
+    head: tuple[OrderSummary, ...]
+    mail: MailPlan
+    impact: Impact = field(default_factory=Impact)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executed:
+    """What the store did of an approved plan; `unselected` of its orders were taken out of their selection."""
+
+    rejected: int
+    left_out: tuple[LeftOut, ...]
+    totals: tuple[Money, ...]
+    mails: int
+    unselected: int = 0

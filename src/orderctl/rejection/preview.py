@@ -1,0 +1,183 @@
+"""The preview of a plan and the report of a rejection, for people (design.md, section 6, steps 3 and 7)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from orderctl.core.money import Money
+from orderctl.language import later, say, say_count
+from orderctl.mail.outbox import DeliveryReport
+from orderctl.mail.view import delivery_report, letter_text
+from orderctl.orders.eligibility import RULE_BY_CODE
+from orderctl.orders.orders import OrderSummary
+from orderctl.rejection.figures import plan_figures
+from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, Skipped
+from orderctl.rejection.sample_letters import SampleLetter
+from orderctl.search.view import order_table
+from orderctl.selection.selection import source_in_words
+from orderctl.terminal.amounts import shown_money
+from orderctl.terminal.layout import RuledTable, text_table
+from orderctl.terminal.styles import DANGER, FAINT, HEADING, Framed, Sentence, filled, plain
+
+SHOWN_ORDERS = 15
+_SHOWN_LEFT_OUT = 20
+
+
+def plan_preview(
+    plan: RejectionPlan,
+    *,
+    store: str,
+    production: bool,
+    letters: Sequence[SampleLetter],
+    ask_about_mails: bool = False,
+    every: Sequence[OrderSummary] | None = None,
+) -> RenderableType:
+    """Everything that a person should see before saying yes, made of the plan; in full with `every` order of it."""
+    parts: list[RenderableType] = [_where(plan, store, production=production)]
+    if plan.targets.count:
+        head = plan.head[:SHOWN_ORDERS] if every is None else every
+        parts += [Text(), order_table(head, indent=2)]
+        if every is None and plan.targets.count > len(head):
+            more = say("… and {more:,} more; --full shows all", more=plan.targets.count - len(head))
+            parts.append(plain(f"  {more}", FAINT))
+    if every is not None and plan.skipped:
+        parts += [Text(), _skipped(plan.skipped)]
+    parts += [Text(), plan_figures(plan, ask_about_mails=ask_about_mails)]
+    if letters:
+        parts += [Text(), letter_samples(letters)]
+    if plan.targets.count:
+        parts += [Text(), plain(say("This cannot be undone."), DANGER)]
+    return Group(*parts)
+
+
+def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
+    place = plain(store)
+    if production:
+        place.append(" ")
+        place.append(" " + say("PRODUCTION") + " ", style="bold white on red")
+    return filled(
+        say("Reject {orders} in {store} {whose}"),
+        HEADING,
+        orders=say_count("{number:,} order", "{number:,} orders", plan.targets.count),
+        store=place,
+        whose=plain(
+            say("(account {account}), from {source}", account=plan.by.account, source=source_in_words(plan.by.source)),
+            FAINT,
+        ),
+    )
+
+
+def _skipped(groups: Iterable[Skipped]) -> RuledTable:
+    """Every order that is left alone, with the reason."""
+    told = ((order_id, say(RULE_BY_CODE[group.code].reason)) for group in groups for order_id in group)
+    return text_table((later("Skipped"), later("Why")), told, indent=2)
+
+
+def _more(number: int) -> Text:
+    return plain("  " + say("… and {more:,} more", more=number), FAINT)
+
+
+def _amounts(totals: Iterable[Money]) -> Text:
+    return plain("  ".join(map(shown_money, totals)) or "0")
+
+
+def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, notify: bool) -> RenderableType:
+    """What came of it, for people."""
+    if result.batch_id is None:
+        return plain(say("Nothing to reject."))
+    parts: list[RenderableType] = [
+        filled(
+            say("{done} ({amounts}) as batch {batch}"),
+            done=plain(say_count("Rejected {number:,} order", "Rejected {number:,} orders", result.rejected), HEADING),
+            amounts=_amounts(result.totals),
+            batch=Text(result.batch_id, "cyan"),
+        )
+    ]
+    if result.left_out:
+        parts += _left_out(result.left_out)
+    if notify and delivery is None:
+        waiting = say_count(
+            "{number:,} mail waiting; send with: orderctl mail send",
+            "{number:,} mails waiting; send with: orderctl mail send",
+            result.mails,
+        )
+        parts.append(plain(waiting))
+    elif delivery is not None:
+        parts.append(delivery_report(delivery))
+    return Group(*parts)
+
+
+def _left_out(left_out: Sequence[LeftOut]) -> Iterator[Text]:
+    """The orders that changed between plan and execution."""
+    head = say_count(
+        "Left out {number:,} order that changed meanwhile:",
+        "Left out {number:,} orders that changed meanwhile:",
+        len(left_out),
+    )
+    yield plain(head, "yellow")
+    yield from (plain(f"  {left_out_words(left)}") for left in left_out[:_SHOWN_LEFT_OUT])
+    if len(left_out) > _SHOWN_LEFT_OUT:
+        yield _more(len(left_out) - _SHOWN_LEFT_OUT)
+
+
+def left_out_words(left: LeftOut) -> str:
+    """Why a planned order was left out."""
+    if left.status is None:
+        return say("{id}: is gone", id=left.id)
+    if left.batch_id:
+        return say("{id}: rejected meanwhile by batch {batch}", id=left.id, batch=left.batch_id)
+    if left.changes:
+        return f"{left.id}: {'; '.join(map(str, left.changes))}"
+    return say("{id}: was changed meanwhile and is {status} now", id=left.id, status=left.status)
+
+
+SHOWN_LETTERS = 3
+_SHOWN_LINES = 24
+_MARKS = {"longest": later("the longest"), "shortest": later("the shortest")}
+
+
+def letter_samples(letters: Sequence[SampleLetter]) -> RenderableType:
+    """The longest and the shortest letter, then others that use other templates; the rest is named."""
+    shown = _chosen(letters)
+    parts: list[RenderableType] = [_framed(sample, apart=sample is not shown[0]) for sample in shown]
+    rest = [each.language or say("no language") for each in letters if each not in shown]
+    if rest:
+        words = say_count(
+            "{number:,} letter more: {listed}; all with --dry-run --format json",
+            "{number:,} letters more: {listed}; all with --dry-run --format json",
+            len(rest),
+            listed=", ".join(rest),
+        )
+        parts.append(plain(words, FAINT))
+    return Group(*parts)
+
+
+def _chosen(letters: Sequence[SampleLetter]) -> list[SampleLetter]:
+    extremes = [each for each in letters if each.mark]
+    templates = {each.written_in for each in extremes}
+    for each in letters:
+        if each.written_in not in templates:
+            extremes.append(each)
+            templates.add(each.written_in)
+    return extremes[:SHOWN_LETTERS]
+
+
+def _framed(sample: SampleLetter, *, apart: bool) -> Framed:
+    title = filled(say("To {buyer}"), buyer=sample.buyer)
+    facts = [sample.language or say("no language")]
+    if sample.written_in != sample.language:
+        facts.append(say("written in {language}", language=sample.written_in))
+    facts.append(say_count("{number:,} order", "{number:,} orders", sample.orders))
+    if sample.mark:
+        facts.append(say(_MARKS[sample.mark]))
+    title.append_text(plain(f" ({', '.join(facts)})", FAINT))
+    return Framed(_cut(letter_text(sample.letter)), title, apart=apart)
+
+
+def _cut(text: Text) -> Text:
+    lines = text.split("\n", allow_blank=True)
+    if len(lines) <= _SHOWN_LINES:
+        return text
+    more = say_count("… {number:,} line more", "… {number:,} lines more", len(lines) - _SHOWN_LINES)
+    return Sentence("\n").join([*lines[:_SHOWN_LINES], Text(more, style=FAINT)])

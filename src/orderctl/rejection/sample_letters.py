@@ -1,0 +1,125 @@
+"""Letters of a plan as its preview shows them: one real letter for each language (design.md, section 6, step 3)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orderctl.database.connection import Connection, Fragment
+from orderctl.database.store import Store
+from orderctl.filters.queries import summaries_sql
+from orderctl.mail.letter_context import _BUYER, _facts
+from orderctl.mail.outbox import Letter, LetterContext
+from orderctl.orders.queries import read_buyer, read_summary
+from orderctl.rejection.plan import RejectionPlan
+from orderctl.selection.notes import words_of
+
+if TYPE_CHECKING:
+    from orderctl.mail.letters import Composer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleLetter:
+    """What one buyer of a plan would read.
+
+    `language` is the buyer's, `written_in` that of the templates in use; `mark` says which of the samples is
+    the longest, and which the shortest.
+    """
+
+    buyer: str
+    language: str
+    written_in: str
+    orders: int
+    letter: Letter
+    mark: str = ""
+
+
+def mark_extremes(letters: Iterable[SampleLetter]) -> tuple[SampleLetter, ...]:
+    """Mark the longest and the shortest of several letters that are not as long as each other."""
+    listed = list(letters)
+    sizes = [len(each.letter.text) for each in listed]
+    if len(set(sizes)) > 1:
+        for mark, size in (("longest", max(sizes)), ("shortest", min(sizes))):
+            place = sizes.index(size)
+            listed[place] = replace(listed[place], mark=mark)
+    return tuple(listed)
+
+
+def compose_samples(store: Store, composer: "Composer", plan: RejectionPlan) -> tuple[SampleLetter, ...]:
+    """One letter for each language of the plan. Raises UsageError if a template is missing or broken."""
+    if not plan.mail.mails:
+        return ()
+    with store.snapshot() as connection:
+        found = sample_letters_of(connection, plan)
+    return mark_extremes(_sample(composer, _with_words(facts, plan)) for facts in found)
+
+
+def _with_words(facts: LetterContext, plan: RejectionPlan) -> LetterContext:
+    ids = {order.id for order in facts.orders}
+    messages = {note.id: note.message for note in plan.notes if note.id in ids} if plan.notes.messages else {}
+    return replace(
+        facts,
+        message=plan.mail.message,
+        reason=words_of(plan.reason, plan.reason_code),
+        notes=tuple((order_id, message) for order_id, message in messages.items() if message),
+    )
+
+
+def _sample(composer: "Composer", facts: LetterContext) -> SampleLetter:
+    return SampleLetter(
+        buyer=facts.buyer.name,
+        language=facts.language,
+        written_in=composer.language_of(facts.language),
+        orders=len(facts.orders),
+        letter=composer.compose(facts),
+    )
+
+
+_LONG_LETTER = 200
+_MOST_SAMPLES = 50
+
+
+def _sampled(connection: Connection, buyer_id: str, order_ids: Sequence[str]) -> LetterContext | None:
+    """The facts of a letter to one buyer about those orders; None if the buyer is gone."""
+    row = connection.execute(f"{_BUYER} AND id = :buyer", {"buyer": buyer_id}).fetchone()
+    if row is None:
+        return None
+    dialect = connection.dialect
+    orders = Fragment(f"id IN ({dialect.ids('sampled')})", {"sampled": dialect.bind_ids(order_ids)})
+    found = connection.execute(summaries_sql(orders.sql, "id"), orders.params)
+    return _facts(read_buyer(row), tuple(map(read_summary, found)), _brand(connection, orders), "", "")
+
+
+def sample_letters_of(connection: Connection, plan: RejectionPlan) -> tuple[LetterContext, ...]:
+    """For each language of the plan, the facts of one of its mails: to the buyer with the most orders.
+
+    Where that would be a very long letter, one is preferred that is not.
+    """
+    dialect = connection.dialect
+    planned = f"id IN (SELECT key FROM ({dialect.pairs('targets')}) AS target)"
+    order_ids: dict[str, list[str]] = {}
+    for buyer_id, order_id in connection.execute(
+        # CROSS JOIN: SQLite looks each target up, instead of walking the index of the buyers over all orders.
+        f"WITH hit AS MATERIALIZED (SELECT o.buyer_id, count(*) AS orders FROM ({dialect.pairs('targets')}) AS target"
+        " CROSS JOIN orders AS o WHERE o.account = :account AND o.id = target.key GROUP BY o.buyer_id),"
+        " placed AS (SELECT hit.buyer_id, row_number() OVER (PARTITION BY coalesce(buyer.language, '')"
+        " ORDER BY CASE WHEN orders > :long THEN orders ELSE -orders END, hit.buyer_id) AS place"
+        " FROM hit JOIN buyer ON buyer.account = :account AND buyer.id = hit.buyer_id"
+        " WHERE buyer.email IS NOT NULL)"
+        " SELECT buyer_id, id FROM orders WHERE account = :account AND buyer_id IN"
+        f" (SELECT buyer_id FROM placed WHERE place = 1 ORDER BY buyer_id LIMIT :most) AND {planned}"
+        " ORDER BY buyer_id, id",
+        {"targets": plan.targets.packed, "long": _LONG_LETTER, "most": _MOST_SAMPLES},
+    ):
+        order_ids.setdefault(buyer_id, []).append(order_id)
+    sampled = (
+        _sampled(connection, buyer_id, ids[: 1 if plan.mail.per_order else None]) for buyer_id, ids in order_ids.items()
+    )
+    return tuple(sorted((facts for facts in sampled if facts), key=lambda facts: (facts.language, facts.buyer.id)))
+
+
+def _brand(connection: Connection, orders: Fragment) -> str:
+    """The brand of the orders, where they have one and the same."""
+    found = connection.execute(
+        f"SELECT DISTINCT brand FROM orders WHERE account = :account AND {orders.sql} LIMIT 2", orders.params
+    ).fetchall()
+    return str(found[0][0]) if len(found) == 1 else ""

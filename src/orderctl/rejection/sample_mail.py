@@ -1,0 +1,124 @@
+"""One rendered letter sent to oneself, marked as a sample; no mail of the outbox is touched."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from orderctl.core.money import add_up
+from orderctl.database.clock import Clock
+from orderctl.database.endings import BATCHES_LISTED, find_batch
+from orderctl.database.store import Store
+from orderctl.errors import OrderctlError, UsageError
+from orderctl.language import say
+from orderctl.mail.outbox import Letter, LetterContext, Mail, MailState, detail_in_words
+from orderctl.mail.queries import letter_contexts
+from orderctl.mail.transports import Mailer
+from orderctl.orders.orders import Order, OrderSummary
+from orderctl.orders.samples import sample_orders
+from orderctl.rejection.sample_letters import sample_letters_of
+from orderctl.rejection.service import RejectionRequest, prepare_rejection
+
+if TYPE_CHECKING:
+    from orderctl.mail.letters import Composer
+
+MARK = "[Sample]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """What a sample leaves with."""
+
+    composer: "Composer"
+    open_mailer: Callable[[], Mailer]
+    clock: Clock
+    new_id: Callable[[], str]
+    domain: str
+
+
+def send_sample(sender: Sender, facts: LetterContext, to: str) -> Letter:
+    """Send the letter to an address instead of its buyer; gives it as sent. Raises OrderctlError if it was not sent."""
+    composed = sender.composer.compose(facts)
+    letter = replace(composed, subject=f"{MARK} {composed.subject}")
+    mail = _mail(sender, facts, to)
+    with sender.open_mailer() as mailer:
+        mailer.connect()
+        outcome = mailer.send(mail, mailer.write(mail, letter), lambda: True)
+    if outcome is None or outcome.state is not MailState.SENT:
+        said = detail_in_words(outcome.detail) if outcome else say("it was not taken")
+        raise OrderctlError(
+            say("the sample was not sent: {said}", said=said), hint=say("orderctl config check looks at the settings")
+        )
+    return letter
+
+
+def facts_of_batch(store: Store, batch_id: str) -> LetterContext:
+    """What the first mail of a batch is made of. Raises UsageError if it has none."""
+    with store.snapshot() as connection:
+        first = f"{find_batch(connection, batch_id)}.1"
+        facts = letter_contexts(connection, [first]).get(first)
+    if facts is None:
+        raise UsageError(say("there are no mails of a batch {batch_id!r}", batch_id=batch_id), hint=say(BATCHES_LISTED))
+    return facts
+
+
+def facts_of_request(store: Store, request: RejectionRequest, sender: Sender) -> LetterContext:
+    """What the first mail of a rejection would be made of. Raises UsageError if nobody would be told."""
+    plan = prepare_rejection(store, replace(request, notify=True), clock=sender.clock, new_id=sender.new_id)
+    with store.snapshot() as connection:
+        found = sample_letters_of(connection, plan)
+    if not found:
+        raise UsageError(
+            say("no buyer would be told of these orders"),
+            hint=say("choose orders that can be rejected, of buyers with an address"),
+        )
+    return found[0]
+
+
+def invented_facts(language: str) -> LetterContext:
+    """A letter about an order that nobody made."""
+    order = next(sample_orders(1))
+    assert order.buyer is not None  # noqa: S101 - for the type checker: sample orders have buyers
+    return LetterContext(
+        buyer=order.buyer,
+        orders=(_summary(order),),
+        totals=add_up([order.amount]),
+        message="",
+        reason="",
+        brand=order.brand,
+        language=language,
+    )
+
+
+def _summary(order: Order) -> OrderSummary:
+    return OrderSummary(
+        id=order.id,
+        buyer_name=order.buyer.name if order.buyer else "",
+        status=order.status,
+        reference=order.reference,
+        season=order.season,
+        ordered_at=order.ordered_at,
+        delivery_from=order.delivery_from,
+        country=order.country,
+        currency=order.currency,
+        total=order.total,
+        quantity=order.quantity,
+    )
+
+
+def _mail(sender: Sender, facts: LetterContext, to: str) -> Mail:
+    mail_id, now = sender.new_id(), sender.clock.now()
+    return Mail(
+        id=mail_id,
+        batch_id="",
+        buyer_id=facts.buyer.id,
+        recipient=to,
+        language=facts.language,
+        message_id=f"<orderctl.sample.{mail_id}@{sender.domain}>",
+        state=MailState.SENDING,
+        attempts=1,
+        next_attempt_at=now,
+        created_at=now,
+        updated_at=now,
+        last_error="",
+        orders=len(facts.orders),
+    )

@@ -1,0 +1,303 @@
+"""The main job: plan a rejection, hold it against what the caller expects, execute it (design.md, section 6)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from orderctl.audit.log import Batch
+from orderctl.audit.queries import batch_of_request, get_batch
+from orderctl.database.clock import Clock
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store, login
+from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.language import say, say_count
+from orderctl.mail.outbox import DeliveryReport, MailQuery, MailState
+from orderctl.mail.queries import count_mails
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import OrderSummary
+from orderctl.rejection.assess import assess_choice
+from orderctl.rejection.execute import execute_plan, plan_outcome, target_orders, wait_for_turn
+from orderctl.rejection.impact import RECENT
+from orderctl.rejection.plan import (
+    ApprovedPlan,
+    Executed,
+    Identity,
+    Provenance,
+    RejectionPlan,
+    RejectionResult,
+    RequestKey,
+)
+from orderctl.selection.notes import OrderNotes
+from orderctl.selection.queries import selected_orders
+from orderctl.selection.selection import Choice, FilterScope, SelectionScope
+from orderctl.selection.service import say_unknown
+
+_SETTLED = frozenset({MailState.SENT, MailState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionRequest:
+    """What somebody wants rejected, how, and what the buyers are told. `by` says who asks."""
+
+    choice: Choice
+    by: Provenance
+    mode: Mode = Mode.BULK
+    reason: str = ""
+    reason_code: str = ""
+    notes: OrderNotes = field(default_factory=OrderNotes)
+    notify: bool = False
+    message: str = ""
+    per_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectations:
+    """What the caller counted on; a plan outside of it is not run. `expect` is a range, either end open."""
+
+    strict: bool = False
+    expect: tuple[int | None, int | None] = (None, None)
+    max_orders: int | None = None
+    ignore_unknown: bool = False
+
+
+def mails_left(store: Store, batch_id: str) -> int:
+    """How many mails of a batch are neither sent nor given up."""
+    with store.snapshot() as connection:
+        return _left(connection, batch_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBatch:
+    """A batch that holds; `mails_left` are those that are neither sent nor given up."""
+
+    id: str
+    rejected: int
+    mails_left: int
+
+
+def prepare_rejection(
+    store: Store, request: RejectionRequest, *, clock: Clock, new_id: Callable[[], str]
+) -> RejectionPlan:
+    """Compute the plan on one snapshot. Nothing is changed; raises StoreUnavailableError.
+
+    By a clock that is behind the newest record it could not be executed: better known before anybody is asked.
+    """
+    with store.snapshot() as connection:
+        at = clock.for_record(connection)
+        found = assess_choice(
+            connection,
+            request.choice,
+            request.mode,
+            notify=request.notify,
+            per_order=request.per_order,
+            changed_since=at - RECENT,
+        )
+    return RejectionPlan(
+        id=new_id(),
+        made_at=at,
+        by=request.by,
+        mode=request.mode,
+        reason=request.reason,
+        reason_code=request.reason_code,
+        notes=request.notes.among(found.targets.versions()) if request.notes else request.notes,
+        given=found.given,
+        targets=found.targets,
+        skipped=found.skipped,
+        totals=found.totals,
+        before_credits=found.before_credits,
+        buyers=found.buyers,
+        head=found.head,
+        mail=replace(found.mail, message=request.message if request.notify else ""),
+        impact=found.impact,
+    )
+
+
+def targets_of(store: Store, plan: RejectionPlan) -> tuple[OrderSummary, ...]:
+    """Every order that the plan rejects as it is now, newest first."""
+    with store.snapshot() as connection:
+        return target_orders(connection, plan)
+
+
+def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
+    """Refuse a plan that is not what the caller meant.
+
+    Raises UsageError for unknown ids, UnexpectedPlanError for `--strict`, `--expect` and `--max-orders`.
+    """
+    if plan.given.unknown_count and not expected.ignore_unknown:
+        listed = ", ".join(plan.given.unknown)
+        more = plan.given.unknown_count - len(plan.given.unknown)
+        raise UsageError(
+            say_unknown(plan.given.unknown_count, listed, more),
+            hint=say("mend the list, or leave them out with --ignore-unknown"),
+        )
+    targets = plan.targets.count
+    if expected.strict and plan.skipped_count:
+        raise UnexpectedPlanError(
+            say_count(
+                "{number:,} order of the selection cannot be rejected, and --strict allows none",
+                "{number:,} orders of the selection cannot be rejected, and --strict allows none",
+                plan.skipped_count,
+            ),
+            hint=say("look at them with --dry-run, or leave out --strict"),
+        )
+    low, high = expected.expect
+    if (low is not None and targets < low) or (high is not None and targets > high):
+        raise UnexpectedPlanError(
+            say_count(
+                "the plan has {number:,} order, and --expect says {range}",
+                "the plan has {number:,} orders, and --expect says {range}",
+                targets,
+                range=_range(low, high),
+            ),
+            hint=say("look at it with --dry-run"),
+        )
+    if expected.max_orders is not None and targets > expected.max_orders:
+        raise UnexpectedPlanError(
+            say_count(
+                "the plan has {number:,} order, more than --max-orders {most:,}",
+                "the plan has {number:,} orders, more than --max-orders {most:,}",
+                targets,
+                most=expected.max_orders,
+            ),
+            hint=say("narrow the selection, or raise the limit"),
+        )
+
+
+def check_any_target(plan: RejectionPlan, choice: Choice) -> None:
+    """Refuse a plan of orders that were named one by one and of which none can be rejected.
+
+    A filter names no order: that it finds only what was rejected before is how every second night goes.
+    """
+    if plan.targets.count or not plan.skipped_count or isinstance(choice.scope, FilterScope):
+        return
+    raise UnexpectedPlanError(
+        say_count(
+            "the {number:,} order given cannot be rejected; nothing was changed",
+            "none of the {number:,} orders given can be rejected; nothing was changed",
+            plan.skipped_count,
+        ),
+        hint=say("orderctl show ID tells why, and what to do instead"),
+    )
+
+
+def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, message_domain: str) -> RejectionResult:
+    """Run an approved plan in one transaction, once; without targets, do nothing.
+
+    Raises UnexpectedPlanError if it ran before, KeyUsedError if another run under its key was first,
+    StoreUnavailableError, CommitUnknownError.
+    """
+    plan = approved.plan
+    if not plan.targets.count:
+        return RejectionResult(plan=plan, batch_id=None, rejected=0, left_out=(), totals=(), mails=0)
+
+    def execute(connection: Connection) -> Executed:
+        wait_for_turn(connection)
+        return execute_plan(
+            connection, signed(approved, login(connection)), clock.for_record(connection), message_domain
+        )
+
+    executed = store.write(execute, landed=lambda connection: _landed(connection, plan))
+    return result_of(plan, executed)
+
+
+def first_run(store: Store, asked: RequestKey, choice: Choice) -> RejectionResult | None:
+    """What the first run under a caller's key did; None if there was none.
+
+    Raises UnexpectedPlanError if it was asked for something else.
+    """
+    with store.snapshot() as connection:
+        found = batch_of_request(connection, asked.key)
+        if found is None:
+            return None
+        batch, text = found
+        plan = _plan_of(batch, text)
+        if batch.request_digest != asked.digest or _has_others(connection, choice, plan):
+            raise UnexpectedPlanError(
+                say(
+                    "the key {key} is that of batch {batch}, for other orders or options; nothing was changed",
+                    key=asked.key,
+                    batch=batch.id,
+                ),
+                hint=say("take another key, or see: orderctl log {batch}", batch=batch.id),
+            )
+        executed = plan_outcome(connection, plan)
+    assert executed is not None  # noqa: S101 - the batch was found by its key in the same snapshot
+    return result_of(plan, executed)
+
+
+def _plan_of(batch: Batch, text: str) -> RejectionPlan:
+    try:
+        return RejectionPlan.from_json(text)
+    except ValueError as error:
+        raise UnexpectedPlanError(
+            say("the plan of batch {batch} cannot be read: {why}", batch=batch.id, why=error),
+            hint=say("see: orderctl log {batch}", batch=batch.id),
+        ) from error
+
+
+def _has_others(connection: Connection, choice: Choice, plan: RejectionPlan) -> bool:
+    """Whether a selection, which the first run took its orders out of, holds others by now."""
+    if not isinstance(choice.scope, SelectionScope):
+        return False
+    known = {*plan.targets, *(order_id for group in plan.skipped for order_id in group), *choice.excluded.ids}
+    selected = selected_orders(connection, choice.scope.actor, choice.scope.name, None)
+    return any(order.id not in known for order in selected)
+
+
+def delivered_so_far(store: Store, batch_id: str, last: DeliveryReport) -> DeliveryReport:
+    """What became of the mails of a batch in all runs, of which `last` is the last one."""
+    with store.snapshot() as connection:
+        counts = count_mails(connection, MailQuery(batch_id=batch_id))
+    return replace(
+        last,
+        sent=counts.get(MailState.SENT, 0),
+        retry=counts.get(MailState.RETRY, 0),
+        refused=counts.get(MailState.REFUSED, 0),
+        unknown=counts.get(MailState.UNKNOWN, 0),
+    )
+
+
+def held_batches(store: Store, batch_ids: Sequence[str]) -> tuple[HeldBatch, ...]:
+    """Those of the batches that the store holds. Raises StoreUnavailableError."""
+    with store.snapshot() as connection:
+        found = [batch for batch in (get_batch(connection, each) for each in batch_ids) if batch is not None]
+        return tuple(
+            HeldBatch(
+                id=batch.id, rejected=batch.rejected, mails_left=_left(connection, batch.id) if batch.mails else 0
+            )
+            for batch in found
+        )
+
+
+def _left(connection: Connection, batch_id: str) -> int:
+    counts = count_mails(connection, MailQuery(batch_id=batch_id))
+    return sum(number for state, number in counts.items() if state not in _SETTLED)
+
+
+def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
+    """What the store did of a plan, as its report."""
+    return RejectionResult(
+        plan=plan,
+        batch_id=plan.id,
+        rejected=executed.rejected,
+        left_out=executed.left_out,
+        totals=executed.totals,
+        mails=executed.mails,
+        unselected=executed.unselected,
+    )
+
+
+def signed(approved: ApprovedPlan, login: str) -> ApprovedPlan:
+    """The same approval with the database's own name for who gives it."""
+    who = str(Identity(actor=approved.approver, login=login))
+    return approved.plan.approve(by=who, how=approved.how, request=approved.request)
+
+
+def _landed(connection: Connection, plan: RejectionPlan) -> Executed | None:
+    """What a batch did whose commit was cut off; None if it does not hold."""
+    return plan_outcome(connection, plan)
+
+
+def _range(low: int | None, high: int | None) -> str:
+    if low is not None and low == high:
+        return f"{low:,}"
+    return f"{'' if low is None else f'{low:,}'}..{'' if high is None else f'{high:,}'}"

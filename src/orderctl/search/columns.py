@@ -1,0 +1,113 @@
+"""The columns of a list of orders: their names on the command line, and what they hold."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from orderctl.core.money import format_amount, plain_amount
+from orderctl.core.text import nearest
+from orderctl.errors import UsageError
+from orderctl.filters.filters import field_named
+from orderctl.language import later, say
+from orderctl.orders.orders import OrderSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: what it says of some fields of a summary, `plain` for machines, `shown` for people.
+
+    A column whose `plain` is None gives the value of its field to machines as it is.
+    """
+
+    name: str
+    header: str
+    fields: tuple[str, ...]
+    plain: Callable[..., str] | None = None
+    write: Callable[..., str] = str
+    is_number: bool = False
+
+    def shown(self, order: OrderSummary) -> str:
+        """The cell of one order for people."""
+        return self.write(*(getattr(order, name) for name in self.fields))
+
+
+def _text(name: str, header: str, field: str, write: Callable[..., str] | None = None) -> Column:
+    return Column(name=name, header=header, fields=(field,), plain=write, write=write or str)
+
+
+def _day(day: date | None) -> str:
+    return day.isoformat() if day else ""
+
+
+def _or_nothing(text: str | None) -> str:
+    return text or ""
+
+
+def _archived(archived: bool) -> str:
+    return "archived" if archived else ""
+
+
+_ALL = (
+    _text("id", later("Order"), "id"),
+    _text("buyer", later("Buyer"), "buyer_name"),
+    _text("status", later("Status"), "status"),
+    _text("ref", later("Reference"), "reference"),
+    _text("season", later("Season"), "season"),
+    Column(
+        name="ordered",
+        header=later("Ordered"),
+        fields=("ordered_at",),
+        plain=datetime.isoformat,
+        write=lambda moment: moment.date().isoformat(),
+    ),
+    _text("delivery", later("Delivery"), "delivery_from", _day),
+    _text("country", later("Country"), "country", _or_nothing),
+    Column(
+        name="quantity",
+        header=later("Pieces"),
+        fields=("quantity",),
+        write="{:,}".format,
+        is_number=True,
+    ),
+    Column(
+        name="total",
+        header=later("Total"),
+        fields=("total", "currency"),
+        plain=plain_amount,
+        write=format_amount,
+        is_number=True,
+    ),
+    _text("currency", "", "currency"),
+    _text("archived", later("Archived"), "archived", _archived),
+)
+COLUMNS = {column.name: column for column in _ALL}
+DEFAULT_COLUMNS = tuple(name for name in COLUMNS if name != "archived")
+
+
+def parse_columns(text: str) -> tuple[Column, ...]:
+    """Read `id,buyer,total`. Raises UsageError naming the column that there is not."""
+    names = [_column_name(name.strip()) for name in text.split(",") if name.strip()]
+    unknown = [name for name in names if name not in COLUMNS]
+    if unknown or not names:
+        raise UsageError(
+            say("there is no column {name!r}", name=unknown[0]) if unknown else say("--columns names no column"),
+            hint=nearest(
+                unknown[0] if unknown else "", tuple(COLUMNS), say("the columns: {known}", known=", ".join(COLUMNS))
+            ),
+        )
+    return tuple(COLUMNS[name] for name in names)
+
+
+def _column_name(text: str) -> str:
+    field = field_named(text)
+    return field.name if field else text
+
+
+def fields_of(columns: Sequence[Column]) -> tuple[str, ...]:
+    """The fields of a summary that these columns are made of, each once."""
+    return tuple(dict.fromkeys(name for column in columns for name in column.fields))
+
+
+def columns_of(names: Sequence[str]) -> tuple[Column, ...]:
+    """The columns of those names."""
+    return tuple(COLUMNS[name] for name in names)

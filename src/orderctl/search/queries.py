@@ -1,0 +1,87 @@
+"""What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orderctl.database.connection import Connection, Fragment, Row
+from orderctl.errors import UsageError
+from orderctl.filters.filters import OrderFilter
+from orderctl.filters.queries import after, compile_filter, order_by, sorted_by, summaries_sql
+from orderctl.language import say
+from orderctl.orders.orders import OrderSummary
+from orderctl.orders.queries import read_summary, summary_fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which orders to list: newest first unless `sort` names a column (`-` before it: descending).
+
+    `after`: those that come after the order of this id, itself not among them.
+    """
+
+    limit: int | None = None
+    sort: str = "-ordered"
+    after: str | None = None
+
+
+def list_orders(connection: Connection, wanted: OrderFilter, page: Page) -> Iterator[OrderSummary]:
+    """The summaries of the matching orders, sorted, streamed."""
+    return map(read_summary, _summaries(connection, wanted, page))
+
+
+def list_fields(
+    connection: Connection, wanted: OrderFilter, page: Page, names: Sequence[str]
+) -> Iterator[Mapping[str, Sequence[Any]]]:
+    """The same page, of the summaries only some fields: by their names the values of a block of orders."""
+    return summary_fields(_summaries(connection, wanted, page), names)
+
+
+def list_ids(connection: Connection, wanted: OrderFilter, page: Page) -> Iterator[str]:
+    """The ids of the matching orders, sorted, streamed."""
+    condition, limit = _condition(connection, wanted, page)
+    sql = f"SELECT id FROM orders WHERE account = :account AND {condition.sql} ORDER BY {order_by(page.sort)} {limit}"
+    return (row[0] for row in connection.stream(sql, condition.params))
+
+
+def count_orders(connection: Connection, wanted: OrderFilter, *, at_most: int | None = None) -> int:
+    """How many orders match; with `at_most`, counting stops there."""
+    condition = compile_filter(wanted, connection.dialect)
+    matching = f"FROM orders WHERE account = :account AND {condition.sql}"
+    sql, params = f"SELECT count(*) {matching}", condition.params
+    if at_most is not None:
+        sql = f"SELECT count(*) FROM (SELECT 1 {matching} LIMIT :at_most) AS counted"
+        params = {**condition.params, "at_most": at_most}
+    row = connection.execute(sql, params).fetchone()
+    return row[0] if row else 0
+
+
+def _summaries(connection: Connection, wanted: OrderFilter, page: Page) -> Iterable[Row]:
+    condition, limit = _condition(connection, wanted, page)
+    sql = summaries_sql(condition.sql, page.sort, limit)
+    run = connection.stream if page.limit is None else connection.execute
+    return run(sql, condition.params)
+
+
+def _condition(connection: Connection, wanted: OrderFilter, page: Page) -> tuple[Fragment, str]:
+    condition = compile_filter(wanted, connection.dialect)
+    if page.after is not None:
+        key = _key(connection, page.sort, page.after)
+        condition = Fragment(f"{condition.sql} AND {key.sql}", {**condition.params, **key.params})
+    if page.limit is None:
+        return condition, ""
+    return Fragment(condition.sql, {**condition.params, "page_limit": page.limit}), "LIMIT :page_limit"
+
+
+def _key(connection: Connection, sort: str, order_id: str) -> Fragment:
+    """The condition of the orders after one. Raises UsageError if there is no such order."""
+    sql = f"SELECT {sorted_by(sort)} FROM orders WHERE account = :account AND id = :id"
+    found = connection.execute(sql, {"id": order_id}).fetchone()
+    if found is None:
+        raise UsageError(
+            say("there is no order {id!r} in this store, so nothing comes after it", id=order_id),
+            hint=say("--after takes the last id of the page before"),
+        )
+    return after(sort, found[0], order_id)

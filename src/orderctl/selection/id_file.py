@@ -1,0 +1,276 @@
+"""Lists of order ids in files and pipes: one a line, each ended by NUL, a CSV with an id column, JSON lines or array.
+
+A CSV or a JSON object may say more of an order under the names `reason` and `message`. What `search` prints, in
+whatever format, is read back as the same ids.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from typing import BinaryIO
+
+from orderctl.core.text import safe
+from orderctl.errors import UsageError
+from orderctl.files.cells import Cell
+from orderctl.files.csv import unescape_formula
+from orderctl.files.decoding import syntax_reason, texts_or_lines
+from orderctl.files.jsonl import Broken, leading_object, read_object
+from orderctl.language import later, say, say_count
+from orderctl.orders.orders import parse_order_id
+from orderctl.selection.notes import LONGEST_NOTE, OrderNote, OrderNotes, ReasonCodes
+from orderctl.selection.selection import IdList
+
+LONGEST_LINE = 4_096
+_HEADERS = {"id", "ids", "order", "orders", "orderid", "orderids", "orderno", "ordernumber", "invoiceno"}
+_DELIMITERS = ",;\t"
+_SHOWN = 60
+_OPEN_QUOTE = "unexpected end of data"
+_FORMS = later("give one order id a line, or a CSV with a column named id")
+_OBJECTS = later('give one JSON object a line, each with an "id"')
+# What an id begins with that may be taken for a text in quotes or for an object.
+_OPENINGS = ('"', "'", "{", "[")
+_QUOTED = {quote: re.compile(f"{quote}(?:[^{quote}]|{quote}{quote})*{quote}") for quote in "\"'"}
+# No header holds a digit. One expression decides for nearly all of a million ids.
+_CLEARLY_AN_ID = re.compile(r"""[^"'{[#,;\d]*\d[^"'{#,;]*""")
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where in a line the id stands, and what is said of the order."""
+
+    order_id: int = 0
+    reason: int | None = None
+    message: int | None = None
+
+
+_ONE = _Columns()
+
+
+@dataclass(slots=True)
+class _Place:
+    """The line of a file that is being read, for what is said about it: one object for all of a million lines."""
+
+    name: str
+    line: int = 0
+
+    def wrong(self, what: str, hint: str = "") -> UsageError:
+        return UsageError(f"{self.name}:{self.line}: {what}", hint=hint or say(_FORMS))
+
+    def without_ids(self) -> UsageError:
+        if not self.line:
+            return UsageError(
+                say("{name} is empty, where order ids are expected", name=self.name),
+                hint=say("see whether what should have written them failed; --allow-empty takes an empty list"),
+            )
+        return UsageError(
+            say_count(
+                "{name} has {number:,} line, but no order id",
+                "{name} has {number:,} lines, but no order id",
+                self.line,
+                name=self.name,
+            ),
+            hint=say("a line that begins with # and a space is a comment; --allow-empty takes a list without ids"),
+        )
+
+
+def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None, *, allow_empty: bool = False) -> IdList:
+    """Read ids: each once, in the order given. UsageError names `name` and the line of the first wrong one.
+
+    With `codes`, reasons and messages beside the ids are read too, and checked. A list of no ids is an error too,
+    unless it is allowed: whoever pipes it here sees nothing of the failure of the command before.
+    """
+    seen: dict[str, OrderNote | None] = {}
+    count = 0
+    place = _Place(name)
+    for cells, columns in _rows(stream, place):
+        order_id = _order_id(cells, columns, place)
+        note = None if codes is None else _note(order_id, cells, columns, codes, place)
+        if order_id in seen and note not in (None, seen[order_id]):
+            raise place.wrong(
+                say("the order {order_id} stands above with another reason or message", order_id=order_id),
+                say("keep one of them"),
+            )
+        seen.setdefault(order_id, note)
+        count += 1
+    if not (count or allow_empty):
+        raise place.without_ids()
+    notes = OrderNotes.pack(note for note in seen.values() if note)
+    return IdList(ids=tuple(seen), duplicates=count - len(seen), notes=notes)
+
+
+def id_line(order_id: str) -> str:
+    """An id as a line of a list: in single quotes where it would be read as anything but that id."""
+    if _CLEARLY_AN_ID.fullmatch(order_id):
+        return order_id
+    is_plain = not (
+        order_id.startswith(_OPENINGS)
+        or any(mark in order_id for mark in _DELIMITERS)
+        or _is_comment(order_id)
+        or _header([order_id])
+    )
+    return order_id if is_plain else "'{}'".format(order_id.replace("'", "''"))
+
+
+def _rows(stream: BinaryIO, place: _Place) -> Iterator[tuple[Sequence[str], _Columns]]:
+    """The cells of each line that holds any; the first such line decides what the list is."""
+    are_texts, lines = texts_or_lines(stream, place.name, LONGEST_LINE)
+    cells_of: _Reader | None = _exactly if are_texts else None
+    headed = False
+    for place.line, line in lines:
+        if not line.strip() or not (are_texts or headed or not _is_comment(line)):
+            continue
+        if cells_of is None and _ARRAY.match(line):
+            yield from _items(line, lines, place)
+            return
+        if cells_of is None:
+            cells_of, headed = _reader(line, lines, place)
+            if headed:
+                continue
+        yield cells_of(line)
+
+
+# An array of objects, as opposed to an id that begins so.
+_ARRAY = re.compile(r"\s*\[\s*(?:[{\]]|\Z)")
+
+
+def _items(first: str, lines: Iterator[tuple[int, str]], place: _Place) -> Iterator[tuple[Sequence[str], _Columns]]:
+    """The texts of the objects of an array, each on as many lines as it takes."""
+    text = first.strip()[1:]
+    while not (text := text.lstrip(", \t\r\n")).startswith("]"):
+        if found := leading_object(text):
+            yield _texts(found[0], place)
+            text = text[found[1] :]
+        elif len(text) > LONGEST_LINE or (following := next(lines, None)) is None:
+            raise place.wrong(say("the array is not JSON, or ends too early"), say(_OBJECTS))
+        else:
+            place.line = following[0]
+            text = f"{text}\n{following[1]}"
+    for number, line in chain([(place.line, text[1:])], lines):
+        if line.strip():
+            place.line = number
+            raise place.wrong(say("something stands behind the array"), say(_OBJECTS))
+
+
+_Reader = Callable[[str], tuple[Sequence[str], _Columns]]
+
+
+def _reader(first: str, lines: Iterator[tuple[int, str]], place: _Place) -> tuple[_Reader, bool]:
+    """How each line is to be read, and whether the first one is a header."""
+    text = first.strip()
+    if text.startswith("{") and isinstance(read_object(text), dict):
+        return partial(_members, place=place), False
+    if _QUOTED["'"].fullmatch(text):
+        return _text, False
+    delimiter = next((mark for mark in _DELIMITERS if mark in first), "")
+    cells = _cells(first, lines, delimiter, place)
+    columns = _header(cells)
+    if columns is not None:
+        return lambda line: (list(map(unescape_formula, _cells(line, lines, delimiter, place))), columns), True
+    if len(cells) > 1:
+        raise place.wrong(say("the line has several columns, but none of them is named id"))
+    return _text, False
+
+
+def _is_comment(line: str) -> bool:
+    """A sharp and a space: `#1001` is an id as many shops write them."""
+    text = line.lstrip()
+    return text.startswith("#") and not text[1:2].strip()
+
+
+def _exactly(text: str) -> tuple[Sequence[str], _Columns]:
+    """A text behind which a NUL stands: nothing in it has a meaning."""
+    return [text], _ONE
+
+
+def _text(line: str) -> tuple[Sequence[str], _Columns]:
+    """A line that is an id, in quotes of either kind or in none."""
+    return [_unquoted(line.strip(), "\"'")], _ONE
+
+
+def _members(line: str, place: _Place) -> tuple[Sequence[str], _Columns]:
+    """The texts of a JSON object."""
+    found = read_object(line.strip())
+    if isinstance(found, Broken):
+        raise place.wrong(say("the line {reason}", reason=found.reason), say(_OBJECTS))
+    return _texts(found, place)
+
+
+def _texts(found: dict[str, Cell], place: _Place) -> tuple[Sequence[str], _Columns]:
+    columns = _header(list(found))
+    if columns is None:
+        raise place.wrong(say("the line has no id"), say(_OBJECTS))
+    return [value if isinstance(value, str) else "" for value in found.values()], columns
+
+
+def _header(cells: Sequence[str]) -> _Columns | None:
+    """The columns that a header names; None if this is no header."""
+    plain = [re.sub(r"[\s_.-]", "", cell).casefold() for cell in cells]
+    order_id = next((place for place, cell in enumerate(plain) if cell in _HEADERS), None)
+    if order_id is None:
+        return None
+    reason, message = (plain.index(word) if word in plain else None for word in ("reason", "message"))
+    return _Columns(order_id, reason, message)
+
+
+def _order_id(cells: Sequence[str], columns: _Columns, place: _Place) -> str:
+    if columns.order_id >= len(cells):
+        raise place.wrong(say("the line has no id: it is too short"))
+    text = cells[columns.order_id]
+    try:
+        return parse_order_id(text)
+    except ValueError as error:
+        raise place.wrong(
+            say("the order id {id!r} {problem}", id=safe(text[:_SHOWN]), problem=error)
+            if text.strip()
+            else say("the order id {problem}", problem=error)
+        ) from None
+
+
+def _note(
+    order_id: str, cells: Sequence[str], columns: _Columns, codes: ReasonCodes, place: _Place
+) -> OrderNote | None:
+    """What the line says of its order; None if it says nothing."""
+    reason, message = _cell(cells, columns.reason), _cell(cells, columns.message)
+    if not (reason or message):
+        return None
+    for column, text in (("reason", reason), ("message", message)):
+        if "\x00" in text:
+            raise place.wrong(say("the {column} holds a NUL character", column=column), say("take it out"))
+    if len(message) > LONGEST_NOTE:
+        raise place.wrong(
+            say("the message is longer than {longest:,} characters", longest=LONGEST_NOTE), say("shorten it")
+        )
+    try:
+        return OrderNote(id=order_id, reason=codes.read(reason), message=message)
+    except ValueError as error:
+        hint = say("the codes: {codes}", codes=codes) if codes.words else say("shorten it")
+        raise place.wrong(say("the reason {problem}", problem=error), hint) from None
+
+
+def _cell(cells: Sequence[str], column: int | None) -> str:
+    return cells[column].strip() if column is not None and column < len(cells) else ""
+
+
+def _cells(line: str, lines: Iterator[tuple[int, str]], delimiter: str, place: _Place) -> list[str]:
+    """The cells of a line; a quoted cell may go on in the lines after it."""
+    if not delimiter:
+        return [_unquoted(line.strip(), '"')]
+    text = line
+    while True:
+        try:
+            return next(csv.reader([text], delimiter=delimiter, strict=True))
+        except csv.Error as error:
+            following = next(lines, None) if str(error) == _OPEN_QUOTE and len(text) <= LONGEST_LINE else None
+            if following is None:
+                raise place.wrong(say("the line is not CSV: {error}", error=syntax_reason(error))) from None
+            text = f"{text}\n{following[1]}"
+
+
+def _unquoted(text: str, quotes: str) -> str:
+    quote = text[0]
+    if quote in quotes and _QUOTED[quote].fullmatch(text):
+        return text[1:-1].replace(quote * 2, quote)
+    return text

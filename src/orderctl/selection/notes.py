@@ -1,0 +1,166 @@
+"""Why orders are rejected: a code that can be counted, and words for people (design.md, section 3)."""
+
+import json
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from orderctl.core.text import safe
+from orderctl.database.connection import Dialect, recordset
+from orderctl.errors import UsageError
+from orderctl.language import say
+
+LONGEST_CODE = 60
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason as the log keeps it. `text` begins with the code, where there is one."""
+
+    text: str = ""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonCodes:
+    """The codes of the settings with their words; with none, any text is a reason without a code."""
+
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def collect(cls, texts: Iterable[str]) -> "ReasonCodes":
+        """From texts like `dropped` and `dropped: Style dropped`. ValueError names the one that is wrong."""
+        words: dict[str, str] = {}
+        for text in texts:
+            code, _, said = (part.strip() for part in text.partition(":"))
+            if not code or len(code) > LONGEST_CODE or safe(code) != code:
+                raise ValueError(
+                    say(
+                        "{text!r} has no code of at most {longest_code} characters",
+                        text=text,
+                        longest_code=LONGEST_CODE,
+                    )
+                )
+            if code in words:
+                raise ValueError(say("the code {code!r} stands there twice", code=code))
+            words[code] = said
+        return cls(words)
+
+    def read(self, text: str) -> Reason:
+        """A reason as somebody wrote it: `CODE`, `CODE: words`, or any text. ValueError says what is wrong."""
+        given = text.strip()
+        if len(given) > LONGEST_REASON:
+            raise ValueError(say("is longer than {longest_reason} characters", longest_reason=LONGEST_REASON))
+        if not given or not self.words:
+            return Reason(given)
+        code, _, said = (part.strip() for part in given.partition(":"))
+        if code not in self.words:
+            raise ValueError(say("begins with no code of the settings: {code!r}", code=safe(code[:LONGEST_CODE])))
+        said = said or self.words[code]
+        return Reason(f"{code}: {said}" if said else code, code)
+
+    def __str__(self) -> str:
+        """The codes, as an error lists them."""
+        return ", ".join(self.words)
+
+
+def words_of(reason: str, code: str) -> str:
+    """What a buyer may read of a reason: its words without the code."""
+    return reason.removeprefix(f"{code}: ") if code else reason
+
+
+LONGEST_NOTE = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderNote:
+    """One order's own reason and message; either may be empty, and then the one of the batch holds."""
+
+    id: str
+    reason: Reason = field(default_factory=Reason)
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNotes:
+    """Notes on the orders that have one, each order once, in the order of their ids.
+
+    Kept as one JSON array that the database reads itself; `reasons` and `messages` count them.
+    """
+
+    packed: str = "[]"
+    reasons: int = 0
+    messages: int = 0
+
+    @classmethod
+    def pack(cls, notes: Iterable[OrderNote]) -> "OrderNotes":
+        """Keep the notes that say something."""
+        said = sorted((note for note in notes if note.reason.text or note.message), key=lambda note: note.id)
+        if not said:
+            return cls()
+        return cls(
+            json.dumps(list(map(_record, said))),
+            reasons=sum(1 for note in said if note.reason.text),
+            messages=sum(1 for note in said if note.message),
+        )
+
+    def __iter__(self) -> Iterator[OrderNote]:
+        """The notes."""
+        for record in json.loads(self.packed):
+            reason = Reason(record["reason"], record["reason_code"])
+            yield OrderNote(id=record["id"], reason=reason, message=record["message"])
+
+    def __bool__(self) -> bool:
+        """Whether any order has one."""
+        return bool(self.reasons or self.messages)
+
+    def renamed(self, names: Mapping[str, str]) -> "OrderNotes":
+        """The notes with these ids for those. Raises UsageError where two on one order say different things."""
+        kept: dict[str, OrderNote] = {}
+        for note in self:
+            order_id = names.get(note.id, note.id)
+            renamed = replace(note, id=order_id)
+            if kept.setdefault(order_id, renamed) != renamed:
+                raise UsageError(
+                    say("the order {order_id} is given twice, with different reasons or messages", order_id=order_id),
+                    hint=say("keep one of them"),
+                )
+        return OrderNotes.pack(kept.values())
+
+    def among(self, ids: Container[str]) -> "OrderNotes":
+        """The notes on these orders only."""
+        return OrderNotes.pack(note for note in self if note.id in ids)
+
+
+def _record(note: OrderNote) -> dict[str, str]:
+    return {"id": note.id, "reason": note.reason.text, "reason_code": note.reason.code, "message": note.message}
+
+
+_COLUMNS = dict.fromkeys(("id", "reason", "reason_code", "message"), "text")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotesSql:
+    """Pieces of a statement: `with_` before its SELECT, `join` after its tables, and expressions between."""
+
+    with_: str
+    join: str
+    reason: str
+    code: str
+    message: str
+    params: Mapping[str, object]
+
+
+def notes_sql(notes: OrderNotes, dialect: Dialect, order_id: str) -> NotesSql:
+    """The pieces that join the notes to orders whose id is the expression `order_id`; nothing where there are none."""
+    if not notes:
+        return NotesSql(with_="", join="", reason=":reason", code=":code", message="''", params={})
+    return NotesSql(
+        # Materialised: SQLite then makes an index on it instead of reading all notes for each order.
+        with_=f"WITH note AS MATERIALIZED ({recordset(dialect, _COLUMNS, 'notes')}) ",
+        join=f" LEFT JOIN note ON note.id = {order_id}",
+        reason="CASE WHEN note.reason <> '' THEN note.reason ELSE :reason END",
+        code="CASE WHEN note.reason <> '' THEN note.reason_code ELSE :code END",
+        message="coalesce(note.message, '')",
+        params={"notes": notes.packed},
+    )

@@ -1,0 +1,253 @@
+"""The rows of the picker: columns that fit the width, wide characters aligned, the refused dimmed with the reason."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from prompt_toolkit.data_structures import Point
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.formatted_text.utils import split_lines
+from prompt_toolkit.layout import UIContent, UIControl, Window
+from prompt_toolkit.styles import Style
+from prompt_toolkit.utils import get_cwidth
+
+from orderctl.core.text import safe
+from orderctl.language import later, say
+from orderctl.orders.eligibility import Rule
+from orderctl.orders.orders import Order
+from orderctl.orders.view import STATUS_STYLES
+from orderctl.selection.picking import PickList
+from orderctl.terminal.amounts import shown_amount
+
+_HEADERS = {
+    "id": later("Order"),
+    "buyer": later("Buyer"),
+    "status": later("Status"),
+    "ordered": later("Ordered"),
+    "season": later("Season"),
+    "total": later("Total"),
+    "currency": "",
+    "reason": later("Cannot be rejected"),
+}
+_OPTIONAL = ("ordered", "season")
+_RIGHT = {"total"}
+_LONGEST = {"id": 24, "season": 12, "reason": 24}
+_SHORTEST = {"reason": 12, "status": 8, "id": 10}
+_BUYER = (12, 24, 40)  # at least, before another column is added, and at most
+_LEAD = 6  # the cursor's sign and the tick box
+
+
+class PickRows:
+    """Draws the rows of one list for one width."""
+
+    def __init__(self, picks: PickList) -> None:
+        self._picks = picks
+        self._natural = _natural(picks)
+        self._width = 0
+        self._columns: Mapping[str, int] = {}
+
+    def header(self, width: int) -> StyleAndTextTuples:
+        """The names of the columns."""
+        fitting = self._fitting(width).items()
+        cells = (_fit(_title(name), cells, right=name in _RIGHT) + _gap(name) for name, cells in fitting)
+        return [("class:header", " " * _LEAD + "".join(cells))]
+
+    def row(self, row: int, width: int) -> StyleAndTextTuples:
+        """One shown row."""
+        picks = self._picks
+        order, rule = picks.order(row), picks.refused(row)
+        ticked, here = picks.is_ticked(row), row == picks.row
+        lead = ">" if here else "|" if picks.is_marked(row) else " "
+        whole = "class:cursor" if here else "class:marked" if picks.is_marked(row) else ""
+        faint = "class:refused" if rule else ""
+        drawn: StyleAndTextTuples = [
+            (whole, f"{lead} "),
+            (f"{whole} class:tick" if ticked else f"{whole} {faint}", "[x] " if ticked else "[ ] "),
+        ]
+        texts = _texts(order) | {"reason": _reason(rule)}
+        for name, cells in self._fitting(width).items():
+            style = f"class:status.{STATUS_STYLES[order.status]}" if name == "status" and not rule else faint
+            drawn.append((f"{whole} {style}", _fit(texts[name], cells, right=name in _RIGHT)))
+            drawn.append((whole, _gap(name)))
+        return drawn
+
+    def _fitting(self, width: int) -> Mapping[str, int]:
+        """The columns with their widths; worked out anew when the terminal's width changes."""
+        if width != self._width:
+            self._width, self._columns = width, _columns(self._natural, width - _LEAD)
+        return self._columns
+
+
+def _columns(natural: Mapping[str, int], width: int) -> Mapping[str, int]:
+    least, ample, most = _BUYER
+    needed = {name: cells for name, cells in natural.items() if cells and name not in _OPTIONAL}
+    for name in ("reason", "status", "id"):
+        lacking = least - _left(needed, width)
+        if lacking > 0 and name in needed:
+            needed[name] = max(_SHORTEST[name], needed[name] - lacking)
+    for name in _OPTIONAL:
+        if natural[name] and _left({**needed, name: natural[name]}, width) >= ample:
+            needed[name] = natural[name]
+    needed["buyer"] = max(1, min(most, _left(needed, width)))
+    return {name: needed[name] for name in _HEADERS if name in needed}
+
+
+def _left(columns: Mapping[str, int], width: int) -> int:
+    """The cells that are left for the buyer beside these columns."""
+    others = [cells for name, cells in columns.items() if name != "buyer"]
+    return width - sum(others) - sum(len(_gap(name)) for name in columns) - len(_gap("buyer"))
+
+
+def _gap(column: str) -> str:
+    """What stands between a column and the next; an amount and its currency belong together."""
+    return {"total": " ", "reason": ""}.get(column, "  ")
+
+
+def _natural(picks: PickList) -> Mapping[str, int]:
+    """How wide each column is at most."""
+    widths = dict.fromkeys(_HEADERS, 0)
+    for row, order in enumerate(picks.orders):
+        rule = picks.refused(row)
+        for name, text in (_texts(order) | {"reason": _reason(rule)}).items():
+            widths[name] = max(widths[name], len(text) if text.isascii() else get_cwidth(text))
+    return {
+        name: max(min(cells, _LONGEST.get(name, cells)), get_cwidth(_title(name))) if cells else 0
+        for name, cells in widths.items()
+    }
+
+
+def _title(column: str) -> str:
+    return say(_HEADERS[column]) if _HEADERS[column] else ""
+
+
+def _reason(rule: Rule | None) -> str:
+    return say(rule.reason) if rule else ""
+
+
+def _texts(order: Order) -> dict[str, str]:
+    return {
+        "id": safe(order.id),
+        "buyer": safe(order.buyer.name) if order.buyer else "",
+        "status": order.status.value,
+        "ordered": order.ordered_at.date().isoformat(),
+        "season": safe(order.season),
+        "total": shown_amount(order.total, order.currency),
+        "currency": safe(order.currency),
+    }
+
+
+def _fit(text: str, cells: int, *, right: bool) -> str:
+    """The text in exactly so many cells: cut with an ellipsis, or filled up."""
+    taken = len(text) if text.isascii() else get_cwidth(text)
+    if taken > cells:
+        kept, taken = "", 0
+        for char in text:
+            if taken + get_cwidth(char) > cells - 1:
+                break
+            kept += char
+            taken += get_cwidth(char)
+        text, taken = kept + "…", taken + 1
+    filling = " " * (cells - taken)
+    return filling + text if right else text + filling
+
+
+_MARGIN = " " * 6
+Keys = Sequence[tuple[str, str]]
+LIST_KEYS = (
+    ("↑↓", later("move")),
+    (later("space"), later("tick")),
+    ("v", later("range")),
+    ("/", later("narrow")),
+    ("a", later("all")),
+    ("e", later("eligible")),
+    ("n", later("none")),
+    ("i", later("invert")),
+    ("t", later("ticked only")),
+    ("?", later("detail")),
+)
+RANGE_KEYS = (("↑↓", later("stretch the range")), (later("space"), later("tick it")), ("v", later("drop it")))
+NARROW_KEYS = (
+    (later("words, field:value"), later("narrow")),
+    ("↑↓", later("move")),
+    ("Enter", later("to the list")),
+    ("Esc", later("clear")),
+)
+DETAIL_KEYS = (
+    ("↑↓", later("next order")),
+    (later("space"), later("tick")),
+    ("PgUp PgDn", later("scroll")),
+    ("?", later("to the list")),
+)
+STYLE = Style.from_dict(
+    {
+        "title": "bold",
+        "header": "bold underline",
+        "cursor": "reverse",
+        "marked": "bold",
+        "refused": "dim",
+        "tick": "bold ansigreen",
+        "figures": "bold",
+        "warning": "ansiyellow",
+        "key": "reverse",
+        "status.yellow": "ansiyellow",
+        "status.cyan": "ansicyan",
+        "status.green": "ansigreen",
+        "status.magenta": "ansimagenta",
+        "status.dim": "dim",
+        "status.red": "ansired",
+    }
+)
+
+
+class RowList(UIControl):
+    """The list; only the rows in the window are drawn."""
+
+    def __init__(self, picks: PickList, rows: PickRows) -> None:
+        self._picks = picks
+        self._rows = rows
+
+    def is_focusable(self) -> bool:
+        """Keys go to the list."""
+        return True
+
+    def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 - as prompt_toolkit calls it
+        """The rows, each drawn when it is asked for."""
+        if not self._picks.shown:
+            return UIContent(
+                lambda _: [("class:warning", _MARGIN + say("no order matches"))], line_count=1, show_cursor=False
+            )
+        return UIContent(
+            lambda row: self._rows.row(row, width),
+            line_count=len(self._picks.shown),
+            cursor_position=Point(0, self._picks.row),
+            show_cursor=False,
+        )
+
+
+class _Drawn(UIControl):
+    """Lines that are drawn for the width that there is."""
+
+    def __init__(self, draw: Callable[[int], StyleAndTextTuples]) -> None:
+        self._draw = draw
+
+    def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 - as prompt_toolkit calls it
+        """The lines for this width."""
+        lines = list(split_lines(self._draw(width)))
+        return UIContent(lines.__getitem__, line_count=len(lines), show_cursor=False)
+
+
+def drawn(draw: Callable[[int], StyleAndTextTuples], *, height: int | None = None, width: int | None = None) -> Window:
+    """A part of the screen that `draw` fills, given the width."""
+    return Window(_Drawn(draw), height=height, width=width, wrap_lines=False, always_hide_cursor=True)
+
+
+def draw_keys(keys: Keys, width: int) -> StyleAndTextTuples:
+    """The keys and what they do, broken where the line is full."""
+    fragments: StyleAndTextTuples = []
+    taken = 0
+    for key, does in ((say(key), say(does)) for key, does in keys):
+        cells = get_cwidth(key) + get_cwidth(does) + 1
+        if taken and taken + cells > width:
+            fragments.append(("", "\n"))
+            taken = 0
+        fragments += [("class:key", key), ("", f" {does}  ")]
+        taken += cells + 2
+    return fragments

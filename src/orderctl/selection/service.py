@@ -1,0 +1,164 @@
+"""Named selections: what comes in, what goes out, what is in (design.md, section 2)."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from orderctl.core.times import Progress
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store
+from orderctl.errors import UsageError
+from orderctl.filters.filters import OrderFilter
+from orderctl.language import english, say, say_count
+from orderctl.orders.orders import Order
+from orderctl.selection.picking import Picks
+from orderctl.selection.queries import (
+    add_choice,
+    chosen_orders,
+    delete_selection,
+    remove_choice,
+    selected_orders,
+    selection_size,
+    unknown_ids,
+)
+from orderctl.selection.selection import Choice, IdList, IdScope, SelectionReport, SelectionScope
+
+_SHOWN_IDS = 10
+
+
+def add_to_selection(store: Store, choice: Choice, *, actor: str, name: str, at: datetime) -> SelectionReport:
+    """Add the orders of a choice to a selection. Unknown ids are reported, not added."""
+    return _change(
+        store,
+        choice,
+        actor,
+        name,
+        lambda connection: (add_choice(connection, actor, name, choice, english(choice.words), at), 0),
+    )
+
+
+def remove_from_selection(store: Store, choice: Choice, *, actor: str, name: str) -> SelectionReport:
+    """Take the orders of a choice out of a selection."""
+    return _change(store, choice, actor, name, lambda connection: (0, remove_choice(connection, actor, name, choice)))
+
+
+def clear_selection(store: Store, *, actor: str, name: str) -> SelectionReport:
+    """Empty a selection."""
+    return store.write(
+        lambda connection: SelectionReport(name=name, size=0, removed=delete_selection(connection, actor, name))
+    )
+
+
+def refuse_everything(wanted: OrderFilter, *, everything: bool) -> None:
+    """An empty filter means every order, so it wants `--all` spelled out (design.md, section 3)."""
+    if wanted.is_empty and not everything:
+        raise UsageError(
+            say("an empty filter would take every order"), hint=say("say which orders, or spell out --all")
+        )
+
+
+def refuse_unknown(connection: Connection, choice: Choice, *, ignore: bool) -> tuple[str, ...]:
+    """The ids of the choice that the store has no order of. Raises UsageError if there are, unless they are ignored."""
+    unknown = unknown_ids(connection, choice.scope.given.ids) if isinstance(choice.scope, IdScope) else ()
+    if unknown and not ignore:
+        shown = unknown[:_SHOWN_IDS]
+        raise UsageError(
+            say_unknown(len(unknown), ", ".join(shown), len(unknown) - len(shown)),
+            hint=say("mend the list, or leave them out with --ignore-unknown"),
+        )
+    return unknown
+
+
+def say_unknown(number: int, listed: str, more: int) -> str:
+    """So many ids are unknown: the first of them, and how many more."""
+    if more:
+        return say_count(
+            "{number:,} id unknown in this store: {ids} and {more:,} more",
+            "{number:,} ids unknown in this store: {ids} and {more:,} more",
+            number,
+            ids=listed,
+            more=more,
+        )
+    return say_count(
+        "{number:,} id unknown in this store: {ids}", "{number:,} ids unknown in this store: {ids}", number, ids=listed
+    )
+
+
+def _change(
+    store: Store, choice: Choice, actor: str, name: str, change: Callable[[Connection], tuple[int, int]]
+) -> SelectionReport:
+    def work_on(connection: Connection) -> SelectionReport:
+        given = choice.scope.given if isinstance(choice.scope, IdScope) else None
+        added, removed = change(connection)
+        return SelectionReport(
+            name=name,
+            size=selection_size(connection, actor, name),
+            added=added,
+            removed=removed,
+            unknown=unknown_ids(connection, given.ids) if given else (),
+            duplicates=given.duplicates if given else 0,
+        )
+
+    return store.write(work_on)
+
+
+MOST = 20_000
+_REPORT_EVERY = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Orders to tick, newest first, and the ids of those that are ticked from the start."""
+
+    orders: tuple[Order, ...]
+    ticked: Collection[str]
+
+
+def read_candidates(store: Store, choice: Choice, *, actor: str, name: str | None, progress: Progress) -> Candidates:
+    """The orders of a choice in full, and which of them the selection holds.
+
+    Raises UsageError if there are none, or more than a person can go through.
+    """
+    found: list[Order] = []
+    with store.snapshot() as connection:
+        ticked = {order.id for order in selected_orders(connection, actor, name, None)} if name else set[str]()
+        for order in chosen_orders(connection, choice):
+            found.append(order)
+            if len(found) > MOST:
+                raise UsageError(
+                    say("there are more than {most:,} orders to pick from", most=MOST),
+                    hint=say("narrow them with a filter, then pick"),
+                )
+            if not len(found) % _REPORT_EVERY:
+                progress(len(found), None)
+    if not found:
+        raise UsageError(say("there is no order to pick from"), hint=say("search with another filter"))
+    found.sort(key=lambda order: (order.ordered_at, order.id), reverse=True)
+    return Candidates(orders=tuple(found), ticked=ticked)
+
+
+def save_picks(store: Store, picks: Picks, *, actor: str, name: str, at: datetime) -> SelectionReport:
+    """Put what was ticked into the selection and take out what was unticked, in one transaction."""
+
+    def change(connection: Connection) -> SelectionReport:
+        added = add_choice(connection, actor, name, _of(picks.added), "picked by hand", at)
+        removed = remove_choice(connection, actor, name, _of(picks.removed))
+        return SelectionReport(name=name, size=selection_size(connection, actor, name), added=added, removed=removed)
+
+    return store.write(change)
+
+
+def picked(choice: Choice, picks: Picks) -> Choice:
+    """The ticked orders of a choice, as a choice."""
+    return Choice(
+        scope=IdScope(given=IdList(ids=picks.ticked), words=say("picked by hand from {words}", words=choice.words))
+    )
+
+
+def starts_ticked(choice: Choice) -> bool:
+    """Whether a choice lists orders one by one, so that picking from it means taking some away."""
+    return isinstance(choice.scope, IdScope | SelectionScope)
+
+
+def _of(ids: tuple[str, ...]) -> Choice:
+    return Choice(scope=IdScope(given=IdList(ids=ids), words="picked by hand"))

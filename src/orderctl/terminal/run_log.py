@@ -1,0 +1,136 @@
+"""What a run does, step by step: a line on standard error for who wants to see it, a JSON line in a file for cron.
+
+Neither holds arguments, parameters of statements, names or secrets: steps, figures, batch ids and exit codes only.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from orderctl.core.text import safe
+from orderctl.core.times import Progress
+from orderctl.errors import os_reason
+from orderctl.language import later, say
+
+Figures = dict[str, object]
+
+
+class RunLog:
+    """The steps of one run. Without a file and not `verbose` it says nothing."""
+
+    def __init__(self, path: Path | None, *, verbose: bool, run_id: str) -> None:
+        self._verbose = verbose
+        self._run_id = run_id
+        self._started = time.monotonic()
+        self._path = path
+        self._file = _opened(path) if path else None
+
+    @contextmanager
+    def timing(self, label: str) -> Iterator[Progress]:
+        """Note a step, by its English name, with how long it took and what was done of it."""
+        started = time.monotonic()
+        last: list[int | None] = [None, None]
+
+        def report(done: int, total: int | None, /) -> None:
+            last[:] = done, total
+
+        yield report
+        seconds = round(time.monotonic() - started, 3)
+        self.step(label.lower(), {"done": last[0], "total": last[1], "seconds": seconds})
+
+    def step(self, name: str, figures: Figures) -> None:
+        """Tell that a step is done, with what there is to count."""
+        told = {key: value for key, value in figures.items() if value is not None}
+        if self._verbose:
+            sys.stderr.write(safe(step_words(name, told)) + "\n")
+        if self._file is not None:
+            line = {"time": datetime.now(UTC).isoformat(), "run": self._run_id, "step": name, **told}
+            try:
+                # One write of one line: runs that share the file do not mix their lines.
+                os.write(self._file, f"{json.dumps(line)}\n".encode("ascii"))
+            except OSError as error:
+                self._file = None
+                _warn(self._path, error)
+
+    def end(self, command: str, exit_code: int, figures: Figures) -> None:
+        """Tell how the run ended."""
+        seconds = round(time.monotonic() - self._started, 3)
+        self.step("end", {"command": command, "exit_code": exit_code, "seconds": seconds, **figures})
+
+
+def _opened(path: Path) -> int | None:
+    """The file, made for its owner alone, written at its end; None, and a warning, if that cannot be."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        _warn(path, error)
+        return None
+
+
+def _warn(path: Path | None, error: OSError) -> None:
+    """A log that cannot be written is no reason to end a run."""
+    problem = say("the log file {path} cannot be written: {problem}", path=path, problem=os_reason(error))
+    sys.stderr.write(safe(say("warning: ") + problem) + "\n")
+
+
+_STEPS = frozenset(
+    {
+        later("end"),
+        later("exporting"),
+        later("mailing"),
+        later("planned"),
+        later("planning"),
+        later("reading"),
+        later("rejected"),
+        later("rejecting"),
+        later("repeated"),
+        later("verifying"),
+        later("verifying the log"),
+        later("writing"),
+    }
+)
+_FIGURES = {
+    "batch": later("batch {value}"),
+    "command": later("command {value}"),
+    "exit_code": later("{value} exit code"),
+    "left_out": later("{value} left out"),
+    "mails": later("{value} mails"),
+    "rejected": later("{value} rejected"),
+    "skipped": later("{value} skipped"),
+    "statements": later("{value} statements"),
+    "store_seconds": later("store seconds {value}"),
+    "targets": later("{value} targets"),
+}
+
+
+def step_words(name: str, figures: Mapping[str, object]) -> str:
+    """`reading: 2,000 of 2,000 in 1.9 s`, `rejected: batch 068f…, 39 rejected`."""
+    told, seconds = ", ".join(_told(figures)), figures.get("seconds")
+    if seconds is not None:
+        told = (
+            say("{figures} in {seconds} s", figures=told, seconds=seconds)
+            if told
+            else say("in {seconds} s", seconds=seconds)
+        )
+    return f"{say(name) if name in _STEPS else name}: {told}"
+
+
+def _told(figures: Mapping[str, object]) -> Iterator[str]:
+    for name, value in figures.items():
+        if name in _FIGURES:
+            yield say(_FIGURES[name], value=_shown(value))
+        elif name not in {"done", "total", "seconds"}:
+            yield f"{name.replace('_', ' ')} {_shown(value)}"
+    done, total = figures.get("done"), figures.get("total")
+    if done is not None:
+        counted = _shown(done)
+        yield counted if total is None else say("{done} of {total}", done=counted, total=_shown(total))
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
