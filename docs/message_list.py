@@ -12,7 +12,7 @@ import orderctl
 from orderctl.errors import OrderctlError
 
 _SOURCES = Path(orderctl.__file__).parent
-_SAYS = {"say": 0, "later": 0, "say_count": 1}
+_SAYS = {"_": 0, "N_": 0, "ngettext": 1}
 _ALOUD = {"warn", "insist"}
 _SQL = re.compile(r"\b(SELECT|UPDATE|SET)\b")
 

@@ -25,8 +25,8 @@ from orderctl.language import CATALOGUES, DOMAIN
 _SOURCES = CATALOGUES.parent
 # The same code gives the same catalogue: what it was made from tells its age, not a date in its head.
 _WRITTEN = datetime(2026, 11, 25, tzinfo=UTC)
-# `say` and `later` take one template, `say_count` that for one and that for many.
-_KEYWORDS = {"say": None, "later": None, "say_count": (1, 2)}
+# `_` and `N_` take one template, `ngettext` that for one and that for many.
+_KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 
 
 def collected() -> Catalog:

@@ -19,7 +19,7 @@ from orderctl.cli.manual import pages
 from orderctl.cli.options import OrderFormat
 from orderctl.exporting.service import ExportFormat
 from orderctl.filters.filters import FILTER_FIELDS
-from orderctl.language import CATALOGUES, english, retell, say, say_count, speech_for
+from orderctl.language import CATALOGUES, _, english, ngettext, retell, speech_for
 from orderctl.mail.outbox import MailState, detail_in_words
 from orderctl.orders.eligibility import RULES
 from orderctl.orders.orders import Status
@@ -43,7 +43,7 @@ def placeholders(template):
     return sorted(
         {
             (name, conversion, form)
-            for _, name, form, conversion in string.Formatter().parse(template)
+            for __, name, form, conversion in string.Formatter().parse(template)
             if name is not None
         }
     )
@@ -92,7 +92,7 @@ def test_nothing_is_said_while_the_program_is_imported():
         waiting = [ast.parse(path.read_text("utf-8"))]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"say", "say_count"}:
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"_", "ngettext"}:
                 early.append(f"{path.name}:{node.lineno}")
             inside = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
             waiting += [node.args] if isinstance(node, inside) else ast.iter_child_nodes(node)
@@ -101,7 +101,7 @@ def test_nothing_is_said_while_the_program_is_imported():
 
 def _fills_in(message):
     """Texts of `--help` are shown as they are, with whatever braces they have."""
-    return any(place.endswith(".py") for place, _ in message.locations)
+    return any(place.endswith(".py") for place, __ in message.locations)
 
 
 class TestChoice:
@@ -126,7 +126,7 @@ class TestChoice:
             monkeypatch.delenv(name, raising=False)
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        assert say("give another name") == {"en": "give another name", "ja": "別の名前を指定してください"}[chosen]
+        assert _("give another name") == {"en": "give another name", "ja": "別の名前を指定してください"}[chosen]
 
     @pytest.mark.parametrize(
         ("tag", "word"), [("ja", "品名"), ("ja-JP", "品名"), ("en", "Article"), ("de", "Article"), ("", "Article")]
@@ -134,7 +134,7 @@ class TestChoice:
     def test_a_buyers_language_is_the_buyers_whatever_the_operators(self, monkeypatch, tag, word):
         for operators in ("ja_JP.UTF-8", "en_US.UTF-8"):
             monkeypatch.setenv("LANGUAGE", operators)
-            assert speech_for(tag).say("Article") == word
+            assert speech_for(tag).gettext("Article") == word
 
 
 class TestSaid:
@@ -143,22 +143,22 @@ class TestSaid:
         monkeypatch.setenv("LANGUAGE", "ja")
 
     def test_what_was_said_knows_itself_in_english_and_so_do_the_sentences_in_it(self):
-        inner = say("plan {id}", id="abc")
-        outer = say("{plan} expired {ago} ago", plan=inner, ago=say("less than a minute"))
+        inner = _("plan {id}", id="abc")
+        outer = _("{plan} expired {ago} ago", plan=inner, ago=_("less than a minute"))
         assert (outer, english(outer)) == (
             "計画abcは1分未満前に期限が切れました",
             "plan abc expired less than a minute ago",
         )
 
     def test_an_error_in_a_sentence_is_english_there_too(self):
-        said = say("the reason {problem}", problem=ValueError(say("is empty")))
+        said = _("the reason {problem}", problem=ValueError(_("is empty")))
         assert (said, english(said)) == ("理由: 空です", "the reason is empty")
 
     def test_nothing_is_nothing(self):
-        assert say("") == ""
+        assert _("") == ""
 
     def test_numbers_of_things(self):
-        said = say_count("{number:,} mail", "{number:,} mails", 1200)
+        said = ngettext("{number:,} mail", "{number:,} mails", 1200)
         assert (said, english(said)) == ("1,200通", "1,200 mails")
 
     def test_what_is_stored_in_english_is_told_again(self):

@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 from orderctl.core.text import safe
-from orderctl.language import english, later, say
+from orderctl.language import N_, _, english
 
 
 class ExitCode(IntEnum):
@@ -28,18 +28,18 @@ class OrderctlError(Exception):
 
     exit_code = ExitCode.FAILED
     # What is said where nothing else is.
-    usual = later("The command failed and nothing was changed.")
+    usual = N_("The command failed and nothing was changed.")
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         """Take one sentence that says what was wrong and where, and a hint that says what to do next."""
-        self.message = message or say(self.usual)
+        self.message = message or _(self.usual)
         super().__init__(self.message)
         self.hint = hint
 
     @property
     def sentence(self) -> str:
         """What was wrong and what to do next, on one line."""
-        return say("{problem}; {hint}", problem=self.message, hint=self.hint) if self.hint else self.message
+        return _("{problem}; {hint}", problem=self.message, hint=self.hint) if self.hint else self.message
 
     @property
     def english(self) -> str:
@@ -51,35 +51,35 @@ class UsageError(OrderctlError):
     """The call, the configuration or an input file is wrong; nothing was changed."""
 
     exit_code = ExitCode.WRONG_CALL
-    usual = later("The call, the configuration or an input file is wrong; nothing was changed.")
+    usual = N_("The call, the configuration or an input file is wrong; nothing was changed.")
 
 
 class UnexpectedPlanError(OrderctlError):
     """The plan is not what the caller expected (`--strict`, `--expect`, `--max-orders`); nothing was changed."""
 
     exit_code = ExitCode.UNEXPECTED_PLAN
-    usual = later("The plan is not what the caller expected (--strict, --expect, --max-orders); nothing was changed.")
+    usual = N_("The plan is not what the caller expected (--strict, --expect, --max-orders); nothing was changed.")
 
 
 class DeclinedError(OrderctlError):
     """Declined at the confirmation; nothing was changed."""
 
     exit_code = ExitCode.DECLINED
-    usual = later("Declined at the confirmation; nothing was changed.")
+    usual = N_("Declined at the confirmation; nothing was changed.")
 
 
 class StoreUnavailableError(OrderctlError):
     """The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed."""
 
     exit_code = ExitCode.STORE_UNAVAILABLE
-    usual = later("The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed.")
+    usual = N_("The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed.")
 
 
 class CommitUnknownError(OrderctlError):
     """The store went away during the commit and cannot be asked whether it holds."""
 
     exit_code = ExitCode.COMMIT_UNKNOWN
-    usual = later("The store went away during the commit and cannot be asked whether it holds.")
+    usual = N_("The store went away during the commit and cannot be asked whether it holds.")
 
 
 class OutputLostError(OrderctlError):
@@ -104,33 +104,33 @@ class UnsendableError(OrderctlError):
 
 # As the C library words them in English; others stay as they are.
 KNOWN = (
-    later("No such file or directory"),
-    later("Permission denied"),
-    later("Is a directory"),
-    later("Not a directory"),
-    later("File exists"),
-    later("File name too long"),
-    later("No space left on device"),
-    later("Read-only file system"),
-    later("Too many levels of symbolic links"),
-    later("Input/output error"),
-    later("Connection refused"),
-    later("Connection reset by peer"),
-    later("Connection timed out"),
-    later("Network is unreachable"),
-    later("No route to host"),
-    later("Name or service not known"),
-    later("Temporary failure in name resolution"),
-    later("Broken pipe"),
-    later("Bad file descriptor"),
-    later("Too many open files"),
-    later("Cannot allocate memory"),
+    N_("No such file or directory"),
+    N_("Permission denied"),
+    N_("Is a directory"),
+    N_("Not a directory"),
+    N_("File exists"),
+    N_("File name too long"),
+    N_("No space left on device"),
+    N_("Read-only file system"),
+    N_("Too many levels of symbolic links"),
+    N_("Input/output error"),
+    N_("Connection refused"),
+    N_("Connection reset by peer"),
+    N_("Connection timed out"),
+    N_("Network is unreachable"),
+    N_("No route to host"),
+    N_("Name or service not known"),
+    N_("Temporary failure in name resolution"),
+    N_("Broken pipe"),
+    N_("Bad file descriptor"),
+    N_("Too many open files"),
+    N_("Cannot allocate memory"),
 )
 
 
 def os_reason(error: OSError) -> str:
     """The reason that an error of the operating system gives."""
-    return say(safe(error.strerror or str(error)))
+    return _(safe(error.strerror or str(error)))
 
 
 def reason_of(error: BaseException) -> str:
@@ -138,8 +138,8 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, OrderctlError):
         return str(error)
     if isinstance(error, MemoryError):
-        return say("there is not enough memory for this")
+        return _("there is not enough memory for this")
     if isinstance(error, OSError) and error.strerror:
         return safe(f"{error.filename}: {os_reason(error)}") if error.filename else os_reason(error)
     kind = type(error).__name__
-    return say("a fault of the program: {kind}: {text}", kind=kind, text=safe(" ".join(str(error).split())))
+    return _("a fault of the program: {kind}: {text}", kind=kind, text=safe(" ".join(str(error).split())))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from orderctl.core.text import safe
 from orderctl.errors import UsageError, os_reason
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 Value = str | bool | int | tuple[str, ...] | None
 DEFAULT_PROFILE = "default"
@@ -58,79 +58,77 @@ class Option:
 MAX_CONNECTIONS = 16
 
 _ALL = (
-    Option(key="store", kind=str, about=later("a file path or a PostgreSQL URL")),
+    Option(key="store", kind=str, about=N_("a file path or a PostgreSQL URL")),
+    Option(key="store_password_file", kind=str, about=N_("a file that only you can read, for PostgreSQL"), default=""),
     Option(
-        key="store_password_file", kind=str, about=later("a file that only you can read, for PostgreSQL"), default=""
+        key="store_keyring", kind=bool, about=N_("ask the system's keyring for the store's password"), default=False
     ),
-    Option(
-        key="store_keyring", kind=bool, about=later("ask the system's keyring for the store's password"), default=False
-    ),
-    Option(key="account", kind=str, about=later("whose orders these are"), default="main"),
-    Option(key="label", kind=str, about=later("how the store is called in previews"), default=""),
-    Option(key="production", kind=bool, about=later("mark it PRODUCTION in previews"), default=False),
-    Option(key="actor", kind=str, about=later("who acts; the login name by default"), default=""),
-    Option(key="log_file", kind=str, about=later("add a JSON line there for each step of a run"), default=""),
+    Option(key="account", kind=str, about=N_("whose orders these are"), default="main"),
+    Option(key="label", kind=str, about=N_("how the store is called in previews"), default=""),
+    Option(key="production", kind=bool, about=N_("mark it PRODUCTION in previews"), default=False),
+    Option(key="actor", kind=str, about=N_("who acts; the login name by default"), default=""),
+    Option(key="log_file", kind=str, about=N_("add a JSON line there for each step of a run"), default=""),
     Option(key="time_zone", kind=str, about="of the times shown, as in Europe/Paris; the computer's", default=""),
-    Option(key="notify", kind=bool, about=later("mail the buyers unless told otherwise"), default=False),
-    Option(key="max_orders", kind=int, about=later("refuse plans with more orders")),
+    Option(key="notify", kind=bool, about=N_("mail the buyers unless told otherwise"), default=False),
+    Option(key="max_orders", kind=int, about=N_("refuse plans with more orders")),
     Option(
         key="plan_expires",
         kind=str,
-        about=later("how long a saved plan may run: 36h, 3d"),
+        about=N_("how long a saved plan may run: 36h, 3d"),
         default="24h",
         or_number=True,
     ),
-    Option(key="wrong_time_of", kind=str, about=later("the id of a batch made while the clock was wrong"), default=""),
+    Option(key="wrong_time_of", kind=str, about=N_("the id of a batch made while the clock was wrong"), default=""),
     Option(
         key="require_second_operator",
         kind=bool,
-        about=later("every plan needs another operator's approval"),
+        about=N_("every plan needs another operator's approval"),
         default=False,
     ),
-    Option(key="second_operator_above_orders", kind=int, about=later("plans with more orders need it")),
+    Option(key="second_operator_above_orders", kind=int, about=N_("plans with more orders need it")),
     Option(
         key="second_operator_above_amount",
         kind=str,
-        about=later("plans of more, in any currency, need it: 10000"),
+        about=N_("plans of more, in any currency, need it: 10000"),
         default="",
         or_number=True,
     ),
     Option(
         key="reasons",
         kind=tuple,
-        about=later("the codes that --reason takes, each with its words; empty: free text"),
+        about=N_("the codes that --reason takes, each with its words; empty: free text"),
         default=(),
     ),
-    Option(key="mail.transport", kind=str, about=later("how mails leave"), default="", one_of=("smtp", "maildir")),
-    Option(key="mail.maildir", kind=str, about=later("the folder of the maildir transport"), default=""),
-    Option(key="mail.host", kind=str, about=later("the SMTP server"), default=""),
-    Option(key="mail.port", kind=int, about=later("its port; 587 with starttls, 465 with tls"), least=1, most=65535),
+    Option(key="mail.transport", kind=str, about=N_("how mails leave"), default="", one_of=("smtp", "maildir")),
+    Option(key="mail.maildir", kind=str, about=N_("the folder of the maildir transport"), default=""),
+    Option(key="mail.host", kind=str, about=N_("the SMTP server"), default=""),
+    Option(key="mail.port", kind=int, about=N_("its port; 587 with starttls, 465 with tls"), least=1, most=65535),
     Option(
         key="mail.security",
         kind=str,
-        about=later("how the connection is secured; none is for this computer only"),
+        about=N_("how the connection is secured; none is for this computer only"),
         default="starttls",
         one_of=("starttls", "tls", "none"),
     ),
-    Option(key="mail.user", kind=str, about=later("the login; empty: no login"), default=""),
-    Option(key="mail.password", kind=str, about=later("better in the keyring or a file"), default="", secret=True),
-    Option(key="mail.password_file", kind=str, about=later("a file that only you can read"), default=""),
-    Option(key="mail.keyring", kind=bool, about=later("ask the system's keyring for the password"), default=False),
-    Option(key="mail.sender", kind=str, about=later("the From address"), default=""),
-    Option(key="mail.reply_to", kind=str, about=later("where answers go"), default=""),
-    Option(key="mail.timeout", kind=int, about=later("seconds to wait for the server"), default=30, least=1, most=3600),
+    Option(key="mail.user", kind=str, about=N_("the login; empty: no login"), default=""),
+    Option(key="mail.password", kind=str, about=N_("better in the keyring or a file"), default="", secret=True),
+    Option(key="mail.password_file", kind=str, about=N_("a file that only you can read"), default=""),
+    Option(key="mail.keyring", kind=bool, about=N_("ask the system's keyring for the password"), default=False),
+    Option(key="mail.sender", kind=str, about=N_("the From address"), default=""),
+    Option(key="mail.reply_to", kind=str, about=N_("where answers go"), default=""),
+    Option(key="mail.timeout", kind=int, about=N_("seconds to wait for the server"), default=30, least=1, most=3600),
     Option(
         key="mail.connections",
         kind=int,
-        about=later("how many at once to the server"),
+        about=N_("how many at once to the server"),
         default=1,
         least=1,
         most=MAX_CONNECTIONS,
     ),
-    Option(key="mail.rate", kind=str, about=later("at most so many mails: 5/s, 30/m or 1000/h"), default=""),
-    Option(key="mail.ca_file", kind=str, about=later("certificates to trust instead of the system's"), default=""),
-    Option(key="mail.templates", kind=str, about=later("a folder with the brand's own templates"), default=""),
-    Option(key="mail.language", kind=str, about=later("for buyers whose language has no template"), default="en"),
+    Option(key="mail.rate", kind=str, about=N_("at most so many mails: 5/s, 30/m or 1000/h"), default=""),
+    Option(key="mail.ca_file", kind=str, about=N_("certificates to trust instead of the system's"), default=""),
+    Option(key="mail.templates", kind=str, about=N_("a folder with the brand's own templates"), default=""),
+    Option(key="mail.language", kind=str, about=N_("for buyers whose language has no template"), default="en"),
 )
 OPTIONS = {option.key: option for option in _ALL}
 
@@ -165,7 +163,7 @@ class Settings:
                 return Path(text).expanduser()
         except RuntimeError:  # the home of nobody
             pass
-        raise UsageError(say("{key}: {path!r} is not a path", key=key, path=text), hint=say("check the path"))
+        raise UsageError(_("{key}: {path!r} is not a path", key=key, path=text), hint=_("check the path"))
 
     def flag(self, key: str) -> bool:
         """A yes or no."""
@@ -191,7 +189,7 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
     _refuse_shared(config_file, document)
     profiles = document.get("profile", {})
     if not isinstance(profiles, dict):
-        raise UsageError(say("{file}: profile is not a table", file=config_file), hint=say("write [profile.NAME]"))
+        raise UsageError(_("{file}: profile is not a table", file=config_file), hint=_("write [profile.NAME]"))
     chosen = flags.get("profile") or environ.get("ORDERCTL_PROFILE") or document.get("default_profile")
     name = str(chosen or DEFAULT_PROFILE)
     if name not in profiles and (chosen or profiles):
@@ -203,15 +201,15 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
 
 def _no_profile(config_file: Path, chosen: str, profiles: Mapping[str, object]) -> UsageError:
     """Settings that stand in a file and are not used would be a surprise: say which there are."""
-    known = safe(", ".join(map(str, profiles))) or say("none")
+    known = safe(", ".join(map(str, profiles))) or _("none")
     if chosen:
         return UsageError(
-            say("there is no profile {name!r} in {file}", name=chosen, file=config_file),
-            hint=say("the profiles there: {known}", known=known),
+            _("there is no profile {name!r} in {file}", name=chosen, file=config_file),
+            hint=_("the profiles there: {known}", known=known),
         )
     return UsageError(
-        say("{file} does not say which of its profiles is used", file=config_file),
-        hint=say("give --profile NAME, or write default_profile there; the profiles there: {known}", known=known),
+        _("{file} does not say which of its profiles is used", file=config_file),
+        hint=_("give --profile NAME, or write default_profile there; the profiles there: {known}", known=known),
     )
 
 
@@ -229,21 +227,21 @@ def _refuse_shared(config_file: Path, document: Mapping[str, object]) -> None:
     found = config_file.stat()
     if found.st_mode & 0o077:
         raise UsageError(
-            say(
+            _(
                 "{file} holds a password ({secret}), and others may read it",
                 file=config_file,
                 secret=secret,
             ),
-            hint=say("chmod 600 {path}", path=config_file),
+            hint=_("chmod 600 {path}", path=config_file),
         )
     if found.st_uid not in {0, os.geteuid()}:
         raise UsageError(
-            say(
+            _(
                 "{file} holds a password ({secret}), and belongs to another user",
                 file=config_file,
                 secret=secret,
             ),
-            hint=say("use a file of your own"),
+            hint=_("use a file of your own"),
         )
 
 
@@ -279,7 +277,7 @@ def _document(config_file: Path) -> dict[str, object]:
         return {}
     except OSError as error:
         raise UsageError(
-            say("{file} cannot be read: {why}", file=config_file, why=os_reason(error)), hint=say("check the path")
+            _("{file} cannot be read: {why}", file=config_file, why=os_reason(error)), hint=_("check the path")
         ) from error
     import tomllib  # noqa: PLC0415 - most runs have no settings file
 
@@ -287,13 +285,13 @@ def _document(config_file: Path) -> dict[str, object]:
         document = tomllib.loads(written.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
         raise UsageError(
-            say("{file} is not TOML: {error}", file=config_file, error=error), hint=say("mend the file")
+            _("{file} is not TOML: {error}", file=config_file, error=error), hint=_("mend the file")
         ) from error
     unknown = document.keys() - {"profile", "default_profile"}
     if unknown:
         raise UsageError(
-            say("{file}: unknown key {key!r}", file=config_file, key=min(unknown)),
-            hint=say("settings stand in [profile.NAME]"),
+            _("{file}: unknown key {key!r}", file=config_file, key=min(unknown)),
+            hint=_("settings stand in [profile.NAME]"),
         )
     return document
 
@@ -301,7 +299,7 @@ def _document(config_file: Path) -> dict[str, object]:
 def _flat(table: object, where: str) -> dict[str, object]:
     """The keys of a profile, dotted, checked against `OPTIONS`."""
     if not isinstance(table, dict):
-        raise UsageError(say("{where} is not a table", where=where), hint=say("write [profile.NAME]"))
+        raise UsageError(_("{where} is not a table", where=where), hint=_("write [profile.NAME]"))
     flat: dict[str, object] = {}
     for key, value in table.items():
         if isinstance(value, dict) and key not in OPTIONS:
@@ -314,8 +312,8 @@ def _flat(table: object, where: str) -> dict[str, object]:
 
             close = difflib.get_close_matches(key, OPTIONS, n=1)
             raise UsageError(
-                say("{where}: unknown key {key!r}", where=where, key=key),
-                hint=say("did you mean {word}?", word=close[0]) if close else say("see: orderctl config show"),
+                _("{where}: unknown key {key!r}", where=where, key=key),
+                hint=_("did you mean {word}?", word=close[0]) if close else _("see: orderctl config show"),
             )
     return flat
 
@@ -328,12 +326,12 @@ def _resolve(
     config_file: Path,
 ) -> Setting:
     if flags.get(option.key) is not None:
-        return Setting(flags[option.key], say("command line"))
+        return Setting(flags[option.key], _("command line"))
     if option.variable in environ:
         return Setting(_from_text(option, environ[option.variable]), option.variable)
     if option.key in profile:
         return Setting(_from_file(option, profile[option.key], config_file), str(config_file))
-    return Setting(option.default, say("default"))
+    return Setting(option.default, _("default"))
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
@@ -356,7 +354,7 @@ def _from_text(option: Option, text: str) -> Value:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     if option.kind is str:
         return _checked(option, text, option.variable)
-    raise UsageError(say(_KINDS[option.kind], where=option.variable), hint=say(option.about))
+    raise UsageError(_(_KINDS[option.kind], where=option.variable), hint=_(option.about))
 
 
 def _from_file(option: Option, value: object, config_file: Path) -> Value:
@@ -368,7 +366,7 @@ def _from_file(option: Option, value: object, config_file: Path) -> Value:
     if option.or_number and type(value) is int and len(hex(value)) <= _LONGEST_NUMBER:
         value = str(value)
     if type(value) is not option.kind:
-        raise UsageError(say(_KINDS[option.kind], where=where), hint=say(option.about))
+        raise UsageError(_(_KINDS[option.kind], where=where), hint=_(option.about))
     if type(value) is int:
         return _bounded(option, value, where)
     return _checked(option, value, where) if isinstance(value, str) else value  # type: ignore[return-value]
@@ -378,8 +376,8 @@ def _bounded(option: Option, number: int | None, where: str) -> int:
     """The number; None is one that is too long to be read."""
     if number is None or not option.least <= number <= option.most:
         raise UsageError(
-            say("{where} is not between {least} and {most}", where=where, least=option.least, most=option.most),
-            hint=say(option.about),
+            _("{where} is not between {least} and {most}", where=where, least=option.least, most=option.most),
+            hint=_(option.about),
         )
     return number
 
@@ -387,15 +385,15 @@ def _bounded(option: Option, number: int | None, where: str) -> int:
 def _checked(option: Option, text: str, where: str) -> str:
     if option.one_of and text and text not in option.one_of:
         raise UsageError(
-            say("{where} is {text!r}", where=where, text=text),
-            hint=say("one of: {known}", known=", ".join(option.one_of)),
+            _("{where} is {text!r}", where=where, text=text),
+            hint=_("one of: {known}", known=", ".join(option.one_of)),
         )
     return text
 
 
 _KINDS = {
-    bool: later("{where} is not yes or no"),
-    int: later("{where} is not a whole number"),
-    str: later("{where} is not a text"),
-    tuple: later("{where} is not a list of texts"),
+    bool: N_("{where} is not yes or no"),
+    int: N_("{where} is not a whole number"),
+    str: N_("{where} is not a text"),
+    tuple: N_("{where} is not a list of texts"),
 }

@@ -75,7 +75,7 @@ def unbatched_orders(connection: Connection) -> Iterator[MarkedOrder]:
 def _marked(connection: Connection, found: Iterator[Row]) -> Iterator[MarkedOrder]:
     """These orders with their lines as they are now, unless nobody knows what they were."""
     while together := list(islice(found, TOGETHER)):
-        lines = digests_of(connection, [order_id for order_id, *_, known in together if known])
+        lines = digests_of(connection, [order_id for order_id, *__, known in together if known])
         for order_id, batch_id, status, at, known in together:
             yield MarkedOrder(
                 id=order_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from orderctl.audit.log import Batch
 from orderctl.core.money import Money, add_up
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.mail.outbox import MailState
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderSummary
@@ -13,11 +13,11 @@ from orderctl.selection.selection import source_in_words
 
 MOST_LISTED = 2_000
 _BARS = 8
-_RULES = {Mode.BULK.value: later("bulk rejection"), Mode.INDIVIDUAL.value: later("individual rejection")}
+_RULES = {Mode.BULK.value: N_("bulk rejection"), Mode.INDIVIDUAL.value: N_("individual rejection")}
 _DIMENSIONS: tuple[tuple[str, Callable[[OrderSummary], str]], ...] = (
-    (later("{currency} by season"), lambda order: order.season or say("no season")),
-    (later("{currency} by buyer"), lambda order: order.buyer_name or say("no buyer")),
-    (later("{currency} by country"), lambda order: order.country or say("no country")),
+    (N_("{currency} by season"), lambda order: order.season or _("no season")),
+    (N_("{currency} by buyer"), lambda order: order.buyer_name or _("no buyer")),
+    (N_("{currency} by country"), lambda order: order.country or _("no country")),
 )
 
 
@@ -66,17 +66,17 @@ class BatchReport:
         batch = self.batch
         mails = ", ".join(f"{number:,} {state}" for state, number in self.mails)
         told = [
-            (say("Batch"), say("{id} (number {position:,})", id=batch.id, position=batch.position)),
-            (say("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
-            (say("Who"), say("{actor} on {host}", actor=batch.actor, host=batch.host)),
-            (say("Approved by"), batch.approver),
-            (say("Key"), batch.request_key),
-            (say("Reason"), batch.reason),
-            (say("Orders chosen by"), source_in_words(batch.source)),
-            (say("Rules"), say(_RULES[batch.mode]) if batch.mode in _RULES else batch.mode),
-            (say("Message to buyers"), batch.message),
-            (say("Mails"), mails or (say("{number:,} queued", number=batch.mails) if batch.mails else say("none"))),
-            (say("Program"), batch.program),
+            (_("Batch"), _("{id} (number {position:,})", id=batch.id, position=batch.position)),
+            (_("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
+            (_("Who"), _("{actor} on {host}", actor=batch.actor, host=batch.host)),
+            (_("Approved by"), batch.approver),
+            (_("Key"), batch.request_key),
+            (_("Reason"), batch.reason),
+            (_("Orders chosen by"), source_in_words(batch.source)),
+            (_("Rules"), _(_RULES[batch.mode]) if batch.mode in _RULES else batch.mode),
+            (_("Message to buyers"), batch.message),
+            (_("Mails"), mails or (_("{number:,} queued", number=batch.mails) if batch.mails else _("none"))),
+            (_("Program"), batch.program),
         ]
         return tuple((label, words) for label, words in told if words)
 
@@ -84,11 +84,11 @@ class BatchReport:
     def counts(self) -> tuple[tuple[str, str], ...]:
         """The figures at the top."""
         return (
-            (say("rejected"), f"{self.batch.rejected:,}"),
-            (say("buyers"), f"{self.buyers:,}"),
-            (say("skipped"), f"{self.batch.skipped:,}"),
-            (say("left out"), f"{self.left_out:,}"),
-            (say("mails"), f"{self.batch.mails:,}"),
+            (_("rejected"), f"{self.batch.rejected:,}"),
+            (_("buyers"), f"{self.buyers:,}"),
+            (_("skipped"), f"{self.batch.skipped:,}"),
+            (_("left out"), f"{self.left_out:,}"),
+            (_("mails"), f"{self.batch.mails:,}"),
         )
 
 
@@ -105,7 +105,8 @@ def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[MailStat
             key = (order.currency, name, label_of(order))
             count, minor = sums.get(key, (0, 0))
             sums[key] = count + 1, minor + order.total
-    seasons = (Money(currency, minor) for (currency, name, _), (_, minor) in sums.items() if name == _DIMENSIONS[0][0])
+    first = _DIMENSIONS[0][0]
+    seasons = (Money(currency, minor) for (currency, name, __), (_n, minor) in sums.items() if name == first)
     return BatchReport(
         batch=batch,
         totals=add_up(seasons),
@@ -119,10 +120,10 @@ def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[MailStat
 def _charts(sums: dict[tuple[str, str, str], tuple[int, int]]) -> Iterable[Chart]:
     """A chart where there is something to compare; a lone bar says nothing that the total does not."""
     for currency in sorted({key[0] for key in sums}):
-        for name, _ in _DIMENSIONS:
+        for name, __ in _DIMENSIONS:
             rows = [(label, *figures) for (of, each, label), figures in sums.items() if (of, each) == (currency, name)]
             if len(rows) > 1:
-                yield Chart(title=say(name, currency=currency), bars=tuple(_bars(currency, rows)))
+                yield Chart(title=_(name, currency=currency), bars=tuple(_bars(currency, rows)))
 
 
 def _bars(currency: str, rows: list[tuple[str, int, int]]) -> Iterable[Bar]:
@@ -135,5 +136,5 @@ def _bars(currency: str, rows: list[tuple[str, int, int]]) -> Iterable[Bar]:
     if rest:
         amount = Money(currency, sum(row[2] for row in rest))
         yield Bar(
-            label=say("{number:,} others", number=len(rest)), orders=sum(row[1] for row in rest), amount=amount, share=0
+            label=_("{number:,} others", number=len(rest)), orders=sum(row[1] for row in rest), amount=amount, share=0
         )

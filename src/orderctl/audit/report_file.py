@@ -30,7 +30,7 @@ from orderctl.files.pdf import (
     write_document,
 )
 from orderctl.files.safe import create_file
-from orderctl.language import language, later, say, say_count
+from orderctl.language import N_, _, language, ngettext
 
 
 def write_report(report: BatchReport, path: Path, *, force: bool) -> None:
@@ -38,7 +38,7 @@ def write_report(report: BatchReport, path: Path, *, force: bool) -> None:
     ending = path.suffix.lower()
     if ending not in {".pdf", ".html"}:
         raise UsageError(
-            say("a report is a .pdf or an .html, not {name!r}", name=path.name), hint=say("end its name in one of them")
+            _("a report is a .pdf or an .html, not {name!r}", name=path.name), hint=_("end its name in one of them")
         )
     with create_file(path, force=force) as out:
         if ending == ".pdf":
@@ -58,7 +58,7 @@ def _page(report: BatchReport) -> str:
         finalize=lambda value: safe(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     return environment.get_template("batch_report.html").render(
-        report=report, say=say, unlisted=unlisted, language=language() or "en"
+        report=report, say=_, unlisted=unlisted, language=language() or "en"
     )
 
 
@@ -66,34 +66,34 @@ _LABELS = 96.0
 _FIGURE, _SECTION = 17.0, 11.0
 _BAR_X, _BAR_WIDTH, _AMOUNT_X = 150.0, 200.0, 448.0
 _COLUMNS = (
-    Column(header=later("Order"), x=0, width=88),
-    Column(header=later("Buyer"), x=94, width=152),
-    Column(header=later("Reference"), x=252, width=80),
-    Column(header=later("Season"), x=338, width=42),
-    Column(header=later("Country"), x=384, width=36),
-    Column(header=later("Amount"), x=424, width=WIDTH - 424, right=True),
+    Column(header=N_("Order"), x=0, width=88),
+    Column(header=N_("Buyer"), x=94, width=152),
+    Column(header=N_("Reference"), x=252, width=80),
+    Column(header=N_("Season"), x=338, width=42),
+    Column(header=N_("Country"), x=384, width=36),
+    Column(header=N_("Amount"), x=424, width=WIDTH - 424, right=True),
 )
 
 
 def lay_out_report(report: BatchReport) -> Document:
     """Who, when and why; the figures; charts; the orders; the digest."""
-    title = say("Rejection report {id}", id=report.batch.id)
+    title = _("Rejection report {id}", id=report.batch.id)
     flow = Flow(head=side_by_side([paragraph(title, WIDTH, size=SMALL)]))
-    flow.add(heading(say("Rejection report"), f"{report.batch.at:%Y-%m-%d}"))
+    flow.add(heading(_("Rejection report"), f"{report.batch.at:%Y-%m-%d}"))
     flow.add(_figures(report))
     flow.add(_facts(report.facts))
     flow.add(
         _facts(
             [
-                (say("Digest"), report.batch.digest),
-                (say("Digest before"), report.batch.previous or say("none: the first")),
+                (_("Digest"), report.batch.digest),
+                (_("Digest before"), report.batch.previous or _("none: the first")),
             ]
         )
     )
     for number, chart in enumerate(report.charts):
-        flow.add([*(_section(say("Rejected amount")) if not number else []), *_chart(chart)])
-    header = shaded(row([say(column.header) for column in _COLUMNS], bold=True, of=_COLUMNS), Shade.HEADER)
-    flow.add([*_section(say("Orders ({number:,})", number=report.batch.rejected)), *header])
+        flow.add([*(_section(_("Rejected amount")) if not number else []), *_chart(chart)])
+    header = shaded(row([_(column.header) for column in _COLUMNS], bold=True, of=_COLUMNS), Shade.HEADER)
+    flow.add([*_section(_("Orders ({number:,})", number=report.batch.rejected)), *header])
     for order in report.listed:
         cells = [order.id, order.buyer_name, order.reference, order.season, order.country or "", str(order.amount)]
         flow.add([Strip(height=PADDING), *row(cells, of=_COLUMNS), LINE_END], again=header)
@@ -105,7 +105,7 @@ def lay_out_report(report: BatchReport) -> Document:
 
 def unlisted(report: BatchReport) -> str:
     """Where the orders are that the list leaves out."""
-    return say_count(
+    return ngettext(
         "{number:,} more order of this batch: {command}",
         "{number:,} more orders of this batch: {command}",
         report.unlisted,
@@ -117,9 +117,9 @@ def _figures(report: BatchReport) -> list[Strip]:
     """The counts in a row, large, and the totals below."""
     step = WIDTH / len(report.counts)
     numbers = [
-        [Piece(x=place * step, text=text, size=_FIGURE, bold=True)] for place, (_, text) in enumerate(report.counts)
+        [Piece(x=place * step, text=text, size=_FIGURE, bold=True)] for place, (__, text) in enumerate(report.counts)
     ]
-    labels = [[Piece(x=place * step, text=label, size=SMALL)] for place, (label, _) in enumerate(report.counts)]
+    labels = [[Piece(x=place * step, text=label, size=SMALL)] for place, (label, __) in enumerate(report.counts)]
     totals = "  +  ".join(map(str, report.totals))
     return [
         *shaded([*side_by_side(numbers, after=0), *side_by_side(labels, after=0)], Shade.HEADER),
@@ -155,7 +155,7 @@ def _bars(chart: Chart) -> Iterator[Strip]:
             *label,
             Piece(x=_BAR_X, text="", size=SMALL, bar=bar.share * _BAR_WIDTH),
             Piece(x=_AMOUNT_X, text=str(bar.amount), size=SMALL, right=True),
-            Piece(x=WIDTH, text=say_count("{number:,} order", "{number:,} orders", bar.orders), size=SMALL, right=True),
+            Piece(x=WIDTH, text=ngettext("{number:,} order", "{number:,} orders", bar.orders), size=SMALL, right=True),
         ]
-        (strip, *_) = side_by_side([[piece] for piece in pieces], after=0)
+        (strip, *__) = side_by_side([[piece] for piece in pieces], after=0)
         yield replace(strip, height=strip.height + 2.5)

@@ -21,7 +21,7 @@ from orderctl.audit.verification import BatchCheck, Chain, Kind, LogVerdict, Tam
 from orderctl.core.times import Progress
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.language import enumerated, say, say_count
+from orderctl.language import _, enumerated, ngettext
 from orderctl.orders.orders import OrderEvent
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def record_of(connection: Connection) -> Iterator[LoggedBatch]:
     """The whole log as it stands, batch by batch in the order of the chain, then what no batch made."""
     events = _Groups(chained_events(connection), _owner)
     for batch in batch_chain(connection):
-        yield LoggedBatch(batch, (event for _, event in events.of(batch.id)))
+        yield LoggedBatch(batch, (event for __, event in events.of(batch.id)))
     yield LoggedBatch(None, loose_events(connection))
 
 
@@ -58,17 +58,15 @@ def _tamperings(
     yield from _lost(connection)
     yield from _loose(connection, verdict)
     for order_id in unproven_orders(connection):
-        yield Tampering(
-            kind=Kind.ORDER, order_id=order_id, problem=say("is rejected, and the log does not say by whom")
-        )
+        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem=_("is rejected, and the log does not say by whom"))
     for order_id in reopened_orders(connection):
-        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem=say("came as rejected and is not any more"))
+        yield Tampering(kind=Kind.ORDER, order_id=order_id, problem=_("came as rejected and is not any more"))
     for order in unbatched_orders(connection):
         if order.lines != order.lines_digest:
-            problem = say("its lines are not those that it came with")
+            problem = _("its lines are not those that it came with")
             yield Tampering(kind=Kind.ORDER, order_id=order.id, problem=problem)
     if verdict.anchored is False:
-        problem = say("no batch has this digest: one that was there is gone, or was written anew")
+        problem = _("no batch has this digest: one that was there is gone, or was written anew")
         yield Tampering(kind=Kind.ANCHOR, problem=problem)
 
 
@@ -82,9 +80,9 @@ def _batches(
     for batch in batch_chain(connection):
         yield from chain.check(batch)
         check = BatchCheck(batch)
-        yield from check.run((event for _, event in events.of(batch.id)), orders.of(batch.id))
+        yield from check.run((event for __, event in events.of(batch.id)), orders.of(batch.id))
         if mails.get(batch.id, 0) != batch.mails:
-            problem = say(
+            problem = _(
                 "the batch queued {queued:,}, and the outbox holds {held:,}",
                 queued=batch.mails,
                 held=mails.get(batch.id, 0),
@@ -102,11 +100,11 @@ def _batches(
 def _lost(connection: Connection) -> Iterator[Tampering]:
     for lost in lost_batches(connection):
         named = [
-            *([say_count("{number:,} order", "{number:,} orders", lost.orders)] if lost.orders else []),
-            *([say_count("{number:,} event", "{number:,} events", lost.events)] if lost.events else []),
-            *([say_count("{number:,} mail", "{number:,} mails", lost.mails)] if lost.mails else []),
+            *([ngettext("{number:,} order", "{number:,} orders", lost.orders)] if lost.orders else []),
+            *([ngettext("{number:,} event", "{number:,} events", lost.events)] if lost.events else []),
+            *([ngettext("{number:,} mail", "{number:,} mails", lost.mails)] if lost.mails else []),
         ]
-        problem = say("was removed: {records} still refer to it", records=enumerated(named))
+        problem = _("was removed: {records} still refer to it", records=enumerated(named))
         yield Tampering(kind=Kind.BATCH, batch_id=lost.id, problem=problem)
 
 
@@ -121,7 +119,7 @@ def _loose(connection: Connection, verdict: LogVerdict) -> Iterator[Tampering]:
                 kind=Kind.EVENT,
                 order_id=event.order_id,
                 event_id=event.id,
-                problem=say("is a rejection outside any batch"),
+                problem=_("is a rejection outside any batch"),
             )
 
 

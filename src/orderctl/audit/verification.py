@@ -10,11 +10,11 @@ from enum import StrEnum
 from itertools import groupby
 
 from orderctl.audit.log import LEAF_LENGTH, Batch, event_line, header_line, leaf
-from orderctl.language import english, later, say, say_count
+from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.orders import OrderEvent, Status
 
 MOST_NAMED = 1_000
-_REMOVED = later("was removed")
+_REMOVED = N_("was removed")
 
 
 class Kind(StrEnum):
@@ -28,11 +28,11 @@ class Kind(StrEnum):
 
 
 _RECORDS = {
-    Kind.EVENT: later("event of order {order}"),
-    Kind.ORDER: later("order {order}"),
-    Kind.BATCH: later("batch {batch}"),
-    Kind.MAILS: later("mails of batch {batch}"),
-    Kind.ANCHOR: later("anchor"),
+    Kind.EVENT: N_("event of order {order}"),
+    Kind.ORDER: N_("order {order}"),
+    Kind.BATCH: N_("batch {batch}"),
+    Kind.MAILS: N_("mails of batch {batch}"),
+    Kind.ANCHOR: N_("anchor"),
 }
 
 
@@ -50,8 +50,8 @@ class Tampering:
     def record(self) -> str:
         """The record in words."""
         if self.kind is Kind.EVENT and self.batch_id:
-            return say("event of order {order} in batch {batch}", order=self.order_id, batch=self.batch_id)
-        return say(_RECORDS[self.kind], order=self.order_id, batch=self.batch_id)
+            return _("event of order {order} in batch {batch}", order=self.order_id, batch=self.batch_id)
+        return _(_RECORDS[self.kind], order=self.order_id, batch=self.batch_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class Chain:
         before, self.head = self.head, batch
         expected = before.position + 1 if before else 1
         if batch.position > expected:
-            problem = say_count(
+            problem = ngettext(
                 "{number:,} batch before it, from number {first} on, is missing",
                 "{number:,} batches before it, from number {first} on, are missing",
                 batch.position - expected,
@@ -115,16 +115,16 @@ class Chain:
             )
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         elif batch.position < expected:
-            problem = say("stands at number {position}, where another batch stands", position=batch.position)
+            problem = _("stands at number {position}, where another batch stands", position=batch.position)
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         if before is None and batch.previous:
-            problem = say("names a batch before it, and is the first")
+            problem = _("names a batch before it, and is the first")
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         elif before is not None and batch.previous != before.digest:
-            problem = say("does not follow batch {batch}", batch=before.id)
+            problem = _("does not follow batch {batch}", batch=before.id)
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         if before is not None and batch.at < before.at:
-            problem = say(
+            problem = _(
                 "is of {at:%Y-%m-%d %H:%M:%S} UTC, and batch {batch} before it of {before:%Y-%m-%d %H:%M:%S} UTC:"
                 " a clock was wrong",
                 at=batch.at,
@@ -192,7 +192,7 @@ class BatchCheck:
             else:
                 wrong.append(event.id)
         if order is None and matched:
-            problem = say(
+            problem = _(
                 "is not marked as rejected any more, or is gone: batch {batch} rejected it", batch=self._batch.id
             )
             self._wrong_order(order_id, problem)
@@ -200,53 +200,53 @@ class BatchCheck:
             edited = self._batch.id if self._batch.id in wrong else wrong[0]
             wrong.remove(edited)
             self._explained += 1
-            self._wrong_event(order_id, edited, say("was edited"))
+            self._wrong_event(order_id, edited, _("was edited"))
         for event_id in wrong:
-            self._wrong_event(order_id, event_id, say("was inserted"))
+            self._wrong_event(order_id, event_id, _("was inserted"))
         self.unknown_lines += sealed == ""
         return sealed
 
     def _check_mark(self, order: MarkedOrder) -> None:
         if order.status != Status.REJECTED:
-            problem = say("is not rejected any more: batch {batch} rejected it", batch=self._batch.id)
+            problem = _("is not rejected any more: batch {batch} rejected it", batch=self._batch.id)
             self._wrong_order(order.id, problem)
         elif order.rejected_at != self._batch.at:
-            problem = say("says another time of rejection than its batch {batch}", batch=self._batch.id)
+            problem = _("says another time of rejection than its batch {batch}", batch=self._batch.id)
             self._wrong_order(order.id, problem)
 
     def _check_lines(self, order: MarkedOrder, sealed: str | None) -> None:
         """The order's lines against the digest that its event has; where that is not as written, against its own."""
         expected = order.lines_digest if sealed is None else sealed
         if expected and order.lines not in {None, expected}:
-            problem = say("its lines are not those that batch {batch} rejected", batch=self._batch.id)
+            problem = _("its lines are not those that batch {batch} rejected", batch=self._batch.id)
             self._wrong_order(order.id, problem)
         elif order.lines_digest != expected:
-            problem = say("the digest of its lines is not the one in the log of batch {batch}", batch=self._batch.id)
+            problem = _("the digest of its lines is not the one in the log of batch {batch}", batch=self._batch.id)
             self._wrong_order(order.id, problem)
 
     def _without_event(self, order: MarkedOrder) -> None:
         self._explained += 1
-        self._wrong_event(order.id, self._batch.id, say(_REMOVED))
+        self._wrong_event(order.id, self._batch.id, _(_REMOVED))
 
     def _verdict(self) -> Iterator[Tampering]:
         batch = self._batch
         if self._digest.hexdigest() == batch.digest:
             if self._leaves.wrong:
-                problem = say("its short digests of events were edited")
+                problem = _("its short digests of events were edited")
                 yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
             yield from self._strays()
             yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
             return
         removed = self._leaves.left - self._explained
         if removed > 0:
-            problem = say_count(
+            problem = ngettext(
                 "{number:,} event of it was removed, and the orders of them no longer name it",
                 "{number:,} events of it were removed, and the orders of them no longer name it",
                 removed,
             )
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         elif not self._events_wrong.found:
-            problem = say("was edited: its digest does not match")
+            problem = _("was edited: its digest does not match")
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
         yield from _all_of(self._events_wrong, batch.id, Kind.EVENT)
         yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
@@ -255,7 +255,7 @@ class BatchCheck:
         """Orders that name a batch whose log, which is whole, knows nothing of them."""
         for wrong in self._events_wrong.found:
             if english(wrong.problem) == _REMOVED:
-                problem = say("says it was rejected by batch {batch}, which did not", batch=self._batch.id)
+                problem = _("says it was rejected by batch {batch}, which did not", batch=self._batch.id)
                 yield Tampering(kind=Kind.ORDER, order_id=wrong.order_id, batch_id=self._batch.id, problem=problem)
 
     def _wrong_event(self, order_id: str, event_id: str, problem: str) -> None:
@@ -315,7 +315,7 @@ def _all_of(named: _Named, batch_id: str, kind: Kind) -> Iterator[Tampering]:
     yield from named.found
     if named.more:
         more = {
-            Kind.EVENT: later("{number:,} more events of it are wrong"),
-            Kind.ORDER: later("{number:,} more orders of it are wrong"),
+            Kind.EVENT: N_("{number:,} more events of it are wrong"),
+            Kind.ORDER: N_("{number:,} more orders of it are wrong"),
         }
-        yield Tampering(kind=Kind.BATCH, batch_id=batch_id, problem=say(more[kind], number=named.more))
+        yield Tampering(kind=Kind.BATCH, batch_id=batch_id, problem=_(more[kind], number=named.more))

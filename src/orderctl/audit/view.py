@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 
 from orderctl.audit.log import Batch
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.orders.orders import OrderEvent
 from orderctl.orders.view import _SHOWN_EVENTS
 from orderctl.selection.selection import source_in_words
@@ -16,7 +16,7 @@ from orderctl.terminal.layout import RuledTable, facts_table, listed_words, text
 def batch_table(batches: Sequence[Batch]) -> RuledTable:
     """Batches, one a row."""
     return text_table(
-        (later("Batch"), when(), later("Who"), later("Rejected"), later("Mails"), later("Reason")),
+        (N_("Batch"), when(), N_("Who"), N_("Rejected"), N_("Mails"), N_("Reason")),
         (
             (
                 batch.id,
@@ -33,20 +33,20 @@ def batch_table(batches: Sequence[Batch]) -> RuledTable:
 
 def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
     """A batch: who, how, why, and its orders."""
-    planned = say_count("{number:,} planned order", "{number:,} planned orders", batch.planned)
+    planned = ngettext("{number:,} planned order", "{number:,} planned orders", batch.planned)
     facts = [
-        (say("Batch"), say("{id} (number {position:,})", id=batch.id, position=batch.position)),
-        (say("When"), full_timestamp(batch.at, seconds=True)),
-        (say("Who"), say("{actor} on {host}, {program}", actor=batch.actor, host=batch.host, program=batch.program)),
-        (say("Approved"), batch.approver),
-        (say("Orders of"), source_in_words(batch.source)),
-        (say("Key"), batch.request_key),
-        (say("Reason"), batch.reason),
-        (say("Message"), batch.message),
-        (say("Rejected"), say("{rejected:,} of {planned}", rejected=batch.rejected, planned=planned)),
-        (say("Skipped"), f"{batch.skipped:,}" if batch.skipped else ""),
-        (say("Mails"), f"{batch.mails:,}"),
-        (say("Digest"), batch.digest),
-        (say("Orders"), listed_words([event.order_id for event in events[:_SHOWN_EVENTS]], len(events))),
+        (_("Batch"), _("{id} (number {position:,})", id=batch.id, position=batch.position)),
+        (_("When"), full_timestamp(batch.at, seconds=True)),
+        (_("Who"), _("{actor} on {host}, {program}", actor=batch.actor, host=batch.host, program=batch.program)),
+        (_("Approved"), batch.approver),
+        (_("Orders of"), source_in_words(batch.source)),
+        (_("Key"), batch.request_key),
+        (_("Reason"), batch.reason),
+        (_("Message"), batch.message),
+        (_("Rejected"), _("{rejected:,} of {planned}", rejected=batch.rejected, planned=planned)),
+        (_("Skipped"), f"{batch.skipped:,}" if batch.skipped else ""),
+        (_("Mails"), f"{batch.mails:,}"),
+        (_("Digest"), batch.digest),
+        (_("Orders"), listed_words([event.order_id for event in events[:_SHOWN_EVENTS]], len(events))),
     ]
     return facts_table(facts)

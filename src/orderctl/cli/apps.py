@@ -12,7 +12,7 @@ from orderctl.cli.context import Program
 from orderctl.cli.help_pages import as_text, page_of
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
-from orderctl.language import say
+from orderctl.language import _
 
 F = TypeVar("F", bound=Callable[..., Any])
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -57,8 +57,8 @@ class HelpfulCommand(TyperCommand):
         _take_options_anywhere(ctx)
         if rest and not ctx.resilient_parsing:
             raise UsageError(
-                say("Got unexpected extra argument(s) ({listed})", listed=safe(" ".join(rest))),
-                hint=say("see {path} --help", path=ctx.command_path),
+                _("Got unexpected extra argument(s) ({listed})", listed=safe(" ".join(rest))),
+                hint=_("see {path} --help", path=ctx.command_path),
             )
         return rest
 
@@ -86,10 +86,10 @@ class HelpfulGroup(TyperGroup):
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             close = ", ".join(map(repr, difflib.get_close_matches(name, list(self.commands))))
             raise UsageError(
-                say("No such command {name!r}. Did you mean {close}?", name=name, close=close)
+                _("No such command {name!r}. Did you mean {close}?", name=name, close=close)
                 if close
-                else say("No such command {name!r}", name=name),
-                hint=say("see {path} --help", path=ctx.command_path),
+                else _("No such command {name!r}", name=name),
+                hint=_("see {path} --help", path=ctx.command_path),
             )
         return super().resolve_command(ctx, args)
 

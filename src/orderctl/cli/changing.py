@@ -20,7 +20,7 @@ from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, pro
 from orderctl.cli.sources import Source, choose, takes_source
 from orderctl.cli.suggesting import suggest_tag
 from orderctl.errors import DeclinedError, UsageError
-from orderctl.language import say, say_count
+from orderctl.language import _, ngettext
 from orderctl.orders.orders import parse_tag
 from orderctl.selection.selection import Choice, FilterScope
 from orderctl.terminal.prompts import can_ask, yes_or_no
@@ -87,7 +87,7 @@ def _read_tag(text: str) -> str:
         return parse_tag(text)
     except ValueError as error:
         raise UsageError(
-            say("the tag {tag!r} {problem}", tag=text, problem=error), hint=say("write a short word, such as late")
+            _("the tag {tag!r} {problem}", tag=text, problem=error), hint=_("write a short word, such as late")
         ) from None
 
 
@@ -112,27 +112,27 @@ def _confirm(found: ChangeReport, run: _Run) -> None:
     what = would_be_words(found.change, found.reach.changing)
     if not can_ask():
         raise UsageError(
-            say("{what}, and there is no terminal to ask on", what=what),
-            hint=say("look with {option}, then say yes with --yes", option="--dry-run"),
+            _("{what}, and there is no terminal to ask on", what=what),
+            hint=_("look with {option}, then say yes with --yes", option="--dry-run"),
         )
-    if not yes_or_no(say("{what}. Go on?", what=what)):
-        raise DeclinedError(say("declined; nothing was changed"))
+    if not yes_or_no(_("{what}. Go on?", what=what)):
+        raise DeclinedError(_("declined; nothing was changed"))
 
 
 def _tell(program: Program, found: ChangeReport, choice: Choice, run: _Run) -> None:
     """The counts in words; and why an unarchiving finds nothing, if it is the filter that hides what it is to find."""
     words = [(would_be_words if run.dry_run else done_words)(found.change, found.reach.changing)]
     if found.unchanged:
-        words.append(say("{number:,} unchanged", number=found.unchanged))
+        words.append(_("{number:,} unchanged", number=found.unchanged))
     if found.unknown:
-        words.append(say_count("{number:,} unknown id left out", "{number:,} unknown ids left out", len(found.unknown)))
+        words.append(ngettext("{number:,} unknown id left out", "{number:,} unknown ids left out", len(found.unknown)))
     if found.duplicates:
-        words.append(say("{number:,} given twice", number=found.duplicates))
+        words.append(_("{number:,} given twice", number=found.duplicates))
     told = "; ".join(words)
-    program.screen.tell(say("A dry run: {words}", words=told) if run.dry_run else told)
+    program.screen.tell(_("A dry run: {words}", words=told) if run.dry_run else told)
     hides_archived = isinstance(choice.scope, FilterScope) and choice.scope.filter.leaves_out_archived
     if found.change.kind is ChangeKind.UNARCHIVED and hides_archived:
-        program.screen.warn(say("the filter leaves archived orders out; add archived:yes to it"))
+        program.screen.warn(_("the filter leaves archived orders out; add archived:yes to it"))
 
 
 archive = _command(
@@ -161,13 +161,13 @@ def done_words(change: Change, number: int) -> str:
     """What was done."""
     match change.kind:
         case ChangeKind.ARCHIVED:
-            return say_count("{number:,} order archived", "{number:,} orders archived", number)
+            return ngettext("{number:,} order archived", "{number:,} orders archived", number)
         case ChangeKind.UNARCHIVED:
-            return say_count("{number:,} order unarchived", "{number:,} orders unarchived", number)
+            return ngettext("{number:,} order unarchived", "{number:,} orders unarchived", number)
         case ChangeKind.TAGGED:
-            return say_count("{number:,} order tagged {tag}", "{number:,} orders tagged {tag}", number, tag=change.tag)
+            return ngettext("{number:,} order tagged {tag}", "{number:,} orders tagged {tag}", number, tag=change.tag)
         case ChangeKind.UNTAGGED:
-            return say_count(
+            return ngettext(
                 "{number:,} order untagged {tag}", "{number:,} orders untagged {tag}", number, tag=change.tag
             )
 
@@ -176,18 +176,18 @@ def would_be_words(change: Change, number: int) -> str:
     """What would be done."""
     match change.kind:
         case ChangeKind.ARCHIVED:
-            return say_count("{number:,} order would be archived", "{number:,} orders would be archived", number)
+            return ngettext("{number:,} order would be archived", "{number:,} orders would be archived", number)
         case ChangeKind.UNARCHIVED:
-            return say_count("{number:,} order would be unarchived", "{number:,} orders would be unarchived", number)
+            return ngettext("{number:,} order would be unarchived", "{number:,} orders would be unarchived", number)
         case ChangeKind.TAGGED:
-            return say_count(
+            return ngettext(
                 "{number:,} order would be tagged {tag}",
                 "{number:,} orders would be tagged {tag}",
                 number,
                 tag=change.tag,
             )
         case ChangeKind.UNTAGGED:
-            return say_count(
+            return ngettext(
                 "{number:,} order would be untagged {tag}",
                 "{number:,} orders would be untagged {tag}",
                 number,

@@ -12,13 +12,13 @@ from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.cli.store import check_words, health_document
 from orderctl.database.check import Check
 from orderctl.errors import OrderctlError
-from orderctl.language import english, later, say, say_count
+from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import SCHEMA
 from orderctl.settings import OPTIONS, Option, Setting, Value
 
 app = group_app()
-_HIDDEN = later("(hidden)")
-_EXAMPLE_HEAD = later("""\
+_HIDDEN = N_("(hidden)")
+_EXAMPLE_HEAD = N_("""\
 # Settings of orderctl. Each profile is a table; a command takes the default one, or --profile NAME.
 # A line that begins with # is not in force: what stands there is the default, or an example.
 # Environment variables (ORDERCTL_STORE, ORDERCTL_MAIL_HOST, ...) go before this file, flags before both.
@@ -63,10 +63,10 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
         listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
         program.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed}, as_)
     elif program.output.is_terminal:
-        program.screen.pairs((later("Setting"), later("Value"), later("From")), rows)
+        program.screen.pairs((N_("Setting"), N_("Value"), N_("From")), rows)
     else:
         program.output.lines("\t".join(map(english, row)) for row in rows)
-    program.screen.tell(say("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
+    program.screen.tell(_("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
 
 
 @app.command(epilog='Examples:\n\norderctl config path\n\n$EDITOR "$(orderctl config path)"')
@@ -75,7 +75,7 @@ def path(ctx: typer.Context) -> None:
     program = program_of(ctx)
     program.output.lines([str(program.config_file)])
     if not program.config_file.exists():
-        program.screen.tell(say("there is no such file yet; orderctl config init makes one"))
+        program.screen.tell(_("there is no such file yet; orderctl config init makes one"))
 
 
 @app.command(epilog="Examples:\n\norderctl config init")
@@ -88,7 +88,7 @@ def init(
     write_private(program.config_file, example(), force=force)
     program.note_change()
     program.output.lines([str(program.config_file)])
-    program.screen.tell(say("edit it, then: orderctl config check"))
+    program.screen.tell(_("edit it, then: orderctl config check"))
 
 
 @app.command(
@@ -108,7 +108,7 @@ def check(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
         program.output.document(health_document(program.address.shown, checks), as_)
     wrong = sum(not found.ok for found in checks)
     if wrong:
-        program.screen.tell(say_count("{number:,} thing to mend", "{number:,} things to mend", wrong))
+        program.screen.tell(ngettext("{number:,} thing to mend", "{number:,} things to mend", wrong))
         raise typer.Exit(code or 2)
 
 
@@ -116,13 +116,13 @@ def _checks(program: Program) -> Iterator[tuple[Check, OrderctlError | None]]:
     settings = program.settings
     there = settings.config_file.exists()
     if there:
-        file = say("{file}, profile {profile}", file=settings.config_file, profile=settings.profile)
+        file = _("{file}, profile {profile}", file=settings.config_file, profile=settings.profile)
     else:
-        file = say("no file at {file}", file=settings.config_file)
+        file = _("no file at {file}", file=settings.config_file)
     yield Check("settings", ok=True, detail=file), None
     for name, meant in program.strange_variables().items():
-        guess = say("{name} sets nothing; did you mean {meant}?", name=name, meant=meant)
-        yield Check("environment", ok=False, detail=guess if meant else say("{name} sets nothing", name=name)), None
+        guess = _("{name} sets nothing; did you mean {meant}?", name=name, meant=meant)
+        yield Check("environment", ok=False, detail=guess if meant else _("{name} sets nothing", name=name)), None
     yield _tried("store", lambda: _try_store(program))
     yield _tried("mail", lambda: _try_mail(program))
 
@@ -131,7 +131,7 @@ def _tried(name: str, attempt: Callable[[], str]) -> tuple[Check, OrderctlError 
     try:
         return Check(name, ok=True, detail=attempt()), None
     except OrderctlError as error:
-        with_hint = say("{problem} ({hint})", problem=error.message, hint=error.hint)
+        with_hint = _("{problem} ({hint})", problem=error.message, hint=error.hint)
         return Check(name, ok=False, detail=with_hint if error.hint else error.message), error
 
 
@@ -139,39 +139,39 @@ def _try_store(program: Program) -> str:
     with program.open_store() as store, store.snapshot() as connection:
         last = next(list_batches(connection, 1), None)
     seen = (
-        say("the last batch is of {time} UTC", time=f"{last.at:%Y-%m-%d %H:%M}")
+        _("the last batch is of {time} UTC", time=f"{last.at:%Y-%m-%d %H:%M}")
         if last
-        else say("nothing was rejected yet")
+        else _("nothing was rejected yet")
     )
     account = program.settings.text("account")
-    return say("{store} answers; account {account}: {seen}", store=program.address.shown, account=account, seen=seen)
+    return _("{store} answers; account {account}: {seen}", store=program.address.shown, account=account, seen=seen)
 
 
 def _try_mail(program: Program) -> str:
     text = program.settings.text
     if not text("mail.transport"):
-        return say("not set up: buyers cannot be told (mail.transport)")
+        return _("not set up: buyers cannot be told (mail.transport)")
     program.mailing.check()
     with program.mailing.mailer_factory()():
         pass
     if text("mail.transport") == "maildir":
-        return say("mails are written to {folder}", folder=text("mail.maildir"))
+        return _("mails are written to {folder}", folder=text("mail.maildir"))
     host, user = text("mail.host"), text("mail.user")
     if user:
-        return say("{host} takes the login of {user}", host=host, user=user)
-    return say("{host} answers, without a login", host=host)
+        return _("{host} takes the login of {user}", host=host, user=user)
+    return _("{host} answers, without a login", host=host)
 
 
 def example() -> str:
     """A file with every setting, each explained and none in force."""
-    return say(_EXAMPLE_HEAD) + _EXAMPLE_PROFILE + "".join(f"\n{_example(option)}" for option in OPTIONS.values())
+    return _(_EXAMPLE_HEAD) + _EXAMPLE_PROFILE + "".join(f"\n{_example(option)}" for option in OPTIONS.values())
 
 
 def _example(option: Option) -> str:
     choice = f" ({option.choices})" if option.choices else ""
-    about = say(option.about) + choice
+    about = _(option.about) + choice
     if option.default not in {None, ""}:
-        about = say("{about}; default: {default}", about=about, default=_toml(option.default))
+        about = _("{about}; default: {default}", about=about, default=_toml(option.default))
     value = _EXAMPLES.get(option.key, "100" if option.kind is int and option.default is None else _toml(option.default))
     return f"# {about}\n# {option.key} = {value}\n"
 
@@ -186,12 +186,12 @@ def _toml(value: Value) -> str:
 
 def _shown(program: Program, key: str, setting: Setting) -> str:
     if OPTIONS[key].secret and setting.value:
-        return say(_HIDDEN)
+        return _(_HIDDEN)
     if key == "store":
         try:
             return program.address.shown
         except OrderctlError as error:
-            return say("(hidden): {problem}", problem=error)
+            return _("(hidden): {problem}", problem=error)
     return _plain(setting.value)
 
 
@@ -201,5 +201,5 @@ def _plain(value: Value) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
     if isinstance(value, bool):
-        return say("yes") if value else say("no")
+        return _("yes") if value else _("no")
     return str(value)

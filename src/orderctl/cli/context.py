@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderctl import __version__
 from orderctl.errors import UsageError, os_reason
-from orderctl.language import english, later, say
+from orderctl.language import N_, _, english
 from orderctl.mail.transports import secret
 from orderctl.settings import Settings, Value, holds_password, profile_names, read_settings, unknown_variables
 
@@ -67,7 +67,7 @@ class Program:
         self.verbose = self.verbose or bool(options.get("verbose"))
         self._paged = self._paged and not options.get("no_pager")
         if self.quiet and self.verbose:
-            raise UsageError(say("--quiet and --verbose are opposites"), hint=say("leave one of them out"))
+            raise UsageError(_("--quiet and --verbose are opposites"), hint=_("leave one of them out"))
 
     @cached_property
     def clock(self) -> "SystemClock":
@@ -88,7 +88,7 @@ class Program:
         try:
             return self.settings.text("actor") or getpass.getuser()
         except (KeyError, OSError):
-            raise UsageError(say("nobody is logged in under a name"), hint=say("set ORDERCTL_ACTOR")) from None
+            raise UsageError(_("nobody is logged in under a name"), hint=_("set ORDERCTL_ACTOR")) from None
 
     @cached_property
     def address(self) -> "Address":
@@ -200,7 +200,7 @@ class Program:
             if mails:
                 self.mailing.load()
 
-        label = later("Planning")
+        label = N_("Planning")
         shown = self.screen.progress if sys.stderr.isatty() else self.run_log.timing
         with shown(label), loading_meanwhile(load):
             yield
@@ -221,7 +221,7 @@ class Program:
             return ZoneInfo(name) if name else None
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise UsageError(
-                say("time_zone: {name!r} is not a known time zone", name=name), hint=say("write it as in Europe/Paris")
+                _("time_zone: {name!r} is not a known time zone", name=name), hint=_("write it as in Europe/Paris")
             ) from None
 
     def draw_page(self, page: str, *, above: str) -> None:
@@ -248,7 +248,7 @@ class Program:
         try:
             return ReasonCodes.collect(self.settings.texts("reasons"))
         except ValueError as error:
-            raise UsageError(f"reasons: {error}", hint=say("see orderctl help reasons")) from None
+            raise UsageError(f"reasons: {error}", hint=_("see orderctl help reasons")) from None
 
     def read_ids(self, source: str, *, notes: bool = False, allow_empty: bool = False) -> "IdList":
         """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line.
@@ -260,16 +260,16 @@ class Program:
 
         codes = self.reason_codes if notes else None
         if source == "-":
-            return read_ids(sys.stdin.buffer, say("standard input"), codes, allow_empty=allow_empty)
+            return read_ids(sys.stdin.buffer, _("standard input"), codes, allow_empty=allow_empty)
         try:
             with Path(source).open("rb") as stream:
                 return read_ids(stream, source, codes, allow_empty=allow_empty)
         except OSError as error:
             raise UsageError(
-                say("{source} cannot be read: {why}", source=source, why=os_reason(error)),
-                hint=say("a filter goes behind --filter, and select takes it as it is")
+                _("{source} cannot be read: {why}", source=source, why=os_reason(error)),
+                hint=_("a filter goes behind --filter, and select takes it as it is")
                 if is_term(source)
-                else say("check the path"),
+                else _("check the path"),
             ) from error
 
     def plan_terms(self) -> "PlanTerms":
@@ -327,8 +327,8 @@ def _refuse_password(store: Value) -> None:
     """A password on the command line stands in the process list for everyone to read."""
     if holds_password(str(store or "")):
         raise UsageError(
-            say("the store URL on the command line holds a password, which every user of this computer can see"),
-            hint=say("put it into ORDERCTL_STORE, a profile, or ~/.pgpass"),
+            _("the store URL on the command line holds a password, which every user of this computer can see"),
+            hint=_("put it into ORDERCTL_STORE, a profile, or ~/.pgpass"),
         )
 
 

@@ -9,7 +9,7 @@ import typer
 from orderctl.cli.context import Program
 from orderctl.core.times import Progress
 from orderctl.database.store import Store
-from orderctl.language import say_count
+from orderctl.language import ngettext
 from orderctl.mail.outbox import DeliveryReport
 from orderctl.mail.service import deliver, follow
 from orderctl.settings import MAX_CONNECTIONS
@@ -55,7 +55,7 @@ class Stopping:
     def check(self, report: DeliveryReport) -> None:
         """Raise Stopped if a signal ended the run."""
         if self.number:
-            stopped = say_count(
+            stopped = ngettext(
                 "stopped; {number:,} mail sent, what is left waits for: orderctl mail send",
                 "stopped; {number:,} mails sent, what is left waits for: orderctl mail send",
                 report.sent,
@@ -107,7 +107,7 @@ def follow_outbox(
     composer, mailer_factory = program.mailing.composer(), program.mailing.mailer_factory()
     mailer_factory()
     program.screen.tell(
-        say_count(
+        ngettext(
             "following the outbox of {store} over {number:,} connection",
             "following the outbox of {store} over {number:,} connections",
             workers,

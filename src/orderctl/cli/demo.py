@@ -14,7 +14,7 @@ from orderctl.cli.apps import command_app
 from orderctl.cli.context import Program, write_sample
 from orderctl.cli.options import program_of
 from orderctl.errors import ExitCode, OrderctlError
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 app = command_app()
 ORDERS = 2_400
@@ -30,8 +30,8 @@ mail.maildir = "{folder}/mails"
 mail.sender = "Nordlys orders <orders@nordlys.example>"
 mail.reply_to = "service@nordlys.example"
 """
-_REASON = later("style LN-10 dropped")
-_MESSAGE = later(
+_REASON = N_("style LN-10 dropped")
+_MESSAGE = N_(
     "We had to drop the linen shirt: the mill could not deliver. Our apologies; the other styles are on their way."
 )
 
@@ -54,32 +54,32 @@ def demo(
         tour.run("import", str(tour.sample))
         tour.farewell()
         return
-    brand = say(
+    brand = _(
         "A wholesale brand, {number:,} orders. The style LN-10 is dropped: its open orders have to be rejected.",
         number=ORDERS,
     )
-    how_long = say(
+    how_long = _(
         "Ten to forty seconds, depending on the computer; everything is in a folder of its own, and no mail leaves it."
     )
     program.output.lines([brand, how_long])
     tour = _Tour(program, _folder(folder))
-    tour.tell(say("1. A store, and the orders out of a file"))
+    tour.tell(_("1. A store, and the orders out of a file"))
     tour.run("store", "init")
     tour.run("import", str(tour.sample))
-    tour.tell(say("2. Look: which orders are these?"))
+    tour.tell(_("2. Look: which orders are these?"))
     tour.run("search", *shlex.split(_DROPPED), "--format", "table", "--limit", "5")
     tour.run("filter", "save", "dropped", *shlex.split(_DROPPED))
-    tour.tell(say("3. Select them, and a few more that cannot be rejected"))
+    tour.tell(_("3. Select them, and a few more that cannot be rejected"))
     tour.run("select", *shlex.split(_DROPPED))
     tour.run("select", "season:26SS", "sku:LN-10*", "status:oc-confirmed", "buyer:paris")
-    tour.tell(say("4. Preview: nothing is changed yet"))
-    options = ("--reason", say(_REASON), "--notify", "--message", say(_MESSAGE))
+    tour.tell(_("4. Preview: nothing is changed yet"))
+    options = ("--reason", _(_REASON), "--notify", "--message", _(_MESSAGE))
     tour.run("reject", *options, "--dry-run")
-    tour.tell(say("5. Reject them, once, and tell the buyers (mails go to a folder, not to people)"))
+    tour.tell(_("5. Reject them, once, and tell the buyers (mails go to a folder, not to people)"))
     tour.run("--quiet", "reject", *options, "--yes", "--max-orders", "500")
-    tour.tell(say("6. The same again finds nothing to do"))
+    tour.tell(_("6. The same again finds nothing to do"))
     tour.run("--quiet", "reject", *options, "--yes", ends_with=ExitCode.UNEXPECTED_PLAN)
-    tour.tell(say("7. The proof: what was done, what one order went through, what a buyer read"))
+    tour.tell(_("7. The proof: what was done, what one order went through, what a buyer read"))
     tour.run("log")
     tour.run("show", tour.first("status:rejected", "season:26SS", "sku:LN-10*", "--sort", "id"))
     tour.run("mail", "list", "--limit", "3")
@@ -109,8 +109,8 @@ class _Tour:
         done = subprocess.run([sys.executable, "-m", "orderctl", *args], env=self._environ, check=False)  # noqa: S603
         if done.returncode != ends_with:
             raise OrderctlError(
-                say("the demo stopped: orderctl {command} ended with {code}", command=args[0], code=done.returncode),
-                hint=say("what it said stands above"),
+                _("the demo stopped: orderctl {command} ended with {code}", command=args[0], code=done.returncode),
+                hint=_("what it said stands above"),
             )
 
     def first(self, *args: str) -> str:
@@ -124,7 +124,7 @@ class _Tour:
         self._program.output.lines(
             [
                 "",
-                say("Go on by hand; this store is yours:"),
+                _("Go on by hand; this store is yours:"),
                 "",
                 f"  export ORDERCTL_CONFIG={shlex.quote(str(self._config))}",
                 f"  alias orderctl={shlex.quote(str(program))}",

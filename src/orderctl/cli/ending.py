@@ -24,7 +24,7 @@ from orderctl.cli.context import Program
 from orderctl.core.text import safe
 from orderctl.errors import CommitUnknownError, ExitCode, OrderctlError, OutputLostError, os_reason, reason_of
 from orderctl.filters.parser import is_term, join_words
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 
 if TYPE_CHECKING:
     from orderctl.rejection.service import HeldBatch
@@ -100,7 +100,7 @@ class Ending:
             error = raised
         verdict = _insisting(lambda: self._written(self._verdict(error)))
         # From here on nothing is left to be done: who stops the run now gets the code that it has.
-        self._on_stop(lambda *_: os._exit(verdict.code))
+        self._on_stop(lambda *__: os._exit(verdict.code))
         _insisting(lambda: self._tell(verdict, error))
         return verdict.code
 
@@ -120,7 +120,7 @@ class Ending:
         """Say what went wrong beside the run, on a line: whoever needs its result finds that there is none."""
         if found.exc_value is not None and not isinstance(found.exc_value, SystemExit):
             self._trace(found.exc_value)
-            sys.stderr.write(f"{say('warning: ')}{reason_of(found.exc_value)}\n")
+            sys.stderr.write(f"{_('warning: ')}{reason_of(found.exc_value)}\n")
 
     @property
     def _program(self) -> Program | None:
@@ -147,12 +147,10 @@ class Ending:
             return _Verdict(code, str(stop))
         held = self._held(begun)
         if held is None:
-            return _Verdict(
-                code, say("interrupted; nobody can tell whether the orders were rejected"), _log_hint(begun)
-            )
+            return _Verdict(code, _("interrupted; nobody can tell whether the orders were rejected"), _log_hint(begun))
         if held:
-            return _Verdict(code, say("interrupted; {done}", done=_done(held)))
-        return _Verdict(code, say("interrupted; nothing was changed") if begun else say("interrupted"))
+            return _Verdict(code, _("interrupted; {done}", done=_done(held)))
+        return _Verdict(code, _("interrupted; nothing was changed") if begun else _("interrupted"))
 
     def _after(self, error: BaseException, begun: Sequence[str]) -> _Verdict:
         """An error after a rejection began: what the store holds decides, not where the error was raised."""
@@ -160,15 +158,15 @@ class Ending:
             return _Verdict(error.exit_code, str(error), _log_hint(begun))
         held = self._held(begun)
         if held is None:
-            unclear = say(
+            unclear = _(
                 "{problem}; and the store does not tell whether the orders were rejected", problem=reason_of(error)
             )
             return _Verdict(ExitCode.COMMIT_UNKNOWN, unclear, _log_hint(begun))
         if not held:
             return _nothing_begun(error, None)
-        said = say("{done}; then: {problem}", done=_done(held), problem=reason_of(error))
+        said = _("{done}; then: {problem}", done=_done(held), problem=reason_of(error))
         if any(batch.mails_left for batch in held):
-            return _Verdict(ExitCode.MAILS_REMAIN, said, say("the mails that are left wait for: orderctl mail send"))
+            return _Verdict(ExitCode.MAILS_REMAIN, said, _("the mails that are left wait for: orderctl mail send"))
         return _Verdict(ExitCode.NOT_REPORTED, said, _log_hint([batch.id for batch in held]))
 
     def _held(self, begun: Sequence[str]) -> "tuple[HeldBatch, ...] | None":
@@ -191,11 +189,11 @@ class Ending:
             return verdict
         held = self._held(self._program.begun)
         if held:
-            said = say("{done}, but the report could not be written: {why}", done=_done(held), why=os_reason(lost))
+            said = _("{done}, but the report could not be written: {why}", done=_done(held), why=os_reason(lost))
             hint = _log_hint([batch.id for batch in held])
         else:
-            said = say("done, but the report could not be written to standard output: {why}", why=os_reason(lost))
-            hint = say("do not run it again unseen: look what the store holds")
+            said = _("done, but the report could not be written to standard output: {why}", why=os_reason(lost))
+            hint = _("do not run it again unseen: look what the store holds")
         return _Verdict(verdict.code or ExitCode.NOT_REPORTED, said, hint)
 
     def _tell(self, verdict: _Verdict, error: BaseException | None) -> None:
@@ -205,7 +203,7 @@ class Ending:
         if verdict.said:
             sys.stderr.write(f"orderctl: {verdict.said}\n")
         if verdict.hint:
-            sys.stderr.write(say("hint: {hint}", hint=verdict.hint) + "\n")
+            sys.stderr.write(_("hint: {hint}", hint=verdict.hint) + "\n")
         sys.stderr.flush()
         program = self._program
         if program is not None and self.root is not None:
@@ -230,13 +228,13 @@ def _nothing_begun(error: BaseException, program: Program | None) -> _Verdict:
     if isinstance(error, OrderctlError):
         return _Verdict(error.exit_code, str(error), error.hint)
     if program is not None and program.changed:
-        said = say("the store was changed; then: {problem}", problem=reason_of(error))
-        return _Verdict(ExitCode.NOT_REPORTED, said, say("do not run it again unseen: look what the store holds"))
+        said = _("the store was changed; then: {problem}", problem=reason_of(error))
+        return _Verdict(ExitCode.NOT_REPORTED, said, _("do not run it again unseen: look what the store holds"))
     return _Verdict(ExitCode.FAILED, reason_of(error), _advice(error))
 
 
 def _advice(error: BaseException) -> str:
-    return say("report it, with what orderctl --verbose says") if _is_unforeseen(error) else ""
+    return _("report it, with what orderctl --verbose says") if _is_unforeseen(error) else ""
 
 
 def _is_unforeseen(error: BaseException) -> bool:
@@ -246,7 +244,7 @@ def _is_unforeseen(error: BaseException) -> bool:
 
 def _done(held: "Sequence[HeldBatch]") -> str:
     """What was done, with the batches by name."""
-    return say_count(
+    return ngettext(
         "{number:,} order was rejected as batch {batches}",
         "{number:,} orders were rejected as batch {batches}",
         sum(batch.rejected for batch in held),
@@ -255,16 +253,16 @@ def _done(held: "Sequence[HeldBatch]") -> str:
 
 
 def _log_hint(batches: Sequence[str]) -> str:
-    return say("see: orderctl log {batch}", batch=batches[0]) if batches else ""
+    return _("see: orderctl log {batch}", batch=batches[0]) if batches else ""
 
 
 def _not_written(error: OSError) -> str:
-    return say("standard output cannot be written: {why}; nothing was changed", why=os_reason(error))
+    return _("standard output cannot be written: {why}; nothing was changed", why=os_reason(error))
 
 
 def _insisting(step: Callable[[], T]) -> T:
     """Do it, and again if it fails: a signal, or too little memory at this instant, must not cost the exit code."""
-    for _ in range(_TRIES - 1):
+    for __ in range(_TRIES - 1):
         try:
             return step()
         except BaseException:  # noqa: BLE001, S112 - the last try says what it is
@@ -308,26 +306,26 @@ def _held_open(descriptor: int, flags: int) -> int:
 
 
 _VALUELESS = "Option {name!r} does not take a value."
-_KNOWN = (later("Missing command."),)
+_KNOWN = (N_("Missing command."),)
 _NUMBERS = {
-    "int_parsing": later("Invalid value for {name}: Input should be a valid integer"),
-    "greater_than_equal": later("Invalid value for {name}: Input should be greater than or equal to {ge}"),
-    "less_than_equal": later("Invalid value for {name}: Input should be less than or equal to {le}"),
+    "int_parsing": N_("Invalid value for {name}: Input should be a valid integer"),
+    "greater_than_equal": N_("Invalid value for {name}: Input should be greater than or equal to {ge}"),
+    "less_than_equal": N_("Invalid value for {name}: Input should be less than or equal to {le}"),
 }
 
 
 def explained(error: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever Typer raises
     """What is wrong with the call, and what to do next."""
     path = error.ctx.command_path if error.ctx else "orderctl"
-    hint = say("see {path} --help", path=path)
+    hint = _("see {path} --help", path=path)
     kind = type(error).__name__
     if kind == "NoSuchOption":
         negated = _negated(error)
         if negated:
-            return say("a filter says not, and an option begins with -"), negated
+            return _("a filter says not, and an option begins with -"), negated
         close = error.possibilities
-        what = say("there is no option {name}", name=safe(error.option_name))
-        return what, say("did you mean {close}?", close=close[0]) if close else hint
+        what = _("there is no option {name}", name=safe(error.option_name))
+        return what, _("did you mean {close}?", close=close[0]) if close else hint
     if kind == "BadOptionUsage":
         return _misused(error), hint
     if kind == "MissingParameter":
@@ -335,7 +333,7 @@ def explained(error: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever Typer r
     if kind == "BadParameter":
         return _bad_value(error), hint
     message = str(error.format_message())
-    return (say(message) if message in _KNOWN else message).rstrip(".。"), hint
+    return (_(message) if message in _KNOWN else message).rstrip(".。"), hint
 
 
 def call_instead(words: Sequence[str], *instead: str) -> str:
@@ -361,20 +359,20 @@ def _negated(error: Any) -> str:  # noqa: ANN401
 
 def _misused(error: Any) -> str:  # noqa: ANN401
     if error.message == _VALUELESS.format(name=error.option_name):
-        return say("Option {name!r} does not take a value", name=error.option_name)
-    return say("Option {name!r} requires an argument", name=error.option_name)
+        return _("Option {name!r} does not take a value", name=error.option_name)
+    return _("Option {name!r} requires an argument", name=error.option_name)
 
 
 def _missing(error: Any) -> str:  # noqa: ANN401
     name = error.param.get_error_hint()
     if error.param.param_type_name == "argument":
-        return say("Missing argument {name}", name=name)
-    return say("Missing option {name}", name=name)
+        return _("Missing argument {name}", name=name)
+    return _("Missing option {name}", name=name)
 
 
 def _one_of(param: Any) -> str:  # noqa: ANN401
     choices = _choices(param)
-    return say("one of: {choices}", choices=", ".join(choices)) if choices else ""
+    return _("one of: {choices}", choices=", ".join(choices)) if choices else ""
 
 
 def _bad_value(error: Any) -> str:  # noqa: ANN401
@@ -384,17 +382,17 @@ def _bad_value(error: Any) -> str:  # noqa: ANN401
     found: dict[str, Any] = findings[0] if findings else {}
     of_number = _NUMBERS.get(found.get("type", ""))
     if of_number:
-        return say(of_number, name=name, **found.get("ctx", {}))
+        return _(of_number, name=name, **found.get("ctx", {}))
     choices = _choices(error.param)
     if choices and found:
         listed = ", ".join(map(repr, choices))
-        return say(
+        return _(
             "Invalid value for {name}: {value!r} is not one of {choices}",
             name=name,
             value=found["input"],
             choices=listed,
         )
-    return say("Invalid value for {name}: {problem}", name=name, problem=error.message.rstrip("."))
+    return _("Invalid value for {name}: {problem}", name=name, problem=error.message.rstrip("."))
 
 
 def _choices(param: Any) -> list[str]:  # noqa: ANN401

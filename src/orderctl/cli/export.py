@@ -11,7 +11,7 @@ from orderctl.cli.options import IgnoreUnknown, program_of
 from orderctl.cli.sources import Source, choose, takes_source
 from orderctl.errors import UsageError
 from orderctl.exporting.service import ExportFormat, ExportRequest, export_orders
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 
 app = command_app()
 _BY_ENDING = {f".{each.value}": each for each in ExportFormat if each is not ExportFormat.OC_PDF}
@@ -56,7 +56,7 @@ def export(
     )
     with program.open_store() as store:
         choice = choose(program, store, source)
-        with program.screen.progress(later("Exporting")) as progress:
+        with program.screen.progress(N_("Exporting")) as progress:
             count = export_orders(
                 store,
                 choice,
@@ -65,13 +65,13 @@ def export(
                 ignore_unknown=ignore_unknown,
             )
     if request.path is not None:
-        program.screen.tell(say_count("{number:,} order written", "{number:,} orders written", count))
+        program.screen.tell(ngettext("{number:,} order written", "{number:,} orders written", count))
 
 
 def _format(said: ExportFormat | None, output: str) -> ExportFormat:
     found = said or _BY_ENDING.get(Path(output).suffix.lower())
     if found is None:
-        raise UsageError(say("the format is missing"), hint=f"--format {'|'.join(ExportFormat)}")
+        raise UsageError(_("the format is missing"), hint=f"--format {'|'.join(ExportFormat)}")
     return found
 
 
@@ -79,14 +79,14 @@ def _checked(program: Program, request: ExportRequest) -> ExportRequest:
     """The request. Raises UsageError if its parts do not go together."""
     if (request.by_line or request.raw) and request.format is not ExportFormat.CSV:
         raise UsageError(
-            say("--lines and --raw are about CSV, not {format}", format=request.format), hint=say("leave them out")
+            _("--lines and --raw are about CSV, not {format}", format=request.format), hint=_("leave them out")
         )
     if request.per_order and not request.format.is_document:
-        raise UsageError(say("--per-order is about PDF, not {format}", format=request.format), hint=say("leave it out"))
+        raise UsageError(_("--per-order is about PDF, not {format}", format=request.format), hint=_("leave it out"))
     if request.per_order and request.path is None:
-        raise UsageError(say("--per-order writes files, but there is no folder"), hint=say("name one: --output FOLDER"))
+        raise UsageError(_("--per-order writes files, but there is no folder"), hint=_("name one: --output FOLDER"))
     if request.path is None and not request.format.is_text and program.output.is_terminal:
         raise UsageError(
-            say("a terminal cannot show {format}", format=request.format), hint=say("name a file: --output FILE")
+            _("a terminal cannot show {format}", format=request.format), hint=_("name a file: --output FILE")
         )
     return request

@@ -14,7 +14,7 @@ from orderctl.core.text import safe
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.filters.parser import join_words
 from orderctl.filters.saved import SavedFilter, all_filters, delete_filter, get_filter, save_filter
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.terminal.prompts import can_ask, yes_or_no
 
@@ -38,11 +38,11 @@ def save(
     program = program_of(ctx)
     if not name.isprintable() or not name.strip():
         raise UsageError(
-            say("the filter's name is empty or holds a control character"), hint="orderctl filter save NAME FILTER"
+            _("the filter's name is empty or holds a control character"), hint="orderctl filter save NAME FILTER"
         )
     expression = join_words(words or ())
     if program.parse_filter(expression).is_empty:
-        raise UsageError(say("the filter is empty"), hint="orderctl filter save NAME FILTER")
+        raise UsageError(_("the filter is empty"), hint="orderctl filter save NAME FILTER")
     saved = SavedFilter(name=name, expression=expression, actor=program.actor, saved_at=program.clock.now())
     with program.open_store() as store:
         with store.snapshot() as connection:
@@ -53,15 +53,15 @@ def save(
             over = found.expression if found else None
             if not store.write(lambda connection: save_filter(connection, saved, over=over)):
                 raise UsageError(
-                    say("somebody else has just saved, or deleted, {name!r}", name=name),
-                    hint=say("look at it with orderctl filter list, then save it again"),
+                    _("somebody else has just saved, or deleted, {name!r}", name=name),
+                    hint=_("look at it with orderctl filter list, then save it again"),
                 )
-    program.screen.tell(say("saved {name}: {expression}", name=name, expression=expression))
+    program.screen.tell(_("saved {name}: {expression}", name=name, expression=expression))
 
 
 def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> None:
     """Cron may run it, and so may a colleague. Raises UsageError without a terminal, DeclinedError for a no."""
-    taken = say(
+    taken = _(
         "{name!r} was saved by {actor} on {day:%Y-%m-%d} as: {expression}",
         name=safe(found.name),
         actor=safe(found.actor),
@@ -69,10 +69,10 @@ def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> No
         expression=safe(found.expression),
     )
     if not can_ask():
-        raise UsageError(taken, hint=say("take another name, or replace it with --force"))
+        raise UsageError(taken, hint=_("take another name, or replace it with --force"))
     program.screen.insist(taken)
-    if not yes_or_no(say("Replace it with: {expression}?", expression=safe(expression))):
-        raise DeclinedError(say("declined; nothing was changed"))
+    if not yes_or_no(_("Replace it with: {expression}?", expression=safe(expression))):
+        raise DeclinedError(_("declined; nothing was changed"))
 
 
 @app.command("list", epilog="Examples:\n\norderctl filter list\n\norderctl filter list --format json")
@@ -88,7 +88,7 @@ def list_(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
         program.output.lines(f"{each.name}\t{each.expression}" for each in saved)
         return
     if not saved:
-        program.screen.tell(say("no saved filters; orderctl filter save NAME FILTER keeps one"))
+        program.screen.tell(_("no saved filters; orderctl filter save NAME FILTER keeps one"))
         return
     program.screen.saved_filters(saved)
 
@@ -112,4 +112,4 @@ def delete(ctx: typer.Context, name: Name) -> None:
     with program.open_store() as store:
         if not store.write(lambda connection: delete_filter(connection, name)):
             saved_expression(store, name)
-    program.screen.tell(say("deleted {name}", name=name))
+    program.screen.tell(_("deleted {name}", name=name))

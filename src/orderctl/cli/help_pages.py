@@ -9,27 +9,27 @@ from typing import Any
 import typer
 
 from orderctl.core.text import NARROWEST, wrapped
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 _WIDEST = 100
 _LEFT = 26  # where the words about an option begin; longer options have a line of their own
 _LONG = 12  # a command with more options has them in groups
 _GROUPS = {
-    later(
+    N_(
         "Which orders"
     ): "ID FILTER --ids --allow-empty --saved --filter --name --all --except --except-ids --individual --pick --plan",
-    later("Output"): "--format --columns --sort --limit --after --count --null",
-    later("What is written"): "--output --lines --per-order --force --raw",
-    later("What the buyers are told"): "--reason --reasons --notify --message --message-file --edit --mail-per-order",
-    later("Safety"): "--yes --dry-run --key --strict --expect --max-orders --ignore-unknown",
-    later("Later"): "--save-plan --hold",
+    N_("Output"): "--format --columns --sort --limit --after --count --null",
+    N_("What is written"): "--output --lines --per-order --force --raw",
+    N_("What the buyers are told"): "--reason --reasons --notify --message --message-file --edit --mail-per-order",
+    N_("Safety"): "--yes --dry-run --key --strict --expect --max-orders --ignore-unknown",
+    N_("Later"): "--save-plan --hold",
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names.split()}
-_ARGUMENTS, _REST, _COMMANDS = later("Arguments"), later("Options"), later("Commands")
+_ARGUMENTS, _REST, _COMMANDS = N_("Arguments"), N_("Options"), N_("Commands")
 _COMMENT = "   # "
 _SPELLED = 4
-_ANYWHERE = later("The options of orderctl itself (--store, --quiet and others) may stand here too: orderctl --help")
-_HELP_OPTION = later("Show this message and exit.")
+_ANYWHERE = N_("The options of orderctl itself (--store, --quiet and others) may stand here too: orderctl --help")
+_HELP_OPTION = N_("Show this message and exit.")
 Rows = list[tuple[str, str]]
 
 
@@ -53,14 +53,14 @@ def page_of(command: Any, ctx: typer.Context) -> Page:  # noqa: ANN401 - a comma
     for parameter in shown:
         options.setdefault(_group(parameter, many=len(shown) > _LONG), []).append((_left(parameter), _words(parameter)))
     order = [*_GROUPS, _ARGUMENTS, _REST]
-    grouped = [(say(title), options[title]) for title in order if title in options]
+    grouped = [(_(title), options[title]) for title in order if title in options]
     examples, notes = examples_and_notes(command)
     return Page(
         path=ctx.command_path,
         about=_one_line(command.help),
         usage=" ".join([ctx.command_path, *command.collect_usage_pieces(ctx)]),
         examples=tuple(_with_comment(*each) for each in examples),
-        notes=say(notes) if notes else "",
+        notes=_(notes) if notes else "",
         commands=tuple(_commands(command, ctx)),
         groups=tuple(grouped),
     )
@@ -70,7 +70,7 @@ def examples_and_notes(command: Any) -> tuple[list[tuple[str, str]], str]:  # no
     """What a command says below: calls with the comments beside them, and in one line what else there is."""
     lines = [line for line in (command.epilog or "").splitlines() if line.strip() and line != "Examples:"]
     calls = [line.partition(_COMMENT) for line in lines if _is_call(line)]
-    return [(call, comment) for call, _, comment in calls], " ".join(line for line in lines if not _is_call(line))
+    return [(call, comment) for call, __, comment in calls], " ".join(line for line in lines if not _is_call(line))
 
 
 def _is_call(line: str) -> bool:
@@ -78,11 +78,11 @@ def _is_call(line: str) -> bool:
 
 
 def _with_comment(call: str, comment: str) -> str:
-    return f"{call}{_COMMENT}{say(comment)}" if comment else call
+    return f"{call}{_COMMENT}{_(comment)}" if comment else call
 
 
 def _one_line(text: str | None) -> str:
-    return " ".join(say(text).split()) if text else ""
+    return " ".join(_(text).split()) if text else ""
 
 
 def as_text(page: Page) -> str:
@@ -90,16 +90,16 @@ def as_text(page: Page) -> str:
     width = max(NARROWEST, min(shutil.get_terminal_size().columns, _WIDEST))
     lines = [*wrapped(page.about, width), ""]
     if page.examples:
-        lines += [_heading(say("Examples")), *(f"  {example}" for example in page.examples), ""]
+        lines += [_heading(_("Examples")), *(f"  {example}" for example in page.examples), ""]
     if page.notes:
         lines += [*wrapped(page.notes, width), ""]
-    lines += [_heading(say("Usage")), f"  {page.usage}", ""]
+    lines += [_heading(_("Usage")), f"  {page.usage}", ""]
     listed = (*page.commands, *page.groups)
-    left = min(max(len(name) for _, rows in listed for name, _ in rows), _LEFT - 4) + 4
+    left = min(max(len(name) for __, rows in listed for name, __ in rows), _LEFT - 4) + 4
     for title, rows in listed:
         lines += [_heading(title), *(line for row in rows for line in _row(*row, left=left, width=width)), ""]
     if " " in page.path:
-        lines += [*wrapped(say(_ANYWHERE), width), ""]
+        lines += [*wrapped(_(_ANYWHERE), width), ""]
     return "\n".join(lines)
 
 
@@ -123,7 +123,7 @@ def _commands(command: Any, ctx: typer.Context) -> list[tuple[str, Rows]]:  # no
     for name in command.list_commands(ctx):
         listed = command.get_command(ctx, name)
         if not listed.hidden:
-            panel = say(str(listed.rich_help_panel or _COMMANDS))
+            panel = _(str(listed.rich_help_panel or _COMMANDS))
             panels.setdefault(panel, []).append((name, _one_line(listed.help)))
     return list(panels.items())
 
@@ -155,12 +155,12 @@ def _value(parameter: Any) -> str:  # noqa: ANN401
 
 
 def _words(parameter: Any) -> str:  # noqa: ANN401
-    words, default = say(parameter.help) if parameter.help else "", parameter.default
+    words, default = _(parameter.help) if parameter.help else "", parameter.default
     choices = () if parameter.param_type_name == "argument" else parameter.type_descriptor.choices
     if choices and len(choices) > _SPELLED:
         listed = ", ".join(each.value if isinstance(each, Enum) else str(each) for each in choices)
-        words = say("{words} One of: {choices}.", words=words, choices=listed)
+        words = _("{words} One of: {choices}.", words=words, choices=listed)
     if default in (None, "", False, ()) or callable(default) or default == []:
         return words
     shown = default.value if isinstance(default, Enum) else default
-    return say("{words} (default: {default})", words=words, default=shown)
+    return _("{words} (default: {default})", words=words, default=shown)

@@ -18,18 +18,18 @@ from orderctl.errors import ExitCode, UsageError
 from orderctl.importing.figures import ImportCounts, OrderSource, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.orders import FIELDS
 from orderctl.importing.service import FileImport, ImportReport, StoreAfterImport, import_document, import_orders
-from orderctl.language import english, later, say, say_count
+from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import Document
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.selection import Choice, IdList, IdScope
 
 app = command_app()
 _PROTECTIONS = {
-    "invoices": later("invoices"),
-    "delivery_notes": later("delivery notes"),
-    "backlog_skus": later("backlog SKUs"),
+    "invoices": N_("invoices"),
+    "delivery_notes": N_("delivery notes"),
+    "backlog_skus": N_("backlog SKUs"),
 }
-_REASON = later("rejected at the source")
+_REASON = N_("rejected at the source")
 _SHOWN_IDS = 10
 
 
@@ -99,7 +99,7 @@ def import_(
         _list_maps(program)
         return
     if file is None:
-        raise UsageError(say("the file is missing"), hint=say("orderctl import FILE, or --list-maps"))
+        raise UsageError(_("the file is missing"), hint=_("orderctl import FILE, or --list-maps"))
     if make_map:
         program.output.lines(draft_map(file, program.clock.now().date()))
         return
@@ -142,8 +142,8 @@ def _refuse_alone(options: Sequence[str]) -> None:
     """Refuse options that say how to reject, where nothing is to be rejected."""
     if options:
         raise UsageError(
-            say("{options}: only with --reject-at-source", options=", ".join(options)),
-            hint=say("an import by itself asks nothing and rejects nothing"),
+            _("{options}: only with --reject-at-source", options=", ".join(options)),
+            hint=_("an import by itself asks nothing and rejects nothing"),
         )
 
 
@@ -151,16 +151,16 @@ def _refuse_alone(options: Sequence[str]) -> None:
 def _opened(program: Program, store: Store, file: str, request: SourceRequest) -> Iterator[OrderSource]:
     with store.snapshot():
         pass  # a store that cannot be used is better known before a long file is read
-    with program.screen.progress(later("Reading")) as reading:
+    with program.screen.progress(N_("Reading")) as reading:
         source = open_source(file, request, program.clock.now(), reading)
     with source:
         if source.map_name:
-            program.screen.tell(say("read by the column map {name}", name=source.map_name))
+            program.screen.tell(_("read by the column map {name}", name=source.map_name))
         yield source
 
 
 def _imported(program: Program, store: Store, file: FileImport, *, skip_bad: bool, check: bool) -> ImportReport:
-    with program.screen.progress(later("Writing")) as writing:
+    with program.screen.progress(N_("Writing")) as writing:
         return import_orders(store, replace(file, progress=writing), skip_bad=skip_bad, check_only=check)
 
 
@@ -172,7 +172,7 @@ def _import_and_reject(
     ids = report.counts.rejected_at_source
     if not ids or (report.figures.problems and not skip_bad):
         return _Done(_imported(program, store, file, skip_bad=skip_bad, check=run.dry_run))
-    words = say("rejected at the source, by the {import_}", import_=file.detail)
+    words = _("rejected at the source, by the {import_}", import_=file.detail)
     why = read_reason(program, reason or _usual_reason(program), run, every_order_has_one=False)
     notify = whether_to_notify(program, None, run, said_something=False)
     request = RejectionRequest(
@@ -186,14 +186,14 @@ def _import_and_reject(
     documents: list[Document] = []
     run = replace(run, write=documents.append)
     try:
-        code, _ = carry_out(program, after, request, run, ask_about_mails=notify is None, edit=False)
+        code, __ = carry_out(program, after, request, run, ask_about_mails=notify is None, edit=False)
     except BaseException:  # its mails were interrupted, after it was reported
         for document in documents:
             program.output.document(document, run.as_)
         raise
     if not run.dry_run:
         if after.counts is None:
-            after.write(lambda _: None)  # none of them can be rejected; the rest is imported all the same
+            after.write(lambda __: None)  # none of them can be rejected; the rest is imported all the same
         report = replace(report, counts=after.counts or report.counts, stored=True)
     return _Done(report, code, planned=True, rejection=next(iter(documents), None))
 
@@ -206,21 +206,21 @@ def _usual_reason(program: Program) -> str:
 def _list_maps(program: Program) -> None:
     maps = shipped_maps()
     if program.output.is_terminal:
-        program.screen.pairs((later("Name"), later("Export")), [(name, say(about)) for name, about in maps])
+        program.screen.pairs((N_("Name"), N_("Export")), [(name, _(about)) for name, about in maps])
     else:
         program.output.lines(f"{name}\t{about}" for name, about in maps)
 
 
 def _request(map_file: str | None, map_name: str | None, defaults: list[str] | None, zone: str | None) -> SourceRequest:
     if map_file is not None and map_name is not None:
-        raise UsageError(say("--map and --from are two column maps"), hint=say("give one of them"))
+        raise UsageError(_("--map and --from are two column maps"), hint=_("give one of them"))
     given: dict[str, str] = {}
     for text in defaults or ():
         name, equals, value = text.partition("=")
         if not equals or name not in FIELDS:
             raise UsageError(
-                say("--default {text!r} is not FIELD=VALUE", text=text),
-                hint=say("such as currency=EUR; the fields: {fields}", fields=", ".join(FIELDS)),
+                _("--default {text!r} is not FIELD=VALUE", text=text),
+                hint=_("such as currency=EUR; the fields: {fields}", fields=", ".join(FIELDS)),
             )
         given[name] = value
     return SourceRequest(map_file=map_file, map_name=map_name, time_zone=zone, defaults=given)
@@ -238,16 +238,16 @@ def _say(program: Program, done: _Done, kept: str, as_: ReportFormat) -> None:
     report = done.report
     figures, counts = report.figures, report.counts
     apart = () if done.planned else counts.rejected_at_source
-    read = say(
+    read = _(
         "{rows}, {orders}",
-        rows=say_count("{number:,} row", "{number:,} rows", figures.rows),
-        orders=say_count("{number:,} order", "{number:,} orders", figures.orders),
+        rows=ngettext("{number:,} row", "{number:,} rows", figures.rows),
+        orders=ngettext("{number:,} order", "{number:,} orders", figures.orders),
     )
     if as_ is not ReportFormat.TEXT:
         document = import_document(figures, counts, stored=report.stored, errors=kept)
         program.output.document(document | {"rejection": done.rejection}, as_)
     elif report.stored:
-        words = say(
+        words = _(
             "{read}: {created:,} created, {updated:,} updated, {unchanged:,} unchanged, "
             "{left:,} rejected ones left alone",
             read=read,
@@ -258,7 +258,7 @@ def _say(program: Program, done: _Done, kept: str, as_: ReportFormat) -> None:
         )
         program.output.lines([_with_rejected(words, apart)])
     elif not figures.problems:
-        program.output.lines([_with_rejected(say("{read}: all good", read=read), apart)])
+        program.output.lines([_with_rejected(_("{read}: all good", read=read), apart)])
     _say_protection(program, counts)
     if apart:
         _say_rejected_at_source(program, apart)
@@ -268,26 +268,26 @@ def _say(program: Program, done: _Done, kept: str, as_: ReportFormat) -> None:
 
 
 def _with_rejected(words: str, ids: Sequence[str]) -> str:
-    return say("{words}, {number:,} rejected in the file alone", words=words, number=len(ids)) if ids else words
+    return _("{words}, {number:,} rejected in the file alone", words=words, number=len(ids)) if ids else words
 
 
 def _say_protection(program: Program, counts: ImportCounts) -> None:
     """What of that which keeps orders from being rejected the file leaves unsaid, and where its word is not taken."""
     alike: dict[Unsaid, list[str]] = {}
     for name, unsaid in counts.unsaid.items():
-        alike.setdefault(unsaid, []).append(say(_PROTECTIONS[name]))
+        alike.setdefault(unsaid, []).append(_(_PROTECTIONS[name]))
     for unsaid, names in alike.items():
         orders = [
-            say_count("{number:,} order keeps theirs", "{number:,} orders keep theirs", unsaid.kept),
-            say_count("{number:,} new one has none", "{number:,} new ones have none", unsaid.new),
+            ngettext("{number:,} order keeps theirs", "{number:,} orders keep theirs", unsaid.kept),
+            ngettext("{number:,} new one has none", "{number:,} new ones have none", unsaid.new),
         ]
         said = [words for words, number in zip(orders, (unsaid.kept, unsaid.new), strict=True) if number]
         program.screen.tell(
-            say("this file says nothing of {what}: {orders}", what=", ".join(names), orders=", ".join(said))
+            _("this file says nothing of {what}: {orders}", what=", ".join(names), orders=", ".join(said))
         )
     if counts.counts_kept:
         program.screen.warn(
-            say_count(
+            ngettext(
                 "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} order than the store, "
                 "which keeps its own; if they were cancelled there, say --lower-counts",
                 "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} orders than the store, "
@@ -300,7 +300,7 @@ def _say_protection(program: Program, counts: ImportCounts) -> None:
 def _say_rejected_at_source(program: Program, ids: Sequence[str]) -> None:
     """The orders that the file rejects, and the import does not."""
     program.screen.warn(
-        say_count(
+        ngettext(
             "{number:,} order is rejected in the file and not here ({ids}): it keeps its status; "
             "--reject-at-source rejects it, after a preview",
             "{number:,} orders are rejected in the file and not here ({ids}): they keep their status; "
@@ -315,7 +315,7 @@ def _say_totals(program: Program, figures: SourceFigures) -> None:
     """Where the totals of orders are not those of their lines."""
     if figures.differing_totals:
         first = "; ".join(
-            say(
+            _(
                 "row {row}, order {id}: {total}, its lines {lines}",
                 row=each.row,
                 id=each.order_id,
@@ -325,7 +325,7 @@ def _say_totals(program: Program, figures: SourceFigures) -> None:
             for each in figures.first_differences
         )
         program.screen.warn(
-            say_count(
+            ngettext(
                 "the total of {number:,} order is not the sum of its lines ({first})",
                 "the totals of {number:,} orders are not the sums of their lines ({first})",
                 figures.differing_totals,
@@ -334,7 +334,7 @@ def _say_totals(program: Program, figures: SourceFigures) -> None:
         )
     if figures.line_total_suspected:
         program.screen.warn(
-            say(
+            _(
                 "the column {column!r} looks like the amounts of whole lines, not like prices: if it holds those, "
                 "map it to line_total instead of unit_price",
                 column=figures.line_total_suspected,
@@ -346,7 +346,7 @@ def _say_problems(program: Program, report: ImportReport, kept: str) -> None:
     """The first problems, how many more there are, and where all of them are written."""
     figures = report.figures
     for problem in report.problems:
-        words = say(
+        words = _(
             "{file}, row {row}, {column}: {value!r} {problem}",
             file=problem.file,
             row=problem.row,
@@ -356,17 +356,17 @@ def _say_problems(program: Program, report: ImportReport, kept: str) -> None:
         )
         program.screen.warn(words)
     if figures.problems > len(report.problems):
-        program.screen.insist(say("… and {more:,} more", more=figures.problems - len(report.problems)))
+        program.screen.insist(_("… and {more:,} more", more=figures.problems - len(report.problems)))
     bad = []
     if figures.bad_orders or not figures.rows_without_order:
-        bad.append(say_count("{number:,} bad order", "{number:,} bad orders", figures.bad_orders))
+        bad.append(ngettext("{number:,} bad order", "{number:,} bad orders", figures.bad_orders))
     if number := figures.rows_without_order:
-        bad.append(say_count("{number:,} row without an order", "{number:,} rows without an order", number))
+        bad.append(ngettext("{number:,} row without an order", "{number:,} rows without an order", number))
     what = ", ".join(bad)
     left_out = (
-        say("{what} left out; every problem is in {file}", what=what, file=kept)
+        _("{what} left out; every problem is in {file}", what=what, file=kept)
         if report.stored
-        else say(
+        else _(
             "{what}; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
             what=what,
             file=kept,

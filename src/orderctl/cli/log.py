@@ -22,7 +22,7 @@ from orderctl.core.text import safe
 from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.filters.parser import is_term
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import count_mails
 from orderctl.orders.document import SCHEMA, event_document
@@ -72,10 +72,10 @@ def show(
             return
         if order is None:
             raise UsageError(
-                say("there is no order and no batch {subject!r} in this store", subject=subject),
+                _("there is no order and no batch {subject!r} in this store", subject=subject),
                 hint=f"orderctl search {safe(shlex.quote(subject))}"
                 if is_term(subject)
-                else say("orderctl log lists batches"),
+                else _("orderctl log lists batches"),
             )
         _order(program, order.id, order_events(connection, order.id), as_)
 
@@ -102,12 +102,12 @@ def verify(
             write(verdict_document(verdict))
     if verdict.tampered:
         raise OrderctlError(
-            say_count(
+            ngettext(
                 "the log is not as it was written: {number:,} record",
                 "the log is not as it was written: {number:,} records",
                 verdict.tampered,
             ),
-            hint=say("keep a copy of the store as it is, and see orderctl help log"),
+            hint=_("keep a copy of the store as it is, and see orderctl help log"),
         )
 
 
@@ -135,11 +135,11 @@ def export(
     format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
     with program.open_store() as store, store.snapshot() as connection:
         written = write_record(record_of(connection), path, format_, force=force)
-    told = say(
+    told = _(
         "{batches}, {rows}, written to {file}",
-        batches=say_count("{number:,} batch", "{number:,} batches", written["batch"]),
-        rows=say_count("{number:,} row", "{number:,} rows", sum(written.values())),
-        file=say("standard output") if path is None else safe(path),
+        batches=ngettext("{number:,} batch", "{number:,} batches", written["batch"]),
+        rows=ngettext("{number:,} row", "{number:,} rows", sum(written.values())),
+        file=_("standard output") if path is None else safe(path),
     )
     program.screen.tell(told)
 
@@ -166,12 +166,12 @@ def report(
             else next(list_batches(connection, 1), None)
         )
         if batch is None:
-            raise UsageError(say("nothing was rejected yet"), hint=say(BATCHES_LISTED))
+            raise UsageError(_("nothing was rejected yet"), hint=_(BATCHES_LISTED))
         found = report_on(
             batch, batch_summaries(connection, batch.id), count_mails(connection, MailQuery(batch_id=batch.id))
         )
     write_report(found, output, force=force)
-    program.screen.tell(say("wrote the report of batch {batch} to {file}", batch=batch.id, file=output))
+    program.screen.tell(_("wrote the report of batch {batch} to {file}", batch=batch.id, file=output))
 
 
 app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl log report 2gi7a8q4 -o report.html")(
@@ -180,26 +180,26 @@ app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl l
 
 
 def _verified(program: Program, anchor: str | None, tell: Callable[[Tampering], None]) -> LogVerdict:
-    with program.open_store() as store, program.screen.progress(later("Verifying")) as progress:
+    with program.open_store() as store, program.screen.progress(N_("Verifying")) as progress:
         return verify_log(store, anchor=anchor, report=tell, progress=progress)
 
 
 def _summary(verdict: LogVerdict) -> list[str]:
     """What was read, and the digest to keep."""
     counted = {
-        "batches": say_count("{number:,} batch", "{number:,} batches", verdict.batches),
-        "events": say_count("{number:,} event", "{number:,} events", verdict.events),
+        "batches": ngettext("{number:,} batch", "{number:,} batches", verdict.batches),
+        "events": ngettext("{number:,} event", "{number:,} events", verdict.events),
     }
     read = (
-        say("read {batches} and {events} of them", **counted)
+        _("read {batches} and {events} of them", **counted)
         if verdict.tampered
-        else say("as written: {batches} and {events} of them", **counted)
+        else _("as written: {batches} and {events} of them", **counted)
     )
     lines = [read]
     if verdict.anchored:
-        lines.append(say("the anchor is in the chain: nothing up to it was changed or removed"))
+        lines.append(_("the anchor is in the chain: nothing up to it was changed or removed"))
     if verdict.loose:
-        loose = say_count(
+        loose = ngettext(
             "no digest covers {number:,} event outside batches (imports as rejected: {imported:,}, archiving, tags)",
             "no digest covers {number:,} events outside batches (imports as rejected: {imported:,}, archiving, tags)",
             verdict.loose,
@@ -207,7 +207,7 @@ def _summary(verdict: LogVerdict) -> list[str]:
         )
         lines.append(loose)
     if verdict.unknown_lines:
-        unknown = say_count(
+        unknown = ngettext(
             "no digest covers the lines of {number:,} order, which an earlier version rejected",
             "no digest covers the lines of {number:,} orders, which an earlier version rejected",
             verdict.unknown_lines,
@@ -215,8 +215,8 @@ def _summary(verdict: LogVerdict) -> list[str]:
         lines.append(unknown)
     if verdict.head and not verdict.tampered:
         head = verdict.head
-        lines.append(say("head: batch {batch}, number {position:,}", batch=head.id, position=head.position))
-        lines.append(say("keep elsewhere, for --anchor: {digest}", digest=head.digest))
+        lines.append(_("head: batch {batch}, number {position:,}", batch=head.id, position=head.position))
+        lines.append(_("keep elsewhere, for --anchor: {digest}", digest=head.digest))
     return lines
 
 
@@ -226,7 +226,7 @@ def _batches(program: Program, batches: Iterable[Batch], as_: ReportFormat) -> N
     elif listed := list(batches):
         program.screen.batches(listed)
     else:
-        program.screen.tell(say("nothing was rejected yet"))
+        program.screen.tell(_("nothing was rejected yet"))
 
 
 def _batch(program: Program, batch: Batch, events: list[OrderEvent], as_: ReportFormat) -> None:
@@ -243,4 +243,4 @@ def _order(program: Program, order_id: str, events: tuple[OrderEvent, ...], as_:
     elif events:
         program.screen.events(events)
     else:
-        program.screen.tell(say("nothing is logged for order {id}", id=order_id))
+        program.screen.tell(_("nothing is logged for order {id}", id=order_id))

@@ -16,7 +16,7 @@ from orderctl.core.times import parse_duration
 from orderctl.database.endings import find_batch, find_mails
 from orderctl.database.store import Store
 from orderctl.errors import DeclinedError, ExitCode, UsageError
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import CANCEL, NOT_SENT, RETRY, SENT, LetterContext, MailAction, MailQuery, MailState
 from orderctl.mail.queries import count_mails, get_mail, letter_contexts, list_mails, mail_events, mail_order_ids
 from orderctl.mail.service import act_on_mails, found_in, pick_mails
@@ -74,8 +74,8 @@ class MailChoice:
                 before = program.clock.now() - parse_duration(self.older_than)
             except ValueError as error:
                 raise UsageError(
-                    say("--older-than: {text!r} {problem}", text=self.older_than, problem=error),
-                    hint=say("for example: --older-than 2h"),
+                    _("--older-than: {text!r} {problem}", text=self.older_than, problem=error),
+                    hint=_("for example: --older-than 2h"),
                 ) from None
         return MailQuery(
             states=tuple(self.state or ()),
@@ -92,11 +92,11 @@ class MailChoice:
         filtered = query != MailQuery()
         if sum((bool(self.ids), filtered, self.everything)) > 1:
             raise UsageError(
-                say("mails are named by ids, by filters or by --all, not by two of them"), hint=say("give one of them")
+                _("mails are named by ids, by filters or by --all, not by two of them"), hint=_("give one of them")
             )
         if not (self.ids or filtered or self.everything):
             raise UsageError(
-                say("which mails? none was named"), hint=say("give ids, --state, --batch or another filter, or --all")
+                _("which mails? none was named"), hint=_("give ids, --state, --batch or another filter, or --all")
             )
         return replace(query, ids=tuple(dict.fromkeys(self.ids))) if self.ids else query
 
@@ -161,9 +161,9 @@ def list_(
         program.screen.mails(listed)
     summary = ", ".join(counted(name, number) for name, number in counts.items() if number)
     more = sum(counts.values()) - len(listed)
-    summary = summary or say("no mails")
+    summary = summary or _("no mails")
     program.screen.tell(
-        say("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
+        _("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
     )
 
 
@@ -190,7 +190,7 @@ def show(
         program.screen.mail(found, letter, orders, events)
     elif letter is None:
         raise UsageError(
-            say("mail {id} has no text: its buyer is not in the store any more", id=mail_id),
+            _("mail {id} has no text: its buyer is not in the store any more", id=mail_id),
             hint=f"orderctl mail cancel {mail_id}",
         )
     else:
@@ -224,11 +224,11 @@ def send(
         return
     if filter_text is not None or name is not None:
         raise UsageError(
-            say("--filter and --name choose the orders of a --sample"), hint="orderctl mail send --batch BATCH"
+            _("--filter and --name choose the orders of a --sample"), hint="orderctl mail send --batch BATCH"
         )
     if follow and limit is not None:
         raise UsageError(
-            say("--follow goes on until it is stopped, and --limit would end it"), hint=say("leave one of them out")
+            _("--follow goes on until it is stopped, and --limit would end it"), hint=_("leave one of them out")
         )
     with program.open_store() as store, Stopping() as stop:
         if batch is not None:
@@ -237,7 +237,7 @@ def send(
         if follow:
             report = follow_outbox(program, store, stop, batch_id=batch, rate=rate, connections=connections)
         else:
-            with program.screen.progress(later("Mailing")) as progress:
+            with program.screen.progress(N_("Mailing")) as progress:
                 report = deliver_mails(
                     program,
                     store,
@@ -271,7 +271,7 @@ def retry(
     changed = act(program, RETRY, mails.named(program), reason=reason, yes=yes)
     if changed:
         program.screen.tell(
-            say_count(
+            ngettext(
                 "{number:,} mail will be sent again; send with: orderctl mail send",
                 "{number:,} mails will be sent again; send with: orderctl mail send",
                 changed,
@@ -293,7 +293,7 @@ def cancel(
     program = program_of(ctx)
     changed = act(program, CANCEL, mails.named(program), reason=reason, yes=True)
     if changed:
-        program.screen.tell(say_count("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed))
+        program.screen.tell(ngettext("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed))
 
 
 @app.command(
@@ -312,7 +312,7 @@ def settle(
     changed = act(program, SENT if sent else NOT_SENT, mails.named(program), reason=reason, yes=True)
     if changed:
         state = (MailState.SENT if sent else MailState.REFUSED).value
-        settled = say_count(
+        settled = ngettext(
             "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=state
         )
         program.screen.tell(settled)
@@ -336,9 +336,9 @@ def act(program: Program, action: MailAction, query: MailQuery, *, reason: str, 
         )
     left = ", ".join(counted(state, number) for state, number in picked.left.items())
     if left or not picked.mails:
-        program.screen.tell(say("left as they are: {mails}", mails=left) if left else say("no such mail"))
+        program.screen.tell(_("left as they are: {mails}", mails=left) if left else _("no such mail"))
     if changed < len(picked.mails):
-        stayed = say_count(
+        stayed = ngettext(
             "{number:,} mail changed in between and stayed as they are",
             "{number:,} mails changed in between and stayed as they are",
             len(picked.mails) - changed,
@@ -349,25 +349,25 @@ def act(program: Program, action: MailAction, query: MailQuery, *, reason: str, 
 
 def counted(state: str, number: int) -> str:
     """How many mails are in a state."""
-    return say("{number:,} {state}", number=number, state=state)
+    return _("{number:,} {state}", number=number, state=state)
 
 
 def _confirm(unknown: int) -> None:
     """Ask before many buyers may get the same mail twice. Raises DeclinedError, or UsageError without a terminal."""
     if not can_ask():
-        unasked = say_count(
+        unasked = ngettext(
             "{number:,} mail of unknown fate may have arrived, and there is no terminal to confirm on",
             "{number:,} mails of unknown fate may have arrived, and there is no terminal to confirm on",
             unknown,
         )
-        raise UsageError(unasked, hint=say("look for their Message-IDs at the server, then say yes with --yes"))
-    question = say_count(
+        raise UsageError(unasked, hint=_("look for their Message-IDs at the server, then say yes with --yes"))
+    question = ngettext(
         "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
         "{number:,} mails of unknown fate may have arrived: send again, perhaps twice?",
         unknown,
     )
     if not yes_or_no(question):
-        raise DeclinedError(say("declined; nothing was changed"))
+        raise DeclinedError(_("declined; nothing was changed"))
 
 
 def send_sample_mail(
@@ -375,9 +375,7 @@ def send_sample_mail(
 ) -> None:
     """Send one letter to an address: of the batch, the filter or the selection, or else about an invented order."""
     if batch is not None and (filter_text is not None or name is not None):
-        raise UsageError(
-            say("--batch and a choice of orders are two sources of a letter"), hint=say("give one of them")
-        )
+        raise UsageError(_("--batch and a choice of orders are two sources of a letter"), hint=_("give one of them"))
     address = program.mailing.address(to, "--sample")
     sender = Sender(
         composer=program.mailing.composer(),
@@ -392,7 +390,7 @@ def send_sample_mail(
         else:
             facts = _facts(program, store, sender, Source(filter_text=filter_text, selection=name))
     letter = send_sample(sender, facts, address)
-    program.screen.tell(say("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
+    program.screen.tell(_("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
 
 
 def _facts(program: Program, store: Store, sender: Sender, source: Source) -> LetterContext:

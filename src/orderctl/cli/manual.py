@@ -16,7 +16,7 @@ from orderctl.cli.options import program_of
 from orderctl.core.text import cell_width, padded, pieces
 from orderctl.errors import ExitCode, OrderctlError, UsageError
 from orderctl.filters.filters import FILTER_FIELDS, Kind
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.mail.outbox import MailState
 from orderctl.orders.eligibility import RULES, Mode
 from orderctl.orders.orders import Status
@@ -41,53 +41,53 @@ class Topic:
 
 # The codes that no error class owns, or not alone.
 _OTHER_CODES = {
-    ExitCode.DONE: later("done; also a dry run, and nothing to do"),
-    ExitCode.UNEXPECTED_PLAN: later(
+    ExitCode.DONE: N_("done; also a dry run, and nothing to do"),
+    ExitCode.UNEXPECTED_PLAN: N_(
         "not what was expected (--strict, --expect, --max-orders), or none can be rejected; nothing was changed"
     ),
-    ExitCode.MAILS_REMAIN: later("rejected, but mails are waiting, failed or unknown: orderctl mail list"),
-    ExitCode.FEWER_THAN_PLANNED: later(
+    ExitCode.MAILS_REMAIN: N_("rejected, but mails are waiting, failed or unknown: orderctl mail list"),
+    ExitCode.FEWER_THAN_PLANNED: N_(
         "rejected, but fewer than previewed: some orders changed in between, and each is listed"
     ),
-    ExitCode.NOT_REPORTED: later("done, but the result could not be written: orderctl log tells what was done"),
-    ExitCode.INTERRUPTED: later("stopped by Ctrl-C; what was done is said"),
-    ExitCode.TERMINATED: later("stopped by SIGTERM or SIGHUP; what was done is said"),
+    ExitCode.NOT_REPORTED: N_("done, but the result could not be written: orderctl log tells what was done"),
+    ExitCode.INTERRUPTED: N_("stopped by Ctrl-C; what was done is said"),
+    ExitCode.TERMINATED: N_("stopped by SIGTERM or SIGHUP; what was done is said"),
 }
 _MAIL_STATES = {
-    MailState.WAITING: later("waits for: orderctl mail send"),
-    MailState.CLAIMED: later("a worker has taken it and will send it"),
-    MailState.SENDING: later("it is being handed to the mail server"),
-    MailState.SENT: later("the mail server took it"),
-    MailState.REFUSED: later("the mail server refused it for good; look at the address, then: orderctl mail retry"),
-    MailState.RETRY: later("refused for now; it is tried again by itself"),
-    MailState.UNKNOWN: later(
+    MailState.WAITING: N_("waits for: orderctl mail send"),
+    MailState.CLAIMED: N_("a worker has taken it and will send it"),
+    MailState.SENDING: N_("it is being handed to the mail server"),
+    MailState.SENT: N_("the mail server took it"),
+    MailState.REFUSED: N_("the mail server refused it for good; look at the address, then: orderctl mail retry"),
+    MailState.RETRY: N_("refused for now; it is tried again by itself"),
+    MailState.UNKNOWN: N_(
         "the connection broke before the answer: find out, then: orderctl mail retry, or mail settle"
     ),
-    MailState.CANCELLED: later("somebody decided that it will not be sent"),
+    MailState.CANCELLED: N_("somebody decided that it will not be sent"),
 }
 
 
 def filters(_program: Program) -> Iterator[str]:
     """The filter language."""
-    yield say("Terms side by side mean and; or, not and parentheses work; quotes keep spaces.")
-    yield say("Values between commas: any of them. Ranges are written A..B, A.. or ..B.")
-    yield say("A bare word is looked for in id, reference, buyer and notes.")
-    yield say("There and in a buyer's name, case and the accents of Latin and Greek letters make no difference.")
-    yield say('Fields and statuses may be called as screens and files call them: Reference:PO-7*, status:"OC created".')
-    yield say("-season:26SS means not season:26SS; on a command line of its own write the latter.")
-    yield say("Archived orders are left out unless the filter says archived:.")
+    yield _("Terms side by side mean and; or, not and parentheses work; quotes keep spaces.")
+    yield _("Values between commas: any of them. Ranges are written A..B, A.. or ..B.")
+    yield _("A bare word is looked for in id, reference, buyer and notes.")
+    yield _("There and in a buyer's name, case and the accents of Latin and Greek letters make no difference.")
+    yield _('Fields and statuses may be called as screens and files call them: Reference:PO-7*, status:"OC created".')
+    yield _("-season:26SS means not season:26SS; on a command line of its own write the latter.")
+    yield _("Archived orders are left out unless the filter says archived:.")
     yield ""
-    yield from _aligned([(field.example, say(field.about)) for field in FILTER_FIELDS.values()])
+    yield from _aligned([(field.example, _(field.about)) for field in FILTER_FIELDS.values()])
     yield ""
-    yield say("Values")
+    yield _("Values")
     by_kind: dict[Kind, list[str]] = {}
     for field in FILTER_FIELDS.values():
         by_kind.setdefault(field.kind, []).append(field.name)
     for kind, names in by_kind.items():
-        words = ", ".join(Status) if kind is Kind.CHOICE else say(kind.value)
+        words = ", ".join(Status) if kind is Kind.CHOICE else _(kind.value)
         yield from (f"  {', '.join(names)}", f"      {words}")
     yield f"  {', '.join(field.name for field in FILTER_FIELDS.values() if field.may_be_empty)}"
-    yield "      " + say("also none (it is empty) and any (it is not)")
+    yield "      " + _("also none (it is empty) and any (it is not)")
     yield ""
     yield from _examples(
         "orderctl search status:needs-oc,oc-created season:26SS",
@@ -99,36 +99,36 @@ def filters(_program: Program) -> Iterator[str]:
 def statuses(_program: Program) -> Iterator[str]:
     """The statuses, and what can be rejected."""
     held = {rule.status: rule for rule in RULES if rule.status is not None}
-    titles = (say("STATUS"), say("THE BRAND SEES"), say("THE BUYER SEES"), say("BULK"), say("SINGLE"))
+    titles = (_("STATUS"), _("THE BRAND SEES"), _("THE BUYER SEES"), _("BULK"), _("SINGLE"))
     rows: list[tuple[str, ...]] = [titles]
     for status in Status:
         modes = held[status].modes if status in held else frozenset[Mode]()
-        answers = (say("no") if mode in modes else say("yes") for mode in Mode)
-        rows.append((status.value, say(status.brand_sees), say(status.buyer_sees), *answers))
+        answers = (_("no") if mode in modes else _("yes") for mode in Mode)
+        rows.append((status.value, _(status.brand_sees), _(status.buyer_sees), *answers))
     yield from _aligned(rows)
     yield ""
-    yield say("Never rejected, neither in bulk nor on its own:")
+    yield _("Never rejected, neither in bulk nor on its own:")
     for rule in RULES:
         if rule.counted is not None:
-            yield "  " + say("an order that {reason}: {advice}", reason=say(rule.reason), advice=say(rule.advice))
+            yield "  " + _("an order that {reason}: {advice}", reason=_(rule.reason), advice=_(rule.advice))
 
 
 def exit_codes(_program: Program) -> Iterator[str]:
     """The exit codes."""
-    codes = {int(code): say(words) for code, words in _OTHER_CODES.items()}
+    codes = {int(code): _(words) for code, words in _OTHER_CODES.items()}
     errors: list[type[OrderctlError]] = [OrderctlError, *_subclasses(OrderctlError)]
     for error in errors:
-        words = say(error.usual).rstrip(".。")
+        words = _(error.usual).rstrip(".。")
         codes.setdefault(error.exit_code, words[:1].lower() + words[1:])
     yield from _aligned([(str(code), codes[code]) for code in sorted(codes)])
 
 
 def mail_states(_program: Program) -> Iterator[str]:
     """How buyers are told."""
-    yield say("reject --notify queues a mail for each buyer, in the same transaction as the rejection, and sends it.")
-    yield say("A mail that fails stays in the outbox with its error; the rejection stands. Nobody is told twice.")
+    yield _("reject --notify queues a mail for each buyer, in the same transaction as the rejection, and sends it.")
+    yield _("A mail that fails stays in the outbox with its error; the rejection stands. Nobody is told twice.")
     yield ""
-    yield from _aligned([(state.value, say(_MAIL_STATES[state])) for state in MailState])
+    yield from _aligned([(state.value, _(_MAIL_STATES[state])) for state in MailState])
     yield ""
     yield from _examples(
         "orderctl mail list --state unknown", "orderctl mail send", "orderctl reject 10021 --notify --message 'Sorry.'"
@@ -139,11 +139,11 @@ def reasons(program: Program) -> Iterator[str]:
     """Why orders are rejected, so that it can be counted."""
     codes = program.settings.texts("reasons")
     if codes:
-        yield say("--reason begins with one of the codes of the settings: CODE, or 'CODE: words'.")
+        yield _("--reason begins with one of the codes of the settings: CODE, or 'CODE: words'.")
         yield ""
         yield from (f"  {code}" for code in codes)
     else:
-        yield say("--reason takes any text. A list of codes in the settings makes the reasons countable:")
+        yield _("--reason takes any text. A list of codes in the settings makes the reasons countable:")
         yield ""
         yield '  reasons = ["style-dropped", "season-closed", "buyer-blocked"]'
     yield ""
@@ -151,46 +151,46 @@ def reasons(program: Program) -> Iterator[str]:
 
 
 HOW_TO = {
-    "approvals": Topic(about=later("Let a second operator approve a plan before it runs."), page="howto/approvals.md"),
-    "backup": Topic(about=later("Back up a store, and restore it."), page="howto/backup.md"),
-    "cron": Topic(about=later("Reject every night from cron."), page="howto/cron.md"),
-    "from-spreadsheets": Topic(about=later("Move from spreadsheets."), page="howto/from-spreadsheets.md"),
-    "mail-set-up": Topic(about=later("Set up mail."), page="howto/mail-set-up.md"),
-    "mail-worker": Topic(about=later("Let a worker send the mails."), page="howto/mail-worker.md"),
-    "pipes": Topic(about=later("Work with jq, xargs and fzf."), page="howto/pipes.md"),
-    "postgresql": Topic(about=later("Keep the store on PostgreSQL."), page="howto/postgresql.md"),
+    "approvals": Topic(about=N_("Let a second operator approve a plan before it runs."), page="howto/approvals.md"),
+    "backup": Topic(about=N_("Back up a store, and restore it."), page="howto/backup.md"),
+    "cron": Topic(about=N_("Reject every night from cron."), page="howto/cron.md"),
+    "from-spreadsheets": Topic(about=N_("Move from spreadsheets."), page="howto/from-spreadsheets.md"),
+    "mail-set-up": Topic(about=N_("Set up mail."), page="howto/mail-set-up.md"),
+    "mail-worker": Topic(about=N_("Let a worker send the mails."), page="howto/mail-worker.md"),
+    "pipes": Topic(about=N_("Work with jq, xargs and fzf."), page="howto/pipes.md"),
+    "postgresql": Topic(about=N_("Keep the store on PostgreSQL."), page="howto/postgresql.md"),
     "postgresql-roles": Topic(
-        about=later("The SQL of the roles operator, mail worker and auditor."), page="postgresql-roles.sql"
+        about=N_("The SQL of the roles operator, mail worker and auditor."), page="postgresql-roles.sql"
     ),
 }
 REFERENCE = {
-    "commands": Topic(about=later("Every command with its options."), page="reference/commands.md"),
-    "completion": Topic(about=later("What the shell completes."), page="reference/completion.md"),
-    "exit-codes": Topic(about=later("How a script reads the end of a run."), lines=exit_codes),
-    "export": Topic(about=later("The formats of exports, and what stands in them."), page="reference/export.md"),
-    "filters": Topic(about=later("The filter language: fields and values."), lines=filters),
-    "help": Topic(about=later("Help and the manual."), page="reference/help.md"),
-    "import": Topic(about=later("Files of orders: columns, column maps, formats."), page="reference/import.md"),
-    "log": Topic(about=later("The log, and what it proves."), page="reference/log.md"),
-    "log-file": Topic(about=later("A file with what each run did."), page="reference/log-file.md"),
-    "mail": Topic(about=later("Mail: settings, states, templates, the outbox."), page="reference/mail.md"),
-    "mail-states": Topic(about=later("The states of a mail, and what to do."), lines=mail_states),
-    "messages": Topic(about=later("Every error and warning, and what to do next."), page="reference/messages.md"),
-    "output": Topic(about=later("What is printed, and for whom."), page="reference/output.md"),
-    "picker": Topic(about=later("The keys of --pick."), page="reference/picker.md"),
-    "plans": Topic(about=later("Saved plans: approval, holding, expiry."), page="reference/plans.md"),
-    "reasons": Topic(about=later("The codes of reasons in the settings."), lines=reasons),
-    "reject": Topic(about=later("How a rejection goes, step by step."), page="reference/reject.md"),
-    "settings": Topic(about=later("Every setting, and where it is looked for."), page="reference/settings.md"),
-    "stats": Topic(about=later("What is counted, and how."), page="reference/stats.md"),
-    "statuses": Topic(about=later("What the brand and the buyer see, and what can be rejected."), lines=statuses),
-    "store": Topic(about=later("The store: checks, guards, roles."), page="reference/store.md"),
+    "commands": Topic(about=N_("Every command with its options."), page="reference/commands.md"),
+    "completion": Topic(about=N_("What the shell completes."), page="reference/completion.md"),
+    "exit-codes": Topic(about=N_("How a script reads the end of a run."), lines=exit_codes),
+    "export": Topic(about=N_("The formats of exports, and what stands in them."), page="reference/export.md"),
+    "filters": Topic(about=N_("The filter language: fields and values."), lines=filters),
+    "help": Topic(about=N_("Help and the manual."), page="reference/help.md"),
+    "import": Topic(about=N_("Files of orders: columns, column maps, formats."), page="reference/import.md"),
+    "log": Topic(about=N_("The log, and what it proves."), page="reference/log.md"),
+    "log-file": Topic(about=N_("A file with what each run did."), page="reference/log-file.md"),
+    "mail": Topic(about=N_("Mail: settings, states, templates, the outbox."), page="reference/mail.md"),
+    "mail-states": Topic(about=N_("The states of a mail, and what to do."), lines=mail_states),
+    "messages": Topic(about=N_("Every error and warning, and what to do next."), page="reference/messages.md"),
+    "output": Topic(about=N_("What is printed, and for whom."), page="reference/output.md"),
+    "picker": Topic(about=N_("The keys of --pick."), page="reference/picker.md"),
+    "plans": Topic(about=N_("Saved plans: approval, holding, expiry."), page="reference/plans.md"),
+    "reasons": Topic(about=N_("The codes of reasons in the settings."), lines=reasons),
+    "reject": Topic(about=N_("How a rejection goes, step by step."), page="reference/reject.md"),
+    "settings": Topic(about=N_("Every setting, and where it is looked for."), page="reference/settings.md"),
+    "stats": Topic(about=N_("What is counted, and how."), page="reference/stats.md"),
+    "statuses": Topic(about=N_("What the brand and the buyer see, and what can be rejected."), lines=statuses),
+    "store": Topic(about=N_("The store: checks, guards, roles."), page="reference/store.md"),
 }
 TOPICS = {**HOW_TO, **REFERENCE}
 
 
 def _examples(*commands: str) -> Iterator[str]:
-    yield say("Examples")
+    yield _("Examples")
     yield from (f"  {command}" for command in commands)
 
 
@@ -249,8 +249,8 @@ def help_command(
 
 def _with_topics(page: Page) -> Page:
     """The page of the program with the topics below."""
-    listed = ((say("How to"), HOW_TO), (say("Topics"), REFERENCE))
-    topics = [(title, [(name, say(topic.about)) for name, topic in group.items()]) for title, group in listed]
+    listed = ((_("How to"), HOW_TO), (_("Topics"), REFERENCE))
+    topics = [(title, [(name, _(topic.about)) for name, topic in group.items()]) for title, group in listed]
     return replace(page, groups=(*page.groups, *topics))
 
 
@@ -258,8 +258,8 @@ def _unknown(name: str, root: Any) -> UsageError:  # noqa: ANN401 - a context of
     known = {*TOPICS, *(page.path.partition(" ")[2] for page in pages(root))}
     close = ", ".join(difflib.get_close_matches(name, sorted(known), cutoff=0.7))
     return UsageError(
-        say("there is no command and no topic {subject!r}", subject=name),
-        hint=say("did you mean {close}?", close=close) if close else say("orderctl help lists commands and topics"),
+        _("there is no command and no topic {subject!r}", subject=name),
+        hint=_("did you mean {close}?", close=close) if close else _("orderctl help lists commands and topics"),
     )
 
 
@@ -293,21 +293,21 @@ def _below(ctx: Any, words: Sequence[str]) -> Any:  # noqa: ANN401
 
 def _roff(all_pages: Sequence[Page], topics: dict[str, tuple[str, ...]]) -> Iterator[str]:
     root, *commands = all_pages
-    manual = say("User commands")
+    manual = _("User commands")
     yield f'.TH ORDERCTL 1 "" "orderctl {__version__}" "{manual}"'
     yield from (".ad l", ".nh")
-    yield from (_head(say("NAME")), f"orderctl \\- {_escaped(root.about)}")
-    yield from (_head(say("SYNOPSIS")), f".B {_escaped(root.usage)}")
-    yield _head(say("OPTIONS"))
+    yield from (_head(_("NAME")), f"orderctl \\- {_escaped(root.about)}")
+    yield from (_head(_("SYNOPSIS")), f".B {_escaped(root.usage)}")
+    yield _head(_("OPTIONS"))
     yield from _rows(root)
-    yield _head(say("COMMANDS"))
+    yield _head(_("COMMANDS"))
     for page in commands:
         yield from (f".SS {_escaped(page.usage)}", _escaped(page.about))
         yield from _rows(page)
         if page.examples:
             yield from (
                 ".PP",
-                _escaped(page.notes) or say("Examples:"),
+                _escaped(page.notes) or _("Examples:"),
                 ".PP",
                 ".nf",
                 ".RS",

@@ -6,7 +6,7 @@ from orderctl.cli.context import Program
 from orderctl.database.store import Store
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.filters.filters import OrderFilter
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.selection.picking import PickList, Picks
 from orderctl.selection.selection import Choice
 from orderctl.selection.service import picked, read_candidates, starts_ticked
@@ -22,27 +22,27 @@ def pick_orders(
     """
     if not can_ask():
         raise UsageError(
-            say("there is no terminal to tick orders on, and nothing was changed"), hint=say("leave out --pick")
+            _("there is no terminal to tick orders on, and nothing was changed"), hint=_("leave out --pick")
         )
-    with program.screen.progress(later("Reading")) as progress:
+    with program.screen.progress(N_("Reading")) as progress:
         found = read_candidates(store, choice, actor=program.actor, name=selection, progress=progress)
     ticked = {order.id for order in found.orders} if all_ticked else found.ticked
     picks = pick(
         PickList(found.orders, ticked),
-        purpose=say("Tick orders in {store}", store=store.label),
+        purpose=_("Tick orders in {store}", store=store.label),
         done=done,
         parse=program.parse_filter,
     )
     if picks is None:
-        raise DeclinedError(say("left without saving; nothing was changed"))
+        raise DeclinedError(_("left without saving; nothing was changed"))
     return picks
 
 
 def pick_choice(program: Program, store: Store, choice: Choice) -> Choice:
     """What the operator ticks of a choice. One that lists its orders starts with all of them ticked."""
-    picks = pick_orders(program, store, choice, selection=None, done=say("go on"), all_ticked=starts_ticked(choice))
+    picks = pick_orders(program, store, choice, selection=None, done=_("go on"), all_ticked=starts_ticked(choice))
     if not picks.ticked:
-        raise DeclinedError(say("no order is ticked; nothing was changed"))
+        raise DeclinedError(_("no order is ticked; nothing was changed"))
     return picked(choice, picks)
 
 

@@ -35,7 +35,7 @@ from orderctl.core.ids import short_id
 from orderctl.core.times import parse_duration
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.plans.document import differences_document, kept_plan_document, saved_plan_document
 from orderctl.plans.plans import PlanClosedError, PlanState, SavedPlan
 from orderctl.plans.service import (
@@ -85,7 +85,7 @@ def list_(
     elif plans:
         program.screen.plans(plans, now)
     else:
-        program.screen.tell(say("no plans; reject --save-plan keeps one"))
+        program.screen.tell(_("no plans; reject --save-plan keeps one"))
 
 
 @app.command(
@@ -150,7 +150,7 @@ def cancel(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEX
     if as_ is not ReportFormat.TEXT:
         tell_kept(program, saved, as_)
     else:
-        program.screen.tell(say("{plan} is cancelled; none of its orders was changed", plan=saved.name))
+        program.screen.tell(_("{plan} is cancelled; none of its orders was changed", plan=saved.name))
 
 
 @app.command(
@@ -171,9 +171,9 @@ def run(
 ) -> None:
     """Run a plan, once: exactly its orders, each only if it is still as planned."""
     if due == (plan_id is not None):
-        raise UsageError(say("name one plan, or say --due"), hint=say("orderctl plan list shows them"))
+        raise UsageError(_("name one plan, or say --due"), hint=_("orderctl plan list shows them"))
     if due and dry_run:
-        raise UsageError(say("--due has no --dry-run"), hint=say("orderctl plan list --state held shows what is due"))
+        raise UsageError(_("--due has no --dry-run"), hint=_("orderctl plan list --state held shows what is due"))
     program = program_of(ctx)
     expected = read_expectations(program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=True)
     how = Run(expected=expected, dry_run=dry_run, yes=yes or due, as_=as_, full=full)
@@ -196,7 +196,7 @@ def read_hold(text: str | None) -> timedelta | None:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(
-            say("--hold {text!r} {problem}", text=text, problem=error), hint=say("for example: --hold 15m")
+            _("--hold {text!r} {problem}", text=text, problem=error), hint=_("for example: --hold 15m")
         ) from None
 
 
@@ -218,15 +218,15 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
     changed = differences(store, kept.plan)
     left = still_as_planned(store, kept.plan, changed)
     show_preview(program, store, left, full=run.full)
-    program.screen.tell(say("This is {story}.", story=kept.saved.story))
+    program.screen.tell(_("This is {story}.", story=kept.saved.story))
     program.screen.tell_changes(kept.plan, changed)
     if run.dry_run:
         _dry_run(program, kept.plan, run, changed)
         return 0
     if not left.targets.count:
         raise UnexpectedPlanError(
-            say("no order of {plan} is as planned any more; nothing was changed", plan=kept.saved.name),
-            hint=say("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
+            _("no order of {plan} is as planned any more; nothing was changed", plan=kept.saved.name),
+            hint=_("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
         )
     how = confirm(program, store, left, run)
     return _execute(program, store, kept, run, how)
@@ -246,14 +246,14 @@ def _run_due(program: Program, store: Store, run: Run) -> int:
     for plan_id in due:
         try:
             kept = _ready(program, store, plan_id, run)
-            codes.add(_execute(program, store, kept, run, later("when it was due")))
+            codes.add(_execute(program, store, kept, run, N_("when it was due")))
         except PlanClosedError as closed:
             program.screen.tell(str(closed))
         except UnexpectedPlanError as refused:
             program.screen.warn(f"{refused}; {refused.hint}")
             codes.add(ExitCode.UNEXPECTED_PLAN)
     if not due:
-        program.screen.tell(say("no plan is due"))
+        program.screen.tell(_("no plan is due"))
     telling = (ExitCode.FEWER_THAN_PLANNED, ExitCode.MAILS_REMAIN, ExitCode.UNEXPECTED_PLAN, ExitCode.DONE)
     return next(code for code in telling if code in codes)
 
@@ -266,13 +266,13 @@ def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
     changed = differences(store, kept.plan) if run.expected.strict else ()
     if changed:
         raise UnexpectedPlanError(
-            say_count(
+            ngettext(
                 "{number:,} order of {plan} changed since, and --strict allows none",
                 "{number:,} orders of {plan} changed since, and --strict allows none",
                 len(changed),
                 plan=kept.saved.name,
             ),
-            hint=say("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
+            hint=_("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
         )
     if kept.plan.mail.notify:
         program.mailing.check()

@@ -43,7 +43,7 @@ from orderctl.cli.suggesting import suggest_plan
 from orderctl.core.times import duration_words
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.eligibility import Mode
 from orderctl.plans.service import check_one_operator_suffices
 from orderctl.rejection.plan import KeyUsedError, RejectionPlan, RequestKey
@@ -119,7 +119,7 @@ def reject(
         with program.open_store() as store:
             raise typer.Exit(run_plan(program, store, plan, run))
     if save_plan and run.hold:
-        raise UsageError(say("--save-plan keeps a plan, --hold confirms it"), hint=say("give one of them"))
+        raise UsageError(_("--save-plan keeps a plan, --hold confirms it"), hint=_("give one of them"))
     if key is not None:
         _check_repeatable({"--pick": pick, "--edit": edit, "--save-plan": save_plan, "--hold": run.hold is not None})
     source = replace(source, notes=True)
@@ -171,10 +171,8 @@ def _check_repeatable(options: Mapping[str, bool]) -> None:
     given = [name for name, is_given in options.items() if is_given]
     if given:
         raise UsageError(
-            say(
-                "--key is for a call that can be made again as it is, and {option} is not part of one", option=given[0]
-            ),
-            hint=say("leave one of them out; a saved plan runs once without a key"),
+            _("--key is for a call that can be made again as it is, and {option} is not part of one", option=given[0]),
+            hint=_("leave one of them out; a saved plan runs once without a key"),
         )
 
 
@@ -185,7 +183,7 @@ def _give_first_result(program: Program, store: Store, run: Run, choice: Choice)
         return
     if not run.dry_run:
         raise typer.Exit(conclude_again(program, store, first, run))
-    used = say("the key was used by batch {batch}: without --dry-run, nothing is rejected", batch=first.plan.id)
+    used = _("the key was used by batch {batch}: without --dry-run, nothing is rejected", batch=first.plan.id)
     program.screen.warn(used)
 
 
@@ -220,7 +218,7 @@ def _decide(program: Program, store: Store, plan: RejectionPlan, run: Run) -> in
     """From the question to the report; gives the exit code."""
     if run.hold and plan.targets.count:
         wait = duration_words(run.hold)
-        program.screen.tell(say("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
+        program.screen.tell(_("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
     how = confirm(program, store, plan, run)
     if run.hold and plan.targets.count:
         return keep_plan(program, store, plan, run, how=how)
@@ -242,21 +240,21 @@ def _check_plan_alone(ctx: typer.Context) -> None:
     ]
     if added:
         raise UsageError(
-            say("--plan runs a saved plan as it is, and {options} would make another", options=", ".join(added)),
-            hint=say("leave it out, or make a new plan"),
+            _("--plan runs a saved plan as it is, and {options} would make another", options=", ".join(added)),
+            hint=_("leave it out, or make a new plan"),
         )
 
 
 def _check_single(source: Source) -> None:
     """One order is singled out by its id, and by nothing else."""
     if source.given != ["ids"] or len(set(source.ids)) != 1 or source.excepted or source.excepted_file:
-        raise UsageError(say("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
+        raise UsageError(_("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 
 def whether_to_notify(program: Program, said: bool | None, run: Run, *, said_something: bool) -> bool | None:
     """Whether to tell the buyers: as said, or as set; None if somebody is there to be asked."""
     if said is False and said_something:
-        raise UsageError(say("a message is to be sent, and --no-notify sends none"), hint=say("leave one of them out"))
+        raise UsageError(_("a message is to be sent, and --no-notify sends none"), hint=_("leave one of them out"))
     if said is not None:
         return said
     if said_something or program.settings.flag("notify"):
@@ -268,8 +266,8 @@ def whether_to_notify(program: Program, said: bool | None, run: Run, *, said_som
 
 def _agreed_on_mails(program: Program) -> bool:
     """Ask whether to tell the buyers, as the preview shows it."""
-    if not yes_or_no(say("Tell the buyers by mail?")):
-        program.screen.tell(say("The buyers are not told."))
+    if not yes_or_no(_("Tell the buyers by mail?")):
+        program.screen.tell(_("The buyers are not told."))
         return False
     program.mailing.check()
     return True

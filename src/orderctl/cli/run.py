@@ -15,7 +15,7 @@ from orderctl.cli.delivery import Stopped, Stopping, deliver_mails
 from orderctl.cli.options import ReportFormat
 from orderctl.database.store import Store
 from orderctl.errors import CommitUnknownError, DeclinedError, ExitCode, OrderctlError, UsageError, os_reason, reason_of
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import DeliveryReport
 from orderctl.orders.document import Document
 from orderctl.rejection.confirmation import confirm_rejection
@@ -68,7 +68,7 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
     found = _EXPECT.match(text.replace(",", ""))
     if not found or not (found[1] or found[3]) or (found[3] and not found[2]):
         raise UsageError(
-            say("--expect {text!r} is not a number or a range", text=text), hint=say("write 300, ..300 or 10..300")
+            _("--expect {text!r} is not a number or a range", text=text), hint=_("write 300, ..300 or 10..300")
         )
     low = int(found[1]) if found[1] else None
     return low, (int(found[3]) if found[3] else None) if found[2] else low
@@ -78,8 +78,8 @@ def check_can_ask(run: Run, *, look: str = "--dry-run") -> None:
     """Without a terminal nobody can say yes; better known before the plan than after. `look` shows it and stops."""
     if not (run.yes or run.dry_run or run.save or can_ask()):
         raise UsageError(
-            say("there is no terminal to confirm on, and nothing was changed"),
-            hint=say("look with {option}, then say yes with --yes", option=look),
+            _("there is no terminal to confirm on, and nothing was changed"),
+            hint=_("look with {option}, then say yes with --yes", option=look),
         )
 
 
@@ -115,15 +115,15 @@ def confirm(program: Program, store: Store, plan: RejectionPlan, run: Run) -> st
         return "--yes"
     production = program.settings.flag("production")
     if not confirm_rejection(plan, store=store.label, production=production):
-        raise DeclinedError(say("declined; nothing was changed"))
-    return later("confirmed at the terminal")
+        raise DeclinedError(_("declined; nothing was changed"))
+    return N_("confirmed at the terminal")
 
 
 def executed(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
     """Execute the plan. What ends the run from here on is told by what the store then holds (`ending.py`)."""
     program.begun.append(plan.id)
     try:
-        with program.screen.progress(later("Rejecting")):
+        with program.screen.progress(N_("Rejecting")):
             return execute()
     except CommitUnknownError:
         raise
@@ -143,7 +143,7 @@ def conclude(program: Program, store: Store, result: RejectionResult, run: Run) 
 def conclude_again(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
     """Report what the first run under a key did, and send what it left of its mails; gives the exit code."""
     batch = result.plan.id
-    program.screen.tell(say("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
+    program.screen.tell(_("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
     program.run_log.step("repeated", {"batch": batch})
     delivery = None
     if result.mails:
@@ -169,7 +169,7 @@ def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) 
     if not result.mails or result.batch_id is None:
         return None
     try:
-        with Stopping() as stop, program.screen.progress(later("Mailing")) as progress:
+        with Stopping() as stop, program.screen.progress(N_("Mailing")) as progress:
             delivery = deliver_mails(program, store, stop, batch_id=result.batch_id, progress=progress)
         stop.check(delivery)
     except OrderctlError as error:
@@ -182,7 +182,7 @@ def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) 
         raise
     except KeyboardInterrupt:
         report(program, run, result.plan, result, None)
-        raise KeyboardInterrupt(say("interrupted; the mails that are left wait for: orderctl mail send")) from None
+        raise KeyboardInterrupt(_("interrupted; the mails that are left wait for: orderctl mail send")) from None
     else:
         return delivery
 
@@ -199,11 +199,11 @@ def report(
     if run.as_ is not ReportFormat.TEXT:
         write_document(program, run, rejection_document(plan, result, delivery, letters))
     elif result is None:
-        program.screen.tell(say("A dry run: nothing was changed."))
+        program.screen.tell(_("A dry run: nothing was changed."))
     else:
         program.screen.result(result, delivery)
     if result is not None and result.unselected:
-        taken_out = say_count(
+        taken_out = ngettext(
             "{number:,} order taken out of the selection {name}",
             "{number:,} orders taken out of the selection {name}",
             result.unselected,
@@ -230,22 +230,22 @@ def read_reason(program: Program, text: str, run: Run, *, every_order_has_one: b
         if not codes.words or run.dry_run or every_order_has_one:
             return Reason()
         if run.yes or not can_ask():
-            raise UsageError(say("a reason is missing"), hint=_hint(codes))
-        text = choose(say("Why are they rejected?"), codes.words)
+            raise UsageError(_("a reason is missing"), hint=_hint(codes))
+        text = choose(_("Why are they rejected?"), codes.words)
     try:
         return codes.read(text)
     except ValueError as error:
         raise UsageError(
-            say("--reason {problem}", problem=error), hint=_hint(codes) if codes.words else say("shorten it")
+            _("--reason {problem}", problem=error), hint=_hint(codes) if codes.words else _("shorten it")
         ) from None
 
 
 def _hint(codes: ReasonCodes) -> str:
-    return say("--reason CODE or 'CODE: words'; the codes: {codes}", codes=codes)
+    return _("--reason CODE or 'CODE: words'; the codes: {codes}", codes=codes)
 
 
 MAX_MESSAGE = 20_000
-_COMMENT = later("# The buyers read what stands above. Save an empty file to send no message.")
+_COMMENT = N_("# The buyers read what stands above. Save an empty file to send no message.")
 
 
 def read_message(text: str | None, file: str | None, *, edit: bool) -> str:
@@ -255,16 +255,16 @@ def read_message(text: str | None, file: str | None, *, edit: bool) -> str:
     """
     if sum((text is not None, file is not None, edit)) > 1:
         raise UsageError(
-            say("--message, --message-file and --edit are three ways of one message"), hint=say("give one of them")
+            _("--message, --message-file and --edit are three ways of one message"), hint=_("give one of them")
         )
     if file is not None:
         return _checked(_from_file(file), file)
-    return _checked(text or "", say("the message"))
+    return _checked(text or "", _("the message"))
 
 
 def edit_message() -> str:
     """What the operator writes in their editor. Raises UsageError if it cannot be started."""
-    return _checked(_from_editor(), say("the message"))
+    return _checked(_from_editor(), _("the message"))
 
 
 def _from_file(file: str) -> str:
@@ -273,12 +273,12 @@ def _from_file(file: str) -> str:
             return stream.read(4 * MAX_MESSAGE + 4).decode("utf-8-sig")
     except OSError as error:
         raise UsageError(
-            say("{file} cannot be read: {problem}", file=file, problem=os_reason(error)), hint=say("check the path")
+            _("{file} cannot be read: {problem}", file=file, problem=os_reason(error)), hint=_("check the path")
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(
-            say("{file} is not UTF-8 text, byte {position}", file=file, position=error.start + 1),
-            hint=say("save it as UTF-8"),
+            _("{file} is not UTF-8 text, byte {position}", file=file, position=error.start + 1),
+            hint=_("save it as UTF-8"),
         ) from error
 
 
@@ -286,10 +286,10 @@ def _checked(text: str, where: str) -> str:
     message = text.replace("\r\n", "\n").strip()
     if len(message) > MAX_MESSAGE:
         raise UsageError(
-            say("{what} is longer than {most:,} characters", what=where, most=MAX_MESSAGE), hint=say("shorten it")
+            _("{what} is longer than {most:,} characters", what=where, most=MAX_MESSAGE), hint=_("shorten it")
         )
     if "\0" in message:
-        raise UsageError(say("{what} holds a NUL character", what=where), hint=say("take it out"))
+        raise UsageError(_("{what} holds a NUL character", what=where), hint=_("take it out"))
     return message
 
 
@@ -297,12 +297,12 @@ def _from_editor() -> str:
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="orderctl-") as folder:
         path = Path(folder) / "message.txt"
-        comment = f"\n{say(_COMMENT)}\n"
+        comment = f"\n{_(_COMMENT)}\n"
         path.write_text(comment, encoding="utf-8")
         try:
             subprocess.run([*shlex.split(editor), str(path)], check=True)  # noqa: S603 - the user's own editor
         except (OSError, ValueError, subprocess.CalledProcessError) as error:
             raise UsageError(
-                say("the editor {editor!r} failed", editor=editor), hint=say("set EDITOR, or use --message-file")
+                _("the editor {editor!r} failed", editor=editor), hint=_("set EDITOR, or use --message-file")
             ) from error
         return path.read_text(encoding="utf-8").replace(comment, "\n")

@@ -15,7 +15,7 @@ from orderctl.audit.view import batch_details, batch_table
 from orderctl.core.text import safe
 from orderctl.core.times import Progress
 from orderctl.filters.saved import SavedFilter
-from orderctl.language import in_english, say
+from orderctl.language import _, in_english
 from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailEvent
 from orderctl.mail.view import delivery_figures, delivery_report, mail_details, mail_list, mail_table
 from orderctl.orders.orders import Order, OrderEvent, OrderSummary
@@ -103,7 +103,7 @@ class Screen:
 
     def warn(self, message: str) -> None:
         """Say what went less than well."""
-        self.insist(Text.assemble((say("warning: "), "yellow"), safe(message)))
+        self.insist(Text.assemble((_("warning: "), "yellow"), safe(message)))
 
     def orders(self, orders: Sequence[OrderSummary], columns: Sequence[Column] = ()) -> None:
         """Print a table of orders; without `columns`, those that fit."""
@@ -187,7 +187,7 @@ class Screen:
     def saved_filters(self, filters: Iterable[SavedFilter]) -> None:
         """Print a table of saved filters."""
         rows = [(each.name, each.expression, each.actor, timestamp(each.saved_at)) for each in filters]
-        self._list(lambda: text_table((say("Name"), say("Filter"), say("Saved by"), when()), rows))
+        self._list(lambda: text_table((_("Name"), _("Filter"), _("Saved by"), when()), rows))
 
     def plans(self, plans: Sequence[SavedPlan], now: datetime) -> None:
         """Print a table of saved plans."""
@@ -237,5 +237,5 @@ class Screen:
         if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda _done, _total: None
             return
-        with lazy_bar(say(label), self._talk) as draw:
+        with lazy_bar(_(label), self._talk) as draw:
             yield draw

@@ -18,7 +18,7 @@ from orderctl.database.store import Store
 from orderctl.errors import UsageError
 from orderctl.filters.filters import OrderFilter
 from orderctl.filters.parser import is_term
-from orderctl.language import say, say_count
+from orderctl.language import _, ngettext
 from orderctl.orders.document import order_document
 from orderctl.orders.queries import get_order, order_events
 from orderctl.search.columns import DEFAULT_COLUMNS, Column, columns_of, fields_of, parse_columns
@@ -93,16 +93,16 @@ def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[
         if head:
             program.screen.orders(head, shown)
         if page.limit is None or len(head) < page.limit:
-            program.screen.tell(say_count("{number:,} order", "{number:,} orders", len(head)))
+            program.screen.tell(ngettext("{number:,} order", "{number:,} orders", len(head)))
         else:
             # A person at a terminal waits for the count of a million: beyond some thousands, "more" is enough.
             total = count_orders(connection, wanted, at_most=COUNTED + 1)
             if total > COUNTED:
-                of = say("more than {number:,} orders", number=COUNTED)
+                of = _("more than {number:,} orders", number=COUNTED)
             else:
-                of = say_count("{number:,} order", "{number:,} orders", total)
+                of = ngettext("{number:,} order", "{number:,} orders", total)
             following = shlex.quote(head[-1].id) if head else ""
-            told = say(
+            told = _(
                 "{shown:,} of {orders}; --limit 0 shows all, --after {last} the next",
                 shown=len(head),
                 orders=of,
@@ -127,10 +127,10 @@ def show(
         order = get_order(connection, wanted)
         if order is None:
             raise UsageError(
-                say("there is no order {id!r} in this store", id=wanted),
+                _("there is no order {id!r} in this store", id=wanted),
                 hint=f"orderctl search {safe(shlex.quote(wanted))}"
                 if is_term(wanted)
-                else say("orderctl search finds it by other words"),
+                else _("orderctl search finds it by other words"),
             )
         events = order_events(connection, order.id)
     if as_ is not ReportFormat.TEXT:

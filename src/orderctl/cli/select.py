@@ -21,7 +21,7 @@ from orderctl.cli.picking import pick_orders
 from orderctl.cli.sources import Source, choose, filter_text_of
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
-from orderctl.language import say, say_count
+from orderctl.language import _, ngettext
 from orderctl.selection.queries import selected_orders, selection_names, selection_size
 from orderctl.selection.selection import DEFAULT_SELECTION, SelectionReport
 from orderctl.selection.service import add_to_selection, clear_selection, remove_from_selection, save_picks
@@ -55,7 +55,7 @@ def select(
         if clear:
             if asks or pick:
                 raise UsageError(
-                    say("--clear empties the selection and takes no orders"), hint=say("run the two one by one")
+                    _("--clear empties the selection and takes no orders"), hint=_("run the two one by one")
                 )
             _report(program, clear_selection(store, actor=program.actor, name=chosen))
         elif not (asks or pick):
@@ -71,7 +71,7 @@ def select(
 
 def _source(store: Store, words: list[str] | None, saved: str | None, ids_file: str | None) -> Source:
     if ids_file is not None and (words or saved):
-        raise UsageError(say("--ids and a filter are two sources of orders"), hint=say("give one of them"))
+        raise UsageError(_("--ids and a filter are two sources of orders"), hint=_("give one of them"))
     if ids_file is not None:
         return Source(ids_file=ids_file)
     return Source(filter_text=filter_text_of(store, words, saved))
@@ -86,19 +86,19 @@ def _change(program: Program, store: Store, source: Source, name: str, *, remove
     _report(program, report)
     if report.unknown:
         raise UsageError(
-            say_count(
+            ngettext(
                 "{number:,} id unknown in this store: {ids}",
                 "{number:,} ids unknown in this store: {ids}",
                 len(report.unknown),
                 ids=", ".join(report.unknown[:10]),
             ),
-            hint=say("the others were selected"),
+            hint=_("the others were selected"),
         )
 
 
 def _pick(program: Program, store: Store, source: Source, name: str) -> None:
     picks = pick_orders(
-        program, store, choose(program, store, source), selection=name, done=say("save in {name}", name=name)
+        program, store, choose(program, store, source), selection=name, done=_("save in {name}", name=name)
     )
     report = save_picks(store, picks, actor=program.actor, name=name, at=program.clock.now())
     _report(program, report)
@@ -107,16 +107,16 @@ def _pick(program: Program, store: Store, source: Source, name: str) -> None:
 def _report(program: Program, report: SelectionReport) -> None:
     parts = []
     if report.added:
-        parts.append(say("{number:,} added", number=report.added))
+        parts.append(_("{number:,} added", number=report.added))
     if report.removed:
-        parts.append(say("{number:,} removed", number=report.removed))
+        parts.append(_("{number:,} removed", number=report.removed))
     if report.duplicates:
-        parts.append(say("{number:,} given twice", number=report.duplicates))
-    told = say_count(
+        parts.append(_("{number:,} given twice", number=report.duplicates))
+    told = ngettext(
         "{changes}; selection {name}: {number:,} order",
         "{changes}; selection {name}: {number:,} orders",
         report.size,
-        changes=", ".join(parts) or say("nothing changed"),
+        changes=", ".join(parts) or _("nothing changed"),
         name=report.name,
     )
     program.screen.tell(told)
@@ -133,12 +133,10 @@ def _show(program: Program, store: Store, name: str) -> None:
             f"{other} ({number:,})" for other, number in selection_names(connection, program.actor) if other != name
         ]
     if size > _SHOWN:
-        program.screen.tell(
-            say("selection {name}: {shown:,} of {number:,} orders", name=name, shown=_SHOWN, number=size)
-        )
+        program.screen.tell(_("selection {name}: {shown:,} of {number:,} orders", name=name, shown=_SHOWN, number=size))
     else:
         program.screen.tell(
-            say_count("selection {name}: {number:,} order", "selection {name}: {number:,} orders", size, name=name)
+            ngettext("selection {name}: {number:,} order", "selection {name}: {number:,} orders", size, name=name)
         )
     if others:
-        program.screen.tell(say("other selections: {names}", names=", ".join(others)))
+        program.screen.tell(_("other selections: {names}", names=", ".join(others)))

@@ -15,7 +15,7 @@ import typer
 
 from orderctl.cli.app import app
 from orderctl.cli.apps import options_anywhere
-from orderctl.language import say
+from orderctl.language import _
 
 VARIABLE = "_ORDERCTL_COMPLETE"
 LINE = "_ORDERCTL_LINE"
@@ -125,7 +125,7 @@ def _options(place: _Place, begun: str) -> Iterator[tuple[str, str]]:
             fresh = option.multiple or not place.used.intersection(option.opts)
             yield from ((each, _translated(option.help)) for each in names if fresh and each.startswith(begun))
     if "--help".startswith(begun):
-        yield "--help", say("Show the help of this command.")
+        yield "--help", _("Show the help of this command.")
 
 
 def _values(parameter: Any, place: _Place, begun: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401
@@ -135,7 +135,7 @@ def _values(parameter: Any, place: _Place, begun: str) -> Iterator[tuple[str, st
 
 
 def _translated(words: str | None) -> str:
-    return say(words) if words else ""
+    return _(words) if words else ""
 
 
 def _split(line: str) -> tuple[list[str], str]:

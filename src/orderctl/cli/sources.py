@@ -21,7 +21,7 @@ from orderctl.database.store import Store
 from orderctl.errors import UsageError
 from orderctl.filters.parser import is_term, join_words
 from orderctl.filters.saved import all_filters, get_filter
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import parse_order_id
 from orderctl.selection.queries import ids_as_stored, selection_size, unknown_ids
 from orderctl.selection.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
@@ -77,13 +77,11 @@ def read_choice(program: Program, store: Store, source: Source) -> Choice:
     given = source.given
     if len(given) > 1:
         raise UsageError(
-            say("{one} and {other} are two sources of orders", one=given[0], other=given[1]),
-            hint=say("give one of them"),
+            _("{one} and {other} are two sources of orders", one=given[0], other=given[1]),
+            hint=_("give one of them"),
         )
     if source.ids_file == source.excepted_file == "-":
-        raise UsageError(
-            say("--ids - and --except-ids - cannot both read standard input"), hint=say("put one into a file")
-        )
+        raise UsageError(_("--ids - and --except-ids - cannot both read standard input"), hint=_("put one into a file"))
     scope, excluded = _scope(program, store, source), _excluded(program, source)
     if isinstance(scope, IdScope):
         scope = replace(scope, given=_as_stored(store, scope.given))
@@ -111,11 +109,11 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
         ids = read_id_arguments(source.ids)
         _refuse_terms(store, source.ids)
         shown, more = ", ".join(ids.ids[:_SHOWN_IDS]), len(ids.ids) - _SHOWN_IDS
-        words = say("ids {ids} and {number} more", ids=shown, number=more) if more > 0 else say("ids {ids}", ids=shown)
+        words = _("ids {ids} and {number} more", ids=shown, number=more) if more > 0 else _("ids {ids}", ids=shown)
         return IdScope(given=ids, words=words)
     if source.ids_file is not None:
-        from_file = say("ids from {file}", file=source.ids_file)
-        words = say("ids from standard input") if source.ids_file == "-" else from_file
+        from_file = _("ids from {file}", file=source.ids_file)
+        words = _("ids from standard input") if source.ids_file == "-" else from_file
         given = program.read_ids(source.ids_file, notes=source.notes, allow_empty=source.allow_empty)
         return IdScope(given=given, words=words)
     if source.saved is not None:
@@ -123,7 +121,7 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
     if source.filter_text is not None or source.everything:
         return _filter_scope(program, source.filter_text or "", source)
     name = source.selection or DEFAULT_SELECTION
-    return SelectionScope(actor=program.actor, name=name, words=say("selection {name}", name=name))
+    return SelectionScope(actor=program.actor, name=name, words=_("selection {name}", name=name))
 
 
 def refuse_empty_selection(store: Store, choice: Choice) -> None:
@@ -135,8 +133,8 @@ def refuse_empty_selection(store: Store, choice: Choice) -> None:
         size = selection_size(connection, scope.actor, scope.name)
     if not size:
         raise UsageError(
-            say("the selection {name!r} is empty", name=scope.name),
-            hint=say("give order ids, --ids, --saved or --filter, or: orderctl select"),
+            _("the selection {name!r} is empty", name=scope.name),
+            hint=_("give order ids, --ids, --saved or --filter, or: orderctl select"),
         )
 
 
@@ -149,7 +147,7 @@ def _refuse_terms(store: Store, words: Sequence[str]) -> None:
         unknown = unknown_ids(connection, read_id_arguments(terms).ids)
     if unknown:
         raise UsageError(
-            say("{word!r} is a term of a filter, and order ids are expected here", word=unknown[0]),
+            _("{word!r} is a term of a filter, and order ids are expected here", word=unknown[0]),
             hint=call_instead(words, "--filter", join_words(words)),
         )
 
@@ -162,9 +160,9 @@ def _filter_scope(program: Program, text: str, source: Source) -> FilterScope:
 
 def _filter_words(saved: str | None, text: str) -> str:
     if saved is not None:
-        named = say("saved filter {name} [{filter}]", name=saved, filter=text)
-        return named if text else say("saved filter {name} [all orders]", name=saved)
-    return say("filter [{filter}]", filter=text) if text else say("filter [all orders]")
+        named = _("saved filter {name} [{filter}]", name=saved, filter=text)
+        return named if text else _("saved filter {name} [all orders]", name=saved)
+    return _("filter [{filter}]", filter=text) if text else _("filter [all orders]")
 
 
 def filter_text_of(store: Store, words: Sequence[str] | None, saved: str | None) -> str:
@@ -182,10 +180,10 @@ def saved_expression(store: Store, name: str) -> str:
         saved = get_filter(connection, name)
         known = [each.name for each in all_filters(connection)]
     if saved is None:
-        listed = say("the saved filters: {names}", names=", ".join(known))
+        listed = _("the saved filters: {names}", names=", ".join(known))
         raise UsageError(
-            say("there is no saved filter {name!r}", name=name),
-            hint=listed if known else say("save one: orderctl filter save NAME FILTER"),
+            _("there is no saved filter {name!r}", name=name),
+            hint=listed if known else _("save one: orderctl filter save NAME FILTER"),
         )
     return saved.expression
 
@@ -201,7 +199,7 @@ def read_id_argument(text: str) -> str:
         return parse_order_id(text)
     except ValueError as error:
         raise UsageError(
-            say("the order id {text!r} {problem}", text=text, problem=error), hint=say("orderctl search shows the ids")
+            _("the order id {text!r} {problem}", text=text, problem=error), hint=_("orderctl search shows the ids")
         ) from None
 
 

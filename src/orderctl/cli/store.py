@@ -17,7 +17,7 @@ from orderctl.cli.options import AsReport, ReportFormat, program_of
 from orderctl.database.check import Check, check_store
 from orderctl.database.sqlite import backup_store
 from orderctl.errors import OrderctlError
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.orders.document import SCHEMA, Document
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def init(ctx: typer.Context) -> None:
     made = init_store(program.address)
     where = program.address.shown
     program.screen.tell(
-        say("made the store {store}", store=where) if made else say("the store is there already: {store}", store=where)
+        _("made the store {store}", store=where) if made else _("the store is there already: {store}", store=where)
     )
 
 
@@ -52,11 +52,11 @@ def upgrade(ctx: typer.Context) -> None:
 
     before, after, copy = upgrade_with_copy(program.address, program.clock.now())
     if copy is not None:
-        program.screen.tell(say("copied the store as it was to {file}", file=copy))
+        program.screen.tell(_("copied the store as it was to {file}", file=copy))
     program.screen.tell(
-        say("the store is of revision {revision}", revision=after)
+        _("the store is of revision {revision}", revision=after)
         if before == after
-        else say("upgraded the store from {before} to {after}", before=before, after=after)
+        else _("upgraded the store from {before} to {after}", before=before, after=after)
     )
 
 
@@ -69,7 +69,7 @@ def backup(
     """Copy a SQLite store while others work on it, and check the copy."""
     program = program_of(ctx)
     backup_store(program.address, file, force=force)
-    program.screen.tell(say("copied {store} to {file}, and checked the copy", store=program.address.shown, file=file))
+    program.screen.tell(_("copied {store} to {file}, and checked the copy", store=program.address.shown, file=file))
 
 
 @app.command(
@@ -93,13 +93,13 @@ def check(
     wrong = sum(not found.ok for found in checks)
     if wrong:
         raise OrderctlError(
-            say_count(
+            ngettext(
                 "{number:,} thing wrong with the store {store}",
                 "{number:,} things wrong with the store {store}",
                 wrong,
                 store=program.address.shown,
             ),
-            hint=say("see orderctl help store for what each of them means"),
+            hint=_("see orderctl help store for what each of them means"),
         )
 
 
@@ -120,25 +120,25 @@ def _log(program: Program) -> Check:
         if not tampered:
             tampered.append(tampering)
 
-    with program.open_store() as opened, program.screen.progress(later("Verifying the log")) as progress:
+    with program.open_store() as opened, program.screen.progress(N_("Verifying the log")) as progress:
         verdict = verify_log(opened, anchor=None, report=report, progress=progress)
     if tampered:
-        first = say("{record}: {problem}", record=tampered[0].record, problem=tampered[0].problem)
+        first = _("{record}: {problem}", record=tampered[0].record, problem=tampered[0].problem)
         if verdict.tampered > 1:
             more = verdict.tampered - 1
-            first = say("{first}; {more:,} more, see: orderctl log verify", first=first, more=more)
+            first = _("{first}; {more:,} more, see: orderctl log verify", first=first, more=more)
         return Check("log", ok=False, detail=first)
-    read = say(
+    read = _(
         "{batches} and {events} as written",
-        batches=say_count("{number:,} batch", "{number:,} batches", verdict.batches),
-        events=say_count("{number:,} event", "{number:,} events", verdict.events),
+        batches=ngettext("{number:,} batch", "{number:,} batches", verdict.batches),
+        events=ngettext("{number:,} event", "{number:,} events", verdict.events),
     )
     return Check("log", ok=True, detail=read)
 
 
 def check_words(found: Check) -> str:
     """Whether it is in order, its name, and what was seen."""
-    verdict = say("ok   ") if found.ok else say("WRONG")
+    verdict = _("ok   ") if found.ok else _("WRONG")
     return f"{verdict}  {found.name}: {found.detail}"
 
 

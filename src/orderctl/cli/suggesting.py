@@ -36,7 +36,7 @@ suggest_selection = _from_store(Suggestion.SELECTION)
 
 def suggest_columns(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001 - as Typer calls it
     """Columns, any number of them between commas."""
-    before, comma, _ = incomplete.rpartition(",")
+    before, comma, __ = incomplete.rpartition(",")
     taken = set(before.split(","))
     return [f"{before}{comma}{name}" for name in COLUMNS if name not in taken]
 

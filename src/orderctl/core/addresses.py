@@ -8,29 +8,29 @@ from functools import lru_cache
 from email_validator import EmailNotValidError, validate_email
 
 from orderctl.errors import UnsendableError, UsageError
-from orderctl.language import later, retell, say
+from orderctl.language import N_, _, retell
 
 # As the library that checks addresses words them in English; others stay as they are.
 _KNOWN = (
-    later("An email address must have an @-sign."),
-    later("There must be something before the @-sign."),
-    later("There must be something after the @-sign."),
-    later("There can't be anything after the email address."),
-    later("An email address cannot have two periods in a row."),
-    later("An email address cannot start with a period."),
-    later("An email address cannot have a period immediately before the @-sign."),
-    later("An email address cannot have a period immediately after the @-sign."),
-    later("An email address cannot end with a period."),
-    later("An email address cannot have a hyphen immediately after the @-sign."),
-    later("The part after the @-sign is not valid. It should have a period."),
-    later("The part after the @-sign is not valid. It is not within a valid top-level domain."),
-    later("The part after the @-sign is a special-use or reserved name that cannot be used with email."),
-    later("The part after the @-sign contains invalid characters: {chars}."),
-    later("The email address contains invalid characters before the @-sign: {chars}."),
-    later("The email address contains unsafe characters: {chars}."),
-    later("A display name and angle brackets around the email address are not permitted here."),
-    later("Quoting the part before the @-sign is not allowed here."),
-    later("A bracketed IP address after the @-sign is not allowed here."),
+    N_("An email address must have an @-sign."),
+    N_("There must be something before the @-sign."),
+    N_("There must be something after the @-sign."),
+    N_("There can't be anything after the email address."),
+    N_("An email address cannot have two periods in a row."),
+    N_("An email address cannot start with a period."),
+    N_("An email address cannot have a period immediately before the @-sign."),
+    N_("An email address cannot have a period immediately after the @-sign."),
+    N_("An email address cannot end with a period."),
+    N_("An email address cannot have a hyphen immediately after the @-sign."),
+    N_("The part after the @-sign is not valid. It should have a period."),
+    N_("The part after the @-sign is not valid. It is not within a valid top-level domain."),
+    N_("The part after the @-sign is a special-use or reserved name that cannot be used with email."),
+    N_("The part after the @-sign contains invalid characters: {chars}."),
+    N_("The email address contains invalid characters before the @-sign: {chars}."),
+    N_("The email address contains unsafe characters: {chars}."),
+    N_("A display name and angle brackets around the email address are not permitted here."),
+    N_("Quoting the part before the @-sign is not allowed here."),
+    N_("A bracketed IP address after the @-sign is not allowed here."),
 )
 
 
@@ -48,7 +48,7 @@ def email_address(text: str) -> str:
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
-        raise ValueError(say("is not one e-mail address: {error}", error=address_reason(error))) from None
+        raise ValueError(_("is not one e-mail address: {error}", error=address_reason(error))) from None
 
 
 @lru_cache(maxsize=1024)
@@ -57,9 +57,9 @@ def ascii_address(text: str) -> str:
     try:
         address = validate_email(text, check_deliverability=False, globally_deliverable=False).ascii_email
     except EmailNotValidError as error:
-        raise UnsendableError(say(NOT_ONE_ADDRESS, address=repr(text), why=address_reason(error))) from None
+        raise UnsendableError(_(NOT_ONE_ADDRESS, address=repr(text), why=address_reason(error))) from None
     if address is None:
-        raise UnsendableError(say(ODD_ADDRESS, address=repr(text)))
+        raise UnsendableError(_(ODD_ADDRESS, address=repr(text)))
     return address
 
 
@@ -74,13 +74,11 @@ def own_address(text: str, key: str) -> Address:
         return Address(found.display_name, addr_spec=ascii_address(found.addr_spec))
     except (UnsendableError, MessageError, ValueError, IndexError) as error:
         why = (
-            error.message
-            if isinstance(error, UnsendableError)
-            else say("{text!r} is not one e-mail address", text=text)
+            error.message if isinstance(error, UnsendableError) else _("{text!r} is not one e-mail address", text=text)
         )
         raise UsageError(
             f"{key}: {why}",
-            hint=say("write it as name@brand.example or Name <name@brand.example>"),
+            hint=_("write it as name@brand.example or Name <name@brand.example>"),
         ) from None
 
 
@@ -96,5 +94,5 @@ def domain_of(text: str) -> str:
     return text.rpartition("@")[2].strip(" <>")
 
 
-NOT_ONE_ADDRESS = later("{address} is not one e-mail address: {why}")
-ODD_ADDRESS = later("{address} has letters before the @ that not every mail server takes")
+NOT_ONE_ADDRESS = N_("{address} is not one e-mail address: {why}")
+ODD_ADDRESS = N_("{address} has letters before the @ that not every mail server takes")

@@ -5,7 +5,7 @@ import re
 
 import uuid6
 
-from orderctl.language import say
+from orderctl.language import _
 
 
 def new_id() -> str:
@@ -29,7 +29,7 @@ def read_ending(text: str) -> str:
     ending = text.strip().lower()
     if not _ENDING.match(ending):
         raise ValueError(
-            say(
+            _(
                 "is no id and no ending of one ({shortest_ending} to {length} letters a to v and digits)",
                 shortest_ending=SHORTEST_ENDING,
                 length=LENGTH,
@@ -40,7 +40,7 @@ def read_ending(text: str) -> str:
 
 def split_mail_id(text: str) -> tuple[str, str]:
     """The ending of the batch's id, and the mail's number in it: `7qb3p16k.12`. ValueError if it can be neither."""
-    ending, _, number = text.strip().rpartition(".")
+    ending, __, number = text.strip().rpartition(".")
     if not (number.isascii() and number.isdecimal()):
-        raise ValueError(say("does not end with a point and the number of a mail"))
+        raise ValueError(_("does not end with a point and the number of a mail"))
     return read_ending(ending), number

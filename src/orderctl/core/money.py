@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from orderctl.language import say
+from orderctl.language import _
 
 # ISO 4217: the currencies whose minor unit is not a hundredth.
 CURRENCIES_BY_DECIMALS = {
@@ -53,7 +53,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
     """Turn a decimal amount into minor units; ValueError if it is finer than the currency's minor unit."""
     scaled = amount.scaleb(decimals(currency))
     if scaled != scaled.to_integral_value():
-        raise ValueError(say("{amount} has more decimals than {currency} allows", amount=amount, currency=currency))
+        raise ValueError(_("{amount} has more decimals than {currency} allows", amount=amount, currency=currency))
     return int(scaled)
 
 

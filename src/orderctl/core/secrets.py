@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orderctl.errors import UsageError, os_reason
-from orderctl.language import say
+from orderctl.language import _
 
 _SERVICE = "orderctl"
 
@@ -13,18 +13,18 @@ def private_text(path: Path, key: str) -> str:
     try:
         if path.stat().st_mode & 0o077:
             raise UsageError(
-                say("{key}: others may read {path}", key=key, path=path), hint=say("chmod 600 {path}", path=path)
+                _("{key}: others may read {path}", key=key, path=path), hint=_("chmod 600 {path}", path=path)
             )
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise UsageError(
-            say("{key}: {path} cannot be read: {why}", key=key, path=path, why=os_reason(error)),
-            hint=say("check the path"),
+            _("{key}: {path} cannot be read: {why}", key=key, path=path, why=os_reason(error)),
+            hint=_("check the path"),
         ) from error
     except UnicodeDecodeError:
         raise UsageError(
-            say("{key}: {path} is not a text", key=key, path=path),
-            hint=say("write the secret into it, as one line of UTF-8"),
+            _("{key}: {path} is not a text", key=key, path=path),
+            hint=_("write the secret into it, as one line of UTF-8"),
         ) from None
 
 
@@ -34,18 +34,18 @@ def from_keyring(user: str, key: str) -> str:
         import keyring  # noqa: PLC0415 - an extra that few install
     except ImportError:
         raise UsageError(
-            say("{key} is set, but the keyring is not installed", key=key), hint=say("pip install 'orderctl[keyring]'")
+            _("{key} is set, but the keyring is not installed", key=key), hint=_("pip install 'orderctl[keyring]'")
         ) from None
     try:
         found: str | None = keyring.get_password(_SERVICE, user)
     except Exception as error:  # noqa: BLE001 - a backend is anyone's code; its words may tell more than is good
         raise UsageError(
-            say("{key}: the keyring cannot be asked ({name})", key=key, name=type(error).__name__),
-            hint=say("unlock it, or use a private file"),
+            _("{key}: the keyring cannot be asked ({name})", key=key, name=type(error).__name__),
+            hint=_("unlock it, or use a private file"),
         ) from None
     if not found:
         raise UsageError(
-            say("{key}: the keyring has no password for {user}", key=key, user=user),
-            hint=say("keyring set {service} '{user}'", service=_SERVICE, user=user),
+            _("{key}: the keyring has no password for {user}", key=key, user=user),
+            hint=_("keyring set {service} '{user}'", service=_SERVICE, user=user),
         )
     return found

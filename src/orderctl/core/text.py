@@ -6,7 +6,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from orderctl.language import say
+from orderctl.language import _
 
 # Everything but letters, marks, numbers, punctuation, symbols and the plain space can move the
 # cursor, hide text or reverse its order: control, format (bidi), unassigned, line separators.
@@ -46,7 +46,7 @@ def nearest(text: str, known: Sequence[str], else_: str) -> str:
     """A hint for a word that is not known: the nearest that is, or else what there is."""
     words = {fold(word): word for word in known}
     close = difflib.get_close_matches(fold(text), words, n=1, cutoff=0.5)
-    return say("did you mean {word}?", word=words[close[0]]) if close else else_
+    return _("did you mean {word}?", word=words[close[0]]) if close else else_
 
 
 def lower_ascii(text: str) -> str:

@@ -6,10 +6,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 _POSTGRES = ("postgresql://", "postgres://", "postgresql+psycopg://")
-_FORMS = later("use a file path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE")
+_FORMS = N_("use a file path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +39,22 @@ def parse_address(url: str) -> Address:
         path, asks, options = url.removeprefix("sqlite:///").partition("?")
         if asks:
             raise UsageError(
-                say("the store URL has options for SQLite: {options}", options=safe(f"?{options}")),
-                hint=say("leave them out: a store is opened in one way; a ? in a file's name is written %3F"),
+                _("the store URL has options for SQLite: {options}", options=safe(f"?{options}")),
+                hint=_("leave them out: a store is opened in one way; a ? in a file's name is written %3F"),
             )
         return _sqlite(unquote(path))
     if "://" in url:
-        raise UsageError(
-            say("the store URL begins with {scheme!r}://", scheme=url.partition("://")[0]), hint=say(_FORMS)
-        )
+        raise UsageError(_("the store URL begins with {scheme!r}://", scheme=url.partition("://")[0]), hint=_(_FORMS))
     return _sqlite(url)
 
 
 def _sqlite(path: str) -> Address:
     if not path:
-        raise UsageError(say("the store URL names no file"), hint=say(_FORMS))
+        raise UsageError(_("the store URL names no file"), hint=_(_FORMS))
     try:
         return Address(shown=path, path=Path(path).expanduser())
     except RuntimeError:
-        raise UsageError(
-            say("{key}: {path!r} is not a path", key="store", path=path), hint=say("check the path")
-        ) from None
+        raise UsageError(_("{key}: {path!r} is not a path", key="store", path=path), hint=_("check the path")) from None
 
 
 def _postgres(url: str) -> Address:
@@ -68,8 +64,8 @@ def _postgres(url: str) -> Address:
         port = f":{parts.port}" if parts.port else ""
         user = f"{unquote(parts.username)}@" if parts.username else ""
     except ValueError:
-        raise UsageError(say("the store URL is not a valid PostgreSQL URL"), hint=say(_FORMS)) from None
+        raise UsageError(_("the store URL is not a valid PostgreSQL URL"), hint=_(_FORMS)) from None
     if rest.count("@") > 1:
-        raise UsageError(say("the password in the store URL has a bare '@'"), hint=say("write it as %40"))
+        raise UsageError(_("the password in the store URL has a bare '@'"), hint=_("write it as %40"))
     shown = f"postgresql://{user}{parts.hostname or ''}{port}{parts.path}"
     return Address(shown=shown, conninfo=f"postgresql://{rest}")

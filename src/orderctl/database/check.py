@@ -10,7 +10,7 @@ from orderctl.database.connection import Connection
 from orderctl.database.guards import guard_statements
 from orderctl.database.store import CURRENT, Engine, check_revision, make_engine
 from orderctl.errors import OrderctlError
-from orderctl.language import enumerated, later, say
+from orderctl.language import N_, _, enumerated
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,19 @@ _OF_ORDER = "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account AN
 _NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = t.batch_id)"
 _NO_BUYER = "NOT EXISTS (SELECT 1 FROM buyer AS b WHERE b.account = :account AND b.id = t.buyer_id)"
 _ORPHANS = {
-    later("{number:,} lines"): ("order_line", _OF_ORDER),
-    later("{number:,} tags"): ("order_tag", _OF_ORDER),
-    later("{number:,} events"): ("order_event", _OF_ORDER),
-    later("{number:,} selected orders"): ("selection_item", _OF_ORDER),
-    later("{number:,} mailed orders"): (
+    N_("{number:,} lines"): ("order_line", _OF_ORDER),
+    N_("{number:,} tags"): ("order_tag", _OF_ORDER),
+    N_("{number:,} events"): ("order_event", _OF_ORDER),
+    N_("{number:,} selected orders"): ("selection_item", _OF_ORDER),
+    N_("{number:,} mailed orders"): (
         "mail_order",
         f"{_OF_ORDER} OR NOT EXISTS (SELECT 1 FROM mail AS m WHERE m.account = :account AND m.id = t.mail_id)",
     ),
-    later("{number:,} mails"): (
+    N_("{number:,} mails"): (
         "mail",
         f"{_NO_BATCH} OR NOT EXISTS (SELECT 1 FROM mail_order AS m WHERE m.account = :account AND m.mail_id = t.id)",
     ),
-    later("{number:,} orders of unknown buyers"): (
+    N_("{number:,} orders of unknown buyers"): (
         "orders",
         f"t.buyer_id IS NOT NULL AND {_NO_BUYER}",
     ),
@@ -80,9 +80,7 @@ def _file(address: Address) -> Iterator[Check]:
     files = (path, *(path.with_name(f"{path.name}{ending}") for ending in ("-wal", "-shm")))
     shared = [file.name for file in files if file.exists() and file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     found = (
-        say("others may open {files}: chmod 600", files=", ".join(shared))
-        if shared
-        else say("only its owner may open it")
+        _("others may open {files}: chmod 600", files=", ".join(shared)) if shared else _("only its owner may open it")
     )
     yield Check("file", ok=not shared, detail=found)
 
@@ -92,7 +90,7 @@ def _revision(connection: Connection, engine: Engine) -> Check:
         check_revision(connection, engine.shown)
     except OrderctlError as error:
         return Check("schema", ok=False, detail=error.sentence)
-    return Check("schema", ok=True, detail=say("revision {revision}", revision=CURRENT))
+    return Check("schema", ok=True, detail=_("revision {revision}", revision=CURRENT))
 
 
 def _guards(connection: Connection) -> Check:
@@ -102,9 +100,9 @@ def _guards(connection: Connection) -> Check:
     wrong = list(check(connection, expected))
     count = sum(1 for statement in expected if _TRIGGER.match(statement))
     found = (
-        say("the store does not guard itself: {triggers}", triggers=enumerated(wrong))
+        _("the store does not guard itself: {triggers}", triggers=enumerated(wrong))
         if wrong
-        else say("{count} triggers there and on", count=count)
+        else _("{count} triggers there and on", count=count)
     )
     return Check("guards", ok=not wrong, detail=found)
 
@@ -116,9 +114,9 @@ def _sqlite_guards(connection: Connection, expected: tuple[str, ...]) -> Iterato
     for statement in expected:
         name = _name(_TRIGGER, statement)
         if name not in there:
-            yield say("{name} is missing", name=name)
+            yield _("{name} is missing", name=name)
         elif there[name] != statement:
-            yield say("{name} was altered", name=name)
+            yield _("{name} was altered", name=name)
 
 
 def _postgres_guards(connection: Connection, expected: tuple[str, ...]) -> Iterator[str]:
@@ -136,15 +134,15 @@ def _postgres_guards(connection: Connection, expected: tuple[str, ...]) -> Itera
     for statement in expected:
         if name := _name(_TRIGGER, statement):
             if name not in there:
-                yield say("{name} is missing", name=name)
+                yield _("{name} is missing", name=name)
             elif there[name] != "A":
                 off = there[name] == "D"
-                yield say("{name} is switched off", name=name) if off else say("{name} is not always on", name=name)
+                yield _("{name} is switched off", name=name) if off else _("{name} is not always on", name=name)
         elif made := _FUNCTION.match(statement):
             if made[1] not in bodies:
-                yield say("{name} is missing", name=f"{made[1]}()")
+                yield _("{name} is missing", name=f"{made[1]}()")
             elif bodies[made[1]] != made[2]:
-                yield say("{name} was altered", name=f"{made[1]}()")
+                yield _("{name} was altered", name=f"{made[1]}()")
 
 
 def _name(pattern: re.Pattern[str], statement: str) -> str:
@@ -156,7 +154,7 @@ def _contents(connection: Connection) -> Iterator[Check]:
     if connection.dialect.name == "sqlite":
         found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)").fetchall()]
         sound = found == ["ok"]
-        yield Check("integrity", ok=sound, detail=say("SQLite finds nothing wrong") if sound else "; ".join(found))
+        yield Check("integrity", ok=sound, detail=_("SQLite finds nothing wrong") if sound else "; ".join(found))
         broken = len(connection.execute("PRAGMA foreign_key_check").fetchall())
     else:
         row = connection.execute(
@@ -166,7 +164,7 @@ def _contents(connection: Connection) -> Iterator[Check]:
     yield Check(
         "references",
         ok=not broken,
-        detail=say("{number:,} broken", number=broken) if broken else say("every reference holds"),
+        detail=_("{number:,} broken", number=broken) if broken else _("every reference holds"),
     )
     yield _orphans(connection)
 
@@ -179,5 +177,5 @@ def _orphans(connection: Connection) -> Check:
             f"SELECT count(*) FROM {table} AS t WHERE t.account = :account AND ({condition})"
         ).fetchone()
         if row and row[0]:
-            found.append(say(name, number=row[0]))
-    return Check("orphans", ok=not found, detail=enumerated(found) or say("none"))
+            found.append(_(name, number=row[0]))
+    return Check("orphans", ok=not found, detail=enumerated(found) or _("none"))

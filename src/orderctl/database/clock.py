@@ -10,7 +10,7 @@ from typing import Protocol
 from orderctl.core.ids import short_id
 from orderctl.database.connection import Connection, Row, read_instant
 from orderctl.errors import OrderctlError
-from orderctl.language import say
+from orderctl.language import _
 
 
 class Clock(Protocol):
@@ -40,7 +40,7 @@ class Recorded:
     @property
     def name(self) -> str:
         """The record as messages call it; a batch by its whole id, which a setting may have to name."""
-        return say("plan {id}", id=short_id(self.id)) if self.is_plan else say("batch {batch}", batch=self.id)
+        return _("plan {id}", id=short_id(self.id)) if self.is_plan else _("batch {batch}", batch=self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +63,12 @@ class ClockReading:
     def _problem(self, newest: Recorded) -> str:
         times = {"now": f"{self.now:{_SHOWN}}", "record": newest.name, "at": f"{newest.at:{_SHOWN}}"}
         if self.of_database:
-            return say(
+            return _(
                 "the database's clock ({now} UTC) is behind the newest record, {record} ({at} UTC);"
                 " nothing was changed",
                 **times,
             )
-        return say(
+        return _(
             "this computer's clock ({now} UTC) is behind the newest record, {record} ({at} UTC); nothing was changed",
             **times,
         )
@@ -76,11 +76,11 @@ class ClockReading:
 
 def _way_out(newest: Recorded) -> str:
     if newest.is_plan:
-        return say(
+        return _(
             "set the clock right; if the plan's time is the wrong one: orderctl plan cancel {id}",
             id=short_id(newest.id),
         )
-    return say("set the clock right; if the batch's time is the wrong one, name it in the setting wrong_time_of")
+    return _("set the clock right; if the batch's time is the wrong one, name it in the setting wrong_time_of")
 
 
 # The states of plans that are still open, as in `plans.plans.OPEN`, which stands above this room.
@@ -114,7 +114,7 @@ def read_clock(connection: Connection, local: datetime, wrong: str) -> ClockRead
 
 
 def _records(row: Row) -> list[Recorded]:
-    _, batch, batch_at, plan, *plan_times = row
+    __, batch, batch_at, plan, *plan_times = row
     found = [(batch, batch_at, False), *((plan, at, True) for at in plan_times)]
     return [
         Recorded(id=own_id, at=at, is_plan=is_plan)

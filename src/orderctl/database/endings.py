@@ -7,11 +7,11 @@ from functools import partial
 from orderctl.core.ids import read_ending, split_mail_id
 from orderctl.database.connection import Connection, ids_ending
 from orderctl.errors import UsageError
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
-PLANS_LISTED = later("orderctl plan list shows them")
-BATCHES_LISTED = later("orderctl log lists batches")
-MAILS_LISTED = later("orderctl mail list shows them")
+PLANS_LISTED = N_("orderctl plan list shows them")
+BATCHES_LISTED = N_("orderctl log lists batches")
+MAILS_LISTED = N_("orderctl mail list shows them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,18 +24,18 @@ class _Kind:
 
 
 _PLAN = _Kind(
-    missing=later("there is no plan {text!r} in this store"),
-    several=later("{text!r} is the ending of several plans: {found}"),
+    missing=N_("there is no plan {text!r} in this store"),
+    several=N_("{text!r} is the ending of several plans: {found}"),
     listed=PLANS_LISTED,
 )
 _BATCH = _Kind(
-    missing=later("there is no batch {text!r} in this store"),
-    several=later("{text!r} is the ending of several batches: {found}"),
+    missing=N_("there is no batch {text!r} in this store"),
+    several=N_("{text!r} is the ending of several batches: {found}"),
     listed=BATCHES_LISTED,
 )
 _MAIL = _Kind(
-    missing=later("there is no mail {text!r} in this store"),
-    several=later("{text!r} is the ending of several mails: {found}"),
+    missing=N_("there is no mail {text!r} in this store"),
+    several=N_("{text!r} is the ending of several mails: {found}"),
     listed=MAILS_LISTED,
 )
 
@@ -85,19 +85,17 @@ def _among(connection: Connection, table: str, ids: Sequence[str]) -> frozenset[
 
 def _only(kind: _Kind, text: str, ending: Callable[[], Iterable[str]]) -> str:
     """The only id that ends so."""
-    missing = say(kind.missing, text=text)
+    missing = _(kind.missing, text=text)
     try:
         found = tuple(ending())
     except ValueError as error:
-        raise UsageError(
-            say("{missing}: it {problem}", missing=missing, problem=error), hint=say(kind.listed)
-        ) from None
+        raise UsageError(_("{missing}: it {problem}", missing=missing, problem=error), hint=_(kind.listed)) from None
     if not found:
-        raise UsageError(missing, hint=say(kind.listed))
+        raise UsageError(missing, hint=_(kind.listed))
     return _single(kind, text, found)
 
 
 def _single(kind: _Kind, text: str, found: Sequence[str]) -> str:
     if len(found) > 1:
-        raise UsageError(say(kind.several, text=text, found=", ".join(found)), hint=say("type more of the id"))
+        raise UsageError(_(kind.several, text=text, found=", ".join(found)), hint=_("type more of the id"))
     return found[0]

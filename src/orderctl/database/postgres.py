@@ -24,7 +24,7 @@ from orderctl.database.connection import (
 )
 from orderctl.database.sqlite import PendingRows
 from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 T = TypeVar("T")
 CONNECT_WAIT_S = 10
@@ -254,7 +254,7 @@ class PostgresEngine:
         except psycopg.ProgrammingError:
             # libpq repeats the text, password and all.
             raise UsageError(
-                say("the store URL is not a valid PostgreSQL URL"), hint=say("write postgresql://USER@HOST/DATABASE")
+                _("the store URL is not a valid PostgreSQL URL"), hint=_("write postgresql://USER@HOST/DATABASE")
             ) from None
         for name, value in _ALIVE.items():
             given.setdefault(name, value)
@@ -278,16 +278,16 @@ class PostgresEngine:
     def _translated(self, error: psycopg.Error) -> OrderctlError:
         for kind, (message, hint) in _FAILURES.items():
             if isinstance(error, kind):
-                return StoreUnavailableError(say(message, shown=self.shown), hint=say(hint))
+                return StoreUnavailableError(_(message, shown=self.shown), hint=_(hint))
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         if isinstance(error, psycopg.OperationalError):
             return StoreUnavailableError(
-                say("the store {shown} cannot be reached: {first_line}", shown=self.shown, first_line=first_line),
-                hint=say("check that the server runs and that the URL, user and password are right"),
+                _("the store {shown} cannot be reached: {first_line}", shown=self.shown, first_line=first_line),
+                hint=_("check that the server runs and that the URL, user and password are right"),
             )
         return OrderctlError(
-            say("the store {shown} refused: {error}", shown=self.shown, error=first_line),
-            hint=say("orderctl store check tells more"),
+            _("the store {shown} refused: {error}", shown=self.shown, error=first_line),
+            hint=_("orderctl store check tells more"),
         )
 
 
@@ -297,27 +297,27 @@ def _is_silent(_pid: int) -> bool:
 
 _FAILURES: dict[type[Exception], tuple[str, str]] = {
     errors.LockNotAvailable: (
-        later("the store {shown} is locked by another program"),
-        later("try again when the other run has ended"),
+        N_("the store {shown} is locked by another program"),
+        N_("try again when the other run has ended"),
     ),
     errors.SerializationFailure: (
-        later("the store {shown} stayed busy beyond the retries"),
-        later("try again in a moment"),
+        N_("the store {shown} stayed busy beyond the retries"),
+        N_("try again in a moment"),
     ),
     errors.DeadlockDetected: (
-        later("the store {shown} stayed busy beyond the retries"),
-        later("try again in a moment"),
+        N_("the store {shown} stayed busy beyond the retries"),
+        N_("try again in a moment"),
     ),
     errors.QueryCanceled: (
-        later("the store {shown} ended a statement that took too long"),
-        later("raise its statement_timeout"),
+        N_("the store {shown} ended a statement that took too long"),
+        N_("raise its statement_timeout"),
     ),
     errors.ReadOnlySqlTransaction: (
-        later("the store {shown} is read-only"),
-        later("use the primary server, not a standby"),
+        N_("the store {shown} is read-only"),
+        N_("use the primary server, not a standby"),
     ),
     errors.InsufficientPrivilege: (
-        later("the database user may not do this on {shown}"),
-        later("see orderctl help postgresql"),
+        N_("the database user may not do this on {shown}"),
+        N_("see orderctl help postgresql"),
     ),
 }

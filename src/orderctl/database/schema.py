@@ -24,7 +24,7 @@ from orderctl.database.store import (
     stored_revision,
 )
 from orderctl.errors import CommitUnknownError, OrderctlError, UsageError, os_reason
-from orderctl.language import say
+from orderctl.language import _
 
 # Whoever makes or upgrades a store has its lock until the end. What was done under it is seen by who waited for it:
 # on PostgreSQL at this level of isolation alone.
@@ -54,8 +54,8 @@ def init_store(address: Address) -> bool:
             return False
         if inspect(connection).get_table_names():
             raise UsageError(
-                say("{shown} holds tables that are not orderctl's", shown=address.shown),
-                hint=say("name an empty database"),
+                _("{shown} holds tables that are not orderctl's", shown=address.shown),
+                hint=_("name an empty database"),
             )
         _migrate(connection)
     return True
@@ -81,17 +81,15 @@ def upgrade_store(address: Address, *, before: Callable[[], None] = lambda: None
 def _upgradable(found: str | None, shown: str) -> str:
     """The revision, if this program can upgrade it."""
     if found is None:
-        raise OrderctlError(
-            say("{shown} is not an orderctl store", shown=shown), hint=say("make one: orderctl store init")
-        )
+        raise OrderctlError(_("{shown} is not an orderctl store", shown=shown), hint=_("make one: orderctl store init"))
     if found not in REVISIONS:
         raise OrderctlError(
-            say(
+            _(
                 "the store {shown} is of revision {revision}, newer than this program knows",
                 shown=shown,
                 revision=found,
             ),
-            hint=say("upgrade orderctl to the version that the others use"),
+            hint=_("upgrade orderctl to the version that the others use"),
         )
     return found
 
@@ -115,8 +113,8 @@ def _make_private_file(path: Path) -> bool:
         return False
     except OSError as error:
         raise UsageError(
-            say("the store {path} cannot be made: {why}", path=path, why=os_reason(error)),
-            hint=say("give another name or folder"),
+            _("the store {path} cannot be made: {why}", path=path, why=os_reason(error)),
+            hint=_("give another name or folder"),
         ) from error
     return True
 
@@ -125,11 +123,11 @@ def _refuse_planted(path: Path) -> None:
     """A store is made only in a file of our own: others must not have put it there, nor may they read it."""
     if path.is_symlink():
         raise UsageError(
-            say("{path} is a link, and not to a store", path=path),
-            hint=say("remove it, or name the file that it points to"),
+            _("{path} is a link, and not to a store", path=path),
+            hint=_("remove it, or name the file that it points to"),
         )
     if path.stat().st_uid != os.geteuid():
-        raise UsageError(say("{path} belongs to another user", path=path), hint=say("give another name"))
+        raise UsageError(_("{path} belongs to another user", path=path), hint=_("give another name"))
     path.chmod(0o600)
 
 
@@ -167,7 +165,7 @@ def _commit(connection: Connection) -> None:
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
-        raise CommitUnknownError(hint=say("run it again: it does what is left to do")) from error
+        raise CommitUnknownError(hint=_("run it again: it does what is left to do")) from error
 
 
 def _revision(connection: Connection) -> str | None:

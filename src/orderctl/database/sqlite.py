@@ -13,7 +13,7 @@ from orderctl.database.address import Address
 from orderctl.database.connection import Cursor, Params, Row, RowExistsError, SqliteDialect
 from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError, UsageError
 from orderctl.files.safe import create_path
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 
 class PendingRows:
@@ -51,8 +51,8 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA secure_delete = OFF",
 )
-_REPLACED = later("the file of the store {shown} was replaced or removed while this run wrote to it")
-_REPLACED_HINT = later("find out which program replaced it, and look into both files before you run it again")
+_REPLACED = N_("the file of the store {shown} was replaced or removed while this run wrote to it")
+_REPLACED_HINT = N_("find out which program replaced it, and look into both files before you run it again")
 _CACHE = "PRAGMA cache_size = -65536"
 
 
@@ -187,7 +187,7 @@ class SqliteEngine:
             pass
         except OSError:
             return
-        raise error(say(_REPLACED, shown=self.shown), hint=say(_REPLACED_HINT))
+        raise error(_(_REPLACED, shown=self.shown), hint=_(_REPLACED_HINT))
 
     def connect(self) -> sqlite3.Connection:
         """The connection, opened at the first call. A file that is not there is never made by this.
@@ -199,7 +199,7 @@ class SqliteEngine:
         if self._raw is None:
             if not self.path.is_file():
                 raise StoreUnavailableError(
-                    say("there is no store at {shown}", shown=self.shown), hint=say("orderctl store init makes one")
+                    _("there is no store at {shown}", shown=self.shown), hint=_("orderctl store init makes one")
                 )
             self._opened_file = self.path.stat()
             self._raw = self._opened()
@@ -237,39 +237,39 @@ class SqliteEngine:
         code = getattr(error, "sqlite_errorname", "")
         for prefix, (message, hint) in _FAILURES.items():
             if code.startswith(prefix):
-                return StoreUnavailableError(say(message, shown=self.shown, wait=LOCK_WAIT_S), hint=say(hint))
+                return StoreUnavailableError(_(message, shown=self.shown, wait=LOCK_WAIT_S), hint=_(hint))
         return OrderctlError(
-            say("the store {shown} refused: {error}", shown=self.shown, error=error),
-            hint=say("orderctl store check tells more"),
+            _("the store {shown} refused: {error}", shown=self.shown, error=error),
+            hint=_("orderctl store check tells more"),
         )
 
 
 _FAILURES = {
     "SQLITE_BUSY": (
-        later("the store {shown} was locked by another program for {wait:.0f} seconds"),
-        later("try again when the other run has ended"),
+        N_("the store {shown} was locked by another program for {wait:.0f} seconds"),
+        N_("try again when the other run has ended"),
     ),
-    "SQLITE_LOCKED": (later("the store {shown} is locked"), later("try again when the other run has ended")),
+    "SQLITE_LOCKED": (N_("the store {shown} is locked"), N_("try again when the other run has ended")),
     "SQLITE_READONLY": (
-        later("the store {shown} is read-only"),
-        later("check the rights of the file and of its folder"),
+        N_("the store {shown} is read-only"),
+        N_("check the rights of the file and of its folder"),
     ),
     "SQLITE_CANTOPEN": (
-        later("the store {shown} cannot be opened"),
-        later("check the rights of the file and of its folder"),
+        N_("the store {shown} cannot be opened"),
+        N_("check the rights of the file and of its folder"),
     ),
     "SQLITE_NOTADB": (
-        later("{shown} is not an orderctl store"),
-        later("check the path, or make a store: orderctl store init"),
+        N_("{shown} is not an orderctl store"),
+        N_("check the path, or make a store: orderctl store init"),
     ),
     "SQLITE_CORRUPT": (
-        later("the store {shown} is damaged"),
-        later("restore a backup; orderctl store check tells more"),
+        N_("the store {shown} is damaged"),
+        N_("restore a backup; orderctl store check tells more"),
     ),
-    "SQLITE_FULL": (later("the disk of the store {shown} is full"), later("free some space, then run it again")),
+    "SQLITE_FULL": (N_("the disk of the store {shown} is full"), N_("free some space, then run it again")),
     "SQLITE_IOERR": (
-        later("the disk of the store {shown} failed or is full"),
-        later("free some space or check the disk"),
+        N_("the disk of the store {shown} failed or is full"),
+        N_("free some space or check the disk"),
     ),
 }
 
@@ -287,8 +287,8 @@ def copy_store(engine: SqliteEngine, target: Path) -> None:
         found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
             raise OrderctlError(
-                say("the copy of {shown} is not sound: {found}", shown=engine.shown, found=found),
-                hint=say("the store is damaged: restore a backup"),
+                _("the copy of {shown} is not sound: {found}", shown=engine.shown, found=found),
+                hint=_("the store is damaged: restore a backup"),
             )
 
 
@@ -296,8 +296,8 @@ def backup_store(address: Address, file: Path, *, force: bool) -> None:
     """Copy a SQLite store to a private file while others work on it. Raises UsageError for PostgreSQL."""
     if address.path is None:
         raise UsageError(
-            say("a PostgreSQL store is copied by PostgreSQL's own tools"),
-            hint=say(
+            _("a PostgreSQL store is copied by PostgreSQL's own tools"),
+            hint=_(
                 "pg_dump --format=custom --file {file} {shown!r}; see orderctl help backup",
                 file=file,
                 shown=address.shown,

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypeVar
 from orderctl.database.address import Address
 from orderctl.database.connection import CommitLostError, Connection
 from orderctl.errors import CommitUnknownError, OrderctlError
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 VERSION_TABLE = "orderctl_version"
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
@@ -20,7 +20,7 @@ APPLICATION_ID = 0x6F726463
 T = TypeVar("T")
 ATTEMPTS = 8
 _FIRST_PAUSE_S = 0.02
-_LATER = later("orderctl log tells, once the store is back")
+_LATER = N_("orderctl log tells, once the store is back")
 
 
 class Engine(Protocol):
@@ -109,7 +109,7 @@ class Store:
                 else:
                     self._committed()
                     return result
-        raise CommitUnknownError(hint=say(_LATER)) from lost
+        raise CommitUnknownError(hint=_(_LATER)) from lost
 
     def __enter__(self) -> Self:
         """The store closes itself at the end of the block."""
@@ -127,12 +127,12 @@ class Store:
     def _ask(self, landed: Callable[[Connection], T | None] | None, lost: CommitLostError) -> T | None:
         self._engine.close()
         if landed is None:
-            raise CommitUnknownError(hint=say("look whether the change is there before you run it again")) from lost
+            raise CommitUnknownError(hint=_("look whether the change is there before you run it again")) from lost
         try:
             with self._engine.reading(self.account) as connection:
                 found = landed(self._watch(connection))
         except Exception as error:
-            raise CommitUnknownError(hint=say(_LATER)) from error
+            raise CommitUnknownError(hint=_(_LATER)) from error
         if found is not None:
             self._committed()
         return found
@@ -149,31 +149,31 @@ def check_revision(connection: Connection, shown: str) -> None:
     revision = stored_revision(connection)
     if revision is None:
         raise OrderctlError(
-            say(
+            _(
                 "{shown} is not an orderctl store: it has no {table} table",
                 shown=shown,
                 table=VERSION_TABLE,
             ),
-            hint=say("check the address, or make a store: orderctl store init"),
+            hint=_("check the address, or make a store: orderctl store init"),
         )
     if revision in REVISIONS[:-1]:
         raise OrderctlError(
-            say(
+            _(
                 "the store {shown} is of revision {revision}, older than {current}",
                 shown=shown,
                 revision=revision,
                 current=CURRENT,
             ),
-            hint=say("run: orderctl store upgrade"),
+            hint=_("run: orderctl store upgrade"),
         )
     if revision != CURRENT:
         raise OrderctlError(
-            say(
+            _(
                 "the store {shown} is of revision {revision}, newer than this program knows",
                 shown=shown,
                 revision=revision,
             ),
-            hint=say("upgrade orderctl to the version that the others use"),
+            hint=_("upgrade orderctl to the version that the others use"),
         )
 
 

@@ -32,35 +32,35 @@ from orderctl.files.pdf import (
     side_by_side,
 )
 from orderctl.files.pdf_text import fitted
-from orderctl.language import Speech, later, speech_for
+from orderctl.language import N_, Speech, speech_for
 from orderctl.orders.orders import Order, OrderLine, Status
 
 _TOTAL = 11.0
 _DRAFTS = {Status.NEEDS_OC, Status.RETURNED_TO_CART}
-_REJECTED = later("REJECTED")
+_REJECTED = N_("REJECTED")
 # By whether it is known when, and by which batch.
 _REJECTED_HOW = {
-    (True, True): later("REJECTED on {at:%Y-%m-%d %H:%M} UTC in batch {batch}"),
-    (True, False): later("REJECTED on {at:%Y-%m-%d %H:%M} UTC"),
-    (False, True): later("REJECTED in batch {batch}"),
+    (True, True): N_("REJECTED on {at:%Y-%m-%d %H:%M} UTC in batch {batch}"),
+    (True, False): N_("REJECTED on {at:%Y-%m-%d %H:%M} UTC"),
+    (False, True): N_("REJECTED in batch {batch}"),
     (False, False): _REJECTED,
 }
 _COLUMNS = (
     Column(header="#", x=0, width=22),
-    Column(header=later("SKU"), x=26, width=82),
-    Column(header=later("Article"), x=112, width=140),
-    Column(header=later("Colour"), x=256, width=58),
-    Column(header=later("Size"), x=318, width=40),
-    Column(header=later("Pieces"), x=362, width=36, right=True),
-    Column(header=later("Price"), x=402, width=50, right=True),
-    Column(header=later("Amount"), x=456, width=WIDTH - 456, right=True),
+    Column(header=N_("SKU"), x=26, width=82),
+    Column(header=N_("Article"), x=112, width=140),
+    Column(header=N_("Colour"), x=256, width=58),
+    Column(header=N_("Size"), x=318, width=40),
+    Column(header=N_("Pieces"), x=362, width=36, right=True),
+    Column(header=N_("Price"), x=402, width=50, right=True),
+    Column(header=N_("Amount"), x=456, width=WIDTH - 456, right=True),
 )
 
 
 def lay_out(order: Order, *, confirmation: bool) -> Document:
     """The document of an order, or the confirmation of it, in its buyer's language: it is for the buyer."""
     speech = speech_of(order)
-    title = speech.say(_kind(order, confirmation=confirmation), id=order.id)
+    title = speech.gettext(_kind(order, confirmation=confirmation), id=order.id)
     flow = Flow(head=side_by_side([paragraph(title, HALF, size=SMALL)]))
     for strips in (
         heading(order.brand, title),
@@ -69,14 +69,14 @@ def lay_out(order: Order, *, confirmation: bool) -> Document:
         _places(order, speech),
     ):
         flow.add(strips)
-    header = shaded(row([speech.say(column.header) for column in _COLUMNS], bold=True, of=_COLUMNS), Shade.HEADER)
+    header = shaded(row([speech.gettext(column.header) for column in _COLUMNS], bold=True, of=_COLUMNS), Shade.HEADER)
     if order.lines:
         flow.add(header)
     for line in order.lines:
         flow.add([Strip(height=PADDING), *row(_cells(line, order.currency), of=_COLUMNS), LINE_END], again=header)
     flow.add(_totals(order, speech))
     flow.add(_note(order, speech))
-    mark = speech.say(_REJECTED) if order.status is Status.REJECTED else ""
+    mark = speech.gettext(_REJECTED) if order.status is Status.REJECTED else ""
     return Document(title=title, brand=order.brand, pages=tuple(map(tuple, flow.pages)), mark=mark)
 
 
@@ -87,14 +87,14 @@ def speech_of(order: Order) -> Speech:
 
 def _kind(order: Order, *, confirmation: bool) -> str:
     if not confirmation:
-        return later("Order {id}")
-    return later("Order confirmation (draft) {id}") if order.status in _DRAFTS else later("Order confirmation {id}")
+        return N_("Order {id}")
+    return N_("Order confirmation (draft) {id}") if order.status in _DRAFTS else N_("Order confirmation {id}")
 
 
 def _rejection(order: Order, speech: Speech) -> list[Strip]:
     if order.status is not Status.REJECTED:
         return []
-    words = speech.say(
+    words = speech.gettext(
         _REJECTED_HOW[bool(order.rejected_at), bool(order.batch_id)], at=order.rejected_at, batch=order.batch_id
     )
     lines = [replace(piece, alarm=True) for piece in paragraph(words, WIDTH, bold=True)]
@@ -105,16 +105,16 @@ def _facts(order: Order, speech: Speech, *, confirmation: bool) -> list[Strip]:
     """The order's own facts on the left, the buyer on the right."""
     delivery = str(order.delivery_from or order.delivery_to or "")
     if order.delivery_from and order.delivery_to:
-        delivery = speech.say("{first} to {last}", first=order.delivery_from, last=order.delivery_to)
+        delivery = speech.gettext("{first} to {last}", first=order.delivery_from, last=order.delivery_to)
     status = order.status.buyer_sees if confirmation else order.status.brand_sees
     left = labelled(
         [
-            (speech.say("Reference"), order.reference),
-            (speech.say("Season"), order.season),
-            (speech.say("Ordered"), f"{order.ordered_at:%Y-%m-%d}"),
-            (speech.say("Delivery"), delivery),
-            (speech.say("Terms"), order.terms),
-            (speech.say("Status"), speech.say(status)),
+            (speech.gettext("Reference"), order.reference),
+            (speech.gettext("Season"), order.season),
+            (speech.gettext("Ordered"), f"{order.ordered_at:%Y-%m-%d}"),
+            (speech.gettext("Delivery"), delivery),
+            (speech.gettext("Terms"), order.terms),
+            (speech.gettext("Status"), speech.gettext(status)),
         ],
         x=0,
     )
@@ -123,10 +123,10 @@ def _facts(order: Order, speech: Speech, *, confirmation: bool) -> list[Strip]:
         buyer = order.buyer
         right = labelled(
             [
-                (speech.say("Buyer"), f"{buyer.name}\n{buyer.id}" if buyer.name != buyer.id else buyer.id),
-                (speech.say("Contact"), buyer.contact or ""),
-                (speech.say("E-mail"), buyer.email or ""),
-                (speech.say("Country"), buyer.country or ""),
+                (speech.gettext("Buyer"), f"{buyer.name}\n{buyer.id}" if buyer.name != buyer.id else buyer.id),
+                (speech.gettext("Contact"), buyer.contact or ""),
+                (speech.gettext("E-mail"), buyer.email or ""),
+                (speech.gettext("Country"), buyer.country or ""),
             ],
             x=WIDTH / 2,
         )
@@ -135,9 +135,9 @@ def _facts(order: Order, speech: Speech, *, confirmation: bool) -> list[Strip]:
 
 def _places(order: Order, speech: Speech) -> list[Strip]:
     delivery = "\n".join(part for part in (order.delivery_address, order.country or "") if part)
-    named = speech.say("Delivery address") if order.delivery_address else speech.say("Delivery country")
+    named = speech.gettext("Delivery address") if order.delivery_address else speech.gettext("Delivery country")
     columns = []
-    for x, label, text in ((0, named, delivery), (WIDTH / 2, speech.say("Billing address"), order.billing_address)):
+    for x, label, text in ((0, named, delivery), (WIDTH / 2, speech.gettext("Billing address"), order.billing_address)):
         if text.strip():
             columns.append([Piece(x=x, text=label, bold=True), *paragraph(text, HALF, x=x)])
     return side_by_side(columns)
@@ -158,16 +158,16 @@ def _cells(line: OrderLine, currency: str) -> list[str]:
 
 def _totals(order: Order, speech: Speech) -> list[Strip]:
     added = sum(line.quantity * line.unit_price for line in order.lines)
-    figures = [(speech.say("Pieces"), f"{order.quantity:,}")]
+    figures = [(speech.gettext("Pieces"), f"{order.quantity:,}")]
     if order.lines and added != order.total:
-        figures.append((speech.say("Sum of the lines"), format_amount(added, order.currency)))
+        figures.append((speech.gettext("Sum of the lines"), format_amount(added, order.currency)))
     left = _COLUMNS[4].x
     columns = [
-        [Piece(x=left, text=label) for label, _ in figures],
-        [Piece(x=WIDTH, text=amount, right=True) for _, amount in figures],
+        [Piece(x=left, text=label) for label, __ in figures],
+        [Piece(x=WIDTH, text=amount, right=True) for __, amount in figures],
     ]
     total = [
-        [Piece(x=left, text=speech.say("Total"), size=_TOTAL, bold=True)],
+        [Piece(x=left, text=speech.gettext("Total"), size=_TOTAL, bold=True)],
         [Piece(x=WIDTH, text=str(order.amount), size=_TOTAL, bold=True, right=True)],
     ]
     return [Strip(height=_GAP / 2), *side_by_side(columns, after=2), *side_by_side(total)]
@@ -175,7 +175,7 @@ def _totals(order: Order, speech: Speech) -> list[Strip]:
 
 def _note(order: Order, speech: Speech) -> list[Strip]:
     lines = paragraph(order.note, WIDTH)
-    return side_by_side([[Piece(x=0, text=speech.say("Note"), bold=True), *lines]]) if lines else []
+    return side_by_side([[Piece(x=0, text=speech.gettext("Note"), bold=True), *lines]]) if lines else []
 
 
 def write_documents(orders: Iterable[Order], out: BinaryIO, *, confirmation: bool) -> None:
@@ -190,5 +190,5 @@ def write_documents(orders: Iterable[Order], out: BinaryIO, *, confirmation: boo
         canvas.addOutlineEntry(" ".join(fitted(document.title, size=1, width=WIDTH)), str(number))
         _draw(canvas, document)
     speech = languages.pop() if len(languages) == 1 else Speech()
-    canvas.setTitle(speech.say("Order confirmations") if confirmation else speech.say("Orders"))
+    canvas.setTitle(speech.gettext("Order confirmations") if confirmation else speech.gettext("Orders"))
     canvas.save()

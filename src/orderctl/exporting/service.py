@@ -16,7 +16,7 @@ from orderctl.errors import UsageError
 from orderctl.exporting.rows import write_line_rows, write_objects, write_order_rows
 from orderctl.files.csv import escape_formula
 from orderctl.files.safe import SafeNames, create_file, create_folder
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import Order
 from orderctl.selection.queries import chosen_orders
 from orderctl.selection.selection import Choice
@@ -143,5 +143,5 @@ def _refuse_none(orders: Iterable[Order]) -> Iterator[Order]:
     remaining = iter(orders)
     first = next(remaining, None)
     if first is None:
-        raise UsageError(say("no order is chosen, and nothing was written"), hint=say("look with: orderctl search"))
+        raise UsageError(_("no order is chosen, and nothing was written"), hint=_("look with: orderctl search"))
     return chain([first], remaining)

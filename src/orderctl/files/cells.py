@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 from orderctl.core.money import decimals, to_minor
-from orderctl.language import say
+from orderctl.language import _
 
 Cell = str | int | float | bool | datetime | date | list[object] | None
 LONGEST_TEXT = 10_000
@@ -36,14 +36,14 @@ def read_text(cell: Cell, longest: int) -> str:
     """Text, trimmed; a number that a spreadsheet made of an id is written without its `.0`."""
     text = cell.strip() if isinstance(cell, str) else _written(cell)
     if len(text) > longest:
-        raise ValueError(say("is longer than {longest:,} characters", longest=longest))
+        raise ValueError(_("is longer than {longest:,} characters", longest=longest))
     if "\r" in text:
         # Whichever kind of file it stood in: CSV cannot tell one end of a line from another.
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "\x00" in text:
-        raise ValueError(say("holds a NUL character, which no database keeps"))
+        raise ValueError(_("holds a NUL character, which no database keeps"))
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError(say("holds half of a character (a lone surrogate)"))
+        raise ValueError(_("holds half of a character (a lone surrogate)"))
     return text
 
 
@@ -53,7 +53,7 @@ def read_integer(cell: Cell, *, decimal_comma: bool = False) -> int:
         return int(cell)
     number = _number(cell, decimal_comma=decimal_comma)
     if number != number.to_integral_value():
-        raise ValueError(say("is not a whole number"))
+        raise ValueError(_("is not a whole number"))
     return _bounded(int(number))
 
 
@@ -61,14 +61,14 @@ def read_count(cell: Cell) -> int:
     """A whole number that counts something."""
     number = read_integer(cell)
     if not 0 <= number <= LARGEST_COUNT:
-        raise ValueError(say("is not a count (0 or more)"))
+        raise ValueError(_("is not a count (0 or more)"))
     return number
 
 
 def read_amount(cell: Cell, currency: str, *, decimal_comma: bool = False, rounded: bool = False) -> int:
     """An amount in minor units. One that is finer is refused, or rounded half up where the map says so."""
     if isinstance(cell, str) and not decimal_comma:
-        whole, _, fraction = cell.partition(".")
+        whole, __, fraction = cell.partition(".")
         # As most are written, and no text means another amount by it: read without arithmetic.
         if whole and fraction and len(fraction) == decimals(currency) and _is_digits(whole + fraction):
             return int(whole + fraction)
@@ -92,11 +92,9 @@ def read_instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo | None) -> d
 def _instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo | None) -> datetime:
     moment = _moment(cell, formats)
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError(
-            say("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR)
-        )
+        raise ValueError(_("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR))
     if moment.tzinfo is None and zone is None:
-        raise ValueError(say("has lost its time zone, as in a spreadsheet: say which it was with --timezone"))
+        raise ValueError(_("has lost its time zone, as in a spreadsheet: say which it was with --timezone"))
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
@@ -108,9 +106,7 @@ def read_day(cell: Cell, formats: tuple[str, ...]) -> date:
     """A day; a time that a spreadsheet put behind it is dropped."""
     day = _moment(cell, formats).date()
     if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-        raise ValueError(
-            say("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR)
-        )
+        raise ValueError(_("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR))
     return day
 
 
@@ -119,7 +115,7 @@ def read_truth(cell: Cell) -> bool:
     word = _written(cell).strip().casefold()
     if word in _YES or word in _NO:
         return word in _YES
-    raise ValueError(say("is neither yes nor no"))
+    raise ValueError(_("is neither yes nor no"))
 
 
 def _written(cell: Cell) -> str:
@@ -134,18 +130,18 @@ def _written(cell: Cell) -> str:
 
 def _number(cell: Cell, *, decimal_comma: bool) -> Decimal:
     if isinstance(cell, bool) or not isinstance(cell, str | int | float):
-        raise ValueError(say("is not a number"))  # noqa: TRY004 - wrong in the file, not in the program
+        raise ValueError(_("is not a number"))  # noqa: TRY004 - wrong in the file, not in the program
     if isinstance(cell, int | float):
         if not abs(cell) <= LARGEST_NUMBER:
-            raise ValueError(say("is not a number within bounds"))
+            raise ValueError(_("is not a number within bounds"))
         return Decimal(repr(cell))
     text = cell.strip()
     found = (_WITH_COMMA if decimal_comma else _WITH_POINT).match(text) if len(text) <= _LONGEST_NUMBER else None
     if not found:
         raise ValueError(
-            say("is not a number written with a decimal comma")
+            _("is not a number written with a decimal comma")
             if decimal_comma
-            else say("is not a number written with a decimal point")
+            else _("is not a number written with a decimal point")
         )
     whole = found[2] if found[2].isdigit() else "".join(char for char in found[2] if char.isdigit())
     return Decimal(f"{found[1]}{whole}.{found[3] or '0'}")
@@ -158,7 +154,7 @@ def _is_digits(text: str) -> bool:
 
 def _bounded(number: int) -> int:
     if abs(number) > LARGEST_NUMBER:
-        raise ValueError(say("is too large a number"))
+        raise ValueError(_("is too large a number"))
     return number
 
 
@@ -168,7 +164,7 @@ def _moment(cell: Cell, formats: tuple[str, ...]) -> datetime:
     if isinstance(cell, date):
         return datetime.combine(cell, time())
     if not isinstance(cell, str):
-        raise ValueError(say("is not a date"))  # noqa: TRY004 - wrong in the file, not in the program
+        raise ValueError(_("is not a date"))  # noqa: TRY004 - wrong in the file, not in the program
     text = cell.strip()
     for form in formats:
         try:
@@ -179,7 +175,7 @@ def _moment(cell: Cell, formats: tuple[str, ...]) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
-            say("is not a date ({formats} or ISO 8601)", formats=", ".join(formats))
+            _("is not a date ({formats} or ISO 8601)", formats=", ".join(formats))
             if formats
-            else say("is not a date (ISO 8601)")
+            else _("is not a date (ISO 8601)")
         ) from None

@@ -11,7 +11,7 @@ from orderctl.core.text import safe
 from orderctl.errors import UsageError
 from orderctl.files.cells import Cell, is_blank
 from orderctl.files.decoding import syntax_reason, text_lines
-from orderctl.language import say
+from orderctl.language import _
 
 if TYPE_CHECKING:
     from _csv import Writer
@@ -38,11 +38,11 @@ def header_of(cells: Sequence[Cell], file: str) -> tuple[str, ...]:
     for name in names:
         if name and names.count(name) > 1:
             raise UsageError(
-                say("{file}: the column {name!r} stands twice in the header", file=file, name=safe(name)),
-                hint=say("rename one of them"),
+                _("{file}: the column {name!r} stands twice in the header", file=file, name=safe(name)),
+                hint=_("rename one of them"),
             )
     if not any(names):
-        raise UsageError(say("{file} is empty", file=file), hint=say("the first row must name the columns"))
+        raise UsageError(_("{file} is empty", file=file), hint=_("the first row must name the columns"))
     return tuple(names)
 
 
@@ -69,7 +69,7 @@ def _header(line: str, delimiter: str) -> list[str]:
 
 def _lines(path: Path) -> Generator[str]:
     with path.open("rb") as file:
-        for _, line in text_lines(file, path.name, LONGEST_LINE):
+        for __, line in text_lines(file, path.name, LONGEST_LINE):
             yield line + "\n"
 
 
@@ -89,13 +89,13 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
                 header = False
         except csv.Error as error:
             raise UsageError(
-                say(
+                _(
                     "{name}:{start}: the row is not CSV: {error}",
                     name=path.name,
                     start=start,
                     error=syntax_reason(error),
                 ),
-                hint=say("look for a quotation mark that is not closed"),
+                hint=_("look for a quotation mark that is not closed"),
             ) from None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from orderctl.errors import UsageError
-from orderctl.language import later, retell, say
+from orderctl.language import N_, _, retell
 
 _CHUNK = 65_536
 _MARKS = (
@@ -52,7 +52,7 @@ def _split(stream: BinaryIO, start: bytes, name: str, longest: int, separator: s
 
 def _has_nul_ends(start: bytes) -> bool:
     """Characters with a NUL behind each look like UTF-16, but a file of that would have line breaks."""
-    if b"\0" not in start or any(start.startswith(mark) for mark, _ in _MARKS):
+    if b"\0" not in start or any(start.startswith(mark) for mark, __ in _MARKS):
         return False
     return not _looks_like_utf_16(start) or (b"\n" not in start and not start.startswith(b"\0"))
 
@@ -67,8 +67,8 @@ def _encoding(start: bytes, name: str) -> tuple[str, int]:
             return encoding, len(mark)
     if _looks_like_utf_16(start):
         raise UsageError(
-            say("{name} looks like UTF-16, but has no byte order mark", name=name),
-            hint=say("save it as UTF-8, or as UTF-16 with a mark"),
+            _("{name} looks like UTF-16, but has no byte order mark", name=name),
+            hint=_("save it as UTF-8, or as UTF-16 with a mark"),
         )
     return "utf-8", 0
 
@@ -84,8 +84,8 @@ def _decoded(stream: BinaryIO, first: bytes, encoding: str, name: str) -> Iterat
         except UnicodeDecodeError as error:
             line += error.object[: error.start].decode(encoding, "replace").count("\n")
             raise UsageError(
-                say("{name}:{line}: the text is not {encoding}", name=name, line=line, encoding=encoding.upper()),
-                hint=say("save the file as UTF-8 and try again"),
+                _("{name}:{line}: the text is not {encoding}", name=name, line=line, encoding=encoding.upper()),
+                hint=_("save the file as UTF-8 and try again"),
             ) from None
         line += text.count("\n")
         yield text
@@ -95,33 +95,33 @@ def _decoded(stream: BinaryIO, first: bytes, encoding: str, name: str) -> Iterat
 def _bounded(line: str, name: str, number: int, longest: int) -> str:
     if len(line) > longest:
         raise UsageError(
-            say(
+            _(
                 "{name}:{number}: the line is longer than {longest:,} characters",
                 name=name,
                 number=number,
                 longest=longest,
             ),
-            hint=say("is this the right file?"),
+            hint=_("is this the right file?"),
         )
     return line
 
 
 # As Python's own readers word them in English; others stay as they are.
 _KNOWN = (
-    later("unexpected end of data"),
-    later("line contains NUL"),
-    later("field larger than field limit ({most})"),
-    later("'{mark}' expected after '\"'"),
-    later("Expecting value"),
-    later("Expecting '{mark}' delimiter"),
-    later("Expecting property name enclosed in double quotes"),
-    later("Illegal trailing comma before end of object"),
-    later("Illegal trailing comma before end of array"),
-    later("Extra data"),
-    later("Unterminated string starting at"),
-    later("Invalid control character at"),
-    later("Invalid \\escape"),
-    later("Invalid \\uXXXX escape"),
+    N_("unexpected end of data"),
+    N_("line contains NUL"),
+    N_("field larger than field limit ({most})"),
+    N_("'{mark}' expected after '\"'"),
+    N_("Expecting value"),
+    N_("Expecting '{mark}' delimiter"),
+    N_("Expecting property name enclosed in double quotes"),
+    N_("Illegal trailing comma before end of object"),
+    N_("Illegal trailing comma before end of array"),
+    N_("Extra data"),
+    N_("Unterminated string starting at"),
+    N_("Invalid control character at"),
+    N_("Invalid \\escape"),
+    N_("Invalid \\uXXXX escape"),
 )
 
 

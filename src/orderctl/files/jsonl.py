@@ -9,7 +9,7 @@ from pathlib import Path
 from orderctl.core.text import safe
 from orderctl.files.cells import Cell
 from orderctl.files.decoding import syntax_reason, text_lines
-from orderctl.language import say
+from orderctl.language import _
 
 LONGEST_LINE = 8_000_000
 _SHOWN = 80
@@ -38,13 +38,13 @@ def read_object(line: str) -> dict[str, Cell] | Broken:
     except json.JSONDecodeError as error:
         return Broken(
             line[:_SHOWN],
-            say("is not JSON: {why} at column {column}", why=syntax_reason(error.msg), column=error.colno),
+            _("is not JSON: {why} at column {column}", why=syntax_reason(error.msg), column=error.colno),
         )
     except ValueError as error:
-        return Broken(line[:_SHOWN], say("is not JSON: {error}", error=error))
+        return Broken(line[:_SHOWN], _("is not JSON: {error}", error=error))
     except RecursionError:
-        return Broken(line[:_SHOWN], say("is nested too deep"))
-    return found if isinstance(found, dict) else Broken(line[:_SHOWN], say("is not a JSON object"))
+        return Broken(line[:_SHOWN], _("is nested too deep"))
+    return found if isinstance(found, dict) else Broken(line[:_SHOWN], _("is not a JSON object"))
 
 
 def leading_object(text: str) -> tuple[dict[str, Cell], int] | None:
@@ -60,13 +60,13 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """The object; ValueError if a key stands in it twice, for then nobody can say which value is meant."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        [(twice, _), *_] = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(say("the key {key!r} stands there twice", key=safe(twice)))
+        [(twice, _count), *_rest] = Counter(key for key, __ in pairs).most_common(1)
+        raise ValueError(_("the key {key!r} stands there twice", key=safe(twice)))
     return found
 
 
 def _refuse(word: str) -> float:
-    raise ValueError(say("{word} is no number", word=word))
+    raise ValueError(_("{word} is no number", word=word))
 
 
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse, object_pairs_hook=_once)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from orderctl.core.text import fold
 from orderctl.errors import OrderctlError, UsageError, os_reason
-from orderctl.language import say
+from orderctl.language import _
 
 _LONGEST_NAME = 120
 _NOT_IN_A_NAME = re.compile(r"[^\w.+=,@() -]")
@@ -101,23 +101,23 @@ def _refuse(path: Path, *, force: bool) -> None:
     if not force:
         raise _there_already(path)
     if not (path.is_symlink() or path.is_file()):
-        raise UsageError(say("{path} is not a file", path=path), hint=say("give another name"))
+        raise UsageError(_("{path} is not a file", path=path), hint=_("give another name"))
 
 
 def _there_already(path: Path) -> UsageError:
-    return UsageError(say("{path} is there already", path=path), hint=say("give another name, or --force"))
+    return UsageError(_("{path} is there already", path=path), hint=_("give another name, or --force"))
 
 
 def _failed(path: Path, error: OSError) -> OrderctlError:
     return OrderctlError(
-        say("{path} cannot be written: {why}", path=path, why=os_reason(error)),
-        hint=say("free some space, or write elsewhere"),
+        _("{path} cannot be written: {why}", path=path, why=os_reason(error)),
+        hint=_("free some space, or write elsewhere"),
     )
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(
-        say("{path} cannot be written: {why}", path=path, why=os_reason(error)), hint=say("give another name or folder")
+        _("{path} cannot be written: {why}", path=path, why=os_reason(error)), hint=_("give another name or folder")
     )
 
 

@@ -13,20 +13,20 @@ from enum import StrEnum
 from functools import cache
 
 from orderctl.core.text import plain_name
-from orderctl.language import in_every_language, later, say
+from orderctl.language import N_, _, in_every_language
 
 
 class Kind(StrEnum):
     """What the values of a field are."""
 
-    CHOICE = later("one of a list")
-    TEXT = later("text it contains; * stands for any text")
-    CODE = later("the whole value, upper or lower case; * stands for any text")
-    EXACT = later("the whole value, exactly")
-    DAY = later("a day, a month, a year, -30d, -2w, -3m, today, or a range A..B")
-    AMOUNT = later("a number, or a range A..B")
-    COUNT = later("a whole number, or a range A..B")
-    FLAG = later("yes or no")
+    CHOICE = N_("one of a list")
+    TEXT = N_("text it contains; * stands for any text")
+    CODE = N_("the whole value, upper or lower case; * stands for any text")
+    EXACT = N_("the whole value, exactly")
+    DAY = N_("a day, a month, a year, -30d, -2w, -3m, today, or a range A..B")
+    AMOUNT = N_("a number, or a range A..B")
+    COUNT = N_("a whole number, or a range A..B")
+    FLAG = N_("yes or no")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,121 +48,119 @@ class Field:
 _FIELDS = (
     Field(
         name="status",
-        label=later("Status"),
+        label=N_("Status"),
         kind=Kind.CHOICE,
-        about=later("the status"),
+        about=N_("the status"),
         example="status:needs-oc,oc-created",
     ),
     Field(
         name="buyer",
-        label=later("Buyer"),
+        label=N_("Buyer"),
         others=("buyer_name",),
         kind=Kind.TEXT,
-        about=later("the buyer's name"),
+        about=N_("the buyer's name"),
         example='buyer:"Acme Paris"',
         may_be_empty=True,
     ),
     Field(
         name="id",
-        label=later("Order"),
+        label=N_("Order"),
         others=("order_id",),
         kind=Kind.EXACT,
-        about=later("the order's id"),
+        about=N_("the order's id"),
         example="id:1001,1002",
     ),
     Field(
         name="ref",
-        label=later("Reference"),
+        label=N_("Reference"),
         kind=Kind.TEXT,
-        about=later("the buyer's own reference"),
+        about=N_("the buyer's own reference"),
         example="ref:PO-7*",
         may_be_empty=True,
     ),
     Field(
         name="ordered",
-        label=later("Ordered"),
+        label=N_("Ordered"),
         others=("ordered_at",),
         kind=Kind.DAY,
-        about=later("the day of the order (UTC)"),
+        about=N_("the day of the order (UTC)"),
         example="ordered:2026-01-01..2026-03-31",
     ),
     Field(
         name="delivery",
-        label=later("Delivery"),
+        label=N_("Delivery"),
         others=("delivery_from", "delivery_to"),
         kind=Kind.DAY,
-        about=later("a day of the delivery window"),
+        about=N_("a day of the delivery window"),
         example="delivery:2026-09",
         may_be_empty=True,
     ),
     Field(
         name="total",
-        label=later("Total"),
+        label=N_("Total"),
         kind=Kind.AMOUNT,
-        about=later("the total, in the order's currency"),
+        about=N_("the total, in the order's currency"),
         example="total:1000..",
     ),
-    Field(name="quantity", label=later("Pieces"), kind=Kind.COUNT, about=later("the pieces"), example="quantity:..12"),
-    Field(
-        name="currency", label=later("Currency"), kind=Kind.CODE, about=later("the currency"), example="currency:EUR"
-    ),
+    Field(name="quantity", label=N_("Pieces"), kind=Kind.COUNT, about=N_("the pieces"), example="quantity:..12"),
+    Field(name="currency", label=N_("Currency"), kind=Kind.CODE, about=N_("the currency"), example="currency:EUR"),
     Field(
         name="brand",
-        label=later("Brand"),
+        label=N_("Brand"),
         kind=Kind.CODE,
-        about=later("the brand"),
+        about=N_("the brand"),
         example="brand:nord*",
         may_be_empty=True,
     ),
     Field(
         name="season",
-        label=later("Season"),
+        label=N_("Season"),
         kind=Kind.CODE,
-        about=later("the season"),
+        about=N_("the season"),
         example="season:26SS",
         may_be_empty=True,
     ),
     Field(
         name="country",
-        label=later("Country"),
+        label=N_("Country"),
         kind=Kind.CODE,
-        about=later("the country, its code or name"),
+        about=N_("the country, its code or name"),
         example="country:JP",
         may_be_empty=True,
     ),
-    Field(name="tag", label=later("Tags"), kind=Kind.CODE, about=later("a tag"), example="tag:late", may_be_empty=True),
+    Field(name="tag", label=N_("Tags"), kind=Kind.CODE, about=N_("a tag"), example="tag:late", may_be_empty=True),
     Field(
         name="sku",
-        label=later("SKU"),
+        label=N_("SKU"),
         kind=Kind.CODE,
-        about=later("the SKU of a line"),
+        about=N_("the SKU of a line"),
         example="sku:AB-12*",
         may_be_empty=True,
     ),
     Field(
         name="rejected",
-        label=later("Rejected"),
+        label=N_("Rejected"),
         others=("rejected_at",),
         kind=Kind.DAY,
-        about=later("the day of its rejection (UTC)"),
+        about=N_("the day of its rejection (UTC)"),
         example="rejected:-7d..",
         may_be_empty=True,
     ),
     Field(
         name="batch",
-        label=later("Batch"),
+        label=N_("Batch"),
         others=("batch_id",),
         kind=Kind.EXACT,
-        about=later("the batch that rejected it"),
+        about=N_("the batch that rejected it"),
         example="batch:none",
         may_be_empty=True,
     ),
     Field(
         name="archived",
-        label=later("Archived"),
+        label=N_("Archived"),
         others=("archived_at",),
         kind=Kind.FLAG,
-        about=later("archived or not"),
+        about=N_("archived or not"),
         example="archived:yes",
     ),
 )
@@ -311,7 +309,7 @@ def _mentions(condition: Condition, field: str) -> bool:
 _ABSOLUTE = re.compile(r"\A(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?\Z", re.ASCII)
 _RELATIVE = re.compile(r"\A([+-])(\d{1,5})([dwmy])\Z", re.ASCII)
 _MONTHS_A_YEAR = 12
-FORMS = later("write 2026-09-14, 2026-09, 2026, today, -30d, -2w, -3m, or a range such as 2026-01..2026-03 or ..-30d")
+FORMS = N_("write 2026-09-14, 2026-09, 2026, today, -30d, -2w, -3m, or a range such as 2026-01..2026-03 or ..-30d")
 
 
 def parse_day_range(text: str, today: date) -> DayRange:
@@ -320,11 +318,11 @@ def parse_day_range(text: str, today: date) -> DayRange:
     if not dots:
         return DayRange(*_span(low, today))
     if not low and not high:
-        raise ValueError(say("a range needs at least one end"))
+        raise ValueError(_("a range needs at least one end"))
     first = _span(low, today)[0] if low else None
     last = _span(high, today)[1] if high else None
     if first and last and first > last:
-        raise ValueError(say("the range ends before it begins"))
+        raise ValueError(_("the range ends before it begins"))
     return DayRange(first, last)
 
 
@@ -340,12 +338,12 @@ def _span(text: str, today: date) -> tuple[date, date]:
         return day, day
     absolute = _ABSOLUTE.match(text)
     if not absolute:
-        raise ValueError(say("{text!r} is not a date", text=text))
+        raise ValueError(_("{text!r} is not a date", text=text))
     year, month, day_number = (int(group) if group else None for group in absolute.groups())
     try:
         first = date(year or 0, month or 1, day_number or 1)
     except ValueError:
-        raise ValueError(say("{text!r} is not in the calendar", text=text)) from None
+        raise ValueError(_("{text!r} is not in the calendar", text=text)) from None
     last_month = month or _MONTHS_A_YEAR
     return first, first if day_number else first.replace(month=last_month, day=monthrange(first.year, last_month)[1])
 
@@ -358,4 +356,4 @@ def _shifted(day: date, number: int, unit: str) -> date:
         year, month = divmod(months, _MONTHS_A_YEAR)
         return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
     except (OverflowError, ValueError):
-        raise ValueError(say("lies outside the calendar")) from None
+        raise ValueError(_("lies outside the calendar")) from None

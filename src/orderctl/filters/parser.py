@@ -35,7 +35,7 @@ from orderctl.filters.filters import (
     field_named,
     parse_day_range,
 )
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.orders.orders import Status, forms_of, status_named
 
 MAX_LENGTH = 8_000
@@ -46,7 +46,7 @@ _OPERATORS = {"and", "or", "not"}
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 _FIELD = re.compile(r"(-?)([^\W\d][\w-]*):")
 _NUMBER = re.compile(r"\A[+-]?(\d{1,15})(\.\d{1,6})?\Z", re.ASCII)
-_NUMBER_FORMS = later("write 1000, 1000.., ..12.50 or 10..20, without thousands separators")
+_NUMBER_FORMS = N_("write 1000, 1000.., ..12.50 or 10..20, without thousands separators")
 CountryCode = Callable[[str], str | None]
 
 
@@ -80,7 +80,7 @@ class _Token:
         return word if word in _OPERATORS else ""
 
 
-def parse_filter(text: str, *, today: date, country_code: CountryCode = lambda _: None) -> OrderFilter:
+def parse_filter(text: str, *, today: date, country_code: CountryCode = lambda __: None) -> OrderFilter:
     """Read a filter. Days are counted from `today`; `country_code` knows the code of a country's name.
 
     Raises FilterError, whose message points at the place and suggests what may be meant.
@@ -122,8 +122,8 @@ def _requoted(word: str) -> str:
 def _tokens(text: str) -> Iterator[_Token]:
     if len(text) > MAX_LENGTH:
         raise FilterError(
-            say("the filter is longer than {max_length:,} characters", max_length=MAX_LENGTH),
-            hint=say("give ids with --ids FILE instead"),
+            _("the filter is longer than {max_length:,} characters", max_length=MAX_LENGTH),
+            hint=_("give ids with --ids FILE instead"),
         )
     at = 0
     while at < len(text):
@@ -155,11 +155,11 @@ def _word(text: str, at: int) -> tuple[tuple[_Char, ...], int]:
             chars.append(_Char(text[at], literal=True))
         else:
             if not char.isprintable():
-                raise _error(say("a control character"), text, at, at + 1, say("take it out"))
+                raise _error(_("a control character"), text, at, at + 1, _("take it out"))
             chars.append(_Char(char, literal=opened is not None))
         at += 1
     if opened is not None:
-        raise _error(say("a quote that is never closed"), text, opened, len(text), say('close it with "'))
+        raise _error(_("a quote that is never closed"), text, opened, len(text), _('close it with "'))
     return tuple(chars), max(at, start + 1)
 
 
@@ -178,7 +178,7 @@ class _Parser:
         condition = self._alternatives(0)
         if self._next < len(self._tokens):
             token = self._tokens[self._next]
-            raise self._error(say("a parenthesis that was never opened"), token, say("take it out, or open one before"))
+            raise self._error(_("a parenthesis that was never opened"), token, _("take it out, or open one before"))
         return condition
 
     def _peek(self) -> _Token | None:
@@ -202,7 +202,7 @@ class _Parser:
                     or after.paren == ")"
                     or after.operator in {"or", "and"}
                 ):
-                    raise self._error(say("'and' with nothing on one side"), token, say("write a term on both sides"))
+                    raise self._error(_("'and' with nothing on one side"), token, _("write a term on both sides"))
             found.append(self._factor(depth))
         if not found:
             raise self._nothing_here()
@@ -212,18 +212,18 @@ class _Parser:
         token = self._tokens[self._next]
         if depth > MAX_DEPTH:
             raise self._error(
-                say("parentheses nested too deep"), token, say("use at most {max_depth}", max_depth=MAX_DEPTH)
+                _("parentheses nested too deep"), token, _("use at most {max_depth}", max_depth=MAX_DEPTH)
             )
         self._next += 1
         if token.operator == "not":
             after = self._peek()
             if after is None or after.paren == ")" or after.operator in {"and", "or"}:
-                raise self._error(say("'not' with nothing after it"), token, say("write a term after it"))
+                raise self._error(_("'not' with nothing after it"), token, _("write a term after it"))
             return Not(self._factor(depth + 1))
         if token.paren == "(":
             inner = self._alternatives(depth + 1)
             if self._peek() is None:
-                raise self._error(say("a parenthesis that is never closed"), token, say("close it with )"))
+                raise self._error(_("a parenthesis that is never closed"), token, _("close it with )"))
             self._next += 1
             return inner
         return self._leaf(token)
@@ -231,21 +231,19 @@ class _Parser:
     def _nothing_here(self) -> FilterError:
         token = self._peek() or self._tokens[-1]
         if token.paren == ")" or (self._next and self._tokens[self._next - 1].paren == "("):
-            return self._error(
-                say("a parenthesis with nothing in it"), token, say("write a term inside, or take it out")
-            )
-        return self._error(say("'or' with nothing on one side"), token, say("write a term on both sides"))
+            return self._error(_("a parenthesis with nothing in it"), token, _("write a term inside, or take it out"))
+        return self._error(_("'or' with nothing on one side"), token, _("write a term on both sides"))
 
     def _leaf(self, token: _Token) -> Condition:
         self._terms += 1
         if self._terms > MAX_TERMS:
             raise self._error(
-                say("more than {max_terms} terms", max_terms=MAX_TERMS), token, say("give ids with --ids FILE instead")
+                _("more than {max_terms} terms", max_terms=MAX_TERMS), token, _("give ids with --ids FILE instead")
             )
         colon = next((at for at, each in enumerate(token.chars) if each.char == ":" and not each.literal), None)
         if colon is None or not colon:
             if not _text(token.chars).strip():
-                raise self._error(say("an empty word"), token, say("write something between the quotes"))
+                raise self._error(_("an empty word"), token, _("write something between the quotes"))
             return Word(_within(_pattern(token.chars, fold)))
         first = token.chars[0]
         if first.char == "-" and not first.literal and field_named(_text(token.chars[1:colon])):
@@ -259,7 +257,7 @@ class _Parser:
             raise self._unknown_field(name, token)
         if len(token.chars) == colon + 1:
             raise self._error(
-                say("{name}: with no value", name=name), token, say("for example {example}", example=field.example)
+                _("{name}: with no value", name=name), token, _("for example {example}", example=field.example)
             )
         parts = list(_split(token.chars[colon + 1 :]))
         tests = tuple(self._test(field, part, token) for part in parts)
@@ -273,21 +271,21 @@ class _Parser:
         text = _text(part)
         if not text.strip():
             raise self._error(
-                say("{name}: with an empty value", name=field.name),
+                _("{name}: with an empty value", name=field.name),
                 token,
-                say("for example {example}", example=field.example),
+                _("for example {example}", example=field.example),
             )
         if len(text) > _MAX_VALUE:
             raise self._error(
-                say("a value longer than {max_value} characters", max_value=_MAX_VALUE), token, say("shorten it")
+                _("a value longer than {max_value} characters", max_value=_MAX_VALUE), token, _("shorten it")
             )
         if field.may_be_empty and not any(each.literal for each in part) and text.lower() in {"none", "any"}:
             return Empty() if text.lower() == "none" else Present()
         try:
             return self._READERS[field.kind](self, field, part)
         except ValueError as error:
-            message, _, hint = str(error).partition("\n")
-            raise self._error(message, token, hint or say("for example {example}", example=field.example)) from None
+            message, __, hint = str(error).partition("\n")
+            raise self._error(message, token, hint or _("for example {example}", example=field.example)) from None
 
     def _choice(self, field: Field, part: tuple[_Char, ...]) -> Test:
         text = _text(part)
@@ -295,7 +293,7 @@ class _Parser:
         if status is None:
             raise ValueError(
                 "\n".join(
-                    (say("{text!r} is not a {name}", text=text.lower(), name=field.name), _suggest(text, tuple(Status)))
+                    (_("{text!r} is not a {name}", text=text.lower(), name=field.name), _suggest(text, tuple(Status)))
                 )
             )
         return Pattern((status.value,))
@@ -313,9 +311,9 @@ class _Parser:
     def _exact(self, field: Field, part: tuple[_Char, ...]) -> Test:
         if any(each.char == "*" and not each.literal for each in part):
             raise ValueError(
-                say("{name}: takes whole values, no *", name=field.name)
+                _("{name}: takes whole values, no *", name=field.name)
                 + "\n"
-                + say('put it in quotes if it belongs to the value: "*"')
+                + _('put it in quotes if it belongs to the value: "*"')
             )
         return Pattern((_text(part),))
 
@@ -323,23 +321,23 @@ class _Parser:
         try:
             return parse_day_range(_text(part), self._today)
         except ValueError as error:
-            raise ValueError(f"{field.name}: {error}\n{say(FORMS)}") from None
+            raise ValueError(f"{field.name}: {error}\n{_(FORMS)}") from None
 
     def _number(self, field: Field, part: tuple[_Char, ...]) -> Test:
         low, dots, high = _text(part).partition("..")
         if not dots:
             high = low
         if not low and not high:
-            raise _not_so(field, say("a range needs at least one end"))
+            raise _not_so(field, _("a range needs at least one end"))
         found = NumberRange(_decimal(field, low), _decimal(field, high))
         if found.low is not None and found.high is not None and found.low > found.high:
-            raise _not_so(field, say("the range ends before it begins"))
+            raise _not_so(field, _("the range ends before it begins"))
         return found
 
     def _flag(self, field: Field, part: tuple[_Char, ...]) -> Test:
         text = _text(part).lower()
         if text not in _FLAGS:
-            raise ValueError(say("{name}: is yes or no, not {text!r}", name=field.name, text=text))
+            raise ValueError(_("{name}: is yes or no, not {text!r}", name=field.name, text=text))
         return Flag(_FLAGS[text])
 
     _READERS = {  # noqa: RUF012 - a table of methods, never changed
@@ -356,16 +354,16 @@ class _Parser:
     def _unknown_field(self, name: str, token: _Token) -> FilterError:
         negated = name.lstrip("!~-")
         if negated != name and field_named(negated):
-            hint = say("write: not {name}:", name=negated)
+            hint = _("write: not {name}:", name=negated)
         else:
             hint = _suggest(name, tuple(FILTER_FIELDS))
-        message = say("there is no field {name!r}", name=safe(name))
+        message = _("there is no field {name!r}", name=safe(name))
         return _error(
             message,
             self._text,
             token.at,
             token.at + len(name),
-            say('{hint}; to search for a colon, quote it: "a:b"', hint=hint),
+            _('{hint}; to search for a colon, quote it: "a:b"', hint=hint),
         )
 
     def _error(self, what: str, token: _Token, hint: str) -> FilterError:
@@ -377,14 +375,14 @@ def _decimal(field: Field, text: str) -> Decimal | None:
         return None
     found = _NUMBER.match(text)
     if not found:
-        raise _not_so(field, say("{text!r} is not a number", text=text))
+        raise _not_so(field, _("{text!r} is not a number", text=text))
     if field.kind is Kind.COUNT and found[2]:
-        raise _not_so(field, say("{text!r} is not a whole number", text=text))
+        raise _not_so(field, _("{text!r} is not a whole number", text=text))
     return Decimal(text)
 
 
 def _not_so(field: Field, problem: str) -> ValueError:
-    return ValueError(f"{field.name}: {problem}\n{say(_NUMBER_FORMS)}")
+    return ValueError(f"{field.name}: {problem}\n{_(_NUMBER_FORMS)}")
 
 
 def _split(chars: tuple[_Char, ...]) -> Iterator[tuple[_Char, ...]]:
@@ -414,7 +412,7 @@ def _text(chars: Sequence[_Char]) -> str:
 
 
 def _suggest(text: str, known: tuple[str, ...]) -> str:
-    return nearest(text, known, say("one of: {known}", known=", ".join(known)))
+    return nearest(text, known, _("one of: {known}", known=", ".join(known)))
 
 
 def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:
@@ -423,5 +421,5 @@ def _error(what: str, text: str, at: int, end: int, hint: str) -> FilterError:
     shown = safe(before.replace("\n", " "))
     marks = " " * cell_width(shown) + "^" * max(1, cell_width(safe(place)))
     line = f"{shown}{safe(place)}{safe(after)}".replace("\n", " ")
-    problem = say("the filter, column {column}: {problem}", column=at + 1, problem=what)
+    problem = _("the filter, column {column}: {problem}", column=at + 1, problem=what)
     return FilterError(f"{problem}\n  {line}\n  {marks}", hint=hint)

@@ -29,7 +29,7 @@ from orderctl.filters.filters import (
     Word,
     field_named,
 )
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.queries import SUMMARY_COLUMNS
 
 # The columns of `orders` that hold a field's text, and the query that looks it up elsewhere.
@@ -175,7 +175,7 @@ def _present(field: str) -> str:
     if field in _NULLABLE:
         return f"{_NULLABLE[field]} IS NOT NULL"
     if field in _ELSEWHERE:
-        column, lookup, _ = _ELSEWHERE[field]
+        column, lookup, __ = _ELSEWHERE[field]
         return f"{column} IN ({lookup})"
     return f"{_BLANK[field]} <> ''"
 
@@ -245,8 +245,8 @@ def _name(sort: str) -> str:
     name = field.name if field else given
     if name not in SORTS:
         raise UsageError(
-            say("cannot sort by {name!r}", name=name),
-            hint=nearest(name, tuple(SORTS), say("sort by one of: {names}", names=", ".join(SORTS))),
+            _("cannot sort by {name!r}", name=name),
+            hint=nearest(name, tuple(SORTS), _("sort by one of: {names}", names=", ".join(SORTS))),
         )
     return name
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from orderctl.core.text import fold, lower_ascii, safe
 from orderctl.filters.filters import FILTER_FIELDS, Field, Kind, field_named
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.orders.orders import Status
 
 
@@ -42,10 +42,10 @@ _OF_FIELD = {
     "batch": Suggestion.BATCH,
 }
 _DAYS = (
-    ("today", later("today")),
-    ("-7d..", later("the last seven days")),
-    ("-30d..", later("the last thirty days")),
-    ("..-30d", later("before")),
+    ("today", N_("today")),
+    ("-7d..", N_("the last seven days")),
+    ("-30d..", N_("the last thirty days")),
+    ("..-30d", N_("before")),
 )
 # The beginning of an expression that is done with: all up to the last space or parenthesis outside of quotes.
 _DONE = re.compile(r'\A(?:[^"]|"[^"]*")*[\s(]')
@@ -60,7 +60,7 @@ def suggest_terms(typed: str, values: Values) -> Iterator[Suggested]:
     field = field_named(name)
     if not colon:
         yield from (
-            (f"{done}{each.name}:", say(each.about)) for each in FILTER_FIELDS.values() if each.name.startswith(name)
+            (f"{done}{each.name}:", _(each.about)) for each in FILTER_FIELDS.values() if each.name.startswith(name)
         )
     elif field is not None:
         before, comma, begun = rest.rpartition(",")
@@ -90,13 +90,13 @@ def _going_on(field: Field, start: str, value: str) -> str | None:
 def _values(field: Field, start: str, values: Values) -> Iterator[Suggested]:
     fixed: list[Suggested] = []
     if field.kind is Kind.CHOICE:
-        fixed += [(status.value, say(status.brand_sees)) for status in Status]
+        fixed += [(status.value, _(status.brand_sees)) for status in Status]
     elif field.kind is Kind.FLAG:
-        fixed += [("yes", say(field.about)), ("no", say("not {what}", what=say(field.about)))]
+        fixed += [("yes", _(field.about)), ("no", _("not {what}", what=_(field.about)))]
     elif field.kind is Kind.DAY:
-        fixed += [(value, say(about)) for value, about in _DAYS]
+        fixed += [(value, _(about)) for value, about in _DAYS]
     if field.may_be_empty:
-        fixed += [("none", say("has none")), ("any", say("has one"))]
+        fixed += [("none", _("has none")), ("any", _("has one"))]
     if field.name in _OF_FIELD:
         yield from ((value, "") for value in values(_OF_FIELD[field.name], start) if is_plain(value))
     yield from ((value, about) for value, about in fixed if value.startswith(start.lower()))

@@ -17,7 +17,7 @@ from orderctl.files.cells import Cell
 from orderctl.filters.filters import field_named
 from orderctl.importing.day_formats import UNDECIDED
 from orderctl.importing.orders import FIELDS, read_status
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 _TABLES = ("columns", "defaults", "status", "words")
 _LISTS = ("date_formats", "recognised_by", "rejected_if_filled")
@@ -42,10 +42,10 @@ _ROWS = ("orders", "lines")
 # As `timezone`: each moment has to name its own offset.
 _OF_THE_CELL = "offset"
 _KIND_WORDS = {
-    str: later("a text"),
-    list: later("a list of texts"),
-    bool: later("true or false"),
-    dict: later("a table"),
+    str: N_("a text"),
+    list: N_("a list of texts"),
+    bool: N_("true or false"),
+    dict: N_("a table"),
 }
 _OTHER_NAMES = {
     "buyer": "buyer_name",
@@ -58,9 +58,9 @@ _OWN_NAMES = {name: name for name in FIELDS} | _OTHER_NAMES
 NESTED_NAMES = {"name": "line_name", "quantity": "line_quantity"}
 _LARGEST_MAP = 1_000_000
 _UNKNOWN = {
-    "key": later("{file}: unknown key {name!r}"),
-    "column": later("{file}: unknown column {name!r}"),
-    "field": later("{file}: unknown field {name!r}"),
+    "key": N_("{file}: unknown key {name!r}"),
+    "column": N_("{file}: unknown column {name!r}"),
+    "field": N_("{file}: unknown field {name!r}"),
 }
 
 
@@ -110,12 +110,12 @@ def read_map(path: Path) -> ColumnMap:
             content = tomllib.loads(file.read(_LARGEST_MAP).decode())
     except OSError as error:
         raise UsageError(
-            say("the column map {path} cannot be read: {why}", path=path, why=os_reason(error)),
-            hint=say("check the path"),
+            _("the column map {path} cannot be read: {why}", path=path, why=os_reason(error)),
+            hint=_("check the path"),
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(
-            say("the column map {path} is not TOML: {error}", path=path, error=error), hint=say("mend the file")
+            _("the column map {path} is not TOML: {error}", path=path, error=error), hint=_("mend the file")
         ) from None
     return _checked(content, str(path))
 
@@ -126,7 +126,7 @@ def _checked(content: Mapping[str, object], file: str) -> ColumnMap:
         if kind is None:
             raise _unknown(file, "key", key, (*_TABLES, *_KEYS))
         if not isinstance(value, kind):
-            raise UsageError(say("{file}: {key} must be {kind}", file=file, key=key, kind=say(_KIND_WORDS[kind])))
+            raise UsageError(_("{file}: {key} must be {kind}", file=file, key=key, kind=_(_KIND_WORDS[kind])))
     columns, combined = _columns(content.get("columns", {}), f"{file}: columns")
     return _with_settings(
         ColumnMap(
@@ -150,7 +150,7 @@ def _with_settings(found: ColumnMap, given: dict[str, Any]) -> ColumnMap:
     _check_formats(given.get("date_formats", ()), found.file)
     if "timezone" in given:
         name = given["timezone"]
-        given["timezone"] = None if name == _OF_THE_CELL else time_zone(name, say("{file}: timezone", file=found.file))
+        given["timezone"] = None if name == _OF_THE_CELL else time_zone(name, _("{file}: timezone", file=found.file))
     return replace(found, **given)
 
 
@@ -161,18 +161,18 @@ def own_fields(header: Iterable[str], file: str) -> dict[str, str]:
         name = own_field(column)
         if name is None:
             error = _unknown(file, "column", column, FIELDS)
-            error.hint = say("{hint}; or give a column map with --map: --make-map drafts one", hint=error.hint)
+            error.hint = _("{hint}; or give a column map with --map: --make-map drafts one", hint=error.hint)
             raise error
         if name in found:
             raise UsageError(
-                say(
+                _(
                     "{file}: the columns {other!r} and {column!r} both mean {name}",
                     file=file,
                     other=safe(found[name]),
                     column=safe(column),
                     name=name,
                 ),
-                hint=say("leave one of them out"),
+                hint=_("leave one of them out"),
             )
         found[name] = column
     return found
@@ -194,16 +194,16 @@ def mapped_fields(columns: ColumnMap, header: Iterable[str], file: str) -> dict[
         if column not in there:
             close = get_close_matches(column, there, n=1)
             raise UsageError(
-                say(
+                _(
                     "{file} has no column {column!r}, which {map} maps to {name}",
                     file=file,
                     column=safe(column),
                     map=columns.file,
                     name=name,
                 ),
-                hint=say("did you mean {word!r}?", word=safe(close[0]))
+                hint=_("did you mean {word!r}?", word=safe(close[0]))
                 if close
-                else say("it has: {names}", names=", ".join(map(safe, header))),
+                else _("it has: {names}", names=", ".join(map(safe, header))),
             )
     return dict(columns.columns)
 
@@ -211,15 +211,15 @@ def mapped_fields(columns: ColumnMap, header: Iterable[str], file: str) -> dict[
 def _unknown(file: str, what: str, name: str, known: Iterable[str]) -> UsageError:
     known = tuple(known)
     close = get_close_matches(name.casefold(), known, n=1)
-    hint = say("did you mean {word}?", word=close[0]) if close else say("known are: {known}", known=", ".join(known))
-    return UsageError(say(_UNKNOWN[what], file=file, name=safe(name)), hint=hint)
+    hint = _("did you mean {word}?", word=close[0]) if close else _("known are: {known}", known=", ".join(known))
+    return UsageError(_(_UNKNOWN[what], file=file, name=safe(name)), hint=hint)
 
 
 def _check_settings(settings: Mapping[str, object], file: str) -> None:
     rows = settings.get("rows", "orders")
     if rows not in _ROWS:
         raise UsageError(
-            say(
+            _(
                 "{file}: rows must be one of {known}, not {rows!r}",
                 file=file,
                 known=", ".join(_ROWS),
@@ -227,7 +227,7 @@ def _check_settings(settings: Mapping[str, object], file: str) -> None:
             )
         )
     if settings.get("tag_separator") == "":
-        raise UsageError(say("{file}: tag_separator must not be empty", file=file))
+        raise UsageError(_("{file}: tag_separator must not be empty", file=file))
 
 
 def _texts(table: object, where: str, known: tuple[str, ...] | None) -> dict[str, str]:
@@ -236,7 +236,7 @@ def _texts(table: object, where: str, known: tuple[str, ...] | None) -> dict[str
         if known is not None and key not in known:
             raise _unknown(where, "field", key, known)
         if not isinstance(value, str):
-            raise UsageError(say("{where}.{key} must be a text", where=where, key=safe(key)))
+            raise UsageError(_("{where}.{key} must be a text", where=where, key=safe(key)))
         found[key] = value
     return found
 
@@ -247,7 +247,7 @@ def _defaults(table: object, file: str) -> dict[str, Cell]:
         if key not in FIELDS:
             raise _unknown(f"{file}: defaults", "field", key, FIELDS)
         if not isinstance(value, str | int | float | bool | datetime | date):
-            raise UsageError(say("{file}: defaults.{key} must be a single value", file=file, key=key))
+            raise UsageError(_("{file}: defaults.{key} must be a single value", file=file, key=key))
         found[key] = value
     return found
 
@@ -271,11 +271,11 @@ def _combined(table: Mapping[str, object], where: str) -> Combined:
     extra = set(table) - ({how, "with"} if how == "join" else {how})
     if extra or not isinstance(columns, list) or not isinstance(joined_with, str):
         raise UsageError(
-            say(
+            _(
                 "{where} must be a column, {{ first = [...] }}, {{ any = [...] }} or {{ join = [...], with = ... }}",
                 where=where,
             ),
-            hint=say("columns are texts in quotation marks"),
+            hint=_("columns are texts in quotation marks"),
         )
     return Combined(_list(columns, where), joined_with if how == "join" else None, counted=how == "any")
 
@@ -293,7 +293,7 @@ def _words(table: object, where: str) -> dict[str, Mapping[str, Cell]]:
 def _list(values: list[object], where: str) -> tuple[str, ...]:
     found = tuple(value for value in values if isinstance(value, str))
     if len(found) != len(values):
-        raise UsageError(say("{where} must be a list of texts", where=where))
+        raise UsageError(_("{where} must be a list of texts", where=where))
     return found
 
 
@@ -301,13 +301,13 @@ def _check_formats(formats: Iterable[str], file: str) -> None:
     for form in formats:
         if UNDECIDED in form:
             raise UsageError(
-                say(
+                _(
                     "{file}, line {line}: date_formats: {form!r} is not decided: which of them does the file write?",
                     file=file,
                     line=_line_of(form, file),
                     form=safe(form),
                 ),
-                hint=say("keep one of them: {forms}", forms=", ".join(map(repr, form.split(UNDECIDED)))),
+                hint=_("keep one of them: {forms}", forms=", ".join(map(repr, form.split(UNDECIDED)))),
             )
         sample = datetime(2011, 12, 31, 23, 59, tzinfo=UTC)
         try:
@@ -316,8 +316,8 @@ def _check_formats(formats: Iterable[str], file: str) -> None:
             back = None
         if back is None or (back.year, back.month, back.day) != (sample.year, sample.month, sample.day):
             raise UsageError(
-                say("{file}: date_formats: {form!r} does not give a day", file=file, form=safe(form)),
-                hint=say("such as %d/%m/%Y %H:%M"),
+                _("{file}: date_formats: {form!r} does not give a day", file=file, form=safe(form)),
+                hint=_("such as %d/%m/%Y %H:%M"),
             )
 
 
@@ -332,8 +332,8 @@ def time_zone(name: str, where: str) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise UsageError(
-            say("{where}: {name!r} is not a known time zone", where=where, name=safe(name)),
-            hint=say("such as Europe/London"),
+            _("{where}: {name!r} is not a known time zone", where=where, name=safe(name)),
+            hint=_("such as Europe/London"),
         ) from None
 
 
@@ -345,7 +345,7 @@ def _check_statuses(found: ColumnMap) -> None:
             read_status(code, {})
         except ValueError as error:
             raise UsageError(
-                say("{file}: status: {code!r} {problem}", file=found.file, code=safe(str(code)), problem=error)
+                _("{file}: status: {code!r} {problem}", file=found.file, code=safe(str(code)), problem=error)
             ) from None
 
 
@@ -364,10 +364,10 @@ def shipped_map(name: str) -> ColumnMap:
     if name not in known:
         close = get_close_matches(name.casefold(), known, n=1)
         raise UsageError(
-            say("there is no column map {name!r}", name=name),
-            hint=say("did you mean {word}?", word=close[0])
+            _("there is no column map {name!r}", name=name),
+            hint=_("did you mean {word}?", word=close[0])
             if close
-            else say("the maps: {known}; your own: --map FILE", known=", ".join(known)),
+            else _("the maps: {known}; your own: --map FILE", known=", ".join(known)),
         )
     return read_map(_FOLDER / f"{name.replace('-', '_')}.toml")
 

@@ -15,7 +15,7 @@ from orderctl.core.text import safe
 from orderctl.errors import UsageError
 from orderctl.files.cells import Cell
 from orderctl.files.csv import Table, header_of, is_empty
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 LINES_SHEET = "Lines"
 LARGEST = 1_500_000_000
@@ -53,15 +53,15 @@ def read_excel(path: Path, sheet_name: str | None) -> Table:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise UsageError(
-            say("{name} cannot be read as an Excel workbook: {why}", name=path.name, why=_reason(error)),
-            hint=say(_SAVE),
+            _("{name} cannot be read as an Excel workbook: {why}", name=path.name, why=_reason(error)),
+            hint=_(_SAVE),
         ) from None
 
 
 def _table(workbook: CalamineWorkbook, name: str | None, file: str) -> Table:
     sheet = _sheet(workbook, name, file)
     rows = _rows(sheet)
-    _, header = next(rows, (0, ()))
+    __, header = next(rows, (0, ()))
     more = [other for other in workbook.sheet_names if re.fullmatch(rf"{re.escape(sheet.name)} \d+", other)]
     return Table(
         header=header_of(header, file),
@@ -80,19 +80,19 @@ def _continued(
             yield from rows
 
 
-_SAVE = later("open it in a spreadsheet program and save it as .xlsx or as CSV (UTF-8)")
+_SAVE = N_("open it in a spreadsheet program and save it as .xlsx or as CSV (UTF-8)")
 
 
 def _sheet(workbook: CalamineWorkbook, name: str | None, file: str) -> CalamineSheet:
     if not workbook.sheet_names:
-        raise UsageError(say("{file} has no sheet", file=file), hint=say(_SAVE))
+        raise UsageError(_("{file} has no sheet", file=file), hint=_(_SAVE))
     try:
         return workbook.get_sheet_by_name(name) if name else workbook.get_sheet_by_index(0)
     except WorksheetNotFound:
         names = ", ".join(safe(found) for found in workbook.sheet_names)
         raise UsageError(
-            say("{file} has no sheet {name!r}", file=file, name=safe(name or "")),
-            hint=say("it has: {names}", names=names),
+            _("{file} has no sheet {name!r}", file=file, name=safe(name or "")),
+            hint=_("it has: {names}", names=names),
         ) from None
 
 
@@ -123,10 +123,10 @@ def _refuse_bomb(path: Path) -> None:
         with path.open("rb") as file:
             old = file.read(len(_OLD_EXCEL)) == _OLD_EXCEL
         raise UsageError(
-            say("{name} is protected by a password or in the old .xls format", name=path.name)
+            _("{name} is protected by a password or in the old .xls format", name=path.name)
             if old
-            else say("{name} is not an Excel workbook: {error}", name=path.name, error=error),
-            hint=say(_SAVE),
+            else _("{name} is not an Excel workbook: {error}", name=path.name, error=error),
+            hint=_(_SAVE),
         ) from None
 
 
@@ -166,12 +166,12 @@ def _look_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, 
     last_column = max((_column_number(column.upper()[:_DIGITS]) for column in columns), default=0)
     if last_row > _LAST_ROW or last_column > _LAST_COLUMN:
         raise UsageError(
-            say(
+            _(
                 "{name} has a cell beyond row {row:,} or column XFD, where a sheet ends",
                 name=path.name,
                 row=_LAST_ROW,
             ),
-            hint=say(_SAVE),
+            hint=_(_SAVE),
         )
     if last_column * last_row > LARGEST_AREA:
         raise _bomb(path)
@@ -186,8 +186,8 @@ def _column_number(letters: bytes) -> int:
 
 def _bomb(path: Path) -> UsageError:
     return UsageError(
-        say("{name} would unfold to more than this program reads at once", name=path.name),
-        hint=say("split it, or save it as CSV (UTF-8)"),
+        _("{name} would unfold to more than this program reads at once", name=path.name),
+        hint=_("split it, or save it as CSV (UTF-8)"),
     )
 
 

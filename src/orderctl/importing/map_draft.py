@@ -16,7 +16,7 @@ from orderctl.importing.column_map import own_field
 from orderctl.importing.day_formats import UNDECIDED, DayFormats
 from orderctl.importing.orders import FIELDS, NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS
 from orderctl.importing.source import read_table
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import Status
 
 _LOOKED_AT = 500
@@ -46,7 +46,7 @@ def draft_map(path: Path, today: date) -> list[str]:
         return list(_lines(_look_at(read_table(path), today)))
     except OSError as error:
         raise UsageError(
-            say("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=say("check the path")
+            _("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=_("check the path")
         ) from None
 
 
@@ -58,7 +58,7 @@ def _look_at(table: Table, today: date) -> _Seen:
     ids, totals = (place.get(fields.get(field, ""), -1) for field in ("id", "total"))
     days, repeated, differing = DayFormats(today), False, False
     seen: dict[str, str] = {}
-    for number, (_, cells) in enumerate(table.rows):
+    for number, (__, cells) in enumerate(table.rows):
         texts = ["" if is_blank(cell) else str(cell) for cell in cells[: len(table.header)]]
         days.see(texts)
         if number < _LOOKED_AT:
@@ -79,17 +79,17 @@ def _look_at(table: Table, today: date) -> _Seen:
 def _lines(seen: _Seen) -> Iterator[str]:
     columns, fields = seen.columns, _of_lines(seen) if seen.by_line else seen.fields
     decimal_comma = "true" if _has_decimal_comma(columns.values()) else "false"
-    yield "# " + say("On the left a field of an order, on the right a column of the file. Complete it, then:")
+    yield "# " + _("On the left a field of an order, on the right a column of the file. Complete it, then:")
     yield "# orderctl import FILE --map MAP"
     for form, example in seen.days:
         if UNDECIDED in form:
-            yield "# " + say("{day} can be read in two ways, and nothing in the file says which:", day=safe(example))
-            yield "# " + say("keep one of the two in the next line; as it stands, the map is refused")
-    formats = list(dict.fromkeys(form for form, _ in seen.days))
-    yield f"date_formats = {json.dumps(formats)}  # " + say("how days are written, if not as in 2026-02-14")
-    yield f"decimal_comma = {decimal_comma}  # " + say("true: as in 1.234,50")
+            yield "# " + _("{day} can be read in two ways, and nothing in the file says which:", day=safe(example))
+            yield "# " + _("keep one of the two in the next line; as it stands, the map is refused")
+    formats = list(dict.fromkeys(form for form, __ in seen.days))
+    yield f"date_formats = {json.dumps(formats)}  # " + _("how days are written, if not as in 2026-02-14")
+    yield f"decimal_comma = {decimal_comma}  # " + _("true: as in 1.234,50")
     if seen.by_line:
-        yield 'rows = "lines"  # ' + say("an id stands in several rows: each is a line of its order")
+        yield 'rows = "lines"  # ' + _("an id stands in several rows: each is a line of its order")
     yield ""
     yield "[columns]"
     needed = (*NEEDED, *(NEEDED_OF_LINES if seen.by_line else ("total",)))
@@ -99,7 +99,7 @@ def _lines(seen: _Seen) -> Iterator[str]:
         remark = "" if field in fields else f"  # {_remark(field)}"
         yield f"{field} = {_quoted(fields.get(field, ''))}{remark}"
     others = ", ".join(each for each in FIELDS if each not in {*fields, *needed})
-    yield "# " + say("other fields: {fields}", fields=others)
+    yield "# " + _("other fields: {fields}", fields=others)
     yield from _rest(columns, fields)
 
 
@@ -115,8 +115,8 @@ def _of_lines(seen: _Seen) -> dict[str, str]:
 
 def _remark(field: str) -> str:
     if field == "unit_price":
-        return say("every line needs it, or line_total instead: the amount of the whole line")
-    return say("every line needs it") if field in NEEDED_OF_LINES else say("every order needs it")
+        return _("every line needs it, or line_total instead: the amount of the whole line")
+    return _("every line needs it") if field in NEEDED_OF_LINES else _("every order needs it")
 
 
 def _rest(columns: Mapping[str, Sequence[str]], fields: Mapping[str, str]) -> Iterator[str]:
@@ -124,12 +124,12 @@ def _rest(columns: Mapping[str, Sequence[str]], fields: Mapping[str, str]) -> It
     for name in columns:
         if name not in fields.values():
             words = ", ".join(map(safe, islice(dict.fromkeys(columns[name]), _EXAMPLES)))
-            yield "# " + say("column {name}, as in {words}", name=_quoted(name), words=words)
+            yield "# " + _("column {name}, as in {words}", name=_quoted(name), words=words)
     yield ""
-    yield "[defaults]  # " + say("what stands for a column that the file does not have")
+    yield "[defaults]  # " + _("what stands for a column that the file does not have")
     yield '# currency = "EUR"'
     yield ""
-    yield "[status]  # " + say("the file's word = one of {known}", known=", ".join(Status))
+    yield "[status]  # " + _("the file's word = one of {known}", known=", ".join(Status))
     found = dict.fromkeys(columns.get(fields.get("status", ""), ()))
     for word in islice((word for word in found if word not in set(Status)), _SHOWN_WORDS):
         yield f'{_quoted(word)} = ""'

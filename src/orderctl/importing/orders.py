@@ -24,7 +24,7 @@ from orderctl.files.cells import (
     read_truth,
 )
 from orderctl.importing.figures import RowProblem
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import (
     Buyer,
     Order,
@@ -127,7 +127,7 @@ def read_id(cell: Cell) -> str:
 def _undamaged(cell: Cell) -> str:
     """The text of what is a name to somebody, though it may look like a number."""
     if isinstance(cell, float) and abs(cell) >= _INEXACT:
-        raise ValueError(say("lost digits in a spreadsheet, which keeps fifteen: export the file anew, as text"))
+        raise ValueError(_("lost digits in a spreadsheet, which keeps fifteen: export the file anew, as text"))
     return refuse_damaged(read_text(cell, LONGEST_NAME))
 
 
@@ -138,9 +138,9 @@ def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
     if code is None:
         close = get_close_matches(plain_name(text), status_names(), n=1)
         raise ValueError(
-            say("is not a known status (did you mean {status}?)", status=status_names()[close[0]])
+            _("is not a known status (did you mean {status}?)", status=status_names()[close[0]])
             if close
-            else say("is not a known status (one of {known})", known=", ".join(Status))
+            else _("is not a known status (one of {known})", known=", ".join(Status))
         )
     return Status(code)
 
@@ -158,9 +158,9 @@ def _apart(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> list[RowP
     """What is wrong with an order whose lines stand on a sheet of their own: it is told of once on the other one."""
     told = [row for row in rows if "sku" not in row.cells]
     if not told:
-        reason = say("is the id of no order on the sheet of orders")
+        reason = _("is the id of no order on the sheet of orders")
         return [rules.problem(row.number, "sku", order_id, reason) for row in rows]
-    reason = say("is in the file twice; first in row {number}", number=told[0].number)
+    reason = _("is in the file twice; first in row {number}", number=told[0].number)
     return [rules.problem(row.number, "id", order_id, reason) for row in told[1:]]
 
 
@@ -202,7 +202,7 @@ def _different_cells(rows: Sequence[Row], defaults: Mapping[str, Cell]) -> dict[
         for name, cell in row.cells.items():
             if name not in _OF_LINES and not is_blank(cell):
                 earlier = found.setdefault(name, [])
-                if all(cell != other for _, other in earlier):
+                if all(cell != other for __, other in earlier):
                     earlier.append((row.number, cell))
     for name, cell in defaults.items():
         if name not in found and not is_blank(cell):
@@ -270,7 +270,7 @@ class _Draft:
         first, last = self._first("delivery_from", self._day), self._first("delivery_to", self._day)
         if first and last and first > last:
             self._complain(
-                self._rows[0].number, "delivery_from", str(first), say("is after the last day, {last}", last=last)
+                self._rows[0].number, "delivery_from", str(first), _("is after the last day, {last}", last=last)
             )
         return first, last
 
@@ -281,12 +281,12 @@ class _Draft:
                     row.number,
                     "id",
                     self._id,
-                    say("is in the file twice; first in row {number}", number=self._rows[0].number),
+                    _("is in the file twice; first in row {number}", number=self._rows[0].number),
                 )
 
     def _all(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> list[T]:
         if needed and name not in self._found:
-            self._complain(self._rows[0].number, name, None, say("is missing"))
+            self._complain(self._rows[0].number, name, None, _("is missing"))
         values = []
         for row, cell in self._found.get(name, ()):
             try:
@@ -304,7 +304,7 @@ class _Draft:
         values = self._all(name, read, needed=needed)
         if len(values) > 1 and len(values := list(dict.fromkeys(values))) > 1:
             shown = ", ".join(str(value) for value in values)
-            self._complain(self._rows[0].number, name, shown, say("differs among the rows of the order"))
+            self._complain(self._rows[0].number, name, shown, _("differs among the rows of the order"))
         return values[0] if values else None
 
     def _complain(self, row: int, name: str, cell: Cell, reason: str) -> None:
@@ -340,7 +340,7 @@ class _Draft:
         if buyer_id is None:
             row = self._rows[0]
             if any(not is_blank(row.cells.get(name)) for name in ("buyer_name", "buyer_email")):
-                self._complain(row.number, "buyer_id", None, say("is missing, but the buyer has a name or an address"))
+                self._complain(row.number, "buyer_id", None, _("is missing, but the buyer has a name or an address"))
             return None
         return Buyer(
             id=buyer_id,
@@ -370,7 +370,7 @@ class _Draft:
         if total is None:
             total = sum(self._line_totals)
             if abs(total) > LARGEST_NUMBER:
-                self._complain(self._rows[0].number, "total", str(total), say("is too large a number"))
+                self._complain(self._rows[0].number, "total", str(total), _("is too large a number"))
         return total
 
     def _quantity(self, lines: tuple[OrderLine, ...]) -> int:
@@ -378,7 +378,7 @@ class _Draft:
         if quantity is None:
             quantity = sum(line.quantity for line in lines)
             if abs(quantity) > LARGEST_NUMBER:
-                self._complain(self._rows[0].number, "quantity", str(quantity), say("is too large a number"))
+                self._complain(self._rows[0].number, "quantity", str(quantity), _("is too large a number"))
         return quantity
 
     def _integer(self, cell: Cell) -> int:
@@ -398,7 +398,7 @@ class _Draft:
                 if part.strip():
                     yield parse_tag(part)
             except ValueError as error:
-                self._complain(row, "tags", cell, say("{part!r} {problem}", part=safe(part), problem=error))
+                self._complain(row, "tags", cell, _("{part!r} {problem}", part=safe(part), problem=error))
 
     @property
     def _has_lines(self) -> bool:
@@ -422,7 +422,7 @@ class _Draft:
                 cell = self._rules.defaults.get(name)
             if is_blank(cell):
                 if needed:
-                    self._complain(row, name, None, say("is missing"))
+                    self._complain(row, name, None, _("is missing"))
                 return otherwise
             try:
                 return reader(cell)
@@ -456,7 +456,7 @@ class _Draft:
         if quantity and (line_total % quantity == 0 or self._rules.round_prices):
             return round(Fraction(line_total, quantity))
         cell = next(row_.cells.get("line_total") for row_ in self._rows if row_.number == row)
-        reason = say("gives no whole price for {number} pieces (round_prices = true rounds it)", number=quantity)
+        reason = _("gives no whole price for {number} pieces (round_prices = true rounds it)", number=quantity)
         self._complain(row, "line_total", cell, reason)
         return 0
 
@@ -477,7 +477,7 @@ def _text(cell: Cell) -> str:
 def _currency(cell: Cell) -> str:
     code = _name(cell)
     if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):  # noqa: PLR2004 - ISO 4217
-        raise ValueError(say("is not a currency code of three capital letters (ISO 4217)"))
+        raise ValueError(_("is not a currency code of three capital letters (ISO 4217)"))
     return code
 
 
@@ -487,5 +487,5 @@ def _language(cell: Cell) -> str:
     first, *others = tag.split("-")
     plain = tag.isascii() and first.isalpha() and all(part.isalnum() and len(part) <= longest for part in others)
     if not plain or not shortest <= len(first) <= longest:
-        raise ValueError(say("is not a language tag such as en or pt-BR (BCP 47)"))
+        raise ValueError(_("is not a language tag such as en or pt-BR (BCP 47)"))
     return tag

@@ -20,7 +20,7 @@ from orderctl.database.line_digests import lines_digest
 from orderctl.errors import OrderctlError
 from orderctl.importing.figures import ImportCounts, Unsaid
 from orderctl.importing.orders import PROTECTIONS, completed, is_rejected_at_source
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import Buyer, Order, Status, forms_of
 from orderctl.orders.queries import stream_orders
 
@@ -229,8 +229,8 @@ class SqlImports:
             self._connection.insert("orders", (*_ORDER, "version"), rows)
         except RowExistsError as error:
             raise OrderctlError(
-                say("another program imported some of the same orders at the same moment; nothing was changed"),
-                hint=say("run the import again"),
+                _("another program imported some of the same orders at the same moment; nothing was changed"),
+                hint=_("run the import again"),
             ) from error
 
     def _update(self, orders: list[Order], prints: dict[str, str], event: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from orderctl.files.cells import LONGEST_TEXT, Cell, is_blank, read_text
 from orderctl.importing.column_map import NESTED_NAMES, ColumnMap, Combined, own_field
 from orderctl.importing.orders import FIELDS, NESTED_LINES, READ_LINE_FIELDS, REJECTED_MARK
-from orderctl.language import say
+from orderctl.language import _
 
 _ZERO = re.compile(r"[+-]?0*([.,]0*)?")
 
@@ -122,11 +122,11 @@ class JsonFields:
                 wrong.append((key, None, _unknown(key, FIELDS)))
             for name in names:
                 if name in cells:
-                    wrong.append((key, None, say("means {name}, which is there already", name=name)))
+                    wrong.append((key, None, _("means {name}, which is there already", name=name)))
                 elif _is_single(value) or (name == "tags" and _is_list_of_texts(value)):
                     cells[name] = value
                 else:
-                    wrong.append((key, str(value), say("is not a single value")))
+                    wrong.append((key, str(value), _("is not a single value")))
         return cells, wrong
 
     def _named(self, key: str) -> list[str]:
@@ -137,13 +137,13 @@ class JsonFields:
 
     def _lines(self, value: object, wrong: list[Wrong]) -> list[object]:
         if not isinstance(value, list):
-            wrong.append((NESTED_LINES, str(value), say("is not a list")))
+            wrong.append((NESTED_LINES, str(value), _("is not a list")))
             return []
         lines: list[object] = []
         for number, line in enumerate(value, start=1):
             where = f"{NESTED_LINES}[{number}]"
             if not isinstance(line, dict):
-                wrong.append((where, str(line), say("is not an object")))
+                wrong.append((where, str(line), _("is not an object")))
                 continue
             cells: dict[str, Cell] = {}
             for key, cell in line.items():
@@ -151,7 +151,7 @@ class JsonFields:
                 if name not in READ_LINE_FIELDS:
                     wrong.append((f"{where}.{key}", None, _unknown(key, READ_LINE_FIELDS)))
                 elif not _is_single(cell):
-                    wrong.append((f"{where}.{key}", str(cell), say("is not a single value")))
+                    wrong.append((f"{where}.{key}", str(cell), _("is not a single value")))
                 else:
                     cells[str(name)] = cell
             lines.append(cells)
@@ -178,5 +178,5 @@ def _is_list_of_texts(value: object) -> bool:
 def _unknown(key: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(key.casefold(), known, n=1)
     if close:
-        return say("is not a field of an order (did you mean {word}?)", word=close[0])
-    return say("is not a field of an order")
+        return _("is not a field of an order (did you mean {word}?)", word=close[0])
+    return _("is not a field of an order")

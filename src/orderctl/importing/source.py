@@ -36,7 +36,7 @@ from orderctl.importing.orders import (
 )
 from orderctl.importing.rows import JsonFields, RowCells
 from orderctl.importing.staging import Staging
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import Order
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class FileSource:
                 self._staging.complain([self._left_out(order_id, row) for row in rows if row.number not in wrong])
 
     def _left_out(self, order_id: str, row: Row) -> RowProblem:
-        return self._rules.problem(row.number, "id", order_id, say("is left out: another row of the order is wrong"))
+        return self._rules.problem(row.number, "id", order_id, _("is left out: another row of the order is wrong"))
 
 
 def open_source(
@@ -122,8 +122,8 @@ def open_source(
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV | _JSON:
         raise UsageError(
-            say("{name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", name=path.name),
-            hint=say("save it as one of them"),
+            _("{name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", name=path.name),
+            hint=_("save it as one of them"),
         )
     staging = Staging(scratch)
     try:
@@ -139,7 +139,7 @@ def open_source(
     except OSError as error:
         staging.__exit__()
         raise UsageError(
-            say("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=say("check the path")
+            _("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=_("check the path")
         ) from None
     except BaseException:
         staging.__exit__()
@@ -155,8 +155,8 @@ def read_table(path: Path, sheet: str | None = None) -> Table:
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV:
         raise UsageError(
-            say("{name}: a column map is for .xlsx, .csv and .tsv files", name=path.name),
-            hint=say("save it as one of them"),
+            _("{name}: a column map is for .xlsx, .csv and .tsv files", name=path.name),
+            hint=_("save it as one of them"),
         )
     return read_excel(path, sheet) if kind in _EXCEL else read_csv(path)
 
@@ -193,18 +193,18 @@ def _line_fields(lines: Table, file: str) -> dict[str, str]:
     if other := [name for name in found if name != "id" and name not in READ_LINE_FIELDS]:
         column = safe(found[other[0]])
         raise UsageError(
-            say(
+            _(
                 "{file}, sheet {sheet}: {column!r} is not a column of lines",
                 file=file,
                 sheet=LINES_SHEET,
                 column=column,
             ),
-            hint=say("the fields of lines: {fields}", fields=", ".join(READ_LINE_FIELDS)),
+            hint=_("the fields of lines: {fields}", fields=", ".join(READ_LINE_FIELDS)),
         )
     if "id" not in found:
         raise UsageError(
-            say("{file}, sheet {sheet}: no column says whose line a row is", file=file, sheet=LINES_SHEET),
-            hint=say("name it Order"),
+            _("{file}, sheet {sheet}: no column says whose line a row is", file=file, sheet=LINES_SHEET),
+            hint=_("name it Order"),
         )
     return found
 
@@ -221,7 +221,7 @@ def _identified_rows(
     for number, cells in counted.each(table.rows):
         extra = [cell for cell in cells[width:] if not is_blank(cell)]
         if len(cells) < width or extra:
-            reason = say("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
+            reason = _("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
             _refuse(staging, rules, Row(number, {}), "id", cells[0], reason)
             continue
         yield from _identified(Row(number, reader.of(cells)), rules, staging)
@@ -232,8 +232,8 @@ def _stage_json(
 ) -> tuple[ReadingRules, int]:
     if columns.combined:
         raise UsageError(
-            say("{name}: a map that combines columns is for tables, not for JSON", name=path.name),
-            hint=say("give a map of its own: --map"),
+            _("{name}: a map that combines columns is for tables, not for JSON", name=path.name),
+            hint=_("give a map of its own: --map"),
         )
     reader = JsonFields(columns)
     objects = read_jsonl(path)
@@ -280,17 +280,17 @@ def _refuse_gaps(fields: Mapping[str, str], columns: ColumnMap, file: str, *, by
     missing = [name for name in needed if name not in there and not (name == "unit_price" and "line_total" in there)]
     if missing:
         raise UsageError(
-            say("{file} has no column for {missing}", file=file, missing=", ".join(missing)),
-            hint=say("name the columns so, or give a column map with [columns] and [defaults]: --map"),
+            _("{file} has no column for {missing}", file=file, missing=", ".join(missing)),
+            hint=_("name the columns so, or give a column map with [columns] and [defaults]: --map"),
         )
     if not by_line and (lines := [name for name in READ_LINE_FIELDS if name in fields]):
         raise UsageError(
-            say(
+            _(
                 "{file} has columns of order lines ({lines}), but its rows are meant to be orders",
                 file=file,
                 lines=", ".join(lines),
             ),
-            hint=say('put rows = "lines" into the column map'),
+            hint=_('put rows = "lines" into the column map'),
         )
 
 

@@ -14,7 +14,7 @@ from orderctl.errors import UsageError
 from orderctl.files.safe import ScratchFolder
 from orderctl.importing.figures import RowProblem
 from orderctl.importing.orders import Row
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import Buyer, Order, OrderLine
 
 _BATCH = 5_000
@@ -62,8 +62,8 @@ class Staging:
             yield
         except sqlite3.OperationalError as error:
             raise UsageError(
-                say("the rows cannot be set aside in {name}: {error}", name=self._home.path, error=error),
-                hint=say("free some space, or let TMPDIR name a folder that has some"),
+                _("the rows cannot be set aside in {name}: {error}", name=self._home.path, error=error),
+                hint=_("free some space, or let TMPDIR name a folder that has some"),
             ) from None
 
     def rows(self) -> Iterator[tuple[str, list[Row]]]:
@@ -71,7 +71,7 @@ class Staging:
         rows = self._base.execute("SELECT order_id, number, cells FROM staged ORDER BY order_id, rowid")
         for order_id, group in groupby(rows, itemgetter(0)):
             # What this process wrote, in a folder that nobody else can enter.
-            yield order_id, [Row(number, pickle.loads(cells)) for _, number, cells in group]  # noqa: S301
+            yield order_id, [Row(number, pickle.loads(cells)) for __, number, cells in group]  # noqa: S301
 
     def keep(self, orders: Iterable[Order]) -> None:
         """Set orders aside that were built, in the order in which they come."""

@@ -1,7 +1,7 @@
 """What the operator reads, in the operator's language: gettext catalogues beside this module, English in the code.
 
-    raise UsageError(say("there is no profile {name!r} in {file}", name=name, file=config_file))
-    say_count("{number:,} order", "{number:,} orders", number)
+    raise UsageError(_("there is no profile {name!r} in {file}", name=name, file=config_file))
+    ngettext("{number:,} order", "{number:,} orders", number)
 
 A sentence is one template, never put together from pieces: other languages order their words differently. What other
 programs read (JSON, CSV, the log, the seal, exit codes, names of commands, fields and statuses) is never translated:
@@ -49,7 +49,7 @@ class Speech:
 
     code: str = ""
 
-    def say(self, template: str, /, **values: object) -> str:
+    def gettext(self, template: str, /, **values: object) -> str:
         """The template in this language, filled in.
 
         Values stand in it as `str.format` writes them; a template without values is taken as it is.
@@ -58,7 +58,7 @@ class Speech:
             return template.format_map(values) if values else template
         return self._filled(_translations(self.code).gettext(template), template, values)
 
-    def say_count(self, one: str, many: str, number: int, /, **values: object) -> str:
+    def ngettext(self, one: str, many: str, number: int, /, **values: object) -> str:
         """The template for this number of things, filled in; `{number}` stands for it."""
         values = {"number": number, **values}
         template = one if number == 1 else many
@@ -74,14 +74,14 @@ class Speech:
         return Said.of(text.format_map(values), template.format_map(plain))
 
 
-def say(template: str, /, **values: object) -> str:
-    """The template in the operator's language, filled in; see `Speech.say`."""
-    return Speech(language()).say(template, **values)
+def _(template: str, /, **values: object) -> str:
+    """The template in the operator's language, filled in; see `Speech.gettext`."""
+    return Speech(language()).gettext(template, **values)
 
 
-def say_count(one: str, many: str, number: int, /, **values: object) -> str:
-    """The template for this number of things in the operator's language, filled in; see `Speech.say_count`."""
-    return Speech(language()).say_count(one, many, number, **values)
+def ngettext(one: str, many: str, number: int, /, **values: object) -> str:
+    """The template for this number of things in the operator's language, filled in; see `Speech.ngettext`."""
+    return Speech(language()).ngettext(one, many, number, **values)
 
 
 def english(text: str) -> str:
@@ -121,8 +121,8 @@ def retell(stored: str, templates: Iterable[str]) -> str:
             if "words" in values:
                 values["words"] = retell(str(values["words"]), templates)
             if "why" in values:
-                values["why"] = say(str(values["why"]))
-            return say(template, **values)
+                values["why"] = _(str(values["why"]))
+            return _(template, **values)
     return stored
 
 
@@ -134,11 +134,11 @@ def speech_for(tag: str) -> Speech:
 def in_every_language(template: str, /) -> tuple[str, ...]:
     """A template without values as each language has it, English first: what people may copy from any screen."""
     codes = sorted(path.name for path in CATALOGUES.iterdir() if _compiled(path.name).is_file())
-    return (template, *(Speech(code).say(template) for code in codes))
+    return (template, *(Speech(code).gettext(template) for code in codes))
 
 
-def later(template: str, /) -> str:
-    """The template itself: marks a constant that is translated, by `say`, where it is shown."""
+def N_(template: str, /) -> str:  # noqa: N802 - gettext's own name
+    """The template itself: marks a constant that is translated, by `_`, where it is shown."""
     return template
 
 

@@ -18,7 +18,7 @@ from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.errors import MailSetupError, MailUnavailableError, StoreUnavailableError, UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.outbox import (
     GONE,
     INTERRUPTED,
@@ -111,7 +111,7 @@ class DeliveryRun:
 
         Whatever else ends the run goes on to the caller, when what was not begun has been given back.
         """
-        self.workers = [Worker(self.mailer_factory(), self.notices) for _ in range(min(connections, self.total))]
+        self.workers = [Worker(self.mailer_factory(), self.notices) for __ in range(min(connections, self.total))]
         try:
             try:
                 self._send_all()
@@ -280,7 +280,7 @@ class DeliveryRun:
                 self.settling.append(settlement(job.mail, outcome, self.clock.now()))
             self._count(outcome.state if outcome else None)
             if outcome is not None and worker.troubles >= MAX_TROUBLES:
-                why = say(
+                why = _(
                     "the mail server put off {number} mails in a row, at last: {detail}",
                     number=worker.troubles,
                     detail=outcome.detail,

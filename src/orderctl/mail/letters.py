@@ -16,7 +16,7 @@ from rich.cells import cell_len
 
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.outbox import BROKEN_TEMPLATE, NO_TEMPLATE, Letter, LetterContext
 from orderctl.orders.orders import OrderSummary
 
@@ -34,8 +34,8 @@ class Composer:
         """Raises UsageError if the folder is missing or the default language has no template."""
         if templates_dir is not None and not templates_dir.is_dir():
             raise UsageError(
-                say("mail.templates: there is no folder {folder}", folder=templates_dir),
-                hint=say("check the path"),
+                _("mail.templates: there is no folder {folder}", folder=templates_dir),
+                hint=_("check the path"),
             )
         self._folders = [BUILT_IN] if templates_dir is None else [templates_dir, BUILT_IN]
         self._environment = _environment(self._folders)
@@ -44,8 +44,8 @@ class Composer:
         self._default = default_language.lower()
         if not self._has(self._default):
             raise UsageError(
-                say("mail.language: there is no template for {language!r}", language=default_language),
-                hint=say("use en or ja, or add a folder of that name to mail.templates"),
+                _("mail.language: there is no template for {language!r}", language=default_language),
+                hint=_("use en or ja, or add a folder of that name to mail.templates"),
             )
 
     def compose(self, facts: LetterContext) -> Letter:
@@ -93,8 +93,8 @@ class Composer:
             return self._environment.get_template(name).render(values)
         except TemplateNotFound as error:
             raise UsageError(
-                say(NO_TEMPLATE, name=error.name),
-                hint=say("add it to {folder}", folder=self._folders[0]),
+                _(NO_TEMPLATE, name=error.name),
+                hint=_("add it to {folder}", folder=self._folders[0]),
             ) from None
         except TemplateSyntaxError as error:
             raise _broken(f"{error.filename or name}:{error.lineno}", error) from None
@@ -126,8 +126,8 @@ def _environment(folders: Sequence[Path]) -> ImmutableSandboxedEnvironment:
 
 def _broken(place: str, error: Exception) -> UsageError:
     return UsageError(
-        say(BROKEN_TEMPLATE, place=place, error=safe(str(error))),
-        hint=say("orderctl help mail lists the values"),
+        _(BROKEN_TEMPLATE, place=place, error=safe(str(error))),
+        hint=_("orderctl help mail lists the values"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from orderctl.core.addresses import check_own_addresses
 from orderctl.errors import MailUnavailableError, os_reason
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.message import build_message
 from orderctl.mail.outbox import NO_MAILDIR, WRITTEN, Letter, Mail, MailState, Outcome
 from orderctl.mail.transports import Begin
@@ -48,7 +48,7 @@ class MaildirMailer:
                 folder.mkdir(mode=_PRIVATE, exist_ok=True)
                 if folder is not self._path and folder.is_symlink():
                     # Somebody else decided where our mails would go.
-                    raise NotADirectoryError(ENOTDIR, say("it holds a link instead of a folder"), str(folder))
+                    raise NotADirectoryError(ENOTDIR, _("it holds a link instead of a folder"), str(folder))
         except OSError as error:
             raise self._unavailable(error) from error
 
@@ -78,6 +78,6 @@ class MaildirMailer:
 
     def _unavailable(self, error: OSError) -> MailUnavailableError:
         return MailUnavailableError(
-            say(NO_MAILDIR, path=self._path, why=os_reason(error)),
-            hint=say("see mail.maildir"),
+            _(NO_MAILDIR, path=self._path, why=os_reason(error)),
+            hint=_("see mail.maildir"),
         )

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 from orderctl.core.addresses import ascii_address, own_address
 from orderctl.errors import UnsendableError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.outbox import NO_MESSAGE, NO_MESSAGE_ID, ODD_HEADERS, Letter, Mail
 
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
@@ -58,7 +58,7 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
     It is dated when the mail became due, so that every look at it shows what the buyer got.
     """
     if not _MESSAGE_ID.fullmatch(mail.message_id):
-        raise UnsendableError(say(NO_MESSAGE_ID, text=repr(mail.message_id)))
+        raise UnsendableError(_(NO_MESSAGE_ID, text=repr(mail.message_id)))
     headers: dict[str, str | Address] = {
         "Message-ID": mail.message_id,
         "From": own_address(sender, "mail.sender"),
@@ -76,7 +76,7 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
         head = b"".join(_written(name, value) for name, value in headers.items())
         parts = [_part(letter.text, "plain"), _part(letter.html, "html")]
     except (ValueError, UnicodeError) as error:
-        raise UnsendableError(say(NO_MESSAGE, why=error)) from None
+        raise UnsendableError(_(NO_MESSAGE, why=error)) from None
     _check(head, headers)
     return head + _alternative(parts, mail.message_id)
 
@@ -89,7 +89,7 @@ def _written(name: str, value: str | Address) -> bytes:
     """
     shown = str(value)
     if "\r" in shown or "\n" in shown:
-        raise ValueError(say("the header {name} must not hold a line break", name=name))
+        raise ValueError(_("the header {name} must not hold a line break", name=name))
     text, last = (value.display_name, f" <{value.addr_spec}>") if isinstance(value, Address) else (value, "")
     # A Message-ID and an address must not be encoded, however long they are.
     if name in _NEVER_ENCODED or not text or _is_plain(name, shown):
@@ -154,8 +154,8 @@ def _alternative(parts: list[bytes], message_id: str) -> bytes:
 def _check(head: bytes, wanted: dict[str, str | Address]) -> None:
     """Read the headers back: each is there once, as it was meant, and none that was not meant."""
     read = [(name, value.replace("\r\n", "")) for name, value in BytesHeaderParser().parsebytes(head + b"\r\n").items()]
-    if [name for name, _ in read] != list(wanted) or not all(_means(line, wanted[name]) for name, line in read):
-        raise UnsendableError(say(ODD_HEADERS))
+    if [name for name, __ in read] != list(wanted) or not all(_means(line, wanted[name]) for name, line in read):
+        raise UnsendableError(_(ODD_HEADERS))
 
 
 def _means(line: str, wanted: str | Address) -> bool:

@@ -8,34 +8,34 @@ from enum import StrEnum
 
 from orderctl.core.addresses import NOT_ONE_ADDRESS, ODD_ADDRESS
 from orderctl.core.money import Money
-from orderctl.language import later, retell
+from orderctl.language import N_, retell
 from orderctl.orders.orders import Buyer, OrderSummary
 
-GIVEN_UP = later("given up after {attempts} attempts: {words}")
-GONE = later("its buyer is not in the store any more")
-NOT_BEGUN = later("interrupted before it was sent")
-INTERRUPTED = later("interrupted while it was being sent: the server may have taken this mail")
-PERHAPS_TAKEN = later("{step}: the connection was lost ({why}); the server may have taken it")
-NOT_TAKEN = later("{step}: the connection was lost ({why}); the server did not take it")
-WRITTEN = later("written to {path}")
-SENT_AGAIN = later("an operator lets it be sent again")
-CANCELLED = later("cancelled by an operator")
-ARRIVED = later("an operator found out: it arrived")
-DID_NOT_ARRIVE = later("an operator found out: it did not arrive")
-UNREACHABLE = later("the mail server {host}:{port} cannot be reached: {why}")
-UNTRUSTED = later("the mail server {host}:{port} showed a certificate that is not trusted: {why}")
-NO_ENCRYPTION = later("the mail server {host}:{port} did not agree on encryption")
-LOGIN_REFUSED = later("the mail server {host}:{port} refused the login of {user} ({code})")
-LOGIN_WANTED = later("the mail server wants a login before it takes mails: {reply}")
-NO_STARTTLS = later("the mail server {host}:{port} does not offer starttls")
-NO_LOGIN = later("the mail server {host}:{port} does not offer a login that we know")
-TURNED_AWAY = later("the mail server {host}:{port} turned us away ({code})")
-NO_MAILDIR = later("the Maildir {path} cannot be written: {why}")
-NO_MESSAGE_ID = later("{text} is not a Message-ID")
-NO_MESSAGE = later("the letter cannot be written as a message: {why}")
-NO_TEMPLATE = later("the mail template {name} is missing")
-BROKEN_TEMPLATE = later("{place}: the mail template is broken: {error}")
-ODD_HEADERS = later("the message's headers do not read back as they were meant")
+GIVEN_UP = N_("given up after {attempts} attempts: {words}")
+GONE = N_("its buyer is not in the store any more")
+NOT_BEGUN = N_("interrupted before it was sent")
+INTERRUPTED = N_("interrupted while it was being sent: the server may have taken this mail")
+PERHAPS_TAKEN = N_("{step}: the connection was lost ({why}); the server may have taken it")
+NOT_TAKEN = N_("{step}: the connection was lost ({why}); the server did not take it")
+WRITTEN = N_("written to {path}")
+SENT_AGAIN = N_("an operator lets it be sent again")
+CANCELLED = N_("cancelled by an operator")
+ARRIVED = N_("an operator found out: it arrived")
+DID_NOT_ARRIVE = N_("an operator found out: it did not arrive")
+UNREACHABLE = N_("the mail server {host}:{port} cannot be reached: {why}")
+UNTRUSTED = N_("the mail server {host}:{port} showed a certificate that is not trusted: {why}")
+NO_ENCRYPTION = N_("the mail server {host}:{port} did not agree on encryption")
+LOGIN_REFUSED = N_("the mail server {host}:{port} refused the login of {user} ({code})")
+LOGIN_WANTED = N_("the mail server wants a login before it takes mails: {reply}")
+NO_STARTTLS = N_("the mail server {host}:{port} does not offer starttls")
+NO_LOGIN = N_("the mail server {host}:{port} does not offer a login that we know")
+TURNED_AWAY = N_("the mail server {host}:{port} turned us away ({code})")
+NO_MAILDIR = N_("the Maildir {path} cannot be written: {why}")
+NO_MESSAGE_ID = N_("{text} is not a Message-ID")
+NO_MESSAGE = N_("the letter cannot be written as a message: {why}")
+NO_TEMPLATE = N_("the mail template {name} is missing")
+BROKEN_TEMPLATE = N_("{place}: the mail template is broken: {error}")
+ODD_HEADERS = N_("the message's headers do not read back as they were meant")
 _TOLD = (
     GIVEN_UP,
     GONE,
@@ -262,14 +262,14 @@ RETRY = MailAction(
 )
 CANCEL = MailAction(name="cancel", allowed=_WAITS, unasked=_WAITS, to=MailState.CANCELLED, detail=CANCELLED)
 SENT = MailAction(
-    name=later("settle as sent"),
+    name=N_("settle as sent"),
     allowed=(MailState.UNKNOWN,),
     unasked=(MailState.UNKNOWN,),
     to=MailState.SENT,
     detail=ARRIVED,
 )
 NOT_SENT = MailAction(
-    name=later("settle as not sent"),
+    name=N_("settle as not sent"),
     allowed=(MailState.UNKNOWN,),
     unasked=(MailState.UNKNOWN,),
     to=MailState.REFUSED,

@@ -14,7 +14,7 @@ from orderctl.database.connection import Connection
 from orderctl.database.endings import find_batch, find_mails
 from orderctl.database.store import Store
 from orderctl.errors import MailUnavailableError, StoreUnavailableError, UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.delivery_run import CarriedClock, DeliveryRun
 from orderctl.mail.outbox import DeliveryReport, MailAction, MailQuery, MailState
 from orderctl.mail.queries import change_mails, count_due, expire_leases, find_put_off, mail_states
@@ -122,7 +122,7 @@ def follow(
         if round_.report.stopped:
             troubles += 1
             pause_s = min(_FIRST_PAUSE_S * 2 ** (troubles - 1), _LONGEST_PAUSE_S)
-            tell(say("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
+            tell(_("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
         else:
             troubles, pause_s = 0, 0 if round_.due else poll_s
         # Workers that were started together must not look together for ever.
@@ -214,8 +214,8 @@ def pick_mails(store: Store, action: MailAction, query: MailQuery) -> PickedMail
     wanted = [state for state in action.allowed if state in query.states] if query.states else action.unasked
     if query.states and not wanted:
         raise UsageError(
-            say("only mails that are {allowed} can become {to}", allowed=_or(action.allowed), to=action.to),
-            hint=say("name another --state"),
+            _("only mails that are {allowed} can become {to}", allowed=_or(action.allowed), to=action.to),
+            hint=_("name another --state"),
         )
     in_question = {mail_id: state for mail_id, state in found.items() if not query.states or state in query.states}
     return PickedMails(
@@ -248,20 +248,20 @@ def act_on_mails(
 def _check(action: MailAction, mail_id: str, state: MailState) -> None:
     if state not in action.allowed:
         raise UsageError(
-            say(
+            _(
                 "mail {mail_id} is {state}; only one that is {allowed} can become {to}",
                 mail_id=mail_id,
                 state=state,
                 allowed=_or(action.allowed),
                 to=action.to,
             ),
-            hint=say("look first: orderctl mail show {mail_id}", mail_id=mail_id),
+            hint=_("look first: orderctl mail show {mail_id}", mail_id=mail_id),
         )
 
 
 def _or(states: tuple[MailState, ...]) -> str:
     *others, last = states
-    return say("{others} or {last}", others=", ".join(others), last=last) if others else str(last)
+    return _("{others} or {last}", others=", ".join(others), last=last) if others else str(last)
 
 
 def found_in(connection: Connection, query: MailQuery) -> MailQuery:

@@ -18,7 +18,7 @@ import yagmail
 from orderctl.core.addresses import ascii_address, check_own_addresses, own_address
 from orderctl.core.text import safe
 from orderctl.errors import MailSetupError, MailUnavailableError, UsageError, os_reason
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.message import build_message
 from orderctl.mail.outbox import (
     LOGIN_REFUSED,
@@ -66,30 +66,30 @@ class SmtpSettings:
 
     def __post_init__(self) -> None:
         if not self.host:
-            raise UsageError(say("mail is not set up: mail.host is not set"), hint=say("name your mail server"))
+            raise UsageError(_("mail is not set up: mail.host is not set"), hint=_("name your mail server"))
         if not _can_be_asked_for(self.host):
             raise UsageError(
-                say("mail.host: {host!r} is no name of a server", host=self.host), hint=say("name your mail server")
+                _("mail.host: {host!r} is no name of a server", host=self.host), hint=_("name your mail server")
             )
         if self.security not in SECURITIES:
             raise UsageError(
-                say("mail.security is {security!r}", security=self.security),
-                hint=say("one of {known}", known=", ".join(SECURITIES)),
+                _("mail.security is {security!r}", security=self.security),
+                hint=_("one of {known}", known=", ".join(SECURITIES)),
             )
         if self.security == "none" and not _is_loopback(self.host):
             raise UsageError(
-                say("mail.security = none would send mails to {host} for everyone in between to read", host=self.host),
-                hint=say("use starttls or tls; none is for a server on this computer"),
+                _("mail.security = none would send mails to {host} for everyone in between to read", host=self.host),
+                hint=_("use starttls or tls; none is for a server on this computer"),
             )
         if self.user and not self.password:
             raise UsageError(
-                say("there is no password for {user} at {host}", user=self.user, host=self.host),
-                hint=say("set ORDERCTL_MAIL_PASSWORD, mail.password_file or mail.keyring"),
+                _("there is no password for {user} at {host}", user=self.user, host=self.host),
+                hint=_("set ORDERCTL_MAIL_PASSWORD, mail.password_file or mail.keyring"),
             )
         if not f"{self.user or ''}{self.password or ''}".isascii():
             raise UsageError(
-                say("the login of {user} at {host} is not in ASCII", user=self.user, host=self.host),
-                hint=say("check mail.user and the password"),
+                _("the login of {user} at {host} is not in ASCII", user=self.user, host=self.host),
+                hint=_("check mail.user and the password"),
             )
         if self.ca_file:
             _tls(self)
@@ -303,7 +303,7 @@ def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome |
     )
     at_once = connection.has_extn("pipelining")
     if at_once:
-        _speak(connection, "MAIL", "\r\n".join(command for _, command, _ in steps))
+        _speak(connection, "MAIL", "\r\n".join(command for _step, command, _good in steps))
     refused = None
     for step, command, good in steps:
         if not at_once:
@@ -357,8 +357,8 @@ def _reply(connection: smtplib.SMTP, step: str) -> tuple[int, str]:
         raise _Lost(step, _refusal(step, code, text, otherwise=MailState.RETRY))
     if code in _LOGIN_WANTED:
         raise MailSetupError(
-            say(LOGIN_WANTED, reply=f"{code} {text}"),
-            hint=say("check mail.user and the password"),
+            _(LOGIN_WANTED, reply=f"{code} {text}"),
+            hint=_("check mail.user and the password"),
         )
     return code, text
 
@@ -430,8 +430,8 @@ def _tls(settings: SmtpSettings) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise UsageError(
-            say("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=settings.ca_file, why=os_reason(error)),
-            hint=say("name a file with certificates in PEM form"),
+            _("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=settings.ca_file, why=os_reason(error)),
+            hint=_("name a file with certificates in PEM form"),
         ) from None
 
 
@@ -441,37 +441,37 @@ def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError
     match error:
         case ssl.SSLCertVerificationError():
             return MailSetupError(
-                say(UNTRUSTED, **where, why=error.verify_message),
-                hint=say("check mail.host; a private authority's certificate goes into mail.ca_file"),
+                _(UNTRUSTED, **where, why=error.verify_message),
+                hint=_("check mail.host; a private authority's certificate goes into mail.ca_file"),
             )
         case ssl.SSLError():
             return MailSetupError(
-                say(NO_ENCRYPTION, **where),
-                hint=say("check mail.security and mail.port (587 starttls, 465 tls)"),
+                _(NO_ENCRYPTION, **where),
+                hint=_("check mail.security and mail.port (587 starttls, 465 tls)"),
             )
         case smtplib.SMTPAuthenticationError() if error.smtp_code // 100 == _NEVER:
             return MailSetupError(
-                say(LOGIN_REFUSED, **where, user=settings.user, code=error.smtp_code),
-                hint=say("check mail.user and the password"),
+                _(LOGIN_REFUSED, **where, user=settings.user, code=error.smtp_code),
+                hint=_("check mail.user and the password"),
             )
         case smtplib.SMTPNotSupportedError():
             lacking = NO_STARTTLS if settings.security == "starttls" else NO_LOGIN
             return MailSetupError(
-                say(lacking, **where),
-                hint=say("check mail.security and mail.port"),
+                _(lacking, **where),
+                hint=_("check mail.security and mail.port"),
             )
         case smtplib.SMTPResponseException():
             return MailUnavailableError(
-                say(TURNED_AWAY, **where, code=error.smtp_code),
-                hint=say("try again later"),
+                _(TURNED_AWAY, **where, code=error.smtp_code),
+                hint=_("try again later"),
             )
         case TimeoutError():
-            why = say("no answer within {seconds:g} s", seconds=settings.timeout_s)
+            why = _("no answer within {seconds:g} s", seconds=settings.timeout_s)
         case _:
             why = os_reason(error)
     return MailUnavailableError(
-        say(UNREACHABLE, **where, why=why),
-        hint=say("check mail.host and mail.port, or try later"),
+        _(UNREACHABLE, **where, why=why),
+        hint=_("check mail.host and mail.port, or try later"),
     )
 
 

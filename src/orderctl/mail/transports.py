@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, Self
 
 from orderctl.errors import UnsendableError, UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.settings import Settings
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Mailing:
         try:
             return ascii_address(text)
         except UnsendableError as error:
-            raise UsageError(f"{where}: {error}", hint=say("write it as name@brand.example")) from None
+            raise UsageError(f"{where}: {error}", hint=_("write it as name@brand.example")) from None
 
     def mailer_factory(self) -> Callable[[], Mailer]:
         """How to open the mail transport; checked now, opened later. Raises UsageError if it is not set up."""
@@ -96,8 +96,8 @@ class Mailing:
         if not transport or not sender:
             missing = "mail.sender" if transport else "mail.transport"
             raise UsageError(
-                say("mail is not set up: {missing} is not set", missing=missing),
-                hint=say("see orderctl help mail-set-up"),
+                _("mail is not set up: {missing} is not set", missing=missing),
+                hint=_("see orderctl help mail-set-up"),
             )
         if transport == "maildir":
             return self._maildir(sender)
@@ -108,7 +108,7 @@ class Mailing:
 
         folder = self._settings.path("mail.maildir")
         if folder is None:
-            raise UsageError(say("mail is not set up: mail.maildir is not set"), hint=say("name a folder"))
+            raise UsageError(_("mail is not set up: mail.maildir is not set"), hint=_("name a folder"))
         return lambda: MaildirMailer(folder, sender=sender, reply_to=self._settings.text("mail.reply_to"))
 
     def _smtp(self, sender: str) -> Callable[[], Mailer]:

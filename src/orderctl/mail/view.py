@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailEvent, MailState, PutOff, detail_in_words
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.terminal.amounts import full_timestamp, timestamp, when
@@ -27,11 +27,11 @@ def mail_list(mails: Sequence[Mail]) -> RuledTable:
     """Mails, one a row; what went wrong stands below, over the whole width."""
     table = RuledTable(
         (
-            TableColumn(title=say("Mail"), whole=True),
-            TableColumn(title=say("State"), whole=True),
-            TableColumn(title=say("To"), cut=True, least=16),
-            TableColumn(title=say("Orders"), right=True, whole=True, gives_way=1),
-            TableColumn(title=say("Tries"), right=True, whole=True, gives_way=2),
+            TableColumn(title=_("Mail"), whole=True),
+            TableColumn(title=_("State"), whole=True),
+            TableColumn(title=_("To"), cut=True, least=16),
+            TableColumn(title=_("Orders"), right=True, whole=True, gives_way=1),
+            TableColumn(title=_("Tries"), right=True, whole=True, gives_way=2),
         )
     )
     for mail in mails:
@@ -50,7 +50,7 @@ def mail_list(mails: Sequence[Mail]) -> RuledTable:
 def mail_table(mails: Sequence[Mail]) -> RuledTable:
     """The same as a table, for programs."""
     return text_table(
-        (later("Mail"), later("State"), later("To"), later("Orders"), later("Tries"), later("Last word")),
+        (N_("Mail"), N_("State"), N_("To"), N_("Orders"), N_("Tries"), N_("Last word")),
         (
             (mail.id, mail.state.value, mail.recipient, str(mail.orders), str(mail.attempts), _below(mail))
             for mail in mails
@@ -64,7 +64,7 @@ def _below(mail: Mail) -> str:
         return ""
     words = [detail_in_words(mail.last_error)] if mail.last_error else []
     if mail.state in _WAITS and (mail.attempts or mail.next_attempt_at > datetime.now(UTC)):
-        words.append(say("next try {moment}", moment=full_timestamp(mail.next_attempt_at)))
+        words.append(_("next try {moment}", moment=full_timestamp(mail.next_attempt_at)))
     return "; ".join(words)
 
 
@@ -73,16 +73,16 @@ def mail_details(
 ) -> RenderableType:
     """A mail: its state, what operators did with it, and what the buyer reads."""
     facts = [
-        (say("Mail"), mail.id),
-        (say("To"), mail.recipient),
-        (say("State"), mail.state.value),
-        (say("Since"), full_timestamp(mail.updated_at, seconds=True)),
-        (say("Tries"), str(mail.attempts)),
-        (say("Next try"), full_timestamp(mail.next_attempt_at, seconds=True) if mail.state in _WAITS else ""),
-        (say("Last word"), detail_in_words(mail.last_error)),
-        (say("Message-ID"), mail.message_id),
-        (say("Batch"), mail.batch_id),
-        (say("Orders"), ", ".join(order_ids)),
+        (_("Mail"), mail.id),
+        (_("To"), mail.recipient),
+        (_("State"), mail.state.value),
+        (_("Since"), full_timestamp(mail.updated_at, seconds=True)),
+        (_("Tries"), str(mail.attempts)),
+        (_("Next try"), full_timestamp(mail.next_attempt_at, seconds=True) if mail.state in _WAITS else ""),
+        (_("Last word"), detail_in_words(mail.last_error)),
+        (_("Message-ID"), mail.message_id),
+        (_("Batch"), mail.batch_id),
+        (_("Orders"), ", ".join(order_ids)),
     ]
     parts: list[RenderableType] = [facts_table(facts)]
     if events:
@@ -94,7 +94,7 @@ def mail_details(
 
 def _event_table(events: Sequence[MailEvent]) -> RenderableType:
     return text_table(
-        (when(), later("What"), later("Who"), later("Why")),
+        (when(), N_("What"), N_("Who"), N_("Why")),
         (
             (timestamp(event.at, seconds=True), was(event.action, event.from_state), event.actor, event.reason)
             for event in events
@@ -124,13 +124,13 @@ def letter_text(letter: Letter) -> Text:
 
 def delivery_figures(delivery: DeliveryReport) -> Text:
     """How many mails went which way."""
-    parts = [say_count("{number:,} mail sent", "{number:,} mails sent", delivery.sent)]
+    parts = [ngettext("{number:,} mail sent", "{number:,} mails sent", delivery.sent)]
     if delivery.retry:
-        parts.append(say("{number:,} to try again later", number=delivery.retry))
+        parts.append(_("{number:,} to try again later", number=delivery.retry))
     if delivery.refused:
-        parts.append(say("{number:,} refused for good", number=delivery.refused))
+        parts.append(_("{number:,} refused for good", number=delivery.refused))
     if delivery.unknown:
-        parts.append(say("{number:,} of unknown fate", number=delivery.unknown))
+        parts.append(_("{number:,} of unknown fate", number=delivery.unknown))
     return plain(", ".join(parts), "" if delivery.complete else "yellow")
 
 
@@ -138,11 +138,11 @@ def delivery_report(delivery: DeliveryReport) -> Text:
     """How the mails went, and where to look further."""
     text = delivery_figures(delivery)
     if delivery.stopped:
-        text.append_text(plain(say("; stopped: {problem}", problem=delivery.stopped)))
+        text.append_text(plain(_("; stopped: {problem}", problem=delivery.stopped)))
     if delivery.put_off:
         text.append_text(plain(f"; {_put_off(delivery.put_off)}"))
     if not delivery.complete:
-        text.append(say("; see: orderctl mail list"))
+        text.append(_("; see: orderctl mail list"))
     return text
 
 
@@ -150,10 +150,10 @@ def _put_off(waiting: PutOff) -> str:
     """How many mails wait, and until when."""
     first, last = full_timestamp(waiting.first), full_timestamp(waiting.last)
     if first == last:
-        return say_count(
+        return ngettext(
             "{number:,} mail waits until {first}", "{number:,} mails wait until {first}", waiting.mails, first=first
         )
-    return say("{number:,} mails wait, due from {first} to {last}", number=waiting.mails, first=first, last=last)
+    return _("{number:,} mails wait, due from {first} to {last}", number=waiting.mails, first=first, last=last)
 
 
 def mail_document(mail: Mail, order_ids: Iterable[str], events: Iterable[MailEvent] = ()) -> Document:

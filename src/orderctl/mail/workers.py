@@ -12,7 +12,7 @@ from queue import SimpleQueue
 
 from orderctl.core.text import safe
 from orderctl.errors import MailUnavailableError, OrderctlError, UnsendableError, UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.outbox import INTERRUPTED, NO_MESSAGE, Letter, Mail, MailState, Outcome
 from orderctl.mail.transports import Mailer
 
@@ -132,7 +132,7 @@ def unsendable(error: Exception) -> Outcome:
     What the computer lacks at this moment, a file or memory, is not the mail's fault: it is tried again.
     """
     known = error if isinstance(error, OrderctlError) else None
-    why = known or UnsendableError(say(NO_MESSAGE, why=safe(f"{type(error).__name__}: {error}")[:_LONGEST_REASON]))
+    why = known or UnsendableError(_(NO_MESSAGE, why=safe(f"{type(error).__name__}: {error}")[:_LONGEST_REASON]))
     lacking = isinstance(error, OSError | MemoryError)
     return Outcome(state=MailState.RETRY if lacking else MailState.REFUSED, detail=why.english)
 
@@ -156,7 +156,7 @@ class Pace:
         found = _RATE.fullmatch(text)
         if found is None:
             raise UsageError(
-                say("{where}: {text!r} is not a rate", where=where, text=text), hint=say("write 5/s, 30/m or 1000/h")
+                _("{where}: {text!r} is not a rate", where=where, text=text), hint=_("write 5/s, 30/m or 1000/h")
             )
         return cls(_SECONDS[found[2]] / int(found[1]))
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.orders.orders import Order, OrderEvent, Status
 
 
@@ -56,56 +56,56 @@ class Rule:
 
 
 _BULK_ONLY = frozenset({Mode.BULK})
-_SINGLE = later("reject it on its own: orderctl reject {id} --individual")
+_SINGLE = N_("reject it on its own: orderctl reject {id} --individual")
 # The first rule that applies is the reason that is shown, so the final ones stand first.
 RULES: tuple[Rule, ...] = (
     Rule(
         code="already-rejected",
-        reason=later("already rejected"),
-        advice=later("nothing is left to do: a rejection is final"),
+        reason=N_("already rejected"),
+        advice=N_("nothing is left to do: a rejection is final"),
         status=Status.REJECTED,
     ),
     Rule(
         code="returned-to-cart",
-        reason=later("returned to cart"),
-        advice=later("the buyer has it back; it comes again as a new order"),
+        reason=N_("returned to cart"),
+        advice=N_("the buyer has it back; it comes again as a new order"),
         status=Status.RETURNED_TO_CART,
     ),
     Rule(
         code="invoiced",
-        reason=later("has an invoice"),
-        advice=later("cancel the invoice where it was made, import with --lower-counts, then reject"),
+        reason=N_("has an invoice"),
+        advice=N_("cancel the invoice where it was made, import with --lower-counts, then reject"),
         counted="invoices",
     ),
     Rule(
         code="delivered",
-        reason=later("has a delivery note"),
-        advice=later("cancel the delivery note where it was made, import with --lower-counts, then reject"),
+        reason=N_("has a delivery note"),
+        advice=N_("cancel the delivery note where it was made, import with --lower-counts, then reject"),
         counted="delivery_notes",
     ),
     Rule(
         code="backlog",
-        reason=later("has backlog SKUs"),
-        advice=later("clear the backlog where it is kept, import with --lower-counts, then reject"),
+        reason=N_("has backlog SKUs"),
+        advice=N_("clear the backlog where it is kept, import with --lower-counts, then reject"),
         counted="backlog_skus",
     ),
     Rule(
         code="oc-approved",
-        reason=later("OC approved by buyer"),
+        reason=N_("OC approved by buyer"),
         advice=_SINGLE,
         status=Status.OC_APPROVED,
         modes=_BULK_ONLY,
     ),
     Rule(
         code="oc-declined",
-        reason=later("OC rejected by buyer"),
+        reason=N_("OC rejected by buyer"),
         advice=_SINGLE,
         status=Status.OC_DECLINED,
         modes=_BULK_ONLY,
     ),
     Rule(
         code="oc-confirmed",
-        reason=later("OC confirmed"),
+        reason=N_("OC confirmed"),
         advice=_SINGLE,
         status=Status.OC_CONFIRMED,
         modes=_BULK_ONLY,
@@ -138,7 +138,7 @@ class Explanation:
     def advice(self, order_id: str) -> tuple[str, ...]:
         """What can be done instead, each once."""
         rules = [rule for mode in Mode for rule in self.grounds[mode]]
-        return tuple(dict.fromkeys(say(rule.advice, id=order_id) for rule in rules if rule in self._decisive))
+        return tuple(dict.fromkeys(_(rule.advice, id=order_id) for rule in rules if rule in self._decisive))
 
     @property
     def _decisive(self) -> tuple[Rule, ...]:

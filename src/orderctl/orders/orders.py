@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from orderctl.core.money import Money
 from orderctl.core.text import fold, plain_name
-from orderctl.language import in_every_language, later, say
+from orderctl.language import N_, _, in_every_language
 
 
 class Status(StrEnum):
@@ -36,22 +36,22 @@ class Status(StrEnum):
 
 
 _BRAND_SEES = {
-    Status.NEEDS_OC: later("Please create an OC"),
-    Status.OC_CREATED: later("OC created"),
-    Status.OC_APPROVED: later("OC approved by buyer"),
-    Status.OC_DECLINED: later("OC rejected by buyer"),
-    Status.OC_CONFIRMED: later("OC confirmed"),
-    Status.RETURNED_TO_CART: later("Returned to cart"),
-    Status.REJECTED: later("Order rejected by brand"),
+    Status.NEEDS_OC: N_("Please create an OC"),
+    Status.OC_CREATED: N_("OC created"),
+    Status.OC_APPROVED: N_("OC approved by buyer"),
+    Status.OC_DECLINED: N_("OC rejected by buyer"),
+    Status.OC_CONFIRMED: N_("OC confirmed"),
+    Status.RETURNED_TO_CART: N_("Returned to cart"),
+    Status.REJECTED: N_("Order rejected by brand"),
 }
 _BUYER_SEES = {
-    Status.NEEDS_OC: later("Awaiting OC creation"),
-    Status.OC_CREATED: later("Please check the contents of the OC"),
-    Status.OC_APPROVED: later("OC approved"),
-    Status.OC_DECLINED: later("OC rejected"),
-    Status.OC_CONFIRMED: later("OC confirmed"),
-    Status.RETURNED_TO_CART: later("Returned to cart"),
-    Status.REJECTED: later("Order declined"),
+    Status.NEEDS_OC: N_("Awaiting OC creation"),
+    Status.OC_CREATED: N_("Please check the contents of the OC"),
+    Status.OC_APPROVED: N_("OC approved"),
+    Status.OC_DECLINED: N_("OC rejected"),
+    Status.OC_CONFIRMED: N_("OC confirmed"),
+    Status.RETURNED_TO_CART: N_("Returned to cart"),
+    Status.REJECTED: N_("Order declined"),
 }
 _CODES = {status.value: status for status in Status}
 
@@ -201,7 +201,7 @@ class OrderChange:
         """Say it: `status was needs-oc, is oc-confirmed`; `tagged late`."""
         if not (self.was or self.now):
             return self.what
-        return say("{what} was {was}, is {now}", what=self.what, was=self.was, now=self.now)
+        return _("{what} was {was}, is {now}", what=self.what, was=self.was, now=self.now)
 
 
 LONGEST_TAG = 60
@@ -212,13 +212,13 @@ def parse_tag(text: str) -> str:
     """Read one tag: trimmed; ValueError says what is wrong with it."""
     tag = text.strip()
     if not tag:
-        raise ValueError(say("is empty"))
+        raise ValueError(_("is empty"))
     if len(tag) > LONGEST_TAG:
-        raise ValueError(say("is longer than {max_length} characters", max_length=LONGEST_TAG))
+        raise ValueError(_("is longer than {max_length} characters", max_length=LONGEST_TAG))
     if not tag.isprintable() or "," in tag:
-        raise ValueError(say("holds a comma or a control character"))
+        raise ValueError(_("holds a comma or a control character"))
     if tag.casefold() in _WORDS_OF_THE_FILTER:
-        raise ValueError(say("means something else in a filter (tag:none, tag:any)"))
+        raise ValueError(_("means something else in a filter (tag:none, tag:any)"))
     return tag
 
 
@@ -233,7 +233,7 @@ def refuse_damaged(text: str) -> str:
     """The text of an id or a reference; ValueError if a spreadsheet has made something else of it."""
     if _DAMAGED.match(text):
         raise ValueError(
-            say("was damaged by a spreadsheet: export the file anew, and open it only with this column as text")
+            _("was damaged by a spreadsheet: export the file anew, and open it only with this column as text")
         )
     return text
 
@@ -251,10 +251,10 @@ def parse_order_id(text: str) -> str:
     """Read one order id: trimmed, `573415.0` as `573415`; ValueError says what is wrong with it."""
     order_id = text.strip()
     if not order_id:
-        raise ValueError(say("is empty"))
+        raise ValueError(_("is empty"))
     if len(order_id) > LONGEST_ID:
-        raise ValueError(say("is longer than {max_length} characters", max_length=LONGEST_ID))
+        raise ValueError(_("is longer than {max_length} characters", max_length=LONGEST_ID))
     if not order_id.isprintable():
-        raise ValueError(say("holds a control character"))
+        raise ValueError(_("holds a control character"))
     number = order_id.endswith(".0") and _SPREADSHEET_NUMBER.match(order_id)
     return number[1] if number else order_id

@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from orderctl.language import later, retell, say, say_count
+from orderctl.language import N_, _, ngettext, retell
 from orderctl.orders.eligibility import Explanation, Mode, Rule, explain
 from orderctl.orders.orders import Order, OrderEvent, Status
 from orderctl.terminal.amounts import full_timestamp, shown_amount, shown_money, timestamp, when
@@ -15,14 +15,14 @@ from orderctl.terminal.layout import Facts, RuledTable, TableColumn, days_words,
 from orderctl.terminal.styles import FAINT, HEADING, Sentence, filled, plain
 
 _LINE_COLUMNS = (
-    TableColumn(title=later("SKU"), whole=True, least=16),
-    TableColumn(title=later("Item"), cut=True),
-    TableColumn(title=later("Pieces"), right=True, whole=True),
-    TableColumn(title=later("Price"), right=True, whole=True),
-    TableColumn(title=later("Amount"), right=True, whole=True),
+    TableColumn(title=N_("SKU"), whole=True, least=16),
+    TableColumn(title=N_("Item"), cut=True),
+    TableColumn(title=N_("Pieces"), right=True, whole=True),
+    TableColumn(title=N_("Price"), right=True, whole=True),
+    TableColumn(title=N_("Amount"), right=True, whole=True),
 )
 _SHOWN_EVENTS = 50
-_EVENTS = (later("import of {file}"),)
+_EVENTS = (N_("import of {file}"),)
 
 
 def order_details(order: Order, events: Sequence[OrderEvent]) -> RenderableType:
@@ -44,49 +44,49 @@ def draw_order(order: Order, width: int) -> str:
 
 
 def _order_title(order: Order) -> Text:
-    title = Sentence.assemble(filled(say("Order {id}"), HEADING, id=order.id), "  ", status_text(order.status))
-    title.append_text(plain(f"  {say(order.status.brand_sees)} / {say(order.status.buyer_sees)}", FAINT))
+    title = Sentence.assemble(filled(_("Order {id}"), HEADING, id=order.id), "  ", status_text(order.status))
+    title.append_text(plain(f"  {_(order.status.brand_sees)} / {_(order.status.buyer_sees)}", FAINT))
     if order.archived_at:
-        title.append("  " + say("archived"), style=FAINT)
+        title.append("  " + _("archived"), style=FAINT)
     return title
 
 
 def _order_facts(order: Order) -> list[tuple[str, str]]:
     buyer = order.buyer
-    pieces = say_count("{number:,} piece", "{number:,} pieces", order.quantity)
+    pieces = ngettext("{number:,} piece", "{number:,} pieces", order.quantity)
     return [
-        (say("Buyer"), f"{buyer.name} ({buyer.id})" if buyer else say("none")),
-        (say("Mail"), (buyer.email or say("no address")) if buyer else ""),
-        (say("Brand"), order.brand),
-        (say("Reference"), order.reference),
-        (say("Season"), order.season),
-        (say("Ordered"), f"{order.ordered_at:%Y-%m-%d %H:%M} UTC"),
-        (say("Delivery"), days_words(order.delivery_from, order.delivery_to)),
-        (say("Country"), order.country or ""),
-        (say("Total"), say("{amount} for {pieces}", amount=shown_money(order.amount), pieces=pieces)),
-        (say("Terms"), order.terms),
-        (say("Ship to"), order.delivery_address),
-        (say("Bill to"), order.billing_address),
-        (say("Refers"), ", ".join(_held(order))),
-        (say("Tags"), ", ".join(sorted(order.tags))),
-        (say("Note"), order.note),
-        (say("Batch"), order.batch_id or ""),
-        (say("Version"), str(order.version)),
+        (_("Buyer"), f"{buyer.name} ({buyer.id})" if buyer else _("none")),
+        (_("Mail"), (buyer.email or _("no address")) if buyer else ""),
+        (_("Brand"), order.brand),
+        (_("Reference"), order.reference),
+        (_("Season"), order.season),
+        (_("Ordered"), f"{order.ordered_at:%Y-%m-%d %H:%M} UTC"),
+        (_("Delivery"), days_words(order.delivery_from, order.delivery_to)),
+        (_("Country"), order.country or ""),
+        (_("Total"), _("{amount} for {pieces}", amount=shown_money(order.amount), pieces=pieces)),
+        (_("Terms"), order.terms),
+        (_("Ship to"), order.delivery_address),
+        (_("Bill to"), order.billing_address),
+        (_("Refers"), ", ".join(_held(order))),
+        (_("Tags"), ", ".join(sorted(order.tags))),
+        (_("Note"), order.note),
+        (_("Batch"), order.batch_id or ""),
+        (_("Version"), str(order.version)),
     ]
 
 
 def _held(order: Order) -> Iterator[str]:
     """What refers to the order."""
     if order.delivery_notes:
-        yield say_count("{number:,} delivery note", "{number:,} delivery notes", order.delivery_notes)
+        yield ngettext("{number:,} delivery note", "{number:,} delivery notes", order.delivery_notes)
     if order.invoices:
-        yield say_count("{number:,} invoice", "{number:,} invoices", order.invoices)
+        yield ngettext("{number:,} invoice", "{number:,} invoices", order.invoices)
     if order.backlog_skus:
-        yield say_count("{number:,} backlog SKU", "{number:,} backlog SKUs", order.backlog_skus)
+        yield ngettext("{number:,} backlog SKU", "{number:,} backlog SKUs", order.backlog_skus)
 
 
 def _lines(order: Order) -> RuledTable:
-    table = RuledTable([replace(column, title=say(column.title)) for column in _LINE_COLUMNS])
+    table = RuledTable([replace(column, title=_(column.title)) for column in _LINE_COLUMNS])
     for line in order.lines:
         item = " ".join(part for part in (line.name, line.color, line.size) if part)
         amounts = (line.unit_price, line.quantity * line.unit_price)
@@ -102,7 +102,7 @@ def _lines(order: Order) -> RuledTable:
 def event_table(events: Sequence[OrderEvent]) -> RuledTable:
     """The log of an order, oldest first."""
     return text_table(
-        (when(), later("What"), later("Who"), later("Detail")),
+        (when(), N_("What"), N_("Who"), N_("Detail")),
         (
             (
                 timestamp(event.at, seconds=True),
@@ -116,39 +116,37 @@ def event_table(events: Sequence[OrderEvent]) -> RuledTable:
 
 
 def _of_batch(batch_id: str | None) -> str:
-    return say("batch {id}", id=batch_id) if batch_id else ""
+    return _("batch {id}", id=batch_id) if batch_id else ""
 
 
-_WAYS = {Mode.BULK: later("In bulk"), Mode.INDIVIDUAL: later("On its own")}
+_WAYS = {Mode.BULK: N_("In bulk"), Mode.INDIVIDUAL: N_("On its own")}
 
 
 def explanation_table(order: Order, explanation: Explanation) -> Facts:
     """A line for each way of rejecting the order, and what follows from it."""
     facts = Facts()
     for mode, way in _WAYS.items():
-        facts.add(say(way), _verdict(explanation.grounds[mode]))
+        facts.add(_(way), _verdict(explanation.grounds[mode]))
     if explanation.since and any(explanation.grounds.values()):
-        facts.add(say("Since"), _since(order, explanation))
+        facts.add(_("Since"), _since(order, explanation))
     for advice in explanation.advice(order.id):
-        facts.add(say("Instead"), plain(advice))
+        facts.add(_("Instead"), plain(advice))
     return facts
 
 
 def _verdict(grounds: tuple[Rule, ...]) -> Text:
     if not grounds:
-        return Text(say("can be rejected"), style="green")
-    return plain(
-        say("cannot be rejected: {reasons}", reasons="; ".join(say(rule.reason) for rule in grounds)), "yellow"
-    )
+        return Text(_("can be rejected"), style="green")
+    return plain(_("cannot be rejected: {reasons}", reasons="; ".join(_(rule.reason) for rule in grounds)), "yellow")
 
 
 def _since(order: Order, explanation: Explanation) -> Text:
     """When it came into its status, by whom, with which batch."""
     parts = [full_timestamp(explanation.since, seconds=True)] if explanation.since else []
     if explanation.event:
-        parts.append(say("{event} by {actor}", event=explanation.event.kind, actor=explanation.event.actor))
+        parts.append(_("{event} by {actor}", event=explanation.event.kind, actor=explanation.event.actor))
     if order.batch_id:
-        parts.append(say("batch {id}", id=order.batch_id))
+        parts.append(_("batch {id}", id=order.batch_id))
     return plain(", ".join(parts))
 
 

@@ -17,7 +17,7 @@ from orderctl.core.money import Money, decimals
 from orderctl.core.text import safe
 from orderctl.core.times import duration_words, parse_duration
 from orderctl.errors import UnexpectedPlanError, UsageError
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.rejection.plan import Identity, RejectionPlan
 
 
@@ -32,7 +32,7 @@ class PlanState(StrEnum):
 
 
 OPEN = frozenset({PlanState.SAVED, PlanState.APPROVED, PlanState.HELD})
-EDITED = later("{plan} was edited in the store after it was saved, and is not run")
+EDITED = N_("{plan} was edited in the store after it was saved, and is not run")
 
 
 class PlanClosedError(UnexpectedPlanError):
@@ -93,16 +93,16 @@ class SavedPlan:
     @property
     def name(self) -> str:
         """The plan as messages call it."""
-        return say("plan {id}", id=short_id(self.id))
+        return _("plan {id}", id=short_id(self.id))
 
     @property
     def story(self) -> str:
         """Who made it when, and who approved it."""
         made = {"plan": self.name, "at": self.made_at, "author": _said(self.author)}
         if self.approver is None:
-            return say("{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}", **made)
+            return _("{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}", **made)
         approver = _said(self.approver)
-        return say(
+        return _(
             "{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}, approved by {approver}", **made, approver=approver
         )
 
@@ -126,10 +126,10 @@ class SavedPlan:
         if self.state not in OPEN or now >= self.expires_at:
             return ""
         if self.due_at is None:
-            return say("expires in {length}", length=duration_words(self.expires_at - now))
+            return _("expires in {length}", length=duration_words(self.expires_at - now))
         if now >= self.due_at:
-            return say("due now")
-        return say("runs in {length}", length=duration_words(self.due_at - now))
+            return _("due now")
+        return _("runs in {length}", length=duration_words(self.due_at - now))
 
     def approve(self, by: Identity, at: datetime, *, how: str, due: datetime | None) -> "SavedPlan":
         """Approve it; with a time, it is held until then. It keeps its lifetime beyond that time."""
@@ -153,32 +153,30 @@ class SavedPlan:
         """Raise UnexpectedPlanError if somebody edited it."""
         if not self.is_intact:
             raise UnexpectedPlanError(
-                say(EDITED, plan=self.name),
-                hint=say("make a new plan, and ask who edited this one"),
+                _(EDITED, plan=self.name),
+                hint=_("make a new plan, and ask who edited this one"),
             )
 
     def check_open(self) -> None:
         """Raise PlanClosedError if it ran or was cancelled."""
         if self.state in OPEN:
             return
-        at = f"{self.closed_at:%Y-%m-%d %H:%M} UTC" if self.closed_at else say("an unknown time")
+        at = f"{self.closed_at:%Y-%m-%d %H:%M} UTC" if self.closed_at else _("an unknown time")
         who = _said(self.closed_by)
         if self.state is PlanState.EXECUTED:
             raise PlanClosedError(
-                say("{plan} has run already, at {at} by {who}", plan=self.name, at=at, who=who),
-                hint=say("see: orderctl log {id}", id=self.id),
+                _("{plan} has run already, at {at} by {who}", plan=self.name, at=at, who=who),
+                hint=_("see: orderctl log {id}", id=self.id),
             )
         raise PlanClosedError(
-            say("{plan} was cancelled, at {at} by {who}", plan=self.name, at=at, who=who), hint=say("make a new plan")
+            _("{plan} was cancelled, at {at} by {who}", plan=self.name, at=at, who=who), hint=_("make a new plan")
         )
 
     def check_current(self, now: datetime) -> None:
         """Raise UnexpectedPlanError if it expired."""
         if now >= self.expires_at:
             ago = duration_words(now - self.expires_at)
-            raise UnexpectedPlanError(
-                say("{plan} expired {ago} ago", plan=self.name, ago=ago), hint=say("make a new plan")
-            )
+            raise UnexpectedPlanError(_("{plan} expired {ago} ago", plan=self.name, ago=ago), hint=_("make a new plan"))
 
     def check_runnable(self, now: datetime, *, needs: str) -> None:
         """Raise UnexpectedPlanError unless it may run now. `needs` says why it needs a second operator, if so."""
@@ -187,13 +185,13 @@ class SavedPlan:
         self.check_current(now)
         if self.due_at is not None and now < self.due_at:
             raise UnexpectedPlanError(
-                say(
+                _(
                     "{plan} is held for another {length}, until {due_at:%H:%M} UTC",
                     plan=self.name,
                     length=duration_words(self.due_at - now),
                     due_at=self.due_at,
                 ),
-                hint=say(
+                hint=_(
                     "orderctl plan cancel {id} stops it; orderctl plan run --due runs it then", id=short_id(self.id)
                 ),
             )
@@ -202,18 +200,18 @@ class SavedPlan:
         if self.approver is None or self.approver.may_be(self.author):
             raise UnexpectedPlanError(
                 self._needs_another(needs),
-                hint=say("another operator reads and approves it: orderctl plan approve {id}", id=short_id(self.id)),
+                hint=_("another operator reads and approves it: orderctl plan approve {id}", id=short_id(self.id)),
             )
 
     def _needs_another(self, needs: str) -> str:
         author = _said(self.author)
         if not needs:
-            return say(
+            return _(
                 "{plan} needs the approval of an operator other than its author {author}",
                 plan=self.name,
                 author=author,
             )
-        return say(
+        return _(
             "{plan} needs the approval of an operator other than its author {author} ({needs})",
             plan=self.name,
             author=author,
@@ -228,18 +226,18 @@ class SavedPlan:
         only_by_author = self.approver is not None and self.approver.may_be(self.author)
         if self.approver is not None and (by.may_be(self.author) or not only_by_author):
             raise UnexpectedPlanError(
-                say("{plan} is approved already, by {approver}", plan=self.name, approver=_said(self.approver)),
-                hint=say("nothing is to do"),
+                _("{plan} is approved already, by {approver}", plan=self.name, approver=_said(self.approver)),
+                hint=_("nothing is to do"),
             )
         if (needs or self.second_operator) and by.may_be(self.author):
             raise UnexpectedPlanError(
-                say(
+                _(
                     "{plan} was made by {author}, and you are {by}: one operator cannot be both",
                     plan=self.name,
                     author=_said(self.author),
                     by=_said(by),
                 ),
-                hint=say("another operator, with another login to the database where it has logins, approves it"),
+                hint=_("another operator, with another login to the database where it has logins, approves it"),
             )
 
 
@@ -268,9 +266,9 @@ class SecondOperatorRule:
         if not targets:
             return ""
         if self.always:
-            return say("require_second_operator is set")
+            return _("require_second_operator is set")
         if self.above_orders is not None and targets > self.above_orders:
-            return say_count(
+            return ngettext(
                 "{number:,} order, more than {most:,}",
                 "{number:,} orders, more than {most:,}",
                 targets,
@@ -280,8 +278,8 @@ class SecondOperatorRule:
             if self.above_amount is None or _major(total) <= self.above_amount:
                 continue
             if total in plan.totals:
-                return say("{total}, more than {most:,f}", total=total, most=self.above_amount)
-            return say("{total} before credits, more than {most:,f}", total=total, most=self.above_amount)
+                return _("{total}, more than {most:,f}", total=total, most=self.above_amount)
+            return _("{total} before credits, more than {most:,f}", total=total, most=self.above_amount)
         return ""
 
 
@@ -299,8 +297,8 @@ def read_terms(*, lifetime: str, always: bool, above_orders: int | None, above_a
         length = parse_duration(lifetime, bare_hours=True)
     except ValueError as error:
         raise UsageError(
-            say("the setting plan_expires, {lifetime!r}, {problem}", lifetime=lifetime, problem=error),
-            hint=say("36h, 90m, 3d, or hours"),
+            _("the setting plan_expires, {lifetime!r}, {problem}", lifetime=lifetime, problem=error),
+            hint=_("36h, 90m, 3d, or hours"),
         ) from None
     rule = SecondOperatorRule(always=always, above_orders=above_orders, above_amount=_amount(above_amount))
     return PlanTerms(lifetime=length, rule=rule)
@@ -312,7 +310,7 @@ def _amount(text: str) -> Decimal | None:
         return None
     if not _AMOUNT.fullmatch(text.strip()):
         raise UsageError(
-            say("the setting second_operator_above_amount, {text!r}, is no amount", text=text), hint=say("write 10000")
+            _("the setting second_operator_above_amount, {text!r}, is no amount", text=text), hint=_("write 10000")
         )
     return Decimal(text.strip())
 

@@ -8,7 +8,7 @@ from typing import Any
 from orderctl.changes import ChangeKind
 from orderctl.core.money import Money, format_amount
 from orderctl.database.connection import Connection, Row, read_instant
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.orders.eligibility import eligible_sql
 from orderctl.orders.orders import OrderChange
 from orderctl.plans.plans import PlanState, SavedPlan
@@ -28,12 +28,12 @@ _STEPS = (
 _FACTS = "status, currency, total, quantity, delivery_notes, invoices, backlog_skus"
 _DONE = ", ".join(f"'{kind}'" for kind in ChangeKind)
 _DONE_BY = {
-    ChangeKind.ARCHIVED: later("archived by {actor}"),
-    ChangeKind.UNARCHIVED: later("unarchived by {actor}"),
-    ChangeKind.TAGGED: later("tagged {tag} by {actor}"),
-    ChangeKind.UNTAGGED: later("untagged {tag} by {actor}"),
+    ChangeKind.ARCHIVED: N_("archived by {actor}"),
+    ChangeKind.UNARCHIVED: N_("unarchived by {actor}"),
+    ChangeKind.TAGGED: N_("tagged {tag} by {actor}"),
+    ChangeKind.UNTAGGED: N_("untagged {tag} by {actor}"),
 }
-_COUNTS = (later("quantity"), later("delivery notes"), later("invoices"), later("backlog SKUs"))
+_COUNTS = (N_("quantity"), N_("delivery notes"), N_("invoices"), N_("backlog SKUs"))
 
 
 def insert_plan(connection: Connection, saved: SavedPlan, plan: RejectionPlan) -> None:
@@ -136,7 +136,7 @@ def _done_since(connection: Connection, plan: RejectionPlan, ids: list[str]) -> 
     )
     done: dict[str, list[OrderChange]] = {}
     for order_id, kind, detail, actor in found:
-        done.setdefault(order_id, []).append(OrderChange(say(_DONE_BY[kind], tag=detail, actor=actor)))
+        done.setdefault(order_id, []).append(OrderChange(_(_DONE_BY[kind], tag=detail, actor=actor)))
     return done
 
 
@@ -170,19 +170,19 @@ def _changes(row: Row, done: list[OrderChange]) -> tuple[OrderChange, ...]:
     """What is different about one order: its fields, what was done to it, or at least that it was edited."""
     now, was = row[3:4] + row[5:11], row[11:]
     if now[0] is None:
-        return (OrderChange(say("is gone")),)
+        return (OrderChange(_("is gone")),)
     if row[4] is not None:
-        return (OrderChange(say("rejected meanwhile by batch {batch}", batch=row[4])),)
+        return (OrderChange(_("rejected meanwhile by batch {batch}", batch=row[4])),)
     found = [] if was[0] is None else _differing(was, now)
-    return tuple([*found, *done] or [OrderChange(say("edited: version was {was}, is {now}", was=row[1], now=row[2]))])
+    return tuple([*found, *done] or [OrderChange(_("edited: version was {was}, is {now}", was=row[1], now=row[2]))])
 
 
 def _differing(was: Row, now: Row) -> list[OrderChange]:
     """The fields that differ; rows of status, currency, total, and four counts."""
     pairs = [
-        (say("status"), was[0], now[0]),
-        (say("total"), f"{format_amount(was[2], was[1])} {was[1]}", f"{format_amount(now[2], now[1])} {now[1]}"),
-        *zip(map(say, _COUNTS), was[3:], now[3:], strict=True),
+        (_("status"), was[0], now[0]),
+        (_("total"), f"{format_amount(was[2], was[1])} {was[1]}", f"{format_amount(now[2], now[1])} {now[1]}"),
+        *zip(map(_, _COUNTS), was[3:], now[3:], strict=True),
     ]
     return [OrderChange(what, str(before), str(after)) for what, before, after in pairs if before != after]
 

@@ -11,7 +11,7 @@ from orderctl.database.connection import Connection
 from orderctl.database.endings import PLANS_LISTED, find_plan
 from orderctl.database.store import Store, login
 from orderctl.errors import UnexpectedPlanError, UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.plans.plans import EDITED, PlanState, PlanTerms, SavedPlan, SecondOperatorRule
 from orderctl.plans.queries import (
     change_plan,
@@ -56,8 +56,8 @@ def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule) -
     needs = rule.why(plan)
     if needs:
         raise UnexpectedPlanError(
-            say("this plan needs a second operator ({needs}); nothing was changed", needs=needs),
-            hint=say("keep it with --save-plan; another operator approves it with: orderctl plan approve"),
+            _("this plan needs a second operator ({needs}); nothing was changed", needs=needs),
+            hint=_("keep it with --save-plan; another operator approves it with: orderctl plan approve"),
         )
 
 
@@ -232,7 +232,7 @@ def _step(store: Store, text: str, step: Callable[[Connection, SavedPlan], Saved
 def _take(connection: Connection, before: SavedPlan, after: SavedPlan) -> None:
     if not change_plan(connection, before, after):
         raise UnexpectedPlanError(
-            say("{plan} was changed at this moment", plan=before.name), hint=say("look: orderctl plan list")
+            _("{plan} was changed at this moment", plan=before.name), hint=_("look: orderctl plan list")
         )
 
 
@@ -240,7 +240,7 @@ def _get(connection: Connection, plan_id: str, *, lock: bool = False) -> SavedPl
     saved = get_plan(connection, plan_id, lock=lock)
     if saved is None:
         raise UsageError(
-            say("there is no plan {plan_id} in this store any more", plan_id=short_id(plan_id)), hint=say(PLANS_LISTED)
+            _("there is no plan {plan_id} in this store any more", plan_id=short_id(plan_id)), hint=_(PLANS_LISTED)
         )
     return saved
 
@@ -252,8 +252,8 @@ def _loaded(connection: Connection, saved: SavedPlan) -> KeptPlan:
         plan = RejectionPlan.from_json(plan_text(connection, saved.id))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnexpectedPlanError(
-            say("{problem} ({why})", problem=say(EDITED, plan=saved.name), why=error), hint=say("make a new plan")
+            _("{problem} ({why})", problem=_(EDITED, plan=saved.name), why=error), hint=_("make a new plan")
         ) from error
     if (plan.id, plan.digest) != (saved.id, saved.plan_digest):
-        raise UnexpectedPlanError(say(EDITED, plan=saved.name), hint=say("make a new plan"))
+        raise UnexpectedPlanError(_(EDITED, plan=saved.name), hint=_("make a new plan"))
     return KeptPlan(saved=saved, plan=plan)

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orderctl.core.ids import short_id
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.orders.eligibility import Mode
 from orderctl.plans.plans import PlanState, SavedPlan
 from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
@@ -17,13 +17,13 @@ from orderctl.terminal.layout import RuledTable, facts_table, text_table
 from orderctl.terminal.styles import FAINT, HEADING, filled, plain
 
 _TITLES = (
-    later("Plan"),
-    later("State"),
-    later("Left"),
-    later("Orders"),
-    later("Total"),
-    later("Made by"),
-    later("Approved by"),
+    N_("Plan"),
+    N_("State"),
+    N_("Left"),
+    N_("Orders"),
+    N_("Total"),
+    N_("Made by"),
+    N_("Approved by"),
 )
 _SHOWN_CHANGES = 20
 _STYLES = {
@@ -61,62 +61,62 @@ def plan_details(saved: SavedPlan, mode: Mode, preview: RenderableType, now: dat
     if saved.time_left(now):
         state.append(f", {saved.time_left(now)}")
     facts: list[tuple[str, str | Text]] = [
-        (say("Plan"), saved.id),
-        (say("State"), state),
-        (say("Mode"), say("individual: by the rules for one order") if mode is Mode.INDIVIDUAL else ""),
-        (say("Made"), _by(saved.made_at, saved.author)),
-        (say("Approved"), _approval(saved)),
-        (say("Needs"), "" if saved.approver or not saved.second_operator else say("another operator's approval")),
-        (say("Due"), _at(saved.due_at)),
-        (say("Expires"), _at(saved.expires_at) if saved.closed_at is None else ""),
-        (say("Closed"), _by(saved.closed_at, saved.closed_by)),
-        (say("Digest"), saved.plan_digest),
+        (_("Plan"), saved.id),
+        (_("State"), state),
+        (_("Mode"), _("individual: by the rules for one order") if mode is Mode.INDIVIDUAL else ""),
+        (_("Made"), _by(saved.made_at, saved.author)),
+        (_("Approved"), _approval(saved)),
+        (_("Needs"), "" if saved.approver or not saved.second_operator else _("another operator's approval")),
+        (_("Due"), _at(saved.due_at)),
+        (_("Expires"), _at(saved.expires_at) if saved.closed_at is None else ""),
+        (_("Closed"), _by(saved.closed_at, saved.closed_by)),
+        (_("Digest"), saved.plan_digest),
     ]
     return Group(preview, Text(), facts_table(facts))
 
 
 def _by(at: datetime | None, actor: Identity | None) -> str:
-    return say("{at} by {actor}", at=_at(at), actor=actor) if at else ""
+    return _("{at} by {actor}", at=_at(at), actor=actor) if at else ""
 
 
 def _approval(saved: SavedPlan) -> str:
     if not saved.approver:
         return ""
-    how = say(saved.how) if saved.how else ""
-    return say("{at} by {actor} ({how})", at=_at(saved.approved_at), actor=saved.approver, how=how)
+    how = _(saved.how) if saved.how else ""
+    return _("{at} by {actor} ({how})", at=_at(saved.approved_at), actor=saved.approver, how=how)
 
 
 def kept_report(saved: SavedPlan, now: datetime) -> RenderableType:
     """What became of a plan that was kept or approved, and what can be done with it."""
     name = short_id(saved.id)
     text = filled(
-        say("{plan} {state}: {orders}, {amounts}; {left}"),
-        plan=filled(say("Plan {name}"), HEADING, name=Text(name, "bold cyan")),
+        _("{plan} {state}: {orders}, {amounts}; {left}"),
+        plan=filled(_("Plan {name}"), HEADING, name=Text(name, "bold cyan")),
         state=saved.state.value,
-        orders=say_count("{number:,} order", "{number:,} orders", saved.targets),
+        orders=ngettext("{number:,} order", "{number:,} orders", saved.targets),
         amounts=", ".join(map(shown_money, saved.totals)),
         left=saved.time_left(now),
     )
     if saved.state is PlanState.HELD and saved.due_at:
-        text.append(" " + say("(at {time}, by: orderctl plan run --due)", time=full_hour(saved.due_at)))
-        further = say("Until then this stops it: orderctl plan cancel {name}", name=name)
+        text.append(" " + _("(at {time}, by: orderctl plan run --due)", time=full_hour(saved.due_at)))
+        further = _("Until then this stops it: orderctl plan cancel {name}", name=name)
     elif saved.second_operator and saved.approver is None:
-        further = say("Another operator reads and approves it: orderctl plan approve {name}", name=name)
+        further = _("Another operator reads and approves it: orderctl plan approve {name}", name=name)
     else:
-        further = say("orderctl plan show {name} shows it, orderctl plan run {name} rejects its orders", name=name)
+        further = _("orderctl plan show {name} shows it, orderctl plan run {name} rejects its orders", name=name)
     return Group(text, plain(further))
 
 
 def changes_report(plan: RejectionPlan, changed: Sequence[LeftOut], limit: int | None = _SHOWN_CHANGES) -> Group:
     """Which of the planned orders are no longer as planned."""
     if not changed:
-        same = say_count(
+        same = ngettext(
             "nothing changed: {number:,} order as planned",
             "nothing changed: {number:,} orders as planned",
             plan.targets.count,
         )
         return Group(plain(same))
-    head = say_count(
+    head = ngettext(
         "{changed:,} of {number:,} planned order no longer as planned:",
         "{changed:,} of {number:,} planned orders no longer as planned:",
         plan.targets.count,
@@ -124,7 +124,7 @@ def changes_report(plan: RejectionPlan, changed: Sequence[LeftOut], limit: int |
     )
     parts = [plain(head, "yellow"), *(plain(f"  {left_out_words(left)}") for left in changed[:limit])]
     if limit is not None and len(changed) > limit:
-        parts.append(plain("  " + say("… and {more:,} more", more=len(changed) - limit), FAINT))
+        parts.append(plain("  " + _("… and {more:,} more", more=len(changed) - limit), FAINT))
     return Group(*parts)
 
 

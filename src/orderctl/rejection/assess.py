@@ -167,7 +167,7 @@ def impact_of(read: Read, standing: OpenTotals) -> Impact:
             open_orders=standing[season, currency][0],
             open_total=standing[season, currency][1],
         )
-        for _, currency, season, orders, total, _ in groups
+        for __, currency, season, orders, total, __ in groups
     ]
     seasons.sort(key=lambda share: (-share.orders, share.season, share.currency))
     ((begun, ended, begins, ends, changed),) = read.rows("span")
@@ -337,7 +337,7 @@ def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[in
     return buyers, MailPlan(
         notify=True,
         per_order=per_order,
-        mails=sum(number for _, number in languages),
+        mails=sum(number for __, number in languages),
         buyers_without_address=sum(row[3] for row in known if row[1]),
         orders_without_buyer=nobody,
         languages=languages,

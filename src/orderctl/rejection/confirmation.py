@@ -9,7 +9,7 @@ from rich.cells import set_cell_size
 
 from orderctl.core.money import Money
 from orderctl.core.text import cell_width, fold, safe
-from orderctl.language import say, say_count
+from orderctl.language import _, ngettext
 from orderctl.rejection.plan import RejectionPlan
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.prompts import ask
@@ -27,7 +27,7 @@ def confirm_rejection(plan: RejectionPlan, *, store: str, production: bool) -> b
     count = plan.targets.count
     typed = YES if count <= SMALL else str(count)
     question = rejection_question(plan, store=store, production=production)
-    answer = ask("text", question, demand=say("Type {typed}:", typed=typed))
+    answer = ask("text", question, demand=_("Type {typed}:", typed=typed))
     return fold(str(answer)).replace(",", "").strip() == typed
 
 
@@ -36,20 +36,20 @@ def rejection_question(plan: RejectionPlan, *, store: str, production: bool) -> 
     place = _without_middle(safe(store))
     known = {
         "amounts": _amounts(plan.totals),
-        "store": f"{say('PRODUCTION')} {place}" if production else place,
+        "store": f"{_('PRODUCTION')} {place}" if production else place,
     }
     if not plan.mail.mails:
-        return say_count(
+        return ngettext(
             "Reject {number:,} order, {amounts}, in {store}, and tell nobody?",
             "Reject {number:,} orders, {amounts}, in {store}, and tell nobody?",
             plan.targets.count,
             **known,
         )
-    return say_count(
+    return ngettext(
         "Reject {number:,} order, {amounts}, in {store}, and send {mails}?",
         "Reject {number:,} orders, {amounts}, in {store}, and send {mails}?",
         plan.targets.count,
-        mails=say_count("{number:,} mail", "{number:,} mails", plan.mail.mails),
+        mails=ngettext("{number:,} mail", "{number:,} mails", plan.mail.mails),
         **known,
     )
 
@@ -67,6 +67,6 @@ def _amounts(totals: Sequence[Money]) -> str:
     more = len(totals) - _SHOWN_TOTALS
     if more <= 0:
         return listed
-    return say_count(
+    return ngettext(
         "{listed} and {number:,} more currency", "{listed} and {number:,} more currencies", more, listed=listed
     )

@@ -12,7 +12,7 @@ from orderctl.core.money import Money
 from orderctl.database.connection import Connection, Params, Row
 from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.filters.queries import summaries_sql
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.outbox import MailState
 from orderctl.orders.eligibility import Mode, eligible_sql
 from orderctl.orders.orders import OrderEvent, OrderSummary, Status
@@ -90,12 +90,12 @@ def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Param
     )
     if changed.rowcount != len(events):
         raise OrderctlError(
-            say(
+            _(
                 "{events} events for {orders} changed orders; nothing was changed",
                 events=len(events),
                 orders=changed.rowcount,
             ),
-            hint=say("this is a fault of the program: report it"),
+            hint=_("this is a fault of the program: report it"),
         )
 
 
@@ -125,8 +125,8 @@ def _in_order(events: list[Row], last: str) -> str:
     for event in events:
         if event[0] <= last:
             raise OrderctlError(
-                say("the event of order {order} came out of order; nothing was changed", order=event[0]),
-                hint=say("this is a fault of the program: report it"),
+                _("the event of order {order} came out of order; nothing was changed", order=event[0]),
+                hint=_("this is a fault of the program: report it"),
             )
         last = event[0]
     return last
@@ -261,12 +261,12 @@ def execute_plan(connection: Connection, approved: ApprovedPlan, at: datetime, m
     plan = approved.plan
     if get_batch(connection, plan.id) is not None:
         raise UnexpectedPlanError(
-            say("plan {id} has run already", id=plan.id), hint=say("see: orderctl log {id}", id=plan.id)
+            _("plan {id} has run already", id=plan.id), hint=_("see: orderctl log {id}", id=plan.id)
         )
     if approved.request and batch_of_request(connection, approved.request.key):
         raise KeyUsedError(
-            say("another run under the key {key} was first", key=approved.request.key),
-            hint=say("try again in a moment"),
+            _("another run under the key {key} was first", key=approved.request.key),
+            hint=_("try again in a moment"),
         )
     rejected = 0
     with DigestThread(lambda *differing: event_of(plan, at, *differing)) as digest:

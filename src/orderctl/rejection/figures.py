@@ -6,7 +6,7 @@ from itertools import islice
 from rich.text import Text
 
 from orderctl.core.money import Money
-from orderctl.language import say, say_count
+from orderctl.language import _, ngettext
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
 from orderctl.rejection.plan import MailPlan, RejectionPlan, Skipped
@@ -28,30 +28,30 @@ def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Facts
     """Labels and values, those that matter most first. `ask_about_mails`: whether to send them is still to be asked."""
     grid = Facts(right=True)
     if plan.targets.count:
-        grid.add(say("Total"), _totals(plan.totals))
+        grid.add(_("Total"), _totals(plan.totals))
         if more := [total for total in plan.before_credits if total not in plan.totals]:
-            grid.add(say("Before credits"), _totals(more, WARNING))
-        grid.add(say("Buyers"), f"{plan.buyers:,}")
+            grid.add(_("Before credits"), _totals(more, WARNING))
+        grid.add(_("Buyers"), f"{plan.buyers:,}")
         _add_impact(grid, plan.impact)
     for group in plan.skipped:
-        grid.add(say("Skipped"), _skipped(group))
+        grid.add(_("Skipped"), _skipped(group))
     _add_given(grid, plan.given)
     if plan.targets.count:
-        grid.add(say("Reason"), plain(plan.reason or say("none given"), "" if plan.reason else FAINT))
+        grid.add(_("Reason"), plain(plan.reason or _("none given"), "" if plan.reason else FAINT))
         if plan.notes:
-            grid.add(say("Own words"), _notes(plan.notes))
-        grid.add(say("Mails"), _mails(plan.mail, plan.impact.without_address, ask=ask_about_mails))
+            grid.add(_("Own words"), _notes(plan.notes))
+        grid.add(_("Mails"), _mails(plan.mail, plan.impact.without_address, ask=ask_about_mails))
     return grid
 
 
 def _skipped(group: Skipped) -> Text:
     """How many orders one rule leaves out, and the first of them."""
     return plain(
-        say_count(
+        ngettext(
             "{number:,} order: {reason} ({ids})",
             "{number:,} orders: {reason} ({ids})",
             group.count,
-            reason=say(RULE_BY_CODE[group.code].reason),
+            reason=_(RULE_BY_CODE[group.code].reason),
             ids=listed_words(tuple(islice(group, _SHOWN_SKIPPED)), group.count),
         )
     )
@@ -64,34 +64,34 @@ def _totals(totals: Sequence[Money], style: str = "") -> Text:
 
 def _add_impact(grid: Facts, impact: Impact) -> None:
     if impact.seasons:
-        grid.add(say("Open orders"), _seasons(impact))
+        grid.add(_("Open orders"), _seasons(impact))
     for largest in [each for each in impact.largest if each.among_orders > 1][:_SHOWN_GROUPS]:
-        grid.add(say("Largest"), _largest(largest))
+        grid.add(_("Largest"), _largest(largest))
     if impact.ordered_from and impact.ordered_to:
-        grid.add(say("Ordered"), days_words(impact.ordered_from.date(), impact.ordered_to.date()))
+        grid.add(_("Ordered"), days_words(impact.ordered_from.date(), impact.ordered_to.date()))
     if impact.delivery_from and impact.delivery_to:
-        grid.add(say("Delivery"), days_words(impact.delivery_from, impact.delivery_to))
+        grid.add(_("Delivery"), days_words(impact.delivery_from, impact.delivery_to))
     if impact.recently_changed:
         number = impact.recently_changed
-        words = say_count("{number:,} order within the last hour", "{number:,} orders within the last hour", number)
-        grid.add(say("Edited"), Text(words, WARNING))
+        words = ngettext("{number:,} order within the last hour", "{number:,} orders within the last hour", number)
+        grid.add(_("Edited"), Text(words, WARNING))
     if impact.with_confirmed.count:
-        words = say_count(
+        words = ngettext(
             "{number:,} buyer also has confirmed orders in the same season: {named}",
             "{number:,} buyers also have confirmed orders in the same season: {named}",
             impact.with_confirmed.count,
             named=_named(impact.with_confirmed),
         )
-        grid.add(say("Confirmed"), plain(words, WARNING))
+        grid.add(_("Confirmed"), plain(words, WARNING))
 
 
 def _seasons(impact: Impact) -> RuledTable:
     """A line for each season and currency: how many of the open orders, and how much of their value."""
-    table = RuledTable([TableColumn(), *(TableColumn(right=True, whole=True) for _ in range(4))])
+    table = RuledTable([TableColumn(), *(TableColumn(right=True, whole=True) for __ in range(4))])
     shown = impact.seasons[:_SHOWN_GROUPS]
     more = impact.season_count - len(shown)
     for share in shown:
-        told = plain(say("… and {more:,} more", more=more), FAINT) if more > 0 and share is shown[-1] else None
+        told = plain(_("… and {more:,} more", more=more), FAINT) if more > 0 and share is shown[-1] else None
         table.add_row(*_season(share), below=told)
     return table
 
@@ -101,11 +101,11 @@ def _season(share: SeasonShare) -> tuple[Text, ...]:
     style = WARNING if (percent or 0) >= _MOST_OF_A_SEASON else ""
     value = percent_words(percent_of(share.total, share.open_total), part=share.total)
     return (
-        plain(share.season or say("no season")),
+        plain(share.season or _("no season")),
         plain(share.currency),
-        Text(say("{number:,} of {total:,}", number=share.orders, total=share.open_orders), style),
+        Text(_("{number:,} of {total:,}", number=share.orders, total=share.open_orders), style),
         Text(percent_words(percent, part=share.orders), style),
-        Text(say("{share} of the value", share=value) if value else "", style),
+        Text(_("{share} of the value", share=value) if value else "", style),
     )
 
 
@@ -113,11 +113,11 @@ def _largest(largest: LargestOrder) -> Text:
     share = percent_words(largest.percent, part=largest.total)
     known = {"id": largest.id, "amount": shown_money(largest.amount), "share": share}
     if largest.stands_out:
-        words = say("order {id}, {amount}: 1 of {among:,} is {share} of the value", among=largest.among_orders, **known)
+        words = _("order {id}, {amount}: 1 of {among:,} is {share} of the value", among=largest.among_orders, **known)
         return plain(words, WARNING)
     if not share:
-        return plain(say("order {id}, {amount}", **known))
-    return plain(say("order {id}, {amount}, {share} of the value", **known))
+        return plain(_("order {id}, {amount}", **known))
+    return plain(_("order {id}, {amount}, {share} of the value", **known))
 
 
 def _named(buyers: NamedBuyers) -> str:
@@ -127,20 +127,20 @@ def _named(buyers: NamedBuyers) -> str:
 def _add_given(grid: Facts, given: InputSummary) -> None:
     """What became of the ids as they were given."""
     if given.excluded_count or given.excluded_elsewhere:
-        grid.add(say("Taken out"), _taken_out(given))
+        grid.add(_("Taken out"), _taken_out(given))
     if given.duplicates:
-        grid.add(say("Duplicates"), say("{number:,} dropped", number=given.duplicates))
+        grid.add(_("Duplicates"), _("{number:,} dropped", number=given.duplicates))
     if given.unknown_count:
         listed = listed_words(tuple(given.unknown), given.unknown_count)
-        grid.add(say("Unknown"), plain(f"{given.unknown_count:,}: {listed}", WARNING))
+        grid.add(_("Unknown"), plain(f"{given.unknown_count:,}: {listed}", WARNING))
 
 
 def _taken_out(given: InputSummary) -> Text:
     listed = listed_words(tuple(given.excluded), given.excluded_count)
-    words = say_count("{number:,} order: {listed}", "{number:,} orders: {listed}", given.excluded_count, listed=listed)
-    text = plain(words) if given.excluded_count else Text(say("none"))
+    words = ngettext("{number:,} order: {listed}", "{number:,} orders: {listed}", given.excluded_count, listed=listed)
+    text = plain(words) if given.excluded_count else Text(_("none"))
     if given.excluded_elsewhere:
-        elsewhere = say_count(
+        elsewhere = ngettext(
             "; {number:,} id to take out is not among these orders",
             "; {number:,} ids to take out are not among these orders",
             given.excluded_elsewhere,
@@ -151,15 +151,15 @@ def _taken_out(given: InputSummary) -> Text:
 
 def _notes(notes: OrderNotes) -> Text:
     """How many orders have a reason or a message of their own, and the first ones."""
-    reasons = say_count(
+    reasons = ngettext(
         "{number:,} order with a reason of its own", "{number:,} orders with a reason of their own", notes.reasons
     )
-    messages = say_count(
+    messages = ngettext(
         "{number:,} order with a message of its own", "{number:,} orders with a message of their own", notes.messages
     )
     counted = ((notes.reasons, reasons), (notes.messages, messages))
     text = Text(", ".join(words for number, words in counted if number))
-    for note, _ in zip(notes, range(_SHOWN_NOTES), strict=False):
+    for note, __ in zip(notes, range(_SHOWN_NOTES), strict=False):
         said = "; ".join(part for part in (note.reason.text, " ".join(note.message.split())) if part)
         line = plain(f"{note.id}: {said}", FAINT)
         line.truncate(_NOTE_WIDTH, overflow="ellipsis")
@@ -170,17 +170,17 @@ def _notes(notes: OrderNotes) -> Text:
 
 def _mails(mail: MailPlan, silent: NamedBuyers, *, ask: bool) -> Text:
     if not mail.notify:
-        return Text(say("none: the buyers are not told"))
+        return Text(_("none: the buyers are not told"))
     if ask:
-        text = Text(say_count("{number:,} mail, if you say so", "{number:,} mails, if you say so", mail.mails))
+        text = Text(ngettext("{number:,} mail, if you say so", "{number:,} mails, if you say so", mail.mails))
     else:
-        text = Text(say_count("{number:,} mail", "{number:,} mails", mail.mails))
+        text = Text(ngettext("{number:,} mail", "{number:,} mails", mail.mails))
     if mail.languages:
-        nothing = say("no language")
+        nothing = _("no language")
         listed = ", ".join(f"{language or nothing} {number:,}" for language, number in mail.languages)
         text.append_text(plain(f" ({listed})", FAINT))
     if mail.buyers_without_address:
-        words = say_count(
+        words = ngettext(
             "; nobody is told for {number:,} buyer without an address: {named}",
             "; nobody is told for {number:,} buyers without an address: {named}",
             mail.buyers_without_address,
@@ -188,7 +188,7 @@ def _mails(mail: MailPlan, silent: NamedBuyers, *, ask: bool) -> Text:
         )
         text.append_text(plain(words, WARNING))
     if mail.orders_without_buyer:
-        words = say_count(
+        words = ngettext(
             "; nobody is told for {number:,} order without a buyer",
             "; nobody is told for {number:,} orders without a buyer",
             mail.orders_without_buyer,

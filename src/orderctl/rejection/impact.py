@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from orderctl.core.money import Money
-from orderctl.language import say
+from orderctl.language import _
 
 # An order changed so shortly ago may still be under somebody's hands.
 RECENT = timedelta(hours=1)
@@ -93,7 +93,7 @@ def percent_words(percent: int | None, *, part: int) -> str:
     """`15 %`; `under 1 %` for what is little but not nothing; empty where there is no share."""
     if percent is None:
         return ""
-    return say("under 1 %") if part and not percent else say("{percent} %", percent=percent)
+    return _("under 1 %") if part and not percent else _("{percent} %", percent=percent)
 
 
 def impact_document(impact: Impact) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 from orderctl.core.money import Money
 from orderctl.core.text import fold
 from orderctl.errors import UnexpectedPlanError, UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderChange, OrderSummary, Status
 from orderctl.rejection.impact import Impact, impact_document, read_impact
@@ -113,8 +113,8 @@ class RequestKey:
         """The key of a call that asks for this, as it was written. Raises UsageError."""
         if not _KEY.fullmatch(key):
             raise UsageError(
-                say("--key {key!r} is no key", key=key),
-                hint=say(
+                _("--key {key!r} is no key", key=key),
+                hint=_(
                     "1 to {most} letters, digits and signs of ASCII without spaces, as in NIGHT-2026-11-28",
                     most=LONGEST_KEY,
                 ),
@@ -177,17 +177,17 @@ class RejectionPlan:
             document = json.loads(text)
             if document.get("schema") != PLAN_SCHEMA:
                 raise ValueError(
-                    say(
+                    _(
                         "plan schema {schema!r} is not {known}",
                         schema=document.get("schema"),
                         known=PLAN_SCHEMA,
                     )
                 )
             if document.get("digest") != _digest(_canonical(document["plan"])):
-                raise ValueError(say("the plan was edited after it was made: its digest does not match"))
+                raise ValueError(_("the plan was edited after it was made: its digest does not match"))
             return _from_document(document["plan"])
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(say("the plan is not whole: a field is missing or of another kind")) from error
+            raise ValueError(_("the plan is not whole: a field is missing or of another kind")) from error
 
     @property
     def digest(self) -> str:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orderctl.core.money import Money
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import DeliveryReport
 from orderctl.mail.view import delivery_report, letter_text
 from orderctl.orders.eligibility import RULE_BY_CODE
@@ -39,7 +39,7 @@ def plan_preview(
         head = plan.head[:SHOWN_ORDERS] if every is None else every
         parts += [Text(), order_table(head, indent=2)]
         if every is None and plan.targets.count > len(head):
-            more = say("… and {more:,} more; --full shows all", more=plan.targets.count - len(head))
+            more = _("… and {more:,} more; --full shows all", more=plan.targets.count - len(head))
             parts.append(plain(f"  {more}", FAINT))
     if every is not None and plan.skipped:
         parts += [Text(), _skipped(plan.skipped)]
@@ -47,7 +47,7 @@ def plan_preview(
     if letters:
         parts += [Text(), letter_samples(letters)]
     if plan.targets.count:
-        parts += [Text(), plain(say("This cannot be undone."), DANGER)]
+        parts += [Text(), plain(_("This cannot be undone."), DANGER)]
     return Group(*parts)
 
 
@@ -55,14 +55,14 @@ def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
     place = plain(store)
     if production:
         place.append(" ")
-        place.append(" " + say("PRODUCTION") + " ", style="bold white on red")
+        place.append(" " + _("PRODUCTION") + " ", style="bold white on red")
     return filled(
-        say("Reject {orders} in {store} {whose}"),
+        _("Reject {orders} in {store} {whose}"),
         HEADING,
-        orders=say_count("{number:,} order", "{number:,} orders", plan.targets.count),
+        orders=ngettext("{number:,} order", "{number:,} orders", plan.targets.count),
         store=place,
         whose=plain(
-            say("(account {account}), from {source}", account=plan.by.account, source=source_in_words(plan.by.source)),
+            _("(account {account}), from {source}", account=plan.by.account, source=source_in_words(plan.by.source)),
             FAINT,
         ),
     )
@@ -70,12 +70,12 @@ def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
 
 def _skipped(groups: Iterable[Skipped]) -> RuledTable:
     """Every order that is left alone, with the reason."""
-    told = ((order_id, say(RULE_BY_CODE[group.code].reason)) for group in groups for order_id in group)
-    return text_table((later("Skipped"), later("Why")), told, indent=2)
+    told = ((order_id, _(RULE_BY_CODE[group.code].reason)) for group in groups for order_id in group)
+    return text_table((N_("Skipped"), N_("Why")), told, indent=2)
 
 
 def _more(number: int) -> Text:
-    return plain("  " + say("… and {more:,} more", more=number), FAINT)
+    return plain("  " + _("… and {more:,} more", more=number), FAINT)
 
 
 def _amounts(totals: Iterable[Money]) -> Text:
@@ -85,11 +85,11 @@ def _amounts(totals: Iterable[Money]) -> Text:
 def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, notify: bool) -> RenderableType:
     """What came of it, for people."""
     if result.batch_id is None:
-        return plain(say("Nothing to reject."))
+        return plain(_("Nothing to reject."))
     parts: list[RenderableType] = [
         filled(
-            say("{done} ({amounts}) as batch {batch}"),
-            done=plain(say_count("Rejected {number:,} order", "Rejected {number:,} orders", result.rejected), HEADING),
+            _("{done} ({amounts}) as batch {batch}"),
+            done=plain(ngettext("Rejected {number:,} order", "Rejected {number:,} orders", result.rejected), HEADING),
             amounts=_amounts(result.totals),
             batch=Text(result.batch_id, "cyan"),
         )
@@ -97,7 +97,7 @@ def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, n
     if result.left_out:
         parts += _left_out(result.left_out)
     if notify and delivery is None:
-        waiting = say_count(
+        waiting = ngettext(
             "{number:,} mail waiting; send with: orderctl mail send",
             "{number:,} mails waiting; send with: orderctl mail send",
             result.mails,
@@ -110,7 +110,7 @@ def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, n
 
 def _left_out(left_out: Sequence[LeftOut]) -> Iterator[Text]:
     """The orders that changed between plan and execution."""
-    head = say_count(
+    head = ngettext(
         "Left out {number:,} order that changed meanwhile:",
         "Left out {number:,} orders that changed meanwhile:",
         len(left_out),
@@ -124,26 +124,26 @@ def _left_out(left_out: Sequence[LeftOut]) -> Iterator[Text]:
 def left_out_words(left: LeftOut) -> str:
     """Why a planned order was left out."""
     if left.status is None:
-        return say("{id}: is gone", id=left.id)
+        return _("{id}: is gone", id=left.id)
     if left.batch_id:
-        return say("{id}: rejected meanwhile by batch {batch}", id=left.id, batch=left.batch_id)
+        return _("{id}: rejected meanwhile by batch {batch}", id=left.id, batch=left.batch_id)
     if left.changes:
         return f"{left.id}: {'; '.join(map(str, left.changes))}"
-    return say("{id}: was changed meanwhile and is {status} now", id=left.id, status=left.status)
+    return _("{id}: was changed meanwhile and is {status} now", id=left.id, status=left.status)
 
 
 SHOWN_LETTERS = 3
 _SHOWN_LINES = 24
-_MARKS = {"longest": later("the longest"), "shortest": later("the shortest")}
+_MARKS = {"longest": N_("the longest"), "shortest": N_("the shortest")}
 
 
 def letter_samples(letters: Sequence[SampleLetter]) -> RenderableType:
     """The longest and the shortest letter, then others that use other templates; the rest is named."""
     shown = _chosen(letters)
     parts: list[RenderableType] = [_framed(sample, apart=sample is not shown[0]) for sample in shown]
-    rest = [each.language or say("no language") for each in letters if each not in shown]
+    rest = [each.language or _("no language") for each in letters if each not in shown]
     if rest:
-        words = say_count(
+        words = ngettext(
             "{number:,} letter more: {listed}; all with --dry-run --format json",
             "{number:,} letters more: {listed}; all with --dry-run --format json",
             len(rest),
@@ -164,13 +164,13 @@ def _chosen(letters: Sequence[SampleLetter]) -> list[SampleLetter]:
 
 
 def _framed(sample: SampleLetter, *, apart: bool) -> Framed:
-    title = filled(say("To {buyer}"), buyer=sample.buyer)
-    facts = [sample.language or say("no language")]
+    title = filled(_("To {buyer}"), buyer=sample.buyer)
+    facts = [sample.language or _("no language")]
     if sample.written_in != sample.language:
-        facts.append(say("written in {language}", language=sample.written_in))
-    facts.append(say_count("{number:,} order", "{number:,} orders", sample.orders))
+        facts.append(_("written in {language}", language=sample.written_in))
+    facts.append(ngettext("{number:,} order", "{number:,} orders", sample.orders))
     if sample.mark:
-        facts.append(say(_MARKS[sample.mark]))
+        facts.append(_(_MARKS[sample.mark]))
     title.append_text(plain(f" ({', '.join(facts)})", FAINT))
     return Framed(_cut(letter_text(sample.letter)), title, apart=apart)
 
@@ -179,5 +179,5 @@ def _cut(text: Text) -> Text:
     lines = text.split("\n", allow_blank=True)
     if len(lines) <= _SHOWN_LINES:
         return text
-    more = say_count("… {number:,} line more", "… {number:,} lines more", len(lines) - _SHOWN_LINES)
+    more = ngettext("… {number:,} line more", "… {number:,} lines more", len(lines) - _SHOWN_LINES)
     return Sentence("\n").join([*lines[:_SHOWN_LINES], Text(more, style=FAINT)])

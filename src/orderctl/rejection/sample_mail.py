@@ -9,7 +9,7 @@ from orderctl.database.clock import Clock
 from orderctl.database.endings import BATCHES_LISTED, find_batch
 from orderctl.database.store import Store
 from orderctl.errors import OrderctlError, UsageError
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.mail.outbox import Letter, LetterContext, Mail, MailState, detail_in_words
 from orderctl.mail.queries import letter_contexts
 from orderctl.mail.transports import Mailer
@@ -44,9 +44,9 @@ def send_sample(sender: Sender, facts: LetterContext, to: str) -> Letter:
         mailer.connect()
         outcome = mailer.send(mail, mailer.write(mail, letter), lambda: True)
     if outcome is None or outcome.state is not MailState.SENT:
-        said = detail_in_words(outcome.detail) if outcome else say("it was not taken")
+        said = detail_in_words(outcome.detail) if outcome else _("it was not taken")
         raise OrderctlError(
-            say("the sample was not sent: {said}", said=said), hint=say("orderctl config check looks at the settings")
+            _("the sample was not sent: {said}", said=said), hint=_("orderctl config check looks at the settings")
         )
     return letter
 
@@ -57,7 +57,7 @@ def facts_of_batch(store: Store, batch_id: str) -> LetterContext:
         first = f"{find_batch(connection, batch_id)}.1"
         facts = letter_contexts(connection, [first]).get(first)
     if facts is None:
-        raise UsageError(say("there are no mails of a batch {batch_id!r}", batch_id=batch_id), hint=say(BATCHES_LISTED))
+        raise UsageError(_("there are no mails of a batch {batch_id!r}", batch_id=batch_id), hint=_(BATCHES_LISTED))
     return facts
 
 
@@ -68,8 +68,8 @@ def facts_of_request(store: Store, request: RejectionRequest, sender: Sender) ->
         found = sample_letters_of(connection, plan)
     if not found:
         raise UsageError(
-            say("no buyer would be told of these orders"),
-            hint=say("choose orders that can be rejected, of buyers with an address"),
+            _("no buyer would be told of these orders"),
+            hint=_("choose orders that can be rejected, of buyers with an address"),
         )
     return found[0]
 

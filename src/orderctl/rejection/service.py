@@ -9,7 +9,7 @@ from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store, login
 from orderctl.errors import UnexpectedPlanError, UsageError
-from orderctl.language import say, say_count
+from orderctl.language import _, ngettext
 from orderctl.mail.outbox import DeliveryReport, MailQuery, MailState
 from orderctl.mail.queries import count_mails
 from orderctl.orders.eligibility import Mode
@@ -127,38 +127,38 @@ def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
         more = plan.given.unknown_count - len(plan.given.unknown)
         raise UsageError(
             say_unknown(plan.given.unknown_count, listed, more),
-            hint=say("mend the list, or leave them out with --ignore-unknown"),
+            hint=_("mend the list, or leave them out with --ignore-unknown"),
         )
     targets = plan.targets.count
     if expected.strict and plan.skipped_count:
         raise UnexpectedPlanError(
-            say_count(
+            ngettext(
                 "{number:,} order of the selection cannot be rejected, and --strict allows none",
                 "{number:,} orders of the selection cannot be rejected, and --strict allows none",
                 plan.skipped_count,
             ),
-            hint=say("look at them with --dry-run, or leave out --strict"),
+            hint=_("look at them with --dry-run, or leave out --strict"),
         )
     low, high = expected.expect
     if (low is not None and targets < low) or (high is not None and targets > high):
         raise UnexpectedPlanError(
-            say_count(
+            ngettext(
                 "the plan has {number:,} order, and --expect says {range}",
                 "the plan has {number:,} orders, and --expect says {range}",
                 targets,
                 range=_range(low, high),
             ),
-            hint=say("look at it with --dry-run"),
+            hint=_("look at it with --dry-run"),
         )
     if expected.max_orders is not None and targets > expected.max_orders:
         raise UnexpectedPlanError(
-            say_count(
+            ngettext(
                 "the plan has {number:,} order, more than --max-orders {most:,}",
                 "the plan has {number:,} orders, more than --max-orders {most:,}",
                 targets,
                 most=expected.max_orders,
             ),
-            hint=say("narrow the selection, or raise the limit"),
+            hint=_("narrow the selection, or raise the limit"),
         )
 
 
@@ -170,12 +170,12 @@ def check_any_target(plan: RejectionPlan, choice: Choice) -> None:
     if plan.targets.count or not plan.skipped_count or isinstance(choice.scope, FilterScope):
         return
     raise UnexpectedPlanError(
-        say_count(
+        ngettext(
             "the {number:,} order given cannot be rejected; nothing was changed",
             "none of the {number:,} orders given can be rejected; nothing was changed",
             plan.skipped_count,
         ),
-        hint=say("orderctl show ID tells why, and what to do instead"),
+        hint=_("orderctl show ID tells why, and what to do instead"),
     )
 
 
@@ -212,12 +212,12 @@ def first_run(store: Store, asked: RequestKey, choice: Choice) -> RejectionResul
         plan = _plan_of(batch, text)
         if batch.request_digest != asked.digest or _has_others(connection, choice, plan):
             raise UnexpectedPlanError(
-                say(
+                _(
                     "the key {key} is that of batch {batch}, for other orders or options; nothing was changed",
                     key=asked.key,
                     batch=batch.id,
                 ),
-                hint=say("take another key, or see: orderctl log {batch}", batch=batch.id),
+                hint=_("take another key, or see: orderctl log {batch}", batch=batch.id),
             )
         executed = plan_outcome(connection, plan)
     assert executed is not None  # noqa: S101 - the batch was found by its key in the same snapshot
@@ -229,8 +229,8 @@ def _plan_of(batch: Batch, text: str) -> RejectionPlan:
         return RejectionPlan.from_json(text)
     except ValueError as error:
         raise UnexpectedPlanError(
-            say("the plan of batch {batch} cannot be read: {why}", batch=batch.id, why=error),
-            hint=say("see: orderctl log {batch}", batch=batch.id),
+            _("the plan of batch {batch} cannot be read: {why}", batch=batch.id, why=error),
+            hint=_("see: orderctl log {batch}", batch=batch.id),
         ) from error
 
 

@@ -8,7 +8,7 @@ from orderctl.core.money import format_amount, plain_amount
 from orderctl.core.text import nearest
 from orderctl.errors import UsageError
 from orderctl.filters.filters import field_named
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.orders.orders import OrderSummary
 
 
@@ -48,37 +48,37 @@ def _archived(archived: bool) -> str:
 
 
 _ALL = (
-    _text("id", later("Order"), "id"),
-    _text("buyer", later("Buyer"), "buyer_name"),
-    _text("status", later("Status"), "status"),
-    _text("ref", later("Reference"), "reference"),
-    _text("season", later("Season"), "season"),
+    _text("id", N_("Order"), "id"),
+    _text("buyer", N_("Buyer"), "buyer_name"),
+    _text("status", N_("Status"), "status"),
+    _text("ref", N_("Reference"), "reference"),
+    _text("season", N_("Season"), "season"),
     Column(
         name="ordered",
-        header=later("Ordered"),
+        header=N_("Ordered"),
         fields=("ordered_at",),
         plain=datetime.isoformat,
         write=lambda moment: moment.date().isoformat(),
     ),
-    _text("delivery", later("Delivery"), "delivery_from", _day),
-    _text("country", later("Country"), "country", _or_nothing),
+    _text("delivery", N_("Delivery"), "delivery_from", _day),
+    _text("country", N_("Country"), "country", _or_nothing),
     Column(
         name="quantity",
-        header=later("Pieces"),
+        header=N_("Pieces"),
         fields=("quantity",),
         write="{:,}".format,
         is_number=True,
     ),
     Column(
         name="total",
-        header=later("Total"),
+        header=N_("Total"),
         fields=("total", "currency"),
         plain=plain_amount,
         write=format_amount,
         is_number=True,
     ),
     _text("currency", "", "currency"),
-    _text("archived", later("Archived"), "archived", _archived),
+    _text("archived", N_("Archived"), "archived", _archived),
 )
 COLUMNS = {column.name: column for column in _ALL}
 DEFAULT_COLUMNS = tuple(name for name in COLUMNS if name != "archived")
@@ -90,9 +90,9 @@ def parse_columns(text: str) -> tuple[Column, ...]:
     unknown = [name for name in names if name not in COLUMNS]
     if unknown or not names:
         raise UsageError(
-            say("there is no column {name!r}", name=unknown[0]) if unknown else say("--columns names no column"),
+            _("there is no column {name!r}", name=unknown[0]) if unknown else _("--columns names no column"),
             hint=nearest(
-                unknown[0] if unknown else "", tuple(COLUMNS), say("the columns: {known}", known=", ".join(COLUMNS))
+                unknown[0] if unknown else "", tuple(COLUMNS), _("the columns: {known}", known=", ".join(COLUMNS))
             ),
         )
     return tuple(COLUMNS[name] for name in names)

@@ -10,7 +10,7 @@ from orderctl.database.connection import Connection, Fragment, Row
 from orderctl.errors import UsageError
 from orderctl.filters.filters import OrderFilter
 from orderctl.filters.queries import after, compile_filter, order_by, sorted_by, summaries_sql
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import OrderSummary
 from orderctl.orders.queries import read_summary, summary_fields
 
@@ -81,7 +81,7 @@ def _key(connection: Connection, sort: str, order_id: str) -> Fragment:
     found = connection.execute(sql, {"id": order_id}).fetchone()
     if found is None:
         raise UsageError(
-            say("there is no order {id!r} in this store, so nothing comes after it", id=order_id),
-            hint=say("--after takes the last id of the page before"),
+            _("there is no order {id!r} in this store, so nothing comes after it", id=order_id),
+            hint=_("--after takes the last id of the page before"),
         )
     return after(sort, found[0], order_id)

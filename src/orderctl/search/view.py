@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import OrderSummary
 from orderctl.orders.view import STATUS_STYLES
 from orderctl.search.columns import DEFAULT_COLUMNS, Column, columns_of
@@ -33,7 +33,7 @@ def _shape(column: Column, *, spare: bool) -> TableColumn:
     """How a column gives way; with `spare`, it may be left out."""
     leaving = _DISPENSABLE[::-1].index(column.name) + 1 if spare and column.name in _DISPENSABLE else 0
     return TableColumn(
-        title=say(column.header) if column.header else "",
+        title=_(column.header) if column.header else "",
         right=column.is_number,
         whole=column.name not in _CUT,
         cut=column.name in _CUT,

@@ -18,7 +18,7 @@ from orderctl.files.cells import Cell
 from orderctl.files.csv import unescape_formula
 from orderctl.files.decoding import syntax_reason, texts_or_lines
 from orderctl.files.jsonl import Broken, leading_object, read_object
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.orders.orders import parse_order_id
 from orderctl.selection.notes import LONGEST_NOTE, OrderNote, OrderNotes, ReasonCodes
 from orderctl.selection.selection import IdList
@@ -28,8 +28,8 @@ _HEADERS = {"id", "ids", "order", "orders", "orderid", "orderids", "orderno", "o
 _DELIMITERS = ",;\t"
 _SHOWN = 60
 _OPEN_QUOTE = "unexpected end of data"
-_FORMS = later("give one order id a line, or a CSV with a column named id")
-_OBJECTS = later('give one JSON object a line, each with an "id"')
+_FORMS = N_("give one order id a line, or a CSV with a column named id")
+_OBJECTS = N_('give one JSON object a line, each with an "id"')
 # What an id begins with that may be taken for a text in quotes or for an object.
 _OPENINGS = ('"', "'", "{", "[")
 _QUOTED = {quote: re.compile(f"{quote}(?:[^{quote}]|{quote}{quote})*{quote}") for quote in "\"'"}
@@ -57,22 +57,22 @@ class _Place:
     line: int = 0
 
     def wrong(self, what: str, hint: str = "") -> UsageError:
-        return UsageError(f"{self.name}:{self.line}: {what}", hint=hint or say(_FORMS))
+        return UsageError(f"{self.name}:{self.line}: {what}", hint=hint or _(_FORMS))
 
     def without_ids(self) -> UsageError:
         if not self.line:
             return UsageError(
-                say("{name} is empty, where order ids are expected", name=self.name),
-                hint=say("see whether what should have written them failed; --allow-empty takes an empty list"),
+                _("{name} is empty, where order ids are expected", name=self.name),
+                hint=_("see whether what should have written them failed; --allow-empty takes an empty list"),
             )
         return UsageError(
-            say_count(
+            ngettext(
                 "{name} has {number:,} line, but no order id",
                 "{name} has {number:,} lines, but no order id",
                 self.line,
                 name=self.name,
             ),
-            hint=say("a line that begins with # and a space is a comment; --allow-empty takes a list without ids"),
+            hint=_("a line that begins with # and a space is a comment; --allow-empty takes a list without ids"),
         )
 
 
@@ -90,8 +90,8 @@ def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None, *, a
         note = None if codes is None else _note(order_id, cells, columns, codes, place)
         if order_id in seen and note not in (None, seen[order_id]):
             raise place.wrong(
-                say("the order {order_id} stands above with another reason or message", order_id=order_id),
-                say("keep one of them"),
+                _("the order {order_id} stands above with another reason or message", order_id=order_id),
+                _("keep one of them"),
             )
         seen.setdefault(order_id, note)
         count += 1
@@ -144,14 +144,14 @@ def _items(first: str, lines: Iterator[tuple[int, str]], place: _Place) -> Itera
             yield _texts(found[0], place)
             text = text[found[1] :]
         elif len(text) > LONGEST_LINE or (following := next(lines, None)) is None:
-            raise place.wrong(say("the array is not JSON, or ends too early"), say(_OBJECTS))
+            raise place.wrong(_("the array is not JSON, or ends too early"), _(_OBJECTS))
         else:
             place.line = following[0]
             text = f"{text}\n{following[1]}"
     for number, line in chain([(place.line, text[1:])], lines):
         if line.strip():
             place.line = number
-            raise place.wrong(say("something stands behind the array"), say(_OBJECTS))
+            raise place.wrong(_("something stands behind the array"), _(_OBJECTS))
 
 
 _Reader = Callable[[str], tuple[Sequence[str], _Columns]]
@@ -170,7 +170,7 @@ def _reader(first: str, lines: Iterator[tuple[int, str]], place: _Place) -> tupl
     if columns is not None:
         return lambda line: (list(map(unescape_formula, _cells(line, lines, delimiter, place))), columns), True
     if len(cells) > 1:
-        raise place.wrong(say("the line has several columns, but none of them is named id"))
+        raise place.wrong(_("the line has several columns, but none of them is named id"))
     return _text, False
 
 
@@ -194,14 +194,14 @@ def _members(line: str, place: _Place) -> tuple[Sequence[str], _Columns]:
     """The texts of a JSON object."""
     found = read_object(line.strip())
     if isinstance(found, Broken):
-        raise place.wrong(say("the line {reason}", reason=found.reason), say(_OBJECTS))
+        raise place.wrong(_("the line {reason}", reason=found.reason), _(_OBJECTS))
     return _texts(found, place)
 
 
 def _texts(found: dict[str, Cell], place: _Place) -> tuple[Sequence[str], _Columns]:
     columns = _header(list(found))
     if columns is None:
-        raise place.wrong(say("the line has no id"), say(_OBJECTS))
+        raise place.wrong(_("the line has no id"), _(_OBJECTS))
     return [value if isinstance(value, str) else "" for value in found.values()], columns
 
 
@@ -217,15 +217,15 @@ def _header(cells: Sequence[str]) -> _Columns | None:
 
 def _order_id(cells: Sequence[str], columns: _Columns, place: _Place) -> str:
     if columns.order_id >= len(cells):
-        raise place.wrong(say("the line has no id: it is too short"))
+        raise place.wrong(_("the line has no id: it is too short"))
     text = cells[columns.order_id]
     try:
         return parse_order_id(text)
     except ValueError as error:
         raise place.wrong(
-            say("the order id {id!r} {problem}", id=safe(text[:_SHOWN]), problem=error)
+            _("the order id {id!r} {problem}", id=safe(text[:_SHOWN]), problem=error)
             if text.strip()
-            else say("the order id {problem}", problem=error)
+            else _("the order id {problem}", problem=error)
         ) from None
 
 
@@ -238,16 +238,14 @@ def _note(
         return None
     for column, text in (("reason", reason), ("message", message)):
         if "\x00" in text:
-            raise place.wrong(say("the {column} holds a NUL character", column=column), say("take it out"))
+            raise place.wrong(_("the {column} holds a NUL character", column=column), _("take it out"))
     if len(message) > LONGEST_NOTE:
-        raise place.wrong(
-            say("the message is longer than {longest:,} characters", longest=LONGEST_NOTE), say("shorten it")
-        )
+        raise place.wrong(_("the message is longer than {longest:,} characters", longest=LONGEST_NOTE), _("shorten it"))
     try:
         return OrderNote(id=order_id, reason=codes.read(reason), message=message)
     except ValueError as error:
-        hint = say("the codes: {codes}", codes=codes) if codes.words else say("shorten it")
-        raise place.wrong(say("the reason {problem}", problem=error), hint) from None
+        hint = _("the codes: {codes}", codes=codes) if codes.words else _("shorten it")
+        raise place.wrong(_("the reason {problem}", problem=error), hint) from None
 
 
 def _cell(cells: Sequence[str], column: int | None) -> str:
@@ -265,7 +263,7 @@ def _cells(line: str, lines: Iterator[tuple[int, str]], delimiter: str, place: _
         except csv.Error as error:
             following = next(lines, None) if str(error) == _OPEN_QUOTE and len(text) <= LONGEST_LINE else None
             if following is None:
-                raise place.wrong(say("the line is not CSV: {error}", error=syntax_reason(error))) from None
+                raise place.wrong(_("the line is not CSV: {error}", error=syntax_reason(error))) from None
             text = f"{text}\n{following[1]}"
 
 

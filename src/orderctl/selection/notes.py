@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from orderctl.core.text import safe
 from orderctl.database.connection import Dialect, recordset
 from orderctl.errors import UsageError
-from orderctl.language import say
+from orderctl.language import _
 
 LONGEST_CODE = 60
 LONGEST_REASON = 500
@@ -32,17 +32,17 @@ class ReasonCodes:
         """From texts like `dropped` and `dropped: Style dropped`. ValueError names the one that is wrong."""
         words: dict[str, str] = {}
         for text in texts:
-            code, _, said = (part.strip() for part in text.partition(":"))
+            code, __, said = (part.strip() for part in text.partition(":"))
             if not code or len(code) > LONGEST_CODE or safe(code) != code:
                 raise ValueError(
-                    say(
+                    _(
                         "{text!r} has no code of at most {longest_code} characters",
                         text=text,
                         longest_code=LONGEST_CODE,
                     )
                 )
             if code in words:
-                raise ValueError(say("the code {code!r} stands there twice", code=code))
+                raise ValueError(_("the code {code!r} stands there twice", code=code))
             words[code] = said
         return cls(words)
 
@@ -50,12 +50,12 @@ class ReasonCodes:
         """A reason as somebody wrote it: `CODE`, `CODE: words`, or any text. ValueError says what is wrong."""
         given = text.strip()
         if len(given) > LONGEST_REASON:
-            raise ValueError(say("is longer than {longest_reason} characters", longest_reason=LONGEST_REASON))
+            raise ValueError(_("is longer than {longest_reason} characters", longest_reason=LONGEST_REASON))
         if not given or not self.words:
             return Reason(given)
-        code, _, said = (part.strip() for part in given.partition(":"))
+        code, __, said = (part.strip() for part in given.partition(":"))
         if code not in self.words:
-            raise ValueError(say("begins with no code of the settings: {code!r}", code=safe(code[:LONGEST_CODE])))
+            raise ValueError(_("begins with no code of the settings: {code!r}", code=safe(code[:LONGEST_CODE])))
         said = said or self.words[code]
         return Reason(f"{code}: {said}" if said else code, code)
 
@@ -122,8 +122,8 @@ class OrderNotes:
             renamed = replace(note, id=order_id)
             if kept.setdefault(order_id, renamed) != renamed:
                 raise UsageError(
-                    say("the order {order_id} is given twice, with different reasons or messages", order_id=order_id),
-                    hint=say("keep one of them"),
+                    _("the order {order_id} is given twice, with different reasons or messages", order_id=order_id),
+                    hint=_("keep one of them"),
                 )
         return OrderNotes.pack(kept.values())
 

@@ -23,7 +23,7 @@ from prompt_toolkit.output import Output
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
 from orderctl.filters.filters import OrderFilter
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.orders.orders import Order
 from orderctl.selection.picker_rows import (
     DETAIL_KEYS,
@@ -75,7 +75,7 @@ class Picker:
             key_bindings=self._keys(),
             style=STYLE,
             full_screen=True,
-            before_render=lambda _: self._narrow(),
+            before_render=lambda __: self._narrow(),
             input=reading,
             output=writing,
         )
@@ -86,10 +86,10 @@ class Picker:
 
     def _body(self) -> HSplit:
         detailed = Condition(lambda: self._detailed)
-        line = VSplit([drawn(lambda _: [("", "/ ")], width=2), Window(BufferControl(self._narrowing))], height=1)
+        line = VSplit([drawn(lambda __: [("", "/ ")], width=2), Window(BufferControl(self._narrowing))], height=1)
         columns = drawn(self._rows.header, height=1)
         detail = Window(
-            FormattedTextControl(self._detail_text), wrap_lines=True, get_vertical_scroll=lambda _: self._scrolled
+            FormattedTextControl(self._detail_text), wrap_lines=True, get_vertical_scroll=lambda __: self._scrolled
         )
         return HSplit(
             [
@@ -104,27 +104,27 @@ class Picker:
     def _title(self, _width: int) -> StyleAndTextTuples:
         shown, every = len(self._picks.shown), len(self._picks.orders)
         if shown != every:
-            of = say("{shown:,} of {every:,} shown", shown=shown, every=every)
+            of = _("{shown:,} of {every:,} shown", shown=shown, every=every)
         else:
-            of = say("{every:,} orders", every=every)
+            of = _("{every:,} orders", every=every)
         if self._picks.only_ticked:
-            of = say("{shown}, only the ticked", shown=of)
+            of = _("{shown}, only the ticked", shown=of)
         return [("class:title", safe(self._purpose)), ("", f"   {of}   "), ("class:warning", self._problem)]
 
     def _figures(self, _width: int) -> StyleAndTextTuples:
         figures = self._picks.figures
-        told: StyleAndTextTuples = [("class:figures", say("{number:,} ticked", number=figures.count))]
+        told: StyleAndTextTuples = [("class:figures", _("{number:,} ticked", number=figures.count))]
         told += [("", f"   {shown_money(money)}") for money in figures.totals]
         if figures.refused:
-            told.append(("class:warning", _GAP + say("{number:,} cannot be rejected", number=figures.refused)))
+            told.append(("class:warning", _GAP + _("{number:,} cannot be rejected", number=figures.refused)))
         if figures.hidden:
-            told.append(("", _GAP + say("{number:,} not shown", number=figures.hidden)))
+            told.append(("", _GAP + _("{number:,} not shown", number=figures.hidden)))
         return told
 
     def _keys_shown(self, width: int) -> StyleAndTextTuples:
         if self._app is not None and self._app.layout.has_focus(self._narrowing):
             return draw_keys(NARROW_KEYS, width)
-        ends = (("Enter", self._done), ("Esc", say("back") if self._inside else say("leave, change nothing")))
+        ends = (("Enter", self._done), ("Esc", _("back") if self._inside else _("leave, change nothing")))
         if self._detailed:
             return draw_keys((*DETAIL_KEYS, *ends), width)
         return draw_keys((*(RANGE_KEYS if self._picks.mark is not None else LIST_KEYS), *ends), width)
@@ -185,16 +185,16 @@ class Picker:
         move(["pagedown", "c-f"], lambda: self._page, ~detailed)
         move(["home", "g"], lambda: -far, in_list)
         move(["end", "G"], lambda: far, in_list)
-        keys.add("pageup", filter=detailed)(lambda _: self._scroll(-self._page))
-        keys.add("pagedown", filter=detailed)(lambda _: self._scroll(self._page))
-        keys.add("s-up", filter=in_list)(lambda _: self._stretch(-1))
-        keys.add("s-down", filter=in_list)(lambda _: self._stretch(1))
+        keys.add("pageup", filter=detailed)(lambda __: self._scroll(-self._page))
+        keys.add("pagedown", filter=detailed)(lambda __: self._scroll(self._page))
+        keys.add("s-up", filter=in_list)(lambda __: self._stretch(-1))
+        keys.add("s-down", filter=in_list)(lambda __: self._stretch(1))
 
     def _bind_ticks(self, keys: KeyBindings, in_list: Filter) -> None:
         picks = self._picks
 
         def on(name: str, act: Callable[[], object]) -> None:
-            keys.add(name, filter=in_list)(lambda _: act() and None)
+            keys.add(name, filter=in_list)(lambda __: act() and None)
 
         on(" ", self._tick)
         on("v", self._set_mark)

@@ -10,7 +10,7 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.utils import get_cwidth
 
 from orderctl.core.text import safe
-from orderctl.language import later, say
+from orderctl.language import N_, _
 from orderctl.orders.eligibility import Rule
 from orderctl.orders.orders import Order
 from orderctl.orders.view import STATUS_STYLES
@@ -18,14 +18,14 @@ from orderctl.selection.picking import PickList
 from orderctl.terminal.amounts import shown_amount
 
 _HEADERS = {
-    "id": later("Order"),
-    "buyer": later("Buyer"),
-    "status": later("Status"),
-    "ordered": later("Ordered"),
-    "season": later("Season"),
-    "total": later("Total"),
+    "id": N_("Order"),
+    "buyer": N_("Buyer"),
+    "status": N_("Status"),
+    "ordered": N_("Ordered"),
+    "season": N_("Season"),
+    "total": N_("Total"),
     "currency": "",
-    "reason": later("Cannot be rejected"),
+    "reason": N_("Cannot be rejected"),
 }
 _OPTIONAL = ("ordered", "season")
 _RIGHT = {"total"}
@@ -115,11 +115,11 @@ def _natural(picks: PickList) -> Mapping[str, int]:
 
 
 def _title(column: str) -> str:
-    return say(_HEADERS[column]) if _HEADERS[column] else ""
+    return _(_HEADERS[column]) if _HEADERS[column] else ""
 
 
 def _reason(rule: Rule | None) -> str:
-    return say(rule.reason) if rule else ""
+    return _(rule.reason) if rule else ""
 
 
 def _texts(order: Order) -> dict[str, str]:
@@ -152,29 +152,29 @@ def _fit(text: str, cells: int, *, right: bool) -> str:
 _MARGIN = " " * 6
 Keys = Sequence[tuple[str, str]]
 LIST_KEYS = (
-    ("↑↓", later("move")),
-    (later("space"), later("tick")),
-    ("v", later("range")),
-    ("/", later("narrow")),
-    ("a", later("all")),
-    ("e", later("eligible")),
-    ("n", later("none")),
-    ("i", later("invert")),
-    ("t", later("ticked only")),
-    ("?", later("detail")),
+    ("↑↓", N_("move")),
+    (N_("space"), N_("tick")),
+    ("v", N_("range")),
+    ("/", N_("narrow")),
+    ("a", N_("all")),
+    ("e", N_("eligible")),
+    ("n", N_("none")),
+    ("i", N_("invert")),
+    ("t", N_("ticked only")),
+    ("?", N_("detail")),
 )
-RANGE_KEYS = (("↑↓", later("stretch the range")), (later("space"), later("tick it")), ("v", later("drop it")))
+RANGE_KEYS = (("↑↓", N_("stretch the range")), (N_("space"), N_("tick it")), ("v", N_("drop it")))
 NARROW_KEYS = (
-    (later("words, field:value"), later("narrow")),
-    ("↑↓", later("move")),
-    ("Enter", later("to the list")),
-    ("Esc", later("clear")),
+    (N_("words, field:value"), N_("narrow")),
+    ("↑↓", N_("move")),
+    ("Enter", N_("to the list")),
+    ("Esc", N_("clear")),
 )
 DETAIL_KEYS = (
-    ("↑↓", later("next order")),
-    (later("space"), later("tick")),
-    ("PgUp PgDn", later("scroll")),
-    ("?", later("to the list")),
+    ("↑↓", N_("next order")),
+    (N_("space"), N_("tick")),
+    ("PgUp PgDn", N_("scroll")),
+    ("?", N_("to the list")),
 )
 STYLE = Style.from_dict(
     {
@@ -212,7 +212,7 @@ class RowList(UIControl):
         """The rows, each drawn when it is asked for."""
         if not self._picks.shown:
             return UIContent(
-                lambda _: [("class:warning", _MARGIN + say("no order matches"))], line_count=1, show_cursor=False
+                lambda __: [("class:warning", _MARGIN + _("no order matches"))], line_count=1, show_cursor=False
             )
         return UIContent(
             lambda row: self._rows.row(row, width),
@@ -243,7 +243,7 @@ def draw_keys(keys: Keys, width: int) -> StyleAndTextTuples:
     """The keys and what they do, broken where the line is full."""
     fragments: StyleAndTextTuples = []
     taken = 0
-    for key, does in ((say(key), say(does)) for key, does in keys):
+    for key, does in ((_(key), _(does)) for key, does in keys):
         cells = get_cwidth(key) + get_cwidth(does) + 1
         if taken and taken + cells > width:
             fragments.append(("", "\n"))

@@ -5,27 +5,27 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from orderctl.filters.filters import OrderFilter
-from orderctl.language import later, retell, say
+from orderctl.language import N_, _, retell
 from orderctl.selection.notes import OrderNotes
 
 DEFAULT_SELECTION = "default"
-_EXCEPT_ONE, _EXCEPT = later("{words}, except 1 id"), later("{words}, except {number} ids")
+_EXCEPT_ONE, _EXCEPT = N_("{words}, except 1 id"), N_("{words}, except {number} ids")
 # How a choice is told. The log keeps it in English.
 _TOLD = (
     _EXCEPT_ONE,
     _EXCEPT,
-    later("rejected at the source, by the {import_}"),
-    later("picked by hand from {words}"),
-    later("picked by hand"),
-    later("ids from standard input"),
-    later("ids from {file}"),
-    later("ids {ids} and {number} more"),
-    later("ids {ids}"),
-    later("saved filter {name} [all orders]"),
-    later("saved filter {name} [{filter}]"),
-    later("filter [all orders]"),
-    later("filter [{filter}]"),
-    later("selection {name}"),
+    N_("rejected at the source, by the {import_}"),
+    N_("picked by hand from {words}"),
+    N_("picked by hand"),
+    N_("ids from standard input"),
+    N_("ids from {file}"),
+    N_("ids {ids} and {number} more"),
+    N_("ids {ids}"),
+    N_("saved filter {name} [all orders]"),
+    N_("saved filter {name} [{filter}]"),
+    N_("filter [all orders]"),
+    N_("filter [{filter}]"),
+    N_("selection {name}"),
 )
 
 
@@ -113,7 +113,7 @@ class Choice:
         if not self.excluded.ids:
             return self.scope.words
         number = len(self.excluded.ids)
-        return say(_EXCEPT_ONE if number == 1 else _EXCEPT, words=self.scope.words, number=f"{number:,}")
+        return _(_EXCEPT_ONE if number == 1 else _EXCEPT, words=self.scope.words, number=f"{number:,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

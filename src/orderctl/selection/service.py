@@ -9,7 +9,7 @@ from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
 from orderctl.filters.filters import OrderFilter
-from orderctl.language import english, say, say_count
+from orderctl.language import _, english, ngettext
 from orderctl.orders.orders import Order
 from orderctl.selection.picking import Picks
 from orderctl.selection.queries import (
@@ -52,9 +52,7 @@ def clear_selection(store: Store, *, actor: str, name: str) -> SelectionReport:
 def refuse_everything(wanted: OrderFilter, *, everything: bool) -> None:
     """An empty filter means every order, so it wants `--all` spelled out (design.md, section 3)."""
     if wanted.is_empty and not everything:
-        raise UsageError(
-            say("an empty filter would take every order"), hint=say("say which orders, or spell out --all")
-        )
+        raise UsageError(_("an empty filter would take every order"), hint=_("say which orders, or spell out --all"))
 
 
 def refuse_unknown(connection: Connection, choice: Choice, *, ignore: bool) -> tuple[str, ...]:
@@ -64,7 +62,7 @@ def refuse_unknown(connection: Connection, choice: Choice, *, ignore: bool) -> t
         shown = unknown[:_SHOWN_IDS]
         raise UsageError(
             say_unknown(len(unknown), ", ".join(shown), len(unknown) - len(shown)),
-            hint=say("mend the list, or leave them out with --ignore-unknown"),
+            hint=_("mend the list, or leave them out with --ignore-unknown"),
         )
     return unknown
 
@@ -72,14 +70,14 @@ def refuse_unknown(connection: Connection, choice: Choice, *, ignore: bool) -> t
 def say_unknown(number: int, listed: str, more: int) -> str:
     """So many ids are unknown: the first of them, and how many more."""
     if more:
-        return say_count(
+        return ngettext(
             "{number:,} id unknown in this store: {ids} and {more:,} more",
             "{number:,} ids unknown in this store: {ids} and {more:,} more",
             number,
             ids=listed,
             more=more,
         )
-    return say_count(
+    return ngettext(
         "{number:,} id unknown in this store: {ids}", "{number:,} ids unknown in this store: {ids}", number, ids=listed
     )
 
@@ -126,13 +124,13 @@ def read_candidates(store: Store, choice: Choice, *, actor: str, name: str | Non
             found.append(order)
             if len(found) > MOST:
                 raise UsageError(
-                    say("there are more than {most:,} orders to pick from", most=MOST),
-                    hint=say("narrow them with a filter, then pick"),
+                    _("there are more than {most:,} orders to pick from", most=MOST),
+                    hint=_("narrow them with a filter, then pick"),
                 )
             if not len(found) % _REPORT_EVERY:
                 progress(len(found), None)
     if not found:
-        raise UsageError(say("there is no order to pick from"), hint=say("search with another filter"))
+        raise UsageError(_("there is no order to pick from"), hint=_("search with another filter"))
     found.sort(key=lambda order: (order.ordered_at, order.id), reverse=True)
     return Candidates(orders=tuple(found), ticked=ticked)
 
@@ -151,7 +149,7 @@ def save_picks(store: Store, picks: Picks, *, actor: str, name: str, at: datetim
 def picked(choice: Choice, picks: Picks) -> Choice:
     """The ticked orders of a choice, as a choice."""
     return Choice(
-        scope=IdScope(given=IdList(ids=picks.ticked), words=say("picked by hand from {words}", words=choice.words))
+        scope=IdScope(given=IdList(ids=picks.ticked), words=_("picked by hand from {words}", words=choice.words))
     )
 
 

@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.text import Text
 
-from orderctl.language import later, say, say_count
+from orderctl.language import N_, _, ngettext
 from orderctl.stats.statistics import Breakdown, Dimension, Figure, Question, Statistics, Subject
 from orderctl.terminal.amounts import shown_amount
 from orderctl.terminal.layout import GAP, RuledTable, TableColumn
@@ -18,24 +18,24 @@ _NARROWEST_BAR, _WIDEST = 6, 110
 _LONGEST_LABEL = 28
 _PIECES_LEAVE, _BARS_LEAVE = 1, 2  # the higher one first
 _HEADERS = {
-    Dimension.STATUS: later("Status"),
-    Dimension.MONTH: later("Month"),
-    Dimension.DELIVERY: later("Delivery month"),
-    Dimension.SEASON: later("Season"),
-    Dimension.BUYER: later("Buyer"),
-    Dimension.COUNTRY: later("Country"),
-    Dimension.REASON: later("Reason"),
-    Dimension.ACTOR: later("Actor"),
+    Dimension.STATUS: N_("Status"),
+    Dimension.MONTH: N_("Month"),
+    Dimension.DELIVERY: N_("Delivery month"),
+    Dimension.SEASON: N_("Season"),
+    Dimension.BUYER: N_("Buyer"),
+    Dimension.COUNTRY: N_("Country"),
+    Dimension.REASON: N_("Reason"),
+    Dimension.ACTOR: N_("Actor"),
 }
-_NONE = later("(none)")
-_NOTHING = {Dimension.BUYER: later("(no buyer)"), Dimension.REASON: later("(no reason)")}
+_NONE = N_("(none)")
+_NOTHING = {Dimension.BUYER: N_("(no buyer)"), Dimension.REASON: N_("(no reason)")}
 
 
 def statistics_view(statistics: Statistics) -> Iterator[RenderableType]:
     """All figures, from the totals to what is not counted."""
     of_rejections = statistics.subject is Subject.REJECTIONS
     if not statistics.totals:
-        yield plain(say("no rejection yet") if of_rejections else say("no order to count"))
+        yield plain(_("no rejection yet") if of_rejections else _("no order to count"))
     for figure in statistics.totals:
         yield Sentence.assemble(
             (f"{shown_amount(figure.amount, figure.currency)} {figure.currency}", HEADING),
@@ -55,12 +55,12 @@ def _counted(figure: Figure, *, of_rejections: bool) -> str:
     """How many orders, and how many pieces."""
     number = figure.orders
     orders = (
-        say_count("{number:,} order rejected", "{number:,} orders rejected", number)
+        ngettext("{number:,} order rejected", "{number:,} orders rejected", number)
         if of_rejections
-        else say_count("{number:,} order", "{number:,} orders", number)
+        else ngettext("{number:,} order", "{number:,} orders", number)
     )
-    return say(
-        "{orders}, {pieces}", orders=orders, pieces=say_count("{number:,} piece", "{number:,} pieces", figure.quantity)
+    return _(
+        "{orders}, {pieces}", orders=orders, pieces=ngettext("{number:,} piece", "{number:,} pieces", figure.quantity)
     )
 
 
@@ -83,7 +83,7 @@ def _label_widths(breakdown: Breakdown) -> list[int]:
 
 
 def _header(dimension: Dimension) -> str:
-    return say(_HEADERS[dimension])
+    return _(_HEADERS[dimension])
 
 
 def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> RuledTable:
@@ -96,7 +96,7 @@ def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> Rule
         last = dimension is breakdown.question.by[-1]
         columns.append(TableColumn(title=_header(dimension), cut=True, at_least=room if last else width))
         room -= width + GAP
-    headers = ((say("Orders"), 0), (say("Pieces"), _PIECES_LEAVE), (currency, 0))
+    headers = ((_("Orders"), 0), (_("Pieces"), _PIECES_LEAVE), (currency, 0))
     for (header, leaving), width in zip(headers, widths[1:], strict=True):
         columns.append(TableColumn(title=header, right=True, whole=True, at_least=width, gives_way=leaving))
     columns.append(TableColumn(least=_NARROWEST_BAR, gives_way=_BARS_LEAVE, fills=True))
@@ -105,14 +105,14 @@ def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> Rule
         table.add_row(*_labels(figure, breakdown.question), *_numbers(figure), _AmountBar(figure.amount, largest))
     for rest in breakdown.rest:
         if rest.currency == currency:
-            told = (say("{number:,} more", number=rest.groups), *("" for _ in breakdown.question.by[1:]))
+            told = (_("{number:,} more", number=rest.groups), *("" for __ in breakdown.question.by[1:]))
             table.add_row(*(plain(cell, FAINT) for cell in (*told, *_numbers(rest), "")))
     return table
 
 
 def _labels(figure: Figure, question: Question) -> Sequence[Text]:
     return [
-        plain(label) if label else Text(say(_NOTHING.get(dimension, _NONE)), style=FAINT)
+        plain(label) if label else Text(_(_NOTHING.get(dimension, _NONE)), style=FAINT)
         for dimension, label in zip(question.by, figure.labels, strict=True)
     ]
 

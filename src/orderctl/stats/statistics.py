@@ -10,7 +10,7 @@ from typing import TextIO
 from orderctl.core.money import Money, plain_amount
 from orderctl.errors import UsageError
 from orderctl.files.csv import csv_rows, escape_formula
-from orderctl.language import say, say_count
+from orderctl.language import _, ngettext
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.orders import Status
 
@@ -141,7 +141,7 @@ class Statistics:
         number = self.rejected_left_out
         if not number:
             return ""
-        return say_count(
+        return ngettext(
             "{number:,} rejected order is not counted", "{number:,} rejected orders are not counted", number
         )
 
@@ -152,12 +152,12 @@ def parse_question(text: str, subject: Subject, limit: int | None) -> Question:
     known = DIMENSIONS[subject]
     for name in names:
         if name not in known:
-            hint = say("the names: {known}; several at once with commas", known=", ".join(known))
+            hint = _("the names: {known}; several at once with commas", known=", ".join(known))
             if name in _OF_REJECTIONS:
-                hint = say("it is known of rejections: --rejections")
-            raise UsageError(say("figures cannot be told apart by {name!r}", name=name), hint=hint)
+                hint = _("it is known of rejections: --rejections")
+            raise UsageError(_("figures cannot be told apart by {name!r}", name=name), hint=hint)
     if len(set(names)) != len(names):
-        raise UsageError(say("--by {text} names one thing twice", text=text), hint=say("name each once"))
+        raise UsageError(_("--by {text} names one thing twice", text=text), hint=_("name each once"))
     return Question(by=tuple(map(Dimension, names)), limit=limit)
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from orderctl.core.money import Money, format_amount
-from orderctl.language import say
+from orderctl.language import _
 
 # The signs between thousands and before decimals. Babel knows every locale and takes 29 ms to load: a table
 # should not wait for it, so the languages of our buyers stand here, and a test holds them to Babel's.
@@ -47,7 +47,7 @@ def localized(text: str) -> str:
 @lru_cache(maxsize=4)
 def separators(locale: str) -> tuple[str, str]:
     """The signs between thousands and before decimals in a locale such as `de_DE`; those of English if unknown."""
-    language, _, country = locale.partition("_")
+    language, __, country = locale.partition("_")
     if language in _COMMON and country in _AS_THEIR_LANGUAGE:
         return _COMMON[language]
     from babel import Locale, UnknownLocaleError  # noqa: PLC0415 - only for a locale that is not listed
@@ -103,7 +103,7 @@ def full_hour(at: datetime) -> str:
 
 def when() -> str:
     """The title of a column of times."""
-    return say("When ({zone})", zone=_zone_name())
+    return _("When ({zone})", zone=_zone_name())
 
 
 def _zone_name() -> str:
@@ -112,4 +112,4 @@ def _zone_name() -> str:
         return str(zone.key)
     if zone is UTC or datetime.now(UTC).astimezone().tzname() == "UTC":
         return "UTC"
-    return say("local time")
+    return _("local time")

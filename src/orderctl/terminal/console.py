@@ -100,14 +100,14 @@ _STYLES = {"markdown.code": "cyan", "markdown.h1": "bold", "markdown.h2": "bold"
 
 
 class _Title(Heading):
-    def __rich_console__(self, *_: object) -> RenderResult:
+    def __rich_console__(self, *__: object) -> RenderResult:
         yield self.text
 
 
 class _Code(CodeBlock):
     """What is typed or stands in a file, in its own lines: not in a box of spaces that would be copied with it."""
 
-    def __rich_console__(self, *_: object) -> RenderResult:
+    def __rich_console__(self, *__: object) -> RenderResult:
         yield Padding(Text(self.text.plain.rstrip(), style="markdown.code", overflow="fold"), (0, 0, 0, 2))
 
 

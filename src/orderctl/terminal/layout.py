@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orderctl.core.ids import LENGTH
 from orderctl.core.text import words
-from orderctl.language import say
+from orderctl.language import _
 from orderctl.terminal.amounts import when
 from orderctl.terminal.styles import HEADING, Sentence, plain
 
@@ -80,7 +80,7 @@ class RuledTable:
     @property
     def rows(self) -> list[tuple[str, ...]]:
         """What the cells say."""
-        return [tuple(str(cell) for cell in cells) for cells, _ in self._rows]
+        return [tuple(str(cell) for cell in cells) for cells, __ in self._rows]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
@@ -89,7 +89,7 @@ class RuledTable:
             titles = tuple(plain(column.title, HEADING) for column in self._columns)
             yield from self._row(console, options, bands, titles)
             if console.is_terminal:
-                wide = max(sum(width + GAP for _, width in band) for band in bands) - GAP
+                wide = max(sum(width + GAP for __, width in band) for band in bands) - GAP
                 yield Segment(" " * self._indent + ("-" if options.ascii_only else "─") * wide)
                 yield Segment.line()
         for cells, below in self._rows:
@@ -131,7 +131,7 @@ class RuledTable:
     def _bands(self, width: int) -> list[Band]:
         """The columns that are shown, line by line, with their widths."""
         bounds = [
-            column.bounds(cell for cells, _ in self._rows if isinstance(cell := cells[index], Text))
+            column.bounds(cell for cells, __ in self._rows if isinstance(cell := cells[index], Text))
             for index, column in enumerate(self._columns)
         ]
         shown = self._shown(bounds, width)
@@ -192,7 +192,7 @@ class Facts:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw them."""
-        left = max((plain(label).cell_len for label, _ in self._facts), default=0)
+        left = max((plain(label).cell_len for label, __ in self._facts), default=0)
         room, beneath = options.max_width - left - GAP, options.max_width - _INDENT
         for label, value in self._facts:
             name = plain(label, HEADING)
@@ -228,8 +228,8 @@ def _drawn(console: Console, options: ConsoleOptions, what: RenderableType, widt
 
 def _beside(cells: Sequence[tuple[int, list[list[Segment]]]]) -> Iterator[list[Segment]]:
     """The lines of a row of cells, but for those that say nothing."""
-    blank = [[Segment(" " * width)] for width, _ in cells]
-    for lines in zip_longest(*(lines for _, lines in cells)):
+    blank = [[Segment(" " * width)] for width, __ in cells]
+    for lines in zip_longest(*(lines for __, lines in cells)):
         line: list[Segment] = []
         for place, found in enumerate(lines):
             line += [Segment(" " * GAP)] if place else []
@@ -263,7 +263,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, i
 def _shape(name: str) -> TableColumn:
     """How a column of that name gives way."""
     return TableColumn(
-        title=say(name),
+        title=_(name),
         whole=name in _WHOLE or name == when(),
         least=LENGTH if name == "Skipped" else 0,
         keeps=_LONGEST_AMOUNT if name in _AMOUNTS else LENGTH if name in _OF_IDS else KEPT,
@@ -273,13 +273,13 @@ def _shape(name: str) -> TableColumn:
 def days_words(first: date | None, last: date | None) -> str:
     """A day, or from a day to another; empty if there is neither."""
     if first and last and first != last:
-        return say("{first} to {last}", first=first, last=last)
+        return _("{first} to {last}", first=first, last=last)
     return str(first or last or "")
 
 
 def was(what: str, before: str | None) -> str:
     """What happened, and the state before."""
-    return say("{event} (was {state})", event=what, state=before) if before else what
+    return _("{event} (was {state})", event=what, state=before) if before else what
 
 
 def facts_table(pairs: Iterable[tuple[str, str | Text]]) -> Facts:
@@ -295,4 +295,4 @@ def listed_words(names: Sequence[str], count: int) -> str:
     """Names between commas, and how many more there are."""
     listed = ", ".join(names)
     more = count - len(names)
-    return say("{listed} and {more:,} more", listed=listed, more=more) if more > 0 else listed
+    return _("{listed} and {more:,} more", listed=listed, more=more) if more > 0 else listed

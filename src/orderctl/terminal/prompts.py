@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orderctl.core.text import cell_width, padded, safe, wrapped
 from orderctl.errors import DeclinedError, UsageError
-from orderctl.language import say
+from orderctl.language import _
 
 if TYPE_CHECKING:
     from prompt_toolkit.application import Application
@@ -48,9 +48,9 @@ class Tty:
         try:
             return app.run(pre_run=lambda: clear_typeahead(self.input))
         except EOFError:
-            raise DeclinedError(say("declined; nothing was changed")) from None
+            raise DeclinedError(_("declined; nothing was changed")) from None
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(say("interrupted; nothing was changed")) from None
+            raise KeyboardInterrupt(_("interrupted; nothing was changed")) from None
 
     def _begin(self, app: "Application[Any]") -> None:
         """Before the first drawing, drop what was typed, and wipe its echo off the line of the question.
@@ -78,7 +78,7 @@ def yes_or_no(question: str) -> bool:
     from questionary.prompts import confirm  # noqa: PLC0415 - as costly as questionary itself
 
     # How the answer is echoed: the library has no other way to say it.
-    confirm.YES, confirm.NO = say("Yes"), say("No")  # type: ignore[attr-defined]
+    confirm.YES, confirm.NO = _("Yes"), _("No")  # type: ignore[attr-defined]
     return bool(ask("confirm", question, default=False, auto_enter=False))
 
 
@@ -125,7 +125,7 @@ def open_terminal() -> Iterator[Tty]:
         reading, writing = open("/dev/tty", encoding="utf-8"), open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123, SIM115
     except OSError:
         raise UsageError(
-            say("there is no terminal to ask on"), hint=say("say yes with --yes, or leave out --pick")
+            _("there is no terminal to ask on"), hint=_("say yes with --yes, or leave out --pick")
         ) from None
     with reading, writing:
         output = create_output(stdout=writing)

@@ -15,7 +15,7 @@ from pathlib import Path
 from orderctl.core.text import safe
 from orderctl.core.times import Progress
 from orderctl.errors import os_reason
-from orderctl.language import later, say
+from orderctl.language import N_, _
 
 Figures = dict[str, object]
 
@@ -74,37 +74,37 @@ def _opened(path: Path) -> int | None:
 
 def _warn(path: Path | None, error: OSError) -> None:
     """A log that cannot be written is no reason to end a run."""
-    problem = say("the log file {path} cannot be written: {problem}", path=path, problem=os_reason(error))
-    sys.stderr.write(safe(say("warning: ") + problem) + "\n")
+    problem = _("the log file {path} cannot be written: {problem}", path=path, problem=os_reason(error))
+    sys.stderr.write(safe(_("warning: ") + problem) + "\n")
 
 
 _STEPS = frozenset(
     {
-        later("end"),
-        later("exporting"),
-        later("mailing"),
-        later("planned"),
-        later("planning"),
-        later("reading"),
-        later("rejected"),
-        later("rejecting"),
-        later("repeated"),
-        later("verifying"),
-        later("verifying the log"),
-        later("writing"),
+        N_("end"),
+        N_("exporting"),
+        N_("mailing"),
+        N_("planned"),
+        N_("planning"),
+        N_("reading"),
+        N_("rejected"),
+        N_("rejecting"),
+        N_("repeated"),
+        N_("verifying"),
+        N_("verifying the log"),
+        N_("writing"),
     }
 )
 _FIGURES = {
-    "batch": later("batch {value}"),
-    "command": later("command {value}"),
-    "exit_code": later("{value} exit code"),
-    "left_out": later("{value} left out"),
-    "mails": later("{value} mails"),
-    "rejected": later("{value} rejected"),
-    "skipped": later("{value} skipped"),
-    "statements": later("{value} statements"),
-    "store_seconds": later("store seconds {value}"),
-    "targets": later("{value} targets"),
+    "batch": N_("batch {value}"),
+    "command": N_("command {value}"),
+    "exit_code": N_("{value} exit code"),
+    "left_out": N_("{value} left out"),
+    "mails": N_("{value} mails"),
+    "rejected": N_("{value} rejected"),
+    "skipped": N_("{value} skipped"),
+    "statements": N_("{value} statements"),
+    "store_seconds": N_("store seconds {value}"),
+    "targets": N_("{value} targets"),
 }
 
 
@@ -113,23 +113,23 @@ def step_words(name: str, figures: Mapping[str, object]) -> str:
     told, seconds = ", ".join(_told(figures)), figures.get("seconds")
     if seconds is not None:
         told = (
-            say("{figures} in {seconds} s", figures=told, seconds=seconds)
+            _("{figures} in {seconds} s", figures=told, seconds=seconds)
             if told
-            else say("in {seconds} s", seconds=seconds)
+            else _("in {seconds} s", seconds=seconds)
         )
-    return f"{say(name) if name in _STEPS else name}: {told}"
+    return f"{_(name) if name in _STEPS else name}: {told}"
 
 
 def _told(figures: Mapping[str, object]) -> Iterator[str]:
     for name, value in figures.items():
         if name in _FIGURES:
-            yield say(_FIGURES[name], value=_shown(value))
+            yield _(_FIGURES[name], value=_shown(value))
         elif name not in {"done", "total", "seconds"}:
             yield f"{name.replace('_', ' ')} {_shown(value)}"
     done, total = figures.get("done"), figures.get("total")
     if done is not None:
         counted = _shown(done)
-        yield counted if total is None else say("{done} of {total}", done=counted, total=_shown(total))
+        yield counted if total is None else _("{done} of {total}", done=counted, total=_shown(total))
 
 
 def _shown(value: object) -> str:

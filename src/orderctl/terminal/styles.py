@@ -58,7 +58,7 @@ class Sentence(Text):
 def filled(template: str, /, style: str = "", **values: object) -> Text:
     """A template of `say` with its values: a `Text` keeps its own style in the sentence, all else is made safe."""
     text = Sentence(style=style)
-    for before, name, form, _ in Formatter().parse(template):
+    for before, name, form, __ in Formatter().parse(template):
         text.append(before)
         if name is not None:
             value = values[name]
