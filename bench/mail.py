@@ -32,7 +32,7 @@ from orderctl.database.schema import init_store
 from orderctl.database.store import Store, make_engine
 from orderctl.importing.queries import SqlImports
 from orderctl.mail.letters import Composer
-from orderctl.mail.service import deliver
+from orderctl.mail.service import Sending, deliver
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from orderctl.orders.orders import Buyer, Order, OrderLine, Status
 from orderctl.rejection.plan import Provenance
@@ -115,15 +115,14 @@ def ours(store_url: str, port: int, connections: int, mails: int) -> float:
     )
     with Store(make_engine(parse_address(store_url)), "main") as store:
         started = time.perf_counter()
-        report = deliver(
-            store,
-            Composer(),
-            lambda: SmtpMailer(settings),
+        sending = Sending(
+            composer=Composer(),
+            mailer_factory=lambda: SmtpMailer(settings),
             clock=SystemClock(),
             new_token=new_id,
-            limit=mails,
             connections=connections,
         )
+        report = deliver(store, sending, limit=mails)
         took = time.perf_counter() - started
     if report.sent != mails:
         raise SystemExit(f"sent {report.sent} of {mails}: {report}")

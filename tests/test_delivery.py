@@ -15,7 +15,7 @@ from orderctl.mail.letters import Composer
 from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.outbox import CANCEL, RETRY, DeliveryReport, MailQuery, MailState, PutOff
 from orderctl.mail.queries import list_mails
-from orderctl.mail.service import deliver
+from orderctl.mail.service import Sending, deliver
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from orderctl.orders.orders import Buyer
 from smtp_server import DROP, HOST, body, read, scripted_server
@@ -46,8 +46,15 @@ def maildir(path):
     return lambda: MaildirMailer(path, sender="orders@brand.example", reply_to=None)
 
 
-def run(store, mailer_factory, *, clock=CLOCK, composer=COMPOSER, **how):
-    return deliver(store, composer, mailer_factory, clock=clock, new_token=lambda: f"run{next(_tokens)}", **how)
+def run(store, mailer_factory, *, clock=CLOCK, composer=COMPOSER, limit=None, progress=None, **how):
+    sending = Sending(
+        composer=composer,
+        mailer_factory=mailer_factory,
+        clock=clock,
+        new_token=lambda: f"run{next(_tokens)}",
+        **how,
+    )
+    return deliver(store, sending, limit=limit, progress=progress)
 
 
 def later(minutes):

@@ -98,6 +98,11 @@ class MailSetupError(MailUnavailableError):
     """The mail server turns us away until a person mends the settings; mails that are queued wait."""
 
 
+# What is said of an address that no mail can go to; the outbox keeps it, and tells it again.
+NOT_ONE_ADDRESS = N_("{address} is not one e-mail address: {why}")
+ODD_ADDRESS = N_("{address} has letters before the @ that not every mail server takes")
+
+
 class UnsendableError(OrderctlError):
     """The mail can never be sent as it is, whatever the server."""
 

@@ -27,7 +27,7 @@ from orderctl.database.store import Store, make_engine
 from orderctl.errors import OrderctlError, StoreUnavailableError
 from orderctl.importing.queries import SqlImports
 from orderctl.mail.letters import Composer
-from orderctl.mail.service import deliver
+from orderctl.mail.service import Sending, deliver
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from orderctl.orders.orders import Buyer, Status
 from orderctl.rejection.plan import Provenance
@@ -113,9 +113,7 @@ class Worker:
         self.seen["imports"] += 1
 
     def mail(self) -> None:
-        report = deliver(
-            self.store, Composer(), lambda: SmtpMailer(_smtp(self.port)), clock=CLOCK, new_token=new_id, limit=15
-        )
+        report = deliver(self.store, _sending(self.port), limit=15)
         self.seen["sent"] += report.sent
         if report.stopped or report.unknown:
             self.wrong.append(f"mail: {report}")
@@ -128,6 +126,10 @@ class Worker:
 
 _BY = Provenance(account="main", actor="mia", host="desk", program="orderctl", source="many at once")
 _JOBS = (Worker.reject, Worker.reject, Worker.reject, Worker.change, Worker.change, Worker.bring, *(2 * (Worker.mail,)))
+
+
+def _sending(port: int) -> Sending:
+    return Sending(composer=Composer(), mailer_factory=lambda: SmtpMailer(_smtp(port)), clock=CLOCK, new_token=new_id)
 
 
 def _smtp(port: int) -> SmtpSettings:
@@ -195,7 +197,7 @@ def work_together(url: str, seconds: float, seed: str) -> Together:
         found, wrong = json.loads(ran.stdout)
         seen = Counter(found)
         with Store(make_engine(parse_address(url)), "main") as store:
-            deliver(store, Composer(), lambda: SmtpMailer(_smtp(inbox.port)), clock=CLOCK, new_token=new_id)
+            deliver(store, _sending(inbox.port))
         wrong += violations(url) + mail_violations(url, [mail["Message-ID"] for mail in inbox.mails])
     picture = Picture.of(url)
     if len(picture.rejected) != seen["rejected"]:

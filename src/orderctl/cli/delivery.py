@@ -11,7 +11,7 @@ from orderctl.core.times import Progress
 from orderctl.database.store import Store
 from orderctl.language import ngettext
 from orderctl.mail.outbox import DeliveryReport
-from orderctl.mail.service import deliver, follow
+from orderctl.mail.service import Sending, deliver, follow
 from orderctl.settings import MAX_CONNECTIONS
 
 Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
@@ -84,50 +84,37 @@ def deliver_mails(
     connections: int | None = None,
 ) -> DeliveryReport:
     """Send what is due, as the options and else the settings say."""
-    return deliver(
-        store,
-        program.mailing.composer(),
-        program.mailing.mailer_factory(),
-        clock=program.clock,
-        new_token=program.new_id,
-        batch_id=batch_id,
-        limit=limit,
-        connections=_connections(program, connections),
-        pace=program.mailing.pace(rate),
-        progress=progress,
-        should_stop=stop,
-    )
+    sending = _sending(program, stop, batch_id=batch_id, rate=rate, connections=connections)
+    return deliver(store, sending, limit=limit, progress=progress)
 
 
 def follow_outbox(
     program: Program, store: Store, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
 ) -> DeliveryReport:
     """Send whatever falls due until a signal comes."""
-    workers, pace = _connections(program, connections), program.mailing.pace(rate)
-    composer, mailer_factory = program.mailing.composer(), program.mailing.mailer_factory()
-    mailer_factory()
+    sending = _sending(program, stop, batch_id=batch_id, rate=rate, connections=connections)
+    sending.mailer_factory()
     program.screen.tell(
         ngettext(
             "following the outbox of {store} over {number:,} connection",
             "following the outbox of {store} over {number:,} connections",
-            workers,
+            sending.connections,
             store=store.label,
         )
     )
-    return follow(
-        store,
-        composer,
-        mailer_factory,
+    return follow(store, sending, tell=program.screen.warn, done=program.screen.delivered)
+
+
+def _sending(
+    program: Program, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
+) -> Sending:
+    return Sending(
+        composer=program.mailing.composer(),
+        mailer_factory=program.mailing.mailer_factory(),
         clock=program.clock,
         new_token=program.new_id,
-        should_stop=stop,
-        tell=program.screen.warn,
-        done=program.screen.delivered,
         batch_id=batch_id,
-        connections=workers,
-        pace=pace,
+        connections=connections or program.settings.number("mail.connections") or 1,
+        pace=program.mailing.pace(rate),
+        should_stop=stop,
     )
-
-
-def _connections(program: Program, given: int | None) -> int:
-    return given or program.settings.number("mail.connections") or 1

@@ -1,4 +1,4 @@
-"""Why a text is no e-mail address, in the operator's language."""
+"""E-mail addresses: of buyers in files, of mails, and of the settings; and why a text is none."""
 
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from email_validator import EmailNotValidError, validate_email
 
-from orderctl.errors import UnsendableError, UsageError
+from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS, UnsendableError, UsageError
 from orderctl.language import N_, _, retell
 
 # As the library that checks addresses words them in English; others stay as they are.
@@ -92,7 +92,3 @@ def check_own_addresses(sender: str, reply_to: str | None) -> None:
 def domain_of(text: str) -> str:
     """The domain of a sender as the settings give it; empty if there is none."""
     return text.rpartition("@")[2].strip(" <>")
-
-
-NOT_ONE_ADDRESS = N_("{address} is not one e-mail address: {why}")
-ODD_ADDRESS = N_("{address} has letters before the @ that not every mail server takes")

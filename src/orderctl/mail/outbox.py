@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from orderctl.core.addresses import NOT_ONE_ADDRESS, ODD_ADDRESS
 from orderctl.core.money import Money
+from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS
 from orderctl.language import N_, retell
 from orderctl.orders.orders import Buyer, OrderSummary
 

@@ -4,7 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -38,19 +38,25 @@ class _Round:
     needs_person: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """What mails leave with: who composes them, how the mail server is reached and how fast, and when to stop.
+
+    `batch_id`: the mails of this batch alone.
+    """
+
+    composer: "Composer"
+    mailer_factory: Callable[[], Mailer]
+    clock: Clock
+    new_token: Callable[[], str]
+    batch_id: str | None = None
+    connections: int = 1
+    pace: Pace = field(default_factory=Pace)
+    should_stop: Callable[[], bool] = lambda: False
+
+
 def deliver(
-    store: Store,
-    composer: "Composer",
-    mailer_factory: Callable[[], Mailer],
-    *,
-    clock: Clock,
-    new_token: Callable[[], str],
-    batch_id: str | None = None,
-    limit: int | None = None,
-    connections: int = 1,
-    pace: Pace | None = None,
-    progress: Progress | None = None,
-    should_stop: Callable[[], bool] = lambda: False,
+    store: Store, sending: Sending, *, limit: int | None = None, progress: Progress | None = None
 ) -> DeliveryReport:
     """Send the mails that are due; the mail server is only connected to if there are any.
 
@@ -59,36 +65,17 @@ def deliver(
     gives it back too, and goes on to the caller. What waits for a later time is counted.
     """
     with store.snapshot() as connection:
-        put_off = find_put_off(connection, clock.of(connection), batch_id)
-    round_ = _round(
-        store,
-        composer,
-        mailer_factory,
-        clock=clock,
-        new_token=new_token,
-        batch_id=batch_id,
-        limit=limit,
-        connections=connections,
-        pace=pace or Pace(),
-        progress=progress,
-        should_stop=should_stop,
-    )
+        put_off = find_put_off(connection, sending.clock.of(connection), sending.batch_id)
+    round_ = _round(store, sending, limit=limit, progress=progress)
     return replace(round_.report, put_off=put_off)
 
 
 def follow(
     store: Store,
-    composer: "Composer",
-    mailer_factory: Callable[[], Mailer],
+    sending: Sending,
     *,
-    clock: Clock,
-    new_token: Callable[[], str],
-    should_stop: Callable[[], bool],
     tell: Callable[[str], None],
     done: Callable[[DeliveryReport], None],
-    batch_id: str | None = None,
-    connections: int = 1,
-    pace: Pace | None = None,
     poll_s: float = POLL_S,
 ) -> DeliveryReport:
     """Deliver whatever falls due until told to stop.
@@ -96,22 +83,10 @@ def follow(
     `tell` hears of trouble that time may mend, `done` of each round in which mails were due. Trouble that
     only a person can mend (a refused login) ends it, as it ends `deliver`.
     """
-    total, troubles, pace = DeliveryReport(), 0, pace or Pace()
-    while not should_stop():
+    total, troubles = DeliveryReport(), 0
+    while not sending.should_stop():
         try:
-            round_ = _round(
-                store,
-                composer,
-                mailer_factory,
-                clock=clock,
-                new_token=new_token,
-                batch_id=batch_id,
-                limit=None,
-                connections=connections,
-                pace=pace,
-                progress=None,
-                should_stop=should_stop,
-            )
+            round_ = _round(store, sending)
         except StoreUnavailableError as error:
             round_ = _Round(due=0, report=DeliveryReport(stopped=error.sentence))
         total = total.plus(round_.report)
@@ -126,57 +101,44 @@ def follow(
         else:
             troubles, pause_s = 0, 0 if round_.due else poll_s
         # Workers that were started together must not look together for ever.
-        _wait(pause_s * random.uniform(0.5, 1.5), should_stop)  # noqa: S311
+        _wait(pause_s * random.uniform(0.5, 1.5), sending.should_stop)  # noqa: S311
     return total
 
 
-def _round(
-    store: Store,
-    composer: "Composer",
-    mailer_factory: Callable[[], Mailer],
-    *,
-    clock: Clock,
-    new_token: Callable[[], str],
-    batch_id: str | None,
-    limit: int | None,
-    connections: int,
-    pace: Pace,
-    progress: Progress | None,
-    should_stop: Callable[[], bool],
-) -> _Round:
+def _round(store: Store, sending: Sending, *, limit: int | None = None, progress: Progress | None = None) -> _Round:
     """Send what is due now."""
 
     def expire(connection: Connection) -> datetime:
-        now = clock.of(connection)
+        now = sending.clock.of(connection)
         expire_leases(connection, now)
         return now
 
     started = store.write(expire)
     with store.snapshot() as connection:
-        due = count_due(connection, started, batch_id)
+        due = count_due(connection, started, sending.batch_id)
     total = due if limit is None else min(due, limit)
     if not total:
         return _Round(due=0, report=DeliveryReport())
     try:
-        writer = mailer_factory()
+        writer = sending.mailer_factory()
     except (MailUnavailableError, UsageError) as error:
         return _Round(due=total, report=DeliveryReport(stopped=error.sentence), needs_person=True)
     run = DeliveryRun(
         store=store,
-        composer=composer,
-        mailer_factory=mailer_factory,
+        composer=sending.composer,
+        mailer_factory=sending.mailer_factory,
         writer=writer,
-        clock=CarriedClock(clock, started),
-        token=new_token(),
-        batch_id=batch_id,
+        clock=CarriedClock(sending.clock, started),
+        token=sending.new_token(),
+        batch_id=sending.batch_id,
         started=started,
         renewed=started,
         total=total,
-        pace=pace,
+        pace=sending.pace,
         progress=progress,
-        should_stop=should_stop,
+        should_stop=sending.should_stop,
     )
-    run.run(connections)
+    run.run(sending.connections)
     return _Round(due=total, report=run.report(), needs_person=run.needs_person)
 
 
