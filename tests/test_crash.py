@@ -11,12 +11,11 @@ from contextlib import closing
 import pytest
 
 from conftest import open_store
-from stress.crash import FAULTY, SCENARIOS, bench, fill_and_reject, sample
+from stress.crash import FAULTY, SCENARIOS, VARY, bench, fill_and_reject, sample
 from stress.faultpoints import FAULTS
 from stress.invariants import Picture, mail_violations, violations
 
 _POINTS = 3
-_VARY = 4  # Mails go out beside the run: it has a few points more or fewer each time, and may not reach the last ones.
 _CALLS = {"sqlite": 4, "postgresql": 1}
 
 
@@ -26,7 +25,7 @@ def test_a_run_killed_at_a_point_leaves_all_or_nothing_and_the_next_one_goes_on(
     postgres = request.getfixturevalue("postgres_server") if engine == "postgresql" else None
     with bench(scenario, postgres, forks) as tried:
         points = tried.points()
-        for at in sample(len(points) - _VARY, _POINTS, random.Random(f"{scenario.name} {engine}")):
+        for at in sample(len(points) - VARY, _POINTS, random.Random(f"{scenario.name} {engine}")):
             tally = tried.kill(at)
             assert (tally.wrong, tally.orders_lost, tally.mails_lost) == ([], 0, 0), points[at - 1]
 

@@ -443,6 +443,16 @@ def test_workbooks_that_are_none(tmp_path: Path) -> None:
         read(tmp_path / "o.xlsx")
 
 
+def test_what_a_library_says_of_a_broken_workbook_is_cut(tmp_path: Path) -> None:
+    path, long = tmp_path / "o.xlsx", "a" * 60_000
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(long, "y")
+    path.write_bytes(path.read_bytes().replace(long.encode(), b"b" + long[1:].encode(), 1))
+    with pytest.raises(UsageError, match="is not an Excel workbook: File name in directory") as caught:
+        read(path)
+    assert len(caught.value.sentence) < 400
+
+
 def test_workbooks_that_would_fill_the_memory(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "far.xlsx", list(ROW), list(ROW.values()))
     book = openpyxl.load_workbook(path)

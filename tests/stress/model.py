@@ -121,7 +121,8 @@ class Services(RuleBasedStateMachine):
                 continue
             # A file rejects no order that is there.
             status = old.status if new.status is Status.REJECTED else new.status
-            content = (status, new.buyer, new.papers)
+            # What protects an order falls for no file, unless somebody asks for it.
+            content = (status, new.buyer, tuple(map(max, old.papers, new.papers)))
             if old.status is not Status.REJECTED and (old.status, old.buyer, old.papers) != content:
                 old.status, old.buyer, old.papers = content
                 old.touched += 1

@@ -24,6 +24,8 @@ _SUSPICIOUS_SIZE = 50_000_000
 _SUSPICIOUS_RATIO = 200
 _CHUNK = 1_000_000
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
+# What a library says of a broken workbook may quote as much of it as it likes.
+_LONGEST_REASON = 200
 _LONGEST_TAG = 500
 _TAG = rb"""<(?:\w+:)?(?:c|row)\b"""
 _REFERENCE = re.compile(_TAG + rb"""[^>]{0,%d}?\br\s*=\s*["']([A-Za-z]*)(\d+)["']""" % _LONGEST_TAG)
@@ -125,7 +127,7 @@ def _refuse_bomb(path: Path) -> None:
         raise UsageError(
             _("{name} is protected by a password or in the old .xls format", name=path.name)
             if old
-            else _("{name} is not an Excel workbook: {error}", name=path.name, error=error),
+            else _("{name} is not an Excel workbook: {error}", name=path.name, error=_reason(error)),
             hint=_(_SAVE),
         ) from None
 
@@ -192,4 +194,4 @@ def _bomb(path: Path) -> UsageError:
 
 
 def _reason(error: BaseException) -> str:
-    return safe((str(error) or type(error).__name__).splitlines()[0])
+    return safe((str(error) or type(error).__name__).splitlines()[0])[:_LONGEST_REASON]
