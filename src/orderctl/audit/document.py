@@ -72,13 +72,13 @@ def write_record(batches: Iterable[LoggedBatch], path: str | None, format_: str,
 
 def _records(batches: Iterable[LoggedBatch], written: Counter[str]) -> Iterator[dict[str, object]]:
     """Each batch before its events; counted in `written`."""
-    for sealed in batches:
-        if sealed.batch is not None:
-            document = asdict(sealed.batch) | {"at": sealed.batch.at.isoformat()}
+    for logged in batches:
+        if logged.batch is not None:
+            document = asdict(logged.batch) | {"at": logged.batch.at.isoformat()}
             del document["leaves"]
             written["batch"] += 1
             yield {"record": "batch", **document}
-        for event in sealed.events:
+        for event in logged.events:
             written["event"] += 1
             yield {
                 "record": "event",

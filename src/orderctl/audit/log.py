@@ -86,20 +86,20 @@ DIGESTED_FIELDS = (
     "mails",
     "previous",
 )
-# Fields that came later, each with its default: sealed where they are set, so that older digests still hold.
+# Fields that came later, each with its default: digested where they are set, so that older digests still hold.
 DIGESTED_LATER: dict[str, object] = {"reason_code": "", "request_key": "", "request_digest": ""}
 NOT_DIGESTED = ("digest", "leaves")
 
 
 def digest_batch(batch: Batch, events: Iterable[OrderEvent]) -> BatchDigest:
     """Seal a batch: SHA-256 over its header and over its events in the order of their order ids."""
-    sealing = BatchDigester()
-    sealing.add(map(event_line, events))
-    return sealing.seal(batch)
+    digester = BatchDigester()
+    digester.add(map(event_line, events))
+    return digester.finish(batch)
 
 
 class BatchDigester:
-    """A seal in the making: takes a batch's lines as they come, before its header is known.
+    """A digest in the making: takes a batch's lines as they come, before its header is known.
 
     The digest begins with the header, so the lines are kept until then, compressed: they are much alike.
     """
@@ -115,8 +115,8 @@ class BatchDigester:
             self._leaves.append(b"".join([blake2b(line, digest_size=_LEAF_BYTES).digest() for line in block]))
             self._lines.append(zlib.compress(b"".join(block), 1))
 
-    def seal(self, batch: Batch) -> BatchDigest:
-        """The seal of the batch whose lines these are."""
+    def finish(self, batch: Batch) -> BatchDigest:
+        """The digest of the batch whose lines these are."""
         digest = hashlib.sha256(header_line(batch))
         for block in self._lines:
             digest.update(zlib.decompress(block))
@@ -149,7 +149,7 @@ class AlikeLines:
 
 
 def header_line(batch: Batch) -> bytes:
-    """A batch as the bytes that are digested: a JSON object of the sealed fields."""
+    """A batch as the bytes that are digested: a JSON object of the fields that are digested."""
     header = {name: getattr(batch, name) for name in DIGESTED_FIELDS}
     header |= {name: getattr(batch, name) for name, unset in DIGESTED_LATER.items() if getattr(batch, name) != unset}
     return json.dumps(header | {"at": batch.at.isoformat()}, sort_keys=True).encode()
@@ -168,7 +168,7 @@ def event_line(event: OrderEvent) -> bytes:
         event.actor,
         event.at.isoformat(),
     )
-    # Both came later: sealed where they are set, so that older digests still hold. Their number tells them apart.
+    # Both came later: digested where they are set, so that older digests still hold. Their number tells them apart.
     if event.lines_digest:
         fields = (*fields, event.reason_code, event.lines_digest)
     elif event.reason_code:

@@ -1,4 +1,4 @@
-"""Whether the log is as it was written: each batch against its seal, each event against its leaf."""
+"""Whether the log is as it was written: each batch against its digest, each event against its leaf."""
 
 import hashlib
 from array import array
@@ -169,10 +169,10 @@ class BatchCheck:
                 self._without_event(order)
                 order = next(marked, None)
             mine = order if order is not None and order.id == order_id else None
-            sealed = self._check_events(order_id, of_order, mine)
+            recorded = self._check_events(order_id, of_order, mine)
             if mine is not None:
                 self._check_mark(mine)
-                self._check_lines(mine, sealed)
+                self._check_lines(mine, recorded)
                 order = next(marked, None)
         while order is not None:
             self._without_event(order)
@@ -181,14 +181,14 @@ class BatchCheck:
 
     def _check_events(self, order_id: str, events: Iterable[OrderEvent], order: MarkedOrder | None) -> str | None:
         """The events of one order in this batch: there should be one, as it was written. Gives its digest of lines."""
-        matched, wrong, sealed = 0, list[str](), None
+        matched, wrong, recorded = 0, list[str](), None
         for event in events:
             self.events += 1
             line = event_line(event)
             self._digest.update(line)
             if self._leaves.take(leaf(line)):
                 matched += 1
-                sealed = event.lines_digest
+                recorded = event.lines_digest
             else:
                 wrong.append(event.id)
         if order is None and matched:
@@ -203,8 +203,8 @@ class BatchCheck:
             self._wrong_event(order_id, edited, _("was edited"))
         for event_id in wrong:
             self._wrong_event(order_id, event_id, _("was inserted"))
-        self.unknown_lines += sealed == ""
-        return sealed
+        self.unknown_lines += recorded == ""
+        return recorded
 
     def _check_mark(self, order: MarkedOrder) -> None:
         if order.status != Status.REJECTED:
@@ -214,9 +214,9 @@ class BatchCheck:
             problem = _("says another time of rejection than its batch {batch}", batch=self._batch.id)
             self._wrong_order(order.id, problem)
 
-    def _check_lines(self, order: MarkedOrder, sealed: str | None) -> None:
+    def _check_lines(self, order: MarkedOrder, recorded: str | None) -> None:
         """The order's lines against the digest that its event has; where that is not as written, against its own."""
-        expected = order.lines_digest if sealed is None else sealed
+        expected = order.lines_digest if recorded is None else recorded
         if expected and order.lines not in {None, expected}:
             problem = _("its lines are not those that batch {batch} rejected", batch=self._batch.id)
             self._wrong_order(order.id, problem)
@@ -268,7 +268,7 @@ class BatchCheck:
 
 
 class _Leaves:
-    """The leaves of a seal, ticked off one by one; sorted out only when one does not match its place."""
+    """The leaves of a digest, ticked off one by one; sorted out only when one does not match its place."""
 
     def __init__(self, text: str) -> None:
         self._text = text

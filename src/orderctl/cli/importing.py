@@ -62,7 +62,7 @@ def import_(
         typer.Option(metavar="FIELD=VALUE", help="What stands in for a missing column; repeatable."),
     ] = None,
     timezone: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The zone of moments that name none, such as Europe/Paris.")
+        str | None, typer.Option(metavar="NAME", help="The zone of times that name none, such as Europe/Paris.")
     ] = None,
     list_maps: Annotated[bool, typer.Option("--list-maps", help="List the exports that --from knows.")] = False,
     make_map: Annotated[

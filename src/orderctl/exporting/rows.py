@@ -48,7 +48,7 @@ def line_values(line: OrderLine, currency: str) -> dict[str, Value]:
 
 
 def plain(value: Value) -> str | int:
-    """A value as text files carry it: amounts without separators, moments and days in ISO 8601."""
+    """A value as text files carry it: amounts without separators, times and days in ISO 8601."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str | int):

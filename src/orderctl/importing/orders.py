@@ -101,7 +101,7 @@ class ReadingRules:
     decimal_comma: bool = False
     round_prices: bool = False
     other_charges: bool = False
-    # Of moments that name no offset; None where each has to name its own.
+    # Of times that name no offset; None where each has to name its own.
     zone: tzinfo | None = UTC
     tag_separator: str = ","
     country_code: Callable[[str], str] = _as_written

@@ -4,7 +4,7 @@
     ngettext("{number:,} order", "{number:,} orders", number)
 
 A sentence is one template, never put together from pieces: other languages order their words differently. What other
-programs read (JSON, CSV, the log, the seal, exit codes, names of commands, fields and statuses) is never translated:
+programs read (JSON, CSV, the log, the digest, exit codes, names of commands, fields and statuses) is never translated:
 `english` gives what was said as it stands there. What a buyer reads is said in the buyer's language, by `speech_for`.
 `make messages` collects the templates of the code into each catalogue and compiles it (docs/messages.py).
 """

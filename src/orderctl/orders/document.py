@@ -61,7 +61,7 @@ def _eligibility(order: Order, explanation: Explanation) -> Document:
 
 
 def event_document(event: OrderEvent) -> Document:
-    """One line of a log; the digest of the order's lines, which only the seal needs, is in `log export` alone."""
+    """One line of a log. The digest of the order's lines is in `log export` alone: only the batch's digest needs it."""
     document = asdict(event) | {"at": event.at.isoformat()}
     del document["lines_digest"]
     return document

@@ -1,7 +1,7 @@
 """A plan that is kept: who made it, who approved it, until when it may run, and that nobody edited it.
 
-A saved plan is sealed: its `digest` covers every field, the plan's own digest among them. Each step of
-its life makes a new value with a new seal, and the store takes the step only from the seal before.
+The `digest` of a saved plan covers every field, the plan's own digest among them. Each step of
+its life makes a new value with a new digest, and the store takes the step only from the digest before.
 """
 
 import hashlib
@@ -76,10 +76,10 @@ class SavedPlan:
             plan_digest=plan.digest,
             second_operator=second_operator,
             expires_at=at + lifetime,
-        ).sealed()
+        ).with_digest()
 
     @property
-    def seal(self) -> str:
+    def expected_digest(self) -> str:
         """SHA-256 over every field but the digest."""
         fields = asdict(self)
         del fields["digest"]
@@ -88,7 +88,7 @@ class SavedPlan:
     @property
     def is_intact(self) -> bool:
         """Whether the row in the store is as this program wrote it."""
-        return self.digest == self.seal
+        return self.digest == self.expected_digest
 
     @property
     def name(self) -> str:
@@ -111,9 +111,9 @@ class SavedPlan:
         """When the last step of its life was taken."""
         return self.closed_at or self.approved_at or self.made_at
 
-    def sealed(self) -> "SavedPlan":
+    def with_digest(self) -> "SavedPlan":
         """The same with its digest."""
-        return replace(self, digest=self.seal)
+        return replace(self, digest=self.expected_digest)
 
     def state_at(self, now: datetime) -> str:
         """The state as people see it: an open plan may have expired, and an edited one says so."""
@@ -143,11 +143,11 @@ class SavedPlan:
             how=how,
             due_at=due,
             expires_at=due + lifetime if due else self.expires_at,
-        ).sealed()
+        ).with_digest()
 
     def close(self, state: PlanState, by: Identity, at: datetime) -> "SavedPlan":
         """End it: executed or cancelled."""
-        return replace(self, state=state, closed_by=by, closed_at=at).sealed()
+        return replace(self, state=state, closed_by=by, closed_at=at).with_digest()
 
     def check_intact(self) -> None:
         """Raise UnexpectedPlanError if somebody edited it."""

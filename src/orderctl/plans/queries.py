@@ -188,7 +188,7 @@ def _differing(was: Row, now: Row) -> list[OrderChange]:
 
 
 def _saved(row: Row) -> SavedPlan:
-    """A row of `_COLUMNS`. What somebody made unreadable becomes empty: the seal tells."""
+    """A row of `_COLUMNS`. What somebody made unreadable becomes empty: the digest tells."""
     kept = dict(zip(_NAMES, row, strict=True))
     for name in ("made_at", "expires_at", "approved_at", "due_at", "closed_at"):
         kept[name] = None if kept[name] is None else _instant(kept[name])

@@ -30,8 +30,8 @@ def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> 
     """Reject every target that is still as planned, and write its event; a block of orders at a time.
 
     Gives the events of each block in the order of the ids, and of each event what differs: order id, digest of the
-    order's lines, former status, detail, reason code. They come from the write itself, so that sealing the batch reads
-    no table again.
+    order's lines, former status, detail, reason code. They come from the write itself, so that the digest of the batch
+    reads no table again.
     """
     bound = {
         **notes_sql(plan.notes, connection.dialect, "").params,
@@ -133,7 +133,7 @@ def _in_order(events: list[Row], last: str) -> str:
 
 
 class DigestThread:
-    """A seal in the making, in a thread of its own; `event` makes an event of a row that was written."""
+    """A digest in the making, in a thread of its own; `event` makes an event of a row that was written."""
 
     def __init__(self, event: Callable[..., OrderEvent]) -> None:
         self._lines = AlikeLines(event)
@@ -147,9 +147,9 @@ class DigestThread:
         self._block = self._thread.submit(self._add, events)
 
     def of(self, batch: Batch) -> BatchDigest:
-        """The seal of the batch whose events these are."""
+        """The digest of the batch whose events these are."""
         self._wait()
-        return self._digester.seal(batch)
+        return self._digester.finish(batch)
 
     def __enter__(self) -> Self:
         """The thread ends with the block."""
@@ -287,7 +287,7 @@ def plan_outcome(connection: Connection, plan: RejectionPlan) -> Executed | None
 
 
 def _new_batch(connection: Connection, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> Batch:
-    """The batch as it is sealed: after the one before, and without its seal."""
+    """The batch as it is digested: after the one before, and without its digest."""
     plan, request = approved.plan, approved.request
     last = next(list_batches(connection, 1), None)
     return Batch(

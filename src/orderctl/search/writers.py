@@ -9,14 +9,14 @@ from typing import Any, TextIO
 from orderctl.files.csv import _STARTS_A_FORMULA, ROW_SCHEMA, csv_rows, escape_formula
 from orderctl.search.columns import Column
 
-# In texts behind a NUL each: none of a column that this does not find has to be made inert.
+# In texts behind a NUL each: none of a column that this does not find has to be escaped.
 _MAY_START_A_FORMULA = re.compile(f"\0['{re.escape(''.join(_STARTS_A_FORMULA))}]")
 # Some fields of some hundred orders: by the name of each the values of all.
 Block = Mapping[str, Sequence[Any]]
 
 
 def write_csv(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
-    """One line an order after a header; text that would run as a formula is made inert."""
+    """One line an order after a header; text that would run as a formula is escaped."""
     writer = csv_rows(out)
     writer.writerow(column.name for column in columns)
     for block in blocks:
@@ -59,5 +59,5 @@ def _cells(column: Column, block: Block) -> Sequence[Any]:
 
 
 def _escape_formulas(texts: Sequence[Any]) -> Sequence[str]:
-    """The texts of a column, made inert where any of them has to be."""
+    """The texts of a column, escaped where any of them has to be."""
     return list(map(escape_formula, texts)) if _MAY_START_A_FORMULA.search("\0".join(("", *texts))) else texts

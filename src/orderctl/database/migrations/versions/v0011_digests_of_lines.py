@@ -1,4 +1,4 @@
-"""A digest of an order's lines, sealed with its rejection."""
+"""A digest of an order's lines, covered by the digest of its rejection."""
 
 from typing import Any
 
