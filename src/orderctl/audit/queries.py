@@ -5,20 +5,34 @@ from itertools import islice
 
 from orderctl.audit.log import IMPORTED, Batch
 from orderctl.audit.verification import LostBatch, MarkedOrder
-from orderctl.database.connection import Connection, Row, read_instant
+from orderctl.database.connection import Columns, Connection, Row, read_instant
 from orderctl.database.line_digests import TOGETHER, digests_of
 from orderctl.filters.queries import summaries_sql
 from orderctl.orders.orders import OrderEvent, OrderSummary
-from orderctl.orders.queries import EVENT_COLUMNS, read_event, read_summary
+from orderctl.orders.queries import EVENTS, read_event, read_summary
 
-_EVENT = ", ".join(f"e.{column}" for column in EVENT_COLUMNS.split(", "))
+BATCHES = Columns(
+    "id, position, at, actor, approver, host, program, mode, source, reason, message, mail_per_order, planned,"
+    " rejected, skipped, mails, digest, leaves, previous, reason_code, request_key, request_digest",
+    at=read_instant,
+    mail_per_order=bool,
+)
+
+
+def read_batch(row: Row) -> Batch:
+    """A row of `BATCHES`."""
+    values = BATCHES.values(row)
+    return Batch(**values | {"request_key": values["request_key"] or ""})
+
+
+_EVENT = EVENTS.of("e")
 _MARK = "o.id, o.batch_id, o.status, o.rejected_at, o.lines_digest"
 _NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = {})"
 
 
 def batch_chain(connection: Connection) -> Iterator[Batch]:
     """Every batch in the order of the chain."""
-    found = connection.stream(f"SELECT {BATCH_COLUMNS} FROM batch WHERE account = :account ORDER BY position, id")
+    found = connection.stream(f"SELECT {BATCHES.sql} FROM batch WHERE account = :account ORDER BY position, id")
     return map(read_batch, found)
 
 
@@ -29,7 +43,7 @@ def chained_events(connection: Connection) -> Iterator[tuple[str, OrderEvent]]:
     """
     joined = f"SELECT b.position, b.id AS owner, {_EVENT} FROM order_event AS e JOIN batch AS b"
     found = connection.stream(
-        f"SELECT owner, {EVENT_COLUMNS} FROM ("
+        f"SELECT owner, {EVENTS.sql} FROM ("
         f"{joined} ON b.account = :account AND b.id = e.id WHERE e.account = :account UNION ALL "
         f"{joined} ON b.account = :account AND b.id = e.batch_id"
         " WHERE e.account = :account AND e.id <> e.batch_id) AS e ORDER BY position, owner, order_id, id"
@@ -135,13 +149,13 @@ def log_size(connection: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-_IN_BATCH = "account = :account AND batch_id = :batch"
+IN_BATCH = "account = :account AND batch_id = :batch"
 
 
 def get_batch(connection: Connection, batch_id: str) -> Batch | None:
     """One batch."""
     row = connection.execute(
-        f"SELECT {BATCH_COLUMNS} FROM batch WHERE account = :account AND id = :id", {"id": batch_id}
+        f"SELECT {BATCHES.sql} FROM batch WHERE account = :account AND id = :id", {"id": batch_id}
     ).fetchone()
     return read_batch(row) if row else None
 
@@ -149,7 +163,7 @@ def get_batch(connection: Connection, batch_id: str) -> Batch | None:
 def batch_of_request(connection: Connection, key: str) -> tuple[Batch, str] | None:
     """The batch that has a caller's key, and the plan that it ran."""
     row = connection.execute(
-        f"SELECT {BATCH_COLUMNS}, request_plan FROM batch WHERE account = :account AND request_key = :key",
+        f"SELECT {BATCHES.sql}, request_plan FROM batch WHERE account = :account AND request_key = :key",
         {"key": key},
     ).fetchone()
     return (read_batch(row), row[-1]) if row else None
@@ -157,7 +171,7 @@ def batch_of_request(connection: Connection, key: str) -> tuple[Batch, str] | No
 
 def list_batches(connection: Connection, limit: int | None) -> Iterator[Batch]:
     """The batches, newest first."""
-    newest = f"SELECT {BATCH_COLUMNS} FROM batch WHERE account = :account ORDER BY position DESC"
+    newest = f"SELECT {BATCHES.sql} FROM batch WHERE account = :account ORDER BY position DESC"
     found = (
         connection.stream(newest)
         if limit is None
@@ -169,42 +183,8 @@ def list_batches(connection: Connection, limit: int | None) -> Iterator[Batch]:
 def batch_events(connection: Connection, batch_id: str) -> Iterator[OrderEvent]:
     """The events of a batch, in the order of their order ids."""
     found = connection.stream(
-        f"SELECT {EVENT_COLUMNS} FROM order_event WHERE account = :account AND id = :batch"
-        f" AND order_id IN (SELECT id FROM orders WHERE {_IN_BATCH}) ORDER BY order_id",
+        f"SELECT {EVENTS.sql} FROM order_event WHERE account = :account AND id = :batch"
+        f" AND order_id IN (SELECT id FROM orders WHERE {IN_BATCH}) ORDER BY order_id",
         {"batch": batch_id},
     )
     return map(read_event, found)
-
-
-BATCH_COLUMNS = (
-    "id, position, at, actor, approver, host, program, mode, source, reason, message, mail_per_order, planned,"
-    " rejected, skipped, mails, digest, leaves, previous, reason_code, request_key, request_digest"
-)
-
-
-def read_batch(row: Row) -> Batch:
-    """A row of `BATCH_COLUMNS`."""
-    return Batch(
-        id=row[0],
-        position=row[1],
-        at=read_instant(row[2]),
-        actor=row[3],
-        approver=row[4],
-        host=row[5],
-        program=row[6],
-        mode=row[7],
-        source=row[8],
-        reason=row[9],
-        message=row[10],
-        mail_per_order=bool(row[11]),
-        planned=row[12],
-        rejected=row[13],
-        skipped=row[14],
-        mails=row[15],
-        digest=row[16],
-        leaves=row[17],
-        previous=row[18],
-        reason_code=row[19],
-        request_key=row[20] or "",
-        request_digest=row[21],
-    )

@@ -187,6 +187,34 @@ def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
     return date.fromisoformat(value) if isinstance(value, str) else value
 
 
+class Columns:
+    """The columns of a value, in the order of its rows, and how those are read that are not as the driver gives them.
+
+    `names` are those of the value's fields. A column that is NULL is None, and is not read.
+    """
+
+    def __init__(self, names: str, **readers: Callable[[Any], Any]) -> None:
+        self.names = tuple(names.split(", "))
+        self._readers = [(self.names.index(name), name, read) for name, read in readers.items()]
+
+    @property
+    def sql(self) -> str:
+        """The columns as a statement lists them."""
+        return ", ".join(self.names)
+
+    def of(self, table: str) -> str:
+        """The same, each of a table."""
+        return ", ".join(f"{table}.{name}" for name in self.names)
+
+    def values(self, row: Row) -> dict[str, Any]:
+        """The fields of a row; what stands behind the columns is left out."""
+        found = dict(zip(self.names, row, strict=False))
+        for at, name, read in self._readers:
+            if row[at] is not None:
+                found[name] = read(row[at])
+        return found
+
+
 def ids_ending(connection: "Connection", table: str, ending: str) -> tuple[str, ...]:
     """The ids of ours in a table that end so, at most a few, newest first; of letters and digits, as `read_ending`."""
     found = connection.execute(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from orderctl.core.text import fold, lower_ascii
-from orderctl.database.connection import Connection, Dialect, Fragment, Row, packed, read_instant, recordset
+from orderctl.database.connection import Columns, Connection, Dialect, Fragment, Row, packed, read_instant, recordset
 from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import (
     LONGEST_LEASE,
@@ -19,10 +19,15 @@ from orderctl.mail.outbox import (
     Settlement,
 )
 
+_MAIL = Columns(
+    "id, batch_id, buyer_id, recipient, language, message_id, state, attempts, next_attempt_at, created_at, updated_at,"
+    " last_error, subject, text, html",
+    state=MailState,
+    **dict.fromkeys(("next_attempt_at", "created_at", "updated_at"), read_instant),
+)
 _COLUMNS = (
-    "id, batch_id, buyer_id, recipient, language, message_id, state, attempts, next_attempt_at, created_at,"
-    " updated_at, last_error, subject, text, html, (SELECT count(*) FROM mail_order WHERE"
-    " mail_order.account = :account AND mail_order.mail_id = mail.id)"
+    f"{_MAIL.sql}, (SELECT count(*) FROM mail_order WHERE mail_order.account = :account"
+    " AND mail_order.mail_id = mail.id)"
 )
 _DUE_STATES = (MailState.WAITING, MailState.RETRY)
 _DUE = f"state IN ('{MailState.WAITING}', '{MailState.RETRY}') AND next_attempt_at <= :now"
@@ -326,23 +331,10 @@ def _settled(dialect: Dialect, each: Settlement) -> dict[str, object]:
 
 
 def _mail(row: Row) -> Mail:
-    composed = row[12] is not None
-    return Mail(
-        id=row[0],
-        batch_id=row[1],
-        buyer_id=row[2],
-        recipient=row[3],
-        language=row[4],
-        message_id=row[5],
-        state=MailState(row[6]),
-        attempts=row[7],
-        next_attempt_at=read_instant(row[8]),
-        created_at=read_instant(row[9]),
-        updated_at=read_instant(row[10]),
-        last_error=row[11],
-        letter=Letter(subject=row[12], text=row[13], html=row[14]) if composed else None,
-        orders=row[15],
-    )
+    values = _MAIL.values(row)
+    letter = {name: values.pop(name) for name in ("subject", "text", "html")}
+    composed = letter["subject"] is not None
+    return Mail(**values, letter=Letter(**letter) if composed else None, orders=row[-1])
 
 
 # Whether a text holds another, on every engine alike and without patterns to escape.

@@ -6,7 +6,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from orderctl.database.connection import Connection, Fragment, Row, read_day, read_instant
+from orderctl.database.connection import Columns, Connection, Fragment, Row, read_day, read_instant
 from orderctl.orders.orders import Buyer, Order, OrderEvent, OrderLine, OrderSummary, Status, forms_of
 
 SUMMARY_COLUMNS = (
@@ -64,84 +64,44 @@ def summary_fields(rows: Iterable[Row], names: Sequence[str]) -> Iterator[dict[s
         yield {name: list(map(read, columns[at])) if read else columns[at] for name, at, read in fields}
 
 
-ORDER_COLUMNS = (
-    "o.id, o.brand, o.status, o.reference, o.season, o.ordered_at, o.terms, o.delivery_address, o.billing_address,"
-    " o.country, o.delivery_from, o.delivery_to, o.currency, o.total, o.quantity, o.delivery_notes, o.invoices,"
-    " o.backlog_skus, o.note, o.archived_at, o.rejected_at, o.batch_id, o.version,"
-    " b.id, b.name, b.email, b.contact, b.country, b.language, o.changed_at"
+_ORDER = Columns(
+    "id, brand, status, reference, season, ordered_at, terms, delivery_address, billing_address, country,"
+    " delivery_from, delivery_to, currency, total, quantity, delivery_notes, invoices, backlog_skus, note, archived_at,"
+    " rejected_at, batch_id, version, changed_at",
+    status=Status,
+    **dict.fromkeys(("ordered_at", "archived_at", "rejected_at", "changed_at"), read_instant),
+    **dict.fromkeys(("delivery_from", "delivery_to"), read_day),
 )
+_BUYER = Columns("id, name, email, contact, country, language")
+LINES = Columns("number, sku, name, color, size, quantity, unit_price")
+EVENTS = Columns(
+    "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest",
+    at=read_instant,
+)
+# The columns of an order `o` with its buyer `b`, for `read_order`.
+ORDER_COLUMNS = f"{_ORDER.of('o')}, {_BUYER.of('b')}"
 
 
 def read_order(row: Row, lines: tuple[OrderLine, ...], tags: frozenset[str]) -> Order:
     """A row of `ORDER_COLUMNS` with its lines and tags."""
-    return Order(
-        id=row[0],
-        brand=row[1],
-        status=Status(row[2]),
-        reference=row[3],
-        season=row[4],
-        ordered_at=read_instant(row[5]),
-        terms=row[6],
-        delivery_address=row[7],
-        billing_address=row[8],
-        country=row[9],
-        delivery_from=_optional(read_day, row[10]),
-        delivery_to=_optional(read_day, row[11]),
-        currency=row[12],
-        total=row[13],
-        quantity=row[14],
-        delivery_notes=row[15],
-        invoices=row[16],
-        backlog_skus=row[17],
-        note=row[18],
-        archived_at=_optional(read_instant, row[19]),
-        rejected_at=_optional(read_instant, row[20]),
-        batch_id=row[21],
-        version=row[22],
-        changed_at=_optional(read_instant, row[29]),
-        buyer=read_buyer(row[23:29]) if row[23] is not None else None,
-        lines=lines,
-        tags=tags,
-    )
+    of_buyer = row[len(_ORDER.names) :]
+    buyer = None if of_buyer[0] is None else read_buyer(of_buyer)
+    return Order(**_ORDER.values(row), buyer=buyer, lines=lines, tags=tags)
 
 
 def read_buyer(row: Row) -> Buyer:
     """A row of id, name, e-mail, contact, country and language."""
-    return Buyer(id=row[0], name=row[1], email=row[2], contact=row[3], country=row[4], language=row[5])
-
-
-LINE_COLUMNS = "number, sku, name, color, size, quantity, unit_price"
+    return Buyer(**_BUYER.values(row))
 
 
 def read_line(row: Row) -> OrderLine:
-    """A row of `LINE_COLUMNS`."""
-    return OrderLine(
-        number=row[0], sku=row[1], name=row[2], color=row[3], size=row[4], quantity=row[5], unit_price=row[6]
-    )
-
-
-EVENT_COLUMNS = "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest"
+    """A row of `LINES`."""
+    return OrderLine(**LINES.values(row))
 
 
 def read_event(row: Row) -> OrderEvent:
-    """A row of `EVENT_COLUMNS`."""
-    return OrderEvent(
-        order_id=row[0],
-        id=row[1],
-        batch_id=row[2],
-        kind=row[3],
-        from_status=row[4],
-        to_status=row[5],
-        detail=row[6],
-        actor=row[7],
-        at=read_instant(row[8]),
-        reason_code=row[9],
-        lines_digest=row[10],
-    )
-
-
-def _optional(read: Any, value: Any) -> Any:  # noqa: ANN401 - a reader and a column of either engine
-    return None if value is None else read(value)
+    """A row of `EVENTS`."""
+    return OrderEvent(**EVENTS.values(row))
 
 
 # So many orders share the two statements that fetch lines and tags, and are in memory at a time.
@@ -165,7 +125,7 @@ def _complete(connection: Connection, together: Sequence[Row]) -> Iterator[Order
     of_orders = f"WHERE account = :account AND order_id IN ({connection.dialect.ids('ids')})"
     lines: dict[str, list[OrderLine]] = {}
     for order_id, *line in connection.execute(
-        f"SELECT order_id, {LINE_COLUMNS} FROM order_line {of_orders} ORDER BY order_id, number", ids
+        f"SELECT order_id, {LINES.sql} FROM order_line {of_orders} ORDER BY order_id, number", ids
     ):
         lines.setdefault(order_id, []).append(read_line(tuple(line)))
     tags: dict[str, list[str]] = {}
@@ -187,7 +147,7 @@ def get_order(connection: Connection, order_id: str) -> Order | None:
     if row is None:
         return None
     of_order = "WHERE account = :account AND order_id = :id"
-    lines = run(f"SELECT {LINE_COLUMNS} FROM order_line {of_order} ORDER BY number", {"id": row[0]})
+    lines = run(f"SELECT {LINES.sql} FROM order_line {of_order} ORDER BY number", {"id": row[0]})
     tags = run(f"SELECT tag FROM order_tag {of_order}", {"id": row[0]})
     return read_order(row, tuple(map(read_line, lines)), frozenset(tag for (tag,) in tags))
 
@@ -195,7 +155,7 @@ def get_order(connection: Connection, order_id: str) -> Order | None:
 def order_events(connection: Connection, order_id: str) -> tuple[OrderEvent, ...]:
     """The order's log, oldest first."""
     found = connection.execute(
-        f"SELECT {EVENT_COLUMNS} FROM order_event WHERE account = :account AND order_id = :id ORDER BY at, id",
+        f"SELECT {EVENTS.sql} FROM order_event WHERE account = :account AND order_id = :id ORDER BY at, id",
         {"id": order_id},
     )
     return tuple(map(read_event, found))

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Self
 
 from orderctl.audit.log import AlikeLines, Batch, BatchDigest, BatchDigester
-from orderctl.audit.queries import _IN_BATCH, BATCH_COLUMNS, batch_of_request, get_batch, list_batches
+from orderctl.audit.queries import BATCHES, IN_BATCH, batch_of_request, get_batch, list_batches
 from orderctl.core.money import Money
 from orderctl.database.connection import Connection, Params, Row
 from orderctl.errors import OrderctlError, UnexpectedPlanError
@@ -317,7 +317,7 @@ def _new_batch(connection: Connection, approved: ApprovedPlan, at: datetime, rej
 
 
 def _insert_batch(connection: Connection, batch: Batch, approved: ApprovedPlan) -> None:
-    columns = [*BATCH_COLUMNS.split(", "), "request_plan"]
+    columns = [*BATCHES.names, "request_plan"]
     values = {column: getattr(batch, column, "") for column in columns}
     values |= {
         "at": connection.dialect.instant(batch.at),
@@ -358,8 +358,7 @@ def _executed(connection: Connection, plan: RejectionPlan, rejected: int, mails:
 
 def _batch_totals(connection: Connection, batch_id: str) -> tuple[Money, ...]:
     found = connection.execute(
-        f"SELECT currency, CAST(sum(total) AS BIGINT) FROM orders WHERE {_IN_BATCH} GROUP BY currency"
-        " ORDER BY currency",
+        f"SELECT currency, CAST(sum(total) AS BIGINT) FROM orders WHERE {IN_BATCH} GROUP BY currency ORDER BY currency",
         {"batch": batch_id},
     )
     return tuple(Money(currency, minor) for currency, minor in found)
