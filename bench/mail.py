@@ -238,7 +238,7 @@ def _stores(engine: str, mails: int) -> Iterator:
             return
         sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
         with (
-            import_module("postgres_server").running_server() as url,
+            import_module("support.postgres_server").running_server() as url,
             psycopg.connect(url.format(database="postgres"), autocommit=True) as admin,
         ):
             admin.execute("CREATE DATABASE filled")

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parent.parent
 DATA = Path(__file__).parent / "data"
 sys.path.append(str(ROOT / "tests"))
 
-from postgres_server import running_server  # noqa: E402 - the tests' own starter
+from support.postgres_server import running_server  # noqa: E402 - the tests' own starter
 
 ENGINES = ("sqlite", "postgresql")
 INELIGIBLE = 6  # for every hundred

@@ -16,8 +16,8 @@ from rich.text import Text
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests"))
-from cli import Cli  # noqa: E402 - the tests know how to run the program in a terminal
-from terminal import Terminal  # noqa: E402
+from support.cli import Cli  # noqa: E402 - the tests know how to run the program in a terminal
+from support.terminal import Terminal  # noqa: E402
 
 COLUMNS = 110
 # More than any of them has: what scrolls away is missing in the picture.

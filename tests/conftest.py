@@ -12,9 +12,13 @@ import pytest
 
 from orderctl.database.address import parse_address
 from orderctl.database.schema import init_store
-from orderctl.database.store import Store, make_engine
-from postgres_server import reachable_folder, running_server
-from stress.forkserver import ForkServer, warm_server
+from orderctl.database.store import Store
+
+pytest.register_assert_rewrite("support")  # before any of it is imported
+
+from stress.forkserver import ForkServer, warm_server  # noqa: E402
+from support.postgres_server import reachable_folder, running_server  # noqa: E402
+from support.stores import open_store  # noqa: E402
 
 _numbers = count(1)
 
@@ -96,8 +100,3 @@ def store(store_url: str) -> Iterator[Store]:
     """A fresh store, opened; the test runs on both engines."""
     with open_store(store_url) as opened:
         yield opened
-
-
-def open_store(url: str, account: str = "main") -> Store:
-    """Another connection to a store."""
-    return Store(make_engine(parse_address(url)), account)

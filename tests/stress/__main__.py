@@ -21,7 +21,6 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from orderctl.database.store import Store
-from postgres_server import running_server
 from stress import many
 from stress.crash import FAULTY, SCENARIOS, VARY, Scenario, Tally, bench
 from stress.faultpoints import FAULTS
@@ -29,8 +28,9 @@ from stress.forkserver import TESTS, ForkServer
 from stress.fuzz import TARGETS, Target, attempt
 from stress.model import Services
 from stress.stores import Template
+from support.postgres_server import running_server
 
-FAULT_TESTS = ("test_store_faults.py", "test_mail_faults.py")
+FAULT_TESTS = ("promises/test_store_faults.py", "promises/test_mail_faults.py")
 _OUTCOMES = re.compile(r"(\d+) (?:passed|failed)")
 _FRESH_EVERY, _INSTANTS = 25, 12
 # What of the time each part may take; the faults and the model take the rest.

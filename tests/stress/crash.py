@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from factories import KUMO, MUTE, FixedClock, make_order, put
 from orderctl.database.store import Store
 from orderctl.orders.orders import Status
 from orderctl.plans.plans import PlanTerms, SecondOperatorRule
@@ -21,11 +20,12 @@ from orderctl.plans.service import Operator, save_plan
 from orderctl.rejection.plan import Provenance, RejectionPlan
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.selection.selection import Choice, IdList, IdScope
-from smtp_server import HOST, Inbox, read, scripted_server
 from stress.faultpoints import PASSING
 from stress.forkserver import Ended, ForkServer, fresh, search_path
 from stress.invariants import Picture, mail_violations, rows, violations
 from stress.stores import Template
+from support.factories import KUMO, MUTE, FixedClock, make_order, put
+from support.smtp_server import HOST, Inbox, read, scripted_server
 
 TARGETS = frozenset({"K1", "K2", "K3", "K4", "K5"})
 GIVEN = sorted(TARGETS | {"K6", "K7"})

@@ -18,7 +18,6 @@ from pathlib import Path
 import openpyxl
 from hypothesis import strategies as st
 
-from factories import ACME, NOW, make_order
 from orderctl.cli.run import read_message
 from orderctl.core.money import Money
 from orderctl.errors import OrderctlError
@@ -33,6 +32,7 @@ from orderctl.rejection.plan import MailPlan, Provenance, RejectionPlan, Skipped
 from orderctl.selection.id_file import read_ids
 from orderctl.selection.selection import InputSummary
 from orderctl.settings import OPTIONS, read_settings
+from support.factories import ACME, NOW, make_order
 
 LONGEST_SENTENCE = 2_000
 _HARMLESS_LINES = "\n"

@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 
 from aiosmtpd.controller import Controller
 
-from factories import ACME, KUMO, MUTE, make_order, put_all
 from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
 from orderctl.core.ids import new_id
 from orderctl.database.address import parse_address
@@ -33,9 +32,10 @@ from orderctl.orders.orders import Buyer, Status
 from orderctl.rejection.plan import Provenance
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.selection.selection import Choice, IdList, IdScope
-from smtp_server import HOST, Inbox, free_port
 from stress.forkserver import search_path
 from stress.invariants import Picture, mail_violations, violations
+from support.factories import ACME, KUMO, MUTE, make_order, put_all
+from support.smtp_server import HOST, Inbox, free_port
 
 ORDERS = 400
 CLOCK = SystemClock()

@@ -13,7 +13,6 @@ from itertools import count
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
-from factories import ACME, KUMO, MUTE, NOW, FixedClock, make_order
 from orderctl.audit.queries import list_batches
 from orderctl.audit.service import verify_log
 from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
@@ -31,6 +30,7 @@ from orderctl.rejection.plan import Provenance
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.search.queries import Page, count_orders, list_ids
 from orderctl.selection.selection import Choice, IdList, IdScope
+from support.factories import ACME, KUMO, MUTE, NOW, FixedClock, make_order
 
 _accounts = count(1)
 IDS = tuple("ABCDEFGH")

@@ -20,7 +20,7 @@ from mutmut.stats import status_by_exit_code
 
 from orderctl.database.address import parse_address
 from orderctl.database.schema import init_store
-from postgres_server import running_server
+from support.postgres_server import running_server
 
 MODULES = (
     "domain.eligibility", "domain.rejection", "domain.outbox", "services.rejecting",

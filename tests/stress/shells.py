@@ -15,7 +15,7 @@ import pyte
 
 from orderctl.database.address import parse_address
 from orderctl.database.schema import init_store
-from test_completion import fill
+from support.completion import fill
 
 _WIDTH, _HEIGHT = 100, 30
 # What is typed, and what must then stand on the screen.

@@ -1,0 +1,132 @@
+"""The log as files: an auditor's export from which the digests can be computed again, and the report of a batch."""
+
+import csv
+import hashlib
+import json
+import stat
+
+import pytest
+from pypdf import PdfReader
+
+from orderctl.rejection.plan import RequestKey
+from support.cli import Cli
+from support.factories import KUMO, MUTE, make_order, put_all
+from support.rejection import ids, reject
+from support.stores import open_store
+
+EVIL = '<script>alert("x")</script>\u202e=1+1'
+
+
+@pytest.fixture
+def cli(store_url, tmp_path):
+    return Cli(store_url, tmp_path / "home")
+
+
+@pytest.fixture
+def batches(store_url):
+    with open_store(store_url) as store:
+        put_all(store, [
+            make_order("F1", reference=EVIL),
+            make_order("F2", buyer=KUMO, country="JP", currency="JPY", total=90_000),
+            make_order("F3", buyer=MUTE, country="GB", season="27FW", total=50_000),
+            make_order("F4"),
+        ])  # fmt: skip
+        return [
+            reject(store, ids("F1", "F2", "F3"), notify=True).batch_id,
+            reject(store, ids("F4"), RequestKey.of("=NIGHT", ids("F4"))).batch_id,
+        ]
+
+
+# As docs/reference/log.md tells an auditor to do it, with the standard library alone.
+HEADER = ("id", "position", "at", "actor", "approver", "host", "program", "mode", "source", "reason", "message",
+          "mail_per_order", "planned", "rejected", "skipped", "mails", "previous")  # fmt: skip
+EVENT = ("order_id", "id", "batch_id", "kind", "from_status", "to_status", "detail", "actor", "at")
+
+
+def digests_again(lines):
+    found = {}
+    for record in map(json.loads, lines):
+        if record["record"] == "batch":
+            header = {name: record[name] for name in HEADER}
+            if record["reason_code"]:
+                header["reason_code"] = record["reason_code"]
+            if record["request_key"]:
+                header |= {name: record[name] for name in ("request_key", "request_digest")}
+            digest = found[record["digest"]] = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+        elif record["batch_id"]:
+            fields = [record[name] for name in EVENT]
+            if record["lines_digest"]:
+                fields += [record["reason_code"], record["lines_digest"]]
+            elif record["reason_code"]:
+                fields.append(record["reason_code"])
+            digest.update(json.dumps(fields).encode() + b"\n")
+    return {kept: digest.hexdigest() for kept, digest in found.items()}
+
+
+def test_an_auditor_computes_every_digest_from_the_export(cli, batches, tmp_path):
+    file = tmp_path / "log.jsonl"
+    told = cli("log", "export", "-o", str(file))
+    assert (told.code, told.out, told.err) == (0, "", f"2 batches, 6 rows, written to {file}\n")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    lines = file.read_text().splitlines()
+    again = digests_again(lines)
+    assert (len(again), list(again.keys())) == (2, list(again.values()))
+    piped = cli("log", "export")
+    assert (piped.lines, piped.err) == (lines, "2 batches, 6 rows, written to standard output\n")
+    ran = cli("log", "export", "-o", str(file))
+    assert (ran.code, "is there already" in ran.err) == (2, True)
+    lines[1] = lines[1].replace("style dropped", "another")
+    assert list(digests_again(lines).keys()) != list(digests_again(lines).values())
+
+
+def test_the_export_as_a_table_holds_the_same_records(cli, batches):
+    rows = list(csv.DictReader(cli("log", "export", "--format", "csv").lines))
+    assert [(row["record"], row["order_id"], row["batch_id"]) for row in rows] == [
+        ("batch", "", ""),
+        *(("event", order_id, batches[0]) for order_id in ("F1", "F2", "F3")),
+        ("batch", "", ""),
+        ("event", "F4", batches[1]),
+    ]
+    assert all(len(row["digest"] if row["record"] == "batch" else row["leaf"]) in {8, 64} for row in rows)
+
+
+def test_a_report_is_pages_with_everything_on_them(cli, batches, tmp_path):
+    file = tmp_path / "report.pdf"
+    assert cli("log", "report", batches[0], "-o", str(file)).code == 0
+    text = "\n".join(page.extract_text() for page in PdfReader(file).pages)
+    digest = json.loads(cli("log", batches[0], "--format", "json").out)["digest"]
+    for words in (
+        batches[0],
+        digest,
+        "style dropped",
+        "Approved by mia",
+        "雲商店",
+        "90,000 JPY",
+        "620.50 EUR",
+        "EUR by season",
+    ):
+        assert words in text, words
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_report_is_one_page_that_needs_nothing_and_runs_nothing(cli, batches, tmp_path):
+    file = tmp_path / "report.html"
+    assert cli("log", "report", batches[0], "-o", str(file)).code == 0
+    page = file.read_text()
+    assert "雲商店" in page
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;\\u202e=1+1" in page
+    for forbidden in ("<script", "http:", "https:", "src=", "href=", "url(", "\u202e"):
+        assert forbidden not in page, forbidden
+    assert "<svg" in page
+
+
+def test_a_report_is_of_the_newest_batch_unless_said(cli, batches, tmp_path):
+    file = tmp_path / "report.html"
+    assert f"the report of batch {batches[1]}" in cli("log", "report", "-o", str(file)).err
+    for args, words in (
+        ([batches[0], "-o", str(file)], "is there already"),
+        (["nobody", "-o", str(tmp_path / "x.pdf")], "there is no batch 'nobody'"),
+        (["-o", str(tmp_path / "x.doc")], "a report is a .pdf or an .html"),
+    ):
+        ran = cli("log", "report", *args)
+        assert (ran.code, words in ran.err) == (2, True)

@@ -1,0 +1,207 @@
+"""Whatever becomes of standard output, signals, files and memory: one line, and a code that says what was done."""
+
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from orderctl.cli.app import COMMANDS, LazyCommands
+from orderctl.errors import ExitCode
+from orderctl.orders.orders import Status
+from support.cli import Cli
+from support.factories import ACME, KUMO, make_order, put_all
+from support.stores import open_store
+
+DONE, FAILED, NOT_REPORTED = ExitCode.DONE, ExitCode.FAILED, ExitCode.NOT_REPORTED
+
+# Every command, as it succeeds on the store below; those that change something, with what then tells.
+READING = (
+    ("search",),
+    ("search", "--format", "csv"),
+    ("select",),
+    ("show", "1001"),
+    ("reject", "1001", "--dry-run", "--format", "json"),
+    ("plan", "list"),
+    ("plan", "show", "{plan}"),
+    ("plan", "diff", "{plan}"),
+    ("export", "--all", "--format", "jsonl"),
+    ("export", "--all", "--format", "xlsx"),
+    ("export", "1001", "--format", "oc-pdf"),
+    ("stats",),
+    ("filter", "list"),
+    ("filter", "show", "late"),
+    ("mail", "list"),
+    ("mail", "show", "{mail}"),
+    ("mail", "show", "{mail}", "--raw"),
+    ("log",),
+    ("log", "verify"),
+    ("log", "export"),
+    ("store", "check", "--quick"),
+    ("config", "show"),
+    ("config", "check"),
+    ("config", "path"),
+    ("completion", "bash"),
+    ("help",),
+    ("man",),
+    ("import", "{csv}", "--check"),
+    ("demo", "--set-up-only", "--folder", "{made}"),
+    ("--help",),
+    ("--version",),
+)
+CHANGING = (
+    ("reject", "1001", "--yes"),
+    ("reject", "1001", "--yes", "--notify", "--format", "json"),
+    ("reject", "1001", "--save-plan"),
+    ("plan", "run", "{plan}", "--yes"),
+    ("plan", "approve", "{plan}"),
+    ("import", "{csv}"),
+    ("mail", "send"),
+    ("tag", "late", "1001", "--format", "json"),
+    ("untag", "late", "1002", "--format", "json"),
+    ("archive", "1001", "--format", "json"),
+    ("unarchive", "1002", "--format", "json"),
+    ("config", "init"),
+)
+TALKING = (
+    ("select", "status:needs-oc"),
+    ("plan", "cancel", "{plan}"),
+    ("filter", "save", "other", "country:JP"),
+    ("filter", "delete", "late"),
+    ("mail", "cancel", "{mail}"),
+    ("mail", "retry", "{cancelled}"),
+    ("mail", "settle", "{unknown}", "--sent"),
+    ("log", "report", "{batch}", "-o", "{made}.pdf"),
+    ("store", "init"),
+    ("store", "upgrade"),
+    ("store", "backup", "{made}.db"),
+)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, _sqlite_template):
+    """A store with open orders, a saved plan, a saved filter, a selection, and a batch whose mail waits."""
+    folder = tmp_path_factory.mktemp("prepared")
+    store = folder / "store.db"
+    store.write_bytes(Path(_sqlite_template).read_bytes())
+    with open_store(str(store)) as opened:
+        put_all(opened, [make_order(f"{number}", buyer=ACME) for number in (1001, 1002, 1003, 2001, 2002, 2003)])
+    cli = mailing(store, folder)
+    del cli.environ["ORDERCTL_MAIL_MAILDIR"]
+    cli.environ |= {"ORDERCTL_MAIL_TRANSPORT": "smtp", "ORDERCTL_MAIL_HOST": "127.0.0.1", "ORDERCTL_MAIL_PORT": "9"}
+    rejected = ("reject", "2001", "2002", "2003", "--yes", "--notify", "--mail-per-order")
+    assert cli(*rejected).code == ExitCode.MAILS_REMAIN
+    mail, cancelled, unknown = cli("mail", "list", "--format", "ids").lines
+    assert cli("mail", "cancel", cancelled).code == DONE
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        for state in ("claimed", "sending", "unknown"):
+            connection.execute("UPDATE mail SET state = ? WHERE id = ?", (state, unknown))
+    names = {
+        "plan": re.search(r"[0-9a-v]{26}", cli("reject", "1003", "--save-plan", "--format", "json").out)[0],
+        "batch": cli("log").lines[0].split("\t")[0],
+        "mail": mail,
+        "cancelled": cancelled,
+        "unknown": unknown,
+    }
+    assert cli("filter", "save", "late", "tag:late").code == DONE
+    assert cli("select", "1001").code == cli("tag", "late", "1002").code == cli("archive", "1002").code == DONE
+    (folder / "orders.csv").write_text("id,status,ordered,currency,total\n3001,needs-oc,2026-01-10,EUR,12\n")
+    return store, names | {"csv": str(folder / "orders.csv")}
+
+
+@pytest.fixture
+def cli(store_url, tmp_path):
+    return Cli(store_url, tmp_path / "home")
+
+
+def mailing(store: Path, folder: Path) -> Cli:
+    return Cli(
+        str(store),
+        folder / "home",
+        ORDERCTL_MAIL_TRANSPORT="maildir",
+        ORDERCTL_MAIL_MAILDIR=str(folder / "mails"),
+        ORDERCTL_MAIL_SENDER="orders@brand.example",
+    )
+
+
+def test_the_catalogue_here_is_that_of_the_program():
+    groups = {name: getattr(LazyCommands.load(name), "commands", {}) for name in COMMANDS}
+    called = {call[: 1 + bool(groups.get(call[0]))] for call in READING + CHANGING + TALKING if call[0] in COMMANDS}
+    every = {(name, *sub) for name, subs in groups.items() for sub in (((each,) for each in subs) if subs else [()])}
+    assert called - {("log",)} == every - {("log", "show")}
+
+
+@pytest.mark.parametrize("call", READING + CHANGING + TALKING, ids=" ".join)
+def test_a_result_that_cannot_be_written_ends_in_one_line_and_a_code_that_says_what_was_done(
+    forks, prepared, tmp_path, call
+):
+    store, names = prepared
+    for stdout in ("full", "closed", "unread"):
+        folder = tmp_path / stdout
+        folder.mkdir()
+        cli = mailing(Path(shutil.copy(store, folder / "store.db")), folder)
+        args = [each.format_map(names | {"made": str(folder / "made")}) for each in call]
+        ended = forks(*args, environ=cli.environ, stdout=stdout)
+        assert (stdout, *how(ended)) == (stdout, *expected(call, stdout))
+
+
+def expected(call, stdout):
+    if call in CHANGING:
+        return NOT_REPORTED, True
+    if call in TALKING or stdout == "unread":
+        return DONE, False
+    return FAILED, True
+
+
+def how(ended):
+    """The exit code, and whether the last things said are one line about standard output, perhaps with a hint."""
+    assert ended.out == ""
+    said = [line for line in ended.err.splitlines() if line.startswith(("orderctl: ", "hint: "))]
+    assert [line[:6] for line in said] in ([], ["orderc"], ["orderc", "hint: "])
+    return ended.code, bool(said) and bool(re.search("cannot be written|could not be written", said[0]))
+
+
+@pytest.mark.parametrize("stderr", ["full", "closed"])
+def test_a_standard_error_that_is_gone_ends_nothing(forks, sqlite_url, tmp_path, stderr):
+    with open_store(sqlite_url) as store:
+        put_all(store, [make_order("1001")])
+    ended = forks("-v", "reject", "1001", "--yes", environ=Cli(sqlite_url, tmp_path / "home").environ, stderr=stderr)
+    assert (ended.code, ended.out[:16], ended.err) == (DONE, "Rejected 1 order", "")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp932"])
+def test_what_the_encoding_lacks_is_escaped(sqlite_url, tmp_path, encoding):
+    with open_store(sqlite_url) as store:
+        put_all(store, [make_order("1001", buyer=KUMO, reference="\u20ac\xe9\u0161")])
+    cli = Cli(sqlite_url, tmp_path / "home", PYTHONIOENCODING=encoding)
+    assert [
+        cli(*call).code for call in (("search", "--format", "table"), ("show", "1001"), ("reject", "1001", "--yes"))
+    ] == [0] * 3
+    assert r"\u0161" in cli("search", "--format", "csv").out
+
+
+NOTHING = "none of the 2 orders given can be rejected; nothing was changed"
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["1003", "1004"], ExitCode.UNEXPECTED_PLAN),
+        (["1003", "1004", "--dry-run"], ExitCode.UNEXPECTED_PLAN),
+        (["--ids", "-"], ExitCode.UNEXPECTED_PLAN),
+        (["--name", "friday"], ExitCode.UNEXPECTED_PLAN),
+        (["--filter", "status:oc-confirmed"], DONE),
+        (["--filter", "country:JP"], DONE),
+        (["1003", "1001"], DONE),
+    ],
+)
+def test_orders_that_were_named_and_of_which_none_can_be_rejected_are_a_code_of_their_own(cli, args, code):
+    with open_store(cli.environ["ORDERCTL_STORE"]) as store:
+        confirmed = [make_order(each, status=Status.OC_CONFIRMED) for each in ("1003", "1004")]
+        put_all(store, [make_order("1001"), *confirmed])
+    assert cli("select", "status:oc-confirmed", "--name", "friday").code == DONE
+    ran = cli("--quiet", "reject", *args, "--yes", "--format", "json", stdin="1003\n1004\n")
+    assert (ran.code, ran.json["schema"]) == (code, 1)
+    assert ran.err.partition("\n")[0] == (f"orderctl: {NOTHING}" if code else "")

@@ -1,0 +1,172 @@
+"""The hot statements as the engines run them: each finds its rows by an index and sorts no more than it shows.
+
+The plans are those of the statements that really ran: traced on SQLite, by auto_explain on PostgreSQL.
+"""
+
+import re
+from contextlib import contextmanager
+from datetime import date
+
+import psycopg
+import pytest
+from bench.stores import inserts
+
+from orderctl.filters.parser import parse_filter
+from orderctl.importing.queries import SqlImports
+from orderctl.rejection.plan import Provenance
+from orderctl.rejection.sample_letters import sample_letters_of
+from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
+from orderctl.search.queries import Page, list_orders
+from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope
+from support.factories import NOW, FixedClock, make_order
+from support.stores import open_store
+
+SIZE = 20_000
+# None of the days that other tests look at: these are rejected.
+IDS = tuple(f"PO-{number:07d}" for number in range(SIZE // 2, SIZE, SIZE // 40))
+BY = Provenance(account="main", actor="mia", host="h", program="p", source="s")
+# A search by the account alone, or by none: every order is read.
+EVERY_ORDER = re.compile(
+    r"SCAN (orders|o|other)\b|SEARCH (orders|o|other) USING (COVERING )?INDEX \w+ \(account=\?\)$"
+    r"|Seq Scan on orders"
+)
+
+
+@pytest.fixture(scope="module")
+def full(request, tmp_path_factory, _sqlite_template):
+    """A store of many orders on each engine, by the name of the engine."""
+    path = tmp_path_factory.mktemp("full") / "full.db"
+    path.write_bytes(_sqlite_template.read_bytes())
+    path.chmod(0o600)
+    server = request.getfixturevalue("postgres_server")
+    with psycopg.connect(server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE full_store TEMPLATE template_store STRATEGY file_copy")
+    urls = {"sqlite": str(path), "postgresql": server.format(database="full_store")}
+    with open_store(urls["sqlite"]) as store:
+        store.write(lambda connection: [connection.raw.execute(each) for each in inserts(SIZE, sqlite=True)])
+    with psycopg.connect(urls["postgresql"], autocommit=True) as raw:
+        for each in [*inserts(SIZE, sqlite=False), "VACUUM ANALYZE"]:
+            raw.execute(each)
+    yield urls
+    with psycopg.connect(server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("DROP DATABASE full_store WITH (FORCE)")
+
+
+@contextmanager
+def planned(url):
+    """A store, and the plans of what runs on it: pairs of the statement and its plan's lines."""
+    plans: list[tuple[str, list[str]]] = []
+    with open_store(url) as store:
+        raw = store._engine.connect()
+        if "://" in url:
+            raw.execute("LOAD 'auto_explain'")
+            for setting in ("auto_explain.log_min_duration = 0", "client_min_messages = log"):
+                raw.execute(f"SET {setting}")
+            raw.add_notice_handler(lambda notice: plans.append(_explained(notice.message_primary)))
+            yield store, plans
+            return
+        texts: list[str] = []
+        raw.set_trace_callback(texts.append)
+        yield store, plans
+        raw.set_trace_callback(None)
+        for text in dict.fromkeys(texts):
+            if text.startswith(("SELECT", "INSERT", "UPDATE", "WITH", "DELETE")):
+                plans.append((text, [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {text}")]))
+
+
+def _explained(message):
+    text, _, plan = message.partition("Query Text: ")[2].partition("\n")
+    return text, plan.splitlines()
+
+
+def lines(plans):
+    """The lines of all plans. What adds up all open orders runs on a connection of its own, and is not among them."""
+    return [line.strip() for _, plan in plans for line in plan]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, full):
+    return full[request.param]
+
+
+def wanted(text):
+    return parse_filter(text, today=date(2026, 3, 14), country_code=lambda _name: None)
+
+
+def prepare(store, scope):
+    request = RejectionRequest(choice=Choice(scope=scope), by=BY)
+    return prepare_rejection(store, request, clock=FixedClock(), new_id=lambda: "plan-1")
+
+
+@pytest.mark.parametrize("text", ["", "status:needs-oc", "ordered:2023-01-05..2023-01-08"])
+def test_first_page_reads_an_index_in_its_order(url, text):
+    with planned(url) as (store, plans), store.snapshot() as connection:
+        assert len(list(list_orders(connection, wanted(text), Page(limit=50)))) == 50
+    (page,) = [plan for statement, plan in plans if "buyer.name" in statement]
+    reads = [
+        line.strip() for line in page if re.search(r"(ix_orders|pk_orders|autoindex_orders|on orders|orders )", line)
+    ]
+    assert len(reads) == 1, page
+    assert re.search(
+        r"INDEX ix_orders_account_(status_)?ordered_at_id|Index Scan.*ix_orders_account_(status_)?ordered_at_id",
+        reads[0],
+    )
+
+
+def test_a_page_that_follows_goes_to_its_place_in_the_index(url):
+    with planned(url) as (store, plans), store.snapshot() as connection:
+        assert len(list(list_orders(connection, wanted("status:needs-oc"), Page(limit=50, after=IDS[0])))) == 50
+    (page,) = [plan for statement, plan in plans if "buyer.name" in statement]
+    sought = [line for line in page if re.search(r"ordered_at(, id\)|<\?|.*ROW\()|\(ordered_at,id\)<", line)]
+    assert sought, page
+    assert not [line for line in page if re.search(r"SCAN orders|Seq Scan on orders", line)]
+
+
+def test_rejecting_a_list_looks_each_id_up_and_never_reads_every_order(url):
+    scope = IdScope(given=IdList(ids=IDS), words="ids")
+    with planned(url) as (store, plans):
+        plan = prepare(store, scope)
+        assert plan.targets.count == len(IDS)
+        assert execute_rejection(store, plan.approve(by="mia", how="--yes"), clock=FixedClock(), message_domain="x")
+    assert plans
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
+@pytest.mark.parametrize("per_order", [True, False])
+def test_queueing_mails_reads_the_orders_of_the_batch_and_no_others(url, per_order):
+    first = SIZE // 2 + (2 if per_order else 3)
+    ids = tuple(f"PO-{number:07d}" for number in range(first, SIZE, SIZE // 40))
+    choice = Choice(scope=IdScope(given=IdList(ids=ids), words="ids"))
+    request = RejectionRequest(choice=choice, by=BY, notify=True, per_order=per_order)
+    with planned(url) as (store, plans):
+        plan = prepare_rejection(store, request, clock=FixedClock(), new_id=lambda: f"mailed-{per_order}")
+        approved = plan.approve(by="mia", how="--yes")
+        assert execute_rejection(store, approved, clock=FixedClock(), message_domain="x").mails == plan.mail.mails > 0
+    assert [statement for statement, _ in plans if "mail_order" in statement]
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
+def test_importing_changed_orders_looks_each_one_up(url):
+    changed = [make_order(f"PO-{number:07d}") for number in range(SIZE // 4 + 1, SIZE // 2, SIZE // 400)]
+    with planned(url) as (store, plans):
+        counts = store.write(lambda connection: SqlImports(connection).store(changed, actor="t", at=NOW, detail="t"))
+    assert counts.updated == len(changed)
+    assert [statement for statement, _ in plans if "UPDATE orders" in statement]
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
+def test_planning_a_span_of_days_reads_those_days_only(url):
+    scope = FilterScope(filter=wanted("ordered:2023-01-03..2023-01-03"), words="filter")
+    with planned(url) as (store, plans):
+        assert prepare(store, scope).targets.count == 1_000
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
+def test_the_sample_of_a_plan_s_letters_looks_each_target_up(url):
+    others = tuple(f"PO-{number:07d}" for number in range(SIZE // 2 + 1, SIZE, SIZE // 40))
+    scope = IdScope(given=IdList(ids=others), words="ids")
+    with planned(url) as (store, plans):
+        plan = prepare(store, scope)
+        with store.snapshot() as connection:
+            assert {facts.language for facts in sample_letters_of(connection, plan)} == {"en", "fr", "ja"}
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []

@@ -1,0 +1,258 @@
+"""A store of an earlier revision is upgraded with its data intact, on both engines."""
+
+import sqlite3
+from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
+from datetime import datetime
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+
+from orderctl.audit.log import digest_batch
+from orderctl.database import schema
+from orderctl.database.address import parse_address
+from orderctl.database.line_digests import lines_digest
+from orderctl.database.store import CURRENT, REVISIONS
+from stress.proxy import Cut, proxied
+from support.audit import BATCH, EVENT
+from support.cli import Cli
+from support.stores import tamper
+
+AT = "2026-03-01T08:00:00.000000Z"
+FIRST_DATA = {
+    "buyer": {"account": "main", "id": "acme", "name": "Acme 'A'", "email": "a@b.example"},
+    "orders": {"account": "main", "id": "U1", "buyer_id": "acme", "status": "needs-oc", "ordered_at": AT,
+               "currency": "EUR", "total": 12_050, "quantity": 5, "note": "as before", "version": 7},
+    "order_line": {"account": "main", "order_id": "U1", "number": 1, "sku": "AB-12", "quantity": 5, "unit_price": 24},
+    "order_tag": {"account": "main", "order_id": "U1", "tag": "late"},
+    "selection_item": {"account": "main", "actor": "mia", "name": "default", "order_id": "U1", "added_at": AT},
+    "saved_filter": {"account": "main", "name": "late", "expression": "tag:late", "actor": "mia", "saved_at": AT},
+    "batch": {"account": "main", "id": "b1", "position": 1, "at": AT, "actor": "mia", "mode": "bulk", "digest": "d1"},
+    "order_event": {"account": "main", "order_id": "U0", "id": "b1", "batch_id": "b1", "kind": "rejected", "at": AT},
+    "mail": {"account": "main", "id": "b1.1", "batch_id": "b1", "state": "sent", "next_attempt_at": AT,
+             "created_at": AT, "updated_at": AT},
+    "mail_order": {"account": "main", "mail_id": "b1.1", "order_id": "U0"},
+}  # fmt: skip
+
+
+_WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'waiting_store' AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request, tmp_path):
+    """A database without a single table."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "old.db")
+        return
+    server = request.getfixturevalue("postgres_server")
+    with psycopg.connect(server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE old_store")
+        yield server.format(database="old_store")
+        admin.execute("DROP DATABASE old_store WITH (FORCE)")
+
+
+def make_store(url, revision):
+    """The store as a program of that revision made it."""
+    address = parse_address(url)
+    if address.path is not None:
+        schema._make_private_file(address.path)
+    with schema._alone(address) as connection:
+        schema._migrate(connection, revision)
+
+
+def run_sql(url, *statements):
+    """Run statements with their values; gives the rows of the last one."""
+    postgres = "://" in url
+    found = SimpleNamespace(rows=[])
+    with closing(psycopg.connect(url) if postgres else sqlite3.connect(url)) as connection:
+        for sql, values in statements:
+            cursor = connection.execute(sql.replace("?", "%s") if postgres else sql, values)
+            found.rows = cursor.fetchall() if cursor.description else []
+        connection.commit()
+    return found.rows
+
+
+def inserted(table, row):
+    return f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' for _ in row)})", list(row.values())
+
+
+def read_all(url, columns):
+    """Every row of the tables, in the columns given; instants as text of one form."""
+    return {
+        table: [
+            tuple(value.isoformat() if hasattr(value, "isoformat") else value for value in row)
+            for row in run_sql(url, (f"SELECT {', '.join(names)} FROM {table} ORDER BY 1, 2", []))
+        ]
+        for table, names in columns.items()
+    }
+
+
+def test_the_first_revision_is_upgraded_with_its_data(empty_url, tmp_path):
+    make_store(empty_url, REVISIONS[0])
+    run_sql(empty_url, *(inserted(table, row) for table, row in FIRST_DATA.items()))
+    columns = {table: list(row) for table, row in FIRST_DATA.items()}
+    before = read_all(empty_url, columns)
+    cli = Cli(empty_url, tmp_path / "home")
+    ran = cli("search")
+    assert (ran.code, "orderctl store upgrade" in ran.err) == (1, True)
+
+    ran = cli("store", "upgrade")
+    assert (ran.code, f"from {REVISIONS[0]} to {CURRENT}" in " ".join(ran.err.split())) == (0, True)
+    assert read_all(empty_url, columns) == before
+    assert cli("search", "tag:late").lines == ["U1"]
+    kept = cli("reject", "U1", "--save-plan", "--format", "json").json["saved"]["id"]
+    assert cli("plan", "run", kept, "--yes", "--format", "json").json["rejected"] == 1
+    ran = cli("store", "upgrade")
+    assert (ran.code, f"is of revision {CURRENT}" in " ".join(ran.err.split())) == (0, True)
+
+
+def test_texts_are_folded_anew_without_accents_on_rejected_orders_too(empty_url, tmp_path):
+    make_store(empty_url, "0005")
+    order = FIRST_DATA["orders"] | {"id": "U1", "note": "Lumière", "folded": "u1\n\nlumière"}
+    rejected = order | {"id": "U2", "status": "rejected", "rejected_at": AT, "batch_id": "b1"}
+    kana = order | {"id": "U3", "note": "ガ", "folded": "u3\n\nガ"}
+    buyer = FIRST_DATA["buyer"] | {"name": "Été", "name_folded": "été"}
+    run_sql(empty_url, inserted("buyer", buyer), *(inserted("orders", row) for row in (order, rejected, kana)))
+    cli = Cli(empty_url, tmp_path / "home")
+
+    assert cli("store", "upgrade").code == 0
+    assert sorted(cli("search", "LUMIERE").lines) == ["U1", "U2"]
+    assert sorted(cli("search", "buyer:ete*").lines) == ["U1", "U2", "U3"]
+    assert (cli("search", "ガ").lines, cli("search", "カ").lines) == (["U3"], [])
+    assert "triggers there and on" in cli("store", "check").out
+    with pytest.raises((sqlite3.IntegrityError, psycopg.errors.IntegrityConstraintViolation)):
+        run_sql(empty_url, ("UPDATE orders SET note = 'x' WHERE id = ?", ["U2"]))
+
+
+@pytest.mark.parametrize("code", ["", "dropped"])
+def test_lines_are_sealed_from_the_upgrade_on_and_earlier_batches_stay_as_they_are(empty_url, tmp_path, code):
+    make_store(empty_url, "0010")
+    at = datetime.fromisoformat(AT)
+    batch = replace(BATCH, at=at)
+    event = replace(EVENT, order_id="U2", at=at, reason_code=code)
+    sealed = digest_batch(batch, [event])
+    row = asdict(batch) | {"digest": sealed.digest, "leaves": sealed.leaves, "account": "main", "at": AT}
+    row |= {"mail_per_order": 0, "request_key": None}
+    logged = {name: value for name, value in asdict(event).items() if name != "lines_digest"} | {"account": "main"}
+    rejected = FIRST_DATA["orders"] | {"id": "U2", "status": "rejected", "rejected_at": AT, "batch_id": batch.id}
+    run_sql(
+        empty_url,
+        inserted("buyer", FIRST_DATA["buyer"]),
+        inserted("orders", FIRST_DATA["orders"]),
+        inserted("order_line", FIRST_DATA["order_line"]),
+        inserted("orders", FIRST_DATA["orders"] | {"account": "other", "buyer_id": None}),
+        inserted("order_event", logged | {"at": AT}),
+        inserted("batch", row),
+        inserted("orders", rejected),
+    )
+    cli = Cli(empty_url, tmp_path / "home")
+
+    assert cli("store", "upgrade").code == 0
+    digests = run_sql(empty_url, ("SELECT account, id, lines_digest FROM orders ORDER BY 1, 2", []))
+    assert digests == [
+        ("main", "U1", lines_digest("U1", [(1, "AB-12", "", "", "", 5, 24)])),
+        ("main", "U2", ""),
+        ("other", "U1", lines_digest("U1", [])),
+    ]
+    ran = cli("log", "verify")
+    unknown = "no digest covers the lines of 1 order, which an earlier version rejected"
+    assert (ran.code, ran.lines[:2]) == (0, ["as written: 1 batch and 1 event of them", unknown])
+    assert cli("reject", "U1", "--yes").code == 0
+    assert cli("log", "verify").code == 0
+    tamper(empty_url, "UPDATE order_line SET quantity = 6")
+    ran = cli("log", "verify", "--format", "json")
+    assert [(each.get("order_id"), each.get("unknown_lines")) for each in ran.json] == [("U1", None), (None, 1)]
+
+
+def test_an_order_whose_version_could_not_go_up_can_be_rejected_after_the_upgrade(empty_url, tmp_path):
+    make_store(empty_url, REVISIONS[0])
+    last = {**FIRST_DATA["orders"], "version": 2**31 - 1}
+    run_sql(empty_url, inserted("buyer", FIRST_DATA["buyer"]), inserted("orders", last))
+    cli = Cli(empty_url, tmp_path / "home")
+    assert cli("store", "upgrade").code == 0
+    assert cli("reject", "U1", "--yes", "--format", "json").json["rejected"] == 1
+
+
+def at_once(cli, *call):
+    """Four processes with one call at the same time: how each ended, and what it said."""
+    running = [cli.start(*call) for _ in range(4)]
+    return [(each.communicate(timeout=120), each.returncode) for each in running]
+
+
+@contextmanager
+def locked(url):
+    """Another program has the orders, until the block ends."""
+    postgres = "://" in url
+    with closing(psycopg.connect(url) if postgres else sqlite3.connect(url, isolation_level=None)) as other:
+        other.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE" if postgres else "BEGIN IMMEDIATE")
+        yield
+        other.rollback()
+
+
+def test_of_upgrades_at_once_one_upgrades_and_the_others_find_it_done(empty_url, tmp_path):
+    make_store(empty_url, REVISIONS[0])
+    run_sql(empty_url, *(inserted(table, row) for table, row in FIRST_DATA.items()))
+    cli = Cli(empty_url, tmp_path / "home")
+    ended = at_once(cli, "store", "upgrade")
+    assert [(code, out) for (out, _), code in ended] == [(0, "")] * 4, ended
+    said = sorted(" ".join(err.splitlines()[-1:]) for (_, err), _ in ended)
+    current = f"the store is of revision {CURRENT}"
+    assert said == [current, current, current, f"upgraded the store from {REVISIONS[0]} to {CURRENT}"]
+    assert cli("search").lines == ["U1"]
+    assert "triggers there and on" in cli("store", "check", "--quick").out
+    if "://" not in empty_url:
+        (copy,) = tmp_path.glob("old.db.before-*")
+        assert schema.revision_of(parse_address(str(copy))) == REVISIONS[0]
+
+
+def test_upgrades_wait_for_the_one_that_waits_for_somebody_else(postgres_server, tmp_path):
+    url = postgres_server.format(database="waiting_store")
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE waiting_store")
+        make_store(url, REVISIONS[0])
+        with locked(url):
+            running = [Cli(url, tmp_path / "home").start("store", "upgrade") for _ in range(3)]
+            while admin.execute(_WAITING).fetchone() != (3,):
+                assert all(each.poll() is None for each in running)
+                admin.execute("SELECT pg_sleep(0.05)")
+        ended = [(each.communicate(timeout=120), each.returncode) for each in running]
+        assert [code for _, code in ended] == [0, 0, 0], ended
+        assert schema.revision_of(parse_address(url)) == CURRENT
+        admin.execute("DROP DATABASE waiting_store WITH (FORCE)")
+
+
+def test_of_stores_made_at_once_in_one_place_one_is_made(empty_url, tmp_path):
+    cli = Cli(empty_url, tmp_path / "home")
+    ended = at_once(cli, "store", "init")
+    assert [code for _, code in ended] == [0] * 4, ended
+    assert sum("made the store" in err for (_, err), _ in ended) == 1
+    assert cli("search").code == 0
+
+
+def test_a_store_that_another_program_has_locked_is_not_upgraded(empty_url, tmp_path, forks):
+    make_store(empty_url, REVISIONS[0])
+    cli = Cli(empty_url, tmp_path / "home")
+    with locked(empty_url):
+        ran = forks("store", "upgrade", environ=cli.environ, lock_s=0.3)
+        assert (ran.code, ran.out) == (7, "")
+        assert len(ran.err.splitlines()) == 2
+        assert " locked by another program" in ran.err
+        assert "\nhint: try again when the other run has ended" in ran.err
+        assert schema.revision_of(parse_address(empty_url)) == REVISIONS[0]
+    assert list(tmp_path.glob("old.db.before-*")) == []
+    assert cli("store", "upgrade").code == 0
+
+
+@pytest.mark.parametrize(("at", "code", "words"), [(b"mail_event", 7, "cannot be reached"), (b"COMMIT\0", 8, "commit")])
+def test_an_upgrade_whose_connection_is_cut_can_be_run_again(postgres_server, tmp_path, at, code, words):
+    url = postgres_server.format(database="cut_store")
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE cut_store")
+        make_store(url, REVISIONS[0])
+        with proxied(url, Cut(at=at, after=b"orderctl_version SET", how="answer")) as through:
+            ran = Cli(through, tmp_path / "home")("store", "upgrade")
+        assert (ran.code, words in ran.err, "Traceback" in ran.err) == (code, True, False), ran
+        cli = Cli(url, tmp_path / "home")
+        assert (cli("store", "upgrade").code, cli("search").code) == (0, 0)
+        admin.execute("DROP DATABASE cut_store WITH (FORCE)")

@@ -1,0 +1,46 @@
+import json
+import subprocess
+import sys
+
+from bench.goals import Goal, goals_of
+from bench.measuring import Cost, Result
+
+from support.project import ROOT
+
+
+def test_bench_measures_and_writes_its_results(tmp_path):
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench", "--smoke", "--row", "bulk", "--out", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    document = json.loads((tmp_path / "smoke.json").read_text())
+    names = [row["name"] for row in document["rows"]]
+    assert names == [f"reject 2,000 by filter, {engine}" for engine in ("sqlite", "postgresql")]
+    assert all(row["ours"]["wall_s"] > 0 for row in document["rows"])
+    assert [(goal["name"], goal["bound"]) for goal in document["goals"]] == [
+        *((name, 2.0) for name in names),
+        *((f"memory: {name}", 400) for name in names),
+    ]
+    assert "of 4 goals are met" in ran.stdout
+    assert (tmp_path / "smoke.svg").read_text().startswith('<svg xmlns="http://www.w3.org/2000/svg"')
+
+
+def test_a_goal_says_by_how_much_it_is_missed():
+    assert Goal("a ratio", 1.5, 1.5).verdict == "met"
+    assert Goal("a ratio", 1.8, 1.5).verdict == "missed by 20%"
+    assert Goal("a rate", 15, 30, at_least=True).verdict == "missed by 50%"
+
+
+def test_the_time_per_order_may_grow_by_a_fifth():
+    few, many = (
+        Result(f"reject {units:,} by ids, sqlite", Cost(seconds, seconds, 9), None, None, units=units)
+        for units, seconds in ((10_000, 0.5), (1_000_000, 55.0))
+    )
+    (grown,) = goals_of([few, many])
+    assert (round(grown.value, 2), grown.bound, grown.met) == (1.1, 1.2, True)
+    assert list(goals_of([many])) == []

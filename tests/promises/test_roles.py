@@ -1,0 +1,270 @@
+"""The least-privilege roles of docs/postgresql-roles.sql on a real server: what each may do, and what none can."""
+
+import psycopg
+import pytest
+
+from orderctl.orders.orders import Status
+from support.cli import Cli
+from support.factories import make_order, put_all
+from support.project import ROOT
+from support.rejection import ids, reject
+from support.stores import open_store
+
+SCRIPT = ROOT / "docs" / "postgresql-roles.sql"
+ROLES = ("operator", "mailer", "auditor")
+REFUSED = psycopg.errors.InsufficientPrivilege
+
+
+def as_role(url, role):
+    return url.replace("postgres@", f"test_{role}@")
+
+
+@pytest.fixture
+def url(postgres_url):
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        for _ in range(2):
+            owner.execute(SCRIPT.read_text())
+        for role in ROLES:
+            if not owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [f"test_{role}"]).fetchone():
+                owner.execute(f"CREATE ROLE test_{role} LOGIN IN ROLE orderctl_{role}")
+    with open_store(postgres_url) as store:
+        put_all(store, [make_order("R1"), make_order("R2"), make_order("R3", status=Status.OC_CONFIRMED)])
+        reject(store, ids("R1"), notify=True)
+    return postgres_url
+
+
+@pytest.fixture
+def run(url, tmp_path):
+    """Run the program as one of the roles."""
+
+    def call(role, *args, stdin=""):
+        cli = Cli(
+            as_role(url, role),
+            tmp_path / "home",
+            ORDERCTL_MAIL_TRANSPORT="maildir",
+            ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
+            ORDERCTL_MAIL_SENDER="orders@brand.example",
+        )
+        return cli(*args, stdin=stdin)
+
+    return call
+
+
+def test_an_operator_can_do_the_whole_job(run, url, tmp_path):
+    orders = tmp_path / "orders.jsonl"
+    orders.write_text(
+        '{"id": "N1", "buyer_id": "acme", "buyer_name": "Acme",'
+        ' "status": "needs-oc", "ordered": "2026-01-02", "currency": "EUR",'
+        ' "total": "10.00", "quantity": 1}\n'
+    )
+    for args in (
+        ["import", str(orders)],
+        ["select", "status:needs-oc"],
+        ["filter", "save", "mine", "status:needs-oc"],
+        ["reject", "--reason", "dropped", "--notify", "--yes"],
+        ["tag", "late", "R1"],
+        ["untag", "late", "R1"],
+        ["archive", "R1"],
+        ["mail", "send"],
+        ["mail", "list"],
+        ["log", "verify"],
+        ["store", "check"],
+        ["filter", "delete", "mine"],
+        ["select", "--clear"],
+    ):
+        ran = run("operator", *args)
+        assert ran.code == 0, (args, ran.err)
+    assert sorted(run("auditor", "search", "status:rejected", "(archived:yes or archived:no)").lines) == [
+        "N1", "R1", "R2"
+    ]  # fmt: skip
+
+
+def test_a_mail_worker_sends_and_nothing_else(run, tmp_path):
+    ran = run("mailer", "mail", "send")
+    assert (ran.code, len(list((tmp_path / "mails" / "new").iterdir()))) == (0, 1)
+    ran = run("mailer", "reject", "R2", "--yes")
+    assert (ran.code, "may not do this" in ran.err) == (7, True)
+    assert run("auditor", "search", "status:rejected").lines == ["R1"]
+
+
+def test_an_auditor_reads_everything(run, tmp_path):
+    for args in (
+        ["search"],
+        ["show", "R1"],
+        ["log"],
+        ["log", "R1"],
+        ["log", "verify"],
+        ["mail", "list"],
+        ["reject", "R2", "--dry-run"],
+        ["export", "R1", "-o", str(tmp_path / "x.csv")],
+        ["store", "check"],
+        ["filter", "list"],
+    ):
+        ran = run("auditor", *args)
+        assert ran.code == 0, (args, ran.err)
+    for args in (["reject", "R2", "--yes"], ["tag", "late", "R2"], ["mail", "send"], ["select", "id:R2"]):
+        ran = run("auditor", *args)
+        assert (ran.code, "may not do this" in ran.err) == (7, True), (args, ran.err)
+
+
+TABLES = ("buyer", "orders", "order_line", "order_tag", "selection_item", "saved_filter", "batch", "order_event",
+          "mail", "mail_order", "mail_event", "orderctl_version")  # fmt: skip
+EVERYONE = [
+    *(f"TRUNCATE {table} CASCADE" for table in TABLES),
+    *(f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in TABLES),
+    *(f"DROP TABLE {table} CASCADE" for table in TABLES),
+    "UPDATE order_event SET actor = 'x'",
+    "DELETE FROM order_event",
+    "UPDATE batch SET reason = 'x'",
+    "DELETE FROM batch",
+    "DELETE FROM orders",
+    "DELETE FROM mail",
+    "DELETE FROM mail_order",
+    "UPDATE mail SET recipient = 'thief@x.example'",
+    "UPDATE mail_order SET order_id = 'R2'",
+    "UPDATE orderctl_version SET version_num = '0'",
+    "DROP TRIGGER orders_final_update ON orders",
+    "DROP FUNCTION orderctl_refuse CASCADE",
+    "CREATE OR REPLACE FUNCTION orderctl_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
+    "CREATE TABLE mine (id int)",
+    "CREATE TEMP TABLE orders (id int)",
+    "CREATE SCHEMA mine",
+    "SET session_replication_role = replica",
+    "SET ROLE postgres",
+    "GRANT orderctl_operator TO test_auditor",
+    "ALTER ROLE test_auditor SUPERUSER",
+    "COPY orders TO PROGRAM 'true'",
+]
+WRITES = [
+    "UPDATE orders SET status = 'rejected', rejected_at = ordered_at WHERE id = 'R2'",
+    "UPDATE orders SET version = version",
+    "INSERT INTO order_event (account, order_id, id, at) VALUES ('main', 'R2', 'x', now())",
+    "INSERT INTO batch (account, id, position, at, mode) VALUES ('main', 'x', 9, now(), 'bulk')",
+    "INSERT INTO mail SELECT * FROM mail",
+    "INSERT INTO order_tag (account, order_id, tag) VALUES ('main', 'R2', 'x')",
+    "DELETE FROM order_line",
+    "INSERT INTO selection_item (account, actor, name, order_id, added_at) VALUES ('main', 'x', 'x', 'R2', now())",
+]
+MAILER = [*WRITES, "UPDATE mail SET recipient = 'thief@x.example'", "UPDATE mail SET batch_id = 'x'"]
+AUDITOR = [*WRITES, "UPDATE mail SET state = 'sent'", "SELECT * FROM orders FOR UPDATE"]
+ATTEMPTS = [
+    (role, statement)
+    for role, more in (("operator", []), ("mailer", MAILER), ("auditor", AUDITOR))
+    for statement in [*EVERYONE, *more]
+]
+
+
+def refused(connection, statement):
+    try:
+        connection.execute(statement)
+    except REFUSED:
+        return True
+    return False
+
+
+def test_nobody_breaks_out(url):
+    for role, statement in ATTEMPTS:
+        with psycopg.connect(as_role(url, role), autocommit=True) as connection:
+            assert refused(connection, statement), f"{role} could: {statement}"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE orders SET status = 'needs-oc', rejected_at = NULL, batch_id = NULL WHERE id = 'R1'",
+        "UPDATE orders SET id = 'R9' WHERE id = 'R1'",
+        "UPDATE order_line SET quantity = 9 WHERE order_id = 'R1'",
+        "DELETE FROM order_line WHERE order_id = 'R1'",
+        "INSERT INTO orders SELECT * FROM orders ON CONFLICT (account, id) DO UPDATE SET note = 'x'",
+    ],
+)
+def test_an_operator_cannot_take_a_rejection_back(url, statement):
+    with psycopg.connect(as_role(url, "operator"), autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.IntegrityError, match="a rejected order is final"):
+            connection.execute(statement)
+        connection.execute("UPDATE orders SET note = 'x' WHERE id = 'R2'")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE mail SET state = 'waiting'",
+        "UPDATE mail SET text = 'another'",
+        "UPDATE mail SET last_error = ''",
+    ],
+)
+@pytest.mark.parametrize("role", ["mailer", "operator"])
+def test_nobody_lets_a_sent_mail_be_sent_again(run, url, role, statement):
+    assert run("mailer", "mail", "send").code == 0
+    with psycopg.connect(as_role(url, role), autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.IntegrityError, match="a sent one is final"):
+            connection.execute(statement)
+        assert connection.execute("SELECT state FROM mail").fetchall() == [("sent",)]
+
+
+def test_a_mail_worker_cannot_do_what_an_operator_does(run, url):
+    with psycopg.connect(as_role(url, "mailer"), autocommit=True) as worker:
+        for state in ("claimed", "sending", "unknown"):
+            worker.execute(f"UPDATE mail SET state = '{state}'")
+        # It may not read the log that the guard looks into, either.
+        with pytest.raises(REFUSED):
+            worker.execute("UPDATE mail SET state = 'waiting'")
+    assert run("operator", "mail", "retry", "--state", "unknown", "--yes").code == 0
+
+
+@pytest.mark.parametrize(
+    "batch", ["NULL", "'x'", "(SELECT max(id) FROM batch)"], ids=["no batch", "none that is there", "of another order"]
+)
+def test_an_operator_rejects_by_a_batch_alone(url, batch):
+    reject_it = f"UPDATE orders SET status = 'rejected', rejected_at = ordered_at, batch_id = {batch} WHERE id = 'R2'"
+    with (
+        psycopg.connect(as_role(url, "operator"), autocommit=True) as connection,
+        pytest.raises(psycopg.errors.IntegrityError, match="an order becomes rejected by a batch alone"),
+    ):
+        connection.execute(reject_it)
+
+
+def test_an_operator_imports_and_rejects_at_the_source(run, tmp_path):
+    orders = tmp_path / "orders.csv"
+    row = "rejected,2026-01-02,EUR,1"
+    orders.write_text(f"id,status,ordered,currency,total\nR2,{row}\nR3,{row}\nN1,{row}\n")
+    assert run("operator", "import", str(orders), "--format", "json").json["rejected_at_source"] == ["R2", "R3"]
+    assert run("operator", "import", str(orders), "--reject-at-source", "--yes").code == 0
+    assert sorted(run("auditor", "search", "status:rejected").lines) == ["N1", "R1", "R2"]
+    assert run("auditor", "log", "verify").code == 0
+
+
+def test_a_table_that_stands_before_ours_fools_no_guard(url):
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("CREATE TEMP TABLE orders (LIKE public.orders)")
+        with pytest.raises(psycopg.errors.IntegrityError, match="a rejected order is final"):
+            owner.execute("DELETE FROM order_line WHERE order_id = 'R1'")
+
+
+def test_nobody_else_reads_anything(url):
+    with psycopg.connect(url, autocommit=True) as owner:
+        if not owner.execute("SELECT 1 FROM pg_roles WHERE rolname = 'test_stranger'").fetchone():
+            owner.execute("CREATE ROLE test_stranger LOGIN")
+    for table in TABLES:
+        with psycopg.connect(as_role(url, "stranger"), autocommit=True) as connection, pytest.raises(REFUSED):
+            connection.execute(f"SELECT * FROM {table}")
+
+
+def test_an_operator_approves_and_runs_a_saved_plan_and_cannot_make_it_another(run, url):
+    saved = run("operator", "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
+    with psycopg.connect(as_role(url, "operator"), autocommit=True) as operator:
+        for sql in (
+            "UPDATE plan SET plan = '{}'",
+            "UPDATE plan SET author = 'ana', digest = ''",
+            "UPDATE plan SET second_operator = 0",
+            "DELETE FROM plan",
+            "UPDATE plan_order SET was_total = 0",
+            "DELETE FROM plan_order",
+        ):
+            with pytest.raises(REFUSED):
+                operator.execute(sql)
+    for role in ("mailer", "auditor"):
+        assert run(role, "plan", "approve", saved).code == 7
+    assert run("auditor", "plan", "show", saved, "--format", "json").json["author"] == "mia (db: test_operator)"
+    assert run("operator", "plan", "approve", saved).code == 0
+    assert run("operator", "plan", "run", saved, "--yes", "--format", "json").json["rejected"] == 1

@@ -1,0 +1,50 @@
+"""A batch and an event of the log, and what a verification names."""
+
+from datetime import UTC, datetime
+
+from orderctl.audit.log import Batch
+from orderctl.audit.service import verify_log
+from orderctl.orders.orders import OrderEvent
+from support.stores import open_store
+
+AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
+BATCH = Batch(
+    id="b1",
+    position=1,
+    at=AT,
+    actor="mia",
+    approver="mia (--yes)",
+    host="desk",
+    program="orderctl 0.1.0",
+    mode="bulk",
+    source="ids",
+    reason="style dropped",
+    message="Désolé",
+    mail_per_order=False,
+    planned=1,
+    rejected=1,
+    skipped=0,
+    mails=0,
+    digest="",
+    leaves="",
+    previous="",
+)
+EVENT = OrderEvent(
+    order_id="1001",
+    id="b1",
+    batch_id="b1",
+    kind="rejected",
+    from_status="needs-oc",
+    to_status="rejected",
+    detail="style dropped",
+    actor="mia",
+    at=AT,
+)
+
+
+def found_in(url, anchor=None):
+    """What a verification names, each record with its problem."""
+    found = []
+    with open_store(url) as store:
+        verify_log(store, anchor=anchor, report=found.append, progress=lambda _done, _total: None)
+    return [f"{tampering.record}: {tampering.problem}" for tampering in found]

@@ -1,0 +1,41 @@
+"""Stores as tests open them: as the program does, and past it."""
+
+import sqlite3
+
+import psycopg
+
+from orderctl.database.address import parse_address
+from orderctl.database.store import Store, make_engine
+
+REFUSALS = (sqlite3.IntegrityError, psycopg.errors.IntegrityError)
+
+
+def open_store(url: str, account: str = "main") -> Store:
+    """Another connection to a store."""
+    return Store(make_engine(parse_address(url)), account)
+
+
+def raw(url):
+    return psycopg.connect(url, autocommit=True) if "://" in url else sqlite3.connect(url, isolation_level=None)
+
+
+def tamper(url, *statements):
+    """Run statements as somebody who may do anything: the guards are switched off before and on after."""
+    with raw(url) as connection:
+        if "://" in url:
+            for table in ("orders", "order_line", "order_event", "batch", "mail", "mail_order"):
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            for statement in statements:
+                connection.execute(statement)
+            guards = connection.execute("SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE NOT tgisinternal")
+            for table, name in guards.fetchall():
+                connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+            return
+        dropped = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in dropped:
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement)
+        for _, sql in dropped:
+            connection.execute(sql)
+    connection.close()
