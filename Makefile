@@ -36,7 +36,7 @@ demo:  ## run the main job on sample orders, on the embedded default
 test: $(EXTRA)test  ## the whole suite, on SQLite and on a real PostgreSQL
 	@$(BIN)/python -m pytest
 
-test-versions: $(or $(UV),$(OWN_UV))  ## the suite on every Python here with the newest dependencies, and with the lowest (VERSIONS="3.12 3.13" TESTS=tests/test_x.py)
+test-versions: $(or $(UV),$(OWN_UV))  ## the suite on every Python here with the newest dependencies, and with the lowest (VERSIONS="3.12 3.13" TESTS=tests/mail)
 	@UV=$< .ci/versions
 
 lock: $(or $(UV),$(OWN_UV))  ## what is installed here: the newest that pyproject.toml allows, into constraints.txt
@@ -46,7 +46,7 @@ lock: $(or $(UV),$(OWN_UV))  ## what is installed here: the newest that pyprojec
 stress: $(EXTRA)test  ## kill, break and fuzz it for a quarter of an hour, then a table (SEED=1 MINUTES=14 WORKERS=2)
 	@PYTHONPATH=tests $(BIN)/python -m stress
 
-mutate: $(EXTRA)test $(EXTRA)mutate  ## change the deciding modules one place at a time: do their tests notice (MODULES=store.outbox)
+mutate: $(EXTRA)test $(EXTRA)mutate  ## change the deciding modules one place at a time: do their tests notice (MODULES=mail.queries)
 	@PYTHONPATH=tests $(BIN)/python -m stress.mutate $(MODULES)
 
 check: $(EXTRA)dev  ## lint, format, types, import layers

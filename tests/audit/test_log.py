@@ -26,11 +26,11 @@ from support.stores import open_store, tamper
 
 
 def test_a_digest_never_changes_whatever_later_versions_add():
-    sealed = digest_batch(BATCH, [EVENT])
-    assert sealed.digest == "d97afc69283829c395ad00c3bdcfe3dd38348df7fb99362ec14ef77ee1e2b733"
-    assert sealed.leaves == "fd02231f"
-    sealed = digest_batch(BATCH, [replace(EVENT, lines_digest="0123456789abcdef")])
-    assert sealed.digest == "87516ca61877b91768bc1f16c861112b9f5d0b6e6275c8d396d8c1c130215f31"
+    digested = digest_batch(BATCH, [EVENT])
+    assert digested.digest == "d97afc69283829c395ad00c3bdcfe3dd38348df7fb99362ec14ef77ee1e2b733"
+    assert digested.leaves == "fd02231f"
+    digested = digest_batch(BATCH, [replace(EVENT, lines_digest="0123456789abcdef")])
+    assert digested.digest == "87516ca61877b91768bc1f16c861112b9f5d0b6e6275c8d396d8c1c130215f31"
     line = (1, "AB-12", "Linen shirt", "écru", "M", 5, 2_410)
     assert [lines_digest("1001", [line]), lines_digest("1001", []), lines_digest("1002", [line])] == [
         "52368c695f646919",
@@ -55,7 +55,7 @@ def test_no_two_events_share_a_line_whatever_they_hold():
     assert list(alike.of(told)) == [event_line(event) for event in events]
 
 
-def test_every_field_of_a_batch_is_sealed_or_left_out_on_purpose():
+def test_every_field_of_a_batch_is_in_the_digest_or_left_out_on_purpose():
     assert {field.name for field in fields(Batch)} == {*DIGESTED_FIELDS, *DIGESTED_LATER, *NOT_DIGESTED}
 
 

@@ -126,7 +126,7 @@ def mailing(store: Path, folder: Path) -> Cli:
     )
 
 
-def test_the_catalogue_here_is_that_of_the_program():
+def test_the_commands_here_are_those_of_the_program():
     groups = {name: getattr(LazyCommands.load(name), "commands", {}) for name in COMMANDS}
     called = {call[: 1 + bool(groups.get(call[0]))] for call in READING + CHANGING + TALKING if call[0] in COMMANDS}
     every = {(name, *sub) for name, subs in groups.items() for sub in (((each,) for each in subs) if subs else [()])}

@@ -126,13 +126,13 @@ def test_texts_are_folded_anew_without_accents_on_rejected_orders_too(empty_url,
 
 
 @pytest.mark.parametrize("code", ["", "dropped"])
-def test_lines_are_sealed_from_the_upgrade_on_and_earlier_batches_stay_as_they_are(empty_url, tmp_path, code):
+def test_lines_have_digests_from_the_upgrade_on_and_earlier_batches_stay_as_they_are(empty_url, tmp_path, code):
     make_store(empty_url, "0010")
     at = datetime.fromisoformat(AT)
     batch = replace(BATCH, at=at)
     event = replace(EVENT, order_id="U2", at=at, reason_code=code)
-    sealed = digest_batch(batch, [event])
-    row = asdict(batch) | {"digest": sealed.digest, "leaves": sealed.leaves, "account": "main", "at": AT}
+    digested = digest_batch(batch, [event])
+    row = asdict(batch) | {"digest": digested.digest, "leaves": digested.leaves, "account": "main", "at": AT}
     row |= {"mail_per_order": 0, "request_key": None}
     logged = {name: value for name, value in asdict(event).items() if name != "lines_digest"} | {"account": "main"}
     rejected = FIRST_DATA["orders"] | {"id": "U2", "status": "rejected", "rejected_at": AT, "batch_id": batch.id}

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
-from orderctl.files.cells import read_amount, read_integer
 from orderctl.importing.figures import RowProblem
 from orderctl.importing.service import write_error_report
 from orderctl.importing.source import open_source
@@ -634,29 +633,3 @@ def test_any_bytes_are_read_or_refused_in_one_sentence(tmp_path: Path, content: 
     else:
         said = ""
     assert "\n" not in said
-
-
-@given(
-    st.text("0123456789.,-+", max_size=8),
-    st.sampled_from(["EUR", "JPY", "KWD", ""]),
-    st.booleans(),
-    st.booleans(),
-)
-@example("5.", "JPY", False, False)
-@example("1.50", "EUR", True, False)
-def test_a_number_is_the_same_however_it_is_read(cell: str, currency: str, comma: bool, rounded: bool) -> None:
-    def amount(text: str) -> object:
-        try:
-            return read_amount(text, currency, decimal_comma=comma, rounded=rounded)
-        except ValueError as error:
-            return str(error)
-
-    def integer(text: str) -> object:
-        try:
-            return read_integer(text, decimal_comma=comma)
-        except ValueError as error:
-            return str(error)
-
-    # What has a space before it is read the long way, by the grammar of numbers and in decimals.
-    assert amount(cell) == amount(f" {cell}")
-    assert integer(cell) == integer(f" {cell}")

@@ -328,7 +328,7 @@ def test_what_another_system_has_open_can_be_rejected_on_its_own(tmp_path, name,
     assert refusal(of_export(tmp_path, name, cells, {}), Mode.INDIVIDUAL) is None
 
 
-def test_moments_that_lost_their_offset_want_a_time_zone_said(cli, tmp_path):
+def test_times_that_lost_their_offset_want_a_time_zone_said(cli, tmp_path):
     moment = datetime(2026, 7, 1, 9, 50, 26)  # noqa: DTZ001 - as a spreadsheet holds it
     path = tmp_path / "o.xlsx"
     written(path, SHOPIFY, {**SHOPIFY_ROW, "Created at": moment})

@@ -401,7 +401,7 @@ class TestOtherProgramsReadEnglish:
         assert cli("reject", "1001", "--save-plan").code == 0
         assert cli("plan", "list", "--format", "json").json[0]["time_left"].startswith("expires in ")
 
-    def test_the_journal_of_a_run_is_in_english(self, cli, tmp_path):
+    def test_the_log_of_a_run_is_in_english(self, cli, tmp_path):
         fill(cli, tmp_path)
         cli.environ["ORDERCTL_LOG_FILE"] = str(tmp_path / "run.jsonl")
         assert cli("reject", "1001", "--yes").code == 0

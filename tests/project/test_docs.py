@@ -306,6 +306,11 @@ def test_what_the_page_on_reliability_names_is_there():
     assert named - there == set()
 
 
+def test_the_page_on_reliability_leads_to_every_promise():
+    promises = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests/promises").glob("test_*.py")}
+    assert promises - code_of(ROOT / "docs/reliability.md") == set()
+
+
 def test_the_numbers_on_the_page_on_reliability_are_those_of_the_program():
     page = (ROOT / "docs/reliability.md").read_text("utf-8")
     codes = re.findall(r"\b(?:exit(?: code)?|ends with) (\d+)(?:(?: or |, )(\d+))?", page)

@@ -123,8 +123,8 @@ def test_the_batch_keeps_who_why_and_how_many_and_is_chained(store):
         assert (oldest.source, oldest.reason, oldest.mode) == ("a test", "style dropped", "bulk")
         assert (oldest.planned, oldest.rejected, oldest.skipped, oldest.mails) == (1, 1, 1, 0)
         for batch in (oldest, newest):
-            sealed = digest_batch(batch, batch_events(connection, batch.id))
-            assert (batch.digest, batch.leaves) == (sealed.digest, sealed.leaves)
+            digested = digest_batch(batch, batch_events(connection, batch.id))
+            assert (batch.digest, batch.leaves) == (digested.digest, digested.leaves)
 
 
 def test_a_plan_of_several_blocks_is_executed_whole_and_proven(store):
@@ -139,8 +139,8 @@ def test_a_plan_of_several_blocks_is_executed_whole_and_proven(store):
     with store.snapshot() as connection:
         (batch,) = list_batches(connection, None)
         events = list(batch_events(connection, batch.id))
-        sealed = digest_batch(batch, events)
-        assert (batch.digest, batch.leaves) == (sealed.digest, sealed.leaves)
+        digested = digest_batch(batch, events)
+        assert (batch.digest, batch.leaves) == (digested.digest, digested.leaves)
     assert [event.order_id for event in events] == [
         each for each in long_ids if each not in (long_ids[3], long_ids[-3])
     ]

@@ -163,7 +163,7 @@ def test_a_list_with_a_reason_each_needs_no_other(cli, tmp_path):
     assert cli("reject", "--ids", path, "--dry-run").code == 0
 
 
-def test_a_plan_keeps_the_notes_of_its_targets_only_and_they_are_sealed(store):
+def test_a_plan_keeps_the_notes_of_its_targets_only_and_the_digest_covers_them(store):
     put(store, make_order("N1"), make_order("N2"))
     notes = OrderNotes.pack([OrderNote(id="N1", message="Sorry"), OrderNote(id="N9", message="gone")])
     plan = plan_for(store, ids("N1", "N2"), notes=notes, notify=True)

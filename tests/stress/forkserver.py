@@ -95,7 +95,7 @@ def search_path(*first: str) -> str:
 
 
 class ForkServer:
-    """The asking side, as a context manager: one run at a time."""
+    """The client, as a context manager: one run at a time."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="orderctl-fork-")
@@ -285,10 +285,10 @@ def _streams(request: Mapping[str, object]) -> list[int]:
 
 def _warm_up() -> None:
     """Import what runs import, also what libraries put off to their first use: by running a few commands."""
-    catalogue = importlib.import_module("orderctl.cli.app")
+    commands = importlib.import_module("orderctl.cli.app")
     for module in _WARM:
         importlib.import_module(module)
-    for entry in catalogue.COMMANDS.values():
+    for entry in commands.COMMANDS.values():
         importlib.import_module(f"orderctl.cli.{entry.module}")
     main = importlib.import_module("orderctl.__main__").main
     os.environ |= {

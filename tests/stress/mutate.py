@@ -1,6 +1,6 @@
 """`make mutate`: change the deciding modules one place at a time, and print how many changes their tests notice.
 
-`python -m stress.mutate [MODULE …]` runs all of them, or one by its name, e.g. `store.executions`: first the tests on
+`python -m stress.mutate [MODULE …]` runs all of them, or one by its name, e.g. `rejection.execute`: first the tests on
 SQLite, then, for what lives, those on PostgreSQL. All mutants share one server and one migrated SQLite store.
 A run goes on where the last one stopped; `make clean` forgets it.
 """
@@ -22,18 +22,19 @@ from orderctl.database.address import parse_address
 from orderctl.database.schema import init_store
 from support.postgres_server import running_server
 
-MODULES = (
-    "domain.eligibility", "domain.rejection", "domain.outbox", "services.rejecting",
-    "store.eligibility", "store.rejections", "store.executions",
-)  # fmt: skip
+MODULES = ("orders.eligibility", "rejection.plan", "rejection.service", "rejection.execute", "mail.outbox")
+OF_SQL = ("rejection.execute", "mail.queries")
 MARK, EQUIVALENT = "__mutmut_", "the same SQL"
 LIVING = ("survived", "no tests")
 MUTMUT = Path(sys.executable).with_name("mutmut")
-# Of the outbox what picks, leases and settles mails; the rest of it lists and shows.
-PICKING = ("claim", "due", "start_sending", "sending", "settle", "renew", "release", "expire", "_in_order")
+# What picks, leases and settles mails; the other queries list and show them.
+PICKING = (
+    "claim_mails", "count_due", "start_sending", "mails_in_sending", "settle_mails",
+    "renew_lease", "release_lease", "expire_leases",
+)  # fmt: skip
 NAMES = {
     **{module: (f"orderctl.{module}.*",) for module in MODULES},
-    "store.outbox": (
+    "mail.queries": (
         *(f"orderctl.mail.queries.x_{each}__mutmut_*" for each in PICKING),
         "orderctl.mail.queries.x__*",
     ),
@@ -81,7 +82,7 @@ def _ended(module: str) -> dict[str, int | None]:
 def _written_otherwise(module: str) -> set[str]:
     """The mutants of a module of SQL that differ from the original in capitals and small letters only."""
     path = Path("mutants/src/orderctl") / f"{module.replace('.', '/')}.py"
-    if not module.startswith("store.") or not path.exists():
+    if module not in OF_SQL or not path.exists():
         return set()
     bodies = {
         each.name: ast.unparse(each.body).lower()
