@@ -79,7 +79,7 @@ def _read(code: str) -> Catalog:
             locale=code,
             project="orderctl",
             header_comment=f"# Messages of orderctl: {code}. Begin with a glossary: one term for one thing.",
-            msgid_bugs_address="see docs/contributing.md",
+            msgid_bugs_address="see CONTRIBUTING.md",
             creation_date=_WRITTEN,
             revision_date=_WRITTEN,
             last_translator="The orderctl authors",

@@ -25,7 +25,7 @@ from support.project import ROOT
 from support.smtp_server import DROP, HOST, PASSWORD, USER, ca_file, real_server, scripted_server
 
 SOURCE = ROOT / "src/orderctl"
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 PAGES = [page for page in PAGES if "_site" not in page.parts]
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)\s]*\)")
 
