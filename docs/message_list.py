@@ -70,7 +70,7 @@ class _Module:
         return next((value for other in self._origins(name) if (value := other.constant(name))), None)
 
     def _origins(self, name: str) -> Iterator["_Module"]:
-        for node in self.tree.body:
+        for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and any(each.name == name for each in node.names):
                 origin = self.modules.get(node.module or "")
                 if origin is not None and origin is not self:

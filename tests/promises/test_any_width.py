@@ -12,7 +12,7 @@ from orderctl.audit.log import Batch
 from orderctl.audit.view import batch_details, batch_table
 from orderctl.core.money import Money
 from orderctl.mail.outbox import Letter, Mail, MailEvent, MailState
-from orderctl.mail.view import mail_details, mail_list
+from orderctl.mail.view import mail_details, mail_table
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderEvent, OrderLine, OrderSummary, Status
 from orderctl.orders.view import event_table, order_details
@@ -206,7 +206,7 @@ def figures() -> RenderableType:
 
     by_buyer = Question(by=(Dimension.SEASON, Dimension.BUYER))
     return Group(
-        *statistics_view(
+        statistics_view(
             Statistics(
                 subject=Subject.ORDERS,
                 totals=(figure(amount=LARGE),),
@@ -254,7 +254,7 @@ VIEWS: dict[str, tuple[Callable[[], RenderableType], Sequence[str]]] = {
         (*IN_ORDERS, "nope", "1,234,567.89 EUR", "92,233,720,368,547,758.07 USD", "1,000,000", "雲商店"),
     ),
     "result": (lambda: result_report(result(), None, notify=True), (OWN, LONG, LONGER, LONGEST, f"{AMOUNTS[1]} USD")),
-    "mails": (lambda: mail_list(MAILS), (*(each.id for each in MAILS), "sent", "cancelled", "orders.and")),
+    "mails": (lambda: mail_table(MAILS), (*(each.id for each in MAILS), "sent", "cancelled", "orders.and")),
     "mail": (
         lambda: mail_details(MAILS[1], LETTER, [LONG, LONGER], [MAIL_EVENT]),
         (MAILS[1].id, OWN, LONG, LONGER, TIME, "1,234,567.89 EUR"),

@@ -53,7 +53,7 @@ _WARM = (
     "orderctl.mail.smtp",
     "orderctl.mail.maildir",
     "orderctl.mail.letters",
-    "orderctl.cli.screen",
+    "orderctl.rejection.preview",
     "orderctl.terminal.output",
     "orderctl.terminal.prompts",
     "orderctl.changes",

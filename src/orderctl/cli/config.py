@@ -63,7 +63,9 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
         listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
         program.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed}, as_)
     elif program.output.is_terminal:
-        program.screen.pairs((N_("Setting"), N_("Value"), N_("From")), rows)
+        from orderctl.terminal.layout import text_table
+
+        program.screen.table(lambda: text_table((N_("Setting"), N_("Value"), N_("From")), rows))
     else:
         program.output.lines("\t".join(map(english, row)) for row in rows)
     program.screen.tell(_("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))

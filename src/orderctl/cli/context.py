@@ -21,7 +21,6 @@ from orderctl.settings import Settings, Value, holds_password, profile_names, re
 if TYPE_CHECKING:
     from orderctl.audit.log import LoggedBatch
     from orderctl.audit.report import BatchReport
-    from orderctl.cli.screen import Screen
     from orderctl.core.times import Progress
     from orderctl.database.address import Address
     from orderctl.database.clock import SystemClock
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from orderctl.selection.notes import ReasonCodes
     from orderctl.selection.selection import IdList
     from orderctl.stats.statistics import Statistics
+    from orderctl.terminal.console import Screen
     from orderctl.terminal.output import Output
     from orderctl.terminal.run_log import RunLog
 
@@ -195,7 +195,8 @@ class Program:
         # GONE
 
         def load() -> None:
-            from orderctl.cli import screen  # noqa: F401
+            from orderctl.rejection import preview  # noqa: F401
+            from orderctl.terminal import console  # noqa: F401
 
             if mails:
                 self.mailing.load()
@@ -208,9 +209,11 @@ class Program:
     @cached_property
     def screen(self) -> "Screen":
         """What is shown: results on standard output, talk on standard error."""
-        from orderctl.cli.screen import Screen
+        from orderctl.terminal.amounts import use_zone
+        from orderctl.terminal.console import Screen
 
-        return Screen(run_log=self.run_log, quiet=self.quiet, paged=self._paged, zone=self._zone())
+        use_zone(self._zone())
+        return Screen(run_log=self.run_log, quiet=self.quiet, paged=self._paged)
 
     def _zone(self) -> tzinfo | None:
         """The zone of the times shown; None is that of the computer. Raises UsageError."""
@@ -226,7 +229,7 @@ class Program:
 
     def draw_page(self, page: str, *, above: str) -> None:
         """Draw a page of Markdown on the terminal, in the pager if it is long; without asking any setting."""
-        from orderctl.terminal.console import draw_page
+        from orderctl.terminal.manual_page import draw_page
 
         draw_page(page, above=above, paged=self._paged)
 

@@ -92,6 +92,8 @@ def follow_outbox(
     program: Program, store: Store, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
 ) -> DeliveryReport:
     """Send whatever falls due until a signal comes."""
+    from orderctl.mail.view import delivery_figures
+
     sending = _sending(program, stop, batch_id=batch_id, rate=rate, connections=connections)
     sending.mailer_factory()
     program.screen.tell(
@@ -102,7 +104,11 @@ def follow_outbox(
             store=store.label,
         )
     )
-    return follow(store, sending, tell=program.screen.warn, done=program.screen.delivered)
+
+    def tell_round(report: DeliveryReport) -> None:
+        program.screen.tell(delivery_figures(report))
+
+    return follow(store, sending, tell=program.screen.warn, done=tell_round)
 
 
 def _sending(

@@ -14,7 +14,7 @@ from orderctl.core.text import safe
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.filters.parser import join_words
 from orderctl.filters.saved import SavedFilter, all_filters, delete_filter, get_filter, save_filter
-from orderctl.language import _
+from orderctl.language import N_, _
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.terminal.prompts import can_ask, yes_or_no
 
@@ -90,7 +90,12 @@ def list_(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     if not saved:
         program.screen.tell(_("no saved filters; orderctl filter save NAME FILTER keeps one"))
         return
-    program.screen.saved_filters(saved)
+    from orderctl.terminal.amounts import timestamp, when
+    from orderctl.terminal.layout import text_table
+
+    titles = (N_("Name"), N_("Filter"), N_("Saved by"), when())
+    rows = ((each.name, each.expression, each.actor, timestamp(each.saved_at)) for each in saved)
+    program.screen.table(lambda: text_table(titles, rows))
 
 
 def _document(saved: SavedFilter) -> Document:

@@ -206,7 +206,9 @@ def _usual_reason(program: Program) -> str:
 def _list_maps(program: Program) -> None:
     maps = shipped_maps()
     if program.output.is_terminal:
-        program.screen.pairs((N_("Name"), N_("Export")), [(name, _(about)) for name, about in maps])
+        from orderctl.terminal.layout import text_table
+
+        program.screen.table(lambda: text_table((N_("Name"), N_("Export")), ((name, _(about)) for name, about in maps)))
     else:
         program.output.lines(f"{name}\t{about}" for name, about in maps)
 

@@ -224,7 +224,9 @@ def _batches(program: Program, batches: Iterable[Batch], as_: ReportFormat) -> N
     if as_ is not ReportFormat.TEXT:
         program.output.documents(map(batch_document, batches), as_)
     elif listed := list(batches):
-        program.screen.batches(listed)
+        from orderctl.audit.view import batch_table
+
+        program.screen.table(lambda: batch_table(listed))
     else:
         program.screen.tell(_("nothing was rejected yet"))
 
@@ -233,7 +235,9 @@ def _batch(program: Program, batch: Batch, events: list[OrderEvent], as_: Report
     if as_ is not ReportFormat.TEXT:
         program.output.document(batch_document(batch) | {"events": list(map(event_document, events))}, as_)
     else:
-        program.screen.batch(batch, events)
+        from orderctl.audit.view import batch_details
+
+        program.screen.page(batch_details(batch, events))
 
 
 def _order(program: Program, order_id: str, events: tuple[OrderEvent, ...], as_: ReportFormat) -> None:
@@ -241,6 +245,8 @@ def _order(program: Program, order_id: str, events: tuple[OrderEvent, ...], as_:
         document = {"schema": SCHEMA, "order": order_id, "events": list(map(event_document, events))}
         program.output.document(document, as_)
     elif events:
-        program.screen.events(events)
+        from orderctl.orders.view import event_table
+
+        program.screen.table(lambda: event_table(events))
     else:
         program.screen.tell(_("nothing is logged for order {id}", id=order_id))

@@ -158,7 +158,9 @@ def list_(
             return
         listed, counts = list(found), count_mails(connection, query)
     if listed:
-        program.screen.mails(listed)
+        from orderctl.mail.view import mail_table
+
+        program.screen.table(lambda: mail_table(listed))
     summary = ", ".join(counted(name, number) for name, number in counts.items() if number)
     more = sum(counts.values()) - len(listed)
     summary = summary or _("no mails")
@@ -187,7 +189,9 @@ def show(
         return
     letter = found.letter or (program.mailing.composer().compose(facts) if facts else None)
     if not raw:
-        program.screen.mail(found, letter, orders, events)
+        from orderctl.mail.view import mail_details
+
+        program.screen.page(mail_details(found, letter, orders, events))
     elif letter is None:
         raise UsageError(
             _("mail {id} has no text: its buyer is not in the store any more", id=mail_id),
@@ -248,7 +252,9 @@ def send(
                     rate=rate,
                     connections=connections,
                 )
-    program.screen.delivery(report)
+    from orderctl.mail.view import delivery_report
+
+    program.screen.show(delivery_report(report))
     stop.check(report)
     if not report.complete:
         raise typer.Exit(ExitCode.MAILS_REMAIN)

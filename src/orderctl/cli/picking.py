@@ -48,8 +48,8 @@ def pick_choice(program: Program, store: Store, choice: Choice) -> Choice:
 
 def pick(picks: PickList, *, purpose: str, done: str, parse: Callable[[str], OrderFilter]) -> Picks | None:
     """Let the operator tick orders in a full-screen list; None if they left it."""
-    from orderctl.orders.view import draw_order  # noqa: PLC0415 - only a list that is shown is worth it
-    from orderctl.selection.picker import Picker  # noqa: PLC0415
+    from orderctl.orders.view import draw_order
+    from orderctl.selection.picker import Picker
 
     with open_terminal() as tty:
         picker = Picker(picks, purpose=purpose, done=done, parse=parse, detail=draw_order)

@@ -83,7 +83,9 @@ def list_(
     if as_ is not ReportFormat.TEXT:
         program.output.documents((saved_plan_document(saved, now) for saved in plans), as_)
     elif plans:
-        program.screen.plans(plans, now)
+        from orderctl.plans.view import plan_table
+
+        program.screen.table(lambda: plan_table(plans, now))
     else:
         program.screen.tell(_("no plans; reject --save-plan keeps one"))
 
@@ -102,15 +104,13 @@ def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport 
             return
         letters = compose_samples(store, program.mailing.composer(), kept.plan)
         every = targets_of(store, kept.plan) if full else None
-    program.screen.plan(
-        kept.saved,
-        kept.plan,
-        store=store.label,
-        production=program.settings.flag("production"),
-        letters=letters,
-        every=every,
-        now=now,
-    )
+    from orderctl.plans.view import plan_details
+    from orderctl.rejection.preview import plan_preview
+
+    production = program.settings.flag("production")
+    preview = plan_preview(kept.plan, store=store.label, production=production, letters=letters, every=every)
+    shown = plan_details(kept.saved, kept.plan.mode, preview, now)
+    (program.screen.page if full else program.screen.show)(shown)
 
 
 @app.command(epilog="Examples:\n\norderctl plan diff 7qb3p16k")
@@ -123,7 +123,9 @@ def diff(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT)
     if as_ is not ReportFormat.TEXT:
         program.output.document(differences_document(kept.plan, changed), as_)
     else:
-        program.screen.changes(kept.plan, changed)
+        from orderctl.plans.view import changes_report
+
+        program.screen.show(changes_report(kept.plan, changed, None))
 
 
 @app.command(epilog="Examples:\n\norderctl plan approve 7qb3p16k\n\norderctl plan approve 7qb3p16k --hold 15m")
@@ -203,12 +205,11 @@ def read_hold(text: str | None) -> timedelta | None:
 def keep_plan(program: Program, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
     """Save the plan, or hold it if it was confirmed for later; gives the exit code."""
     saved = save_plan(store, plan, operator_of(program), how=how, hold=run.hold)
-    now = saved.last_step
     if run.as_ is not ReportFormat.TEXT:
-        kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, now)}
+        kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, saved.last_step)}
         write_document(program, run, rejection_document(plan, None, None) | kept)
     else:
-        program.screen.kept(saved, now)
+        _show_kept(program, saved)
     return 0
 
 
@@ -219,7 +220,10 @@ def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
     left = still_as_planned(store, kept.plan, changed)
     show_preview(program, store, left, full=run.full)
     program.screen.tell(_("This is {story}.", story=kept.saved.story))
-    program.screen.tell_changes(kept.plan, changed)
+    if changed:
+        from orderctl.plans.view import changes_report
+
+        program.screen.tell(changes_report(kept.plan, changed))
     if run.dry_run:
         _dry_run(program, kept.plan, run, changed)
         return 0
@@ -299,8 +303,13 @@ def _dry_run(program: Program, plan: RejectionPlan, run: Run, changed: tuple[Lef
 
 def tell_kept(program: Program, saved: SavedPlan, as_: ReportFormat) -> None:
     """Say where a plan stands after a step of its life."""
-    now = saved.last_step
     if as_ is not ReportFormat.TEXT:
-        program.output.document(saved_plan_document(saved, now), as_)
+        program.output.document(saved_plan_document(saved, saved.last_step), as_)
     else:
-        program.screen.kept(saved, now)
+        _show_kept(program, saved)
+
+
+def _show_kept(program: Program, saved: SavedPlan) -> None:
+    from orderctl.plans.view import kept_report
+
+    program.screen.show(kept_report(saved, saved.last_step))

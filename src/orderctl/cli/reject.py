@@ -278,5 +278,7 @@ def _edited(program: Program, store: Store, plan: RejectionPlan) -> tuple[Reject
     discard_typed()
     plan = plan.with_message(edit_message())
     letters = compose_letters(program, store, plan)
-    program.screen.letters(letters)
+    from orderctl.rejection.preview import letter_samples
+
+    program.screen.tell(letter_samples(letters))
     return plan, letters

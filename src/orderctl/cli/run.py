@@ -90,7 +90,9 @@ def show_preview(
     program.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
     letters = compose_letters(program, store, plan)
     if not program.quiet:
-        program.screen.preview(
+        from orderctl.rejection.preview import plan_preview
+
+        shown = plan_preview(
             plan,
             store=store.label,
             production=program.settings.flag("production"),
@@ -98,6 +100,7 @@ def show_preview(
             ask_about_mails=ask_about_mails,
             every=targets_of(store, plan) if full else None,
         )
+        program.screen.insist(shown, long=full)
     return letters
 
 
@@ -201,7 +204,9 @@ def report(
     elif result is None:
         program.screen.tell(_("A dry run: nothing was changed."))
     else:
-        program.screen.result(result, delivery)
+        from orderctl.rejection.preview import result_report
+
+        program.screen.show(result_report(result, delivery, notify=result.plan.mail.notify))
     if result is not None and result.unselected:
         taken_out = ngettext(
             "{number:,} order taken out of the selection {name}",

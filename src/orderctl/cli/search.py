@@ -91,7 +91,9 @@ def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[
     with store.snapshot() as connection:
         head = list(islice(list_orders(connection, wanted, page), page.limit))
         if head:
-            program.screen.orders(head, shown)
+            from orderctl.search.view import order_table
+
+            program.screen.page(order_table(head, columns=shown))
         if page.limit is None or len(head) < page.limit:
             program.screen.tell(ngettext("{number:,} order", "{number:,} orders", len(head)))
         else:
@@ -136,4 +138,6 @@ def show(
     if as_ is not ReportFormat.TEXT:
         program.output.document(order_document(order, events), as_)
     else:
-        program.screen.order(order, events)
+        from orderctl.orders.view import order_details
+
+        program.screen.page(order_details(order, events))

@@ -128,7 +128,9 @@ def _show(program: Program, store: Store, name: str) -> None:
         if not program.output.is_terminal:
             program.output.lines(id_lines(order.id for order in selected_orders(connection, program.actor, name, None)))
             return
-        program.screen.orders(list(selected_orders(connection, program.actor, name, _SHOWN)))
+        from orderctl.search.view import order_table
+
+        program.screen.page(order_table(selected_orders(connection, program.actor, name, _SHOWN)))
         others = [
             f"{other} ({number:,})" for other, number in selection_names(connection, program.actor) if other != name
         ]

@@ -66,4 +66,6 @@ def stats(
         if found.left_out:
             program.screen.tell(found.left_out)
         return
-    program.screen.figures(found)
+    from orderctl.stats.charts import statistics_view
+
+    program.screen.page(statistics_view(found))

@@ -35,7 +35,7 @@ def store() -> None:
 def init(ctx: typer.Context) -> None:
     """Make the store; does nothing if it is there."""
     program = program_of(ctx)
-    from orderctl.database.schema import init_store  # noqa: PLC0415 - Alembic takes a third of a second
+    from orderctl.database.schema import init_store
 
     made = init_store(program.address)
     where = program.address.shown
@@ -48,7 +48,7 @@ def init(ctx: typer.Context) -> None:
 def upgrade(ctx: typer.Context) -> None:
     """Bring the store's schema to this program's revision; a SQLite store is copied before."""
     program = program_of(ctx)
-    from orderctl.database.schema import upgrade_with_copy  # noqa: PLC0415 - Alembic takes a third of a second
+    from orderctl.database.schema import upgrade_with_copy
 
     before, after, copy = upgrade_with_copy(program.address, program.clock.now())
     if copy is not None:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _WAITS = frozenset({MailState.WAITING, MailState.RETRY})
 
 
-def mail_list(mails: Sequence[Mail]) -> RuledTable:
-    """Mails, one a row; what went wrong stands below, over the whole width."""
+def mail_table(mails: Sequence[Mail]) -> RuledTable:
+    """Mails, one a row; what went wrong stands below, over the whole width, and for programs in a last column."""
     table = RuledTable(
         (
             TableColumn(title=_("Mail"), whole=True),
@@ -35,27 +35,15 @@ def mail_list(mails: Sequence[Mail]) -> RuledTable:
         )
     )
     for mail in mails:
-        below = _below(mail)
         table.add_row(
             mail.id,
-            Text(mail.state.value, MAIL_STYLES.get(mail.state, "")),
+            state_text(mail.state),
             mail.recipient,
-            f"{mail.orders:,}",
+            str(mail.orders),
             str(mail.attempts),
-            below=plain(below, FAINT) if below else None,
+            below=plain(_below(mail), FAINT),
         )
     return table
-
-
-def mail_table(mails: Sequence[Mail]) -> RuledTable:
-    """The same as a table, for programs."""
-    return text_table(
-        (N_("Mail"), N_("State"), N_("To"), N_("Orders"), N_("Tries"), N_("Last word")),
-        (
-            (mail.id, mail.state.value, mail.recipient, str(mail.orders), str(mail.attempts), _below(mail))
-            for mail in mails
-        ),
-    )
 
 
 def _below(mail: Mail) -> str:

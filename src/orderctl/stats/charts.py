@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.bar import Bar
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.constrain import Constrain
 from rich.text import Text
 
@@ -31,8 +31,12 @@ _NONE = N_("(none)")
 _NOTHING = {Dimension.BUYER: N_("(no buyer)"), Dimension.REASON: N_("(no reason)")}
 
 
-def statistics_view(statistics: Statistics) -> Iterator[RenderableType]:
+def statistics_view(statistics: Statistics) -> Group:
     """All figures, from the totals to what is not counted."""
+    return Group(*_parts(statistics))
+
+
+def _parts(statistics: Statistics) -> Iterator[RenderableType]:
     of_rejections = statistics.subject is Subject.REJECTIONS
     if not statistics.totals:
         yield plain(_("no rejection yet") if of_rejections else _("no order to count"))

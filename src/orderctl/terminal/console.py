@@ -1,4 +1,4 @@
-"""Consoles of Rich's of a size that shows something, and what is printed on them."""
+"""What people see: results on standard output, talk on standard error; data only as `safe` text."""
 
 import os
 import shlex
@@ -6,16 +6,24 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
-from typing import IO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import IO, TYPE_CHECKING
 
-from rich.console import Console, ConsoleDimensions, Group, RenderableType, RenderResult
-from rich.markdown import CodeBlock, Heading, Markdown
-from rich.padding import Padding
+from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.text import Text
 from rich.theme import Theme
 
-from orderctl.core.text import NARROWEST
+from orderctl.core.text import NARROWEST, safe
+from orderctl.core.times import Progress
+from orderctl.language import _, in_english
+from orderctl.terminal.amounts import in_utc
+from orderctl.terminal.progress import lazy_bar
+
+if TYPE_CHECKING:
+    from orderctl.terminal.layout import RuledTable
+    from orderctl.terminal.run_log import RunLog
 
 NO_WIDTH = 10_000
 
@@ -70,12 +78,12 @@ _DEFAULT = "less -FIRX"
 
 def show_paged(text: str, console: Console) -> None:
     """Show what was drawn for the terminal: in the pager if it does not fit."""
-    if text.count("\n") < console.height or not page(text, console.file):
+    if text.count("\n") < console.height or not in_pager(text, console.file):
         console.file.write(text)
         console.file.flush()
 
 
-def page(text: str, to: IO[str]) -> bool:
+def in_pager(text: str, to: IO[str]) -> bool:
     """Show the text in the pager that `PAGER` names, or less; False if there is none, or none is wanted.
 
     `to` is the terminal: what else goes to standard output may be redirected.
@@ -94,34 +102,92 @@ def page(text: str, to: IO[str]) -> bool:
     return True
 
 
-_WIDEST = 100
-# Colours that can be read on a dark and on a light ground.
-_STYLES = {"markdown.code": "cyan", "markdown.h1": "bold", "markdown.h2": "bold", "markdown.h3": "bold"}
+class Screen:
+    """Where things are printed. `quiet` leaves out everything but results and errors."""
 
+    def __init__(self, *, run_log: "RunLog", quiet: bool = False, paged: bool = True) -> None:
+        self.quiet = quiet
+        self._paged = paged
+        self._run_log = run_log
 
-class _Title(Heading):
-    def __rich_console__(self, *__: object) -> RenderResult:
-        yield self.text
+    @property
+    def _results(self) -> Console:
+        # Nothing is cut or broken for a pipe: it has no width.
+        if self._out.is_terminal:
+            self._out.size = terminal_size()
+        else:
+            self._out.width = NO_WIDTH
+        return self._out
 
+    @property
+    def _talk(self) -> Console:
+        self._err.size = terminal_size()
+        return self._err
 
-class _Code(CodeBlock):
-    """What is typed or stands in a file, in its own lines: not in a box of spaces that would be copied with it."""
+    @cached_property
+    def _out(self) -> Console:
+        return sized_console()
 
-    def __rich_console__(self, *__: object) -> RenderResult:
-        yield Padding(Text(self.text.plain.rstrip(), style="markdown.code", overflow="fold"), (0, 0, 0, 2))
+    @cached_property
+    def _err(self) -> Console:
+        return sized_console(stderr=True)
 
+    def show(self, *what: RenderableType) -> None:
+        """Print a result; in a pipe without the spaces that fill lines up."""
+        for each in what:
+            if self._results.is_terminal:
+                draw(self._results, each)
+            else:
+                sys.stdout.writelines(f"{line.rstrip()}\n" for line in drawn(self._results, each).splitlines())
 
-class _Page(Markdown):
-    elements = {**Markdown.elements, "heading_open": _Title, "fence": _Code, "code_block": _Code}  # noqa: RUF012 - Rich's
+    def table(self, made: "Callable[[], RuledTable]") -> None:
+        """Print what `made` gives: on a terminal in the pager if it is long, in a pipe as tabbed rows in English."""
+        if self._results.is_terminal:
+            self.page(made())
+            return
+        with in_english(), in_utc():
+            rows = made().rows
+        sys.stdout.writelines(f"{line}\n" for line in map("\t".join, rows))
 
+    def page(self, what: RenderableType) -> None:
+        """Print what may be long: on a terminal that it does not fit, in the pager."""
+        if self._results.is_terminal and self._paged:
+            show_paged(drawn(self._results, what), self._results)
+        else:
+            self.show(what)
 
-def draw_page(page: str, *, above: str, paged: bool) -> None:
-    """Print a page on the terminal, below what else there is to say; in the pager if it is long."""
-    console = sized_console(theme=Theme(_STYLES))
-    console.width = min(console.width, _WIDEST)
-    with console.capture() as captured:
-        console.print(Group(Text.from_ansi(above), _Page(page)) if above else _Page(page))
-    if paged:
-        show_paged(captured.get(), console)
-    else:
-        console.file.write(captured.get())
+    def tell(self, *what: RenderableType) -> None:
+        """Say something about the run, unless it is to be quiet."""
+        if not self.quiet:
+            self.insist(*what)
+
+    def insist(self, *what: RenderableType, long: bool = False) -> None:
+        """Say something that is never left out, in the pager if it may be `long`: a warning, or what is asked about."""
+        for each in what:
+            if long and self._talk.is_terminal and self._paged:
+                show_paged(drawn(self._talk, each), self._talk)
+            else:
+                draw(self._talk, each)
+
+    def warn(self, message: str) -> None:
+        """Say what went less than well."""
+        self.insist(Text.assemble((_("warning: "), "yellow"), safe(message)))
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Progress]:
+        """Show how far a long step is, where somebody looks; note it, by its English name, when it is done."""
+        with self._run_log.timing(label) as note, self._bar(label) as draw:
+
+            def report(done: int, total: int | None, /) -> None:
+                note(done, total)
+                draw(done, total)
+
+            yield report
+
+    @contextmanager
+    def _bar(self, label: str) -> Iterator[Progress]:
+        if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+            yield lambda _done, _total: None
+            return
+        with lazy_bar(_(label), self._talk) as draw:
+            yield draw

@@ -74,13 +74,15 @@ class RuledTable:
         self._rows: list[tuple[tuple[RenderableType, ...], Text | None]] = []
 
     def add_row(self, *cells: Cell, below: Text | None = None) -> None:
-        """Add a row; `below` is said below it, as wide as there is room."""
+        """Add a row; `below` is said below it, as wide as there is room. It may be empty; either all rows have one."""
         self._rows.append((tuple(plain(cell) if isinstance(cell, str) else cell for cell in cells), below))
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
-        """What the cells say."""
-        return [tuple(str(cell) for cell in cells) for cells, __ in self._rows]
+        """What the cells say, and what is said below."""
+        return [
+            tuple(str(cell) for cell in (cells if below is None else (*cells, below))) for cells, below in self._rows
+        ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it."""
@@ -94,7 +96,7 @@ class RuledTable:
                 yield Segment.line()
         for cells, below in self._rows:
             yield from self._row(console, options, bands, cells)
-            if below is not None:
+            if below:
                 room = options.max_width - self._indent - _INDENT
                 yield from _lines(_drawn(console, options, below, room), self._indent + _INDENT)
 
