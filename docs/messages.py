@@ -18,8 +18,8 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from orderctl.cli.app import COMMANDS, app
-from orderctl.cli.context import shipped_maps
 from orderctl.cli.help_pages import examples_and_notes
+from orderctl.importing.column_map import map_names, shipped_map
 from orderctl.language import CATALOGUES, DOMAIN
 
 _SOURCES = CATALOGUES.parent
@@ -103,7 +103,7 @@ def _help_texts() -> Iterator[tuple[str, str]]:
         yield where, entry.about
         yield where, entry.panel
         yield from _of_command(where, root.load(name))
-    yield from (("orderctl import --list-maps", about) for _name, about in shipped_maps())
+    yield from (("orderctl import --list-maps", shipped_map(name).about) for name in map_names())
 
 
 def _of_command(where: str, command: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a command of Typer's

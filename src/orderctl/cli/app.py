@@ -10,7 +10,7 @@ import typer
 
 from orderctl import __version__
 from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
 from orderctl.cli.ending import Ending
 from orderctl.cli.suggesting import suggest_profile
 
@@ -94,7 +94,7 @@ def root(
     ] = False,
 ) -> None:
     """Reject many wholesale orders at once: see first, decide once, do exactly what was shown, never twice."""
-    ctx.obj = Program(store=store, profile=profile, quiet=quiet, verbose=verbose, no_pager=no_pager, log_file=log_file)
+    ctx.obj = Context(store=store, profile=profile, quiet=quiet, verbose=verbose, no_pager=no_pager, log_file=log_file)
 
 
 def run() -> None:

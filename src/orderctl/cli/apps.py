@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
 from orderctl.cli.help_pages import as_text, page_of
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
@@ -34,11 +34,11 @@ def _with_options_anywhere(ctx: Any, own: list[Any]) -> list[Any]:  # noqa: ANN4
 
 
 def _take_options_anywhere(ctx: Any) -> None:  # noqa: ANN401
-    """Hand the options that may stand anywhere to the program; the command knows nothing of them."""
+    """Hand the options that may stand anywhere to the context; the command knows nothing of them."""
     if ctx.parent is None:
         return
     given = {option.name: ctx.params.pop(option.name, None) for option in options_anywhere(ctx.find_root().command)}
-    if isinstance(ctx.obj, Program):
+    if isinstance(ctx.obj, Context):
         ctx.obj.take({name: value for name, value in given.items() if value not in (None, False)})
 
 

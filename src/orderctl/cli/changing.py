@@ -15,10 +15,11 @@ from orderctl.changes import (
     preview_change,
 )
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import Program
-from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, program_of
+from orderctl.cli.context import Context
+from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, context_of
 from orderctl.cli.sources import Source, choose, takes_source
 from orderctl.cli.suggesting import suggest_tag
+from orderctl.core.ids import new_id
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.language import _, ngettext
 from orderctl.orders.orders import parse_tag
@@ -56,7 +57,7 @@ def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
         as_: AsReport = ReportFormat.TEXT,
     ) -> None:
         run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
-        _change(program_of(ctx), source, Change(kind=kind), run)
+        _change(context_of(ctx), source, Change(kind=kind), run)
 
     return app
 
@@ -77,7 +78,7 @@ def _tag_command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
         as_: AsReport = ReportFormat.TEXT,
     ) -> None:
         run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
-        _change(program_of(ctx), source, Change(kind=kind, tag=_read_tag(tag)), run)
+        _change(context_of(ctx), source, Change(kind=kind, tag=_read_tag(tag)), run)
 
     return app
 
@@ -91,18 +92,18 @@ def _read_tag(text: str) -> str:
         ) from None
 
 
-def _change(program: Program, source: Source, change: Change, run: _Run) -> None:
+def _change(context: Context, source: Source, change: Change, run: _Run) -> None:
     """Preview, ask if many orders would change, change, report."""
-    with program.open_store() as store:
-        choice = choose(program, store, source)
+    with context.open_store() as store:
+        choice = choose(context, store, source)
         request = ChangeRequest(choice=choice, change=change, ignore_unknown=run.ignore_unknown)
         found = preview_change(store, request)
         if not run.dry_run and found.reach.changing:
             _confirm(found, run)
-            found = change_orders(store, request, actor=program.actor, clock=program.clock, new_id=program.new_id)
+            found = change_orders(store, request, actor=context.actor, clock=context.clock, new_id=new_id)
     if run.as_ is not ReportFormat.TEXT:
-        program.output.document(change_document(found, dry_run=run.dry_run), run.as_)
-    _tell(program, found, choice, run)
+        context.output.document(change_document(found, dry_run=run.dry_run), run.as_)
+    _tell(context, found, choice, run)
 
 
 def _confirm(found: ChangeReport, run: _Run) -> None:
@@ -119,7 +120,7 @@ def _confirm(found: ChangeReport, run: _Run) -> None:
         raise DeclinedError(_("declined; nothing was changed"))
 
 
-def _tell(program: Program, found: ChangeReport, choice: Choice, run: _Run) -> None:
+def _tell(context: Context, found: ChangeReport, choice: Choice, run: _Run) -> None:
     """The counts in words; and why an unarchiving finds nothing, if it is the filter that hides what it is to find."""
     words = [(would_be_words if run.dry_run else done_words)(found.change, found.reach.changing)]
     if found.unchanged:
@@ -129,10 +130,10 @@ def _tell(program: Program, found: ChangeReport, choice: Choice, run: _Run) -> N
     if found.duplicates:
         words.append(_("{number:,} given twice", number=found.duplicates))
     told = "; ".join(words)
-    program.screen.tell(_("A dry run: {words}", words=told) if run.dry_run else told)
+    context.screen.tell(_("A dry run: {words}", words=told) if run.dry_run else told)
     hides_archived = isinstance(choice.scope, FilterScope) and choice.scope.filter.leaves_out_archived
     if found.change.kind is ChangeKind.UNARCHIVED and hides_archived:
-        program.screen.warn(_("the filter leaves archived orders out; add archived:yes to it"))
+        context.screen.warn(_("the filter leaves archived orders out; add archived:yes to it"))
 
 
 archive = _command(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
-from orderctl.cli.options import program_of
+from orderctl.cli.options import context_of
 
 app = command_app()
 
@@ -86,4 +86,4 @@ def completion(
     ctx: typer.Context, shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]
 ) -> None:
     """Print the script that completes commands, filters and ids in a shell."""
-    program_of(ctx).output.lines([_SCRIPTS[shell].strip()])
+    context_of(ctx).output.lines([_SCRIPTS[shell].strip()])

@@ -1,5 +1,6 @@
 """`orderctl config show|path|init|check`."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Annotated
 
@@ -7,14 +8,15 @@ import typer
 
 from orderctl.audit.queries import list_batches
 from orderctl.cli.apps import group_app
-from orderctl.cli.context import Program, write_private
-from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.cli.context import Context, config_file
+from orderctl.cli.options import AsReport, ReportFormat, context_of
 from orderctl.cli.store import check_words, health_document
 from orderctl.database.check import Check
 from orderctl.errors import OrderctlError
+from orderctl.files.safe import create_file, create_folder
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import SCHEMA
-from orderctl.settings import OPTIONS, Option, Setting, Value
+from orderctl.settings import OPTIONS, Option, Setting, Value, unknown_variables
 
 app = group_app()
 _HIDDEN = N_("(hidden)")
@@ -56,28 +58,29 @@ def config() -> None:
 @app.command(epilog="Examples:\n\norderctl config show\n\norderctl --profile eu config show --format json")
 def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every setting, its value and its origin; secrets are hidden."""
-    program = program_of(ctx)
-    settings = program.settings
-    rows = [(key, _shown(program, key, setting), setting.origin) for key, setting in settings.found.items()]
+    context = context_of(ctx)
+    settings = context.settings
+    rows = [(key, _shown(context, key, setting), setting.origin) for key, setting in settings.found.items()]
     if as_ is not ReportFormat.TEXT:
         listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
-        program.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed}, as_)
-    elif program.output.is_terminal:
+        context.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed}, as_)
+    elif context.output.is_terminal:
         from orderctl.terminal.layout import text_table
 
-        program.screen.table(lambda: text_table((N_("Setting"), N_("Value"), N_("From")), rows))
+        context.screen.table(lambda: text_table((N_("Setting"), N_("Value"), N_("From")), rows))
     else:
-        program.output.lines("\t".join(map(english, row)) for row in rows)
-    program.screen.tell(_("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
+        context.output.lines("\t".join(map(english, row)) for row in rows)
+    context.screen.tell(_("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
 
 
 @app.command(epilog='Examples:\n\norderctl config path\n\n$EDITOR "$(orderctl config path)"')
 def path(ctx: typer.Context) -> None:
     """Print where the settings are looked for, whether there are any or not."""
-    program = program_of(ctx)
-    program.output.lines([str(program.config_file)])
-    if not program.config_file.exists():
-        program.screen.tell(_("there is no such file yet; orderctl config init makes one"))
+    context = context_of(ctx)
+    file = config_file()
+    context.output.lines([str(file)])
+    if not file.exists():
+        context.screen.tell(_("there is no such file yet; orderctl config init makes one"))
 
 
 @app.command(epilog="Examples:\n\norderctl config init")
@@ -86,11 +89,14 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Replace the settings that are there.")] = False,
 ) -> None:
     """Write an example of every setting, for you to edit; only you will be able to read it."""
-    program = program_of(ctx)
-    write_private(program.config_file, example(), force=force)
-    program.note_change()
-    program.output.lines([str(program.config_file)])
-    program.screen.tell(_("edit it, then: orderctl config check"))
+    context = context_of(ctx)
+    file = config_file()
+    create_folder(file.parent)
+    with create_file(file, force=force) as out:
+        out.write(example().encode())
+    context.note_change()
+    context.output.lines([str(file)])
+    context.screen.tell(_("edit it, then: orderctl config check"))
 
 
 @app.command(
@@ -99,34 +105,34 @@ def init(
 )
 def check(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """Try the settings: connect to the store, and to the mail server up to the login; nothing is changed or sent."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     checks, code = [], 0
-    for found, error in _checks(program):
+    for found, error in _checks(context):
         checks.append(found)
         code = max(code, error.exit_code if error else 0)
         if as_ is ReportFormat.TEXT:
-            program.output.lines([check_words(found)])
+            context.output.lines([check_words(found)])
     if as_ is not ReportFormat.TEXT:
-        program.output.document(health_document(program.address.shown, checks), as_)
+        context.output.document(health_document(context.address.shown, checks), as_)
     wrong = sum(not found.ok for found in checks)
     if wrong:
-        program.screen.tell(ngettext("{number:,} thing to mend", "{number:,} things to mend", wrong))
+        context.screen.tell(ngettext("{number:,} thing to mend", "{number:,} things to mend", wrong))
         raise typer.Exit(code or 2)
 
 
-def _checks(program: Program) -> Iterator[tuple[Check, OrderctlError | None]]:
-    settings = program.settings
+def _checks(context: Context) -> Iterator[tuple[Check, OrderctlError | None]]:
+    settings = context.settings
     there = settings.config_file.exists()
     if there:
         file = _("{file}, profile {profile}", file=settings.config_file, profile=settings.profile)
     else:
         file = _("no file at {file}", file=settings.config_file)
     yield Check("settings", ok=True, detail=file), None
-    for name, meant in program.strange_variables().items():
+    for name, meant in unknown_variables(os.environ).items():
         guess = _("{name} sets nothing; did you mean {meant}?", name=name, meant=meant)
         yield Check("environment", ok=False, detail=guess if meant else _("{name} sets nothing", name=name)), None
-    yield _tried("store", lambda: _try_store(program))
-    yield _tried("mail", lambda: _try_mail(program))
+    yield _tried("store", lambda: _try_store(context))
+    yield _tried("mail", lambda: _try_mail(context))
 
 
 def _tried(name: str, attempt: Callable[[], str]) -> tuple[Check, OrderctlError | None]:
@@ -137,24 +143,24 @@ def _tried(name: str, attempt: Callable[[], str]) -> tuple[Check, OrderctlError 
         return Check(name, ok=False, detail=with_hint if error.hint else error.message), error
 
 
-def _try_store(program: Program) -> str:
-    with program.open_store() as store, store.snapshot() as connection:
+def _try_store(context: Context) -> str:
+    with context.open_store() as store, store.snapshot() as connection:
         last = next(list_batches(connection, 1), None)
     seen = (
         _("the last batch is of {time} UTC", time=f"{last.at:%Y-%m-%d %H:%M}")
         if last
         else _("nothing was rejected yet")
     )
-    account = program.settings.text("account")
-    return _("{store} answers; account {account}: {seen}", store=program.address.shown, account=account, seen=seen)
+    account = context.settings.text("account")
+    return _("{store} answers; account {account}: {seen}", store=context.address.shown, account=account, seen=seen)
 
 
-def _try_mail(program: Program) -> str:
-    text = program.settings.text
+def _try_mail(context: Context) -> str:
+    text = context.settings.text
     if not text("mail.transport"):
         return _("not set up: buyers cannot be told (mail.transport)")
-    program.mailing.check()
-    with program.mailing.mailer_factory()():
+    context.mailing.check()
+    with context.mailing.mailer_factory()():
         pass
     if text("mail.transport") == "maildir":
         return _("mails are written to {folder}", folder=text("mail.maildir"))
@@ -186,12 +192,12 @@ def _toml(value: Value) -> str:
     return str(value) if isinstance(value, int) else f'"{value or ""}"'
 
 
-def _shown(program: Program, key: str, setting: Setting) -> str:
+def _shown(context: Context, key: str, setting: Setting) -> str:
     if OPTIONS[key].secret and setting.value:
         return _(_HIDDEN)
     if key == "store":
         try:
-            return program.address.shown
+            return context.address.shown
         except OrderctlError as error:
             return _("(hidden): {problem}", problem=error)
     return _plain(setting.value)

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 import typer
 
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
+from orderctl.core.ids import new_id
 from orderctl.core.times import Progress
 from orderctl.database.store import Store
 from orderctl.language import ngettext
@@ -73,7 +74,7 @@ class Stopping:
 
 
 def deliver_mails(
-    program: Program,
+    context: Context,
     store: Store,
     stop: Stopping,
     *,
@@ -84,19 +85,19 @@ def deliver_mails(
     connections: int | None = None,
 ) -> DeliveryReport:
     """Send what is due, as the options and else the settings say."""
-    sending = _sending(program, stop, batch_id=batch_id, rate=rate, connections=connections)
+    sending = _sending(context, stop, batch_id=batch_id, rate=rate, connections=connections)
     return deliver(store, sending, limit=limit, progress=progress)
 
 
 def follow_outbox(
-    program: Program, store: Store, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
+    context: Context, store: Store, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
 ) -> DeliveryReport:
     """Send whatever falls due until a signal comes."""
     from orderctl.mail.view import delivery_figures
 
-    sending = _sending(program, stop, batch_id=batch_id, rate=rate, connections=connections)
+    sending = _sending(context, stop, batch_id=batch_id, rate=rate, connections=connections)
     sending.mailer_factory()
-    program.screen.tell(
+    context.screen.tell(
         ngettext(
             "following the outbox of {store} over {number:,} connection",
             "following the outbox of {store} over {number:,} connections",
@@ -106,21 +107,21 @@ def follow_outbox(
     )
 
     def tell_round(report: DeliveryReport) -> None:
-        program.screen.tell(delivery_figures(report))
+        context.screen.tell(delivery_figures(report))
 
-    return follow(store, sending, tell=program.screen.warn, done=tell_round)
+    return follow(store, sending, tell=context.screen.warn, done=tell_round)
 
 
 def _sending(
-    program: Program, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
+    context: Context, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
 ) -> Sending:
     return Sending(
-        composer=program.mailing.composer(),
-        mailer_factory=program.mailing.mailer_factory(),
-        clock=program.clock,
-        new_token=program.new_id,
+        composer=context.mailing.composer(),
+        mailer_factory=context.mailing.mailer_factory(),
+        clock=context.clock,
+        new_token=new_id,
         batch_id=batch_id,
-        connections=connections or program.settings.number("mail.connections") or 1,
-        pace=program.mailing.pace(rate),
+        connections=connections or context.settings.number("mail.connections") or 1,
+        pace=context.mailing.pace(rate),
         should_stop=stop,
     )

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import Program, write_sample
-from orderctl.cli.options import program_of
+from orderctl.cli.context import Context
+from orderctl.cli.options import context_of
 from orderctl.errors import ExitCode, OrderctlError
 from orderctl.language import N_, _
 
@@ -47,9 +47,9 @@ def demo(
     ] = False,
 ) -> None:
     """A guided run on sample orders, in a folder of its own."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     if set_up_only:
-        tour = _Tour(program, _folder(folder))
+        tour = _Tour(context, _folder(folder))
         tour.run("store", "init")
         tour.run("import", str(tour.sample))
         tour.farewell()
@@ -61,8 +61,8 @@ def demo(
     how_long = _(
         "Ten to forty seconds, depending on the computer; everything is in a folder of its own, and no mail leaves it."
     )
-    program.output.lines([brand, how_long])
-    tour = _Tour(program, _folder(folder))
+    context.output.lines([brand, how_long])
+    tour = _Tour(context, _folder(folder))
     tour.tell(_("1. A store, and the orders out of a file"))
     tour.run("store", "init")
     tour.run("import", str(tour.sample))
@@ -89,23 +89,23 @@ def demo(
 class _Tour:
     """Runs commands on the demo's own store and settings, and shows each as a user would type it."""
 
-    def __init__(self, program: Program, folder: Path) -> None:
-        self._program = program
+    def __init__(self, context: Context, folder: Path) -> None:
+        self._context = context
         self._folder = folder
         self._config = folder / "config.toml"
         self._config.touch(mode=0o600)
         self._config.write_text(_CONFIG.format(folder=folder), encoding="utf-8")
         self.sample = folder / "orders.jsonl"
-        write_sample(self.sample, ORDERS)
+        _write_sample(self.sample)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ORDERCTL_")}
         self._environ = {**kept, "ORDERCTL_CONFIG": str(self._config)}
 
     def tell(self, text: str) -> None:
-        self._program.output.lines(["", text])
+        self._context.output.lines(["", text])
 
     def run(self, *args: str, ends_with: ExitCode = ExitCode.DONE) -> None:
         """Print a command and run it. Raises OrderctlError if it ends with another code."""
-        self._program.output.lines(["", f"$ {shlex.join(['orderctl', *args])}"])
+        self._context.output.lines(["", f"$ {shlex.join(['orderctl', *args])}"])
         done = subprocess.run([sys.executable, "-m", "orderctl", *args], env=self._environ, check=False)  # noqa: S603
         if done.returncode != ends_with:
             raise OrderctlError(
@@ -121,7 +121,7 @@ class _Tour:
     def farewell(self) -> None:
         """How to go on by hand."""
         program = Path(sys.argv[0]).absolute() if sys.argv[0].endswith("orderctl") else Path("orderctl")
-        self._program.output.lines(
+        self._context.output.lines(
             [
                 "",
                 _("Go on by hand; this store is yours:"),
@@ -133,6 +133,14 @@ class _Tour:
                 f"  ls {shlex.quote(str(self._folder / 'mails' / 'new'))}",
             ]
         )
+
+
+def _write_sample(path: Path) -> None:
+    """The orders of the demo as JSON lines, as an import reads them."""
+    from orderctl.exporting.service import ExportFormat, ExportRequest, write_export
+    from orderctl.orders.samples import sample_orders
+
+    write_export(sample_orders(ORDERS), ExportRequest(format=ExportFormat.JSONL, path=str(path)))
 
 
 def _folder(given: str | None) -> Path:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import typer
 
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
 from orderctl.core.text import safe
 from orderctl.errors import CommitUnknownError, ExitCode, OrderctlError, OutputLostError, os_reason, reason_of
 from orderctl.filters.parser import is_term, join_words
@@ -85,7 +85,7 @@ class Ending:
         self.root: Any = None  # the context of Typer's root command, once the call is read
         self._signal = 0
         self._result = _standard_output()
-        self._result.may_end_run = lambda: self._program is None or not self._program.changed
+        self._result.may_end_run = lambda: self._context is None or not self._context.changed
         _standard_error()
         self._on_stop(self._stop)
         threading.excepthook = sys.unraisablehook = self._aside
@@ -123,9 +123,9 @@ class Ending:
             sys.stderr.write(f"{_('warning: ')}{reason_of(found.exc_value)}\n")
 
     @property
-    def _program(self) -> Program | None:
+    def _context(self) -> Context | None:
         found = self.root.obj if self.root is not None else None
-        return found if isinstance(found, Program) else None
+        return found if isinstance(found, Context) else None
 
     def _verdict(self, error: BaseException | None) -> _Verdict:
         """What the error means for who called."""
@@ -135,10 +135,10 @@ class Ending:
             return _Verdict(ExitCode.DONE)  # who read our output has seen enough
         if hasattr(error, "format_message"):
             return _wrong_call(error)
-        begun = self._program.begun if self._program is not None else ()
+        begun = self._context.begun if self._context is not None else ()
         if isinstance(error, KeyboardInterrupt):
             return self._interrupted(error, begun)
-        return self._after(error, begun) if begun else _nothing_begun(error, self._program)
+        return self._after(error, begun) if begun else _nothing_begun(error, self._context)
 
     def _interrupted(self, stop: KeyboardInterrupt, begun: Sequence[str]) -> _Verdict:
         usual = 128 + (self._signal or signal.SIGINT)
@@ -170,11 +170,14 @@ class Ending:
         return _Verdict(ExitCode.NOT_REPORTED, said, _log_hint([batch.id for batch in held]))
 
     def _held(self, begun: Sequence[str]) -> "tuple[HeldBatch, ...] | None":
-        """Those of the batches that hold; None if the store does not tell."""
-        if not begun or self._program is None:
+        """Those of the batches that hold, asked on a new connection; None if the store does not tell."""
+        if not begun or self._context is None:
             return ()
         try:
-            return self._program.held(begun)
+            from orderctl.rejection.service import held_batches
+
+            with self._context.open_store() as store:
+                return held_batches(store, begun)
         except OrderctlError:
             return None
 
@@ -185,9 +188,9 @@ class Ending:
         except OutputLostError as error:
             return verdict if verdict.said else self._verdict(error)
         lost = self._result.lost
-        if lost is None or verdict.said or self._program is None or not self._program.changed:
+        if lost is None or verdict.said or self._context is None or not self._context.changed:
             return verdict
-        held = self._held(self._program.begun)
+        held = self._held(self._context.begun)
         if held:
             said = _("{done}, but the report could not be written: {why}", done=_done(held), why=os_reason(lost))
             hint = _log_hint([batch.id for batch in held])
@@ -205,13 +208,13 @@ class Ending:
         if verdict.hint:
             sys.stderr.write(_("hint: {hint}", hint=verdict.hint) + "\n")
         sys.stderr.flush()
-        program = self._program
-        if program is not None and self.root is not None:
-            program.end(self.root.invoked_subcommand or "", verdict.code)
+        context = self._context
+        if context is not None and self.root is not None:
+            context.end(self.root.invoked_subcommand or "", verdict.code)
 
     def _trace(self, error: BaseException) -> None:
         """Show where an error that nobody foresaw comes from, to who wants to see it."""
-        if self._program is not None and self._program.verbose and _is_unforeseen(error):
+        if self._context is not None and self._context.verbose and _is_unforeseen(error):
             sys.stderr.write(safe("".join(traceback.format_exception(error))))
 
 
@@ -224,10 +227,10 @@ def _wrong_call(error: BaseException) -> _Verdict:
     return _Verdict(ExitCode.WRONG_CALL, said, hint)
 
 
-def _nothing_begun(error: BaseException, program: Program | None) -> _Verdict:
+def _nothing_begun(error: BaseException, context: Context | None) -> _Verdict:
     if isinstance(error, OrderctlError):
         return _Verdict(error.exit_code, str(error), error.hint)
-    if program is not None and program.changed:
+    if context is not None and context.changed:
         said = _("the store was changed; then: {problem}", problem=reason_of(error))
         return _Verdict(ExitCode.NOT_REPORTED, said, _("do not run it again unseen: look what the store holds"))
     return _Verdict(ExitCode.FAILED, reason_of(error), _advice(error))

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import Program, write_export
-from orderctl.cli.options import IgnoreUnknown, program_of
+from orderctl.cli.context import Context
+from orderctl.cli.options import IgnoreUnknown, context_of
 from orderctl.cli.sources import Source, choose, takes_source
 from orderctl.errors import UsageError
-from orderctl.exporting.service import ExportFormat, ExportRequest, export_orders
+from orderctl.exporting.service import ExportFormat, ExportRequest, export_orders, write_export
 from orderctl.language import N_, _, ngettext
 
 app = command_app()
@@ -42,9 +42,9 @@ def export(
     ] = False,
 ) -> None:
     """Write orders as Excel, CSV, JSON lines or PDF. Without a source: the default selection."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     request = _checked(
-        program,
+        context,
         ExportRequest(
             format=_format(as_, output),
             path=None if output == "-" else output,
@@ -54,9 +54,9 @@ def export(
             raw=raw,
         ),
     )
-    with program.open_store() as store:
-        choice = choose(program, store, source)
-        with program.screen.progress(N_("Exporting")) as progress:
+    with context.open_store() as store:
+        choice = choose(context, store, source)
+        with context.screen.progress(N_("Exporting")) as progress:
             count = export_orders(
                 store,
                 choice,
@@ -65,7 +65,7 @@ def export(
                 ignore_unknown=ignore_unknown,
             )
     if request.path is not None:
-        program.screen.tell(ngettext("{number:,} order written", "{number:,} orders written", count))
+        context.screen.tell(ngettext("{number:,} order written", "{number:,} orders written", count))
 
 
 def _format(said: ExportFormat | None, output: str) -> ExportFormat:
@@ -75,7 +75,7 @@ def _format(said: ExportFormat | None, output: str) -> ExportFormat:
     return found
 
 
-def _checked(program: Program, request: ExportRequest) -> ExportRequest:
+def _checked(context: Context, request: ExportRequest) -> ExportRequest:
     """The request. Raises UsageError if its parts do not go together."""
     if (request.by_line or request.raw) and request.format is not ExportFormat.CSV:
         raise UsageError(
@@ -85,7 +85,7 @@ def _checked(program: Program, request: ExportRequest) -> ExportRequest:
         raise UsageError(_("--per-order is about PDF, not {format}", format=request.format), hint=_("leave it out"))
     if request.per_order and request.path is None:
         raise UsageError(_("--per-order writes files, but there is no folder"), hint=_("name one: --output FOLDER"))
-    if request.path is None and not request.format.is_text and program.output.is_terminal:
+    if request.path is None and not request.format.is_text and context.output.is_terminal:
         raise UsageError(
             _("a terminal cannot show {format}", format=request.format), hint=_("name a file: --output FILE")
         )

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import group_app
-from orderctl.cli.context import Program
-from orderctl.cli.options import AsReport, FilterWords, ReportFormat, program_of
-from orderctl.cli.sources import saved_expression
+from orderctl.cli.context import Context
+from orderctl.cli.options import AsReport, FilterWords, ReportFormat, context_of
+from orderctl.cli.sources import parse_filter, saved_expression
 from orderctl.cli.suggesting import suggest_saved
 from orderctl.core.text import safe
 from orderctl.errors import DeclinedError, UsageError
@@ -35,31 +35,31 @@ def save(
     force: Annotated[bool, typer.Option("--force", help="Replace the filter of that name.")] = False,
 ) -> None:
     """Keep a filter under a name; another one of that name is replaced if you say so."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     if not name.isprintable() or not name.strip():
         raise UsageError(
             _("the filter's name is empty or holds a control character"), hint="orderctl filter save NAME FILTER"
         )
     expression = join_words(words or ())
-    if program.parse_filter(expression).is_empty:
+    if parse_filter(context, expression).is_empty:
         raise UsageError(_("the filter is empty"), hint="orderctl filter save NAME FILTER")
-    saved = SavedFilter(name=name, expression=expression, actor=program.actor, saved_at=program.clock.now())
-    with program.open_store() as store:
+    saved = SavedFilter(name=name, expression=expression, actor=context.actor, saved_at=context.clock.now())
+    with context.open_store() as store:
         with store.snapshot() as connection:
             found = get_filter(connection, name)
         if found is None or found.expression != expression:
             if found is not None and not force:
-                _ask_to_replace(program, found, expression)
+                _ask_to_replace(context, found, expression)
             over = found.expression if found else None
             if not store.write(lambda connection: save_filter(connection, saved, over=over)):
                 raise UsageError(
                     _("somebody else has just saved, or deleted, {name!r}", name=name),
                     hint=_("look at it with orderctl filter list, then save it again"),
                 )
-    program.screen.tell(_("saved {name}: {expression}", name=name, expression=expression))
+    context.screen.tell(_("saved {name}: {expression}", name=name, expression=expression))
 
 
-def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> None:
+def _ask_to_replace(context: Context, found: SavedFilter, expression: str) -> None:
     """Cron may run it, and so may a colleague. Raises UsageError without a terminal, DeclinedError for a no."""
     taken = _(
         "{name!r} was saved by {actor} on {day:%Y-%m-%d} as: {expression}",
@@ -70,7 +70,7 @@ def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> No
     )
     if not can_ask():
         raise UsageError(taken, hint=_("take another name, or replace it with --force"))
-    program.screen.insist(taken)
+    context.screen.insist(taken)
     if not yes_or_no(_("Replace it with: {expression}?", expression=safe(expression))):
         raise DeclinedError(_("declined; nothing was changed"))
 
@@ -78,24 +78,24 @@ def _ask_to_replace(program: Program, found: SavedFilter, expression: str) -> No
 @app.command("list", epilog="Examples:\n\norderctl filter list\n\norderctl filter list --format json")
 def list_(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List the saved filters."""
-    program = program_of(ctx)
-    with program.open_store() as store, store.snapshot() as connection:
+    context = context_of(ctx)
+    with context.open_store() as store, store.snapshot() as connection:
         saved = all_filters(connection)
     if as_ is not ReportFormat.TEXT:
-        program.output.documents(map(_document, saved), as_)
+        context.output.documents(map(_document, saved), as_)
         return
-    if not program.output.is_terminal:
-        program.output.lines(f"{each.name}\t{each.expression}" for each in saved)
+    if not context.output.is_terminal:
+        context.output.lines(f"{each.name}\t{each.expression}" for each in saved)
         return
     if not saved:
-        program.screen.tell(_("no saved filters; orderctl filter save NAME FILTER keeps one"))
+        context.screen.tell(_("no saved filters; orderctl filter save NAME FILTER keeps one"))
         return
     from orderctl.terminal.amounts import timestamp, when
     from orderctl.terminal.layout import text_table
 
     titles = (N_("Name"), N_("Filter"), N_("Saved by"), when())
     rows = ((each.name, each.expression, each.actor, timestamp(each.saved_at)) for each in saved)
-    program.screen.table(lambda: text_table(titles, rows))
+    context.screen.table(lambda: text_table(titles, rows))
 
 
 def _document(saved: SavedFilter) -> Document:
@@ -105,16 +105,16 @@ def _document(saved: SavedFilter) -> Document:
 @app.command(epilog="Examples:\n\norderctl filter show dropped")
 def show(ctx: typer.Context, name: Name) -> None:
     """Print the expression of a saved filter."""
-    program = program_of(ctx)
-    with program.open_store() as store:
-        program.output.lines([saved_expression(store, name)])
+    context = context_of(ctx)
+    with context.open_store() as store:
+        context.output.lines([saved_expression(store, name)])
 
 
 @app.command(epilog="Examples:\n\norderctl filter delete dropped")
 def delete(ctx: typer.Context, name: Name) -> None:
     """Forget a saved filter."""
-    program = program_of(ctx)
-    with program.open_store() as store:
+    context = context_of(ctx)
+    with context.open_store() as store:
         if not store.write(lambda connection: delete_filter(connection, name)):
             saved_expression(store, name)
-    program.screen.tell(_("deleted {name}", name=name))
+    context.screen.tell(_("deleted {name}", name=name))

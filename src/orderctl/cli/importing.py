@@ -9,15 +9,23 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import Program, draft_map, open_source, shipped_maps, write_error_report
-from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, program_of
+from orderctl.cli.context import Context
+from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, context_of
 from orderctl.cli.reject import carry_out, whether_to_notify
 from orderctl.cli.run import Run, check_can_ask, read_expectations, read_reason
+from orderctl.cli.sources import provenance, reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UsageError
 from orderctl.importing.figures import ImportCounts, OrderSource, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.orders import FIELDS
-from orderctl.importing.service import FileImport, ImportReport, StoreAfterImport, import_document, import_orders
+from orderctl.importing.service import (
+    FileImport,
+    ImportReport,
+    StoreAfterImport,
+    import_document,
+    import_orders,
+    write_error_report,
+)
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import Document
 from orderctl.rejection.service import RejectionRequest
@@ -94,18 +102,20 @@ def import_(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Read orders from Excel, CSV or JSON lines; all of them or none, unless --skip-bad."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     if list_maps:
-        _list_maps(program)
+        _list_maps(context)
         return
     if file is None:
         raise UsageError(_("the file is missing"), hint=_("orderctl import FILE, or --list-maps"))
     if make_map:
-        program.output.lines(draft_map(file, program.clock.now().date()))
+        from orderctl.importing.map_draft import draft_map
+
+        context.output.lines(draft_map(Path(file), context.clock.now().date()))
         return
     request = _request(map_, from_, default, timezone)
     run = Run(
-        expected=read_expectations(program, strict=False, expect=None, max_orders=max_orders, ignore_unknown=False),
+        expected=read_expectations(context, strict=False, expect=None, max_orders=max_orders, ignore_unknown=False),
         dry_run=check,
         yes=yes,
         as_=as_,
@@ -121,20 +131,20 @@ def import_(
             "--yes": yes,
         }
         _refuse_alone([option for option, is_given in given.items() if is_given])
-    with program.open_store() as store, _opened(program, store, file, request) as source:
+    with context.open_store() as store, _opened(context, store, file, request) as source:
         kept = _keep_problems(source, errors or f"{Path(file).name}.errors.csv", force=force or not errors)
         taken = FileImport(
             source=source,
-            actor=program.actor,
-            clock=program.clock,
+            actor=context.actor,
+            clock=context.clock,
             detail=f"import of {Path(file).name}",
             lower_counts=lower_counts,
         )
         if reject_at_source:
-            done = _import_and_reject(program, store, taken, run, skip_bad=skip_bad, reason=reason)
+            done = _import_and_reject(context, store, taken, run, skip_bad=skip_bad, reason=reason)
         else:
-            done = _Done(_imported(program, store, taken, skip_bad=skip_bad, check=check))
-    _say(program, done, kept, as_)
+            done = _Done(_imported(context, store, taken, skip_bad=skip_bad, check=check))
+    _say(context, done, kept, as_)
     raise typer.Exit(ExitCode.WRONG_CALL if done.report.figures.problems and not skip_bad else done.code)
 
 
@@ -148,36 +158,46 @@ def _refuse_alone(options: Sequence[str]) -> None:
 
 
 @contextmanager
-def _opened(program: Program, store: Store, file: str, request: SourceRequest) -> Iterator[OrderSource]:
+def _opened(context: Context, store: Store, file: str, request: SourceRequest) -> Iterator[OrderSource]:
     with store.snapshot():
         pass  # a store that cannot be used is better known before a long file is read
-    with program.screen.progress(N_("Reading")) as reading:
-        source = open_source(file, request, program.clock.now(), reading)
+    from orderctl.importing.source import open_source
+
+    with context.screen.progress(N_("Reading")) as reading:
+        source = open_source(
+            Path(file),
+            Path(request.map_file) if request.map_file else None,
+            map_name=request.map_name,
+            zone=request.time_zone,
+            defaults=request.defaults,
+            read_at=context.clock.now(),
+            progress=reading,
+        )
     with source:
         if source.map_name:
-            program.screen.tell(_("read by the column map {name}", name=source.map_name))
+            context.screen.tell(_("read by the column map {name}", name=source.map_name))
         yield source
 
 
-def _imported(program: Program, store: Store, file: FileImport, *, skip_bad: bool, check: bool) -> ImportReport:
-    with program.screen.progress(N_("Writing")) as writing:
+def _imported(context: Context, store: Store, file: FileImport, *, skip_bad: bool, check: bool) -> ImportReport:
+    with context.screen.progress(N_("Writing")) as writing:
         return import_orders(store, replace(file, progress=writing), skip_bad=skip_bad, check_only=check)
 
 
 def _import_and_reject(
-    program: Program, store: Store, file: FileImport, run: Run, *, skip_bad: bool, reason: str
+    context: Context, store: Store, file: FileImport, run: Run, *, skip_bad: bool, reason: str
 ) -> _Done:
     """Import, and reject what is rejected in the file alone: in one transaction after the question, or neither."""
-    report = _imported(program, store, file, skip_bad=skip_bad, check=True)
+    report = _imported(context, store, file, skip_bad=skip_bad, check=True)
     ids = report.counts.rejected_at_source
     if not ids or (report.figures.problems and not skip_bad):
-        return _Done(_imported(program, store, file, skip_bad=skip_bad, check=run.dry_run))
+        return _Done(_imported(context, store, file, skip_bad=skip_bad, check=run.dry_run))
     words = _("rejected at the source, by the {import_}", import_=file.detail)
-    why = read_reason(program, reason or _usual_reason(program), run, every_order_has_one=False)
-    notify = whether_to_notify(program, None, run, said_something=False)
+    why = read_reason(context, reason or _usual_reason(context), run, every_order_has_one=False)
+    notify = whether_to_notify(context, None, run, said_something=False)
     request = RejectionRequest(
         choice=Choice(scope=IdScope(given=IdList(ids=ids), words=words)),
-        by=program.provenance(words),
+        by=provenance(context, words),
         reason=why.text,
         reason_code=why.code,
         notify=notify is not False,
@@ -186,10 +206,10 @@ def _import_and_reject(
     documents: list[Document] = []
     run = replace(run, write=documents.append)
     try:
-        code, __ = carry_out(program, after, request, run, ask_about_mails=notify is None, edit=False)
+        code, __ = carry_out(context, after, request, run, ask_about_mails=notify is None, edit=False)
     except BaseException:  # its mails were interrupted, after it was reported
         for document in documents:
-            program.output.document(document, run.as_)
+            context.output.document(document, run.as_)
         raise
     if not run.dry_run:
         if after.counts is None:
@@ -198,19 +218,21 @@ def _import_and_reject(
     return _Done(report, code, planned=True, rejection=next(iter(documents), None))
 
 
-def _usual_reason(program: Program) -> str:
+def _usual_reason(context: Context) -> str:
     """What stands in for a reason; where codes are set, nothing does."""
-    return "" if program.reason_codes.words else english(_REASON)
+    return "" if reason_codes(context).words else english(_REASON)
 
 
-def _list_maps(program: Program) -> None:
-    maps = shipped_maps()
-    if program.output.is_terminal:
+def _list_maps(context: Context) -> None:
+    from orderctl.importing.column_map import map_names, shipped_map
+
+    maps = [(name, shipped_map(name).about) for name in map_names()]
+    if context.output.is_terminal:
         from orderctl.terminal.layout import text_table
 
-        program.screen.table(lambda: text_table((N_("Name"), N_("Export")), ((name, _(about)) for name, about in maps)))
+        context.screen.table(lambda: text_table((N_("Name"), N_("Export")), ((name, _(about)) for name, about in maps)))
     else:
-        program.output.lines(f"{name}\t{about}" for name, about in maps)
+        context.output.lines(f"{name}\t{about}" for name, about in maps)
 
 
 def _request(map_file: str | None, map_name: str | None, defaults: list[str] | None, zone: str | None) -> SourceRequest:
@@ -232,11 +254,11 @@ def _keep_problems(source: OrderSource, path: str, *, force: bool) -> str:
     """Write the error report if there is anything to report; gives its path."""
     if not source.figures.problems:
         return ""
-    write_error_report(path, source.problems(), force=force)
+    write_error_report(Path(path), source.problems(), force=force)
     return path
 
 
-def _say(program: Program, done: _Done, kept: str, as_: ReportFormat) -> None:
+def _say(context: Context, done: _Done, kept: str, as_: ReportFormat) -> None:
     report = done.report
     figures, counts = report.figures, report.counts
     apart = () if done.planned else counts.rejected_at_source
@@ -247,7 +269,7 @@ def _say(program: Program, done: _Done, kept: str, as_: ReportFormat) -> None:
     )
     if as_ is not ReportFormat.TEXT:
         document = import_document(figures, counts, stored=report.stored, errors=kept)
-        program.output.document(document | {"rejection": done.rejection}, as_)
+        context.output.document(document | {"rejection": done.rejection}, as_)
     elif report.stored:
         words = _(
             "{read}: {created:,} created, {updated:,} updated, {unchanged:,} unchanged, "
@@ -258,22 +280,22 @@ def _say(program: Program, done: _Done, kept: str, as_: ReportFormat) -> None:
             unchanged=counts.unchanged,
             left=counts.rejected_left_alone,
         )
-        program.output.lines([_with_rejected(words, apart)])
+        context.output.lines([_with_rejected(words, apart)])
     elif not figures.problems:
-        program.output.lines([_with_rejected(_("{read}: all good", read=read), apart)])
-    _say_protection(program, counts)
+        context.output.lines([_with_rejected(_("{read}: all good", read=read), apart)])
+    _say_protection(context, counts)
     if apart:
-        _say_rejected_at_source(program, apart)
-    _say_totals(program, figures)
+        _say_rejected_at_source(context, apart)
+    _say_totals(context, figures)
     if kept:
-        _say_problems(program, report, kept)
+        _say_problems(context, report, kept)
 
 
 def _with_rejected(words: str, ids: Sequence[str]) -> str:
     return _("{words}, {number:,} rejected in the file alone", words=words, number=len(ids)) if ids else words
 
 
-def _say_protection(program: Program, counts: ImportCounts) -> None:
+def _say_protection(context: Context, counts: ImportCounts) -> None:
     """What of that which keeps orders from being rejected the file leaves unsaid, and where its word is not taken."""
     alike: dict[Unsaid, list[str]] = {}
     for name, unsaid in counts.unsaid.items():
@@ -284,11 +306,11 @@ def _say_protection(program: Program, counts: ImportCounts) -> None:
             ngettext("{number:,} new one has none", "{number:,} new ones have none", unsaid.new),
         ]
         said = [words for words, number in zip(orders, (unsaid.kept, unsaid.new), strict=True) if number]
-        program.screen.tell(
+        context.screen.tell(
             _("this file says nothing of {what}: {orders}", what=", ".join(names), orders=", ".join(said))
         )
     if counts.counts_kept:
-        program.screen.warn(
+        context.screen.warn(
             ngettext(
                 "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} order than the store, "
                 "which keeps its own; if they were cancelled there, say --lower-counts",
@@ -299,9 +321,9 @@ def _say_protection(program: Program, counts: ImportCounts) -> None:
         )
 
 
-def _say_rejected_at_source(program: Program, ids: Sequence[str]) -> None:
+def _say_rejected_at_source(context: Context, ids: Sequence[str]) -> None:
     """The orders that the file rejects, and the import does not."""
-    program.screen.warn(
+    context.screen.warn(
         ngettext(
             "{number:,} order is rejected in the file and not here ({ids}): it keeps its status; "
             "--reject-at-source rejects it, after a preview",
@@ -313,7 +335,7 @@ def _say_rejected_at_source(program: Program, ids: Sequence[str]) -> None:
     )
 
 
-def _say_totals(program: Program, figures: SourceFigures) -> None:
+def _say_totals(context: Context, figures: SourceFigures) -> None:
     """Where the totals of orders are not those of their lines."""
     if figures.differing_totals:
         first = "; ".join(
@@ -326,7 +348,7 @@ def _say_totals(program: Program, figures: SourceFigures) -> None:
             )
             for each in figures.first_differences
         )
-        program.screen.warn(
+        context.screen.warn(
             ngettext(
                 "the total of {number:,} order is not the sum of its lines ({first})",
                 "the totals of {number:,} orders are not the sums of their lines ({first})",
@@ -335,7 +357,7 @@ def _say_totals(program: Program, figures: SourceFigures) -> None:
             )
         )
     if figures.line_total_suspected:
-        program.screen.warn(
+        context.screen.warn(
             _(
                 "the column {column!r} looks like the amounts of whole lines, not like prices: if it holds those, "
                 "map it to line_total instead of unit_price",
@@ -344,7 +366,7 @@ def _say_totals(program: Program, figures: SourceFigures) -> None:
         )
 
 
-def _say_problems(program: Program, report: ImportReport, kept: str) -> None:
+def _say_problems(context: Context, report: ImportReport, kept: str) -> None:
     """The first problems, how many more there are, and where all of them are written."""
     figures = report.figures
     for problem in report.problems:
@@ -356,9 +378,9 @@ def _say_problems(program: Program, report: ImportReport, kept: str) -> None:
             value=problem.value,
             problem=problem.reason,
         )
-        program.screen.warn(words)
+        context.screen.warn(words)
     if figures.problems > len(report.problems):
-        program.screen.insist(_("… and {more:,} more", more=figures.problems - len(report.problems)))
+        context.screen.insist(_("… and {more:,} more", more=figures.problems - len(report.problems)))
     bad = []
     if figures.bad_orders or not figures.rows_without_order:
         bad.append(ngettext("{number:,} bad order", "{number:,} bad orders", figures.bad_orders))
@@ -374,4 +396,4 @@ def _say_problems(program: Program, report: ImportReport, kept: str) -> None:
             file=kept,
         )
     )
-    program.screen.insist(left_out)
+    context.screen.insist(left_out)

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from orderctl.audit.document import batch_document, tampering_document, verdict_document
+from orderctl.audit.document import batch_document, tampering_document, verdict_document, write_record
 from orderctl.audit.log import Batch
 from orderctl.audit.queries import batch_events, batch_summaries, get_batch, list_batches
 from orderctl.audit.report import report_on
 from orderctl.audit.service import record_of, verify_log
 from orderctl.audit.verification import LogVerdict, Tampering
 from orderctl.cli.apps import group_app
-from orderctl.cli.context import Program, write_record, write_report
-from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.cli.context import Context
+from orderctl.cli.options import AsReport, ReportFormat, context_of
 from orderctl.cli.suggesting import suggest_order_or_batch
 from orderctl.core.text import safe
 from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
@@ -57,10 +57,10 @@ def show(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """The batches, one batch, or one order's log; the word `show` may be left out."""
-    program = program_of(ctx)
-    with program.open_store() as store, store.snapshot() as connection:
+    context = context_of(ctx)
+    with context.open_store() as store, store.snapshot() as connection:
         if subject is None:
-            _batches(program, list_batches(connection, limit or None), as_)
+            _batches(context, list_batches(connection, limit or None), as_)
             return
         batch = get_batch(connection, subject)
         order = None if batch else get_order(connection, subject)
@@ -68,7 +68,7 @@ def show(
         if batch is None and order is None and (batch_id := batch_ending(connection, subject)):
             batch = get_batch(connection, batch_id)
         if batch is not None:
-            _batch(program, batch, list(batch_events(connection, batch.id)), as_)
+            _batch(context, batch, list(batch_events(connection, batch.id)), as_)
             return
         if order is None:
             raise UsageError(
@@ -77,7 +77,7 @@ def show(
                 if is_term(subject)
                 else _("orderctl log lists batches"),
             )
-        _order(program, order.id, order_events(connection, order.id), as_)
+        _order(context, order.id, order_events(connection, order.id), as_)
 
 
 @app.command(
@@ -92,13 +92,13 @@ def verify(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Prove that nobody edited the log; names each record that is not as it was written, and ends with 1."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     if as_ is ReportFormat.TEXT:
-        verdict = _verified(program, anchor, lambda found: program.output.lines([f"{found.record}: {found.problem}"]))
-        program.output.lines(_summary(verdict))
+        verdict = _verified(context, anchor, lambda found: context.output.lines([f"{found.record}: {found.problem}"]))
+        context.output.lines(_summary(verdict))
     else:
-        with program.output.listing(as_) as write:
-            verdict = _verified(program, anchor, lambda found: write(tampering_document(found)))
+        with context.output.listing(as_) as write:
+            verdict = _verified(context, anchor, lambda found: write(tampering_document(found)))
             write(verdict_document(verdict))
     if verdict.tampered:
         raise OrderctlError(
@@ -130,10 +130,10 @@ def export(
     force: Force = False,
 ) -> None:
     """Write every batch and event with its digests, for an auditor: JSON lines or CSV."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     path = None if output == "-" else output
     format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
-    with program.open_store() as store, store.snapshot() as connection:
+    with context.open_store() as store, store.snapshot() as connection:
         written = write_record(record_of(connection), path, format_, force=force)
     told = _(
         "{batches}, {rows}, written to {file}",
@@ -141,7 +141,7 @@ def export(
         rows=ngettext("{number:,} row", "{number:,} rows", sum(written.values())),
         file=_("standard output") if path is None else safe(path),
     )
-    program.screen.tell(told)
+    context.screen.tell(told)
 
 
 app.command(epilog="Examples:\n\norderctl log export -o log.jsonl\n\norderctl log export --format csv > log.csv")(
@@ -158,8 +158,8 @@ def report(
     force: Force = False,
 ) -> None:
     """Write a report of one batch: who, when, why, the orders, and a chart of what was rejected."""
-    program = program_of(ctx)
-    with program.open_store() as store, store.snapshot() as connection:
+    context = context_of(ctx)
+    with context.open_store() as store, store.snapshot() as connection:
         batch = (
             get_batch(connection, find_batch(connection, batch_id))
             if batch_id
@@ -170,8 +170,10 @@ def report(
         found = report_on(
             batch, batch_summaries(connection, batch.id), count_mails(connection, MailQuery(batch_id=batch.id))
         )
+    from orderctl.audit.report_file import write_report
+
     write_report(found, output, force=force)
-    program.screen.tell(_("wrote the report of batch {batch} to {file}", batch=batch.id, file=output))
+    context.screen.tell(_("wrote the report of batch {batch} to {file}", batch=batch.id, file=output))
 
 
 app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl log report 2gi7a8q4 -o report.html")(
@@ -179,8 +181,8 @@ app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl l
 )
 
 
-def _verified(program: Program, anchor: str | None, tell: Callable[[Tampering], None]) -> LogVerdict:
-    with program.open_store() as store, program.screen.progress(N_("Verifying")) as progress:
+def _verified(context: Context, anchor: str | None, tell: Callable[[Tampering], None]) -> LogVerdict:
+    with context.open_store() as store, context.screen.progress(N_("Verifying")) as progress:
         return verify_log(store, anchor=anchor, report=tell, progress=progress)
 
 
@@ -220,33 +222,33 @@ def _summary(verdict: LogVerdict) -> list[str]:
     return lines
 
 
-def _batches(program: Program, batches: Iterable[Batch], as_: ReportFormat) -> None:
+def _batches(context: Context, batches: Iterable[Batch], as_: ReportFormat) -> None:
     if as_ is not ReportFormat.TEXT:
-        program.output.documents(map(batch_document, batches), as_)
+        context.output.documents(map(batch_document, batches), as_)
     elif listed := list(batches):
         from orderctl.audit.view import batch_table
 
-        program.screen.table(lambda: batch_table(listed))
+        context.screen.table(lambda: batch_table(listed))
     else:
-        program.screen.tell(_("nothing was rejected yet"))
+        context.screen.tell(_("nothing was rejected yet"))
 
 
-def _batch(program: Program, batch: Batch, events: list[OrderEvent], as_: ReportFormat) -> None:
+def _batch(context: Context, batch: Batch, events: list[OrderEvent], as_: ReportFormat) -> None:
     if as_ is not ReportFormat.TEXT:
-        program.output.document(batch_document(batch) | {"events": list(map(event_document, events))}, as_)
+        context.output.document(batch_document(batch) | {"events": list(map(event_document, events))}, as_)
     else:
         from orderctl.audit.view import batch_details
 
-        program.screen.page(batch_details(batch, events))
+        context.screen.page(batch_details(batch, events))
 
 
-def _order(program: Program, order_id: str, events: tuple[OrderEvent, ...], as_: ReportFormat) -> None:
+def _order(context: Context, order_id: str, events: tuple[OrderEvent, ...], as_: ReportFormat) -> None:
     if as_ is not ReportFormat.TEXT:
         document = {"schema": SCHEMA, "order": order_id, "events": list(map(event_document, events))}
-        program.output.document(document, as_)
+        context.output.document(document, as_)
     elif events:
         from orderctl.orders.view import event_table
 
-        program.screen.table(lambda: event_table(events))
+        context.screen.table(lambda: event_table(events))
     else:
-        program.screen.tell(_("nothing is logged for order {id}", id=order_id))
+        context.screen.tell(_("nothing is logged for order {id}", id=order_id))

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import group_app
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
 from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
-from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, program_of, takes
-from orderctl.cli.sources import Source, choose
+from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, context_of, takes
+from orderctl.cli.sources import Source, choose, provenance
 from orderctl.cli.suggesting import suggest_batch, suggest_mail
+from orderctl.core.ids import new_id
 from orderctl.core.times import parse_duration
 from orderctl.database.endings import find_batch, find_mails
 from orderctl.database.store import Store
@@ -66,12 +67,12 @@ class MailChoice:
     older_than: OlderThan = None
     everything: AllMails = False
 
-    def filters(self, program: Program) -> MailQuery:
+    def filters(self, context: Context) -> MailQuery:
         """The filters as a query. Raises UsageError for a length of time that is none."""
         before = None
         if self.older_than is not None:
             try:
-                before = program.clock.now() - parse_duration(self.older_than)
+                before = context.clock.now() - parse_duration(self.older_than)
             except ValueError as error:
                 raise UsageError(
                     _("--older-than: {text!r} {problem}", text=self.older_than, problem=error),
@@ -86,9 +87,9 @@ class MailChoice:
             queued_before=before,
         )
 
-    def named(self, program: Program) -> MailQuery:
+    def named(self, context: Context) -> MailQuery:
         """Which mails are meant: by their ids, by filters, or all where that is spelled out. Raises UsageError."""
-        query = self.filters(program)
+        query = self.filters(context)
         filtered = query != MailQuery()
         if sum((bool(self.ids), filtered, self.everything)) > 1:
             raise UsageError(
@@ -143,28 +144,28 @@ def list_(
     ] = MailFormat.TEXT,
 ) -> None:
     """List the mails, newest first."""
-    program = program_of(ctx)
-    query = mails.filters(program)
+    context = context_of(ctx)
+    query = mails.filters(context)
     shown = (None if as_ is MailFormat.IDS else _SHOWN) if limit is None else limit or None
-    with program.open_store() as store, store.snapshot() as connection:
+    with context.open_store() as store, store.snapshot() as connection:
         query = found_in(connection, query)
         found = list_mails(connection, replace(query, limit=shown))
         if as_ is MailFormat.IDS:
-            program.output.lines(mail.id for mail in found)
+            context.output.lines(mail.id for mail in found)
             return
         if as_ is not MailFormat.TEXT:
             told = (mail_document(each, mail_order_ids(connection, each.id)) for each in found)
-            program.output.documents(told, as_)
+            context.output.documents(told, as_)
             return
         listed, counts = list(found), count_mails(connection, query)
     if listed:
         from orderctl.mail.view import mail_table
 
-        program.screen.table(lambda: mail_table(listed))
+        context.screen.table(lambda: mail_table(listed))
     summary = ", ".join(counted(name, number) for name, number in counts.items() if number)
     more = sum(counts.values()) - len(listed)
     summary = summary or _("no mails")
-    program.screen.tell(
+    context.screen.tell(
         _("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
     )
 
@@ -177,28 +178,28 @@ def show(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
-    program = program_of(ctx)
-    with program.open_store() as store, store.snapshot() as connection:
+    context = context_of(ctx)
+    with context.open_store() as store, store.snapshot() as connection:
         (mail_id,) = find_mails(connection, [mail_id])
         found = get_mail(connection, mail_id)
         assert found is not None  # noqa: S101 - it was found in this snapshot
         orders, events = mail_order_ids(connection, mail_id), mail_events(connection, mail_id)
         facts = None if found.letter else letter_contexts(connection, [mail_id]).get(mail_id)
     if as_ is not ReportFormat.TEXT:
-        program.output.document(mail_document(found, orders, events), as_)
+        context.output.document(mail_document(found, orders, events), as_)
         return
-    letter = found.letter or (program.mailing.composer().compose(facts) if facts else None)
+    letter = found.letter or (context.mailing.composer().compose(facts) if facts else None)
     if not raw:
         from orderctl.mail.view import mail_details
 
-        program.screen.page(mail_details(found, letter, orders, events))
+        context.screen.page(mail_details(found, letter, orders, events))
     elif letter is None:
         raise UsageError(
             _("mail {id} has no text: its buyer is not in the store any more", id=mail_id),
             hint=f"orderctl mail cancel {mail_id}",
         )
     else:
-        program.output.message(program.mailing.mailer_factory()().write(found, letter))
+        context.output.message(context.mailing.mailer_factory()().write(found, letter))
 
 
 @app.command(
@@ -222,9 +223,9 @@ def send(
     name: SelectionName = None,
 ) -> None:
     """Send the mails that are due; a worker with --follow; or a sample of one letter to yourself."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     if sample is not None:
-        send_sample_mail(program, sample, batch=batch, filter_text=filter_text, name=name)
+        send_sample_mail(context, sample, batch=batch, filter_text=filter_text, name=name)
         return
     if filter_text is not None or name is not None:
         raise UsageError(
@@ -234,16 +235,16 @@ def send(
         raise UsageError(
             _("--follow goes on until it is stopped, and --limit would end it"), hint=_("leave one of them out")
         )
-    with program.open_store() as store, Stopping() as stop:
+    with context.open_store() as store, Stopping() as stop:
         if batch is not None:
             with store.snapshot() as connection:
                 batch = find_batch(connection, batch)
         if follow:
-            report = follow_outbox(program, store, stop, batch_id=batch, rate=rate, connections=connections)
+            report = follow_outbox(context, store, stop, batch_id=batch, rate=rate, connections=connections)
         else:
-            with program.screen.progress(N_("Mailing")) as progress:
+            with context.screen.progress(N_("Mailing")) as progress:
                 report = deliver_mails(
-                    program,
+                    context,
                     store,
                     stop,
                     batch_id=batch,
@@ -254,7 +255,7 @@ def send(
                 )
     from orderctl.mail.view import delivery_report
 
-    program.screen.show(delivery_report(report))
+    context.screen.show(delivery_report(report))
     stop.check(report)
     if not report.complete:
         raise typer.Exit(ExitCode.MAILS_REMAIN)
@@ -273,10 +274,10 @@ def retry(
     yes: Yes = False,
 ) -> None:
     """Let mails be sent again, now: refused or put off ones; cancelled, unknown or waiting ones by id or --state."""
-    program = program_of(ctx)
-    changed = act(program, RETRY, mails.named(program), reason=reason, yes=yes)
+    context = context_of(ctx)
+    changed = act(context, RETRY, mails.named(context), reason=reason, yes=yes)
     if changed:
-        program.screen.tell(
+        context.screen.tell(
             ngettext(
                 "{number:,} mail will be sent again; send with: orderctl mail send",
                 "{number:,} mails will be sent again; send with: orderctl mail send",
@@ -296,10 +297,10 @@ def cancel(
     reason: Why = "",
 ) -> None:
     """Never send mails that wait."""
-    program = program_of(ctx)
-    changed = act(program, CANCEL, mails.named(program), reason=reason, yes=True)
+    context = context_of(ctx)
+    changed = act(context, CANCEL, mails.named(context), reason=reason, yes=True)
     if changed:
-        program.screen.tell(ngettext("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed))
+        context.screen.tell(ngettext("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed))
 
 
 @app.command(
@@ -314,19 +315,19 @@ def settle(
     reason: Why = "",
 ) -> None:
     """Say what became of mails of unknown fate; neither answer sends them again."""
-    program = program_of(ctx)
-    changed = act(program, SENT if sent else NOT_SENT, mails.named(program), reason=reason, yes=True)
+    context = context_of(ctx)
+    changed = act(context, SENT if sent else NOT_SENT, mails.named(context), reason=reason, yes=True)
     if changed:
         state = (MailState.SENT if sent else MailState.REFUSED).value
         settled = ngettext(
             "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=state
         )
-        program.screen.tell(settled)
+        context.screen.tell(settled)
 
 
-def act(program: Program, action: MailAction, query: MailQuery, *, reason: str, yes: bool) -> int:
+def act(context: Context, action: MailAction, query: MailQuery, *, reason: str, yes: bool) -> int:
     """Do it to the mails that are meant, and tell which were left alone; gives how many changed."""
-    with program.open_store() as store:
+    with context.open_store() as store:
         picked = pick_mails(store, action, query)
         unknown = picked.count(MailState.UNKNOWN)
         if unknown and not yes and (len(picked.mails) > 1 or not query.ids):
@@ -335,21 +336,21 @@ def act(program: Program, action: MailAction, query: MailQuery, *, reason: str, 
             store,
             action,
             picked,
-            actor=program.actor,
+            actor=context.actor,
             reason=reason.strip(),
-            clock=program.clock,
-            new_id=program.new_id,
+            clock=context.clock,
+            new_id=new_id,
         )
     left = ", ".join(counted(state, number) for state, number in picked.left.items())
     if left or not picked.mails:
-        program.screen.tell(_("left as they are: {mails}", mails=left) if left else _("no such mail"))
+        context.screen.tell(_("left as they are: {mails}", mails=left) if left else _("no such mail"))
     if changed < len(picked.mails):
         stayed = ngettext(
             "{number:,} mail changed in between and stayed as they are",
             "{number:,} mails changed in between and stayed as they are",
             len(picked.mails) - changed,
         )
-        program.screen.warn(stayed)
+        context.screen.warn(stayed)
     return changed
 
 
@@ -377,33 +378,33 @@ def _confirm(unknown: int) -> None:
 
 
 def send_sample_mail(
-    program: Program, to: str, *, batch: str | None, filter_text: str | None, name: str | None
+    context: Context, to: str, *, batch: str | None, filter_text: str | None, name: str | None
 ) -> None:
     """Send one letter to an address: of the batch, the filter or the selection, or else about an invented order."""
     if batch is not None and (filter_text is not None or name is not None):
         raise UsageError(_("--batch and a choice of orders are two sources of a letter"), hint=_("give one of them"))
-    address = program.mailing.address(to, "--sample")
+    address = context.mailing.address(to, "--sample")
     sender = Sender(
-        composer=program.mailing.composer(),
-        open_mailer=program.mailing.mailer_factory(),
-        clock=program.clock,
-        new_id=program.new_id,
-        domain=program.mailing.message_domain,
+        composer=context.mailing.composer(),
+        open_mailer=context.mailing.mailer_factory(),
+        clock=context.clock,
+        new_id=new_id,
+        domain=context.mailing.message_domain,
     )
-    with program.open_store() as store:
+    with context.open_store() as store:
         if batch is not None:
             facts = facts_of_batch(store, batch)
         else:
-            facts = _facts(program, store, sender, Source(filter_text=filter_text, selection=name))
+            facts = _facts(context, store, sender, Source(filter_text=filter_text, selection=name))
     letter = send_sample(sender, facts, address)
-    program.screen.tell(_("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
+    context.screen.tell(_("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
 
 
-def _facts(program: Program, store: Store, sender: Sender, source: Source) -> LetterContext:
+def _facts(context: Context, store: Store, sender: Sender, source: Source) -> LetterContext:
     if not source.given:
         with store.snapshot() as connection:
-            selected = selection_size(connection, program.actor, DEFAULT_SELECTION)
+            selected = selection_size(connection, context.actor, DEFAULT_SELECTION)
         if not selected:
-            return invented_facts(program.settings.text("mail.language"))
-    choice = choose(program, store, source)
-    return facts_of_request(store, RejectionRequest(choice=choice, by=program.provenance(choice.words)), sender)
+            return invented_facts(context.settings.text("mail.language"))
+    choice = choose(context, store, source)
+    return facts_of_request(store, RejectionRequest(choice=choice, by=provenance(context, choice.words)), sender)

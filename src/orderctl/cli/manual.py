@@ -4,15 +4,16 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from orderctl import __version__
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import Program, page_text
+from orderctl.cli.context import Context
 from orderctl.cli.help_pages import Page, as_text, page_of
-from orderctl.cli.options import program_of
+from orderctl.cli.options import context_of
 from orderctl.core.text import cell_width, padded, pieces
 from orderctl.errors import ExitCode, OrderctlError, UsageError
 from orderctl.filters.filters import FILTER_FIELDS, Kind
@@ -30,13 +31,21 @@ class Topic:
     """What can be explained: by lines in the operator's language, or by a page."""
 
     about: str
-    lines: Callable[[Program], Iterator[str]] | None = None
+    lines: Callable[[Context], Iterator[str]] | None = None
     page: str = ""
 
     @property
     def text(self) -> str:
         """The page; empty if there is none."""
-        return _LINK.sub(r"\1 (`orderctl help \2`)", page_text(self.page)) if self.page else ""
+        return _LINK.sub(r"\1 (`orderctl help \2`)", _page_text(self.page)) if self.page else ""
+
+
+def _page_text(name: str) -> str:
+    """A page of the documentation: it lies beside the modules of an installed program, and in `docs` of a checkout."""
+    package = Path(__file__).parent.parent
+    shipped = package / "pages"
+    folder = shipped if shipped.is_dir() else package.parent.parent / "docs"
+    return (folder / name).read_text("utf-8")
 
 
 # The codes that no error class owns, or not alone.
@@ -67,7 +76,7 @@ _MAIL_STATES = {
 }
 
 
-def filters(_program: Program) -> Iterator[str]:
+def filters(_context: Context) -> Iterator[str]:
     """The filter language."""
     yield _("Terms side by side mean and; or, not and parentheses work; quotes keep spaces.")
     yield _("Values between commas: any of them. Ranges are written A..B, A.. or ..B.")
@@ -96,7 +105,7 @@ def filters(_program: Program) -> Iterator[str]:
     )
 
 
-def statuses(_program: Program) -> Iterator[str]:
+def statuses(_context: Context) -> Iterator[str]:
     """The statuses, and what can be rejected."""
     held = {rule.status: rule for rule in RULES if rule.status is not None}
     titles = (_("STATUS"), _("THE BRAND SEES"), _("THE BUYER SEES"), _("BULK"), _("SINGLE"))
@@ -113,7 +122,7 @@ def statuses(_program: Program) -> Iterator[str]:
             yield "  " + _("an order that {reason}: {advice}", reason=_(rule.reason), advice=_(rule.advice))
 
 
-def exit_codes(_program: Program) -> Iterator[str]:
+def exit_codes(_context: Context) -> Iterator[str]:
     """The exit codes."""
     codes = {int(code): _(words) for code, words in _OTHER_CODES.items()}
     errors: list[type[OrderctlError]] = [OrderctlError, *_subclasses(OrderctlError)]
@@ -123,7 +132,7 @@ def exit_codes(_program: Program) -> Iterator[str]:
     yield from _aligned([(str(code), codes[code]) for code in sorted(codes)])
 
 
-def mail_states(_program: Program) -> Iterator[str]:
+def mail_states(_context: Context) -> Iterator[str]:
     """How buyers are told."""
     yield _("reject --notify queues a mail for each buyer, in the same transaction as the rejection, and sends it.")
     yield _("A mail that fails stays in the outbox with its error; the rejection stands. Nobody is told twice.")
@@ -135,9 +144,9 @@ def mail_states(_program: Program) -> Iterator[str]:
     )
 
 
-def reasons(program: Program) -> Iterator[str]:
+def reasons(context: Context) -> Iterator[str]:
     """Why orders are rejected, so that it can be counted."""
-    codes = program.settings.texts("reasons")
+    codes = context.settings.texts("reasons")
     if codes:
         yield _("--reason begins with one of the codes of the settings: CODE, or 'CODE: words'.")
         yield ""
@@ -226,7 +235,7 @@ def help_command(
     ] = None,
 ) -> None:
     """Explain a command or a topic; without either, list them all."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     root: Any = ctx.find_root()
     words = subject or []
     topic = TOPICS.get(" ".join(words))
@@ -237,14 +246,16 @@ def help_command(
     if topic is None and command is None:
         raise _unknown(" ".join(words), root)
     above = as_text(page_of(command.command, command)) if command else ""
-    if topic and topic.page and program.output.is_terminal:
+    if topic and topic.page and context.output.is_terminal:
         page = topic.text if topic.page.endswith(".md") else f"```\n{topic.text}```"
-        program.draw_page(page, above=above)
+        from orderctl.terminal.manual_page import draw_page
+
+        draw_page(page, above=above, paged=context.paged)
         return
     if above:
         typer.echo(above)
     if topic:
-        program.output.lines(topic.lines(program) if topic.lines else topic.text.splitlines())
+        context.output.lines(topic.lines(context) if topic.lines else topic.text.splitlines())
 
 
 def _with_topics(page: Page) -> Page:
@@ -266,10 +277,10 @@ def _unknown(name: str, root: Any) -> UsageError:  # noqa: ANN401 - a context of
 @man.command(epilog="Examples:\n\norderctl man | man -l -\n\norderctl man > orderctl.1")
 def man_command(ctx: typer.Context) -> None:
     """Print the manual page, in the format of man."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     root: Any = ctx.find_root()
-    topics = {name: tuple(topic.lines(program)) for name, topic in TOPICS.items() if topic.lines}
-    program.output.lines(_roff(tuple(pages(root)), topics))
+    topics = {name: tuple(topic.lines(context)) for name, topic in TOPICS.items() if topic.lines}
+    context.output.lines(_roff(tuple(pages(root)), topics))
 
 
 def pages(ctx: Any) -> Iterator[Page]:  # noqa: ANN401 - a context of Typer's

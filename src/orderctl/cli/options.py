@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
 from orderctl.cli.suggesting import suggest_filter, suggest_order, suggest_plan, suggest_saved, suggest_selection
 from orderctl.settings import LARGEST
 
@@ -103,8 +103,8 @@ AsReport = Annotated[
 ]
 
 
-def program_of(ctx: typer.Context) -> Program:
-    """The program that the root command made."""
-    program = ctx.obj
-    assert isinstance(program, Program)  # noqa: S101 - for the type checker; the root command saw to it
-    return program
+def context_of(ctx: typer.Context) -> Context:
+    """The context that the root command made."""
+    context = ctx.obj
+    assert isinstance(context, Context)  # noqa: S101 - for the type checker; the root command saw to it
+    return context

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import group_app
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
     DryRun,
@@ -18,7 +18,7 @@ from orderctl.cli.options import (
     ReportFormat,
     Strict,
     Yes,
-    program_of,
+    context_of,
 )
 from orderctl.cli.run import (
     Run,
@@ -37,7 +37,7 @@ from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
 from orderctl.language import N_, _, ngettext
 from orderctl.plans.document import differences_document, kept_plan_document, saved_plan_document
-from orderctl.plans.plans import PlanClosedError, PlanState, SavedPlan
+from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SavedPlan, read_terms
 from orderctl.plans.service import (
     KeptPlan,
     Operator,
@@ -76,18 +76,18 @@ def list_(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """List the plans, newest first: state, time left, size, who made and who approved them."""
-    program = program_of(ctx)
-    with program.open_store() as store:
-        now = time_in(store, program.clock)
+    context = context_of(ctx)
+    with context.open_store() as store:
+        now = time_in(store, context.clock)
         plans = list_plans(store, state or list(PlanState), limit or None)
     if as_ is not ReportFormat.TEXT:
-        program.output.documents((saved_plan_document(saved, now) for saved in plans), as_)
+        context.output.documents((saved_plan_document(saved, now) for saved in plans), as_)
     elif plans:
         from orderctl.plans.view import plan_table
 
-        program.screen.table(lambda: plan_table(plans, now))
+        context.screen.table(lambda: plan_table(plans, now))
     else:
-        program.screen.tell(_("no plans; reject --save-plan keeps one"))
+        context.screen.tell(_("no plans; reject --save-plan keeps one"))
 
 
 @app.command(
@@ -95,37 +95,37 @@ def list_(
 )
 def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport = ReportFormat.TEXT) -> None:
     """Show what a plan would do, and where it stands; as JSON with every order, for review outside."""
-    program = program_of(ctx)
-    with program.open_store() as store:
-        now = time_in(store, program.clock)
+    context = context_of(ctx)
+    with context.open_store() as store:
+        now = time_in(store, context.clock)
         kept = load_plan(store, plan_id)
         if as_ is not ReportFormat.TEXT:
-            program.output.document(kept_plan_document(kept.saved, kept.plan, now), as_)
+            context.output.document(kept_plan_document(kept.saved, kept.plan, now), as_)
             return
-        letters = compose_samples(store, program.mailing.composer(), kept.plan)
+        letters = compose_samples(store, context.mailing.composer(), kept.plan)
         every = targets_of(store, kept.plan) if full else None
     from orderctl.plans.view import plan_details
     from orderctl.rejection.preview import plan_preview
 
-    production = program.settings.flag("production")
+    production = context.settings.flag("production")
     preview = plan_preview(kept.plan, store=store.label, production=production, letters=letters, every=every)
     shown = plan_details(kept.saved, kept.plan.mode, preview, now)
-    (program.screen.page if full else program.screen.show)(shown)
+    (context.screen.page if full else context.screen.show)(shown)
 
 
 @app.command(epilog="Examples:\n\norderctl plan diff 7qb3p16k")
 def diff(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT) -> None:
     """Show which planned orders changed since, and how: running the plan leaves those out."""
-    program = program_of(ctx)
-    with program.open_store() as store:
+    context = context_of(ctx)
+    with context.open_store() as store:
         kept = load_plan(store, plan_id)
         changed = differences(store, kept.plan)
     if as_ is not ReportFormat.TEXT:
-        program.output.document(differences_document(kept.plan, changed), as_)
+        context.output.document(differences_document(kept.plan, changed), as_)
     else:
         from orderctl.plans.view import changes_report
 
-        program.screen.show(changes_report(kept.plan, changed, None))
+        context.screen.show(changes_report(kept.plan, changed, None))
 
 
 @app.command(epilog="Examples:\n\norderctl plan approve 7qb3p16k\n\norderctl plan approve 7qb3p16k --hold 15m")
@@ -136,23 +136,23 @@ def approve(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Approve a plan that another operator made; look at it first with show and diff."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     later = read_hold(hold)
-    with program.open_store() as store:
-        saved = approve_plan(store, plan_id, operator_of(program), hold=later)
-    tell_kept(program, saved, as_)
+    with context.open_store() as store:
+        saved = approve_plan(store, plan_id, operator_of(context), hold=later)
+    tell_kept(context, saved, as_)
 
 
 @app.command(epilog="Examples:\n\norderctl plan cancel 7qb3p16k")
 def cancel(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT) -> None:
     """Make sure that a plan never runs; a held one is stopped."""
-    program = program_of(ctx)
-    with program.open_store() as store:
-        saved = cancel_plan(store, plan_id, operator_of(program))
+    context = context_of(ctx)
+    with context.open_store() as store:
+        saved = cancel_plan(store, plan_id, operator_of(context))
     if as_ is not ReportFormat.TEXT:
-        tell_kept(program, saved, as_)
+        tell_kept(context, saved, as_)
     else:
-        program.screen.tell(_("{plan} is cancelled; none of its orders was changed", plan=saved.name))
+        context.screen.tell(_("{plan} is cancelled; none of its orders was changed", plan=saved.name))
 
 
 @app.command(
@@ -176,18 +176,29 @@ def run(
         raise UsageError(_("name one plan, or say --due"), hint=_("orderctl plan list shows them"))
     if due and dry_run:
         raise UsageError(_("--due has no --dry-run"), hint=_("orderctl plan list --state held shows what is due"))
-    program = program_of(ctx)
-    expected = read_expectations(program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=True)
+    context = context_of(ctx)
+    expected = read_expectations(context, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=True)
     how = Run(expected=expected, dry_run=dry_run, yes=yes or due, as_=as_, full=full)
     check_can_ask(how)
-    with program.open_store() as store:
-        code = run_due_plans(program, store, how) if plan_id is None else run_plan(program, store, plan_id, how)
+    with context.open_store() as store:
+        code = run_due_plans(context, store, how) if plan_id is None else run_plan(context, store, plan_id, how)
     raise typer.Exit(code)
 
 
-def operator_of(program: Program) -> Operator:
+def operator_of(context: Context) -> Operator:
     """Who calls, and under which terms. Raises UsageError."""
-    return Operator(actor=program.actor, clock=program.clock, terms=program.plan_terms())
+    return Operator(actor=context.actor, clock=context.clock, terms=plan_terms(context))
+
+
+def plan_terms(context: Context) -> PlanTerms:
+    """How long saved plans last, and which need a second operator. Raises UsageError."""
+    settings = context.settings
+    return read_terms(
+        lifetime=settings.text("plan_expires"),
+        always=settings.flag("require_second_operator"),
+        above_orders=settings.number("second_operator_above_orders"),
+        above_amount=settings.text("second_operator_above_amount"),
+    )
 
 
 def read_hold(text: str | None) -> timedelta | None:
@@ -202,69 +213,69 @@ def read_hold(text: str | None) -> timedelta | None:
         ) from None
 
 
-def keep_plan(program: Program, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
+def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
     """Save the plan, or hold it if it was confirmed for later; gives the exit code."""
-    saved = save_plan(store, plan, operator_of(program), how=how, hold=run.hold)
+    saved = save_plan(store, plan, operator_of(context), how=how, hold=run.hold)
     if run.as_ is not ReportFormat.TEXT:
         kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, saved.last_step)}
-        write_document(program, run, rejection_document(plan, None, None) | kept)
+        write_document(context, run, rejection_document(plan, None, None) | kept)
     else:
-        _show_kept(program, saved)
+        _show_kept(context, saved)
     return 0
 
 
-def run_plan(program: Program, store: Store, text: str, run: Run) -> int:
+def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
     """Run one saved plan after preview and confirmation; gives the exit code."""
-    kept = _ready(program, store, text, run)
+    kept = _ready(context, store, text, run)
     changed = differences(store, kept.plan)
     left = still_as_planned(store, kept.plan, changed)
-    show_preview(program, store, left, full=run.full)
-    program.screen.tell(_("This is {story}.", story=kept.saved.story))
+    show_preview(context, store, left, full=run.full)
+    context.screen.tell(_("This is {story}.", story=kept.saved.story))
     if changed:
         from orderctl.plans.view import changes_report
 
-        program.screen.tell(changes_report(kept.plan, changed))
+        context.screen.tell(changes_report(kept.plan, changed))
     if run.dry_run:
-        _dry_run(program, kept.plan, run, changed)
+        _dry_run(context, kept.plan, run, changed)
         return 0
     if not left.targets.count:
         raise UnexpectedPlanError(
             _("no order of {plan} is as planned any more; nothing was changed", plan=kept.saved.name),
             hint=_("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
         )
-    how = confirm(program, store, left, run)
-    return _execute(program, store, kept, run, how)
+    how = confirm(context, store, left, run)
+    return _execute(context, store, kept, run, how)
 
 
-def run_due_plans(program: Program, store: Store, run: Run) -> int:
+def run_due_plans(context: Context, store: Store, run: Run) -> int:
     """Run every held plan whose time has come; gives the exit code that says most."""
     if run.as_ is ReportFormat.TEXT:
-        return _run_due(program, store, run)
-    with program.output.listing(run.as_) as write:
-        return _run_due(program, store, replace(run, write=write))
+        return _run_due(context, store, run)
+    with context.output.listing(run.as_) as write:
+        return _run_due(context, store, replace(run, write=write))
 
 
-def _run_due(program: Program, store: Store, run: Run) -> int:
+def _run_due(context: Context, store: Store, run: Run) -> int:
     codes: set[int] = {ExitCode.DONE}
-    due = due_plans(store, program.clock)
+    due = due_plans(store, context.clock)
     for plan_id in due:
         try:
-            kept = _ready(program, store, plan_id, run)
-            codes.add(_execute(program, store, kept, run, N_("when it was due")))
+            kept = _ready(context, store, plan_id, run)
+            codes.add(_execute(context, store, kept, run, N_("when it was due")))
         except PlanClosedError as closed:
-            program.screen.tell(str(closed))
+            context.screen.tell(str(closed))
         except UnexpectedPlanError as refused:
-            program.screen.warn(f"{refused}; {refused.hint}")
+            context.screen.warn(f"{refused}; {refused.hint}")
             codes.add(ExitCode.UNEXPECTED_PLAN)
     if not due:
-        program.screen.tell(_("no plan is due"))
+        context.screen.tell(_("no plan is due"))
     telling = (ExitCode.FEWER_THAN_PLANNED, ExitCode.MAILS_REMAIN, ExitCode.UNEXPECTED_PLAN, ExitCode.DONE)
     return next(code for code in telling if code in codes)
 
 
-def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
+def _ready(context: Context, store: Store, text: str, run: Run) -> KeptPlan:
     """The plan, checked against everything that can be known before it runs."""
-    kept = load_runnable(store, text, operator_of(program))
+    kept = load_runnable(store, text, operator_of(context))
     # What was unknown or could not be rejected was left out, and shown, when the plan was made.
     check_expectations(kept.plan, replace(run.expected, ignore_unknown=True, strict=False))
     changed = differences(store, kept.plan) if run.expected.strict else ()
@@ -279,37 +290,37 @@ def _ready(program: Program, store: Store, text: str, run: Run) -> KeptPlan:
             hint=_("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
         )
     if kept.plan.mail.notify:
-        program.mailing.check()
+        context.mailing.check()
     return kept
 
 
-def _execute(program: Program, store: Store, kept: KeptPlan, run: Run, how: str) -> int:
-    operator = operator_of(program)
+def _execute(context: Context, store: Store, kept: KeptPlan, run: Run, how: str) -> int:
+    operator = operator_of(context)
     result = executed(
-        program,
+        context,
         kept.plan,
-        lambda: execute_kept(store, kept, operator, how=how, message_domain=program.mailing.message_domain),
+        lambda: execute_kept(store, kept, operator, how=how, message_domain=context.mailing.message_domain),
     )
-    return conclude(program, store, result, run)
+    return conclude(context, store, result, run)
 
 
-def _dry_run(program: Program, plan: RejectionPlan, run: Run, changed: tuple[LeftOut, ...]) -> None:
+def _dry_run(context: Context, plan: RejectionPlan, run: Run, changed: tuple[LeftOut, ...]) -> None:
     if run.as_ is not ReportFormat.TEXT:
         left_out = {"left_out": [asdict(left) for left in changed]}
-        write_document(program, run, rejection_document(plan, None, None) | left_out)
+        write_document(context, run, rejection_document(plan, None, None) | left_out)
     else:
-        report(program, run, plan, None, None)
+        report(context, run, plan, None, None)
 
 
-def tell_kept(program: Program, saved: SavedPlan, as_: ReportFormat) -> None:
+def tell_kept(context: Context, saved: SavedPlan, as_: ReportFormat) -> None:
     """Say where a plan stands after a step of its life."""
     if as_ is not ReportFormat.TEXT:
-        program.output.document(saved_plan_document(saved, saved.last_step), as_)
+        context.output.document(saved_plan_document(saved, saved.last_step), as_)
     else:
-        _show_kept(program, saved)
+        _show_kept(context, saved)
 
 
-def _show_kept(program: Program, saved: SavedPlan) -> None:
+def _show_kept(context: Context, saved: SavedPlan) -> None:
     from orderctl.plans.view import kept_report
 
-    program.screen.show(kept_report(saved, saved.last_step))
+    context.screen.show(kept_report(saved, saved.last_step))

@@ -1,13 +1,16 @@
 """`orderctl reject`: plan, preview, confirm, execute, mail, report (design.md, section 6)."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
     DryRun,
@@ -19,10 +22,10 @@ from orderctl.cli.options import (
     ReportFormat,
     Strict,
     Yes,
-    program_of,
+    context_of,
 )
 from orderctl.cli.picking import pick_choice
-from orderctl.cli.plan import keep_plan, read_hold, run_plan
+from orderctl.cli.plan import keep_plan, plan_terms, read_hold, run_plan
 from orderctl.cli.run import (
     Run,
     check_can_ask,
@@ -38,12 +41,13 @@ from orderctl.cli.run import (
     report,
     show_preview,
 )
-from orderctl.cli.sources import Source, read_choice, refuse_empty_selection, takes_source
+from orderctl.cli.sources import Source, provenance, read_choice, refuse_empty_selection, takes_source
 from orderctl.cli.suggesting import suggest_plan
+from orderctl.core.ids import new_id
 from orderctl.core.times import duration_words
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UsageError
-from orderctl.language import _
+from orderctl.language import N_, _
 from orderctl.orders.eligibility import Mode
 from orderctl.plans.service import check_one_operator_suffices
 from orderctl.rejection.plan import KeyUsedError, RejectionPlan, RequestKey
@@ -108,16 +112,16 @@ def reject(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Plan, preview, confirm, reject, and tell the buyers. Without a source: the default selection."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     expected = read_expectations(
-        program, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=ignore_unknown
+        context, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=ignore_unknown
     )
     run = Run(expected=expected, dry_run=dry_run, yes=yes, as_=as_, full=full, save=save_plan, hold=read_hold(hold))
     check_can_ask(run)
     if plan is not None:
         _check_plan_alone(ctx)
-        with program.open_store() as store:
-            raise typer.Exit(run_plan(program, store, plan, run))
+        with context.open_store() as store:
+            raise typer.Exit(run_plan(context, store, plan, run))
     if save_plan and run.hold:
         raise UsageError(_("--save-plan keeps a plan, --hold confirms it"), hint=_("give one of them"))
     if key is not None:
@@ -126,8 +130,8 @@ def reject(
     if individual:
         _check_single(source)
     text = read_message(message, message_file, edit=edit)
-    with program.open_store() as store:
-        choice = read_choice(program, store, source)
+    with context.open_store() as store:
+        choice = read_choice(context, store, source)
         if key is not None:
             asked = RequestKey.of(
                 key,
@@ -139,16 +143,16 @@ def reject(
                 mail_per_order=mail_per_order,
             )
             run = replace(run, request=asked)
-            _give_first_result(program, store, run, choice)
+            _give_first_result(context, store, run, choice)
         refuse_empty_selection(store, choice)
         notes, needless, selection = choice.notes, choice.all_have_reasons, choice.selection
         if pick:
-            choice = pick_choice(program, store, choice)
-        why = read_reason(program, reason, run, every_order_has_one=needless)
-        notify = whether_to_notify(program, notify, run, said_something=bool(text or edit or notes.messages))
+            choice = pick_choice(context, store, choice)
+        why = read_reason(context, reason, run, every_order_has_one=needless)
+        notify = whether_to_notify(context, notify, run, said_something=bool(text or edit or notes.messages))
         request = RejectionRequest(
             choice=choice,
-            by=program.provenance(choice.words, selection=selection),
+            by=provenance(context, choice.words, selection=selection),
             mode=Mode.INDIVIDUAL if individual else Mode.BULK,
             reason=why.text,
             reason_code=why.code,
@@ -158,9 +162,9 @@ def reject(
             per_order=mail_per_order,
         )
         try:
-            code, made = carry_out(program, store, request, run, ask_about_mails=notify is None, edit=edit)
+            code, made = carry_out(context, store, request, run, ask_about_mails=notify is None, edit=edit)
         except KeyUsedError:
-            _give_first_result(program, store, run, choice)
+            _give_first_result(context, store, run, choice)
             raise
         check_any_target(made, choice)
         raise typer.Exit(code)
@@ -176,59 +180,77 @@ def _check_repeatable(options: Mapping[str, bool]) -> None:
         )
 
 
-def _give_first_result(program: Program, store: Store, run: Run, choice: Choice) -> None:
+def _give_first_result(context: Context, store: Store, run: Run, choice: Choice) -> None:
     """End the run with what an earlier one did under its key, if there was one."""
     first = first_run(store, run.request, choice) if run.request else None
     if first is None:
         return
     if not run.dry_run:
-        raise typer.Exit(conclude_again(program, store, first, run))
+        raise typer.Exit(conclude_again(context, store, first, run))
     used = _("the key was used by batch {batch}: without --dry-run, nothing is rejected", batch=first.plan.id)
-    program.screen.warn(used)
+    context.screen.warn(used)
 
 
 def carry_out(
-    program: Program, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool, edit: bool
+    context: Context, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool, edit: bool
 ) -> tuple[int, RejectionPlan]:
     """From the plan to the report; gives the exit code and the plan."""
-    with program.planning(mails=request.notify):
-        plan = prepare_rejection(store, request, clock=program.clock, new_id=program.new_id)
+    with _planning(context, mails=request.notify):
+        plan = prepare_rejection(store, request, clock=context.clock, new_id=new_id)
     if request.notify and not ask_about_mails:
-        program.mailing.check()
+        context.mailing.check()
     if ask_about_mails and not (plan.targets.count and plan.mail.mails):
         # Nobody can be told, so nobody is asked.
         plan, ask_about_mails = plan.without_mails(), False
-    letters = show_preview(program, store, plan, full=run.full, ask_about_mails=ask_about_mails)
+    letters = show_preview(context, store, plan, full=run.full, ask_about_mails=ask_about_mails)
     check_expectations(plan, run.expected)
     if not (run.dry_run or run.save):
-        check_one_operator_suffices(plan, program.plan_terms().rule)
-    if ask_about_mails and not _agreed_on_mails(program):
+        check_one_operator_suffices(plan, plan_terms(context).rule)
+    if ask_about_mails and not _agreed_on_mails(context):
         plan = plan.without_mails()
     if edit and plan.targets.count and plan.mail.mails:
-        plan, letters = _edited(program, store, plan)
+        plan, letters = _edited(context, store, plan)
     if run.dry_run:
-        report(program, run, plan, None, None, letters)
+        report(context, run, plan, None, None, letters)
         return ExitCode.DONE, plan
     if run.save and plan.targets.count:
-        return keep_plan(program, store, plan, run), plan
-    return _decide(program, store, plan, run), plan
+        return keep_plan(context, store, plan, run), plan
+    return _decide(context, store, plan, run), plan
 
 
-def _decide(program: Program, store: Store, plan: RejectionPlan, run: Run) -> int:
+@contextmanager
+def _planning(context: Context, *, mails: bool) -> Iterator[None]:
+    """Show that a plan is in the making; what its preview takes, and its mails, is loaded meanwhile."""
+
+    def load() -> None:
+        from orderctl.rejection import preview  # noqa: F401
+        from orderctl.terminal import console  # noqa: F401
+
+        if mails:
+            context.mailing.load()
+
+    shown = context.screen.progress if sys.stderr.isatty() else context.run_log.timing
+    with shown(N_("Planning")), ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(load)
+        yield
+        loading.result()
+
+
+def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> int:
     """From the question to the report; gives the exit code."""
     if run.hold and plan.targets.count:
         wait = duration_words(run.hold)
-        program.screen.tell(_("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
-    how = confirm(program, store, plan, run)
+        context.screen.tell(_("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
+    how = confirm(context, store, plan, run)
     if run.hold and plan.targets.count:
-        return keep_plan(program, store, plan, run, how=how)
-    approved = plan.approve(by=program.actor, how=how, request=run.request)
+        return keep_plan(context, store, plan, run, how=how)
+    approved = plan.approve(by=context.actor, how=how, request=run.request)
     result = executed(
-        program,
+        context,
         plan,
-        lambda: execute_rejection(store, approved, clock=program.clock, message_domain=program.mailing.message_domain),
+        lambda: execute_rejection(store, approved, clock=context.clock, message_domain=context.mailing.message_domain),
     )
-    return conclude(program, store, result, run)
+    return conclude(context, store, result, run)
 
 
 def _check_plan_alone(ctx: typer.Context) -> None:
@@ -251,34 +273,34 @@ def _check_single(source: Source) -> None:
         raise UsageError(_("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 
-def whether_to_notify(program: Program, said: bool | None, run: Run, *, said_something: bool) -> bool | None:
+def whether_to_notify(context: Context, said: bool | None, run: Run, *, said_something: bool) -> bool | None:
     """Whether to tell the buyers: as said, or as set; None if somebody is there to be asked."""
     if said is False and said_something:
         raise UsageError(_("a message is to be sent, and --no-notify sends none"), hint=_("leave one of them out"))
     if said is not None:
         return said
-    if said_something or program.settings.flag("notify"):
+    if said_something or context.settings.flag("notify"):
         return True
-    if run.yes or run.dry_run or not program.settings.text("mail.transport") or not can_ask():
+    if run.yes or run.dry_run or not context.settings.text("mail.transport") or not can_ask():
         return False
     return None
 
 
-def _agreed_on_mails(program: Program) -> bool:
+def _agreed_on_mails(context: Context) -> bool:
     """Ask whether to tell the buyers, as the preview shows it."""
     if not yes_or_no(_("Tell the buyers by mail?")):
-        program.screen.tell(_("The buyers are not told."))
+        context.screen.tell(_("The buyers are not told."))
         return False
-    program.mailing.check()
+    context.mailing.check()
     return True
 
 
-def _edited(program: Program, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, tuple[SampleLetter, ...]]:
+def _edited(context: Context, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, tuple[SampleLetter, ...]]:
     """The plan with the message that the operator writes now; its letters are shown again with it."""
     discard_typed()
     plan = plan.with_message(edit_message())
-    letters = compose_letters(program, store, plan)
+    letters = compose_letters(context, store, plan)
     from orderctl.rejection.preview import letter_samples
 
-    program.screen.tell(letter_samples(letters))
+    context.screen.tell(letter_samples(letters))
     return plan, letters

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from orderctl.cli.context import Program
+from orderctl.cli.context import Context
 from orderctl.cli.delivery import Stopped, Stopping, deliver_mails
 from orderctl.cli.options import ReportFormat
+from orderctl.cli.sources import reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import CommitUnknownError, DeclinedError, ExitCode, OrderctlError, UsageError, os_reason, reason_of
 from orderctl.language import N_, _, ngettext
@@ -50,13 +51,13 @@ class Run:
 
 
 def read_expectations(
-    program: Program, *, strict: bool, expect: str | None, max_orders: int | None, ignore_unknown: bool
+    context: Context, *, strict: bool, expect: str | None, max_orders: int | None, ignore_unknown: bool
 ) -> Expectations:
     """What the options and the settings say about the size of a plan. Raises UsageError."""
     return Expectations(
         strict=strict,
         expect=_range(expect),
-        max_orders=max_orders if max_orders is not None else program.settings.number("max_orders"),
+        max_orders=max_orders if max_orders is not None else context.settings.number("max_orders"),
         ignore_unknown=ignore_unknown,
     )
 
@@ -84,75 +85,75 @@ def check_can_ask(run: Run, *, look: str = "--dry-run") -> None:
 
 
 def show_preview(
-    program: Program, store: Store, plan: RejectionPlan, *, full: bool, ask_about_mails: bool = False
+    context: Context, store: Store, plan: RejectionPlan, *, full: bool, ask_about_mails: bool = False
 ) -> tuple[SampleLetter, ...]:
     """Show what the plan would do, and note its size for the log; gives a letter for each language."""
-    program.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
-    letters = compose_letters(program, store, plan)
-    if not program.quiet:
+    context.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
+    letters = compose_letters(context, store, plan)
+    if not context.quiet:
         from orderctl.rejection.preview import plan_preview
 
         shown = plan_preview(
             plan,
             store=store.label,
-            production=program.settings.flag("production"),
+            production=context.settings.flag("production"),
             letters=letters,
             ask_about_mails=ask_about_mails,
             every=targets_of(store, plan) if full else None,
         )
-        program.screen.insist(shown, long=full)
+        context.screen.insist(shown, long=full)
     return letters
 
 
-def compose_letters(program: Program, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
+def compose_letters(context: Context, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
     """A letter for each language of the plan.
 
     They are composed even if nobody looks: a template that is missing or broken stops the plan. Raises UsageError.
     """
-    return compose_samples(store, program.mailing.composer(), plan) if plan.mail.mails else ()
+    return compose_samples(store, context.mailing.composer(), plan) if plan.mail.mails else ()
 
 
-def confirm(program: Program, store: Store, plan: RejectionPlan, run: Run) -> str:
+def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> str:
     """Ask for the go-ahead to what the plan does; gives how it was given. Raises DeclinedError."""
     if run.yes or not plan.targets.count:
         return "--yes"
-    production = program.settings.flag("production")
+    production = context.settings.flag("production")
     if not confirm_rejection(plan, store=store.label, production=production):
         raise DeclinedError(_("declined; nothing was changed"))
     return N_("confirmed at the terminal")
 
 
-def executed(program: Program, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
+def executed(context: Context, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
     """Execute the plan. What ends the run from here on is told by what the store then holds (`ending.py`)."""
-    program.begun.append(plan.id)
+    context.begun.append(plan.id)
     try:
-        with program.screen.progress(N_("Rejecting")):
+        with context.screen.progress(N_("Rejecting")):
             return execute()
     except CommitUnknownError:
         raise
     except OrderctlError:
-        program.begun.remove(plan.id)  # it says itself that nothing was changed
+        context.begun.remove(plan.id)  # it says itself that nothing was changed
         raise
 
 
-def conclude(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
+def conclude(context: Context, store: Store, result: RejectionResult, run: Run) -> int:
     """Mail what the batch queued and report; gives the exit code."""
-    note_result(program, result)
-    delivery = _deliver(program, store, result, run)
-    report(program, run, result.plan, result, delivery)
+    note_result(context, result)
+    delivery = _deliver(context, store, result, run)
+    report(context, run, result.plan, result, delivery)
     return _code(result, delivery)
 
 
-def conclude_again(program: Program, store: Store, result: RejectionResult, run: Run) -> int:
+def conclude_again(context: Context, store: Store, result: RejectionResult, run: Run) -> int:
     """Report what the first run under a key did, and send what it left of its mails; gives the exit code."""
     batch = result.plan.id
-    program.screen.tell(_("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
-    program.run_log.step("repeated", {"batch": batch})
+    context.screen.tell(_("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
+    context.run_log.step("repeated", {"batch": batch})
     delivery = None
     if result.mails:
-        last = _deliver(program, store, result, run) if mails_left(store, batch) else None
+        last = _deliver(context, store, result, run) if mails_left(store, batch) else None
         delivery = delivered_so_far(store, batch, last or DeliveryReport())
-    report(program, run, result.plan, result, delivery)
+    report(context, run, result.plan, result, delivery)
     return _code(result, delivery)
 
 
@@ -162,18 +163,18 @@ def _code(result: RejectionResult, delivery: DeliveryReport | None) -> int:
     return ExitCode.DONE if delivery is None or delivery.complete else ExitCode.MAILS_REMAIN
 
 
-def note_result(program: Program, result: RejectionResult) -> None:
+def note_result(context: Context, result: RejectionResult) -> None:
     """Note what the batch did, for who keeps a log of runs."""
     figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
-    program.run_log.step("rejected", {**figures, "left_out": len(result.left_out), "mails": result.mails})
+    context.run_log.step("rejected", {**figures, "left_out": len(result.left_out), "mails": result.mails})
 
 
-def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) -> DeliveryReport | None:
+def _deliver(context: Context, store: Store, result: RejectionResult, run: Run) -> DeliveryReport | None:
     if not result.mails or result.batch_id is None:
         return None
     try:
-        with Stopping() as stop, program.screen.progress(N_("Mailing")) as progress:
-            delivery = deliver_mails(program, store, stop, batch_id=result.batch_id, progress=progress)
+        with Stopping() as stop, context.screen.progress(N_("Mailing")) as progress:
+            delivery = deliver_mails(context, store, stop, batch_id=result.batch_id, progress=progress)
         stop.check(delivery)
     except OrderctlError as error:
         # The rejection stands whatever becomes of its mails: they wait.
@@ -181,17 +182,17 @@ def _deliver(program: Program, store: Store, result: RejectionResult, run: Run) 
     except Exception as error:  # noqa: BLE001
         return DeliveryReport(stopped=reason_of(error))
     except Stopped:
-        report(program, run, result.plan, result, delivery)
+        report(context, run, result.plan, result, delivery)
         raise
     except KeyboardInterrupt:
-        report(program, run, result.plan, result, None)
+        report(context, run, result.plan, result, None)
         raise KeyboardInterrupt(_("interrupted; the mails that are left wait for: orderctl mail send")) from None
     else:
         return delivery
 
 
 def report(
-    program: Program,
+    context: Context,
     run: Run,
     plan: RejectionPlan,
     result: RejectionResult | None,
@@ -200,13 +201,13 @@ def report(
 ) -> None:
     """Say what came of the plan; without a result it was a dry run."""
     if run.as_ is not ReportFormat.TEXT:
-        write_document(program, run, rejection_document(plan, result, delivery, letters))
+        write_document(context, run, rejection_document(plan, result, delivery, letters))
     elif result is None:
-        program.screen.tell(_("A dry run: nothing was changed."))
+        context.screen.tell(_("A dry run: nothing was changed."))
     else:
         from orderctl.rejection.preview import result_report
 
-        program.screen.show(result_report(result, delivery, notify=result.plan.mail.notify))
+        context.screen.show(result_report(result, delivery, notify=result.plan.mail.notify))
     if result is not None and result.unselected:
         taken_out = ngettext(
             "{number:,} order taken out of the selection {name}",
@@ -214,23 +215,23 @@ def report(
             result.unselected,
             name=result.plan.by.selection,
         )
-        program.screen.tell(taken_out)
+        context.screen.tell(taken_out)
 
 
-def write_document(program: Program, run: Run, document: Document) -> None:
+def write_document(context: Context, run: Run, document: Document) -> None:
     """Write a report as JSON, alone or as one of several."""
     if run.write is not None:
         run.write(document)
     else:
-        program.output.document(document, run.as_)
+        context.output.document(document, run.as_)
 
 
-def read_reason(program: Program, text: str, run: Run, *, every_order_has_one: bool) -> Reason:
+def read_reason(context: Context, text: str, run: Run, *, every_order_has_one: bool) -> Reason:
     """The reason. Where the settings list codes it is one of them: asked for if unsaid, and no need of a dry run.
 
     Raises UsageError.
     """
-    codes = program.reason_codes
+    codes = reason_codes(context)
     if not text.strip():
         if not codes.words or run.dry_run or every_order_has_one:
             return Reason()

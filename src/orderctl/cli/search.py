@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import Program, id_lines, write_orders
-from orderctl.cli.options import AsReport, FilterWords, OrderFormat, ReportFormat, SavedName, program_of
-from orderctl.cli.sources import filter_text_of, read_id_argument
+from orderctl.cli.context import Context
+from orderctl.cli.options import AsReport, FilterWords, OrderFormat, ReportFormat, SavedName, context_of
+from orderctl.cli.sources import filter_text_of, parse_filter, read_id_argument
 from orderctl.cli.suggesting import suggest_columns, suggest_order, suggest_sort
 from orderctl.core.text import safe
 from orderctl.database.store import Store
@@ -64,38 +64,43 @@ def search(
     null: Annotated[bool, typer.Option("--null", "-0", help="End ids with NUL instead of a line break.")] = False,
 ) -> None:
     """Find orders: a table on a terminal, ids in a pipe."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     shown = parse_columns(columns) if columns else ()
-    with program.open_store() as store:
-        wanted = program.parse_filter(filter_text_of(store, words, saved))
+    with context.open_store() as store:
+        wanted = parse_filter(context, filter_text_of(store, words, saved))
         if count:
             with store.snapshot() as connection:
-                program.output.lines([str(count_orders(connection, wanted))])
+                context.output.lines([str(count_orders(connection, wanted))])
             return
         page = Page(sort=sort, limit=limit or None, after=after)
-        format_ = as_ or (OrderFormat.TABLE if program.output.is_terminal and not null else OrderFormat.IDS)
+        format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal and not null else OrderFormat.IDS)
         if format_ is OrderFormat.TABLE:
-            _table(program, store, wanted, shown, replace(page, limit=PAGE) if limit is None else page)
+            _table(context, store, wanted, shown, replace(page, limit=PAGE) if limit is None else page)
             return
         with store.snapshot() as connection:
             if format_ is OrderFormat.IDS:
+                from orderctl.selection.id_file import id_line
+
                 ids = list_ids(connection, wanted, page)
-                program.output.lines(ids if null else id_lines(ids), end="\0" if null else "\n")
+                context.output.lines(ids if null else map(id_line, ids), end="\0" if null else "\n")
             else:
+                from orderctl.search.writers import WRITERS
+
                 columns_ = shown or columns_of(DEFAULT_COLUMNS)
-                write_orders(list_fields(connection, wanted, page, fields_of(columns_)), columns_, format_.value)
+                blocks = list_fields(connection, wanted, page, fields_of(columns_))
+                WRITERS[format_.value](blocks, columns_, context.output.stream)
 
 
-def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:
+def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:
     """The first orders in a table, and on standard error how many there are."""
     with store.snapshot() as connection:
         head = list(islice(list_orders(connection, wanted, page), page.limit))
         if head:
             from orderctl.search.view import order_table
 
-            program.screen.page(order_table(head, columns=shown))
+            context.screen.page(order_table(head, columns=shown))
         if page.limit is None or len(head) < page.limit:
-            program.screen.tell(ngettext("{number:,} order", "{number:,} orders", len(head)))
+            context.screen.tell(ngettext("{number:,} order", "{number:,} orders", len(head)))
         else:
             # A person at a terminal waits for the count of a million: beyond some thousands, "more" is enough.
             total = count_orders(connection, wanted, at_most=COUNTED + 1)
@@ -110,7 +115,7 @@ def _table(program: Program, store: Store, wanted: OrderFilter, shown: Sequence[
                 orders=of,
                 last=following,
             )
-            program.screen.tell(safe(told))
+            context.screen.tell(safe(told))
 
 
 show_app = command_app()
@@ -123,9 +128,9 @@ def show(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Show one order: lines, tags, log, and whether it can be rejected."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     wanted = read_id_argument(order_id)
-    with program.open_store() as store, store.snapshot() as connection:
+    with context.open_store() as store, store.snapshot() as connection:
         order = get_order(connection, wanted)
         if order is None:
             raise UsageError(
@@ -136,8 +141,8 @@ def show(
             )
         events = order_events(connection, order.id)
     if as_ is not ReportFormat.TEXT:
-        program.output.document(order_document(order, events), as_)
+        context.output.document(order_document(order, events), as_)
     else:
         from orderctl.orders.view import order_details
 
-        program.screen.page(order_details(order, events))
+        context.screen.page(order_details(order, events))

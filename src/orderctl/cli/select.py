@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import Program, id_lines
+from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AllowEmpty,
     Everything,
@@ -15,7 +15,7 @@ from orderctl.cli.options import (
     Pick,
     SavedName,
     SelectionName,
-    program_of,
+    context_of,
 )
 from orderctl.cli.picking import pick_orders
 from orderctl.cli.sources import Source, choose, filter_text_of
@@ -48,25 +48,25 @@ def select(
     pick: Pick = False,
 ) -> None:
     """Collect orders in a named selection; without arguments, show it."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     chosen = name or DEFAULT_SELECTION
     asks = bool(words or saved or ids_file is not None or everything)
-    with program.open_store() as store:
+    with context.open_store() as store:
         if clear:
             if asks or pick:
                 raise UsageError(
                     _("--clear empties the selection and takes no orders"), hint=_("run the two one by one")
                 )
-            _report(program, clear_selection(store, actor=program.actor, name=chosen))
+            _report(context, clear_selection(store, actor=context.actor, name=chosen))
         elif not (asks or pick):
-            _show(program, store, chosen)
+            _show(context, store, chosen)
         else:
             source = _source(store, words, saved, ids_file)
             source = replace(source, everything=everything or pick, allow_empty=allow_empty)
             if pick:
-                _pick(program, store, source, chosen)
+                _pick(context, store, source, chosen)
             else:
-                _change(program, store, source, chosen, remove=remove)
+                _change(context, store, source, chosen, remove=remove)
 
 
 def _source(store: Store, words: list[str] | None, saved: str | None, ids_file: str | None) -> Source:
@@ -77,13 +77,13 @@ def _source(store: Store, words: list[str] | None, saved: str | None, ids_file: 
     return Source(filter_text=filter_text_of(store, words, saved))
 
 
-def _change(program: Program, store: Store, source: Source, name: str, *, remove: bool) -> None:
-    choice = choose(program, store, source)
+def _change(context: Context, store: Store, source: Source, name: str, *, remove: bool) -> None:
+    choice = choose(context, store, source)
     if remove:
-        _report(program, remove_from_selection(store, choice, actor=program.actor, name=name))
+        _report(context, remove_from_selection(store, choice, actor=context.actor, name=name))
         return
-    report = add_to_selection(store, choice, actor=program.actor, name=name, at=program.clock.now())
-    _report(program, report)
+    report = add_to_selection(store, choice, actor=context.actor, name=name, at=context.clock.now())
+    _report(context, report)
     if report.unknown:
         raise UsageError(
             ngettext(
@@ -96,15 +96,15 @@ def _change(program: Program, store: Store, source: Source, name: str, *, remove
         )
 
 
-def _pick(program: Program, store: Store, source: Source, name: str) -> None:
+def _pick(context: Context, store: Store, source: Source, name: str) -> None:
     picks = pick_orders(
-        program, store, choose(program, store, source), selection=name, done=_("save in {name}", name=name)
+        context, store, choose(context, store, source), selection=name, done=_("save in {name}", name=name)
     )
-    report = save_picks(store, picks, actor=program.actor, name=name, at=program.clock.now())
-    _report(program, report)
+    report = save_picks(store, picks, actor=context.actor, name=name, at=context.clock.now())
+    _report(context, report)
 
 
-def _report(program: Program, report: SelectionReport) -> None:
+def _report(context: Context, report: SelectionReport) -> None:
     parts = []
     if report.added:
         parts.append(_("{number:,} added", number=report.added))
@@ -119,26 +119,29 @@ def _report(program: Program, report: SelectionReport) -> None:
         changes=", ".join(parts) or _("nothing changed"),
         name=report.name,
     )
-    program.screen.tell(told)
+    context.screen.tell(told)
 
 
-def _show(program: Program, store: Store, name: str) -> None:
+def _show(context: Context, store: Store, name: str) -> None:
     with store.snapshot() as connection:
-        size = selection_size(connection, program.actor, name)
-        if not program.output.is_terminal:
-            program.output.lines(id_lines(order.id for order in selected_orders(connection, program.actor, name, None)))
+        size = selection_size(connection, context.actor, name)
+        if not context.output.is_terminal:
+            from orderctl.selection.id_file import id_line
+
+            selected = selected_orders(connection, context.actor, name, None)
+            context.output.lines(id_line(order.id) for order in selected)
             return
         from orderctl.search.view import order_table
 
-        program.screen.page(order_table(selected_orders(connection, program.actor, name, _SHOWN)))
+        context.screen.page(order_table(selected_orders(connection, context.actor, name, _SHOWN)))
         others = [
-            f"{other} ({number:,})" for other, number in selection_names(connection, program.actor) if other != name
+            f"{other} ({number:,})" for other, number in selection_names(connection, context.actor) if other != name
         ]
     if size > _SHOWN:
-        program.screen.tell(_("selection {name}: {shown:,} of {number:,} orders", name=name, shown=_SHOWN, number=size))
+        context.screen.tell(_("selection {name}: {shown:,} of {number:,} orders", name=name, shown=_SHOWN, number=size))
     else:
-        program.screen.tell(
+        context.screen.tell(
             ngettext("selection {name}: {number:,} order", "selection {name}: {number:,} orders", size, name=name)
         )
     if others:
-        program.screen.tell(_("other selections: {names}", names=", ".join(others)))
+        context.screen.tell(_("other selections: {names}", names=", ".join(others)))

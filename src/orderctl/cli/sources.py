@@ -1,9 +1,14 @@
 """Where orders come from: the one place that turns a command's arguments into a choice (design.md, section 5)."""
 
+import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orderctl.cli.context import Program
+from orderctl import __version__
+from orderctl.cli.context import Context
 from orderctl.cli.ending import call_instead
 from orderctl.cli.options import (
     AllowEmpty,
@@ -18,16 +23,23 @@ from orderctl.cli.options import (
     takes,
 )
 from orderctl.database.store import Store
-from orderctl.errors import UsageError
+from orderctl.errors import UsageError, os_reason
+from orderctl.filters.filters import OrderFilter
 from orderctl.filters.parser import is_term, join_words
+from orderctl.filters.parser import parse_filter as read_filter
 from orderctl.filters.saved import all_filters, get_filter
-from orderctl.language import _
+from orderctl.language import _, english
 from orderctl.orders.orders import parse_order_id
+from orderctl.selection.notes import ReasonCodes, read_codes
 from orderctl.selection.queries import ids_as_stored, selection_size, unknown_ids
 from orderctl.selection.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
 from orderctl.selection.service import refuse_everything
 
+if TYPE_CHECKING:
+    from orderctl.rejection.plan import Provenance
+
 _SHOWN_IDS = 5
+_LONGEST_CODE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +73,18 @@ class Source:
         return [name for name, is_given in named.items() if is_given]
 
 
-def choose(program: Program, store: Store, source: Source) -> Choice:
+def choose(context: Context, store: Store, source: Source) -> Choice:
     """The choice that the arguments spell; the default selection if they name nothing.
 
     Raises UsageError for two sources at once, an unknown saved filter, an empty selection, and an empty filter
     without `--all`.
     """
-    choice = read_choice(program, store, source)
+    choice = read_choice(context, store, source)
     refuse_empty_selection(store, choice)
     return choice
 
 
-def read_choice(program: Program, store: Store, source: Source) -> Choice:
+def read_choice(context: Context, store: Store, source: Source) -> Choice:
     """The same, of a selection that may have been emptied since."""
     given = source.given
     if len(given) > 1:
@@ -82,7 +94,7 @@ def read_choice(program: Program, store: Store, source: Source) -> Choice:
         )
     if source.ids_file == source.excepted_file == "-":
         raise UsageError(_("--ids - and --except-ids - cannot both read standard input"), hint=_("put one into a file"))
-    scope, excluded = _scope(program, store, source), _excluded(program, source)
+    scope, excluded = _scope(context, store, source), _excluded(context, source)
     if isinstance(scope, IdScope):
         scope = replace(scope, given=_as_stored(store, scope.given))
     return Choice(scope=scope, excluded=_as_stored(store, excluded))
@@ -97,14 +109,14 @@ def _as_stored(store: Store, given: IdList) -> IdList:
         return given.renamed(ids_as_stored(connection, odd))
 
 
-def _excluded(program: Program, source: Source) -> IdList:
+def _excluded(context: Context, source: Source) -> IdList:
     named = read_id_arguments(source.excepted).ids
     if source.excepted_file is None:
         return IdList.collect(named)
-    return IdList.collect((*named, *program.read_ids(source.excepted_file, allow_empty=source.allow_empty).ids))
+    return IdList.collect((*named, *_read_ids(context, source.excepted_file, allow_empty=source.allow_empty).ids))
 
 
-def _scope(program: Program, store: Store, source: Source) -> Scope:
+def _scope(context: Context, store: Store, source: Source) -> Scope:
     if source.ids:
         ids = read_id_arguments(source.ids)
         _refuse_terms(store, source.ids)
@@ -114,14 +126,69 @@ def _scope(program: Program, store: Store, source: Source) -> Scope:
     if source.ids_file is not None:
         from_file = _("ids from {file}", file=source.ids_file)
         words = _("ids from standard input") if source.ids_file == "-" else from_file
-        given = program.read_ids(source.ids_file, notes=source.notes, allow_empty=source.allow_empty)
+        given = _read_ids(context, source.ids_file, notes=source.notes, allow_empty=source.allow_empty)
         return IdScope(given=given, words=words)
     if source.saved is not None:
-        return _filter_scope(program, saved_expression(store, source.saved), source)
+        return _filter_scope(context, saved_expression(store, source.saved), source)
     if source.filter_text is not None or source.everything:
-        return _filter_scope(program, source.filter_text or "", source)
+        return _filter_scope(context, source.filter_text or "", source)
     name = source.selection or DEFAULT_SELECTION
-    return SelectionScope(actor=program.actor, name=name, words=_("selection {name}", name=name))
+    return SelectionScope(actor=context.actor, name=name, words=_("selection {name}", name=name))
+
+
+def _read_ids(context: Context, source: str, *, notes: bool = False, allow_empty: bool = False) -> IdList:
+    """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line.
+
+    With `notes`, the reasons and messages that a CSV has beside them too; `allow_empty`: there may be none.
+    """
+    from orderctl.selection.id_file import read_ids
+
+    codes = reason_codes(context) if notes else None
+    if source == "-":
+        return read_ids(sys.stdin.buffer, _("standard input"), codes, allow_empty=allow_empty)
+    try:
+        with Path(source).open("rb") as stream:
+            return read_ids(stream, source, codes, allow_empty=allow_empty)
+    except OSError as error:
+        raise UsageError(
+            _("{source} cannot be read: {why}", source=source, why=os_reason(error)),
+            hint=_("a filter goes behind --filter, and select takes it as it is")
+            if is_term(source)
+            else _("check the path"),
+        ) from error
+
+
+def reason_codes(context: Context) -> ReasonCodes:
+    """The reasons that the settings list. Raises UsageError."""
+    return read_codes(context.settings.texts("reasons"))
+
+
+def provenance(context: Context, source: str, *, selection: str = "") -> "Provenance":
+    """Who acts from where, for the log; `selection` if that is where the orders come from."""
+    from orderctl.rejection.plan import Provenance
+
+    return Provenance(
+        account=context.settings.text("account"),
+        actor=context.actor,
+        host=socket.gethostname(),
+        program=f"orderctl {__version__}",
+        source=english(source),
+        selection=selection,
+    )
+
+
+def parse_filter(context: Context, text: str) -> OrderFilter:
+    """Read a filter with today's date and the names of countries. Raises FilterError."""
+    return read_filter(text, today=context.clock.now().date(), country_code=_country_code)
+
+
+def _country_code(name: str) -> str | None:
+    if len(name) <= _LONGEST_CODE:
+        return None
+    from orderctl.core.countries import country_code
+
+    code = country_code(name)
+    return None if code == name else code
 
 
 def refuse_empty_selection(store: Store, choice: Choice) -> None:
@@ -152,8 +219,8 @@ def _refuse_terms(store: Store, words: Sequence[str]) -> None:
         )
 
 
-def _filter_scope(program: Program, text: str, source: Source) -> FilterScope:
-    wanted = program.parse_filter(text)
+def _filter_scope(context: Context, text: str, source: Source) -> FilterScope:
+    wanted = parse_filter(context, text)
     refuse_everything(wanted, everything=source.everything)
     return FilterScope(filter=wanted, words=_filter_words(source.saved, wanted.text))
 

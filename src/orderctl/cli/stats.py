@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
-from orderctl.cli.context import write_figures
-from orderctl.cli.options import FilterWords, SavedName, program_of
-from orderctl.cli.sources import filter_text_of
+from orderctl.cli.options import FilterWords, SavedName, context_of
+from orderctl.cli.sources import filter_text_of, parse_filter
 from orderctl.settings import LARGEST
 from orderctl.stats.queries import statistics_of
-from orderctl.stats.statistics import DIMENSIONS, Subject, parse_question, statistics_document
+from orderctl.stats.statistics import DIMENSIONS, Subject, parse_question, statistics_document, write_figures
 
 app = command_app()
 
@@ -51,21 +50,21 @@ def stats(
     ] = None,
 ) -> None:
     """Count orders and add up their amounts, per currency. Rejected orders are never counted."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     subject = Subject.REJECTIONS if rejections else Subject.ORDERS
     questions = [parse_question(name, subject, top) for name in by or ()]
-    with program.open_store() as store:
-        wanted = program.parse_filter(filter_text_of(store, words, saved))
+    with context.open_store() as store:
+        wanted = parse_filter(context, filter_text_of(store, words, saved))
         found = statistics_of(store, wanted, subject, questions, top=top)
-    format_ = as_ or (StatsFormat.TABLE if program.output.is_terminal else StatsFormat.CSV)
+    format_ = as_ or (StatsFormat.TABLE if context.output.is_terminal else StatsFormat.CSV)
     if format_ is StatsFormat.JSON:
-        program.output.document(statistics_document(found, wanted.text), format_)
+        context.output.document(statistics_document(found, wanted.text), format_)
         return
     if format_ is StatsFormat.CSV:
-        write_figures(found)
+        write_figures(found, context.output.stream)
         if found.left_out:
-            program.screen.tell(found.left_out)
+            context.screen.tell(found.left_out)
         return
     from orderctl.stats.charts import statistics_view
 
-    program.screen.page(statistics_view(found))
+    context.screen.page(statistics_view(found))

@@ -12,8 +12,8 @@ import typer
 from orderctl.audit.service import verify_log
 from orderctl.audit.verification import Tampering
 from orderctl.cli.apps import group_app
-from orderctl.cli.context import Program
-from orderctl.cli.options import AsReport, ReportFormat, program_of
+from orderctl.cli.context import Context
+from orderctl.cli.options import AsReport, ReportFormat, context_of
 from orderctl.database.check import Check, check_store
 from orderctl.database.sqlite import backup_store
 from orderctl.errors import OrderctlError
@@ -34,12 +34,12 @@ def store() -> None:
 @app.command(epilog="Examples:\n\norderctl store init\n\norderctl --store orders.db store init")
 def init(ctx: typer.Context) -> None:
     """Make the store; does nothing if it is there."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     from orderctl.database.schema import init_store
 
-    made = init_store(program.address)
-    where = program.address.shown
-    program.screen.tell(
+    made = init_store(context.address)
+    where = context.address.shown
+    context.screen.tell(
         _("made the store {store}", store=where) if made else _("the store is there already: {store}", store=where)
     )
 
@@ -47,13 +47,13 @@ def init(ctx: typer.Context) -> None:
 @app.command(epilog="Examples:\n\norderctl store upgrade")
 def upgrade(ctx: typer.Context) -> None:
     """Bring the store's schema to this program's revision; a SQLite store is copied before."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     from orderctl.database.schema import upgrade_with_copy
 
-    before, after, copy = upgrade_with_copy(program.address, program.clock.now())
+    before, after, copy = upgrade_with_copy(context.address, context.clock.now())
     if copy is not None:
-        program.screen.tell(_("copied the store as it was to {file}", file=copy))
-    program.screen.tell(
+        context.screen.tell(_("copied the store as it was to {file}", file=copy))
+    context.screen.tell(
         _("the store is of revision {revision}", revision=after)
         if before == after
         else _("upgraded the store from {before} to {after}", before=before, after=after)
@@ -67,9 +67,9 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Copy a SQLite store while others work on it, and check the copy."""
-    program = program_of(ctx)
-    backup_store(program.address, file, force=force)
-    program.screen.tell(_("copied {store} to {file}, and checked the copy", store=program.address.shown, file=file))
+    context = context_of(ctx)
+    backup_store(context.address, file, force=force)
+    context.screen.tell(_("copied {store} to {file}, and checked the copy", store=context.address.shown, file=file))
 
 
 @app.command(
@@ -82,14 +82,14 @@ def check(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Look the store over: schema, guards, references, orphans, and the chain of the log."""
-    program = program_of(ctx)
+    context = context_of(ctx)
     checks = []
-    for found in _checks(program, quick=quick):
+    for found in _checks(context, quick=quick):
         checks.append(found)
         if as_ is ReportFormat.TEXT:
-            program.output.lines([check_words(found)])
+            context.output.lines([check_words(found)])
     if as_ is not ReportFormat.TEXT:
-        program.output.document(health_document(program.address.shown, checks), as_)
+        context.output.document(health_document(context.address.shown, checks), as_)
     wrong = sum(not found.ok for found in checks)
     if wrong:
         raise OrderctlError(
@@ -97,22 +97,22 @@ def check(
                 "{number:,} thing wrong with the store {store}",
                 "{number:,} things wrong with the store {store}",
                 wrong,
-                store=program.address.shown,
+                store=context.address.shown,
             ),
             hint=_("see orderctl help store for what each of them means"),
         )
 
 
-def _checks(program: Program, *, quick: bool) -> Iterator[Check]:
+def _checks(context: Context, *, quick: bool) -> Iterator[Check]:
     usable = True
-    for found in check_store(program.address, program.settings.text("account"), quick=quick):
+    for found in check_store(context.address, context.settings.text("account"), quick=quick):
         usable = usable and (found.ok or found.name not in {"schema", "integrity"})
         yield found
     if usable and not quick:
-        yield _log(program)
+        yield _log(context)
 
 
-def _log(program: Program) -> Check:
+def _log(context: Context) -> Check:
     """The chain of the log, with the first record that is not as it was written."""
     tampered: list[Tampering] = []
 
@@ -120,7 +120,7 @@ def _log(program: Program) -> Check:
         if not tampered:
             tampered.append(tampering)
 
-    with program.open_store() as opened, program.screen.progress(N_("Verifying the log")) as progress:
+    with context.open_store() as opened, context.screen.progress(N_("Verifying the log")) as progress:
         verdict = verify_log(opened, anchor=None, report=report, progress=progress)
     if tampered:
         first = _("{record}: {problem}", record=tampered[0].record, problem=tampered[0].problem)

@@ -64,6 +64,14 @@ class ReasonCodes:
         return ", ".join(self.words)
 
 
+def read_codes(texts: Iterable[str]) -> ReasonCodes:
+    """The reasons that the settings list. Raises UsageError."""
+    try:
+        return ReasonCodes.collect(texts)
+    except ValueError as error:
+        raise UsageError(f"reasons: {error}", hint=_("see orderctl help reasons")) from None
+
+
 def words_of(reason: str, code: str) -> str:
     """What a buyer may read of a reason: its words without the code."""
     return reason.removeprefix(f"{code}: ") if code else reason
