@@ -17,7 +17,7 @@ def main() -> None:
         if _wrote(1, f"orderctl {__version__}\n"):
             return
     if "_ORDERCTL_COMPLETE" in os.environ:
-        from orderctl.cli.shell_completion import answer
+        from orderctl.cli.completion import answer
 
         answer(os.environ)
         return

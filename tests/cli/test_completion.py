@@ -7,7 +7,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from orderctl.cli.shell_completion import candidates
+from orderctl.cli.completion import candidates
 from orderctl.filters.filters import FILTER_FIELDS
 from orderctl.filters.suggestions import suggest_terms
 from orderctl.orders.orders import Status

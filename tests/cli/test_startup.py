@@ -72,7 +72,7 @@ def test_a_page_in_a_pipe_loads_nothing_but_the_page():
         "orderctl.terminal.output",
     }
     assert not rooms_of(found) & {"database", "selection", "rejection", "plans", "audit", "importing", "exporting"}
-    assert "orderctl.cli.reject" not in found
+    assert "orderctl.cli.commands.reject" not in found
 
 
 def test_help_of_a_command_loads_no_adapter():

@@ -12,7 +12,7 @@ from orderctl import __version__
 from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
 from orderctl.cli.context import Context
 from orderctl.cli.ending import Ending
-from orderctl.cli.suggesting import suggest_profile
+from orderctl.cli.options import suggest_profile
 
 
 class LazyCommands(HelpfulGroup):
@@ -121,23 +121,25 @@ class Entry:
 
 _MAIN, _AROUND, _RECORD, _SETUP = "The main job", "Around it", "The record", "Set-up"
 COMMANDS = {
-    "search": Entry("search", "Find orders: a table on a terminal, ids in a pipe.", _MAIN),
-    "select": Entry("select", "Collect orders in a named selection.", _MAIN),
-    "reject": Entry("reject", "Plan, preview, confirm, reject, and tell the buyers.", _MAIN),
-    "plan": Entry("plan", "Saved plans: what would happen, what changed, who approved.", _MAIN),
-    "show": Entry("search", "Show one order: lines, tags, log, and whether it can be rejected.", _AROUND, "show_app"),
-    "archive": Entry("changing", "Take orders out of the default view.", _AROUND, "archive"),
-    "unarchive": Entry("changing", "Put archived orders back into the default view.", _AROUND, "unarchive"),
-    "tag": Entry("changing", "Put a tag on orders.", _AROUND, "tag"),
-    "untag": Entry("changing", "Take a tag off orders.", _AROUND, "untag"),
-    "import": Entry("importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
-    "export": Entry("export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
-    "stats": Entry("stats", "Count orders and add up their amounts, with charts.", _AROUND),
-    "filter": Entry("filters", "Keep filters under a name, for everyone on the store.", _AROUND),
-    "mail": Entry("mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
-    "log": Entry("log", "Who rejected what, when and why.", _RECORD),
-    "store": Entry("store", "Make, upgrade, check and copy the database.", _SETUP),
-    "config": Entry("config", "Show the settings and where each came from.", _SETUP),
+    "search": Entry("commands.search", "Find orders: a table on a terminal, ids in a pipe.", _MAIN),
+    "select": Entry("commands.select", "Collect orders in a named selection.", _MAIN),
+    "reject": Entry("commands.reject", "Plan, preview, confirm, reject, and tell the buyers.", _MAIN),
+    "plan": Entry("commands.plan", "Saved plans: what would happen, what changed, who approved.", _MAIN),
+    "show": Entry(
+        "commands.search", "Show one order: lines, tags, log, and whether it can be rejected.", _AROUND, "show_app"
+    ),
+    "archive": Entry("commands.changing", "Take orders out of the default view.", _AROUND, "archive"),
+    "unarchive": Entry("commands.changing", "Put archived orders back into the default view.", _AROUND, "unarchive"),
+    "tag": Entry("commands.changing", "Put a tag on orders.", _AROUND, "tag"),
+    "untag": Entry("commands.changing", "Take a tag off orders.", _AROUND, "untag"),
+    "import": Entry("commands.importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
+    "export": Entry("commands.export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
+    "stats": Entry("commands.stats", "Count orders and add up their amounts, with charts.", _AROUND),
+    "filter": Entry("commands.filters", "Keep filters under a name, for everyone on the store.", _AROUND),
+    "mail": Entry("commands.mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
+    "log": Entry("commands.log", "Who rejected what, when and why.", _RECORD),
+    "store": Entry("commands.store", "Make, upgrade, check and copy the database.", _SETUP),
+    "config": Entry("commands.store", "Show the settings and where each came from.", _SETUP, "config_app"),
     "completion": Entry("completion", "Print the script that completes commands in bash, zsh or fish.", _SETUP),
     "help": Entry("manual", "Explain a command or a topic; without either, list them all.", _SETUP, "help_"),
     "man": Entry("manual", "Print the manual page.", _SETUP, "man"),

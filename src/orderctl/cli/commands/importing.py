@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
+from orderctl.cli.commands.reject import carry_out, whether_to_notify
 from orderctl.cli.context import Context
 from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, context_of
-from orderctl.cli.reject import carry_out, whether_to_notify
 from orderctl.cli.run import Run, check_can_ask, read_expectations, read_reason
 from orderctl.cli.sources import provenance, reason_codes
 from orderctl.database.store import Store

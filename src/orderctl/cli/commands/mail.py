@@ -9,9 +9,17 @@ import typer
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
 from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
-from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, context_of, takes
+from orderctl.cli.options import (
+    AsReport,
+    FilterText,
+    ReportFormat,
+    SelectionName,
+    context_of,
+    suggest_batch,
+    suggest_mail,
+    takes,
+)
 from orderctl.cli.sources import Source, choose, provenance
-from orderctl.cli.suggesting import suggest_batch, suggest_mail
 from orderctl.core.ids import new_id
 from orderctl.core.times import parse_duration
 from orderctl.database.endings import find_batch, find_mails

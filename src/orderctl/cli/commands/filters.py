@@ -7,9 +7,8 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, FilterWords, ReportFormat, context_of
+from orderctl.cli.options import AsReport, FilterWords, ReportFormat, context_of, suggest_saved
 from orderctl.cli.sources import parse_filter, saved_expression
-from orderctl.cli.suggesting import suggest_saved
 from orderctl.core.text import safe
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.filters.parser import join_words

@@ -16,9 +16,8 @@ from orderctl.changes import (
 )
 from orderctl.cli.apps import command_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, context_of
+from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, context_of, suggest_tag
 from orderctl.cli.sources import Source, choose, takes_source
-from orderctl.cli.suggesting import suggest_tag
 from orderctl.core.ids import new_id
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.language import _, ngettext

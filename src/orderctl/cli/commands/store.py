@@ -1,24 +1,153 @@
-"""`orderctl config show|path|init|check`."""
+"""`orderctl store init|upgrade|check|backup` and `orderctl config show|path|init|check`."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orderctl.audit.queries import list_batches
+from orderctl.audit.service import verify_log
+from orderctl.audit.verification import Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context, config_file
 from orderctl.cli.options import AsReport, ReportFormat, context_of
-from orderctl.cli.store import check_words, health_document
-from orderctl.database.check import Check
+from orderctl.database.check import Check, check_store
+from orderctl.database.sqlite import backup_store
 from orderctl.errors import OrderctlError
 from orderctl.files.safe import create_file, create_folder
 from orderctl.language import N_, _, english, ngettext
-from orderctl.orders.document import SCHEMA
+from orderctl.orders.document import SCHEMA, Document
 from orderctl.settings import OPTIONS, Option, Setting, Value, unknown_variables
 
 app = group_app()
+
+
+@app.callback()
+def store() -> None:
+    """Make, upgrade, check and copy the database."""
+
+
+@app.command(epilog="Examples:\n\norderctl store init\n\norderctl --store orders.db store init")
+def init(ctx: typer.Context) -> None:
+    """Make the store; does nothing if it is there."""
+    context = context_of(ctx)
+    from orderctl.database.schema import init_store
+
+    made = init_store(context.address)
+    where = context.address.shown
+    context.screen.tell(
+        _("made the store {store}", store=where) if made else _("the store is there already: {store}", store=where)
+    )
+
+
+@app.command(epilog="Examples:\n\norderctl store upgrade")
+def upgrade(ctx: typer.Context) -> None:
+    """Bring the store's schema to this program's revision; a SQLite store is copied before."""
+    context = context_of(ctx)
+    from orderctl.database.schema import upgrade_with_copy
+
+    before, after, copy = upgrade_with_copy(context.address, context.clock.now())
+    if copy is not None:
+        context.screen.tell(_("copied the store as it was to {file}", file=copy))
+    context.screen.tell(
+        _("the store is of revision {revision}", revision=after)
+        if before == after
+        else _("upgraded the store from {before} to {after}", before=before, after=after)
+    )
+
+
+@app.command(epilog="Examples:\n\norderctl store backup orders-2026-03-14.db")
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; only you will be able to read it.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Copy a SQLite store while others work on it, and check the copy."""
+    context = context_of(ctx)
+    backup_store(context.address, file, force=force)
+    context.screen.tell(_("copied {store} to {file}, and checked the copy", store=context.address.shown, file=file))
+
+
+@app.command(
+    epilog="Examples:\n\norderctl store check\n\norderctl --quiet store check --quick || page-somebody\n\n"
+    "orderctl store check --format json\n\nEnds with 0: in order, 1: something is wrong, 7: cannot be reached."
+)
+def check(
+    ctx: typer.Context,
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what reads every row.")] = False,
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Look the store over: schema, guards, references, orphans, and the chain of the log."""
+    context = context_of(ctx)
+    checks = []
+    for found in _checks(context, quick=quick):
+        checks.append(found)
+        if as_ is ReportFormat.TEXT:
+            context.output.lines([check_words(found)])
+    if as_ is not ReportFormat.TEXT:
+        context.output.document(health_document(context.address.shown, checks), as_)
+    wrong = sum(not found.ok for found in checks)
+    if wrong:
+        raise OrderctlError(
+            ngettext(
+                "{number:,} thing wrong with the store {store}",
+                "{number:,} things wrong with the store {store}",
+                wrong,
+                store=context.address.shown,
+            ),
+            hint=_("see orderctl help store for what each of them means"),
+        )
+
+
+def _checks(context: Context, *, quick: bool) -> Iterator[Check]:
+    usable = True
+    for found in check_store(context.address, context.settings.text("account"), quick=quick):
+        usable = usable and (found.ok or found.name not in {"schema", "integrity"})
+        yield found
+    if usable and not quick:
+        yield _log(context)
+
+
+def _log(context: Context) -> Check:
+    """The chain of the log, with the first record that is not as it was written."""
+    tampered: list[Tampering] = []
+
+    def report(tampering: Tampering) -> None:
+        if not tampered:
+            tampered.append(tampering)
+
+    with context.open_store() as opened, context.screen.progress(N_("Verifying the log")) as progress:
+        verdict = verify_log(opened, anchor=None, report=report, progress=progress)
+    if tampered:
+        first = _("{record}: {problem}", record=tampered[0].record, problem=tampered[0].problem)
+        if verdict.tampered > 1:
+            more = verdict.tampered - 1
+            first = _("{first}; {more:,} more, see: orderctl log verify", first=first, more=more)
+        return Check("log", ok=False, detail=first)
+    read = _(
+        "{batches} and {events} as written",
+        batches=ngettext("{number:,} batch", "{number:,} batches", verdict.batches),
+        events=ngettext("{number:,} event", "{number:,} events", verdict.events),
+    )
+    return Check("log", ok=True, detail=read)
+
+
+def check_words(found: Check) -> str:
+    """Whether it is in order, its name, and what was seen."""
+    verdict = _("ok   ") if found.ok else _("WRONG")
+    return f"{verdict}  {found.name}: {found.detail}"
+
+
+def health_document(store: str, checks: Iterable[Check]) -> Document:
+    """What a check of the store found."""
+    listed = [asdict(check) for check in checks]
+    return {"schema": SCHEMA, "store": store, "ok": all(check["ok"] for check in listed), "checks": listed}
+
+
+config_app = group_app()
 _HIDDEN = N_("(hidden)")
 _EXAMPLE_HEAD = N_("""\
 # Settings of orderctl. Each profile is a table; a command takes the default one, or --profile NAME.
@@ -50,12 +179,12 @@ _EXAMPLES = {
 }
 
 
-@app.callback()
+@config_app.callback()
 def config() -> None:
     """Show, check and begin the settings."""
 
 
-@app.command(epilog="Examples:\n\norderctl config show\n\norderctl --profile eu config show --format json")
+@config_app.command(epilog="Examples:\n\norderctl config show\n\norderctl --profile eu config show --format json")
 def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every setting, its value and its origin; secrets are hidden."""
     context = context_of(ctx)
@@ -73,7 +202,7 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     context.screen.tell(_("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
 
 
-@app.command(epilog='Examples:\n\norderctl config path\n\n$EDITOR "$(orderctl config path)"')
+@config_app.command(epilog='Examples:\n\norderctl config path\n\n$EDITOR "$(orderctl config path)"')
 def path(ctx: typer.Context) -> None:
     """Print where the settings are looked for, whether there are any or not."""
     context = context_of(ctx)
@@ -83,8 +212,8 @@ def path(ctx: typer.Context) -> None:
         context.screen.tell(_("there is no such file yet; orderctl config init makes one"))
 
 
-@app.command(epilog="Examples:\n\norderctl config init")
-def init(
+@config_app.command("init", epilog="Examples:\n\norderctl config init")
+def init_config(
     ctx: typer.Context,
     force: Annotated[bool, typer.Option("--force", help="Replace the settings that are there.")] = False,
 ) -> None:
@@ -99,15 +228,16 @@ def init(
     context.screen.tell(_("edit it, then: orderctl config check"))
 
 
-@app.command(
+@config_app.command(
+    "check",
     epilog="Examples:\n\norderctl config check\n\norderctl --profile eu config check\n\n"
-    "Ends with 0: all in order, 1: the mail server is not, 2: a setting is wrong, 7: the store cannot be reached."
+    "Ends with 0: all in order, 1: the mail server is not, 2: a setting is wrong, 7: the store cannot be reached.",
 )
-def check(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def check_config(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """Try the settings: connect to the store, and to the mail server up to the login; nothing is changed or sent."""
     context = context_of(ctx)
     checks, code = [], 0
-    for found, error in _checks(context):
+    for found, error in _config_checks(context):
         checks.append(found)
         code = max(code, error.exit_code if error else 0)
         if as_ is ReportFormat.TEXT:
@@ -120,7 +250,7 @@ def check(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
         raise typer.Exit(code or 2)
 
 
-def _checks(context: Context) -> Iterator[tuple[Check, OrderctlError | None]]:
+def _config_checks(context: Context) -> Iterator[tuple[Check, OrderctlError | None]]:
     settings = context.settings
     there = settings.config_file.exists()
     if there:

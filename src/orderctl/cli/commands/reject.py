@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import command_app
+from orderctl.cli.commands.plan import keep_plan, plan_terms, read_hold, run_plan
+from orderctl.cli.commands.select import pick_choice
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
@@ -23,9 +25,8 @@ from orderctl.cli.options import (
     Strict,
     Yes,
     context_of,
+    suggest_plan,
 )
-from orderctl.cli.picking import pick_choice
-from orderctl.cli.plan import keep_plan, plan_terms, read_hold, run_plan
 from orderctl.cli.run import (
     Run,
     check_can_ask,
@@ -42,7 +43,6 @@ from orderctl.cli.run import (
     show_preview,
 )
 from orderctl.cli.sources import Source, provenance, read_choice, refuse_empty_selection, takes_source
-from orderctl.cli.suggesting import suggest_plan
 from orderctl.core.ids import new_id
 from orderctl.core.times import duration_words
 from orderctl.database.store import Store

@@ -16,8 +16,7 @@ from orderctl.audit.service import record_of, verify_log
 from orderctl.audit.verification import LogVerdict, Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, ReportFormat, context_of
-from orderctl.cli.suggesting import suggest_order_or_batch
+from orderctl.cli.options import AsReport, ReportFormat, context_of, suggest_order_or_batch
 from orderctl.core.text import safe
 from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
 from orderctl.errors import OrderctlError, UsageError

@@ -10,9 +10,18 @@ import typer
 
 from orderctl.cli.apps import command_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, FilterWords, OrderFormat, ReportFormat, SavedName, context_of
+from orderctl.cli.options import (
+    AsReport,
+    FilterWords,
+    OrderFormat,
+    ReportFormat,
+    SavedName,
+    context_of,
+    suggest_columns,
+    suggest_order,
+    suggest_sort,
+)
 from orderctl.cli.sources import filter_text_of, parse_filter, read_id_argument
-from orderctl.cli.suggesting import suggest_columns, suggest_order, suggest_sort
 from orderctl.core.text import safe
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
