@@ -9,6 +9,7 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -543,12 +544,17 @@ def reading(tmp_path: Path, sqlite_url: str) -> Iterator[tuple[subprocess.Popen[
     scratch.mkdir()
     os.mkfifo(tmp_path / "o.csv")
     run = Cli(sqlite_url, tmp_path / "home", TMPDIR=str(scratch)).start("import", str(tmp_path / "o.csv"))
-    while not list(scratch.glob("*/in-use")):
+    writer = None
+    while writer is None:
         assert run.poll() is None
         time.sleep(0.01)
+        with suppress(OSError):  # until somebody reads it
+            writer = os.open(tmp_path / "o.csv", os.O_WRONLY | os.O_NONBLOCK)
+    assert list(scratch.glob("*/in-use")) != []
     yield run, scratch
     run.kill()
     run.communicate()
+    os.close(writer)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
