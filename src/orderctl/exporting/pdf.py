@@ -1,41 +1,32 @@
-"""An order as pages: what stands where, before anything is drawn. A4, in points, from the top left corner."""
+"""An order as pages, for its buyer."""
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import Flowable
 
 from orderctl.core.money import format_amount
 from orderctl.files.pdf import (
-    _GAP,
-    HALF,
-    LINE_END,
-    PADDING,
-    PAGE_HEIGHT,
-    PAGE_WIDTH,
-    SMALL,
+    ALARM_SHADE,
+    FACT,
+    RED,
+    ROW,
     WIDTH,
-    Column,
-    Document,
-    Flow,
-    Piece,
-    Shade,
-    Strip,
-    _draw,
+    Pages,
+    Text,
+    facts_table,
     heading,
-    labelled,
-    labels_and_texts,
-    paragraph,
-    row,
-    shaded,
-    side_by_side,
+    one_line,
+    ruled_table,
+    shaded_table,
+    table,
 )
-from orderctl.files.pdf_text import fitted
 from orderctl.language import N_, Speech, speech_for
 from orderctl.orders.orders import Order, OrderLine, Status
 
 _TOTAL = 11.0
+_LABELS = 62.0
+_TOTALS = 76.0, 118.0
 _DRAFTS = {Status.NEEDS_OC, Status.RETURNED_TO_CART}
 _REJECTED = N_("REJECTED")
 # By whether it is known when, and by which batch.
@@ -45,44 +36,34 @@ _REJECTED_HOW = {
     (False, True): N_("REJECTED in batch {batch}"),
     (False, False): _REJECTED,
 }
-_COLUMNS = (
-    Column(header="#", x=0, width=22),
-    Column(header=N_("SKU"), x=26, width=82),
-    Column(header=N_("Article"), x=112, width=140),
-    Column(header=N_("Colour"), x=256, width=58),
-    Column(header=N_("Size"), x=318, width=40),
-    Column(header=N_("Pieces"), x=362, width=36, right=True),
-    Column(header=N_("Price"), x=402, width=50, right=True),
-    Column(header=N_("Amount"), x=456, width=WIDTH - 456, right=True),
-)
+# With their widths; the last three are numbers.
+_COLUMNS = {
+    "#": 26,
+    N_("SKU"): 86,
+    N_("Article"): 144,
+    N_("Colour"): 62,
+    N_("Size"): 44,
+    N_("Pieces"): 40,
+    N_("Price"): 54,
+    N_("Amount"): 59,
+}
 
 
-def lay_out(order: Order, *, confirmation: bool) -> Document:
-    """The document of an order, or the confirmation of it, in its buyer's language: it is for the buyer."""
-    speech = speech_of(order)
-    title = speech.gettext(_kind(order, confirmation=confirmation), id=order.id)
-    flow = Flow(head=side_by_side([paragraph(title, HALF, size=SMALL)]))
-    for strips in (
-        heading(order.brand, title),
-        _rejection(order, speech),
-        _facts(order, speech, confirmation=confirmation),
-        _places(order, speech),
-    ):
-        flow.add(strips)
-    header = shaded(row([speech.gettext(column.header) for column in _COLUMNS], bold=True, of=_COLUMNS), Shade.HEADER)
-    if order.lines:
-        flow.add(header)
-    for line in order.lines:
-        flow.add([Strip(height=PADDING), *row(_cells(line, order.currency), of=_COLUMNS), LINE_END], again=header)
-    flow.add(_totals(order, speech))
-    flow.add(_note(order, speech))
-    mark = speech.gettext(_REJECTED) if order.status is Status.REJECTED else ""
-    return Document(title=title, brand=order.brand, pages=tuple(map(tuple, flow.pages)), mark=mark)
-
-
-def speech_of(order: Order) -> Speech:
-    """The language of the order's buyer."""
-    return speech_for(order.buyer.language or "" if order.buyer else "")
+def write_documents(orders: Iterable[Order], out: BinaryIO, *, confirmation: bool) -> None:
+    """Write one PDF with a document an order, each counting its own pages and listed in the outline."""
+    pages = Pages(out)
+    languages: set[Speech] = set()
+    for number, order in enumerate(orders):
+        speech = speech_for(order.buyer.language or "" if order.buyer else "")
+        languages.add(speech)
+        title = speech.gettext(_kind(order, confirmation=confirmation), id=order.id)
+        mark = speech.gettext(_REJECTED) if order.status is Status.REJECTED else ""
+        pages.bookmarkPage(str(number))
+        pages.addOutlineEntry(one_line(title), str(number))
+        story = [heading(order.brand, title), *_story(order, speech, confirmation=confirmation)]
+        pages.add(story, title=title, brand=order.brand, mark=mark)
+    speech = languages.pop() if len(languages) == 1 else Speech()
+    pages.finish(speech.gettext("Order confirmations") if confirmation else speech.gettext("Orders"))
 
 
 def _kind(order: Order, *, confirmation: bool) -> str:
@@ -91,56 +72,53 @@ def _kind(order: Order, *, confirmation: bool) -> str:
     return N_("Order confirmation (draft) {id}") if order.status in _DRAFTS else N_("Order confirmation {id}")
 
 
-def _rejection(order: Order, speech: Speech) -> list[Strip]:
-    if order.status is not Status.REJECTED:
-        return []
-    words = speech.gettext(
-        _REJECTED_HOW[bool(order.rejected_at), bool(order.batch_id)], at=order.rejected_at, batch=order.batch_id
-    )
-    lines = [replace(piece, alarm=True) for piece in paragraph(words, WIDTH, bold=True)]
-    return [*shaded(side_by_side([lines], after=0), Shade.ALARM), Strip(height=_GAP)]
+def _story(order: Order, speech: Speech, *, confirmation: bool) -> Iterator[Flowable]:
+    """The document in its buyer's language."""
+    if order.status is Status.REJECTED:
+        how = _REJECTED_HOW[bool(order.rejected_at), bool(order.batch_id)]
+        words = speech.gettext(how, at=order.rejected_at, batch=order.batch_id)
+        yield shaded_table([[Text(words, bold=True, color=RED)]], [WIDTH], ALARM_SHADE)
+    yield facts_table(_facts(order, speech, confirmation=confirmation), _buyer(order, speech), labels=_LABELS)
+    yield from _places(order, speech)
+    if order.lines:
+        header = [speech.gettext(name) for name in _COLUMNS]
+        rows = (_cells(line, order.currency) for line in order.lines)
+        yield ruled_table(header, rows, list(_COLUMNS.values()), numbers=3)
+    yield _totals(order, speech)
+    if order.note.strip():
+        yield from (Text(speech.gettext("Note"), bold=True), Text(order.note))
 
 
-def _facts(order: Order, speech: Speech, *, confirmation: bool) -> list[Strip]:
-    """The order's own facts on the left, the buyer on the right."""
+def _facts(order: Order, speech: Speech, *, confirmation: bool) -> Iterator[tuple[str, str]]:
     delivery = str(order.delivery_from or order.delivery_to or "")
     if order.delivery_from and order.delivery_to:
         delivery = speech.gettext("{first} to {last}", first=order.delivery_from, last=order.delivery_to)
     status = order.status.buyer_sees if confirmation else order.status.brand_sees
-    left = labelled(
-        [
-            (speech.gettext("Reference"), order.reference),
-            (speech.gettext("Season"), order.season),
-            (speech.gettext("Ordered"), f"{order.ordered_at:%Y-%m-%d}"),
-            (speech.gettext("Delivery"), delivery),
-            (speech.gettext("Terms"), order.terms),
-            (speech.gettext("Status"), speech.gettext(status)),
-        ],
-        x=0,
-    )
-    right: list[Piece] = []
-    if order.buyer:
-        buyer = order.buyer
-        right = labelled(
-            [
-                (speech.gettext("Buyer"), f"{buyer.name}\n{buyer.id}" if buyer.name != buyer.id else buyer.id),
-                (speech.gettext("Contact"), buyer.contact or ""),
-                (speech.gettext("E-mail"), buyer.email or ""),
-                (speech.gettext("Country"), buyer.country or ""),
-            ],
-            x=WIDTH / 2,
-        )
-    return side_by_side(labels_and_texts(left) + labels_and_texts(right))
+    yield speech.gettext("Reference"), order.reference
+    yield speech.gettext("Season"), order.season
+    yield speech.gettext("Ordered"), f"{order.ordered_at:%Y-%m-%d}"
+    yield speech.gettext("Delivery"), delivery
+    yield speech.gettext("Terms"), order.terms
+    yield speech.gettext("Status"), speech.gettext(status)
 
 
-def _places(order: Order, speech: Speech) -> list[Strip]:
+def _buyer(order: Order, speech: Speech) -> Iterator[tuple[str, str]]:
+    if buyer := order.buyer:
+        yield speech.gettext("Buyer"), buyer.name or buyer.id
+        yield "", buyer.id if buyer.name not in {"", buyer.id} else ""
+        yield speech.gettext("Contact"), buyer.contact or ""
+        yield speech.gettext("E-mail"), buyer.email or ""
+        yield speech.gettext("Country"), buyer.country or ""
+
+
+def _places(order: Order, speech: Speech) -> Iterator[Flowable]:
     delivery = "\n".join(part for part in (order.delivery_address, order.country or "") if part)
     named = speech.gettext("Delivery address") if order.delivery_address else speech.gettext("Delivery country")
-    columns = []
-    for x, label, text in ((0, named, delivery), (WIDTH / 2, speech.gettext("Billing address"), order.billing_address)):
-        if text.strip():
-            columns.append([Piece(x=x, text=label, bold=True), *paragraph(text, HALF, x=x)])
-    return side_by_side(columns)
+    places = [(named, delivery), (speech.gettext("Billing address"), order.billing_address)]
+    if any(text.strip() for __, text in places):
+        labels = [Text(label if text.strip() else "", bold=True) for label, text in places]
+        texts = [Text(text) for __, text in places]
+        yield table([labels, texts], [WIDTH / 2] * 2, cell=FACT)
 
 
 def _cells(line: OrderLine, currency: str) -> list[str]:
@@ -156,39 +134,14 @@ def _cells(line: OrderLine, currency: str) -> list[str]:
     ]
 
 
-def _totals(order: Order, speech: Speech) -> list[Strip]:
+def _totals(order: Order, speech: Speech) -> Flowable:
     added = sum(line.quantity * line.unit_price for line in order.lines)
-    figures = [(speech.gettext("Pieces"), f"{order.quantity:,}")]
+    rows = [[Text(speech.gettext("Pieces")), Text(f"{order.quantity:,}", right=True)]]
     if order.lines and added != order.total:
-        figures.append((speech.gettext("Sum of the lines"), format_amount(added, order.currency)))
-    left = _COLUMNS[4].x
-    columns = [
-        [Piece(x=left, text=label) for label, __ in figures],
-        [Piece(x=WIDTH, text=amount, right=True) for __, amount in figures],
-    ]
-    total = [
-        [Piece(x=left, text=speech.gettext("Total"), size=_TOTAL, bold=True)],
-        [Piece(x=WIDTH, text=str(order.amount), size=_TOTAL, bold=True, right=True)],
-    ]
-    return [Strip(height=_GAP / 2), *side_by_side(columns, after=2), *side_by_side(total)]
-
-
-def _note(order: Order, speech: Speech) -> list[Strip]:
-    lines = paragraph(order.note, WIDTH)
-    return side_by_side([[Piece(x=0, text=speech.gettext("Note"), bold=True), *lines]]) if lines else []
-
-
-def write_documents(orders: Iterable[Order], out: BinaryIO, *, confirmation: bool) -> None:
-    """Write one PDF with a document an order, each counting its own pages and listed in the outline."""
-    canvas = Canvas(out, pagesize=(PAGE_WIDTH, PAGE_HEIGHT), pageCompression=1, invariant=1)
-    canvas.setCreator("orderctl")
-    languages: set[Speech] = set()
-    for number, order in enumerate(orders):
-        document = lay_out(order, confirmation=confirmation)
-        languages.add(speech_of(order))
-        canvas.bookmarkPage(str(number))
-        canvas.addOutlineEntry(" ".join(fitted(document.title, size=1, width=WIDTH)), str(number))
-        _draw(canvas, document)
-    speech = languages.pop() if len(languages) == 1 else Speech()
-    canvas.setTitle(speech.gettext("Order confirmations") if confirmation else speech.gettext("Orders"))
-    canvas.save()
+        amount = format_amount(added, order.currency)
+        rows.append([Text(speech.gettext("Sum of the lines")), Text(amount, right=True)])
+    total, amount = speech.gettext("Total"), str(order.amount)
+    rows.append([Text(total, size=_TOTAL, bold=True), Text(amount, size=_TOTAL, bold=True, right=True)])
+    totals = table(rows, _TOTALS, ("NOSPLIT", (0, 0), (-1, -1)), cell=ROW)
+    totals.hAlign = "RIGHT"
+    return totals

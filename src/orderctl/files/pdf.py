@@ -1,260 +1,217 @@
-"""An order as pages: what stands where, before anything is drawn. A4, in points, from the top left corner."""
+"""How a PDF of ours looks: texts, tables, and pages that say how many they are. A4, in points."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from itertools import zip_longest
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from reportlab import rl_config
 from reportlab.lib.colors import Color
-from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate, Table
+from reportlab.platypus.tables import CellStyle
 
 from orderctl.files.pdf_text import accent_font, fitted, runs
 
-PAGE_WIDTH, PAGE_HEIGHT, MARGIN = 595.0, 842.0, 42.0
-WIDTH = PAGE_WIDTH - 2 * MARGIN
-_ROOM = PAGE_HEIGHT - 2 * MARGIN - 14
-_LEADING = 1.3
-_TEXT, SMALL, _TITLE, _BRAND = 9.0, 8.0, 13.0, 18.0
-_GAP = 12.0
-PADDING = 3.0
-_HAIRLINE, _RULE = 0.25, 1.0
-_LABELS = 62.0
-HALF = WIDTH / 2 - _GAP
-
-
-class Shade(StrEnum):
-    """What a strip stands on."""
-
-    HEADER = "header"
-    ALARM = "alarm"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """One line of text, or a bar so wide: `x` is its left edge, or its right edge where it is aligned so."""
-
-    x: float
-    text: str
-    size: float = _TEXT
-    bold: bool = False
-    right: bool = False
-    alarm: bool = False
-    bar: float = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Strip:
-    """What stands side by side across a page, on one base line; `rule` is how wide a line runs through its middle."""
-
-    height: float
-    pieces: tuple[Piece, ...] = ()
-    rule: float = 0
-    shade: Shade | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """The pages of one order, and the mark that is written across them."""
-
-    title: str
-    brand: str
-    pages: tuple[tuple[Strip, ...], ...]
-    mark: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One column of a table."""
-
-    header: str
-    x: float
-    width: float
-    right: bool = False
-
-
-LINE_END = Strip(height=2 * PADDING, rule=_HAIRLINE)
-
-
-@dataclass(slots=True)
-class Flow:
-    """Fills pages from the top down; `head` begins every page but the first."""
-
-    head: Sequence[Strip]
-    pages: list[list[Strip]] = field(default_factory=lambda: [[]])
-    left: float = _ROOM
-
-    def add(self, strips: Sequence[Strip], again: Sequence[Strip] = ()) -> None:
-        """Put strips on one page if they fit on one; `again` is repeated above them on a new page."""
-        together = sum(strip.height for strip in strips)
-        begun = sum(strip.height for strip in (*self.head, *again))
-        if self.left < together <= _ROOM - begun:
-            self._turn(again)
-        for strip in strips:
-            if strip.height > self.left:
-                self._turn(again)
-            self._put(strip)
-
-    def _turn(self, again: Sequence[Strip]) -> None:
-        self.pages.append([])
-        self.left = _ROOM
-        for strip in (*self.head, *again):
-            self._put(strip)
-
-    def _put(self, strip: Strip) -> None:
-        self.pages[-1].append(strip)
-        self.left -= strip.height
-
-
-def paragraph(text: str, width: float, *, x: float = 0, size: float = _TEXT, bold: bool = False) -> list[Piece]:
-    """A text as lines of this width."""
-    lines = fitted(text, size=size, width=width, bold=bold)
-    return [Piece(x=x, text=line, size=size, bold=bold) for line in lines]
-
-
-def side_by_side(columns: Iterable[Sequence[Piece]], *, after: float = _GAP) -> list[Strip]:
-    """Columns of lines as strips, with some room after the last."""
-    strips = []
-    for row in zip_longest(*columns):
-        pieces = tuple(piece for piece in row if piece is not None)
-        strips.append(Strip(height=max(piece.size for piece in pieces) * _LEADING, pieces=pieces))
-    return [*strips, Strip(height=after)] if strips else []
-
-
-def shaded(strips: Sequence[Strip], shade: Shade) -> list[Strip]:
-    """The strips on a shade, with some of it above and below them."""
-    padding = Strip(height=PADDING)
-    return [replace(strip, shade=shade) for strip in (padding, *strips, padding)]
-
-
-def heading(left: str, title: str) -> list[Strip]:
-    """What a document begins with: two titles over a rule."""
-    brand = paragraph(left, HALF, size=_BRAND, bold=True)
-    named = [replace(piece, right=True) for piece in paragraph(title, HALF, x=WIDTH, size=_TITLE, bold=True)]
-    return [*side_by_side([brand, named], after=3), Strip(height=2, rule=_RULE), Strip(height=_GAP)]
-
-
-def labelled(facts: Iterable[tuple[str, str]], x: float) -> list[Piece]:
-    """A label before the first line of each fact that there is; an empty label keeps the others in step."""
-    pieces = []
-    for label, text in facts:
-        for number, piece in enumerate(paragraph(text, HALF - _LABELS, x=x + _LABELS)):
-            pieces += [Piece(x=x, text="" if number else label, bold=True), piece]
-    return pieces
-
-
-def labels_and_texts(pieces: Sequence[Piece]) -> list[Sequence[Piece]]:
-    """What `labelled` gives as two columns."""
-    return [pieces[::2], pieces[1::2]]
-
-
-def row(cells: Sequence[str], *, bold: bool = False, of: Sequence[Column]) -> list[Strip]:
-    """The cells of one row of a table, each in as many lines as it needs."""
-    columns = []
-    for column, cell in zip(of, cells, strict=True):
-        edge = column.x + column.width if column.right else column.x
-        lines = fitted(cell, size=SMALL, width=column.width, bold=bold)
-        columns.append([Piece(x=edge, text=line, size=SMALL, bold=bold, right=column.right) for line in lines])
-    return side_by_side(columns, after=0)
-
-
-_BLACK, _GREY = Color(0, 0, 0), Color(0.45, 0.45, 0.45)
-_RED, _FAINT_RED = Color(0.75, 0, 0), Color(0.97, 0.86, 0.86)
-_SHADES = {Shade.HEADER: Color(0.93, 0.93, 0.93), Shade.ALARM: Color(0.98, 0.9, 0.9)}
-_BAR, _BAR_DROP = Color(0.78, 0.33, 0.27), 1.6
-_BLEED = 4
-_FOOT, _FOOT_SIZE = MARGIN - 14, 7.5
+_PAGE_WIDTH, _PAGE_HEIGHT, _MARGIN = 595.0, 842.0, 40.0
+WIDTH = _PAGE_WIDTH - 2 * _MARGIN
+_HEIGHT = _PAGE_HEIGHT - 2 * _MARGIN - 18
+GAP, PADDING = 12.0, 4.0
+_LEADING, _ASCENT = 1.3, 0.95
+SMALL, _TITLE, _BRAND = 8.0, 13.0, 18.0
+_FOOT, _FOOT_SIZE = 26.0, 7.5
 _MARK_SIZE, _MARK_ANGLE = 92, 52
-_ASCENT = 0.95
+_BLACK, _GREY, _FAINT_RED = Color(0, 0, 0), Color(0.45, 0.45, 0.45), Color(0.97, 0.86, 0.86)
+RED, SHADE, ALARM_SHADE = Color(0.75, 0, 0), Color(0.93, 0.93, 0.93), Color(0.98, 0.9, 0.9)
 # An accent made for small letters has to rise over a tall one.
 _TALL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZbdfhklt")
 _BELOW = frozenset("\u00b8\u02db")
 _RISE = 0.19
+_ALL = (0, 0), (-1, -1)
+rl_config.useA85 = 0  # pages as bytes, not as letters: smaller, and written faster
 
 
-def write_document(document: Document, out: BinaryIO) -> None:
-    """Write one document that is laid out."""
-    canvas = Canvas(out, pagesize=(PAGE_WIDTH, PAGE_HEIGHT), pageCompression=1, invariant=1)
-    canvas.setTitle(" ".join(fitted(document.title, size=1, width=WIDTH)))
-    canvas.setCreator("orderctl")
-    _draw(canvas, document)
-    canvas.save()
+class Text(Flowable):  # type: ignore[misc]  # the library has no types
+    """A text in as many lines as it needs. A `Paragraph` reads markup, and knows no accent that no font has."""
+
+    def __init__(
+        self, text: str, *, size: float = 9.0, bold: bool = False, right: bool = False, color: Color | None = None
+    ) -> None:
+        super().__init__()
+        self.width = 0.0
+        self._text, self._lines = text, list[str]()
+        self._size, self._bold, self._right, self._color = size, bold, right, color
+        self._leading = size * _LEADING
+
+    def wrap(self, width: float, _height: float) -> tuple[float, float]:
+        """The room that it takes."""
+        if width != self.width:
+            self._lines = fitted(self._text, size=self._size, width=width, bold=self._bold)
+        self.width, self.height = width, len(self._lines) * self._leading
+        return self.width, self.height
+
+    def split(self, _width: float, height: float) -> list[Flowable]:
+        """What fits into the height, and the rest, in the width of `wrap`: a table forgets its padding here."""
+        fits = int(height / self._leading)
+        parts = ["\n".join(lines) for lines in (self._lines[:fits], self._lines[fits:])]
+        look: dict[str, Any] = {"size": self._size, "bold": self._bold, "right": self._right, "color": self._color}
+        return [Text(part, **look) for part in parts] if 0 < fits < len(self._lines) else []
+
+    def drawOn(self, canvas: Canvas, x: float, y: float, _sW: float = 0) -> None:  # noqa: N802, N803 - the library's
+        """Draw it. Other flowables move the canvas first, which takes longer than drawing."""
+        if self._color:
+            canvas.setFillColor(self._color)
+        baseline = y + self.height - self._size * _ASCENT
+        for number, line in enumerate(self._lines):
+            self._draw_line(canvas, line, x, baseline - number * self._leading)
+        if self._color:
+            canvas.setFillColor(_BLACK)
+
+    def _draw_line(self, canvas: Canvas, line: str, x: float, baseline: float) -> None:
+        found = runs(line, bold=self._bold)
+        if self._right:
+            x += self.width - sum(run.width for run in found) * self._size
+        text = canvas.beginText(x, baseline)
+        for run in found:
+            text.setFont(run.font, self._size)
+            text.textOut(run.text)
+        canvas.drawText(text)
+        for run in found:
+            width = run.width * self._size
+            if run.accent:
+                rise = _RISE * self._size if run.text in _TALL and run.accent not in _BELOW else 0
+                canvas.setFont(accent_font(bold=self._bold), self._size)
+                canvas.drawCentredString(x + width / 2, baseline + rise, run.accent)
+            x += width
 
 
-def _draw(canvas: Canvas, document: Document) -> None:
-    for number, strips in enumerate(document.pages, start=1):
-        if document.mark:
-            _draw_mark(canvas, document.mark)
-        top = PAGE_HEIGHT - MARGIN
-        for strip in strips:
-            _draw_strip(canvas, strip, top)
-            top -= strip.height
-        _draw_foot(canvas, document, f"{number} / {len(document.pages)}")
-        canvas.showPage()
+class _Rows(Table):  # type: ignore[misc]  # as above
+    """A table in which only a row that is higher than a page goes on on the next one."""
+
+    def split(self, width: float, height: float) -> list[Flowable]:
+        self.splitInRow = int(self._frame._atTop)  # noqa: SLF001 - there is no other way to know it
+        return list(super().split(width, height))
 
 
-def _draw_strip(canvas: Canvas, strip: Strip, top: float) -> None:
-    if strip.shade:
-        canvas.setFillColor(_SHADES[strip.shade])
-        # A hair higher than the strip, so that no gap shows between two of them.
-        canvas.rect(MARGIN - _BLEED, top - strip.height, WIDTH + 2 * _BLEED, strip.height + 0.2, stroke=0, fill=1)
-    tallest = max((piece.size for piece in strip.pieces), default=0)
-    for piece in strip.pieces:
-        _draw_piece(canvas, piece, top - tallest * _ASCENT, _RED if piece.alarm else _BLACK)
-    if strip.rule:
-        canvas.setStrokeColor(_BLACK if strip.rule >= 1 else _GREY)
-        canvas.setLineWidth(strip.rule)
-        middle = top - strip.height / 2
-        canvas.line(MARGIN - _BLEED, middle, MARGIN + WIDTH + _BLEED, middle)
+def _cell(*, left: float = 0, right: float = 0, above: float = 0) -> CellStyle:
+    style = CellStyle("")
+    style.leftPadding, style.rightPadding, style.topPadding, style.bottomPadding = left, right, above, above
+    style.valign = "TOP"
+    return style
 
 
-def _draw_piece(canvas: Canvas, piece: Piece, baseline: float, color: Color) -> None:
-    if piece.bar:
-        canvas.setFillColor(_BAR)
-        canvas.rect(MARGIN + piece.x, baseline - _BAR_DROP, piece.bar, piece.size, stroke=0, fill=1)
-    if not piece.text:
-        return
-    canvas.setFillColor(color)
-    found = runs(piece.text, bold=piece.bold)
-    x = MARGIN + piece.x
-    if piece.right:
-        x -= sum(run.width for run in found) * piece.size
-    text = canvas.beginText(x, baseline)
-    for run in found:
-        text.setFont(run.font, piece.size)
-        text.textOut(run.text)
-    canvas.drawText(text)
-    for run in found:
-        if run.accent:
-            _draw_accent(canvas, run.accent, run.text, (x + run.width * piece.size / 2, baseline), piece)
-        x += run.width * piece.size
+# All cells of a table share one style: to set it cell by cell takes longer than to draw them.
+_PLAIN, FACT = _cell(), _cell(right=2 * PADDING)
+ROW = _cell(left=PADDING / 2, right=PADDING / 2, above=1)
+_LINED_ROW = _cell(left=PADDING / 2, right=PADDING / 2, above=PADDING)
 
 
-def _draw_accent(canvas: Canvas, accent: str, letter: str, middle: tuple[float, float], piece: Piece) -> None:
-    font = accent_font(bold=piece.bold)
-    rise = _RISE * piece.size if letter in _TALL and accent not in _BELOW else 0
-    canvas.setFont(font, piece.size)
-    width = pdfmetrics.stringWidth(accent, font, piece.size)
-    canvas.drawString(middle[0] - width / 2, middle[1] + rise, accent)
+def table(
+    rows: Sequence[Sequence[Flowable]],
+    widths: Sequence[float],
+    *commands: tuple[Any, ...],
+    cell: CellStyle = _PLAIN,
+    header: int = 0,
+    after: float = GAP,
+) -> Table:
+    """A table of cells that look alike; its first `header` rows are repeated on each page."""
+    styles = [[cell] * len(widths)] * len(rows)
+    return _Rows(rows, widths, cellStyles=styles, repeatRows=header, style=commands, spaceAfter=after)
 
 
-def _draw_foot(canvas: Canvas, document: Document, pages: str) -> None:
-    names = fitted(f"{document.brand}  {document.title}".strip(), size=_FOOT_SIZE, width=WIDTH - 60)
-    _draw_piece(canvas, Piece(x=0, text=names[0], size=_FOOT_SIZE), _FOOT, _GREY)
-    _draw_piece(canvas, Piece(x=WIDTH, text=pages, size=_FOOT_SIZE, right=True), _FOOT, _GREY)
+def shaded_table(rows: Sequence[Sequence[Flowable]], widths: Sequence[float], shade: Color) -> Table:
+    """A table on a shade."""
+    return table(rows, widths, ("BACKGROUND", *_ALL, shade), cell=_LINED_ROW)
 
 
-def _draw_mark(canvas: Canvas, mark: str) -> None:
-    """Across the page, below the text."""
-    canvas.saveState()
-    canvas.translate(PAGE_WIDTH / 2, PAGE_HEIGHT / 2)
-    canvas.rotate(_MARK_ANGLE)
-    canvas.setFillColor(_FAINT_RED)
-    found = runs(mark, bold=True)
-    x = -sum(run.width for run in found) * _MARK_SIZE / 2
-    for run in found:
-        canvas.setFont(run.font, _MARK_SIZE)
-        canvas.drawString(x, -_MARK_SIZE / 3, run.text)
-        x += run.width * _MARK_SIZE
-    canvas.restoreState()
+def ruled_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[float], *, numbers: int
+) -> Table:
+    """A table of texts with a shaded header and a line below each row; the last `numbers` columns are numbers."""
+    first = len(widths) - numbers
+    texts = [[Text(cell, size=SMALL, right=place >= first) for place, cell in enumerate(row)] for row in rows]
+    titles = [Text(cell, size=SMALL, right=place >= first, bold=True) for place, cell in enumerate(header)]
+    shade, line = ("BACKGROUND", (0, 0), (-1, 0), SHADE), ("LINEBELOW", (0, 1), (-1, -1), 0.25, _GREY)
+    return table([titles, *texts], widths, shade, line, cell=_LINED_ROW, header=1, after=GAP / 2)
+
+
+def facts_table(*columns: Iterable[tuple[str, str]], labels: float) -> Table:
+    """Labels and what they say, without those that say nothing; the columns stand side by side."""
+    told = [[(label, text) for label, text in column if text.strip()] for column in columns]
+    rows = [
+        [Text(part, bold=not place) for pair in pairs for place, part in enumerate(pair)]
+        for pairs in zip_longest(*told, fillvalue=("", ""))
+    ]
+    return table(rows, [labels, WIDTH / len(columns) - labels] * len(columns), cell=FACT)
+
+
+def heading(left: str, title: str) -> Table:
+    """What a document begins with: two titles over a rule."""
+    titles = [Text(left, size=_BRAND, bold=True), Text(title, size=_TITLE, bold=True, right=True)]
+    return table([titles], [WIDTH / 2] * 2, ("LINEBELOW", *_ALL, 1, _BLACK))
+
+
+class Pages(Canvas):  # type: ignore[misc]  # as above
+    """A file of documents, each with its own page numbers."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        super().__init__(out, pagesize=(_PAGE_WIDTH, _PAGE_HEIGHT), pageCompression=1, invariant=1)
+        self._kept: list[dict[str, object]] = []
+
+    def add(self, story: list[Flowable], *, title: str, brand: str = "", mark: str = "") -> None:
+        """Add a document; `mark` is written across each page, below the text."""
+        head = Text(title, size=SMALL)
+        __, height = head.wrap(WIDTH, _HEIGHT)
+
+        def begin(*_: object) -> None:
+            if mark:
+                self._draw_mark(mark)
+            if self._kept:
+                head.drawOn(self, _MARGIN, _PAGE_HEIGHT - _MARGIN - height)
+
+        def page(name: str, room: float) -> PageTemplate:
+            frame = Frame(_MARGIN, _PAGE_HEIGHT - _MARGIN - _HEIGHT, WIDTH, room, 0, 0, 0, 0)
+            return PageTemplate(name, [frame], onPage=begin, autoNextPageTemplate="next")
+
+        template = BaseDocTemplate("", pageTemplates=[page("first", _HEIGHT), page("next", _HEIGHT - height - GAP)])
+        template.build(story, canvasmaker=lambda *_args, **_options: self)
+        kept = self._kept
+        for number, drawn in enumerate(kept, start=1):
+            self.__dict__.update(drawn)
+            self._draw_foot(f"{brand}  {title}".strip(), f"{number} / {len(kept)}")
+            super().showPage()
+        self._kept = []
+
+    def showPage(self) -> None:  # noqa: N802 - the library's
+        """Keep the page until the number of pages is known."""
+        self._kept.append(self.__dict__.copy())
+        self._startPage()
+
+    def save(self) -> None:
+        """Called at the end of each document: the file goes on until `finish`."""
+
+    def finish(self, title: str) -> None:
+        """Write the file."""
+        self.setCreator("orderctl")
+        self.setTitle(one_line(title))
+        super().save()
+
+    def _draw_foot(self, named: str, numbers: str) -> None:
+        (named, *__) = fitted(named, size=_FOOT_SIZE, width=WIDTH - 60)
+        for text, right in ((named, False), (numbers, True)):
+            foot = Text(text, size=_FOOT_SIZE, right=right, color=_GREY)
+            foot.wrap(WIDTH, _HEIGHT)
+            foot.drawOn(self, _MARGIN, _FOOT)
+
+    def _draw_mark(self, text: str) -> None:
+        mark = Text(text, size=_MARK_SIZE, bold=True, color=_FAINT_RED)
+        mark.wrap(_PAGE_HEIGHT, _PAGE_HEIGHT)
+        self.saveState()
+        self.translate(_PAGE_WIDTH / 2, _PAGE_HEIGHT / 2)
+        self.rotate(_MARK_ANGLE)
+        mark.drawOn(self, -sum(run.width for run in runs(text, bold=True)) * _MARK_SIZE / 2, -_MARK_SIZE / 2)
+        self.restoreState()
+
+
+def one_line(text: str) -> str:
+    """A text without line ends, for the properties of the file."""
+    return " ".join(fitted(text, size=1, width=WIDTH))

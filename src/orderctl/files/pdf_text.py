@@ -51,8 +51,11 @@ for _name, _encodings in _EAST_ASIAN:
 
 
 @dataclass(frozen=True, slots=True)
-class Glyph:
-    """How one character is drawn: its width is for size 1, `accent` is put over or under it."""
+class Run:
+    """Characters of one font side by side, with their width for size 1, or one letter with its accent.
+
+    A line may end behind what `breaks`.
+    """
 
     font: str
     text: str
@@ -61,23 +64,14 @@ class Glyph:
     breaks: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Characters of one font side by side, or one letter with the accent that is drawn to it."""
-
-    font: str
-    text: str
-    width: float
-    accent: str = ""
-
-
+@lru_cache(maxsize=1_024)  # labels and titles come again and again
 def runs(text: str, *, bold: bool) -> tuple[Run, ...]:
     """The text as runs; widths are for size 1."""
     found: list[Run] = []
     for (font, accent), group in groupby(_glyphs(text, bold=bold), key=lambda glyph: (glyph.font, glyph.accent)):
         glyphs = list(group)
         if accent:
-            found += [Run(font, glyph.text, glyph.width, accent) for glyph in glyphs]
+            found += glyphs
         else:
             found.append(Run(font, "".join(g.text for g in glyphs), sum(g.width for g in glyphs)))
     return tuple(found)
@@ -111,23 +105,23 @@ def _broken(text: str, width: float, *, bold: bool) -> Iterator[str]:
     yield text[start:].rstrip()
 
 
-def _glyphs(text: str, *, bold: bool) -> Iterator[Glyph]:
+def _glyphs(text: str, *, bold: bool) -> Iterator[Run]:
     return (_glyph(char, bold) for char in text)
 
 
 @lru_cache(maxsize=_CACHED)
-def _glyph(char: str, bold: bool) -> Glyph:
+def _glyph(char: str, bold: bool) -> Run:
     font = _font_of(char, bold=bold)
     if font:
         east_asian = font not in _LATIN.values() and font != accent_font(bold=bold)
-        return Glyph(font, char, pdfmetrics.stringWidth(char, font, 1), breaks=east_asian or char == " ")
+        return Run(font, char, pdfmetrics.stringWidth(char, font, 1), breaks=east_asian or char == " ")
     latin = _LATIN[bold]
     letter = unicodedata.normalize("NFD", char)
     base, accent = letter[0], _ACCENTS.get(letter[1:])
     if accent and _encodable(base, "cp1252"):
-        return Glyph(latin, base, pdfmetrics.stringWidth(base, latin, 1), accent)
+        return Run(latin, base, pdfmetrics.stringWidth(base, latin, 1), accent)
     shown = escape(char)
-    return Glyph(latin, shown, pdfmetrics.stringWidth(shown, latin, 1))
+    return Run(latin, shown, pdfmetrics.stringWidth(shown, latin, 1))
 
 
 def _font_of(char: str, *, bold: bool) -> str | None:
