@@ -46,14 +46,14 @@ class ChangeReport:
     """What a change did, or would do. `unknown` are ids that the store has no order of."""
 
     change: Change
-    reach: ChangeCounts
+    counts: ChangeCounts
     unknown: tuple[str, ...] = ()
     duplicates: int = 0
 
     @property
     def unchanged(self) -> int:
         """The chosen orders that are so already."""
-        return self.reach.chosen - self.reach.changing
+        return self.counts.chosen - self.counts.changing
 
 
 _TAGGED = "EXISTS (SELECT 1 FROM order_tag AS t WHERE t.account = o.account AND t.order_id = o.id AND t.tag = :tag)"
@@ -66,7 +66,7 @@ _CHANGES = {
 }
 
 
-def reach_of_change(connection: Connection, choice: Choice, change: Change) -> ChangeCounts:
+def count_changes(connection: Connection, choice: Choice, change: Change) -> ChangeCounts:
     """How many orders are chosen, and how many of them the change would change."""
     chosen = choice_condition(choice, connection.dialect)
     row = connection.execute(
@@ -152,7 +152,7 @@ class ChangeRequest:
 def preview_change(store: Store, request: ChangeRequest) -> ChangeReport:
     """What the change would do; nothing is changed. Raises UsageError for unknown ids."""
     with store.snapshot() as connection:
-        return _reach(connection, request)
+        return _report(connection, request)
 
 
 def change_orders(
@@ -162,21 +162,21 @@ def change_orders(
     event_id = new_id()
 
     def work_on(connection: Connection) -> ChangeReport:
-        found = _reach(connection, request)
+        found = _report(connection, request)
         changed = apply_change(
             connection, request.choice, request.change, event_id=event_id, actor=actor, at=clock.of(connection)
         )
-        return replace(found, reach=replace(found.reach, changing=changed))
+        return replace(found, counts=replace(found.counts, changing=changed))
 
     return store.write(work_on)
 
 
-def _reach(connection: Connection, request: ChangeRequest) -> ChangeReport:
+def _report(connection: Connection, request: ChangeRequest) -> ChangeReport:
     scope = request.choice.scope
     unknown = refuse_unknown(connection, request.choice, ignore=request.ignore_unknown)
     return ChangeReport(
         change=request.change,
-        reach=reach_of_change(connection, request.choice, request.change),
+        counts=count_changes(connection, request.choice, request.change),
         unknown=unknown,
         duplicates=scope.given.duplicates if isinstance(scope, IdScope) else 0,
     )
@@ -189,7 +189,7 @@ def change_document(report: ChangeReport, *, dry_run: bool) -> Document:
         "outcome": "dry-run" if dry_run else "done",
         "change": report.change.kind.value,
         "tag": report.change.tag or None,
-        "changed": report.reach.changing,
+        "changed": report.counts.changing,
         "unchanged": report.unchanged,
         "unknown": list(report.unknown),
         "duplicates": report.duplicates,

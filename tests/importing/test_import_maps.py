@@ -205,9 +205,9 @@ def test_the_other_woocommerce_export_wants_its_currency_said(tmp_path, ending):
 
 def odoo(tmp_path, ending):
     typed = ending == ".xlsx"
-    moment = datetime(2026, 1, 6, 16, 50) if typed else "2026-01-06 16:50:00"  # noqa: DTZ001 - as Excel has it
+    at = datetime(2026, 1, 6, 16, 50) if typed else "2026-01-06 16:50:00"  # noqa: DTZ001 - as Excel has it
     order = {
-        "Order Reference": "S00042", "Order Date": moment, "Customer": "Azure Interior",
+        "Order Reference": "S00042", "Order Date": at, "Customer": "Azure Interior",
         "Total": 1_270.5 if typed else "1270.50",
         "Currency": "EUR", "Status": "Quotation Sent", "Invoice Status": "Nothing to Invoice",
         "Customer Reference": "PO 7",
@@ -329,9 +329,9 @@ def test_what_another_system_has_open_can_be_rejected_on_its_own(tmp_path, name,
 
 
 def test_times_that_lost_their_offset_want_a_time_zone_said(cli, tmp_path):
-    moment = datetime(2026, 7, 1, 9, 50, 26)  # noqa: DTZ001 - as a spreadsheet holds it
+    at = datetime(2026, 7, 1, 9, 50, 26)  # noqa: DTZ001 - as a spreadsheet holds it
     path = tmp_path / "o.xlsx"
-    written(path, SHOPIFY, {**SHOPIFY_ROW, "Created at": moment})
+    written(path, SHOPIFY, {**SHOPIFY_ROW, "Created at": at})
     refused = cli("import", str(path))
     said = "has lost its time zone, as in a spreadsheet: say which it was with --timezone"
     assert (refused.code, said in " ".join(refused.err.split())) == (2, True)

@@ -59,3 +59,31 @@ def test_the_picture_has_the_rooms_in_the_order_that_is_held():
     (picture,) = re.findall(r"^```\n(cli .*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     drawn = [re.split(r"\s{3,}", line)[:-1] for line in picture.splitlines()]
     assert drawn == [re.split(r" [|:] ", layer) for layer in rooms["layers"]]
+
+
+# Words that only we used, and names that say nothing; each has the field's own term now, or none is needed.
+OLD_WORDS = {
+    *("lane", "lanes", "seal", "sealed", "sealing", "journal", "moment", "moments", "inert", "standing", "reach"),
+    *("say_count", "own_ids", "letterfacts", "letter_facts"),
+}
+OLD_MODULES = {
+    *("record", "asking", "reading", "watching", "scopes", "copies", "inspection", "catalogue"),
+    *("utils", "helpers", "common", "manager", "base", "misc", "data", "info", "handle"),
+}
+
+
+def test_the_old_words_are_in_no_name():
+    found = set()
+    for path in (path for folder in ("src", "tests", "bench") for path in (ROOT / folder).rglob("*.py")):
+        if path.stem.lower() in OLD_WORDS | OLD_MODULES:
+            found.add(str(path.relative_to(ROOT)))
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                name = node.name
+            elif isinstance(node, ast.Name | ast.arg | ast.Attribute):
+                name = getattr(node, "id", "") or getattr(node, "arg", "") or getattr(node, "attr", "")
+            else:
+                continue
+            if OLD_WORDS & {name.strip("_").lower(), *name.lower().split("_")} and not name.startswith("test_"):
+                found.add(f"{path.relative_to(ROOT)}: {name}")
+    assert found == set()

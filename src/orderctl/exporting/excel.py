@@ -55,7 +55,7 @@ class _Styles:
     def __init__(self, book: xlsxwriter.Workbook) -> None:
         self.header: Format = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
         self.day: Format = book.add_format({"num_format": "yyyy-mm-dd"})
-        self.moment: Format = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+        self.instant: Format = book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
         self.amounts: Mapping[int, Format] = {
             places: book.add_format({"num_format": "#,##0" + ("." + "0" * places if places else "")})
             for places in (*CURRENCIES_BY_DECIMALS, USUAL_DECIMALS)
@@ -128,13 +128,13 @@ def _write_amount(sheet: Worksheet, row: int, column: int, value: Value, styles:
         _write_text(sheet, row, column, plain_amount(value.minor, value.currency), styles)
 
 
-def _write_moment(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
+def _write_instant(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
     assert isinstance(value, datetime)  # noqa: S101 - see above
     if value.microsecond:
-        # A cell holds a moment as a part of a day, which is too coarse for it.
+        # A cell holds a time as a part of a day, which is too coarse for it.
         _write_text(sheet, row, column, value, styles)
     else:
-        sheet.write_datetime(row, column, value.replace(tzinfo=None), styles.moment)
+        sheet.write_datetime(row, column, value.replace(tzinfo=None), styles.instant)
 
 
 def _write_day(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
@@ -152,6 +152,6 @@ _WRITERS: dict[type, Writer] = {
     bool: _write_truth,
     int: _write_number,
     Money: _write_amount,
-    datetime: _write_moment,
+    datetime: _write_instant,
     date: _write_day,
 }

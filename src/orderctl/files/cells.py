@@ -85,17 +85,17 @@ def read_amount(cell: Cell, currency: str, *, decimal_comma: bool = False, round
 
 
 def read_instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo | None) -> datetime:
-    """A moment as aware UTC; what names no offset is meant in `zone`, or refused; a day is its midnight."""
+    """A instant as aware UTC; what names no offset is meant in `zone`, or refused; a day is its midnight."""
     return _written_instant(cell, formats, zone) if isinstance(cell, str) else _instant(cell, formats, zone)
 
 
 def _instant(cell: Cell, formats: tuple[str, ...], zone: tzinfo | None) -> datetime:
-    moment = _moment(cell, formats)
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+    instant = _read_time(cell, formats)
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
         raise ValueError(_("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR))
-    if moment.tzinfo is None and zone is None:
+    if instant.tzinfo is None and zone is None:
         raise ValueError(_("has lost its time zone, as in a spreadsheet: say which it was with --timezone"))
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
 
 
 # Files repeat their days, and reading one by a map's formats takes longer than all else of its row.
@@ -104,7 +104,7 @@ _written_instant = lru_cache(maxsize=_CACHED)(_instant)
 
 def read_day(cell: Cell, formats: tuple[str, ...]) -> date:
     """A day; a time that a spreadsheet put behind it is dropped."""
-    day = _moment(cell, formats).date()
+    day = _read_time(cell, formats).date()
     if not _FIRST_YEAR <= day.year <= _LAST_YEAR:
         raise ValueError(_("is not between {first_year} and {last_year}", first_year=_FIRST_YEAR, last_year=_LAST_YEAR))
     return day
@@ -158,7 +158,7 @@ def _bounded(number: int) -> int:
     return number
 
 
-def _moment(cell: Cell, formats: tuple[str, ...]) -> datetime:
+def _read_time(cell: Cell, formats: tuple[str, ...]) -> datetime:
     if isinstance(cell, datetime):
         return cell
     if isinstance(cell, date):

@@ -272,7 +272,7 @@ class DeliveryRun:
     def _note(self, notice: Notice) -> None:
         worker, job = notice.worker, notice.job
         if notice.ended:
-            self._lane_ended(worker, notice.error)
+            self._worker_ended(worker, notice.error)
         if job is not None:
             worker.job = None
             outcome = self._failed(job, notice.error) if notice.error else notice.outcome
@@ -296,7 +296,7 @@ class DeliveryRun:
             return Outcome(state=MailState.WAITING, detail=detail)
         return Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED)
 
-    def _lane_ended(self, worker: Worker, error: BaseException | None) -> None:
+    def _worker_ended(self, worker: Worker, error: BaseException | None) -> None:
         """Go on with the workers that are left, unless it is of no use."""
         self.workers.remove(worker)
         if worker in self.free:

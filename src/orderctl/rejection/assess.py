@@ -155,7 +155,7 @@ def _is_long(choice: Choice) -> bool:
     return isinstance(choice.scope, IdScope) and len(choice.scope.given.ids) > _LONG_LIST
 
 
-def impact_of(read: Read, standing: OpenTotals) -> Impact:
+def impact_of(read: Read, open_totals: OpenTotals) -> Impact:
     """The impact, from its parts, the planned orders' groups and the open orders of their seasons."""
     groups = [row for row in read.rows("groups") if row[0] is None]
     seasons = [
@@ -164,8 +164,8 @@ def impact_of(read: Read, standing: OpenTotals) -> Impact:
             currency=currency,
             orders=orders,
             total=total,
-            open_orders=standing[season, currency][0],
-            open_total=standing[season, currency][1],
+            open_orders=open_totals[season, currency][0],
+            open_total=open_totals[season, currency][1],
         )
         for __, currency, season, orders, total, __ in groups
     ]
@@ -251,7 +251,7 @@ def assess(
 ) -> Assessment:
     """Assess a choice on one snapshot, reading each order once; nothing is changed."""
     pack = connection.dialect.json_object
-    standing = ask_open_totals(connection, choice)
+    open_totals = ask_open_totals(connection, choice)
     read = read_choice(
         connection,
         choice,
@@ -279,7 +279,7 @@ def assess(
         buyers=buyers,
         head=_head(connection, [order_id for (order_id,) in read.rows("head")]),
         mail=mail,
-        impact=impact_of(read, standing()),
+        impact=impact_of(read, open_totals()),
     )
 
 

@@ -58,7 +58,7 @@ _ALL = (
         header=N_("Ordered"),
         fields=("ordered_at",),
         plain=datetime.isoformat,
-        write=lambda moment: moment.date().isoformat(),
+        write=lambda instant: instant.date().isoformat(),
     ),
     _text("delivery", N_("Delivery"), "delivery_from", _day),
     _text("country", N_("Country"), "country", _or_nothing),

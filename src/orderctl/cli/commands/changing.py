@@ -97,7 +97,7 @@ def _change(context: Context, source: Source, change: Change, run: _Run) -> None
         choice = choose(context, store, source)
         request = ChangeRequest(choice=choice, change=change, ignore_unknown=run.ignore_unknown)
         found = preview_change(store, request)
-        if not run.dry_run and found.reach.changing:
+        if not run.dry_run and found.counts.changing:
             _confirm(found, run)
             found = change_orders(store, request, actor=context.actor, clock=context.clock, new_id=new_id)
     if run.as_ is not ReportFormat.TEXT:
@@ -107,9 +107,9 @@ def _change(context: Context, source: Source, change: Change, run: _Run) -> None
 
 def _confirm(found: ChangeReport, run: _Run) -> None:
     """Ask before very many orders change. Raises UsageError without a terminal, DeclinedError for a no."""
-    if run.yes or found.reach.changing <= UNASKED:
+    if run.yes or found.counts.changing <= UNASKED:
         return
-    what = would_be_words(found.change, found.reach.changing)
+    what = would_be_words(found.change, found.counts.changing)
     if not can_ask():
         raise UsageError(
             _("{what}, and there is no terminal to ask on", what=what),
@@ -121,7 +121,7 @@ def _confirm(found: ChangeReport, run: _Run) -> None:
 
 def _tell(context: Context, found: ChangeReport, choice: Choice, run: _Run) -> None:
     """The counts in words; and why an unarchiving finds nothing, if it is the filter that hides what it is to find."""
-    words = [(would_be_words if run.dry_run else done_words)(found.change, found.reach.changing)]
+    words = [(would_be_words if run.dry_run else done_words)(found.change, found.counts.changing)]
     if found.unchanged:
         words.append(_("{number:,} unchanged", number=found.unchanged))
     if found.unknown:
