@@ -457,6 +457,25 @@ def test_a_document_can_be_made_of_any_order(tmp_path, order):
     assert len(pages(written(tmp_path, [order], ExportFormat.PDF))) >= 1
 
 
+def test_a_row_higher_than_a_page_goes_on_on_the_next_under_the_same_header(tmp_path):
+    words = [f"word{number}" for number in range(1_500)]
+    low, high = replace(JAPANESE, number=1), replace(JAPANESE, number=2, name=" ".join(words), sku="<b>&amp;" * 90)
+    order = make_order("SO-1", lines=(low, high, replace(low, number=3, sku="LAST")))
+    found = pages(written(tmp_path, [order], ExportFormat.PDF))
+    assert re.findall(r"word\d+", "".join(found)) == words
+    assert [("Article" in text, bool(re.search("word|LAST", text))) for text in found[1:]] == [(True, True)] * (
+        len(found) - 1
+    )
+    assert "".join(found).replace("\n", "").count("<b>&amp;") == 90
+    assert "LAST" in found[-1]
+
+
+def test_the_same_orders_make_the_same_file(tmp_path):
+    order = make_order("SO-1", lines=(JAPANESE,) * 60, status=Status.REJECTED)
+    first = written(tmp_path, [order], ExportFormat.PDF).read_bytes()
+    assert written(tmp_path, [order], ExportFormat.PDF).read_bytes() == first
+
+
 def test_what_no_font_has_is_written_out_and_hides_nothing(tmp_path):
     order = make_order("SO-1", note="łódź Şişli Ăn ไทย 한국어 简体 \u202eback \x1b[2J 🙂")
     text = "".join(pages(written(tmp_path, [order], ExportFormat.PDF)))
