@@ -7,10 +7,9 @@ buyer:"Acme Paris" total:1000..             quotes keep spaces, commas, stars an
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from itertools import pairwise
 
 from orderctl.core.text import cell_width, fold, lower_ascii, nearest, safe
 from orderctl.errors import UsageError
@@ -45,6 +44,11 @@ _MAX_VALUE = 500
 _OPERATORS = {"and", "or", "not"}
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 _FIELD = re.compile(r"(-?)([^\W\d][\w-]*):")
+# Possessive: a quote that \" leaves open must not be closed by reading the backslash as text.
+_QUOTED = r'"(?:\\["\\]|[^"])*+"'
+_TOKEN = re.compile(rf"""\s+|(?P<token>[()]|(?:{_QUOTED}|[^\s()"])+)|(?P<open>")""")
+_IN_QUOTES = re.compile(f"({_QUOTED})")
+_ESCAPED = re.compile(r'\\(["\\])')
 _NUMBER = re.compile(r"\A[+-]?(\d{1,15})(\.\d{1,6})?\Z", re.ASCII)
 _NUMBER_FORMS = N_("write 1000, 1000.., ..12.50 or 10..20, without thousands separators")
 CountryCode = Callable[[str], str | None]
@@ -54,30 +58,25 @@ class FilterError(UsageError):
     """A filter that cannot be read: the message points at the place."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Char:
-    """One character of a word, and whether quotes or a backslash took its special meaning away."""
+class _WrongValueError(ValueError):
+    """A value that its field does not take, and perhaps what to write instead."""
 
-    char: str
-    literal: bool
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(problem)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    """A parenthesis, or a word with its characters; `at` is where it begins and `end` where it ends."""
+    """A parenthesis, an operator or a term, as it is written. `kind` is empty for a term."""
 
     at: int
-    end: int
-    chars: tuple[_Char, ...] = ()
-    paren: str = ""
+    text: str
 
     @property
-    def operator(self) -> str:
-        """`and`, `or`, `not`, or nothing."""
-        if any(each.literal for each in self.chars):
-            return ""
-        word = _text(self.chars).lower()
-        return word if word in _OPERATORS else ""
+    def kind(self) -> str:
+        word = self.text.lower()
+        return word if word in {"(", ")", *_OPERATORS} else ""
 
 
 def parse_filter(text: str, *, today: date, country_code: CountryCode = lambda __: None) -> OrderFilter:
@@ -125,42 +124,16 @@ def _tokens(text: str) -> Iterator[_Token]:
             _("the filter is longer than {max_length:,} characters", max_length=MAX_LENGTH),
             hint=_("give ids with --ids FILE instead"),
         )
-    at = 0
-    while at < len(text):
-        if text[at].isspace():
-            at += 1
-        elif text[at] in "()":
-            yield _Token(at, at + 1, paren=text[at])
-            at += 1
-        else:
-            chars, end = _word(text, at)
-            yield _Token(at, end, chars)
-            at = end
-
-
-def _word(text: str, at: int) -> tuple[tuple[_Char, ...], int]:
-    chars: list[_Char] = []
-    opened: int | None = None
-    start = at
-    while at < len(text):
-        char = text[at]
-        if opened is None and (char.isspace() or char in "()"):
-            break
-        if char == '"':
-            opened = at if opened is None else None
-            # An empty literal marks that there were quotes: "" is a value, and "or" a word.
-            chars.append(_Char("", literal=True))
-        elif opened is not None and char == "\\" and text[at + 1 : at + 2] in {'"', "\\"}:
-            at += 1
-            chars.append(_Char(text[at], literal=True))
-        else:
-            if not char.isprintable():
-                raise _error(_("a control character"), text, at, at + 1, _("take it out"))
-            chars.append(_Char(char, literal=opened is not None))
-        at += 1
-    if opened is not None:
-        raise _error(_("a quote that is never closed"), text, opened, len(text), _('close it with "'))
-    return tuple(chars), max(at, start + 1)
+    for found in _TOKEN.finditer(text):
+        at, opened = found.start(), found["open"] is not None
+        token = text[at:] if opened else found["token"] or ""
+        strange = next((place for place, char in enumerate(token, at) if not char.isprintable()), None)
+        if strange is not None:
+            raise _error(_("a control character"), text, strange, strange + 1, _("take it out"))
+        if opened:
+            raise _error(_("a quote that is never closed"), text, at, len(text), _('close it with "'))
+        if token:
+            yield _Token(at, token)
 
 
 class _Parser:
@@ -176,32 +149,33 @@ class _Parser:
 
     def parse(self) -> Condition:
         condition = self._alternatives(0)
-        if self._next < len(self._tokens):
+        if self._kind is not None:
             token = self._tokens[self._next]
             raise self._error(_("a parenthesis that was never opened"), token, _("take it out, or open one before"))
         return condition
 
-    def _peek(self) -> _Token | None:
-        return self._tokens[self._next] if self._next < len(self._tokens) else None
+    @property
+    def _kind(self) -> str | None:
+        """The kind of the next token; None at the end."""
+        return self._tokens[self._next].kind if self._next < len(self._tokens) else None
+
+    def _take(self) -> _Token:
+        self._next += 1
+        return self._tokens[self._next - 1]
 
     def _alternatives(self, depth: int) -> Condition:
         found = [self._sequence(depth)]
-        while (token := self._peek()) and token.operator == "or":
-            self._next += 1
+        while self._kind == "or":
+            self._take()
             found.append(self._sequence(depth))
         return found[0] if len(found) == 1 else AnyOf(tuple(found))
 
     def _sequence(self, depth: int) -> Condition:
         found: list[Condition] = []
-        while (token := self._peek()) and token.paren != ")" and token.operator != "or":
-            if token.operator == "and":
-                self._next += 1
-                if (
-                    not found
-                    or (after := self._peek()) is None
-                    or after.paren == ")"
-                    or after.operator in {"or", "and"}
-                ):
+        while self._kind not in {None, ")", "or"}:
+            if self._kind == "and":
+                token = self._take()
+                if not found or self._kind in {None, ")", "or", "and"}:
                     raise self._error(_("'and' with nothing on one side"), token, _("write a term on both sides"))
             found.append(self._factor(depth))
         if not found:
@@ -209,28 +183,26 @@ class _Parser:
         return found[0] if len(found) == 1 else All(tuple(found))
 
     def _factor(self, depth: int) -> Condition:
-        token = self._tokens[self._next]
+        token = self._take()
         if depth > MAX_DEPTH:
             raise self._error(
                 _("parentheses nested too deep"), token, _("use at most {max_depth}", max_depth=MAX_DEPTH)
             )
-        self._next += 1
-        if token.operator == "not":
-            after = self._peek()
-            if after is None or after.paren == ")" or after.operator in {"and", "or"}:
+        if token.kind == "not":
+            if self._kind in {None, ")", "and", "or"}:
                 raise self._error(_("'not' with nothing after it"), token, _("write a term after it"))
             return Not(self._factor(depth + 1))
-        if token.paren == "(":
+        if token.kind == "(":
             inner = self._alternatives(depth + 1)
-            if self._peek() is None:
+            if self._kind is None:
                 raise self._error(_("a parenthesis that is never closed"), token, _("close it with )"))
-            self._next += 1
+            self._take()
             return inner
         return self._leaf(token)
 
     def _nothing_here(self) -> FilterError:
-        token = self._peek() or self._tokens[-1]
-        if token.paren == ")" or (self._next and self._tokens[self._next - 1].paren == "("):
+        token = self._tokens[min(self._next, len(self._tokens) - 1)]
+        if token.kind == ")" or (self._next and self._tokens[self._next - 1].kind == "("):
             return self._error(_("a parenthesis with nothing in it"), token, _("write a term inside, or take it out"))
         return self._error(_("'or' with nothing on one side"), token, _("write a term on both sides"))
 
@@ -240,116 +212,63 @@ class _Parser:
             raise self._error(
                 _("more than {max_terms} terms", max_terms=MAX_TERMS), token, _("give ids with --ids FILE instead")
             )
-        colon = next((at for at, each in enumerate(token.chars) if each.char == ":" and not each.literal), None)
-        if colon is None or not colon:
-            if not _text(token.chars).strip():
+        name, *values = _split(token.text, ":")
+        if not name or not values:
+            if not _unquoted(token.text).strip():
                 raise self._error(_("an empty word"), token, _("write something between the quotes"))
-            return Word(_within(_pattern(token.chars, fold)))
-        first = token.chars[0]
-        if first.char == "-" and not first.literal and field_named(_text(token.chars[1:colon])):
-            return Not(self._term(replace(token, chars=token.chars[1:]), colon - 1))
-        return self._term(token, colon)
+            return Word(_within(_pattern(token.text, fold)))
+        value = token.text[len(name) + 1 :]
+        if name.startswith("-") and field_named(_unquoted(name[1:])):
+            return Not(self._term(name[1:], value, token))
+        return self._term(name, value, token)
 
-    def _term(self, token: _Token, colon: int) -> Term:
-        name = _text(token.chars[:colon]).lower()
+    def _term(self, written: str, value: str, token: _Token) -> Term:
+        name = _unquoted(written).lower()
         field = field_named(name)
         if field is None:
             raise self._unknown_field(name, token)
-        if len(token.chars) == colon + 1:
+        if not value:
             raise self._error(
                 _("{name}: with no value", name=name), token, _("for example {example}", example=field.example)
             )
-        parts = list(_split(token.chars[colon + 1 :]))
+        parts = _split(value, ",")
         tests = tuple(self._test(field, part, token) for part in parts)
         if field.name == "id":
             # Typed with its accents the other way, it is the same id.
-            texts = (text for part in map(_text, parts) for text in dict.fromkeys((part, *forms_of(part))))
+            texts = (text for part in map(_unquoted, parts) for text in dict.fromkeys((part, *forms_of(part))))
             tests = tuple(Pattern((text,)) for text in texts)
         return Term(field.name, tests)
 
-    def _test(self, field: Field, part: tuple[_Char, ...], token: _Token) -> Test:
-        text = _text(part)
+    def _test(self, field: Field, part: str, token: _Token) -> Test:
+        text, example = _unquoted(part), _("for example {example}", example=field.example)
         if not text.strip():
-            raise self._error(
-                _("{name}: with an empty value", name=field.name),
-                token,
-                _("for example {example}", example=field.example),
-            )
+            raise self._error(_("{name}: with an empty value", name=field.name), token, example)
         if len(text) > _MAX_VALUE:
             raise self._error(
                 _("a value longer than {max_value} characters", max_value=_MAX_VALUE), token, _("shorten it")
             )
-        if field.may_be_empty and not any(each.literal for each in part) and text.lower() in {"none", "any"}:
-            return Empty() if text.lower() == "none" else Present()
+        if field.may_be_empty and part.lower() in {"none", "any"}:
+            return Empty() if part.lower() == "none" else Present()
         try:
-            return self._READERS[field.kind](self, field, part)
-        except ValueError as error:
-            message, __, hint = str(error).partition("\n")
-            raise self._error(message, token, hint or _("for example {example}", example=field.example)) from None
+            return self._value(field, part, text)
+        except _WrongValueError as error:
+            raise self._error(str(error), token, error.hint or example) from None
 
-    def _choice(self, field: Field, part: tuple[_Char, ...]) -> Test:
-        text = _text(part)
-        status = status_named(text)
-        if status is None:
-            raise ValueError(
-                "\n".join(
-                    (_("{text!r} is not a {name}", text=text.lower(), name=field.name), _suggest(text, tuple(Status)))
-                )
-            )
-        return Pattern((status.value,))
-
-    def _contained(self, field: Field, part: tuple[_Char, ...]) -> Test:
-        pattern = _pattern(part, fold if field.name == "buyer" else lower_ascii)
-        return _within(pattern) if pattern.is_literal else pattern
-
-    def _code(self, field: Field, part: tuple[_Char, ...]) -> Test:
-        pattern = _pattern(part, lower_ascii)
-        if field.name == "country" and pattern.is_literal:
-            return Pattern((lower_ascii(self._country_code(_text(part)) or _text(part)),))
-        return pattern
-
-    def _exact(self, field: Field, part: tuple[_Char, ...]) -> Test:
-        if any(each.char == "*" and not each.literal for each in part):
-            raise ValueError(
-                _("{name}: takes whole values, no *", name=field.name)
-                + "\n"
-                + _('put it in quotes if it belongs to the value: "*"')
-            )
-        return Pattern((_text(part),))
-
-    def _days(self, field: Field, part: tuple[_Char, ...]) -> Test:
-        try:
-            return parse_day_range(_text(part), self._today)
-        except ValueError as error:
-            raise ValueError(f"{field.name}: {error}\n{_(FORMS)}") from None
-
-    def _number(self, field: Field, part: tuple[_Char, ...]) -> Test:
-        low, dots, high = _text(part).partition("..")
-        if not dots:
-            high = low
-        if not low and not high:
-            raise _not_so(field, _("a range needs at least one end"))
-        found = NumberRange(_decimal(field, low), _decimal(field, high))
-        if found.low is not None and found.high is not None and found.low > found.high:
-            raise _not_so(field, _("the range ends before it begins"))
-        return found
-
-    def _flag(self, field: Field, part: tuple[_Char, ...]) -> Test:
-        text = _text(part).lower()
-        if text not in _FLAGS:
-            raise ValueError(_("{name}: is yes or no, not {text!r}", name=field.name, text=text))
-        return Flag(_FLAGS[text])
-
-    _READERS = {  # noqa: RUF012 - a table of methods, never changed
-        Kind.CHOICE: _choice,
-        Kind.TEXT: _contained,
-        Kind.CODE: _code,
-        Kind.EXACT: _exact,
-        Kind.DAY: _days,
-        Kind.AMOUNT: _number,
-        Kind.COUNT: _number,
-        Kind.FLAG: _flag,
-    }
+    def _value(self, field: Field, part: str, text: str) -> Test:
+        """A value by the kind of its field: `part` as it is written, `text` without its quotes."""
+        if field.kind is Kind.DAY:
+            return _days(field, text, self._today)
+        if field.kind is Kind.CODE:
+            pattern = _pattern(part, lower_ascii)
+            if field.name == "country" and pattern.is_literal:
+                return Pattern((lower_ascii(self._country_code(text) or text),))
+            return pattern
+        if field.kind is Kind.TEXT:
+            pattern = _pattern(part, fold if field.name == "buyer" else lower_ascii)
+            return _within(pattern) if pattern.is_literal else pattern
+        if field.kind is Kind.EXACT:
+            return _exact(field, part)
+        return _READERS[field.kind](field, text)
 
     def _unknown_field(self, name: str, token: _Token) -> FilterError:
         negated = name.lstrip("!~-")
@@ -357,9 +276,8 @@ class _Parser:
             hint = _("write: not {name}:", name=negated)
         else:
             hint = _suggest(name, tuple(FILTER_FIELDS))
-        message = _("there is no field {name!r}", name=safe(name))
         return _error(
-            message,
+            _("there is no field {name!r}", name=safe(name)),
             self._text,
             token.at,
             token.at + len(name),
@@ -367,7 +285,53 @@ class _Parser:
         )
 
     def _error(self, what: str, token: _Token, hint: str) -> FilterError:
-        return _error(what, self._text, token.at, token.end, hint)
+        return _error(what, self._text, token.at, token.at + len(token.text), hint)
+
+
+def _exact(field: Field, part: str) -> Test:
+    if len(_split(part, "*")) > 1:
+        raise _WrongValueError(
+            _("{name}: takes whole values, no *", name=field.name),
+            _('put it in quotes if it belongs to the value: "*"'),
+        )
+    return Pattern((_unquoted(part),))
+
+
+def _days(field: Field, text: str, today: date) -> Test:
+    try:
+        return parse_day_range(text, today)
+    except ValueError as error:
+        raise _WrongValueError(f"{field.name}: {error}", _(FORMS)) from None
+
+
+def _choice(field: Field, text: str) -> Test:
+    status = status_named(text)
+    if status is None:
+        problem = _("{text!r} is not a {name}", text=text.lower(), name=field.name)
+        raise _WrongValueError(problem, _suggest(text, tuple(Status)))
+    return Pattern((status.value,))
+
+
+def _flag(field: Field, text: str) -> Test:
+    word = text.lower()
+    if word not in _FLAGS:
+        raise _WrongValueError(_("{name}: is yes or no, not {text!r}", name=field.name, text=word))
+    return Flag(_FLAGS[word])
+
+
+def _number(field: Field, text: str) -> Test:
+    low, dots, high = text.partition("..")
+    if not dots:
+        high = low
+    if not low and not high:
+        raise _not_so(field, _("a range needs at least one end"))
+    found = NumberRange(_decimal(field, low), _decimal(field, high))
+    if found.low is not None and found.high is not None and found.low > found.high:
+        raise _not_so(field, _("the range ends before it begins"))
+    return found
+
+
+_READERS = {Kind.CHOICE: _choice, Kind.FLAG: _flag, Kind.AMOUNT: _number, Kind.COUNT: _number}
 
 
 def _decimal(field: Field, text: str) -> Decimal | None:
@@ -381,34 +345,32 @@ def _decimal(field: Field, text: str) -> Decimal | None:
     return Decimal(text)
 
 
-def _not_so(field: Field, problem: str) -> ValueError:
-    return ValueError(f"{field.name}: {problem}\n{_(_NUMBER_FORMS)}")
+def _not_so(field: Field, problem: str) -> _WrongValueError:
+    return _WrongValueError(f"{field.name}: {problem}", _(_NUMBER_FORMS))
 
 
-def _split(chars: tuple[_Char, ...]) -> Iterator[tuple[_Char, ...]]:
-    """The values between commas."""
-    commas = [at for at, each in enumerate(chars) if each.char == "," and not each.literal]
-    for before, after in pairwise([-1, *commas, len(chars)]):
-        yield chars[before + 1 : after]
+def _split(written: str, mark: str) -> list[str]:
+    """The parts between the marks that stand outside of quotes, as they are written."""
+    parts = [""]
+    for number, piece in enumerate(_IN_QUOTES.split(written)):
+        first, *others = [piece] if number % 2 else piece.split(mark)
+        parts[-1] += first
+        parts += others
+    return parts
 
 
-def _pattern(chars: tuple[_Char, ...], normal: Callable[[str], str]) -> Pattern:
-    pieces = [""]
-    for each in chars:
-        if each.char == "*" and not each.literal:
-            pieces.append("")
-        else:
-            pieces[-1] += each.char
-    return Pattern(tuple(normal(piece) for piece in pieces))
+def _unquoted(written: str) -> str:
+    """The text that is meant."""
+    return _IN_QUOTES.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[0][1:-1]), written)
+
+
+def _pattern(written: str, normal: Callable[[str], str]) -> Pattern:
+    return Pattern(tuple(normal(_unquoted(piece)) for piece in _split(written, "*")))
 
 
 def _within(pattern: Pattern) -> Pattern:
     """The pattern for a text that holds it anywhere."""
     return Pattern(("", *pattern.pieces, ""))
-
-
-def _text(chars: Sequence[_Char]) -> str:
-    return "".join(each.char for each in chars)
 
 
 def _suggest(text: str, known: tuple[str, ...]) -> str:
