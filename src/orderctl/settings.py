@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orderctl.core.text import safe
+from orderctl.core.text import closest, nearest, safe
 from orderctl.errors import UsageError, os_reason
 from orderctl.language import N_, _
 
@@ -308,12 +308,9 @@ def _flat(table: object, where: str) -> dict[str, object]:
             flat[key] = value
     for key in flat:
         if key not in OPTIONS:
-            import difflib  # noqa: PLC0415 - for this sentence only
-
-            close = difflib.get_close_matches(key, OPTIONS, n=1)
             raise UsageError(
                 _("{where}: unknown key {key!r}", where=where, key=key),
-                hint=_("did you mean {word}?", word=close[0]) if close else _("see: orderctl config show"),
+                hint=nearest(key, OPTIONS, _("see: orderctl config show")),
             )
     return flat
 
@@ -337,12 +334,7 @@ def _resolve(
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables that look like ours and set nothing, each with the one that was perhaps meant."""
     known = {option.variable for option in OPTIONS.values()} | {"ORDERCTL_CONFIG", "ORDERCTL_PROFILE"}
-    strange = [name for name in environ if name.startswith("ORDERCTL_") and name not in known]
-    if not strange:
-        return {}
-    import difflib  # noqa: PLC0415 - as above
-
-    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), "") for name in strange}
+    return {name: closest(name, known) for name in environ if name.startswith("ORDERCTL_") and name not in known}
 
 
 def _from_text(option: Option, text: str) -> Value:

@@ -26,7 +26,8 @@ from orderctl.core.text import fold
 from orderctl.exporting.excel import write_workbook
 from orderctl.exporting.service import ExportFormat, ExportRequest, write_export
 from orderctl.filters.parser import parse_filter
-from orderctl.importing.orders import LINE_FIELDS, ORDER_FIELDS
+from orderctl.importing.fields import LINE_FIELDS, ORDER_FIELDS
+from orderctl.importing.figures import SourceRequest
 from orderctl.importing.service import FileImport, import_orders
 from orderctl.importing.source import open_source
 from orderctl.orders.orders import Buyer, Order, OrderLine, Status
@@ -383,7 +384,7 @@ def test_a_real_store_is_the_same_after_its_export_is_imported(sqlite_url, tmp_p
     """Of the real file each order goes one of the ways, of the small one each goes all of them."""
     path = REAL if file == "real" else make_look_alike(tmp_path / "retail.xlsx")
     ways = [[form] for form in FORMS] if file == "real" else [FORMS]
-    with open_source(path, MAP, read_at=NOW) as source:
+    with open_source(path, SourceRequest(map_file=str(MAP)), read_at=NOW) as source:
         found = list(source.orders())
     for number, forms in enumerate(ways):
         account = f"part-{number}"

@@ -16,7 +16,7 @@ from orderctl.database.address import parse_address
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store, make_engine
 from orderctl.filters.filters import OrderFilter
-from orderctl.importing.figures import ImportCounts, RowProblem, SourceFigures, Unsaid
+from orderctl.importing.figures import ImportCounts, RowProblem, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import FileImport, ImportReport, StoreAfterImport, import_orders
 from orderctl.importing.source import open_source
 from orderctl.orders.orders import Buyer, Order, OrderEvent, OrderLine, Status
@@ -362,7 +362,7 @@ def write_row(path: Path, row: dict[str, str]) -> Path:
 
 def run_row(store: Store, path: Path, row: dict[str, str], *, lower_counts: bool = False) -> ImportCounts:
     defaults = {"status": "needs-oc", "ordered": "2026-01-01"}
-    with open_source(write_row(path, row), read_at=NOW, defaults=defaults) as source:
+    with open_source(write_row(path, row), SourceRequest(defaults=defaults), read_at=NOW) as source:
         assert list(source.problems()) == []
         file = FileImport(source=source, actor="ann", clock=FixedClock(), detail="x", lower_counts=lower_counts)
         foreseen = import_orders(store, file, skip_bad=False, check_only=True).counts
@@ -431,7 +431,7 @@ def test_a_default_opens_no_order_and_closes_none(store: Store, tmp_path: Path) 
     run(store, WHOLE)
     write_row(path, {**ALWAYS, "ordered": "2026-01-15T12:00:00"})
     for status in ("needs-oc", "rejected"):
-        with open_source(path, read_at=NOW, defaults={"status": status}) as source:
+        with open_source(path, SourceRequest(defaults={"status": status}), read_at=NOW) as source:
             import_orders(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="x"), skip_bad=False)
         assert get(store, "A1") == WHOLE
 

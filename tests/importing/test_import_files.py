@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
-from orderctl.importing.figures import RowProblem
+from orderctl.importing.figures import RowProblem, SourceRequest
 from orderctl.importing.service import write_error_report
 from orderctl.importing.source import open_source
 from orderctl.orders.orders import Buyer, Order, OrderLine, Status
@@ -55,7 +55,7 @@ def write_xlsx(path: Path, *rows: list[object]) -> Path:
 
 
 def read(path: Path, map_path: Path | None = None) -> tuple[list[Order], list[RowProblem]]:
-    with open_source(path, map_path, read_at=READ_AT) as source:
+    with open_source(path, SourceRequest(map_file=map_path and str(map_path)), read_at=READ_AT) as source:
         orders, problems = list(source.orders()), list(source.problems())
         assert (source.figures.orders, source.figures.problems) == (len(orders), len(problems))
         assert source.figures.bad_rows == len({problem.row for problem in problems})

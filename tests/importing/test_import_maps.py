@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from orderctl.errors import UsageError
 from orderctl.importing.column_map import map_names, read_map, recognised, shipped_map
+from orderctl.importing.figures import SourceRequest
 from orderctl.importing.map_draft import draft_map
 from orderctl.importing.source import open_source
 from orderctl.orders.eligibility import Mode, refusal
@@ -75,7 +76,7 @@ def written(path: Path, columns: str, *rows: dict[str, object]) -> Path:
 
 
 def read(path: Path, **how) -> dict[str, object]:
-    with open_source(path, read_at=READ_AT, **how) as source:
+    with open_source(path, SourceRequest(**how), read_at=READ_AT) as source:
         assert list(source.problems()) == []
         return {"map": source.map_name, **{order.id: order for order in source.orders()}}
 
@@ -362,6 +363,7 @@ def test_our_own_names_are_never_taken_for_another_system():
         ("[columns]\nidd = { first = ['A'] }\n", "unknown field 'idd'"),
         ("[words.stattus]\na = 'b'\n", "unknown field 'stattus'"),
         ("[words.status]\na = 1\n", "words.status.a must be a text"),
+        ("[words]\nstatus = 'a'\n", "words.status must be a table"),
         ("rejected_if_filled = 'Cancelled'\n", "rejected_if_filled must be a list"),
         ("fill_down = 'yes'\n", "fill_down must be true or false"),
     ],
@@ -567,7 +569,7 @@ def test_the_amount_of_a_line_gives_its_price_and_the_total_of_the_order(cli, tm
     refused = cli("import", str(path), "--check")
     assert (refused.code, "gives no whole price for 3 pieces" in " ".join(refused.err.split())) == (2, True)
     map_path = lines_map(tmp_path, "line_total", "round_prices = true")
-    with open_source(path, map_path, read_at=READ_AT) as source:
+    with open_source(path, SourceRequest(map_file=str(map_path)), read_at=READ_AT) as source:
         [order] = source.orders()
     assert (order.total, order.lines[0].unit_price) == (1_000, 333)
 
@@ -589,7 +591,7 @@ def test_a_total_that_is_not_the_sum_of_its_lines_is_named(cli, tmp_path):
         {"row": 3, "order_id": "B", "currency": "EUR", "total": "12.00", "lines": "11.00"}
     ]
     map_path = lines_map(tmp_path, "unit_price,total", "other_charges = true")
-    with open_source(path, map_path, read_at=READ_AT) as source:
+    with open_source(path, SourceRequest(map_file=str(map_path)), read_at=READ_AT) as source:
         assert source.figures.differing_totals == 0
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from orderctl.database.store import Store
+from orderctl.importing.figures import SourceRequest
 from orderctl.importing.service import FileImport, import_orders
 from orderctl.importing.source import open_source
 from orderctl.orders.orders import Buyer, Status
@@ -17,7 +18,8 @@ from support.real_file import MAP, make_look_alike
 
 
 def test_the_cells_of_the_look_alike(store: Store, tmp_path: Path) -> None:
-    with open_source(make_look_alike(tmp_path / "retail.xlsx"), MAP, read_at=NOW) as source:
+    request = SourceRequest(map_file=str(MAP))
+    with open_source(make_look_alike(tmp_path / "retail.xlsx"), request, read_at=NOW) as source:
         import_orders(store, FileImport(source=source, actor="ann", clock=FixedClock(), detail="retail"), skip_bad=True)
     with store.snapshot() as connection:
         first, cancelled, debt, voucher, globe = (

@@ -4,7 +4,7 @@ import difflib
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from orderctl.language import _
 
@@ -42,11 +42,17 @@ def plain_name(text: str) -> str:
     return "_".join(fold(text).replace("_", " ").replace("-", " ").split())
 
 
-def nearest(text: str, known: Sequence[str], else_: str) -> str:
-    """A hint for a word that is not known: the nearest that is, or else what there is."""
+def closest(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """The known word that was perhaps meant; empty if none is so much like it."""
     words = {fold(word): word for word in known}
-    close = difflib.get_close_matches(fold(text), words, n=1, cutoff=0.5)
-    return _("did you mean {word}?", word=words[close[0]]) if close else else_
+    found = difflib.get_close_matches(fold(text), words, n=1, cutoff=likeness)
+    return words[found[0]] if found else ""
+
+
+def nearest(text: str, known: Iterable[str], else_: str) -> str:
+    """A hint for a word that is not known: the nearest that is, or else what there is."""
+    word = closest(text, known, likeness=0.5)
+    return _("did you mean {word}?", word=safe(word)) if word else else_
 
 
 def lower_ascii(text: str) -> str:

@@ -11,7 +11,7 @@ from xlsxwriter.worksheet import Worksheet
 from orderctl.core.money import CURRENCIES_BY_DECIMALS, USUAL_DECIMALS, Money, decimals, plain_amount
 from orderctl.exporting.rows import Value, line_values, order_values, plain
 from orderctl.files.safe import scratch_folder
-from orderctl.importing.orders import LINE_FIELDS, ORDER_FIELDS
+from orderctl.importing.fields import LINE_FIELDS, ORDER_FIELDS
 from orderctl.orders.orders import Order
 
 _MOST_ROWS = 1_048_576

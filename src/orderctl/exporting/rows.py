@@ -7,7 +7,7 @@ from typing import TextIO
 
 from orderctl.core.money import Money, plain_amount
 from orderctl.files.csv import ROW_SCHEMA, csv_rows
-from orderctl.importing.orders import BUYER_FIELDS, LINE_FIELDS, NESTED_LINES, ORDER_FIELDS
+from orderctl.importing.fields import BUYER_FIELDS, LINE_FIELDS, NESTED_LINES, ORDER_FIELDS
 from orderctl.orders.orders import Buyer, Order, OrderLine
 
 Value = str | int | bool | Money | datetime | date | frozenset[str] | None

@@ -37,7 +37,7 @@ _RELATIONS = "xl/_rels/workbook.xml.rels"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
-def read_excel(path: Path, sheet_name: str | None) -> Table:
+def read_excel(path: Path, sheet_name: str) -> Table:
     """The table of a sheet, the first one unless named, with the sheet of lines beside it.
 
     A sheet goes on in those that have its name and a number. Row numbers are those that Excel shows.
@@ -46,7 +46,7 @@ def read_excel(path: Path, sheet_name: str | None) -> Table:
     try:
         workbook = CalamineWorkbook.from_path(path)
         table = _table(workbook, sheet_name, path.name)
-        beside = sheet_name is None and LINES_SHEET in workbook.sheet_names[1:]
+        beside = not sheet_name and LINES_SHEET in workbook.sheet_names[1:]
         return replace(table, lines=_table(workbook, LINES_SHEET, path.name)) if beside else table
     except UsageError:
         raise
@@ -60,7 +60,7 @@ def read_excel(path: Path, sheet_name: str | None) -> Table:
         ) from None
 
 
-def _table(workbook: CalamineWorkbook, name: str | None, file: str) -> Table:
+def _table(workbook: CalamineWorkbook, name: str, file: str) -> Table:
     sheet = _sheet(workbook, name, file)
     rows = _rows(sheet)
     __, header = next(rows, (0, ()))
@@ -85,7 +85,7 @@ def _continued(
 _SAVE = N_("open it in a spreadsheet program and save it as .xlsx or as CSV (UTF-8)")
 
 
-def _sheet(workbook: CalamineWorkbook, name: str | None, file: str) -> CalamineSheet:
+def _sheet(workbook: CalamineWorkbook, name: str, file: str) -> CalamineSheet:
     if not workbook.sheet_names:
         raise UsageError(_("{file} has no sheet", file=file), hint=_(_SAVE))
     try:
@@ -93,7 +93,7 @@ def _sheet(workbook: CalamineWorkbook, name: str | None, file: str) -> CalamineS
     except WorksheetNotFound:
         names = ", ".join(safe(found) for found in workbook.sheet_names)
         raise UsageError(
-            _("{file} has no sheet {name!r}", file=file, name=safe(name or "")),
+            _("{file} has no sheet {name!r}", file=file, name=safe(name)),
             hint=_("it has: {names}", names=names),
         ) from None
 

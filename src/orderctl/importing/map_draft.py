@@ -12,9 +12,8 @@ from orderctl.core.text import safe
 from orderctl.errors import UsageError, os_reason
 from orderctl.files.cells import is_blank
 from orderctl.files.csv import Table
-from orderctl.importing.column_map import own_field
 from orderctl.importing.day_formats import UNDECIDED, DayFormats
-from orderctl.importing.orders import FIELDS, NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS
+from orderctl.importing.fields import FIELDS, NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS, field_of
 from orderctl.importing.source import read_table
 from orderctl.language import _
 from orderctl.orders.orders import Status
@@ -53,7 +52,7 @@ def draft_map(path: Path, today: date) -> list[str]:
 def _look_at(table: Table, today: date) -> _Seen:
     """Read the whole table once."""
     columns: dict[str, list[str]] = {name: [] for name in table.header if name}
-    fields = {field: name for name in columns if (field := own_field(name))}
+    fields = {field: name for name in columns if (field := field_of(name))}
     place = {name: number for number, name in enumerate(table.header)}
     ids, totals = (place.get(fields.get(field, ""), -1) for field in ("id", "total"))
     days, repeated, differing = DayFormats(today), False, False

@@ -1,14 +1,15 @@
 """Orders out of the rows of a file: every problem of every row is collected, and nothing is guessed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, tzinfo
-from difflib import get_close_matches
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
 from fractions import Fraction
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from orderctl.core.text import plain_name, safe
+from orderctl.core.addresses import email_address
+from orderctl.core.countries import country_code
+from orderctl.core.text import safe
 from orderctl.files.cells import (
     LARGEST_NUMBER,
     LONGEST_NAME,
@@ -23,48 +24,13 @@ from orderctl.files.cells import (
     read_text,
     read_truth,
 )
+from orderctl.importing.column_map import ColumnMap
+from orderctl.importing.fields import KEPT, NESTED_LINES, PROTECTIONS, READ_LINE_FIELDS, REJECTED_MARK
 from orderctl.importing.figures import RowProblem
 from orderctl.language import _
-from orderctl.orders.orders import (
-    Buyer,
-    Order,
-    OrderLine,
-    Status,
-    forms_of,
-    parse_order_id,
-    parse_tag,
-    refuse_damaged,
-    status_named,
-    status_names,
-)
+from orderctl.orders.orders import Buyer, Order, OrderLine, Status, forms_of, parse_order_id, parse_tag, refuse_damaged
 
 T = TypeVar("T")
-_NAMES = ("brand", "reference", "season")
-_TEXTS = ("terms", "delivery_address", "billing_address", "note")
-# Each keeps an order from being rejected while it is above zero.
-PROTECTIONS = ("invoices", "delivery_notes", "backlog_skus")
-BUYER_FIELDS = ("buyer_id", "buyer_name", "buyer_email", "buyer_contact", "buyer_country", "buyer_language")
-LINE_FIELDS = ("sku", "line_name", "color", "size", "line_quantity", "unit_price")
-ORDER_FIELDS = (
-    *("id", *BUYER_FIELDS, *_NAMES, *_TEXTS, "delivery_notes", "invoices", "backlog_skus", "status", "ordered"),
-    *("country", "delivery_from", "delivery_to", "currency", "total", "quantity", "tags", "archived"),
-)
-# A line's amount is read where a file has it instead of a price, and not stored.
-READ_LINE_FIELDS = (*LINE_FIELDS, "line_total")
-FIELDS = (*ORDER_FIELDS, *READ_LINE_FIELDS)
-NEEDED = ("id", "status", "ordered", "currency")
-NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
-NESTED_LINES = "lines"
-# No field of an order: where it is filled, the order was cancelled.
-REJECTED_MARK = "rejected_mark"
-# What an order keeps where its file does not have the field, and how it is called there. A currency is always said:
-# the amounts of the file are in it.
-_KEPT = {
-    **{name: name for name in (*_NAMES, *_TEXTS, *PROTECTIONS, "status", "country", "delivery_from", "delivery_to")},
-    "ordered": "ordered_at",
-    "buyer_id": "buyer",
-    "quantity": "quantity",
-}
 _OF_LINES = frozenset({*READ_LINE_FIELDS, NESTED_LINES})
 _SHOWN_VALUE = 200
 _INEXACT = 10**15
@@ -74,38 +40,27 @@ _LANGUAGE_LETTERS = (2, 8)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a file, its cells by the field that they mean."""
+    """One row of a file, its cells by the field that they mean; `wrong` is what stands there and means none."""
 
     number: int
     cells: Mapping[str, Cell]
-
-
-def _as_written(text: str) -> str:
-    return text
+    wrong: tuple[RowProblem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingRules:
-    """How a file is meant: a map's content, and the readers that need a library."""
+    """How a file is meant: its map, and how its columns are called. `zone` is that of the map.
+
+    `one_line_a_row`: rows are lines. `lines_apart`: the orders stand on one sheet and their lines on another.
+    """
 
     file: str
     read_at: datetime
+    map: ColumnMap
+    zone: tzinfo | None
+    columns: Mapping[str, str]
     one_line_a_row: bool = False
-    # The orders stand on one sheet and their lines on another.
     lines_apart: bool = False
-    columns: Mapping[str, str] = field(default_factory=dict)
-    defaults: Mapping[str, Cell] = field(default_factory=dict)
-    statuses: Mapping[str, str] = field(default_factory=dict)
-    rejected_id_prefix: str = ""
-    date_formats: tuple[str, ...] = ()
-    decimal_comma: bool = False
-    round_prices: bool = False
-    other_charges: bool = False
-    # Of times that name no offset; None where each has to name its own.
-    zone: tzinfo | None = UTC
-    tag_separator: str = ","
-    country_code: Callable[[str], str] = _as_written
-    email_address: Callable[[str], str] = _as_written
 
     def problem(self, row: int, field_name: str, cell: Cell, reason: str) -> RowProblem:
         """A problem in the words of the file: its own name of the column, the cell as it stands there."""
@@ -131,20 +86,6 @@ def _undamaged(cell: Cell) -> str:
     return refuse_damaged(read_text(cell, LONGEST_NAME))
 
 
-def read_status(cell: Cell, words: Mapping[str, str]) -> Status:
-    """A status: as a map translates it (words in folded case), by its code, or in the words of either side."""
-    text = read_text(cell, LONGEST_NAME)
-    code = words.get(text.casefold()) or status_named(text)
-    if code is None:
-        close = get_close_matches(plain_name(text), status_names(), n=1)
-        raise ValueError(
-            _("is not a known status (did you mean {status}?)", status=status_names()[close[0]])
-            if close
-            else _("is not a known status (one of {known})", known=", ".join(Status))
-        )
-    return Status(code)
-
-
 def build_order(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> Order | list[RowProblem]:
     """The order that these rows of a file describe, or everything that is wrong with them."""
     if rules.lines_apart and (problems := _apart(order_id, rows, rules)):
@@ -164,29 +105,10 @@ def _apart(order_id: str, rows: Sequence[Row], rules: ReadingRules) -> list[RowP
     return [rules.problem(row.number, "id", order_id, reason) for row in told[1:]]
 
 
-def completed(order: Order, stored: Order, *, lower_counts: bool) -> Order:
-    """An order of a file with what the file does not say from the stored one.
-
-    What protects an order never falls without a word: its counts stay as high as they were, unless `lower_counts`.
-    Nor does a file reject an order that is there: it keeps its status.
-    """
-    kept = {name: getattr(stored, name) for name in order.unsaid}
-    if is_rejected_at_source(order):
-        kept["status"] = stored.status
-    if not lower_counts:
-        kept |= {name: getattr(stored, name) for name in PROTECTIONS if getattr(order, name) < getattr(stored, name)}
-    return replace(order, **kept) if kept else order
-
-
-def is_rejected_at_source(order: Order) -> bool:
-    """Whether the file itself says that an order is rejected; what stands in for a missing column says nothing."""
-    return order.status is Status.REJECTED and "status" not in order.unsaid
-
-
 @lru_cache(maxsize=_CACHED)
 def _unsaid(said: frozenset[str], *, lines: bool) -> frozenset[str]:
     """The attributes of an order of which these fields say nothing; `lines` too are said, or not."""
-    unsaid = {attribute for name, attribute in _KEPT.items() if name not in said}
+    unsaid = {attribute for name, attribute in KEPT.items() if name not in said}
     return frozenset(unsaid - {"quantity"} if lines else unsaid | {"lines"})
 
 
@@ -219,7 +141,7 @@ class _Draft:
         self._id = order_id
         self._rows = rows
         self._rules = rules
-        self._found = _different_cells(rows if rules.one_line_a_row else rows[:1], rules.defaults)
+        self._found = _different_cells(rows if rules.one_line_a_row else rows[:1], rules.map.defaults)
 
     def order(self) -> Order:
         """The order; not to be used if there are problems."""
@@ -235,7 +157,7 @@ class _Draft:
             status=self._status(),
             ordered_at=min(ordered, default=self._rules.read_at),
             currency=currency or "",
-            country=self._first("country", self._country),
+            country=self._first("country", _country),
             delivery_from=first,
             delivery_to=last,
             total=self._total(currency),
@@ -243,18 +165,16 @@ class _Draft:
             archived_at=self._rules.read_at if archived else None,
             lines=lines,
             tags=self._tags(),
-            brand=self._first("brand", _name) or "",
-            reference=self._first("reference", _undamaged) or "",
-            season=self._first("season", _name) or "",
-            terms=self._first("terms", _text) or "",
-            delivery_address=self._first("delivery_address", _text) or "",
-            billing_address=self._first("billing_address", _text) or "",
-            note=self._first("note", _text) or "",
-            delivery_notes=self._highest("delivery_notes"),
-            invoices=self._highest("invoices"),
-            backlog_skus=self._highest("backlog_skus"),
             unsaid=self._unsaid(),
+            **self._texts_and_counts(),
         )
+
+    def _texts_and_counts(self) -> dict[str, Any]:
+        """The fields that are read alike, by their names, which are those of the attributes."""
+        return {
+            **{name: self._first(name, read) or "" for name, read in _TEXTS.items()},
+            **{name: self._highest(name) for name in PROTECTIONS},
+        }
 
     def _unsaid(self) -> frozenset[str]:
         first, *others = self._rows
@@ -311,13 +231,10 @@ class _Draft:
         self.problems.append(self._rules.problem(row, name, cell, reason))
 
     def _instant(self, cell: Cell) -> datetime:
-        return read_instant(cell, self._rules.date_formats, self._rules.zone)
+        return read_instant(cell, self._rules.map.date_formats, self._rules.zone)
 
     def _day(self, cell: Cell) -> date:
-        return read_day(cell, self._rules.date_formats)
-
-    def _country(self, cell: Cell) -> str:
-        return self._rules.country_code(_name(cell))
+        return read_day(cell, self._rules.map.date_formats)
 
     def _currency(self) -> str | None:
         return self._agreed("currency", _currency, needed=True)
@@ -325,14 +242,13 @@ class _Draft:
     @property
     def _is_marked(self) -> bool:
         """Whether the file says apart from its status that the order was cancelled."""
-        prefix = self._rules.rejected_id_prefix
+        prefix = self._rules.map.rejected_id_prefix
         return REJECTED_MARK in self._found or bool(prefix and self._id.startswith(prefix))
 
     def _status(self) -> Status:
         if self._is_marked:
             return Status.REJECTED
-        words = self._rules.statuses
-        found = self._agreed("status", lambda cell: read_status(cell, words), needed=True)
+        found = self._agreed("status", self._rules.map.read_status, needed=True)
         return found or Status.NEEDS_OC
 
     def _buyer(self) -> Buyer | None:
@@ -345,25 +261,22 @@ class _Draft:
         return Buyer(
             id=buyer_id,
             name=self._buyer_name(buyer_id),
-            email=self._first("buyer_email", self._email),
+            email=self._first("buyer_email", _email),
             contact=self._first("buyer_contact", _name),
-            country=self._first("buyer_country", self._country),
+            country=self._first("buyer_country", _country),
             language=self._first("buyer_language", _language),
         )
 
     def _buyer_name(self, buyer_id: str) -> str:
         if all(is_blank(row.cells.get("buyer_name")) for row in self._rows):
-            template = self._rules.defaults.get("buyer_name")
+            template = self._rules.map.defaults.get("buyer_name")
             return str(template or "{buyer_id}").replace("{buyer_id}", buyer_id)
         return self._first("buyer_name", _name) or buyer_id
 
-    def _email(self, cell: Cell) -> str:
-        return self._rules.email_address(_name(cell))
-
     def _amount(self, cell: Cell, currency: str | None) -> int:
         # An unknown currency is a problem of its own: how fine its amounts may be cannot be said.
-        rounded = self._rules.round_prices or currency is None
-        return read_amount(cell, currency or "", decimal_comma=self._rules.decimal_comma, rounded=rounded)
+        rounded = self._rules.map.round_prices or currency is None
+        return read_amount(cell, currency or "", decimal_comma=self._rules.map.decimal_comma, rounded=rounded)
 
     def _total(self, currency: str | None) -> int:
         total = self._agreed("total", lambda cell: self._amount(cell, currency), needed=not self._has_lines)
@@ -382,14 +295,14 @@ class _Draft:
         return quantity
 
     def _integer(self, cell: Cell) -> int:
-        return read_integer(cell, decimal_comma=self._rules.decimal_comma)
+        return read_integer(cell, decimal_comma=self._rules.map.decimal_comma)
 
     def _tags(self) -> frozenset[str]:
         return frozenset(tag for row, cell in self._found.get("tags", ()) for tag in self._tags_of(row, cell))
 
     def _tags_of(self, row: int, cell: Cell) -> Iterator[str]:
         try:
-            parts = cell if isinstance(cell, list) else _text(cell).split(self._rules.tag_separator)
+            parts = cell if isinstance(cell, list) else _text(cell).split(self._rules.map.tag_separator)
         except ValueError as error:
             self._complain(row, "tags", cell, str(error))
             return
@@ -419,7 +332,7 @@ class _Draft:
         def read(name: str, reader: Callable[[Cell], T], otherwise: T, *, needed: bool = False) -> T:
             cell = cells.get(name)
             if is_blank(cell):
-                cell = self._rules.defaults.get(name)
+                cell = self._rules.map.defaults.get(name)
             if is_blank(cell):
                 if needed:
                     self._complain(row, name, None, _("is missing"))
@@ -453,7 +366,7 @@ class _Draft:
         """The price of a piece, of a line of which only the amount is said."""
         if line_total == 0:
             return 0
-        if quantity and (line_total % quantity == 0 or self._rules.round_prices):
+        if quantity and (line_total % quantity == 0 or self._rules.map.round_prices):
             return round(Fraction(line_total, quantity))
         cell = next(row_.cells.get("line_total") for row_ in self._rows if row_.number == row)
         reason = _("gives no whole price for {number} pieces (round_prices = true rounds it)", number=quantity)
@@ -474,6 +387,14 @@ def _text(cell: Cell) -> str:
     return read_text(cell, LONGEST_TEXT)
 
 
+def _country(cell: Cell) -> str:
+    return country_code(_name(cell))
+
+
+def _email(cell: Cell) -> str:
+    return email_address(_name(cell))
+
+
 def _currency(cell: Cell) -> str:
     code = _name(cell)
     if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):  # noqa: PLR2004 - ISO 4217
@@ -489,3 +410,14 @@ def _language(cell: Cell) -> str:
     if not plain or not shortest <= len(first) <= longest:
         raise ValueError(_("is not a language tag such as en or pt-BR (BCP 47)"))
     return tag
+
+
+_TEXTS: dict[str, Callable[[Cell], str]] = {
+    "brand": _name,
+    "reference": _undamaged,
+    "season": _name,
+    "terms": _text,
+    "delivery_address": _text,
+    "billing_address": _text,
+    "note": _text,
+}

@@ -18,49 +18,34 @@ from orderctl.database.connection import Connection, Dialect, Fragment, Row, Row
 from orderctl.database.guards import ARRIVING
 from orderctl.database.line_digests import lines_digest
 from orderctl.errors import OrderctlError
+from orderctl.importing.fields import PROTECTIONS
 from orderctl.importing.figures import ImportCounts, Unsaid
-from orderctl.importing.orders import PROTECTIONS, completed, is_rejected_at_source
 from orderctl.language import _
 from orderctl.orders.orders import Buyer, Order, Status, forms_of
-from orderctl.orders.queries import stream_orders
+from orderctl.orders.queries import LINES, stream_orders
 
 CHUNK = 2_000
 _MOST_BUYERS = 20_000
 _PROVISIONAL = Status.NEEDS_OC
-_BUYER = dict.fromkeys(("id", "name", "name_folded", "email", "contact", "country", "language"), "text")
-_CONTENT = {
-    "buyer_id": "text",
-    "brand": "text",
-    "status": "text",
-    "reference": "text",
-    "season": "text",
+# The columns that hold no text, for rows that travel as JSON.
+_TYPES = {
     "ordered_at": "timestamptz",
-    "terms": "text",
-    "delivery_address": "text",
-    "billing_address": "text",
-    "country": "text",
     "delivery_from": "date",
     "delivery_to": "date",
-    "currency": "text",
     "total": "bigint",
     "quantity": "bigint",
-    "delivery_notes": "integer",
-    "invoices": "integer",
-    "backlog_skus": "integer",
-    "note": "text",
-    "folded": "text",
-    "fingerprint": "text",
-    "lines_digest": "text",
+    "archived_at": "timestamptz",
+    **dict.fromkeys(PROTECTIONS, "integer"),
 }
-_ORDER = {"id": "text", **_CONTENT, "archived_at": "timestamptz"}
-_LINE = ("order_id", "number", "sku", "name", "color", "size", "quantity", "unit_price")
-_TAG = {"order_id": "text", "tag": "text"}
+_LINE = ("order_id", *LINES.names)
+# What an update leaves alone.
+_KEPT_COLUMNS = {"id", "archived_at"}
 
 
 def fingerprint(order: Order) -> str:
     """A digest of what a file says of an order; two imports of the same content have the same."""
     content = (
-        *_said_of(order, order.status.value, instant=datetime.isoformat, day=date.isoformat),
+        *_said_of(order, order.status.value, instant=datetime.isoformat, day=date.isoformat).values(),
         _contents(order),
         sorted(order.tags),
         *([sorted(order.unsaid)] if order.unsaid else []),
@@ -131,10 +116,10 @@ class SqlImports:
         changed, counts_kept, rejected_at_source = [], 0, []
         for stored in self._stored(list(other)):
             order = other[stored.id]
-            whole = completed(order, stored, lower_counts=lower_counts)
+            whole = _completed(order, stored, lower_counts=lower_counts)
             kept = any(getattr(order, name) < getattr(whole, name) for name in PROTECTIONS if name not in order.unsaid)
             counts_kept += kept
-            if stays_open := is_rejected_at_source(order):
+            if stays_open := _is_rejected_at_source(order):
                 rejected_at_source.append(order.id)
             if _differ(whole, stored):
                 changed.append(whole)
@@ -167,7 +152,7 @@ class SqlImports:
         self._update(found.changed, found.prints, event)
         written = [*found.new, *found.changed]
         self._connection.insert("order_line", _LINE, _lines(written))
-        self._merge_rows("order_tag", _TAG, _tags(written), "DO NOTHING")
+        self._merge_rows("order_tag", _tags(written), "DO NOTHING")
         self._arrive_rejected([order.id for order in found.new if order.status is Status.REJECTED], event)
 
     def _stored(self, ids: list[str]) -> Iterator[Order]:
@@ -205,7 +190,6 @@ class SqlImports:
         rows = [_buyer_row(merged[buyer_id]) for buyer_id in sorted(merged)]
         self._merge_rows(
             "buyer",
-            _BUYER,
             rows,
             "(account, id) DO UPDATE SET "
             f"name = CASE WHEN {named} THEN excluded.name ELSE buyer.name END, "
@@ -216,35 +200,35 @@ class SqlImports:
         self._written |= merged
 
     def _insert(self, orders: list[Order], prints: dict[str, str]) -> None:
-        dialect = self._connection.dialect
-        rows = [
-            (
-                *_order_row(order, _PROVISIONAL if arrives_rejected else order.status, prints[order.id], dialect),
-                ARRIVING if arrives_rejected else order.version,
-            )
-            for order in orders
-            for arrives_rejected in [order.status is Status.REJECTED]
-        ]
+        if not orders:
+            return
+        rows = [self._new_row(order, prints[order.id]) for order in orders]
         try:
-            self._connection.insert("orders", (*_ORDER, "version"), rows)
+            self._connection.insert("orders", tuple(rows[0]), [tuple(row.values()) for row in rows])
         except RowExistsError as error:
             raise OrderctlError(
                 _("another program imported some of the same orders at the same moment; nothing was changed"),
                 hint=_("run the import again"),
             ) from error
 
+    def _new_row(self, order: Order, digest: str) -> dict[str, object]:
+        """The row of a new order; one that arrives rejected becomes it last."""
+        if order.status is Status.REJECTED:
+            return _order_row(order, _PROVISIONAL, digest, self._connection.dialect) | {"version": ARRIVING}
+        return _order_row(order, order.status, digest, self._connection.dialect) | {"version": order.version}
+
     def _update(self, orders: list[Order], prints: dict[str, str], event: dict[str, object]) -> None:
         if not orders:
             return
         dialect = self._connection.dialect
         rows = [_order_row(order, order.status, prints[order.id], dialect) for order in orders]
-        changes = ", ".join(f"{column} = r.{column}" for column in _CONTENT)
+        changes = ", ".join(f"{column} = r.{column}" for column in rows[0] if column not in _KEPT_COLUMNS)
         self._connection.execute(
             # MATERIALIZED: otherwise SQLite reads every order of the account, and for each of them all the rows.
-            f"WITH r AS MATERIALIZED ({recordset(dialect, _ORDER)})"
+            f"WITH r AS MATERIALIZED ({recordset(dialect, _typed(rows[0]))})"
             f" UPDATE orders SET {changes}, version = orders.version + 1, changed_at = :at FROM r"
             " WHERE orders.account = :account AND orders.id = r.id AND orders.status <> 'rejected'",
-            {"rows": packed([dict(zip(_ORDER, row, strict=True)) for row in rows]), "at": event["at"]},
+            {"rows": packed(rows), "at": event["at"]},
         )
         self._connection.execute(
             f"DELETE FROM order_line WHERE account = :account AND order_id IN ({dialect.ids('ids')})",
@@ -267,20 +251,43 @@ class SqlImports:
             {"ids": dialect.bind_ids(ids), "at": event["at"]},
         )
 
-    def _merge_rows(self, table: str, columns: dict[str, str], rows: list[dict[str, object]], conflict: str) -> None:
+    def _merge_rows(self, table: str, rows: list[dict[str, object]], conflict: str) -> None:
         if not rows:
             return
-        named = ", ".join(columns)
+        named = ", ".join(rows[0])
         # `WHERE true`: without it SQLite takes the ON of ON CONFLICT for that of a join.
         self._connection.execute(
             f"INSERT INTO {table} (account, {named}) SELECT :account, {named}"
-            f" FROM ({recordset(self._connection.dialect, columns)}) AS r WHERE true ON CONFLICT {conflict}",
+            f" FROM ({recordset(self._connection.dialect, _typed(rows[0]))}) AS r WHERE true ON CONFLICT {conflict}",
             {"rows": packed(rows)},
         )
 
 
+def _typed(columns: Iterable[str]) -> dict[str, str]:
+    return {column: _TYPES.get(column, "text") for column in columns}
+
+
 def _chunks(orders: Sequence[Order]) -> Iterator[Sequence[Order]]:
     return (orders[start : start + CHUNK] for start in range(0, len(orders), CHUNK))
+
+
+def _completed(order: Order, stored: Order, *, lower_counts: bool) -> Order:
+    """An order of a file with what the file does not say from the stored one.
+
+    What protects an order never falls without a word: its counts stay as high as they were, unless `lower_counts`.
+    Nor does a file reject an order that is there: it keeps its status.
+    """
+    kept = {name: getattr(stored, name) for name in order.unsaid}
+    if _is_rejected_at_source(order):
+        kept["status"] = stored.status
+    if not lower_counts:
+        kept |= {name: getattr(stored, name) for name in PROTECTIONS if getattr(order, name) < getattr(stored, name)}
+    return replace(order, **kept) if kept else order
+
+
+def _is_rejected_at_source(order: Order) -> bool:
+    """Whether the file itself says that an order is rejected; what stands in for a missing column says nothing."""
+    return order.status is Status.REJECTED and "status" not in order.unsaid
 
 
 def _differ(order: Order, stored: Order) -> bool:
@@ -333,23 +340,20 @@ def _buyer_row(buyer: Buyer) -> dict[str, object]:
     }
 
 
-def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> Row:
-    """The values of `_ORDER`."""
-    return (
-        *_said_of(order, status, instant=dialect.instant, day=dialect.day),
-        order.searched_text,
-        digest,
-        lines_digest(order.id, sorted(_contents(order))),
-        order.archived_at and dialect.instant(order.archived_at),
-    )
+def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> dict[str, object]:
+    """The values of an order's columns."""
+    return {
+        **_said_of(order, status, instant=dialect.instant, day=dialect.day),
+        "folded": order.searched_text,
+        "fingerprint": digest,
+        "lines_digest": lines_digest(order.id, sorted(_contents(order))),
+        "archived_at": order.archived_at and dialect.instant(order.archived_at),
+    }
 
 
 def _lines(orders: Iterable[Order]) -> list[Row]:
-    return [
-        (order.id, line.number, line.sku, line.name, line.color, line.size, line.quantity, line.unit_price)
-        for order in orders
-        for line in order.lines
-    ]
+    """The values of `_LINE`."""
+    return [(order.id, *content) for order in orders for content in _contents(order)]
 
 
 def _contents(order: Order) -> list[Row]:
@@ -364,27 +368,29 @@ def _tags(orders: Iterable[Order]) -> list[dict[str, object]]:
     return [{"order_id": order.id, "tag": tag} for order in orders for tag in sorted(order.tags)]
 
 
-def _said_of(order: Order, status: str, *, instant: Callable[[datetime], object], day: Callable[[date], object]) -> Row:
-    """What a file says of an order itself, as `_ORDER` begins; its fingerprint is made of the same values."""
-    return (
-        order.id,
-        order.buyer.id if order.buyer else None,
-        order.brand,
-        status,
-        order.reference,
-        order.season,
-        instant(order.ordered_at),
-        order.terms,
-        order.delivery_address,
-        order.billing_address,
-        order.country,
-        order.delivery_from and day(order.delivery_from),
-        order.delivery_to and day(order.delivery_to),
-        order.currency,
-        order.total,
-        order.quantity,
-        order.delivery_notes,
-        order.invoices,
-        order.backlog_skus,
-        order.note,
-    )
+def _said_of(
+    order: Order, status: str, *, instant: Callable[[datetime], object], day: Callable[[date], object]
+) -> dict[str, object]:
+    """What a file says of an order itself, by column. Fingerprints are made of the same values, in this order."""
+    return {
+        "id": order.id,
+        "buyer_id": order.buyer.id if order.buyer else None,
+        "brand": order.brand,
+        "status": status,
+        "reference": order.reference,
+        "season": order.season,
+        "ordered_at": instant(order.ordered_at),
+        "terms": order.terms,
+        "delivery_address": order.delivery_address,
+        "billing_address": order.billing_address,
+        "country": order.country,
+        "delivery_from": order.delivery_from and day(order.delivery_from),
+        "delivery_to": order.delivery_to and day(order.delivery_to),
+        "currency": order.currency,
+        "total": order.total,
+        "quantity": order.quantity,
+        "delivery_notes": order.delivery_notes,
+        "invoices": order.invoices,
+        "backlog_skus": order.backlog_skus,
+        "note": order.note,
+    }

@@ -1,17 +1,32 @@
-"""The cells of a table's row by the fields that they mean, as a column map says."""
+"""The rows of a file as cells by the fields that they mean, as a column map says."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from difflib import get_close_matches
+from pathlib import Path
+from typing import Protocol
 
+from orderctl.core.text import closest
 from orderctl.files.cells import LONGEST_TEXT, Cell, is_blank, read_text
-from orderctl.importing.column_map import NESTED_NAMES, ColumnMap, Combined, own_field
-from orderctl.importing.orders import FIELDS, NESTED_LINES, READ_LINE_FIELDS, REJECTED_MARK
+from orderctl.files.csv import Table
+from orderctl.files.jsonl import Broken, read_jsonl
+from orderctl.importing.column_map import ColumnMap, Combined
+from orderctl.importing.fields import FIELDS, NESTED_LINES, READ_LINE_FIELDS, REJECTED_MARK, field_of, line_field_of
+from orderctl.importing.figures import RowProblem
+from orderctl.importing.orders import ReadingRules, Row
 from orderctl.language import _
 
 _ZERO = re.compile(r"[+-]?0*([.,]0*)?")
+
+
+class RowReader(Protocol):
+    """Reads the rows of a file. `columns` says for each field how its column is called there, for messages."""
+
+    columns: Mapping[str, str]
+
+    def rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
+        """Each row, or what is wrong with one of which nobody can say whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +55,22 @@ class _Source:
         return not word
 
 
-class RowCells:
-    """Turns rows into cells by field; `columns` says for each field how its column is called, for messages."""
+class TableReader:
+    """Reads the rows of a table. `plain` says which column holds a field; the map may combine others."""
 
-    def __init__(self, plain: Mapping[str, str], columns: ColumnMap, header: Sequence[str]) -> None:
-        place = {name: number for number, name in reversed(list(enumerate(header))) if name}
+    def __init__(self, table: Table, plain: Mapping[str, str], columns: ColumnMap) -> None:
+        place = {name: number for number, name in reversed(list(enumerate(table.header))) if name}
         combined = {
             name: there
             for name, wanted in (*columns.combined.items(), (REJECTED_MARK, Combined(columns.rejected_if_filled)))
             if (there := replace(wanted, columns=tuple(each for each in wanted.columns if each in place))).columns
         }
-        self.columns = {**plain, **{name: " / ".join(each.columns) for name, each in combined.items()}}
-        self._plain = [(name, place[column]) for name, column in plain.items()]
-        self._words = {
-            name: {word.casefold(): value for word, value in words.items()}
-            for name, words in columns.words.items()
-            if name in self.columns
+        self.columns: Mapping[str, str] = {
+            **plain,
+            **{name: " / ".join(each.columns) for name, each in combined.items()},
         }
+        self._plain = [(name, place[column]) for name, column in plain.items()]
+        self._words = {name: words for name, words in columns.words.items() if name in self.columns}
         self._combined = [
             (
                 name,
@@ -69,11 +83,21 @@ class RowCells:
             )
             for name, each in combined.items()
         ]
+        self._table = table
         self._map = columns
         self._id: Cell = None
 
-    def of(self, cells: Sequence[Cell]) -> dict[str, Cell]:
-        """The cells of one row."""
+    def rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
+        """Each row; one that has not the cells of the header is none."""
+        width = len(self._table.header)
+        for number, cells in self._table.rows:
+            if len(cells) == width or (len(cells) > width and all(map(is_blank, cells[width:]))):
+                yield Row(number, self._by_field(cells))
+            else:
+                reason = _("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
+                yield rules.problem(number, "id", cells[0], reason)
+
+    def _by_field(self, cells: Sequence[Cell]) -> dict[str, Cell]:
         if self._map.drop_apostrophes:
             cells = [cell.removeprefix("'") if isinstance(cell, str) else cell for cell in cells]
         found = {name: cells[place] for name, place in self._plain}
@@ -100,16 +124,32 @@ Wrong = tuple[str, Cell, str]
 _SCHEMA = "schema"
 
 
-class JsonFields:
-    """Finds the fields by a map's column names, or by our own names; `buyer` may be an object."""
+class JsonReader:
+    """Reads JSON lines by a map's column names, or by our own names; `buyer` may be an object."""
 
-    def __init__(self, columns: ColumnMap) -> None:
+    def __init__(self, path: Path, columns: ColumnMap) -> None:
+        self.columns = columns.columns
+        self._path = path
         self._mapped = bool(columns.file)
         self._names: dict[str, list[str]] = {}
         for name, column in columns.columns.items():
             self._names.setdefault(column, []).append(name)
 
-    def fields(self, found: Mapping[str, Cell]) -> tuple[dict[str, Cell], list[Wrong]]:
+    def first_fields(self) -> Mapping[str, Cell]:
+        """The cells of the first object, which shows what the others are."""
+        objects = (found for __, found in read_jsonl(self._path) if isinstance(found, dict))
+        return self._by_field(next(objects, {}))[0]
+
+    def rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
+        """Each object; a line that is none is a problem."""
+        for number, found in read_jsonl(self._path):
+            if isinstance(found, Broken):
+                yield rules.problem(number, "", found.text, found.reason)
+            else:
+                cells, wrong = self._by_field(found)
+                yield Row(number, cells, tuple(rules.problem(number, *each) for each in wrong))
+
+    def _by_field(self, found: Mapping[str, Cell]) -> tuple[dict[str, Cell], list[Wrong]]:
         """Cells by field, and what cannot be one: column, value, reason."""
         cells: dict[str, Cell] = {}
         wrong: list[Wrong] = []
@@ -131,7 +171,7 @@ class JsonFields:
 
     def _named(self, key: str) -> list[str]:
         if key not in self._names and not self._mapped:
-            name = own_field(key)
+            name = field_of(key)
             return [name] if name else []
         return self._names.get(key, [])
 
@@ -147,13 +187,13 @@ class JsonFields:
                 continue
             cells: dict[str, Cell] = {}
             for key, cell in line.items():
-                name = NESTED_NAMES.get(key) or own_field(key)
-                if name not in READ_LINE_FIELDS:
+                name = line_field_of(key)
+                if name is None:
                     wrong.append((f"{where}.{key}", None, _unknown(key, READ_LINE_FIELDS)))
                 elif not _is_single(cell):
                     wrong.append((f"{where}.{key}", str(cell), _("is not a single value")))
                 else:
-                    cells[str(name)] = cell
+                    cells[name] = cell
             lines.append(cells)
         return lines
 
@@ -176,7 +216,6 @@ def _is_list_of_texts(value: object) -> bool:
 
 
 def _unknown(key: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(key.casefold(), known, n=1)
-    if close:
-        return _("is not a field of an order (did you mean {word}?)", word=close[0])
+    if close := closest(key, known):
+        return _("is not a field of an order (did you mean {word}?)", word=close)
     return _("is not a field of an order")

@@ -1,45 +1,33 @@
 """A file of orders, read once, checked whole, and given as often as it is asked for; see `OrderSource`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
-from orderctl.core.addresses import email_address
-from orderctl.core.countries import country_code
 from orderctl.core.text import safe
 from orderctl.core.times import Progress
 from orderctl.errors import UsageError, os_reason
-from orderctl.files.cells import Cell, is_blank
+from orderctl.files.cells import is_blank
 from orderctl.files.csv import Table, read_csv
-from orderctl.files.jsonl import Broken, read_jsonl
 from orderctl.importing.column_map import (
     ColumnMap,
+    check_zone,
     mapped_fields,
-    own_fields,
     read_map,
     recognised,
     shipped_map,
-    time_zone,
 )
 from orderctl.importing.excel_file import LINES_SHEET, read_excel
-from orderctl.importing.figures import RowProblem, SourceFigures, TotalChecks
-from orderctl.importing.orders import (
-    NEEDED,
-    NEEDED_OF_LINES,
-    READ_LINE_FIELDS,
-    ReadingRules,
-    Row,
-    build_order,
-    read_order_id,
-)
-from orderctl.importing.rows import JsonFields, RowCells
+from orderctl.importing.fields import NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS, fields_by_name
+from orderctl.importing.figures import RowProblem, SourceFigures, SourceRequest, TotalChecks
+from orderctl.importing.orders import ReadingRules, Row, build_order, read_order_id
+from orderctl.importing.rows import JsonReader, RowReader, TableReader
 from orderctl.importing.staging import Staging
 from orderctl.language import _
 from orderctl.orders.orders import Order
 
-T = TypeVar("T")
 _EXCEL = {".xlsx", ".xlsm"}
 _CSV = {".csv", ".tsv", ".txt"}
 _JSON = {".jsonl", ".ndjson"}
@@ -53,7 +41,7 @@ class FileSource:
         self.map_name = map_name
         self._rules = rules
         self._staging = staging
-        checks = TotalChecks(other_charges=rules.other_charges)
+        checks = TotalChecks(other_charges=rules.map.other_charges)
         staging.keep(self._checked(checks))
         orders, bad_orders, bad_rows, problems = staging.count()
         figures = SourceFigures(
@@ -99,14 +87,14 @@ class FileSource:
         return self._rules.problem(row.number, "id", order_id, _("is left out: another row of the order is wrong"))
 
 
+_AS_IT_IS = SourceRequest()
+
+
 def open_source(
     path: Path,
-    map_path: Path | None = None,
+    request: SourceRequest = _AS_IT_IS,
     *,
     read_at: datetime,
-    map_name: str | None = None,
-    zone: str | None = None,
-    defaults: Mapping[str, Cell] | None = None,
     scratch: Path | None = None,
     progress: Progress | None = None,
 ) -> FileSource:
@@ -116,25 +104,24 @@ def open_source(
     the header has; else they carry our own names. UsageError if the file cannot be read as what it is; what is wrong
     with single rows are its problems.
     """
-    columns = read_map(map_path) if map_path else shipped_map(map_name) if map_name else ColumnMap()
-    columns = replace(columns, defaults={**columns.defaults, **(defaults or {})})
-    asked = None if zone is None else time_zone(zone, "--timezone")
+    columns = _asked_map(request)
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV | _JSON:
         raise UsageError(
             _("{name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", name=path.name),
             hint=_("save it as one of them"),
         )
-    staging = Staging(scratch)
+    staging, map_name, total = Staging(scratch), request.map_name, None
     try:
         if kind in _JSON:
-            rules, rows = _stage_json(path, _in_zone(columns, asked), read_at, staging, progress)
+            rules, readers = _of_json(path, columns, read_at)
         else:
             table = read_table(path, columns.sheet)
             if not columns.file and (map_name := recognised(table.header)):
-                found = shipped_map(map_name)
-                columns = replace(found, defaults={**found.defaults, **columns.defaults})
-            rules, rows = _stage_table(path, table, _in_zone(columns, asked), read_at, staging, progress)
+                columns = _as_asked(shipped_map(map_name), request)
+            rules, readers = _of_table(path.name, table, columns, read_at)
+            total = table.total
+        rows = _stage(rules, readers, staging, progress, total)
         return FileSource(rules, staging, rows, map_name or "")
     except OSError as error:
         staging.__exit__()
@@ -146,11 +133,21 @@ def open_source(
         raise
 
 
-def _in_zone(columns: ColumnMap, zone: tzinfo | None) -> ColumnMap:
-    return replace(columns, timezone=zone) if zone else columns
+def _asked_map(request: SourceRequest) -> ColumnMap:
+    if request.map_file:
+        return _as_asked(read_map(Path(request.map_file)), request)
+    return _as_asked(shipped_map(request.map_name) if request.map_name else ColumnMap(), request)
 
 
-def read_table(path: Path, sheet: str | None = None) -> Table:
+def _as_asked(columns: ColumnMap, request: SourceRequest) -> ColumnMap:
+    """A map with what was said beside it."""
+    if request.time_zone is not None:
+        check_zone(request.time_zone, "--timezone")
+        columns = replace(columns, timezone=request.time_zone)
+    return replace(columns, defaults={**columns.defaults, **request.defaults})
+
+
+def read_table(path: Path, sheet: str = "") -> Table:
     """The table of an Excel or CSV file. Raises UsageError, and OSError if it cannot be opened."""
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV:
@@ -161,34 +158,52 @@ def read_table(path: Path, sheet: str | None = None) -> Table:
     return read_excel(path, sheet) if kind in _EXCEL else read_csv(path)
 
 
-def _stage_table(
-    path: Path, table: Table, columns: ColumnMap, read_at: datetime, staging: Staging, progress: Progress | None
-) -> tuple[ReadingRules, int]:
-    plain = (
-        mapped_fields(columns, table.header, path.name)
-        if columns.file
-        else own_fields((name for name in table.header if name), path.name)
+def _of_table(
+    file: str, table: Table, columns: ColumnMap, read_at: datetime
+) -> tuple[ReadingRules, Sequence[RowReader]]:
+    """How a table is meant, and the readers of its rows and of those of a sheet of lines beside it."""
+    plain = mapped_fields(columns, table.header, file) if columns.file else fields_by_name(table.header, file)
+    readers = [TableReader(table, plain, columns)]
+    called = readers[0].columns
+    if table.lines and not columns.file and "sku" not in called:
+        readers.append(TableReader(table.lines, _line_fields(table.lines, file), columns))
+        beside = {name: f"{LINES_SHEET}: {column}" for name, column in readers[1].columns.items() if name != "id"}
+        called = {**called, **beside}
+    rules = ReadingRules(
+        file=file,
+        read_at=read_at,
+        map=columns,
+        zone=columns.zone,
+        columns=called,
+        one_line_a_row=columns.holds_lines(called),
+        lines_apart=len(readers) > 1,
     )
-    reader = RowCells(plain, columns, table.header)
-    fields = reader.columns
-    lines = None if columns.file or "sku" in fields else table.lines
-    if lines:
-        fields = {**fields, **_line_columns(lines, path.name)}
-    by_line = columns.rows == "lines" or (columns.rows is None and "sku" in fields)
-    _refuse_gaps(fields, columns, path.name, by_line=by_line)
-    rules = _rules(path.name, columns, fields, read_at, by_line=by_line)
-    counted = _Counted(progress, table.total)
-    staging.put(_identified_rows(table, reader, rules, staging, counted))
-    if lines:
-        rules = replace(rules, lines_apart=True)
-        reader = RowCells(_line_fields(lines, path.name), columns, lines.header)
-        staging.put(_identified_rows(lines, reader, rules, staging, _Counted(None, None)))
-    return rules, counted.count
+    _refuse_gaps(rules)
+    return rules, readers
+
+
+def _of_json(path: Path, columns: ColumnMap, read_at: datetime) -> tuple[ReadingRules, Sequence[RowReader]]:
+    """How JSON lines are meant, and the reader of them."""
+    if columns.combined:
+        raise UsageError(
+            _("{name}: a map that combines columns is for tables, not for JSON", name=path.name),
+            hint=_("give a map of its own: --map"),
+        )
+    reader = JsonReader(path, columns)
+    rules = ReadingRules(
+        file=path.name,
+        read_at=read_at,
+        map=columns,
+        zone=columns.zone,
+        columns=columns.columns,
+        one_line_a_row=columns.holds_lines(reader.first_fields()),
+    )
+    return rules, [reader]
 
 
 def _line_fields(lines: Table, file: str) -> dict[str, str]:
     """The fields of the sheet of lines; a line's number is its place, and its currency that of the order."""
-    found = own_fields((name for name in lines.header if name and name.casefold() != "line"), file)
+    found = fields_by_name((name for name in lines.header if name.casefold() != "line"), file)
     found.pop("currency", None)
     if other := [name for name in found if name != "id" and name not in READ_LINE_FIELDS]:
         column = safe(found[other[0]])
@@ -209,127 +224,67 @@ def _line_fields(lines: Table, file: str) -> dict[str, str]:
     return found
 
 
-def _line_columns(lines: Table, file: str) -> dict[str, str]:
-    """How the columns of the sheet of lines are called in what is said about them."""
-    return {name: f"{LINES_SHEET}: {column}" for name, column in _line_fields(lines, file).items() if name != "id"}
+def _stage(
+    rules: ReadingRules,
+    readers: Sequence[RowReader],
+    staging: Staging,
+    progress: Progress | None,
+    total: int | None,
+) -> int:
+    """Set all rows aside under their orders; gives how many there are, but for those of a sheet of lines."""
+    count = 0
+
+    def counted(rows: Iterator[Row | RowProblem]) -> Iterator[Row | RowProblem]:
+        nonlocal count
+        for count, row in enumerate(rows, start=1):
+            if progress and count % _REPORT_EVERY == 0:
+                progress(count, total)
+            yield row
+        if progress:
+            progress(count, count)
+
+    main, *beside = readers
+    staging.put(_identified(counted(main.rows(rules)), rules, staging))
+    for reader in beside:
+        staging.put(_identified(reader.rows(rules), rules, staging))
+    return count
 
 
-def _identified_rows(
-    table: Table, reader: RowCells, rules: ReadingRules, staging: Staging, counted: "_Counted"
-) -> Iterator[tuple[str, Row]]:
-    width = len(table.header)
-    for number, cells in counted.each(table.rows):
-        extra = [cell for cell in cells[width:] if not is_blank(cell)]
-        if len(cells) < width or extra:
-            reason = _("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
-            _refuse(staging, rules, Row(number, {}), "id", cells[0], reason)
+def _identified(rows: Iterator[Row | RowProblem], rules: ReadingRules, staging: Staging) -> Iterator[tuple[str, Row]]:
+    """The rows under the ids of their orders; what belongs to none is refused."""
+    for row in rows:
+        if isinstance(row, RowProblem):
+            staging.refuse(row)
             continue
-        yield from _identified(Row(number, reader.of(cells)), rules, staging)
+        cell = row.cells.get("id")
+        cell = rules.map.defaults.get("id") if is_blank(cell) else cell
+        try:
+            order_id = read_order_id(cell)
+        except ValueError as error:
+            staging.refuse(rules.problem(row.number, "id", cell, str(error)))
+            continue
+        if row.wrong:
+            staging.complain(row.wrong, order_id)
+        yield order_id, row
 
 
-def _stage_json(
-    path: Path, columns: ColumnMap, read_at: datetime, staging: Staging, progress: Progress | None
-) -> tuple[ReadingRules, int]:
-    if columns.combined:
-        raise UsageError(
-            _("{name}: a map that combines columns is for tables, not for JSON", name=path.name),
-            hint=_("give a map of its own: --map"),
-        )
-    reader = JsonFields(columns)
-    objects = read_jsonl(path)
-    first = next(((number, found) for number, found in objects if isinstance(found, dict)), None)
-    names = reader.fields(first[1])[0] if first and isinstance(first[1], dict) else {}
-    by_line = columns.rows == "lines" or (columns.rows is None and "sku" in names)
-    rules = _rules(path.name, columns, columns.columns, read_at, by_line=by_line)
-    counted = _Counted(progress, None)
-
-    def rows() -> Iterator[tuple[str, Row]]:
-        for number, found in counted.each(read_jsonl(path)):
-            if isinstance(found, Broken):
-                _refuse(staging, rules, Row(number, {}), "", found.text, found.reason)
-                continue
-            cells, wrong = reader.fields(found)
-            row = Row(number, cells)
-            for identified in _identified(row, rules, staging):
-                if wrong:
-                    problems = [rules.problem(number, name, value, reason) for name, value, reason in wrong]
-                    staging.complain(problems, identified[0])
-                yield identified
-
-    staging.put(rows())
-    return rules, counted.count
-
-
-def _identified(row: Row, rules: ReadingRules, staging: Staging) -> Iterator[tuple[str, Row]]:
-    cell = row.cells.get("id")
-    cell = rules.defaults.get("id") if is_blank(cell) else cell
-    try:
-        yield read_order_id(cell), row
-    except ValueError as error:
-        _refuse(staging, rules, row, "id", cell, str(error))
-
-
-def _refuse(staging: Staging, rules: ReadingRules, row: Row, name: str, cell: Cell, reason: str) -> None:
-    staging.refuse(rules.problem(row.number, name, cell, reason))
-
-
-def _refuse_gaps(fields: Mapping[str, str], columns: ColumnMap, file: str, *, by_line: bool) -> None:
+def _refuse_gaps(rules: ReadingRules) -> None:
     """A column that every order needs and no row can have is told once, not once a row."""
-    needed = [*NEEDED, *(NEEDED_OF_LINES if by_line else ["total"])]
-    there = {*fields, *columns.defaults}
+    needed = [*NEEDED, *(NEEDED_OF_LINES if rules.one_line_a_row else ["total"])]
+    there = {*rules.columns, *rules.map.defaults}
     missing = [name for name in needed if name not in there and not (name == "unit_price" and "line_total" in there)]
     if missing:
         raise UsageError(
-            _("{file} has no column for {missing}", file=file, missing=", ".join(missing)),
+            _("{file} has no column for {missing}", file=rules.file, missing=", ".join(missing)),
             hint=_("name the columns so, or give a column map with [columns] and [defaults]: --map"),
         )
-    if not by_line and (lines := [name for name in READ_LINE_FIELDS if name in fields]):
+    lines = [] if rules.one_line_a_row else [name for name in READ_LINE_FIELDS if name in rules.columns]
+    if lines:
         raise UsageError(
             _(
                 "{file} has columns of order lines ({lines}), but its rows are meant to be orders",
-                file=file,
+                file=rules.file,
                 lines=", ".join(lines),
             ),
             hint=_('put rows = "lines" into the column map'),
         )
-
-
-def _rules(
-    file: str, columns: ColumnMap, fields: Mapping[str, str], read_at: datetime, *, by_line: bool
-) -> ReadingRules:
-    return ReadingRules(
-        file=file,
-        read_at=read_at,
-        one_line_a_row=by_line,
-        columns=fields,
-        defaults=columns.defaults,
-        statuses={word.casefold(): code for word, code in columns.statuses.items()},
-        rejected_id_prefix=columns.rejected_id_prefix,
-        date_formats=columns.date_formats,
-        decimal_comma=columns.decimal_comma,
-        round_prices=columns.round_prices,
-        other_charges=columns.other_charges,
-        zone=columns.timezone,
-        tag_separator=columns.tag_separator,
-        country_code=country_code,
-        email_address=email_address,
-    )
-
-
-class _Counted:
-    """Counts the rows that pass, and tells how far it is."""
-
-    def __init__(self, progress: Progress | None, total: int | None) -> None:
-        self.count = 0
-        self._progress = progress
-        self._total = total
-
-    def each(self, rows: Iterable[T]) -> Iterator[T]:
-        """The same rows."""
-        for row in rows:
-            self.count += 1
-            if self._progress and self.count % _REPORT_EVERY == 0:
-                self._progress(self.count, self._total)
-            yield row
-        if self._progress:
-            self._progress(self.count, self.count)

@@ -16,8 +16,8 @@ from orderctl.cli.run import Run, check_can_ask, read_expectations, read_reason
 from orderctl.cli.sources import provenance, reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UsageError
+from orderctl.importing.fields import FIELDS
 from orderctl.importing.figures import ImportCounts, OrderSource, SourceFigures, SourceRequest, Unsaid
-from orderctl.importing.orders import FIELDS
 from orderctl.importing.service import (
     FileImport,
     ImportReport,
@@ -164,15 +164,7 @@ def _opened(context: Context, store: Store, file: str, request: SourceRequest) -
     from orderctl.importing.source import open_source
 
     with context.screen.progress(N_("Reading")) as reading:
-        source = open_source(
-            Path(file),
-            Path(request.map_file) if request.map_file else None,
-            map_name=request.map_name,
-            zone=request.time_zone,
-            defaults=request.defaults,
-            read_at=context.clock.now(),
-            progress=reading,
-        )
+        source = open_source(Path(file), request, read_at=context.clock.now(), progress=reading)
     with source:
         if source.map_name:
             context.screen.tell(_("read by the column map {name}", name=source.map_name))

@@ -1,0 +1,102 @@
+"""The fields of a file of orders, and which of them the name of a column means."""
+
+from collections.abc import Iterable
+
+from orderctl.core.text import nearest, plain_name, safe
+from orderctl.errors import UsageError
+from orderctl.filters.filters import field_named
+from orderctl.language import _
+
+# The fields of an order, as an export writes them. Beside each the attribute that an order in the store keeps where its
+# file does not have the field. A currency is always said: the amounts of the file are in it.
+_OF_ORDERS = {
+    "id": "",
+    "buyer_id": "buyer",
+    "buyer_name": "",
+    "buyer_email": "",
+    "buyer_contact": "",
+    "buyer_country": "",
+    "buyer_language": "",
+    "brand": "brand",
+    "reference": "reference",
+    "season": "season",
+    "terms": "terms",
+    "delivery_address": "delivery_address",
+    "billing_address": "billing_address",
+    "note": "note",
+    "delivery_notes": "delivery_notes",
+    "invoices": "invoices",
+    "backlog_skus": "backlog_skus",
+    "status": "status",
+    "ordered": "ordered_at",
+    "country": "country",
+    "delivery_from": "delivery_from",
+    "delivery_to": "delivery_to",
+    "currency": "",
+    "total": "",
+    "quantity": "quantity",
+    "tags": "",
+    "archived": "",
+}
+ORDER_FIELDS = tuple(_OF_ORDERS)
+BUYER_FIELDS = tuple(name for name in ORDER_FIELDS if name.startswith("buyer_"))
+KEPT = {name: attribute for name, attribute in _OF_ORDERS.items() if attribute}
+LINE_FIELDS = ("sku", "line_name", "color", "size", "line_quantity", "unit_price")
+# A line's amount is read where a file has it instead of a price, and not stored.
+READ_LINE_FIELDS = (*LINE_FIELDS, "line_total")
+FIELDS = (*ORDER_FIELDS, *READ_LINE_FIELDS)
+# Each keeps an order from being rejected while it is above zero.
+PROTECTIONS = ("invoices", "delivery_notes", "backlog_skus")
+NEEDED = ("id", "status", "ordered", "currency")
+NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
+# No fields of their own: the lines within a JSON object, and what is filled where an order was cancelled.
+NESTED_LINES = "lines"
+REJECTED_MARK = "rejected_mark"
+_BY_NAME = {name: name for name in FIELDS} | {
+    "buyer": "buyer_name",
+    "colour": "color",
+    "delivery": "delivery_from",
+    "ref": "reference",
+    "tag": "tags",
+}
+_BY_NAME_IN_LINES = {"name": "line_name", "quantity": "line_quantity"}
+
+
+def field_of(column: str) -> str | None:
+    """The field that a column's name means, whatever its case, spaces and hyphens."""
+    found = _BY_NAME.get(plain_name(column))
+    if found is None and (field := field_named(plain_name(column))):
+        found = _BY_NAME.get(field.name)
+    return found
+
+
+def line_field_of(key: str) -> str | None:
+    """The field of a line that a key means within the lines of a JSON object."""
+    name = _BY_NAME_IN_LINES.get(key) or field_of(key)
+    return name if name in READ_LINE_FIELDS else None
+
+
+def fields_by_name(header: Iterable[str], file: str) -> dict[str, str]:
+    """Field to column for a file that uses our own names; UsageError for any other column."""
+    found: dict[str, str] = {}
+    for column in filter(None, header):
+        name = field_of(column)
+        if name is None:
+            hint = nearest(column, FIELDS, _("known are: {known}", known=", ".join(FIELDS)))
+            raise UsageError(
+                _("{file}: unknown column {name!r}", file=file, name=safe(column)),
+                hint=_("{hint}; or give a column map with --map: --make-map drafts one", hint=hint),
+            )
+        if name in found:
+            raise UsageError(
+                _(
+                    "{file}: the columns {other!r} and {column!r} both mean {name}",
+                    file=file,
+                    other=safe(found[name]),
+                    column=safe(column),
+                    name=name,
+                ),
+                hint=_("leave one of them out"),
+            )
+        found[name] = column
+    return found
