@@ -21,18 +21,18 @@ class Address:
     conninfo: str | None = None
 
     def __repr__(self) -> str:
-        """Without the password that `conninfo` may hold."""
+        """Leave out the password that `conninfo` may hold."""
         return f"Address({self.shown!r})"
 
     def with_password(self, password: str) -> "Address":
-        """The same, with a password that came from elsewhere."""
+        """This address with a password that came from elsewhere."""
         conninfo = self.conninfo or ""
         joined = f"{conninfo}{'&' if '?' in conninfo else '?'}password={quote(password, safe='')}"
         return replace(self, conninfo=joined)
 
 
 def parse_address(url: str) -> Address:
-    """Read a store URL; UsageError (which never repeats the text, it may hold a password) if it is none."""
+    """Read a store URL. Raises UsageError, which never repeats the URL: it may hold a password."""
     if url.startswith(_POSTGRES):
         return _postgres(url)
     if url.startswith("sqlite:///"):

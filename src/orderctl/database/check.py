@@ -1,4 +1,4 @@
-"""What a check of the store found, for people and for monitoring."""
+"""Checks of the store: its file, its schema, its guards and its contents."""
 
 import re
 import stat
@@ -15,7 +15,7 @@ from orderctl.language import N_, _, enumerated
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at: whether it is in order, and what was seen."""
+    """The result of one check: its name, whether it passed, and what was found."""
 
     name: str
     ok: bool
@@ -49,7 +49,7 @@ _ORPHANS = {
 
 
 def check_store(address: Address, account: str, *, quick: bool) -> Iterator[Check]:
-    """Look the store over; `quick` leaves out what reads every row. Ends early where the rest makes no sense.
+    """Check the store; `quick` skips what reads every row. Stops where further checks would mean nothing.
 
     Raises StoreUnavailableError if the store cannot be reached.
     """
@@ -64,7 +64,7 @@ def check_store(address: Address, account: str, *, quick: bool) -> Iterator[Chec
                 yield _guards(connection)
                 yield from () if quick else _contents(connection)
     except OrderctlError as error:
-        # A damaged file is no matter of trying later.
+        # A damaged file is a result of the check. Trying again later does not help.
         if not getattr(error.__cause__, "sqlite_errorname", "").startswith(_DAMAGED):
             raise
         yield Check("integrity", ok=False, detail=error.message)
@@ -73,7 +73,7 @@ def check_store(address: Address, account: str, *, quick: bool) -> Iterator[Chec
 
 
 def _file(address: Address) -> Iterator[Check]:
-    """Whether the store's file, and what SQLite keeps beside it, is its owner's alone."""
+    """Check that only the owner may access the store's file and the files that SQLite keeps beside it."""
     path = address.path
     if path is None or not path.is_file():
         return
@@ -94,7 +94,7 @@ def _revision(connection: Connection, engine: Engine) -> Check:
 
 
 def _guards(connection: Connection) -> Check:
-    """Every trigger is there, as it was made, and switched on."""
+    """Check that every trigger is there, unchanged and enabled."""
     expected = guard_statements(connection.dialect.name)
     check = _sqlite_guards if connection.dialect.name == "sqlite" else _postgres_guards
     wrong = list(check(connection, expected))
@@ -170,7 +170,7 @@ def _contents(connection: Connection) -> Iterator[Check]:
 
 
 def _orphans(connection: Connection) -> Check:
-    """Rows of the account that belong to nothing."""
+    """Look for rows of the account whose parent row is missing."""
     found = []
     for name, (table, condition) in _ORPHANS.items():
         row = connection.execute(

@@ -1,4 +1,4 @@
-"""What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
+"""The clock that decides: the database's where it has one, else the computer's (design.md, section 5b)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from orderctl.language import _
 
 
 class Clock(Protocol):
-    """The present, as an aware UTC instant. `now` is the computer's: for what is shown, and decides nothing."""
+    """The time as aware UTC instants. `now` is the computer's clock: for display only, it decides nothing."""
 
     def now(self) -> datetime: ...
     def of(self, connection: Connection) -> datetime:
-        """What decides in a transaction: the database's clock where it has one, and else the computer's."""
+        """The time that decides in a transaction: the database's clock, or the computer's where there is none."""
 
     def for_record(self, connection: Connection) -> datetime:
-        """The same for what is written into the log. Raises OrderctlError if it is behind the newest record there."""
+        """The same for what is written to the log. Raises OrderctlError if it is behind the newest record."""
 
 
-# Clocks are set by the network in small steps, also backwards. Within this, the time of the newest record is taken.
+# Time synchronisation moves clocks in small steps, also backwards. Within this slack the newest record's time is used.
 SLACK = timedelta(seconds=5)
 _SHOWN = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """A record with the time that it has: a batch, or a plan that is still open."""
+    """A record and its time: a batch, or a plan that is still open."""
 
     id: str
     at: datetime
@@ -39,13 +39,13 @@ class Recorded:
 
     @property
     def name(self) -> str:
-        """The record as messages call it; a batch by its whole id, which a setting may have to name."""
+        """The record as messages call it. A batch has its full id, because a setting may have to name it."""
         return _("plan {id}", id=short_id(self.id)) if self.is_plan else _("batch {batch}", batch=self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockReading:
-    """What the clock of a transaction says, and the newest record. `of_database`: it is not the computer's own."""
+    """The time in a transaction, and the newest record. `of_database`: the time is the database's own."""
 
     now: datetime
     newest: Recorded | None = None
@@ -83,9 +83,10 @@ def _way_out(newest: Recorded) -> str:
     return _("set the clock right; if the batch's time is the wrong one, name it in the setting wrong_time_of")
 
 
-# The states of plans that are still open, as in `plans.plans.OPEN`, which stands above this room.
+# The states of open plans, as in `plans.plans.OPEN`, which this room may not import.
 _OPEN = "'approved', 'held', 'saved'"
-# Each by the end of an index. Of the plans the newest alone: their rows are long, and a cancelled one counts no more.
+# Each record is read from the end of an index. Only the newest plan is read: plan rows are long. Cancelled plans do not
+# count.
 _READ = (
     "SELECT {present}, batch.id, batch.at, plan.id, plan.made_at, plan.approved_at FROM (SELECT 1 AS one) AS present"
     " LEFT JOIN (SELECT id, at FROM batch WHERE account = :account AND id <> :wrong ORDER BY position DESC LIMIT 1)"
@@ -96,7 +97,7 @@ _READ = (
 
 
 def database_time(connection: Connection, local: datetime) -> datetime:
-    """The database's clock where it has one, and else `local`."""
+    """The database's clock, or `local` where it has none."""
     if not connection.dialect.present:
         return local
     row = connection.execute(f"SELECT {connection.dialect.present}").fetchone()
@@ -104,7 +105,7 @@ def database_time(connection: Connection, local: datetime) -> datetime:
 
 
 def read_clock(connection: Connection, local: datetime, wrong: str) -> ClockReading:
-    """The same with the newest record; the batch `wrong` is none."""
+    """The time and the newest record. The batch with the id `wrong` does not count as a record."""
     clock = connection.dialect.present
     row = connection.execute(_READ.format(present=clock or "NULL"), {"wrong": wrong}).fetchone()
     if row is None:
@@ -124,7 +125,7 @@ def _records(row: Row) -> list[Recorded]:
 
 
 def _instant(value: object) -> datetime | None:
-    """A time; None for none, and for what somebody made unreadable: running such a plan is refused anyway."""
+    """An instant, or None. Also None for a value that someone made unreadable: such a plan is refused anyway."""
     try:
         return read_instant(value).astimezone(UTC) if value is not None else None
     except (ValueError, OverflowError):
@@ -132,9 +133,9 @@ def _instant(value: object) -> datetime | None:
 
 
 class SystemClock:
-    """The computer's clock, and the database's where it has one; see `Clock`.
+    """The database's clock where it has one, else the computer's.
 
-    `wrong_time_of` gives the id of a batch that was made while the clock was wrong.
+    `wrong_time_of` returns the id of a batch that was made while the clock was wrong.
     """
 
     def __init__(self, wrong_time_of: Callable[[], str] = lambda: "") -> None:
@@ -142,13 +143,10 @@ class SystemClock:
 
     @staticmethod
     def now() -> datetime:
-        """The present in UTC."""
         return datetime.now(UTC)
 
     def of(self, connection: Connection) -> datetime:
-        """The present of a transaction."""
         return database_time(connection, self.now())
 
     def for_record(self, connection: Connection) -> datetime:
-        """The same, to be recorded. Raises OrderctlError if it is behind the newest record."""
         return read_clock(connection, self.now(), wrong=self._wrong_time_of()).to_record()

@@ -1,7 +1,7 @@
-"""The seam below which the database lies: SQL text with `:name` parameters, and the few ways engines differ.
+"""Connections and dialects: SQL text with `:name` parameters, and the differences between the two engines.
 
-Statements are written once. A `Dialect` says what SQLite and PostgreSQL spell differently; a `Connection`
-runs a statement inside the transaction that `database.Database` opened. Values travel as parameters only.
+Statements are written once. A `Dialect` gives what SQLite and PostgreSQL spell differently. A `Connection` runs a
+statement in the transaction that `Store` opened. Values are passed as parameters only.
 """
 
 import json
@@ -26,20 +26,20 @@ class Fragment:
 
 
 class Dialect(Protocol):
-    """What the engines spell differently."""
+    """What SQLite and PostgreSQL spell differently."""
 
     name: str
     login: str
-    present: str  # the database's own clock at this moment; empty where it has none
+    present: str  # the database's clock as an expression; empty where it has none
 
     def ids(self, parameter: str) -> str:
-        """A subquery that yields the texts of a list given by `bind_ids`."""
+        """A subquery that yields the texts of a list bound by `bind_ids`."""
 
     def bind_ids(self, ids: Sequence[str]) -> object:
         """A list of ids as one parameter: an array (PostgreSQL) or a JSON array (SQLite)."""
 
     def among(self, parameter: str) -> str:
-        """What follows a column that is among the texts of a list given by `bind_ids`, which may be long."""
+        """What follows a column to test whether it is in a list bound by `bind_ids`. The list may be long."""
 
     def pairs(self, parameter: str) -> str:
         """A subquery that yields (key, value), text and integer, of a JSON object given as text."""
@@ -60,10 +60,10 @@ class Dialect(Protocol):
         """The year and month of an instant or a day column, as `2026-03`."""
 
     def lock(self, table: str) -> str:
-        """The suffix of a SELECT that locks the rows of one table, where the engine has rows to lock."""
+        """A suffix of a SELECT that locks the rows of one table; empty on SQLite."""
 
     def lock_free(self, table: str) -> str:
-        """The same, leaving out rows that another transaction has locked."""
+        """The same, but it skips rows that another transaction has locked."""
 
 
 class SqliteDialect:
@@ -74,47 +74,37 @@ class SqliteDialect:
     present = ""
 
     def lock(self, table: str) -> str:  # noqa: ARG002 - SQLite locks the file: one transaction writes at a time
-        """See `Dialect`."""
         return ""
 
     def lock_free(self, table: str) -> str:  # noqa: ARG002
-        """See `Dialect`."""
         return ""
 
     def ids(self, parameter: str) -> str:
-        """See `Dialect`."""
         return f"SELECT value FROM json_each(:{parameter})"
 
     def bind_ids(self, ids: Sequence[str]) -> object:
-        """See `Dialect`."""
         return json.dumps(list(ids))
 
     def among(self, parameter: str) -> str:
-        """See `Dialect`."""
         return f"IN (SELECT value FROM json_each(:{parameter}))"
 
     def pairs(self, parameter: str) -> str:
-        """See `Dialect`."""
         return f"SELECT key, value FROM json_each(:{parameter})"
 
     def json_object(self, key: str, value: str) -> str:
-        """See `Dialect`."""
         return f"json_group_object({key}, {value})"
 
     def json_rows(self, columns: str, source: str) -> str:
-        """See `Dialect`."""
         return f"json_group_array(json_array({columns})) FROM {source}"
 
     def instant(self, value: datetime) -> object:
-        """See `Dialect`. Fixed width, so that text order is time order."""
+        """Fixed width, so that text order is time order."""
         return _sqlite_instant(value)
 
     def day(self, value: date) -> object:
-        """See `Dialect`."""
         return value.isoformat()
 
     def month(self, column: str) -> str:
-        """See `Dialect`."""
         return f"substr({column}, 1, 7)"
 
 
@@ -131,47 +121,38 @@ class PostgresDialect:
     present = "clock_timestamp()"  # now() would be the time at which the transaction began, before its locks
 
     def lock(self, table: str) -> str:
-        """See `Dialect`."""
         return f"FOR UPDATE OF {table}"
 
     def lock_free(self, table: str) -> str:
-        """See `Dialect`."""
         return f"FOR UPDATE OF {table} SKIP LOCKED"
 
     def ids(self, parameter: str) -> str:
-        """See `Dialect`."""
         return f"SELECT unnest(:{parameter}::text[])"
 
     def bind_ids(self, ids: Sequence[str]) -> object:
-        """See `Dialect`."""
         return list(ids)
 
     def among(self, parameter: str) -> str:
-        """See `Dialect`. The array itself walks the index in its order; a subquery would look each text up."""
+        """The array itself is faster than a subquery: it is scanned in the order of the index."""
         return f"= ANY(:{parameter}::text[])"
 
     def pairs(self, parameter: str) -> str:
-        """See `Dialect`."""
         return f"SELECT key, value::bigint AS value FROM json_each_text(:{parameter}::json)"
 
     def json_object(self, key: str, value: str) -> str:
-        """See `Dialect`."""
         return f"coalesce(json_object_agg({key}, {value})::text, '{{}}')"
 
     def json_rows(self, columns: str, source: str) -> str:
-        """See `Dialect`."""
         return f"coalesce(json_agg(json_build_array({columns}))::text, '[]') FROM {source}"
 
     def instant(self, value: datetime) -> object:
-        """See `Dialect`."""
         return value
 
     def day(self, value: date) -> object:
-        """See `Dialect`."""
         return value
 
     def month(self, column: str) -> str:
-        """See `Dialect`. The session's time zone is UTC."""
+        """The time zone of the session is UTC."""
         return f"to_char({column}, 'YYYY-MM')"
 
 
@@ -188,9 +169,10 @@ def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
 
 
 class Columns:
-    """The columns of a value, in the order of its rows, and how those are read that are not as the driver gives them.
+    """The columns of a value, and the functions that convert them.
 
-    `names` are those of the value's fields. A column that is NULL is None, and is not read.
+    `names` are the fields of the value, in the order of its rows. `readers` convert the columns that the driver does
+    not return as they are needed. NULL becomes None and is not converted.
     """
 
     def __init__(self, names: str, **readers: Callable[[Any], Any]) -> None:
@@ -199,15 +181,15 @@ class Columns:
 
     @property
     def sql(self) -> str:
-        """The columns as a statement lists them."""
+        """The columns for a SELECT."""
         return ", ".join(self.names)
 
     def of(self, table: str) -> str:
-        """The same, each of a table."""
+        """The columns for a SELECT, each with the name of its table."""
         return ", ".join(f"{table}.{name}" for name in self.names)
 
     def values(self, row: Row) -> dict[str, Any]:
-        """The fields of a row; what stands behind the columns is left out."""
+        """The fields of a row by name. Further columns of the row are ignored."""
         found = dict(zip(self.names, row, strict=False))
         for at, name, read in self._readers:
             if row[at] is not None:
@@ -216,7 +198,7 @@ class Columns:
 
 
 def ids_ending(connection: "Connection", table: str, ending: str) -> tuple[str, ...]:
-    """The ids of ours in a table that end so, at most a few, newest first; of letters and digits, as `read_ending`."""
+    """The last few ids of the account with this ending, newest first; `ending` is checked by `read_ending`."""
     found = connection.execute(
         f"SELECT id FROM {table} WHERE account = :account AND id LIKE :ending ORDER BY id DESC LIMIT 5",
         {"ending": f"%{ending}"},
@@ -234,7 +216,7 @@ def recordset(dialect: Dialect, columns: Mapping[str, str], parameter: str = "ro
 
 
 def packed(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows as the JSON array that `recordset` reads; days and instants as ISO 8601."""
+    """Rows as the JSON array that `recordset` reads; days and instants are ISO 8601 text."""
     return json.dumps(rows, default=lambda value: value.isoformat())
 
 
@@ -260,48 +242,48 @@ class Connection(Protocol):
         """Run one statement; `:account` need not be given."""
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert rows of the account, values in the order of the columns. Raises RowExistsError if one is there."""
+        """Insert rows of the account, values in the order of `columns`. Raises RowExistsError if a row exists."""
 
     def stream(self, sql: str, params: Params = ...) -> Iterator[Row]:
-        """Run a query whose rows are fetched as they are used, in constant memory."""
+        """Run a query and fetch its rows as they are used, in constant memory."""
 
     def alongside(self, sql: str, params: Params = ...) -> Callable[[], list[Row]]:
-        """Run a query of a snapshot on a second connection, in a thread, and give what waits for its rows.
+        """Start a query on a second connection, in a thread; return a function that waits for its rows.
 
-        The snapshot is the same, and begins here: nothing that matters may have been read before. Where a second
-        connection cannot be had, and in a transaction that writes, the query runs on this one, when its rows are
-        asked for.
+        Both connections use the same snapshot. It begins with this call, so nothing that matters may be read before.
+        Without a second connection, and in a transaction that writes, the query runs on this connection when its rows
+        are needed.
         """
 
 
-# A parameter is a colon and a name, but `::type` is a cast. Literals in our SQL hold no colons.
+# A parameter is a colon and a name; `::type` is a cast. The literals in our SQL contain no colons.
 _PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
 
 
 @lru_cache(maxsize=512)
 def for_psycopg(sql: str) -> str:
-    """The same statement with psycopg's placeholders."""
+    """The statement with psycopg's placeholders."""
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%"))
 
 
 class RowExistsError(Exception):
-    """A row that was to be inserted is there already."""
+    """A row that was to be inserted exists already."""
 
 
 class CommitLostError(Exception):
-    """The connection ended during COMMIT: the transaction may or may not hold."""
+    """The connection was lost during COMMIT: the transaction may be committed or not."""
 
 
 @dataclass(slots=True)
 class Statements:
-    """How many statements were run, and for how many seconds."""
+    """How many statements were run, and how many seconds they took."""
 
     count: int = 0
     seconds: float = 0.0
 
 
 class CountingConnection:
-    """A connection that counts; see `Connection`."""
+    """A `Connection` that counts its statements and their time."""
 
     def __init__(self, connection: Connection, statements: Statements) -> None:
         self._connection = connection
@@ -309,16 +291,13 @@ class CountingConnection:
 
     @property
     def dialect(self) -> Dialect:
-        """See `Connection`."""
         return self._connection.dialect
 
     @property
     def account(self) -> str:
-        """See `Connection`."""
         return self._connection.account
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:
-        """See `Connection`."""
         started = time.perf_counter()
         try:
             return self._connection.execute(sql, params or {})
@@ -326,7 +305,6 @@ class CountingConnection:
             self._count(started)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See `Connection`."""
         started = time.perf_counter()
         try:
             self._connection.insert(table, columns, rows)
@@ -334,14 +312,14 @@ class CountingConnection:
             self._count(started)
 
     def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
-        """See `Connection`. The time is that until the first row; the rest is its reader's."""
+        """Only the time to the first row counts; the rest is spent by the caller."""
         started = time.perf_counter()
         rows = self._connection.stream(sql, params or {})
         self._count(started)
         return rows
 
     def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
-        """See `Connection`. The time is that of waiting for the rows."""
+        """Only the time spent waiting for the rows counts."""
         rows = self._connection.alongside(sql, params or {})
 
         def waited() -> list[Row]:

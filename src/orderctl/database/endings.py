@@ -1,4 +1,4 @@
-"""Finds what people name by an id of ours, or by its ending: plans, batches and mails, all by one rule."""
+"""Finds plans, batches and mails by their id or its ending."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MAILS_LISTED = N_("orderctl mail list shows them")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Kind:
-    """What is said where an id names none of these, or several, and what lists them."""
+    """The messages about one kind of record: none found, several found, and how to list them."""
 
     missing: str
     several: str
@@ -41,19 +41,19 @@ _MAIL = _Kind(
 
 
 def find_plan(connection: Connection, text: str) -> str:
-    """The id of the only plan whose id ends so. Raises UsageError if there is none, or more than one."""
+    """The id of the only plan whose id ends in `text`. Raises UsageError if there is none or more than one."""
     return _only(_PLAN, text, lambda: ids_ending(connection, "plan", read_ending(text)))
 
 
 def find_batch(connection: Connection, text: str) -> str:
-    """The id of the batch of this id, or of the only one whose id ends so. Raises UsageError as `find_plan` does."""
+    """The id of the batch with this id, or the only one with this ending. Raises UsageError as `find_plan` does."""
     if _among(connection, "batch", [text]):
         return text
     return _only(_BATCH, text, lambda: ids_ending(connection, "batch", read_ending(text)))
 
 
 def batch_ending(connection: Connection, text: str) -> str | None:
-    """The id of the only batch whose id ends so; None if there is none. Raises UsageError if there are several."""
+    """The id of the only batch whose id ends in `text`; None if there is none. Raises UsageError for several."""
     try:
         found = ids_ending(connection, "batch", read_ending(text))
     except ValueError:
@@ -62,20 +62,20 @@ def batch_ending(connection: Connection, text: str) -> str | None:
 
 
 def find_mails(connection: Connection, texts: Sequence[str]) -> tuple[str, ...]:
-    """The ids of the mails of these ids or endings, each once. Raises UsageError as `find_plan` does."""
+    """The ids of the mails with these ids or endings, each once. Raises UsageError as `find_plan` does."""
     whole = _among(connection, "mail", texts) if texts else ()
     found = (text if text in whole else _only(_MAIL, text, partial(_mails_ending, connection, text)) for text in texts)
     return tuple(dict.fromkeys(found))
 
 
 def _mails_ending(connection: Connection, text: str) -> Iterable[str]:
-    """A mail's id is its batch's, with a number behind: the ending of the one makes that of the other."""
+    """The mails whose ids end in `text`. A mail's id is the id of its batch, a point and a number."""
     ending, number = split_mail_id(text)
     return _among(connection, "mail", [f"{batch_id}.{number}" for batch_id in ids_ending(connection, "batch", ending)])
 
 
 def _among(connection: Connection, table: str, ids: Sequence[str]) -> frozenset[str]:
-    """Those of the ids that the table holds."""
+    """The ids that the table holds."""
     found = connection.execute(
         f"SELECT id FROM {table} WHERE account = :account AND id IN ({connection.dialect.ids('ids')})",
         {"ids": connection.dialect.bind_ids(ids)},
@@ -84,7 +84,7 @@ def _among(connection: Connection, table: str, ids: Sequence[str]) -> frozenset[
 
 
 def _only(kind: _Kind, text: str, ending: Callable[[], Iterable[str]]) -> str:
-    """The only id that ends so."""
+    """The only id that `ending` finds. Raises UsageError if there is none or more than one."""
     missing = _(kind.missing, text=text)
     try:
         found = tuple(ending())

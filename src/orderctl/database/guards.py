@@ -1,7 +1,7 @@
-"""The triggers that make a rejection final, the log append-only, values bounded and mails what they were queued as.
+"""The triggers that protect the store: rejected orders are final, logs are append-only, values have bounds.
 
-The last of several layers: the guarded `UPDATE`, the CHECKs and the grants come before them. A migration
-that changes a guarded table drops its triggers and creates these anew.
+They are the last of several layers (design.md, section 5b): the guarded `UPDATE`, the CHECKs and the grants come before
+them. A migration that changes a guarded table drops its triggers and creates them again.
 """
 
 import re
@@ -15,14 +15,15 @@ MAIL_MOVED = "a mail does not go this way from state to state"
 MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
 IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
 BY_A_BATCH = "an order becomes rejected by a batch alone"
-# With room above them: a sum of totals, and a version that goes up by one, never run over.
+# Far below the limits of the types: a sum of totals, or a version plus one, must not overflow.
 _AMOUNTS = 10**15
 _COUNTS = 2**31 - 1
 FIRST_VERSIONS = 10**9
 _ATTEMPTS = 10**6
-# The version of a new order that arrives rejected, until it is: no batch rejects it. No later version is this one.
+# A new order that is imported as rejected has this version until its status is set, so that no batch rejects it. Later
+# versions are higher.
 ARRIVING = 0
-# What archiving changes is left out: that much a rejected order still allows.
+# The columns that archiving changes are missing here: a rejected order may still be archived.
 _FROZEN = [
     "account",
     "id",
@@ -51,14 +52,14 @@ _FROZEN = [
     "batch_id",
     "lines_digest",
 ]
-# Columns that a migration brings: the guards that an earlier one makes cannot name them.
+# Columns that a later migration adds. The guards of earlier migrations cannot name them.
 OF_0011 = ("lines_digest",)
 _FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
 _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 _LOGS = _FIRST_LOGS | _LATER_LOGS
 _MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "recipient", "language", "message_id", "created_at")
 _LETTER = ("subject", "text", "html")
-# A sender that outlived its lease finds its mail unknown, and still has its token.
+# A worker whose lease ran out finds its mail `unknown`, and still has its token.
 _BY_SENDER = {
     "OLD.state IN ('waiting', 'retry')": ("claimed",),
     "OLD.state = 'claimed'": ("waiting", "retry", "sending", "refused", "unknown"),
@@ -74,12 +75,12 @@ _LOGGED = (
     "SELECT 1 FROM mail_event WHERE account = NEW.account AND mail_id = NEW.id AND from_state = OLD.state"
     " AND to_state = NEW.state AND at = NEW.updated_at"
 )
-# A batch is written after its mails. The id of a mail is that of its batch, a point and a number.
+# A batch is written after its mails. The id of a mail is the id of its batch, a point and a number.
 _OF_BATCH = (
     "SELECT 1 FROM batch AS b JOIN (SELECT DISTINCT account, split_part(mail_id, '.', 1) AS batch_id FROM added) AS a"
     " ON a.account = b.account AND a.batch_id = b.id"
 )
-# What one row could end every later run with: numbers that overflow a sum, days that no date can hold.
+# One row with such a value would break every later run: sums overflow, and dates cannot be read.
 _NUMBERS = {
     "orders": {
         "total": (-_AMOUNTS, _AMOUNTS),
@@ -108,12 +109,12 @@ _INSTANTS = {
     "mail": ("next_attempt_at", "lease_until", "created_at", "updated_at"),
 }
 _DAYS = {"orders": ("delivery_from", "delivery_to")}
-# One that did not come about is taken back.
+# An attempt that did not take place is taken back.
 _ONE_ATTEMPT = "NEW.attempts NOT BETWEEN OLD.attempts - 1 AND OLD.attempts + 1"
-# However a statement spells it; `UPDATE OF` goes by the name.
+# `UPDATE OF` fires only for the name that a statement uses, so each name of the rowid is listed.
 _ROWIDS = "rowid, _rowid_, oid"
 _YEARS = ("0001-01-02", "9999-12-30")
-# A later rejection goes on from these; SQLite keeps a blob in a column of text.
+# Later rejections depend on these. SQLite would store a blob in a text column.
 _BATCH_TEXTS = ("account", "id", "digest", "previous")
 _BECOMES_REJECTED = f"NEW.status = 'rejected' AND OLD.status <> 'rejected' AND OLD.version <> {ARRIVING}"
 _EVENT_OF_BATCH = (
@@ -129,13 +130,13 @@ def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
 
 
 def create_log_guards(dialect: str, log: str, execute: Callable[[str], object]) -> None:
-    """Create the triggers of a log that came later."""
+    """Create the triggers of a log that a later migration adds."""
     for statement in _of_log(dialect, log):
         execute(statement)
 
 
 def renew_guards(dialect: str, execute: Callable[[str], object], *, without: Sequence[str] = ()) -> None:
-    """Make every guard anew, as it is today, in a store that may have earlier ones; `without` columns still to come."""
+    """Replace the guards of a store by those of today; `without` names columns that a later migration adds."""
     statements = guard_statements(dialect, without)
     for statement in statements:
         if made := _TRIGGER.match(statement):
@@ -146,7 +147,7 @@ def renew_guards(dialect: str, execute: Callable[[str], object], *, without: Seq
 
 
 def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ...]:
-    """The statements that create the guards, so that a check can compare them with what is there."""
+    """The statements that create the guards. A check compares them with the store."""
     later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
     return (
         *_first(dialect, without),
@@ -183,7 +184,7 @@ def _mails(dialect: str) -> Iterator[str]:
 
 
 def _mail_changed(differs: str) -> str:
-    """A mail that was sent, or that does not keep what it has to."""
+    """The mail was already sent, or a column changed that must stay."""
     return _any(
         [
             "OLD.state = 'sent'",
@@ -194,7 +195,7 @@ def _mail_changed(differs: str) -> str:
 
 
 def _mail_moved(differs: str) -> str:
-    """A move that nobody makes, or a token that no claim gave."""
+    """The change of state is not allowed, or the token does not come from a claim."""
     moved = f"NEW.state <> OLD.state AND NOT ({_moves(_BY_SENDER)} OR {_moves(_BY_OPERATOR)})"
     claimed = "NEW.state = 'claimed' AND OLD.state IN ('waiting', 'retry')"
     taken = f"NEW.token IS NOT NULL AND NEW.token {differs} OLD.token AND NOT ({claimed})"
@@ -202,7 +203,7 @@ def _mail_moved(differs: str) -> str:
 
 
 def _mail_acted_on() -> str:
-    """What no sender does: it has its line in the log of the mail."""
+    """An operator made this change, not a worker, so the log of the mail must have a line for it."""
     waits = "NEW.state = OLD.state AND OLD.state IN ('waiting', 'retry')"
     put_off = f"{waits} AND NEW.next_attempt_at <> OLD.next_attempt_at"
     return _any([f"({_moves(_BY_OPERATOR)}) AND NOT ({_moves(_BY_SENDER)})", put_off])
@@ -213,14 +214,15 @@ def _moves(allowed: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def _by_a_batch(dialect: str) -> Iterator[str]:
-    """An order that is there becomes rejected together with the event of its batch, or not at all."""
+    """An existing order becomes rejected only together with the event of its batch."""
     yield from _sqlite_by_a_batch() if dialect == "sqlite" else _pg_by_a_batch()
 
 
 def _sqlite(frozen: list[str]) -> Iterator[str]:
-    """REPLACE deletes the row that has the new one's key, and fires no DELETE trigger unless a connection asks for it.
+    """The triggers of the first schema on SQLite.
 
-    So whatever brings a row looks for one that would go: by each key of the table, its rowid among them.
+    REPLACE deletes the row that has the new row's key, and fires no DELETE trigger unless a connection asks for it. So
+    every trigger on new rows looks for a row that would be replaced, by each key of the table and by the rowid.
     """
     yield from _sqlite_orders(frozen)
     yield from _sqlite_lines()
@@ -233,7 +235,7 @@ def _sqlite_orders(frozen: list[str]) -> Iterator[str]:
         " OR EXISTS (SELECT 1 FROM orders WHERE rowid = NEW.rowid AND status = 'rejected')"
     )
     moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
-    # The first one refuses what would change a rejected order itself, the second what would take its place.
+    # The first trigger refuses to change a rejected order, the second to replace one.
     yield _sqlite_trigger("orders_final_update", "UPDATE ON orders", f"OLD.status = 'rejected' AND ({changed})", FINAL)
     yield _sqlite_trigger(
         "orders_final_move", f"UPDATE OF account, id, {_ROWIDS} ON orders", f"({moved}) AND ({there})", FINAL
@@ -283,7 +285,7 @@ def _sqlite_bounds(table: str) -> Iterator[str]:
         inserted += [f"typeof(NEW.{column}) <> 'text'" for column in _BATCH_TEXTS]
         inserted.append("NEW.at > strftime('%Y-%m-%dT%H:%M:%f', 'now', '+1 day')")
     else:
-        # Of these columns alone: a rejection changes none of the others, and a million rows are not asked for them.
+        # Only of these columns: a rejection changes no other, and the check would run for a million rows.
         columns = ", ".join(wrong)
         yield _sqlite_trigger(
             f"{table}_bounds_update",
@@ -292,9 +294,9 @@ def _sqlite_bounds(table: str) -> Iterator[str]:
             OUT_OF_BOUNDS,
         )
     if table != "mail":
-        # A hundred thousand new mails would take a third of a second more.
+        # Not for mails: the check would cost 0.3 seconds for 100,000 of them.
         yield _sqlite_trigger(f"{table}_bounds_insert", f"INSERT ON {table}", _any(inserted), OUT_OF_BOUNDS)
-    # Before the insert, a rowid that nobody gave reads as -1.
+    # AFTER: before the insert, a rowid that SQLite chooses reads as -1.
     yield _sqlite_trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
 
 
@@ -321,11 +323,11 @@ def _sqlite_mails() -> Iterator[str]:
 
 
 def _no_sqlite_time(column: str, form: str, length: int) -> str:
-    """A text that `sql.SqliteDialect` does not write: read back, it would be no time."""
+    """The column holds a text that `SqliteDialect` does not write and that cannot be read as a time."""
     new = f"NEW.{column}"
     ends = f" OR {new} NOT GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'" if length > len("2026-03-14") else ""
-    # By a modifier, SQLite counts anew: the 31st of February becomes the 3rd of March. Of the last half of a
-    # millisecond it makes the next second, so it is not asked about fractions.
+    # A modifier makes SQLite normalise the date: 31 February becomes 3 March. Fractions are left out: SQLite rounds the
+    # last half millisecond up to the next second.
     whole = f"substr({new}, 1, {min(length, 19)})"
     other = f"strftime('{form}', {whole}, '+0 days') IS NOT {whole}"
     years = f"{new} NOT BETWEEN '{_YEARS[0]}' AND '{_YEARS[1]}'"
@@ -345,7 +347,7 @@ def _sqlite_by_a_batch() -> Iterator[str]:
         f"{_BECOMES_REJECTED} AND NOT EXISTS (SELECT 1 FROM order_event WHERE {_EVENT_OF_BATCH})",
         BY_A_BATCH,
     )
-    # REPLACE would put an order that arrives as a rejected one into the place of one that is there.
+    # REPLACE would put an order that is imported as rejected in the place of an existing one.
     yield _sqlite_trigger(
         "orders_by_a_batch_insert",
         "INSERT ON orders",
@@ -362,7 +364,7 @@ def _sqlite_by_a_batch() -> Iterator[str]:
 
 
 def _request_key(dialect: str) -> Iterator[str]:
-    """The key of batches that came later; on PostgreSQL nothing takes the place of a row."""
+    """The guard of the request key, which was added later. PostgreSQL needs none: it has no REPLACE."""
     if dialect == "sqlite":
         there = "EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND request_key = NEW.request_key)"
         yield _sqlite_trigger("batch_append_only_key", "INSERT ON batch", there, APPEND_ONLY)
@@ -419,7 +421,7 @@ def _postgresql(frozen: list[str]) -> Iterator[str]:
 
 
 def _pg_own_tables(function: str) -> str:
-    """A function looks at the store's own tables, whatever a session puts before them: a temporary `orders`."""
+    """Make a function use the store's own tables, even if a session has a temporary table `orders`."""
     return (
         "DO $do$ BEGIN EXECUTE format("
         f"'ALTER FUNCTION {function}() SET search_path = %I, pg_temp', current_schema()); END $do$"
@@ -449,7 +451,7 @@ def _pg_bounds(table: str) -> Iterator[str]:
 
 
 def _pg_place() -> Iterator[str]:
-    """Of two rejections at once, the second one is refused as the unique index would refuse it, and tries again."""
+    """Of two rejections at once, the second is refused like a violation of the unique index, and is retried."""
     yield (
         "CREATE FUNCTION orderctl_refuse_place() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         "IF NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM batch WHERE account = NEW.account) THEN "
@@ -476,7 +478,7 @@ def _pg_mails() -> Iterator[str]:
     yield from _pg_trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
     yield from _pg_trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT)
     yield from _pg_trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)
-    # All rows of a statement together: a call for each of a hundred thousand takes half a second.
+    # Once for each statement: a call for each of 100,000 rows takes half a second.
     yield (
         "CREATE TRIGGER mail_order_kept_insert AFTER INSERT ON mail_order REFERENCING NEW TABLE AS added"
         f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_mail_order('{MAIL_KEPT}')"
@@ -490,8 +492,8 @@ def _pg_by_a_batch() -> Iterator[str]:
     yield from _pg_trigger(
         "orders", "orders_by_a_batch", "UPDATE", f"{_BECOMES_REJECTED} AND NEW.batch_id IS NULL", BY_A_BATCH
     )
-    # By the statement and after it: a rejection writes orders and their events in one, and a call for each order would
-    # cost it a quarter of its time. As a value, the subquery is looked up by the key, however many events there are.
+    # Once for each statement, after it: a rejection writes orders and events in one statement, and a call for each
+    # order would add a quarter to its time. A scalar subquery is looked up by the key, however many events there are.
     found = f"(SELECT 1 FROM order_event WHERE {_EVENT_OF_BATCH.replace('NEW.', 'changed.')})"
     yield (
         "CREATE FUNCTION orderctl_refuse_without_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS ("
@@ -531,5 +533,5 @@ def _pg_trigger(
         f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW WHEN ({when}) "
         f"EXECUTE FUNCTION {function}('{message}')"
     )
-    # ALWAYS: session_replication_role = replica does not switch it off.
+    # ALWAYS: `session_replication_role = replica` does not disable it.
     yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"

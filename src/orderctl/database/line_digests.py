@@ -1,4 +1,4 @@
-"""The digests of orders' lines as they are in the store now, a block of orders at a time."""
+"""Digests of the lines of orders, computed from the store a block of orders at a time."""
 
 import hashlib
 import json
@@ -8,15 +8,15 @@ from operator import itemgetter
 
 from orderctl.database.connection import Connection, packed, recordset
 
-# So many orders share the statement that reads their lines, and are in memory at a time.
+# How many orders are read by one statement and are in memory at a time.
 TOGETHER = 1_000
-# What a digest is made of stays as it is, whatever is read of a line elsewhere.
+# Every digest depends on these columns: never change them.
 _LINE_COLUMNS = "number, sku, name, color, size, quantity, unit_price"
 _DIGEST = {"id": "text", "digest": "text"}
 
 
 def digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    """The digest of the lines of each of these orders."""
+    """The lines digest of each of these orders, by its id."""
     dialect = connection.dialect
     found = connection.execute(
         f"SELECT order_id, {_LINE_COLUMNS} FROM order_line WHERE account = :account"
@@ -31,7 +31,7 @@ def digests_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
 
 
 def digest_open_orders(connection: Connection) -> None:
-    """Write the digest of each order of the account that is not rejected, for a store that has none yet."""
+    """Write the lines digest of each order of the account that is not rejected, in a store that has none."""
     last = ""
     while rows := connection.execute(
         "SELECT id FROM orders WHERE account = :account AND id > :last AND status <> 'rejected'"
@@ -41,7 +41,7 @@ def digest_open_orders(connection: Connection) -> None:
         ids = [order_id for (order_id,) in rows]
         digests = [{"id": order_id, "digest": digest} for order_id, digest in digests_of(connection, ids).items()]
         connection.execute(
-            # MATERIALIZED: otherwise SQLite reads every order of the account, and for each of them all the rows.
+            # MATERIALIZED: otherwise SQLite reads all the rows again for each order of the account.
             f"WITH r AS MATERIALIZED ({recordset(connection.dialect, _DIGEST)})"
             " UPDATE orders SET lines_digest = r.digest FROM r WHERE orders.account = :account AND orders.id = r.id",
             {"rows": packed(digests)},
@@ -54,11 +54,11 @@ _of_lines = json.JSONEncoder(default=repr).encode
 
 
 def lines_digest(order_id: str, lines: Iterable[Sequence[object]]) -> str:
-    """A digest of an order's lines: number, SKU, name, colour, size, quantity and price of each, by their numbers.
+    """The digest of an order's lines: number, SKU, name, colour, size, quantity and unit price of each.
 
-    Never change it: those of every order that was ever rejected were made so. The id is in it, so that a forger
-    has to find other lines for one order, and not for any of a million. A value that is none of ours, which only
-    somebody's own SQL brings, is taken as Python shows it.
+    Never change it: the digests of all rejected orders were made like this. It covers the id, so that a forger must
+    find other lines for this order and not for any of a million. A value of an unexpected type, which only somebody's
+    own SQL writes, is digested as Python prints it.
     """
     content = _of_lines((order_id, *lines)).encode()
     return hashlib.sha256(content).hexdigest()[:_LINES_DIGEST_LENGTH]

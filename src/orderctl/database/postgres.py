@@ -1,4 +1,4 @@
-"""How to reach PostgreSQL: one connection, explicit transactions, and its errors in our words."""
+"""The PostgreSQL engine: one connection, explicit transactions, and its errors in words."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,11 +29,11 @@ from orderctl.language import N_, _
 T = TypeVar("T")
 CONNECT_WAIT_S = 10
 SILENCE_S = 30.0
-# Another batch took the place in the chain, or has the caller's key: the next try sees it.
+# Another batch took the position in the chain, or has the caller's key. A retry sees it.
 _TAKEN = frozenset({"ix_batch_account_position", "ix_batch_account_request_key"})
 _FETCH = 2_000
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-# A peer that is gone is found out by the kernel, in a minute or so.
+# The kernel finds out in about a minute that a peer is gone.
 _ALIVE = {
     "connect_timeout": CONNECT_WAIT_S,
     "keepalives": 1,
@@ -52,16 +52,15 @@ _OPTIONS = "-c timezone=UTC -c lock_timeout=30s -c client_min_messages=warning"
 
 
 class _Watched(psycopg.Connection[Row]):
-    """A connection whose server may work for as long as it likes, and may not be silent without working.
+    """A connection whose server may work for any time, but must not be silent while it is idle.
 
-    The kernel does not tell: a proxy that has lost its server goes on to answer for it. So a silent server is
-    looked after on another connection.
+    The kernel does not notice: a proxy that lost its server still answers. So the server of a silent connection is
+    looked up on a second connection.
     """
 
     look: Callable[[int], bool]
 
     def wait(self, gen: PQGen[T], *args: Any, **how: Any) -> T:  # noqa: ANN401 - as psycopg calls it
-        """See `psycopg`."""
         return super().wait(self._watching(gen), *args, **how)
 
     def _watching(self, gen: PQGen[T]) -> PQGen[T]:
@@ -81,9 +80,9 @@ class _Watched(psycopg.Connection[Row]):
             return result
 
     def _is_idle(self, *, before: bool) -> bool:
-        """Whether the server has nothing in hand for this connection. Raises OperationalError if it is no use to wait.
+        """Whether the server is idle for this connection. Raises OperationalError if waiting is useless.
 
-        What it had in hand may just be on its way: so it has to be idle twice.
+        Its answer may be on the way, so the server counts as idle only if it was idle `before` too.
         """
         try:
             idle = self.look(self.info.backend_pid)
@@ -97,7 +96,7 @@ class _Watched(psycopg.Connection[Row]):
 
 
 class PostgresConnection:
-    """A connection in a transaction; see `Connection`."""
+    """An open transaction as a `Connection`."""
 
     def __init__(
         self,
@@ -112,11 +111,11 @@ class PostgresConnection:
         self._cursor_names = count(1)
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:
-        """See `Connection`."""
+        """Run one statement; `:account` is bound."""
         return self.raw.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See `Connection`."""
+        """Insert rows with COPY. Raises RowExistsError if a row exists."""
         if not rows:
             return
         into = f"COPY {table} (account, {', '.join(columns)}) FROM STDIN"
@@ -128,14 +127,14 @@ class PostgresConnection:
             raise RowExistsError from error
 
     def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
-        """See `Connection`."""
+        """Run a query with a cursor on the server, in constant memory."""
         with self.raw.cursor(name=f"orderctl_{next(self._cursor_names)}") as cursor:
             cursor.itersize = _FETCH
             cursor.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
             yield from cursor
 
     def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
-        """See `Connection`."""
+        """Run a query of the same snapshot on a second connection; return a function that waits for it."""
         bound = {"account": self.account, **(params or {})}
 
         def instead() -> list[Row]:
@@ -166,21 +165,21 @@ class PostgresEngine:
 
     @staticmethod
     def asks_for_retry(error: Exception) -> bool:
-        """Serialization failure (40001), deadlock (40P01), or two batches that took one place or one key."""
+        """Serialization failure (40001), deadlock (40P01), or two batches with one position or one key."""
         if isinstance(error, errors.UniqueViolation):
             return error.diag.constraint_name in _TAKEN
         return isinstance(error, errors.SerializationFailure | errors.DeadlockDetected)
 
     @contextmanager
     def reading(self, account: str) -> Iterator[PostgresConnection]:
-        """A snapshot: what others write meanwhile is not seen."""
-        # What was read was read: whether the server hears of the end does not matter.
+        """A snapshot: what others write meanwhile is not visible."""
+        # A read transaction has nothing to lose, so a failed COMMIT does not matter.
         with suppress(CommitLostError), self._transaction(_READING) as raw:
             yield PostgresConnection(raw, account, self._opened)
 
     @contextmanager
     def writing(self, account: str) -> Iterator[PostgresConnection]:
-        """A writing transaction at the database's own isolation level, so that a stricter one stays in force."""
+        """A transaction at the isolation level of the database, so that a stricter one stays in force."""
         with self._transaction("BEGIN") as raw:
             yield PostgresConnection(raw, account)
 
@@ -201,7 +200,7 @@ class PostgresEngine:
             raise CommitLostError from error
 
     def _begun(self, begin: str) -> psycopg.Connection[Row]:
-        """A transaction, on a new connection if the server ended the last one since it was used."""
+        """Begin a transaction, on a new connection if the server closed the last one since it was used."""
         used = self._raw is not None and not self._raw.closed
         raw = self.connect()
         try:
@@ -221,9 +220,9 @@ class PostgresEngine:
             self.close()
 
     def connect(self) -> psycopg.Connection[Row]:
-        """The connection, opened at the first call or after the server ended the last one.
+        """The connection, opened at the first call and again after the server closed it.
 
-        One whose last transaction was left open, by whatever ended it, is not used again.
+        A connection whose last transaction is still open is not used again.
         """
         if self._raw is not None and self._raw.info.transaction_status not in _AT_REST:
             self.close()
@@ -239,9 +238,9 @@ class PostgresEngine:
         return raw
 
     def _is_idle(self, pid: int) -> bool:
-        """Whether the server has nothing in hand for that process of its own. Raises psycopg.Error if it is silent.
+        """Whether this process of the server is idle. Raises psycopg.Error if the server does not answer.
 
-        A pooler's processes go by other numbers: there it is enough that the server answers.
+        Behind a pooler the processes have other numbers; there it is enough that the server answers.
         """
         with closing(_Watched.connect(**self._arguments())) as second:
             second.look = _is_silent
@@ -252,7 +251,7 @@ class PostgresEngine:
         try:
             given = psycopg.conninfo.conninfo_to_dict(self._conninfo)
         except psycopg.ProgrammingError:
-            # libpq repeats the text, password and all.
+            # libpq repeats the URL, with the password.
             raise UsageError(
                 _("the store URL is not a valid PostgreSQL URL"), hint=_("write postgresql://USER@HOST/DATABASE")
             ) from None
@@ -269,7 +268,7 @@ class PostgresEngine:
 
     @contextmanager
     def translating(self) -> Iterator[None]:
-        """Turn PostgreSQL's errors into one sentence each."""
+        """Turn the errors of PostgreSQL into errors with one sentence each."""
         try:
             yield
         except psycopg.Error as error:

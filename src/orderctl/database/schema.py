@@ -1,4 +1,4 @@
-"""Making and upgrading the store's schema with Alembic. Never done by the way: only by `orderctl store`."""
+"""Creates and upgrades the schema with Alembic. Only `orderctl store` does this, no other command."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -26,10 +26,10 @@ from orderctl.database.store import (
 from orderctl.errors import CommitUnknownError, OrderctlError, UsageError, os_reason
 from orderctl.language import _
 
-# Whoever makes or upgrades a store has its lock until the end. What was done under it is seen by who waited for it:
-# on PostgreSQL at this level of isolation alone.
+# Creating or upgrading a store locks it until the end. Who waited for the lock must see what was done under it;
+# PostgreSQL shows that at this isolation level only.
 _BEGIN_ON_SQLITE = (
-    "PRAGMA foreign_keys = OFF",  # a table may be made anew
+    "PRAGMA foreign_keys = OFF",  # a migration may recreate a table
     "PRAGMA journal_mode = WAL",
     "BEGIN IMMEDIATE",
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -41,7 +41,7 @@ _BEGIN_ON_POSTGRESQL = (
 
 
 def init_store(address: Address) -> bool:
-    """Make the store; False if it is there already. Refuses a database that holds other tables."""
+    """Create the store; False if it exists already. Refuses a database that holds other tables."""
     made = address.path is not None and _make_private_file(address.path)
     dangling = address.path is not None and not address.path.is_file()
     if not (made or dangling) and revision_of(address) is not None:
@@ -49,7 +49,7 @@ def init_store(address: Address) -> bool:
     if not made and address.path is not None:
         _refuse_planted(address.path)
     with _alone(address) as connection:
-        # Another run may have made it since it was looked at.
+        # Another run may have created it in the meantime.
         if _revision(connection) is not None:
             return False
         if inspect(connection).get_table_names():
@@ -62,10 +62,10 @@ def init_store(address: Address) -> bool:
 
 
 def upgrade_store(address: Address, *, before: Callable[[], None] = lambda: None) -> str:
-    """Bring the schema to the current revision, wholly or not at all; gives the revision that it had.
+    """Upgrade the schema to the current revision in one transaction; returns the revision that it had.
 
-    Of several runs at once one upgrades; the others wait, and find nothing left to do. That one calls `before` first.
-    Raises OrderctlError if the store is none that can be upgraded.
+    Of several runs at once, one calls `before` and upgrades; the others wait and find nothing left to do. Raises
+    OrderctlError if the store cannot be upgraded.
     """
     found = _upgradable(revision_of(address), address.shown)
     if found == CURRENT:
@@ -79,7 +79,7 @@ def upgrade_store(address: Address, *, before: Callable[[], None] = lambda: None
 
 
 def _upgradable(found: str | None, shown: str) -> str:
-    """The revision, if this program can upgrade it."""
+    """The revision. Raises OrderctlError if this program cannot upgrade it."""
     if found is None:
         raise OrderctlError(_("{shown} is not an orderctl store", shown=shown), hint=_("make one: orderctl store init"))
     if found not in REVISIONS:
@@ -105,7 +105,7 @@ def revision_of(address: Address) -> str | None:
 
 
 def _make_private_file(path: Path) -> bool:
-    """Make the file, for its owner only; False if something of that name is there."""
+    """Create the file for its owner only; False if the name is taken."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
@@ -120,7 +120,7 @@ def _make_private_file(path: Path) -> bool:
 
 
 def _refuse_planted(path: Path) -> None:
-    """A store is made only in a file of our own: others must not have put it there, nor may they read it."""
+    """Refuse to create a store in a file that others put there or may read."""
     if path.is_symlink():
         raise UsageError(
             _("{path} is a link, and not to a store", path=path),
@@ -133,9 +133,9 @@ def _refuse_planted(path: Path) -> None:
 
 @contextmanager
 def _alone(address: Address) -> Iterator[Connection]:
-    """A transaction that changes the schema: each other one waits for it as long as any run waits for a lock.
+    """A transaction that changes the schema. Others wait for it as long as for any lock.
 
-    Raises StoreUnavailableError after that, and CommitUnknownError if the store goes away at its end.
+    Raises StoreUnavailableError after that time, and CommitUnknownError if the store goes away during the commit.
     """
     engine = make_engine(address)
     sqlite = address.path is not None
@@ -151,7 +151,7 @@ def _alone(address: Address) -> Iterator[Connection]:
 
 
 def _connection(engine: Engine, *, sqlite: bool) -> Connection:
-    """SQLAlchemy's connection around that of the engine."""
+    """An SQLAlchemy connection over the engine's connection."""
     raw = engine.connect()
     if not sqlite:
         raw.autocommit = False
@@ -169,7 +169,7 @@ def _commit(connection: Connection) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    """The revision as it is within the transaction; None if there is none."""
+    """The revision as this transaction sees it; None if there is none."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     found = connection.exec_driver_sql(f"SELECT version_num FROM {VERSION_TABLE}").scalar()
@@ -184,7 +184,7 @@ def _migrate(connection: Connection, target: str = "head") -> None:
 
 
 def upgrade_with_copy(address: Address, at: datetime) -> tuple[str, str, Path | None]:
-    """Bring the store to the current revision; gives the revision before and after, and the copy made before."""
+    """Upgrade the store; returns the revision before and after, and the copy made before, if any."""
     path = address.path
     if path is None:
         return upgrade_store(address), CURRENT, None

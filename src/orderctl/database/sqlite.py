@@ -1,4 +1,4 @@
-"""A question asked in a thread of its own, on a second connection, while the first one goes on."""
+"""The SQLite engine: connections, transactions, queries on a second connection, and copies of a store."""
 
 import os
 import sqlite3
@@ -17,9 +17,10 @@ from orderctl.language import N_, _
 
 
 class PendingRows:
-    """A question under way; `ask` calls what it is given as soon as its connection has the snapshot.
+    """A query that runs in a thread, on a second connection.
 
-    Until then the first connection may answer instead: a pool may have no second one to give.
+    `ask` runs the query, and calls its argument as soon as its connection has the snapshot. Until then `instead` may
+    run it on the first connection: a pool may have no second connection to give.
     """
 
     def __init__(self, ask: Callable[[Callable[[], None]], list[Row]], instead: Callable[[], list[Row]]) -> None:
@@ -30,7 +31,7 @@ class PendingRows:
         thread.shutdown(wait=False)
 
     def rows(self, refusals: type[Exception]) -> list[Row]:
-        """The answer, waited for; `refusals` is what the second connection may raise."""
+        """Wait for the rows; if the second connection raises one of `refusals`, use the first connection."""
         if not (self._begun.is_set() or self._answer.done()):
             return self._instead()
         try:
@@ -43,8 +44,8 @@ LOCK_WAIT_S = 10.0
 _FETCH = 2_000
 _ROWS_A_STATEMENT = 200
 _EXISTS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
-# FULL costs nothing measurable in one big transaction; recursive triggers make REPLACE fire the guards. Some systems
-# build SQLite to overwrite what is deleted: a tenth of an update's time, and what is deleted are index entries.
+# FULL costs nothing measurable in one big transaction. Recursive triggers make REPLACE fire the guards. Some systems
+# build SQLite to overwrite deleted data: a tenth of an update's time, for index entries only.
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA recursive_triggers = ON",
@@ -57,7 +58,7 @@ _CACHE = "PRAGMA cache_size = -65536"
 
 
 class SqliteConnection:
-    """A connection in a transaction; see `Connection`."""
+    """An open transaction as a `Connection`."""
 
     def __init__(
         self, raw: sqlite3.Connection, account: str, another: Callable[[], sqlite3.Connection] | None = None
@@ -68,11 +69,11 @@ class SqliteConnection:
         self.dialect = SqliteDialect()
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:
-        """See `Connection`."""
+        """Run one statement; `:account` is bound."""
         return self.raw.execute(sql, {"account": self.account, **(params or {})})
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """See `Connection`. A statement for each row would keep a journal of its own, since a guard may end it."""
+        """Insert many rows in one statement: SQLite saves a state for each, since a guard may abort it."""
         start = f"INSERT INTO {table} (account, {', '.join(columns)}) VALUES "
         one = f"(?{', ?' * len(columns)})"
         for first in range(0, len(rows), _ROWS_A_STATEMENT):
@@ -86,13 +87,13 @@ class SqliteConnection:
                 raise
 
     def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
-        """See `Connection`."""
+        """Run a query and fetch its rows in blocks, in constant memory."""
         cursor = self.raw.execute(sql, {"account": self.account, **(params or {})})
         while rows := cursor.fetchmany(_FETCH):
             yield from rows
 
     def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
-        """See `Connection`."""
+        """Run a query of the same snapshot on a second connection; return a function that waits for it."""
         bound = {"account": self.account, **(params or {})}
 
         def instead() -> list[Row]:
@@ -110,7 +111,7 @@ class SqliteConnection:
         return partial(PendingRows(ask, instead).rows, sqlite3.Error)
 
     def _second(self) -> sqlite3.Connection | None:
-        """Another connection in the same snapshot; None if there is none to give, or somebody wrote at this moment."""
+        """A second connection in the same snapshot; None if there is none, or if somebody wrote just now."""
         if self._another is None:
             return None
         before = _version(self.raw)
@@ -118,7 +119,7 @@ class SqliteConnection:
         try:
             second.execute("BEGIN")
             _version(second)
-            # Begun anew: what lies between two beginnings of ours without a change by others is one snapshot.
+            # Begin again: if nobody wrote between the two BEGINs, both connections have the same snapshot.
             self.raw.execute("COMMIT")
             self.raw.execute("BEGIN")
             same = _version(self.raw) == before
@@ -129,7 +130,7 @@ class SqliteConnection:
 
 
 def _version(raw: sqlite3.Connection) -> int:
-    """What changes when another connection commits; asking for it begins the snapshot."""
+    """A number that changes when another connection commits. Reading it begins the snapshot."""
     return int(raw.execute("PRAGMA data_version").fetchone()[0])
 
 
@@ -143,18 +144,18 @@ class SqliteEngine:
 
     @staticmethod
     def asks_for_retry(error: Exception) -> bool:  # noqa: ARG004 - the same question as on PostgreSQL
-        """Never: one transaction writes at a time, and SQLite itself waits for its turn."""
+        """Never: one transaction writes at a time, and SQLite waits for the lock itself."""
         return False
 
     @contextmanager
     def reading(self, account: str) -> Iterator[SqliteConnection]:
-        """A snapshot: what others write meanwhile is not seen."""
+        """A snapshot: what others write meanwhile is not visible."""
         with self._transaction("BEGIN") as raw:
             yield SqliteConnection(raw, account, self._opened)
 
     @contextmanager
     def writing(self, account: str) -> Iterator[SqliteConnection]:
-        """The one writing transaction; begun IMMEDIATE, since a reader that starts to write may fail at once."""
+        """The one writing transaction. IMMEDIATE, because a reader that starts to write may fail at once."""
         with self._transaction("BEGIN IMMEDIATE") as raw:
             yield SqliteConnection(raw, account)
             self._check_in_place(StoreUnavailableError)
@@ -171,14 +172,14 @@ class SqliteEngine:
             except BaseException:
                 if raw.in_transaction:
                     raw.execute("ROLLBACK")
-                # What failed may still hold a statement that is not read to its end: no later commit would succeed.
+                # A failed statement that was not read to its end would make every later commit fail.
                 self.close()
                 raise
 
     def _check_in_place(self, error: type[OrderctlError]) -> None:
-        """Raise the error if the path leads to another file now: nobody would open the one that is written to.
+        """Raise the error if the path leads to another file now: nobody would read what is written here.
 
-        Where the file cannot be looked at, nothing says that it is another one.
+        A file that cannot be looked at counts as the same one.
         """
         try:
             if os.path.samestat(self.path.stat(), self._opened_file):
@@ -190,9 +191,9 @@ class SqliteEngine:
         raise error(_(_REPLACED, shown=self.shown), hint=_(_REPLACED_HINT))
 
     def connect(self) -> sqlite3.Connection:
-        """The connection, opened at the first call. A file that is not there is never made by this.
+        """The connection, opened at the first call. It never creates the file.
 
-        One whose last transaction was left open, by whatever ended it, is not used again.
+        A connection whose last transaction is still open is not used again.
         """
         if self._raw is not None and self._raw.in_transaction:
             self.close()
@@ -207,7 +208,7 @@ class SqliteEngine:
         return self._raw
 
     def _opened(self) -> sqlite3.Connection:
-        """A new connection, with a small cache; another thread may take it over."""
+        """A new connection with a small cache. Another thread may use it."""
         raw = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode=rw",
             uri=True,
@@ -227,7 +228,7 @@ class SqliteEngine:
 
     @contextmanager
     def translating(self) -> Iterator[None]:
-        """Turn SQLite's errors into one sentence each."""
+        """Turn the errors of SQLite into errors with one sentence each."""
         try:
             yield
         except sqlite3.Error as error:
@@ -275,14 +276,14 @@ _FAILURES = {
 
 
 def copy_store(engine: SqliteEngine, target: Path) -> None:
-    """Copy the store as it is at one instant into the empty file `target`, and check the copy.
+    """Copy the store as of one instant into the empty file `target`, and check the copy.
 
-    Raises OrderctlError if the copy is not sound, StoreUnavailableError if the store cannot be read.
+    Raises OrderctlError if the copy is damaged, StoreUnavailableError if the store cannot be read.
     """
     with engine.translating(), closing(sqlite3.connect(target, isolation_level=None)) as copy:
         source = engine.connect()
         source.backup(copy)
-        # One file, without a log beside it, and nothing left in memory only.
+        # The copy is to be one file, without a write-ahead log beside it.
         copy.execute("PRAGMA journal_mode = DELETE")
         found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found != "ok":
@@ -293,7 +294,7 @@ def copy_store(engine: SqliteEngine, target: Path) -> None:
 
 
 def backup_store(address: Address, file: Path, *, force: bool) -> None:
-    """Copy a SQLite store to a private file while others work on it. Raises UsageError for PostgreSQL."""
+    """Copy a SQLite store to a private file while others use it. Raises UsageError for PostgreSQL."""
     if address.path is None:
         raise UsageError(
             _("a PostgreSQL store is copied by PostgreSQL's own tools"),

@@ -1,4 +1,4 @@
-"""The schema's revisions, oldest first. An ordinary start compares the store's with the last one, no more."""
+"""The store of one account: its transactions, and the revision of its schema."""
 
 import random
 import time
@@ -14,7 +14,7 @@ from orderctl.language import N_, _
 VERSION_TABLE = "orderctl_version"
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 CURRENT = REVISIONS[-1]
-# "ordc": marks a SQLite file as ours, beside the version table, and on PostgreSQL the lock of the schema.
+# "ordc": marks a SQLite file as a store. On PostgreSQL it is the number of the schema's lock.
 APPLICATION_ID = 0x6F726463
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _LATER = N_("orderctl log tells, once the store is back")
 
 
 class Engine(Protocol):
-    """What the store asks of an engine's module."""
+    """What `Store` needs of an engine."""
 
     shown: str
 
@@ -37,15 +37,11 @@ class Engine(Protocol):
 
 
 class _UndoneError(Exception):
-    """Ends a transaction of which nothing is to stay."""
+    """Rolls a transaction back."""
 
 
 class Store:
-    """One account of one database.
-
-    `write` runs its work in one transaction, again if the engine asks for a retry. `foreseen` is a snapshot as it would
-    be after a change, of which nothing stays.
-    """
+    """One account of one database."""
 
     def __init__(
         self,
@@ -72,7 +68,7 @@ class Store:
 
     @contextmanager
     def foreseen(self, change: Callable[[Connection], object]) -> Iterator[Connection]:
-        """A view for reading as it would be after the change, of which nothing stays."""
+        """A view for reading as the store would be after `change`, which is rolled back at the end."""
         with suppress(_UndoneError), self._engine.translating(), self._engine.writing(self.account) as connection:
             self._check(connection)
             work = self._watch(connection)
@@ -83,8 +79,8 @@ class Store:
     def write(self, work: Callable[[Connection], T], *, landed: Callable[[Connection], T | None] | None = None) -> T:
         """Run `work` in one transaction and commit; run it again if the engine asks for a retry.
 
-        `landed` is asked, on a new connection, whether a commit that was cut off holds: it gives the
-        result if so. Raises CommitUnknownError when nobody can tell.
+        If the connection is lost during the commit, `landed` runs on a new connection and returns the result if the
+        commit holds. Raises CommitUnknownError if that cannot be found out.
         """
         lost: CommitLostError | None = None
         with self._engine.translating():
@@ -97,7 +93,7 @@ class Store:
                     if found is not None:
                         return found
                 except Exception as error:
-                    # A commit that was cut off may land after it was asked for, and this try ran into it.
+                    # The lost commit may have taken effect after `landed` was asked, and made this try fail.
                     found = self._ask(landed, lost) if lost else None
                     if found is not None:
                         return found
@@ -112,11 +108,9 @@ class Store:
         raise CommitUnknownError(hint=_(_LATER)) from lost
 
     def __enter__(self) -> Self:
-        """The store closes itself at the end of the block."""
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Close the connection, if one is open."""
         self._engine.close()
 
     def _once(self, work: Callable[[Connection], T]) -> T:
@@ -138,14 +132,14 @@ class Store:
         return found
 
     def _check(self, connection: Connection) -> None:
-        """Compare the schema's revision, once a process."""
+        """Check the revision of the schema, once for each `Store`."""
         if not self._checked:
             check_revision(connection, self._engine.shown)
             self._checked = True
 
 
 def check_revision(connection: Connection, shown: str) -> None:
-    """Raise OrderctlError unless this is an orderctl store of the revision that this program knows."""
+    """Raise OrderctlError unless this is an orderctl store of the current revision."""
     revision = stored_revision(connection)
     if revision is None:
         raise OrderctlError(
@@ -178,7 +172,7 @@ def check_revision(connection: Connection, shown: str) -> None:
 
 
 def stored_revision(connection: Connection) -> str | None:
-    """The revision of the schema; None if this database holds no store of ours."""
+    """The revision of the schema; None if this database holds no store."""
     if connection.dialect.name == "sqlite":
         found = connection.execute(f"SELECT 1 FROM sqlite_master WHERE name = '{VERSION_TABLE}'").fetchone()
     else:
@@ -188,7 +182,7 @@ def stored_revision(connection: Connection) -> str | None:
 
 
 def make_engine(address: Address) -> Engine:
-    """The engine for an address; PostgreSQL's driver is imported only when it is used."""
+    """The engine for an address. PostgreSQL's driver is imported only if it is needed."""
     if address.path is not None:
         from orderctl.database.sqlite import SqliteEngine  # noqa: PLC0415 - one engine is imported, not both
 
@@ -203,6 +197,6 @@ def _pause(attempt: int) -> None:
 
 
 def login(connection: Connection) -> str:
-    """The database's own name for who is connected; empty on SQLite."""
+    """The database's name for the connected user; empty on SQLite."""
     row = connection.execute(f"SELECT {connection.dialect.login}").fetchone()
     return str(row[0]) if row else ""

@@ -1,7 +1,6 @@
-"""The schema, once: SQLModel tables (design.md, section 5b). A test compares the migrations with it.
+"""The schema as SQLModel tables (design.md, section 5b). A test compares the migrations with it.
 
-Statements at run time are SQL text and do not go through these classes:
-`docs/decisions/0001-sql-text-at-run-time.md` says why.
+Statements at run time are SQL text and do not use these classes: see `docs/decisions/0001-sql-text-at-run-time.md`.
 """
 
 from collections.abc import Iterable
@@ -30,12 +29,12 @@ SQLModel.metadata.naming_convention = {
     "fk": "fk_%(table_name)s_%(referred_table_name)s",
 }
 metadata = SQLModel.metadata
-# Byte order on both engines, so that both sort alike and prefixes can use an index.
+# Byte order, so that both engines sort alike and prefixes can use an index.
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
-# SQLite has no types for time: fixed-width ISO 8601 text, whose order is that of time.
+# SQLite has no types for time. Fixed-width ISO 8601 text sorts by time.
 INSTANT = Text().with_variant(DateTime(timezone=True), "postgresql")
 DAY = Text().with_variant(Date(), "postgresql")
-# The codes of the rooms' own enumerations, which stand above this one; a test holds both to be the same.
+# The codes of enumerations that this room may not import. A test compares them.
 STATUSES = ("needs-oc", "oc-created", "oc-approved", "oc-declined", "oc-confirmed", "returned-to-cart", "rejected")
 MODES = ("bulk", "individual")
 MAIL_STATES = ("waiting", "claimed", "sending", "sent", "refused", "retry", "unknown", "cancelled")
@@ -100,7 +99,7 @@ class BuyerRow(SQLModel, table=True):
 
 
 class OrderRow(SQLModel, table=True):
-    """One purchase order; `total` in minor units of `currency`, `lines_digest` of its lines as they were written."""
+    """One purchase order. `total` is in minor units of `currency`; `lines_digest` covers its lines as written."""
 
     __tablename__ = "orders"
 
@@ -142,7 +141,7 @@ class OrderRow(SQLModel, table=True):
         Index(None, "account", "ordered_at", "id"),
         Index(None, "account", "status", "ordered_at", "id"),
         Index(None, "account", "buyer_id", "ordered_at"),
-        # How many orders of a season are open, and what a buyer has in it, without reading the orders.
+        # Tells how many orders of a season are open, and what a buyer has in it, from the index alone.
         Index(
             "ix_orders_open",
             "account",
@@ -224,7 +223,8 @@ class SavedFilterRow(SQLModel, table=True):
 class BatchRow(SQLModel, table=True):
     """One executed rejection. `position` and `previous` chain the batches of an account.
 
-    Of a call with a key of its own: `request_digest` is of what it asked for, `request_plan` is the plan that ran.
+    For a call with a key of its own, `request_digest` covers what it asked for, and `request_plan` is the plan that
+    ran.
     """
 
     __tablename__ = "batch"
@@ -262,7 +262,7 @@ class BatchRow(SQLModel, table=True):
 
 
 class OrderEventRow(SQLModel, table=True):
-    """One line of an order's log. Append-only. `lines_digest` is that of the order as it was rejected."""
+    """One line of an order's log. Append-only. `lines_digest` is that of the order when it was rejected."""
 
     __tablename__ = "order_event"
 
@@ -314,7 +314,7 @@ class MailRow(SQLModel, table=True):
 
 
 class MailOrderRow(SQLModel, table=True):
-    """One order that a mail speaks of."""
+    """One order that a mail is about."""
 
     __tablename__ = "mail_order"
 
@@ -345,7 +345,7 @@ class MailEventRow(SQLModel, table=True):
 
 
 class PlanRow(SQLModel, table=True):
-    """A plan that is kept. `digest` seals the row, `plan_digest` the plan in it."""
+    """A saved plan. `digest` covers the row, `plan_digest` the plan in it."""
 
     __tablename__ = "plan"
 
@@ -376,7 +376,7 @@ class PlanRow(SQLModel, table=True):
 
 
 class PlanOrderRow(SQLModel, table=True):
-    """What a planned order was like, to tell later what changed."""
+    """A planned order as it was when the plan was saved, to tell later what changed."""
 
     __tablename__ = "plan_order"
 
