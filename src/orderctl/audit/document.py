@@ -1,4 +1,4 @@
-"""What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
+"""Batches and the results of a verification as documents for other programs (design.md, section 8)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def batch_document(batch: Batch) -> Document:
-    """One batch, without the short digests of its events."""
+    """One batch, without the leaves of its digest."""
     document = asdict(batch) | {"schema": SCHEMA, "at": batch.at.isoformat()}
     del document["leaves"]
     return document
 
 
 def tampering_document(tampering: Tampering) -> Document:
-    """One record that is not as it was written."""
+    """One record that was changed after it was written."""
     return {"schema": SCHEMA, "type": "tampering", "record": tampering.record, **asdict(tampering)}
 
 
@@ -57,9 +57,9 @@ _COLUMNS = ("record", *_EVENT, "leaf", *(name for name in _BATCH if name not in 
 
 
 def write_record(batches: Iterable[LoggedBatch], path: str | None, format_: str, *, force: bool) -> Counter[str]:
-    """Write to a new private file, or to standard output; gives how many records of each kind.
+    """Write the log to a new private file or to standard output; returns how many records of each kind.
 
-    Raises UsageError if the name is taken.
+    Raises UsageError if the file exists and `force` is not set.
     """
     written: Counter[str] = Counter()
     with _target(path, force=force) as out:
@@ -71,7 +71,7 @@ def write_record(batches: Iterable[LoggedBatch], path: str | None, format_: str,
 
 
 def _records(batches: Iterable[LoggedBatch], written: Counter[str]) -> Iterator[dict[str, object]]:
-    """Each batch before its events; counted in `written`."""
+    """Each batch, followed by its events. Counts them in `written`."""
     for logged in batches:
         if logged.batch is not None:
             document = asdict(logged.batch) | {"at": logged.batch.at.isoformat()}

@@ -1,4 +1,4 @@
-"""The record of what was done: batches, and the digest that chains them (design.md, sections 2 and 5)."""
+"""The audit log: batches, and the digest that chains them (design.md, sections 2 and 5b)."""
 
 import hashlib
 import json
@@ -15,10 +15,10 @@ from orderctl.orders.orders import OrderEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One executed rejection, as the store keeps it.
+    """One executed rejection, as stored.
 
-    `position` counts the batches of the account from 1; `digest` covers the batch, its events and
-    `previous`, the digest of the batch before (empty for the first). `request_key` is the caller's own.
+    `position` numbers the batches of the account from 1. `digest` covers the batch, its events and `previous`, the
+    digest of the batch before (empty for the first). `request_key` is the key that the caller gave.
     """
 
     id: str
@@ -47,7 +47,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class LoggedBatch:
-    """A batch with its events, for export; no batch: the events that none made. Read once, in order."""
+    """A batch with its events, for export. Without a batch: the events outside batches. Can be read once."""
 
     batch: Batch | None
     events: Iterable[OrderEvent]
@@ -55,7 +55,7 @@ class LoggedBatch:
 
 @dataclass(frozen=True, slots=True)
 class BatchDigest:
-    """What proves a batch: its digest, and a short digest of each event, so that a changed one can be named."""
+    """The digest of a batch, and its leaves: a short digest of each event, to find the one that changed."""
 
     digest: str
     leaves: str
@@ -64,9 +64,9 @@ class BatchDigest:
 LEAF_LENGTH = 8
 _LEAF_BYTES = LEAF_LENGTH // 2
 _BLOCK = 1_000
-# The event of an order that came as rejected: it has no batch.
+# The kind of event of an order that was imported as rejected: it has no batch.
 IMPORTED = "imported-as-rejected"
-# What a digest covers. Never change these: the digests of every batch that was ever written depend on them.
+# The fields that a digest covers. Never change them: the digests of all batches depend on them.
 DIGESTED_FIELDS = (
     "id",
     "position",
@@ -86,22 +86,22 @@ DIGESTED_FIELDS = (
     "mails",
     "previous",
 )
-# Fields that came later, each with its default: digested where they are set, so that older digests still hold.
+# Fields that were added later, with their defaults. They are digested only if set, so that older digests stay valid.
 DIGESTED_LATER: dict[str, object] = {"reason_code": "", "request_key": "", "request_digest": ""}
 NOT_DIGESTED = ("digest", "leaves")
 
 
 def digest_batch(batch: Batch, events: Iterable[OrderEvent]) -> BatchDigest:
-    """Seal a batch: SHA-256 over its header and over its events in the order of their order ids."""
+    """The digest of a batch: SHA-256 over its header and its events, which must be sorted by order id."""
     digester = BatchDigester()
     digester.add(map(event_line, events))
     return digester.finish(batch)
 
 
 class BatchDigester:
-    """A digest in the making: takes a batch's lines as they come, before its header is known.
+    """Computes a digest from the lines of a batch as they come, before its header is known.
 
-    The digest begins with the header, so the lines are kept until then, compressed: they are much alike.
+    The digest begins with the header, so the lines are kept until then. They are much alike and compress well.
     """
 
     def __init__(self) -> None:
@@ -109,14 +109,14 @@ class BatchDigester:
         self._lines: list[bytes] = []
 
     def add(self, lines: Iterable[bytes]) -> None:
-        """Take the lines that follow, in the order of the order ids."""
+        """Add lines, sorted by order id."""
         rest = iter(lines)
         while block := list(islice(rest, _BLOCK)):
             self._leaves.append(b"".join([blake2b(line, digest_size=_LEAF_BYTES).digest() for line in block]))
             self._lines.append(zlib.compress(b"".join(block), 1))
 
     def finish(self, batch: Batch) -> BatchDigest:
-        """The digest of the batch whose lines these are."""
+        """The digest of the batch that these lines belong to."""
         digest = hashlib.sha256(header_line(batch))
         for block in self._lines:
             digest.update(zlib.decompress(block))
@@ -124,14 +124,17 @@ class BatchDigester:
 
 
 class AlikeLines:
-    """The lines of events that are much alike; `event` makes one of an order id, a lines digest and what follows."""
+    """Builds the lines of events that are much alike, faster than `event_line`.
+
+    `event` makes an event of an order id, a lines digest and further fields.
+    """
 
     def __init__(self, event: Callable[..., OrderEvent]) -> None:
         self._event = event
         self._middles: dict[tuple[object, ...], str] = {}
 
     def of(self, marked: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
-        """The lines of these: an order id, the digest of the order's lines and what follows them each."""
+        """The lines of these events, each given as an order id, a lines digest and further fields."""
         middles, quoted = self._middles, encode_basestring_ascii
         for order_id, lines, *rest in marked:
             middle = middles.get((lines != "", *rest)) or self._middle(lines, rest)
@@ -139,7 +142,7 @@ class AlikeLines:
             yield f"[{quoted(order_id)}{middle}{end}".encode()
 
     def _middle(self, lines: str, rest: Sequence[str]) -> str:
-        """What follows the order id in a line, as far as the digest; remembered, unless each order is told another."""
+        """The part of a line between the order id and the lines digest, cached. Each order may have its own."""
         if len(self._middles) >= _BLOCK:
             self._middles.clear()
         line = event_line(self._event("", lines, *rest)).decode().removeprefix('[""')
@@ -149,14 +152,14 @@ class AlikeLines:
 
 
 def header_line(batch: Batch) -> bytes:
-    """A batch as the bytes that are digested: a JSON object of the fields that are digested."""
+    """The bytes of a batch that are digested: a JSON object."""
     header = {name: getattr(batch, name) for name in DIGESTED_FIELDS}
     header |= {name: getattr(batch, name) for name, unset in DIGESTED_LATER.items() if getattr(batch, name) != unset}
     return json.dumps(header | {"at": batch.at.isoformat()}, sort_keys=True).encode()
 
 
 def event_line(event: OrderEvent) -> bytes:
-    """An event as the bytes that are digested: JSON quotes its fields, so no two events share a line."""
+    """The bytes of an event that are digested. JSON quotes the fields, so no two events have the same line."""
     fields: tuple[str | None, ...] = (
         event.order_id,
         event.id,
@@ -168,7 +171,8 @@ def event_line(event: OrderEvent) -> bytes:
         event.actor,
         event.at.isoformat(),
     )
-    # Both came later: digested where they are set, so that older digests still hold. Their number tells them apart.
+    # Both were added later. They are digested only if set, so that older digests stay valid; their number tells them
+    # apart.
     if event.lines_digest:
         fields = (*fields, event.reason_code, event.lines_digest)
     elif event.reason_code:

@@ -1,4 +1,4 @@
-"""Reads the whole record, oldest first and in constant memory; see `Record`."""
+"""Reads the whole log, oldest first, in constant memory."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -20,7 +20,7 @@ BATCHES = Columns(
 
 
 def read_batch(row: Row) -> Batch:
-    """A row of `BATCHES`."""
+    """Convert a row of `BATCHES`."""
     values = BATCHES.values(row)
     return Batch(**values | {"request_key": values["request_key"] or ""})
 
@@ -37,9 +37,9 @@ def batch_chain(connection: Connection) -> Iterator[Batch]:
 
 
 def chained_events(connection: Connection) -> Iterator[tuple[str, OrderEvent]]:
-    """Every event that names a batch which is there, in the order of the batches and of the orders.
+    """Every event of an existing batch, sorted by batch and order, each with the id of its batch.
 
-    An event's own id is that of its batch: one that had only its batch's name taken away is found by it.
+    The id of an event is that of its batch, so an event whose `batch_id` was removed is found too.
     """
     joined = f"SELECT b.position, b.id AS owner, {_EVENT} FROM order_event AS e JOIN batch AS b"
     found = connection.stream(
@@ -58,7 +58,7 @@ def batch_summaries(connection: Connection, batch_id: str) -> Iterator[OrderSumm
 
 
 def loose_events(connection: Connection) -> Iterator[OrderEvent]:
-    """Every event that no batch made: imports of rejected orders, archiving, tags; no digest covers them."""
+    """Every event outside batches: imports of rejected orders, archiving, tags. No digest covers them."""
     found = connection.stream(
         f"SELECT {_EVENT} FROM order_event AS e WHERE e.account = :account"
         f" AND {_NO_BATCH.format('e.id')} AND (e.batch_id IS NULL OR {_NO_BATCH.format('e.batch_id')})"
@@ -68,7 +68,7 @@ def loose_events(connection: Connection) -> Iterator[OrderEvent]:
 
 
 def marked_orders(connection: Connection) -> Iterator[MarkedOrder]:
-    """Every order that names a batch which is there, in the order of the batches and of the orders."""
+    """Every order that names an existing batch, sorted by batch and order."""
     found = connection.stream(
         f"SELECT {_MARK} FROM orders AS o JOIN batch AS b"
         " ON b.account = :account AND b.id = o.batch_id WHERE o.account = :account AND o.batch_id IS NOT NULL"
@@ -78,7 +78,7 @@ def marked_orders(connection: Connection) -> Iterator[MarkedOrder]:
 
 
 def unbatched_orders(connection: Connection) -> Iterator[MarkedOrder]:
-    """Every rejected order that names no batch and has a digest of its lines, sorted by id."""
+    """Every rejected order that names no batch and has a lines digest, sorted by id."""
     found = connection.stream(
         f"SELECT {_MARK} FROM orders AS o WHERE o.account = :account AND o.status = 'rejected'"
         " AND o.batch_id IS NULL AND o.lines_digest <> '' ORDER BY o.id"
@@ -87,7 +87,7 @@ def unbatched_orders(connection: Connection) -> Iterator[MarkedOrder]:
 
 
 def _marked(connection: Connection, found: Iterator[Row]) -> Iterator[MarkedOrder]:
-    """These orders with their lines as they are now, unless nobody knows what they were."""
+    """These orders with the digest of their lines as they are now, if they have one to compare with."""
     while together := list(islice(found, TOGETHER)):
         lines = digests_of(connection, [order_id for order_id, *__, known in together if known])
         for order_id, batch_id, status, at, known in together:
@@ -102,7 +102,7 @@ def _marked(connection: Connection, found: Iterator[Row]) -> Iterator[MarkedOrde
 
 
 def lost_batches(connection: Connection) -> Iterator[LostBatch]:
-    """Every batch that orders, events or mails refer to and that is not there."""
+    """Every missing batch that orders, events or mails refer to."""
     tables = ("orders", "order_event", "mail")
     counted = " UNION ALL ".join(
         "SELECT batch_id, "
@@ -118,7 +118,7 @@ def lost_batches(connection: Connection) -> Iterator[LostBatch]:
 
 
 def unproven_orders(connection: Connection) -> Iterator[str]:
-    """Every rejected order of which the log does not say who rejected it, or that it came so."""
+    """Every rejected order for which the log has neither a batch nor an import."""
     found = connection.stream(
         "SELECT id FROM orders AS o WHERE account = :account AND status = 'rejected' AND batch_id IS NULL"
         " AND NOT EXISTS (SELECT 1 FROM order_event AS e WHERE e.account = :account AND e.order_id = o.id"
@@ -128,7 +128,7 @@ def unproven_orders(connection: Connection) -> Iterator[str]:
 
 
 def reopened_orders(connection: Connection) -> Iterator[str]:
-    """Every order that came as rejected and is not any more, or is gone."""
+    """Every order that was imported as rejected and is not rejected any more, or is gone."""
     found = connection.stream(
         f"SELECT DISTINCT e.order_id FROM order_event AS e WHERE e.account = :account AND e.kind = '{IMPORTED}'"
         " AND NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account AND o.id = e.order_id"
@@ -161,7 +161,7 @@ def get_batch(connection: Connection, batch_id: str) -> Batch | None:
 
 
 def batch_of_request(connection: Connection, key: str) -> tuple[Batch, str] | None:
-    """The batch that has a caller's key, and the plan that it ran."""
+    """The batch with this request key, and the plan that it ran as JSON."""
     row = connection.execute(
         f"SELECT {BATCHES.sql}, request_plan FROM batch WHERE account = :account AND request_key = :key",
         {"key": key},
@@ -181,7 +181,7 @@ def list_batches(connection: Connection, limit: int | None) -> Iterator[Batch]:
 
 
 def batch_events(connection: Connection, batch_id: str) -> Iterator[OrderEvent]:
-    """The events of a batch, in the order of their order ids."""
+    """The events of a batch, sorted by order id."""
     found = connection.stream(
         f"SELECT {EVENTS.sql} FROM order_event WHERE account = :account AND id = :batch"
         f" AND order_id IN (SELECT id FROM orders WHERE {IN_BATCH}) ORDER BY order_id",

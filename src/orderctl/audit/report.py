@@ -1,4 +1,4 @@
-"""What a report of one batch shows: who, when and why, the orders, and where the rejected amount lay."""
+"""The content of the report of one batch: facts, figures, charts and orders."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _DIMENSIONS: tuple[tuple[str, Callable[[OrderSummary], str]], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar of a chart; `share` is that of the longest bar."""
+    """One bar of a chart; `share` is its part of the longest bar, 0 to 1."""
 
     label: str
     orders: int
@@ -33,7 +33,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """The rejected amount in one currency by one property of the orders, the largest first."""
+    """The rejected amount in one currency by one property of the orders, largest first."""
 
     title: str
     bars: tuple[Bar, ...]
@@ -41,7 +41,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
-    """One batch with its orders. `listed` may be fewer than `batch.rejected`."""
+    """One batch with its orders. `listed` may hold fewer than `batch.rejected`."""
 
     batch: Batch
     totals: tuple[Money, ...]
@@ -52,7 +52,7 @@ class BatchReport:
 
     @property
     def unlisted(self) -> int:
-        """How many orders the list leaves out."""
+        """How many orders are not in `listed`."""
         return self.batch.rejected - len(self.listed)
 
     @property
@@ -93,7 +93,7 @@ class BatchReport:
 
 
 def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[MailState, int]) -> BatchReport:
-    """Add up the orders of a batch while they pass by once."""
+    """Add up the orders of a batch in one pass."""
     listed: list[OrderSummary] = []
     buyers: set[str] = set()
     sums: dict[tuple[str, str, str], tuple[int, int]] = {}
@@ -118,7 +118,7 @@ def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[MailStat
 
 
 def _charts(sums: dict[tuple[str, str, str], tuple[int, int]]) -> Iterable[Chart]:
-    """A chart where there is something to compare; a lone bar says nothing that the total does not."""
+    """The charts with more than one bar; a single bar says no more than the total."""
     for currency in sorted({key[0] for key in sums}):
         for name, __ in _DIMENSIONS:
             rows = [(label, *figures) for (of, each, label), figures in sums.items() if (of, each) == (currency, name)]
@@ -127,7 +127,7 @@ def _charts(sums: dict[tuple[str, str, str], tuple[int, int]]) -> Iterable[Chart
 
 
 def _bars(currency: str, rows: list[tuple[str, int, int]]) -> Iterable[Bar]:
-    """The largest, then the others as one line without a bar: it would dwarf the rest."""
+    """The largest bars; the others as one line without a bar, which would dwarf the rest."""
     rows.sort(key=lambda row: (-row[2], row[0]))
     shown, rest = (rows, []) if len(rows) <= _BARS else (rows[: _BARS - 1], rows[_BARS - 1 :])
     longest = max(rows[0][2], 1)

@@ -1,4 +1,4 @@
-"""Writes the report of one batch: pages to file away, or one page for a browser that needs no network."""
+"""Writes the report of one batch as a PDF or as one HTML page that needs no network."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ from orderctl.language import N_, _, language, ngettext
 
 
 def write_report(report: BatchReport, path: Path, *, force: bool) -> None:
-    """Write a PDF or an HTML page, by the file's ending. Raises UsageError if it is neither, or the name is taken."""
+    """Write a PDF or HTML file, by its ending. Raises UsageError for another ending or a name that is taken."""
     ending = path.suffix.lower()
     if ending not in {".pdf", ".html"}:
         raise UsageError(
@@ -47,7 +47,7 @@ def write_report(report: BatchReport, path: Path, *, force: bool) -> None:
 
 
 def _page(report: BatchReport) -> str:
-    """Every value is escaped by the environment; `safe` shows what would turn or hide text."""
+    """The HTML page. The environment escapes every value; `safe` makes text that turns or hides others visible."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
@@ -101,7 +101,7 @@ def _story(report: BatchReport) -> Iterator[Flowable]:
 
 
 def unlisted(report: BatchReport) -> str:
-    """Where the orders are that the list leaves out."""
+    """Where to find the orders that the list leaves out."""
     return ngettext(
         "{number:,} more order of this batch: {command}",
         "{number:,} more orders of this batch: {command}",

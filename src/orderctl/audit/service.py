@@ -1,4 +1,4 @@
-"""Checks the whole record in one snapshot, in constant memory: is it as it was written."""
+"""Verifies the whole log in one snapshot, in constant memory."""
 
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -31,9 +31,9 @@ _REPORT_EVERY = 5_000
 def verify_log(
     store: Store, *, anchor: str | None, report: Callable[[Tampering], None], progress: Progress
 ) -> LogVerdict:
-    """Check the whole record of the account; each record that is not as it was written goes to `report`.
+    """Verify the whole log of the account. `report` is called for each record that was changed.
 
-    `anchor` is the digest of a batch as it was noted elsewhere: it proves that the chain up to there is the same.
+    `anchor` is the digest of a batch that was noted elsewhere. It proves that the chain up to this batch is the same.
     """
     verdict = LogVerdict(anchored=None if anchor is None else False)
     with store.snapshot() as connection:
@@ -44,7 +44,7 @@ def verify_log(
 
 
 def record_of(connection: Connection) -> Iterator[LoggedBatch]:
-    """The whole log as it stands, batch by batch in the order of the chain, then what no batch made."""
+    """The whole log, batch by batch in the order of the chain, then the events outside batches."""
     events = _Groups(chained_events(connection), _owner)
     for batch in batch_chain(connection):
         yield LoggedBatch(batch, (event for __, event in events.of(batch.id)))
@@ -73,7 +73,7 @@ def _tamperings(
 def _batches(
     connection: Connection, verdict: LogVerdict, anchor: str | None, tick: Callable[[int], None]
 ) -> Iterator[Tampering]:
-    """The chain, and each batch against its events, its orders and its mails."""
+    """Check the chain, and each batch against its events, its orders and its mails."""
     chain, mails = Chain(), mails_by_batch(connection)
     events = _Groups(chained_events(connection), _owner)
     orders = _Groups(marked_orders(connection), lambda order: order.batch_id or "")
@@ -109,7 +109,7 @@ def _lost(connection: Connection) -> Iterator[Tampering]:
 
 
 def _loose(connection: Connection, verdict: LogVerdict) -> Iterator[Tampering]:
-    """Events outside batches; one that says an order was rejected would have to be in one."""
+    """Check the events outside batches. One that rejects an order would have to be in a batch."""
     for event in loose_events(connection):
         verdict.loose += 1
         if event.kind == IMPORTED:
@@ -124,14 +124,14 @@ def _loose(connection: Connection, verdict: LogVerdict) -> Iterator[Tampering]:
 
 
 class _Groups(Generic[T]):
-    """A stream that is sorted by batch, taken batch by batch beside the batches themselves."""
+    """Splits a stream that is sorted by batch into the items of each batch."""
 
     def __init__(self, items: Iterator[T], batch_of: Callable[[T], str]) -> None:
         self._groups = groupby(items, batch_of)
         self._next = next(self._groups, None)
 
     def of(self, batch_id: str) -> Iterator[T]:
-        """The items of this batch; the batches must be asked for in the order of the stream."""
+        """The items of this batch. The batches must be asked for in the order of the stream."""
         if self._next is None or self._next[0] != batch_id:
             return
         yield from self._next[1]
@@ -139,7 +139,7 @@ class _Groups(Generic[T]):
 
 
 def _counted(connection: Connection, progress: Progress) -> Callable[[int], None]:
-    """Progress over the events, said now and then."""
+    """Report progress over the events, but not for each of them."""
     total, said = log_size(connection), 0
 
     def tick(done: int) -> None:

@@ -1,4 +1,4 @@
-"""Whether the log is as it was written: each batch against its digest, each event against its leaf."""
+"""Compares the log with its digests: each batch with its digest, each event with its leaf."""
 
 import hashlib
 from array import array
@@ -18,7 +18,7 @@ _REMOVED = N_("was removed")
 
 
 class Kind(StrEnum):
-    """What kind of record is not as it was written."""
+    """The kinds of records that may have been changed."""
 
     BATCH = "batch"
     EVENT = "event"
@@ -38,7 +38,7 @@ _RECORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tampering:
-    """One record that is not as it was written: which one, and what is wrong with it."""
+    """One record that was changed after it was written, and what is wrong with it."""
 
     kind: Kind
     problem: str
@@ -56,9 +56,9 @@ class Tampering:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedOrder:
-    """What an order says of its own rejection, and of its lines.
+    """What an order says about its own rejection and its lines.
 
-    `lines_digest` is the digest that it carries, `lines` that of its lines now; None if it carries none.
+    `lines_digest` is the digest that is stored with it, `lines` that of its lines now; None if none is stored.
     """
 
     id: str
@@ -71,7 +71,7 @@ class MarkedOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostBatch:
-    """A batch that is not there, and how many records still refer to it."""
+    """A batch that is missing, and how many records still refer to it."""
 
     id: str
     orders: int
@@ -81,9 +81,9 @@ class LostBatch:
 
 @dataclass(slots=True, kw_only=True)
 class LogVerdict:
-    """What a verification read and found. `loose` events stand outside batches: no digest covers them.
+    """What a verification read and found. `loose` counts the events outside batches, which no digest covers.
 
-    `unknown_lines`: so many orders were rejected by a version that kept no digest of their lines.
+    `unknown_lines` counts the orders that were rejected by a version that kept no digest of their lines.
     """
 
     batches: int = 0
@@ -97,13 +97,13 @@ class LogVerdict:
 
 
 class Chain:
-    """Follows the batches, oldest first: each stands at the next position and names the digest of the one before."""
+    """Checks the batches, oldest first: each must have the next position and name the digest of the one before."""
 
     def __init__(self) -> None:
         self.head: Batch | None = None
 
     def check(self, batch: Batch) -> Iterator[Tampering]:
-        """One batch more."""
+        """Check the next batch."""
         before, self.head = self.head, batch
         expected = before.position + 1 if before else 1
         if batch.position > expected:
@@ -136,7 +136,7 @@ class Chain:
 
 @dataclass(slots=True)
 class _Named:
-    """The records of one batch that are wrong, up to a bound; the others are counted."""
+    """The changed records of one batch: the first ones are named, the others counted."""
 
     found: list[Tampering] = field(default_factory=list)
     more: int = 0
@@ -149,7 +149,7 @@ class _Named:
 
 
 class BatchCheck:
-    """Checks one batch while its events and its orders pass by once, in constant memory."""
+    """Checks one batch in one pass over its events and orders, in constant memory."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -161,7 +161,7 @@ class BatchCheck:
         self._events_wrong, self._orders_wrong = _Named(), _Named()
 
     def run(self, events: Iterable[OrderEvent], orders: Iterable[MarkedOrder]) -> Iterator[Tampering]:
-        """Both in the order of the order ids."""
+        """Check the events and orders, both sorted by order id."""
         marked = iter(orders)
         order = next(marked, None)
         for order_id, of_order in groupby(events, lambda event: event.order_id):
@@ -180,7 +180,7 @@ class BatchCheck:
         yield from self._verdict()
 
     def _check_events(self, order_id: str, events: Iterable[OrderEvent], order: MarkedOrder | None) -> str | None:
-        """The events of one order in this batch: there should be one, as it was written. Gives its digest of lines."""
+        """Check that the order has one event in this batch, as written; returns the lines digest in it."""
         matched, wrong, recorded = 0, list[str](), None
         for event in events:
             self.events += 1
@@ -215,7 +215,7 @@ class BatchCheck:
             self._wrong_order(order.id, problem)
 
     def _check_lines(self, order: MarkedOrder, recorded: str | None) -> None:
-        """The order's lines against the digest that its event has; where that is not as written, against its own."""
+        """Compare the order's lines with the digest in its event; without an intact event, with its own digest."""
         expected = order.lines_digest if recorded is None else recorded
         if expected and order.lines not in {None, expected}:
             problem = _("its lines are not those that batch {batch} rejected", batch=self._batch.id)
@@ -252,7 +252,7 @@ class BatchCheck:
         yield from _all_of(self._orders_wrong, batch.id, Kind.ORDER)
 
     def _strays(self) -> Iterator[Tampering]:
-        """Orders that name a batch whose log, which is whole, knows nothing of them."""
+        """Orders that name this batch, although its log is complete and does not have them."""
         for wrong in self._events_wrong.found:
             if english(wrong.problem) == _REMOVED:
                 problem = _("says it was rejected by batch {batch}, which did not", batch=self._batch.id)
@@ -268,7 +268,7 @@ class BatchCheck:
 
 
 class _Leaves:
-    """The leaves of a digest, ticked off one by one; sorted out only when one does not match its place."""
+    """Matches events with the leaves of a digest. The leaves are sorted only if one is not in its place."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -283,7 +283,7 @@ class _Leaves:
         return len(self._text) // LEAF_LENGTH - self._taken
 
     def take(self, mark: str) -> bool:
-        """Whether an event's leaf is among those that were written."""
+        """Whether the leaf of an event is among those that were written; each counts once."""
         if self._sorted is None and self._text[self._place : self._place + LEAF_LENGTH] == mark:
             self._place += LEAF_LENGTH
             self._taken += 1
@@ -302,7 +302,7 @@ def _sorted_numbers(leaves: str) -> "array[int]":
     numbers: array[int] = array("Q")
     for start in range(0, len(leaves), LEAF_LENGTH):
         text = leaves[start : start + LEAF_LENGTH]
-        # Whoever edited the leaves may have left anything there.
+        # The leaves may have been edited, so anything may be here.
         numbers.append(int(text, 16) if text and _is_hex(text) else 0)
     return array("Q", sorted(numbers))
 

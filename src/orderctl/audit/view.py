@@ -1,4 +1,4 @@
-"""One order, one mail, one batch, and the tables that list mails and batches, for people."""
+"""Batches for people: the table that lists them, and one batch with its orders."""
 
 from collections.abc import Sequence
 

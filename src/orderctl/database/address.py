@@ -25,7 +25,7 @@ class Address:
         return f"Address({self.shown!r})"
 
     def with_password(self, password: str) -> "Address":
-        """This address with a password that came from elsewhere."""
+        """The address with a password that came from elsewhere."""
         conninfo = self.conninfo or ""
         joined = f"{conninfo}{'&' if '?' in conninfo else '?'}password={quote(password, safe='')}"
         return replace(self, conninfo=joined)

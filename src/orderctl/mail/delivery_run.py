@@ -1,8 +1,8 @@
-"""One delivery run, over one connection or several (design.md, section 7).
+"""One delivery run, over one SMTP connection or several (design.md, section 7).
 
-One thread, the caller's, claims, composes and records; each connection has a worker (`workers.py`) that waits for
-its server. What the store must know before a server may take a mail, and what came of the mails before, goes
-into one transaction for all workers: docs/decisions/0004-mails-are-recorded-in-groups.md says why that is safe.
+The thread of the caller claims, composes and records mails. Each connection has a worker (`workers.py`) that waits for
+its server. One transaction for all workers records which mails are about to be sent and how earlier ones ended:
+docs/decisions/0004-mails-are-recorded-in-groups.md says why that is safe.
 """
 
 import time
@@ -50,7 +50,7 @@ CHUNK = 20
 LEASE = timedelta(minutes=2)
 MAX_TROUBLES = 8
 _RENEWED_EVERY = LEASE / 4
-_LOOK_S = 0.1  # how often a run that waits looks whether it is to stop
+_LOOK_S = 0.1  # how often a waiting run checks whether to stop
 _GOODBYE_S = 5.0
 _STORE_PAUSES_S = (0.5, 1, 2, 4, 8)
 _UNHEARD = "a thread that sends mails ended without a word"
@@ -58,9 +58,9 @@ _NOT_BEGUN = Outcome(state=MailState.WAITING, detail=NOT_BEGUN)
 
 
 class CarriedClock:
-    """The store's clock as it was read once, carried on by the computer's: what is between two transactions has a time.
+    """The store's clock, read once and carried on by the computer's clock.
 
-    Both may be far apart. How far is found out anew at the start of each round.
+    The two clocks may differ widely. The difference is measured again at the start of each round.
     """
 
     def __init__(self, clock: Clock, read: datetime) -> None:
@@ -74,9 +74,9 @@ class CarriedClock:
 
 @dataclass(slots=True, kw_only=True)
 class DeliveryRun:
-    """A run's parts, what is on its way, and the figures so far.
+    """A delivery run: its parts, the mails in hand and the figures so far.
 
-    `stopped` says why it ended early; `needs_person` that trying again by itself is of no use.
+    `stopped` says why it ended early. `needs_person`: trying again without a person is useless.
     """
 
     store: Store
@@ -107,9 +107,9 @@ class DeliveryRun:
     failure: BaseException | None = None
 
     def run(self, connections: int) -> None:
-        """Send until nothing is left or it is to stop; what is with a server then is waited for.
+        """Send until nothing is left or the run has to stop, then wait for the mails that a server has.
 
-        Whatever else ends the run goes on to the caller, when what was not begun has been given back.
+        Other errors are raised after the mails that were not begun are given back.
         """
         self.workers = [Worker(self.mailer_factory(), self.notices) for __ in range(min(connections, self.total))]
         try:
@@ -164,7 +164,7 @@ class DeliveryRun:
             worker.give(job)
 
     def _record(self) -> None:
-        """Tell the store, in one transaction, which mails begin and how others ended; then let the former go."""
+        """Record in one transaction which mails begin and how others ended; then let the former go."""
         now = self.clock.now()
         due = now - self.renewed >= _RENEWED_EVERY
         if not (self.starting or self.settling or due):
@@ -179,14 +179,15 @@ class DeliveryRun:
                 renew_lease(connection, self.token, now + LEASE)
             return started
 
-        # Done again, the rest changes nothing; but what was begun once cannot be begun again.
+        # `work` runs twice if a commit is lost. Settling and renewing twice changes nothing, but a mail that is already
+        # `sending` cannot be started again: `landed` reads those back.
         started = self._write(
             work, landed=lambda connection: mails_in_sending(connection, self.token) & begun.keys() or None
         )
         self.settling.clear()
         self.renewed = now if due else self.renewed
         while self.starting:
-            # Taken off first: what has an answer may be with a server, whatever happens now.
+            # Removed first: once it has its answer, a server may have the mail, whatever happens here.
             job = self.starting.pop(0)
             job.answer.put(job.mail.id in started)
 
@@ -195,7 +196,7 @@ class DeliveryRun:
         work: Callable[[Connection], frozenset[str]],
         landed: Callable[[Connection], frozenset[str] | None],
     ) -> frozenset[str]:
-        """Write, and again after a while if the store is away: nobody else knows what became of these mails."""
+        """Write, and retry for a while if the store is away: only this run knows how these mails ended."""
         for pause_s in _STORE_PAUSES_S:
             try:
                 return self.store.write(work, landed=landed)
@@ -204,7 +205,7 @@ class DeliveryRun:
         return self.store.write(work, landed=landed)
 
     def _work_ahead(self) -> bool:
-        """Claim some mails or compose one while the servers are waited for; False if there is nothing to do."""
+        """Claim mails or compose one while the servers work; False if there is nothing to do."""
         if len(self.ready) >= 2 * len(self.workers):
             return False
         if not self.claimed and self.asked < self.total:
@@ -215,7 +216,7 @@ class DeliveryRun:
         return True
 
     def _claim(self) -> None:
-        """Lease the next few mails, with what their letters are made of. What is put off is not due again."""
+        """Lease the next mails and read the content of their letters. Mails that were put off are not due again."""
         most = min(max(CHUNK, 2 * len(self.workers)), self.total - self.asked)
         until = self.clock.now() + LEASE
         mails = self.store.write(
@@ -230,7 +231,7 @@ class DeliveryRun:
             self.claimed.extend((mail, facts.get(mail.id)) for mail in mails)
 
     def _compose(self, mail: Mail, facts: LetterContext | None) -> None:
-        """Make the mail ready to be sent. Whatever is wrong with it settles this mail alone: the others go on."""
+        """Prepare the mail for sending. An error settles only this mail; the others go on."""
         try:
             job = self._job(mail, facts)
         except Exception as error:  # noqa: BLE001 - a template may raise anything
@@ -243,19 +244,19 @@ class DeliveryRun:
             self.ready.append(job)
 
     def _job(self, mail: Mail, facts: LetterContext | None) -> Job | None:
-        # What was composed once is sent again as it is: the same Message-ID stands for the same text.
+        # A letter that was composed before is sent unchanged: one Message-ID stands for one text.
         letter = mail.letter or (self.composer.compose(facts) if facts else None)
         return Job(mail=mail, letter=letter, message=self.writer.write(mail, letter)) if letter else None
 
     def _settle(self, settled: Settlement) -> None:
-        """No server needs to be asked about this mail."""
+        """Settle a mail without asking a server."""
         self.settling.append(settled)
         self._count(settled.state)
 
     def _listen(self, *, wait: bool) -> None:
-        """Take in what the workers report; `wait` for the first of it, for a while.
+        """Process the notices of the workers; with `wait`, wait for the first one for a while.
 
-        A worker whose thread ended without a report would be waited for without end.
+        A worker whose thread died without a notice would be waited for without end.
         """
         dead = [worker for worker in self.workers if not worker.alive]
         pace_s = self.pace.wait_s()
@@ -290,7 +291,7 @@ class DeliveryRun:
             self.free.append(worker)
 
     def _failed(self, job: Job, error: BaseException) -> Outcome:
-        """An attempt that ended by an error: without a server to speak to it did not come about."""
+        """The outcome of an attempt that raised an error. Without a connection there was no attempt."""
         if isinstance(error, MailUnavailableError) or not job.begun:
             detail = error.english if isinstance(error, MailUnavailableError) else str(error)
             return Outcome(state=MailState.WAITING, detail=detail)
@@ -309,7 +310,7 @@ class DeliveryRun:
             self._stop(error.sentence, needs_person=isinstance(error, MailSetupError))
 
     def _count(self, state: MailState | None) -> None:
-        """One more mail that this run is done with; None and WAITING are of no figure."""
+        """Count one more finished mail; None and WAITING have no figure."""
         self.handled += 1
         if state is not None:
             self.figures[state] = self.figures.get(state, 0) + 1
@@ -317,7 +318,7 @@ class DeliveryRun:
             self.progress(self.handled, self.total)
 
     def _abandon(self) -> None:
-        """Say what is known of the mails in hand, and wait for no server."""
+        """Settle the mails in hand as far as is known, without waiting for a server."""
         self._listen(wait=False)
         for worker in self.workers:
             if worker.job is None:
@@ -331,13 +332,13 @@ class DeliveryRun:
         self.starting.clear()
 
     def _close(self) -> None:
-        """End the workers, and give back what was not begun."""
+        """End the workers, and give back the mails that were not begun."""
         for worker in self.workers:
             worker.close()
         self._record()
         now = self.clock.now()
         self.store.write(lambda connection: release_lease(connection, self.token, now))
         for worker in self.workers:
-            # One with a mail in hand was abandoned: its server is not waited for.
+            # A worker with a mail in hand was abandoned: do not wait for its server.
             if worker.job is None:
                 worker.join(_GOODBYE_S)

@@ -1,4 +1,4 @@
-"""What letters are made of, read from the store: for mails that are queued, and for a sample of a plan."""
+"""Reads the content of letters from the store, for queued mails and for samples of a plan."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,11 +14,11 @@ _BUYER = "SELECT id, name, email, contact, country, language FROM buyer WHERE ac
 
 
 def queued_letters(connection: Connection, mail_ids: Sequence[str]) -> dict[str, LetterContext]:
-    """The facts of the letters of mails that are queued; a mail whose buyer is gone is left out."""
+    """The content of the letters of queued mails, by mail id. A mail whose buyer is gone is left out."""
     wanted = {"mails": connection.dialect.bind_ids(mail_ids)}
     told = _told(connection, wanted)
     found = connection.execute(
-        # The few mails first: without statistics PostgreSQL joins all of a batch, and each with every buyer.
+        # MATERIALIZED: without statistics PostgreSQL joins all mails of a batch, each with every buyer.
         "WITH wanted AS MATERIALIZED (SELECT id, batch_id, buyer_id FROM mail"
         f" WHERE account = :account AND id IN ({connection.dialect.ids('mails')}))"
         " SELECT wanted.id, batch.message, batch.reason, batch.reason_code,"
@@ -38,7 +38,7 @@ def queued_letters(connection: Connection, mail_ids: Sequence[str]) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """The orders that a mail speaks of, the brand of each, and what is said to single ones."""
+    """The orders that a mail is about, their brands, and the messages on single orders."""
 
     orders: list[OrderSummary] = field(default_factory=list)
     brands: list[str] = field(default_factory=list)
@@ -46,10 +46,10 @@ class _Told:
 
 
 def _told(connection: Connection, wanted: Mapping[str, object]) -> dict[str, _Told]:
-    """What each mail speaks of, by the orders' ids."""
+    """The orders of each mail, sorted by order id."""
     columns = ", ".join(f"orders.{column.strip()}" for column in SUMMARY_COLUMNS.split(","))
     found = connection.execute(
-        # CROSS, so that SQLite goes from the few to the many.
+        # CROSS JOIN: SQLite must start from the few mails.
         f"SELECT {columns}, '', orders.brand, mail_order.mail_id, mail_order.message FROM mail_order CROSS JOIN orders"
         " WHERE mail_order.account = :account AND orders.account = :account AND orders.id = mail_order.order_id"
         f" AND mail_order.mail_id IN ({connection.dialect.ids('mails')}) ORDER BY orders.id",

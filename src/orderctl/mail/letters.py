@@ -1,4 +1,4 @@
-"""Letters from templates: in the buyer's language, sandboxed, with everything from outside as values only."""
+"""Composes letters from sandboxed templates in the buyer's language. Text from outside enters as values only."""
 
 import time
 import traceback
@@ -28,7 +28,7 @@ _LOOK_S = 1.0
 
 
 class Composer:
-    """Composes letters; see `Composer`. A brand's own folder replaces our templates file by file."""
+    """Composes letters. A file in the brand's own folder replaces the built-in template of the same name."""
 
     def __init__(self, templates_dir: Path | None = None, default_language: str = "en") -> None:
         """Raises UsageError if the folder is missing or the default language has no template."""
@@ -49,7 +49,7 @@ class Composer:
             )
 
     def compose(self, facts: LetterContext) -> Letter:
-        """The letter. Raises UsageError naming file and line if a template is broken."""
+        """Compose the letter. Raises UsageError with file and line if a template is broken."""
         language = self.language_of(facts.language)
         values = _values(facts, language)
         subject = " ".join(self._render(language, "subject.txt", values).split())
@@ -70,7 +70,7 @@ class Composer:
         return self._default
 
     def _look_again(self) -> None:
-        """Take in templates that were changed: each second, and not for each part of each letter."""
+        """Notice changed templates: at most once a second, not for each part of each letter."""
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_S and self._environment.cache is not None:
             self._environment.cache.clear()
@@ -99,12 +99,12 @@ class Composer:
         except TemplateSyntaxError as error:
             raise _broken(f"{error.filename or name}:{error.lineno}", error) from None
         except (OSError, MemoryError):
-            raise  # the computer's fault, and perhaps a passing one
+            raise  # a fault of the computer, which may pass
         except Exception as error:  # noqa: BLE001 - a template may raise anything, and is not our code
             raise _broken(self._place(name, error), error) from None
 
     def _place(self, name: str, error: Exception) -> str:
-        """Where in the templates it happened: Jinja gives its frames the file and line of the template."""
+        """The file and line of the template where the error happened: Jinja puts them into its frames."""
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
             if any(Path(frame.filename).is_relative_to(folder) for folder in self._folders):
                 return f"{frame.filename}:{frame.lineno}"
@@ -132,7 +132,7 @@ def _broken(place: str, error: Exception) -> UsageError:
 
 
 def _values(facts: LetterContext, language: str) -> dict[str, object]:
-    """What a template may use: texts and lists of texts, nothing that leads into the program."""
+    """The values that a template may use: texts and lists of texts, nothing that leads into the program."""
     notes = dict(facts.notes)
     return {
         "language": language,
@@ -158,7 +158,7 @@ def _order(order: OrderSummary, message: str, language: str) -> dict[str, str]:
 
 
 def operators_text(text: str) -> str:
-    """The operator's words: lines and joined emoji stay, control characters go."""
+    """The operator's words, without control characters. Line breaks and joined emoji stay."""
     lines = text.expandtabs(4).splitlines()
     kept = ("".join(char for char in line if unicodedata.category(char) not in _DROPPED).rstrip() for line in lines)
     return "\n".join(kept).strip("\n")
@@ -166,7 +166,7 @@ def operators_text(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _day(day: date, language: str) -> str:
-    """A day as the language writes it, or ISO 8601 for a language that Babel does not know."""
+    """A day as the language writes it; ISO 8601 for a language that Babel does not know."""
     try:
         return format_date(day, "medium", Locale.parse(language, sep="-"))
     except (UnknownLocaleError, ValueError):
@@ -174,9 +174,9 @@ def _day(day: date, language: str) -> str:
 
 
 def text_table(rows: Sequence[Mapping[str, str]], **titles: str) -> str:
-    """Rows as aligned columns; wide characters count as two. The last column is flush right.
+    """Rows as aligned columns; wide characters take two cells. The last column is right-aligned.
 
-    A row's `message` stands below it, indented.
+    A row's `message` follows below it, indented.
     """
     cells = [list(titles.values()), *([row[key] for key in titles] for row in rows)]
     widths = [max(cell_len(line[number]) for line in cells) for number in range(len(titles))]

@@ -1,4 +1,4 @@
-"""Writes mails into a Maildir instead of sending them: for trials, and for a mail system that reads one."""
+"""Writes mails into a Maildir instead of sending them, for trials and for mail systems that read one."""
 
 import os
 import secrets
@@ -18,17 +18,17 @@ _PRIVATE = 0o700
 
 
 class MaildirMailer:
-    """A Maildir as the way out; see `Mailer`. What it makes, only its owner can read."""
+    """A `Mailer` that writes to a Maildir. Only the owner can read what it creates."""
 
     def __init__(self, path: Path, *, sender: str, reply_to: str | None) -> None:
-        """Raises UsageError if an address is none."""
+        """Raises UsageError if an address is not valid."""
         check_own_addresses(sender, reply_to)
         self._path = path
         self._sender = sender
         self._reply_to = reply_to
 
     def __enter__(self) -> Self:
-        """Make the folder if it is not there. Raises MailUnavailableError."""
+        """Create the folder if it is missing. Raises MailUnavailableError."""
         self.connect()
         return self
 
@@ -37,27 +37,27 @@ class MaildirMailer:
 
     @property
     def connected(self) -> bool:
-        """Always: a folder does not hang up."""
+        """Always true."""
         return True
 
     def connect(self) -> None:
-        """Make the folder if it is not there. Raises MailUnavailableError."""
+        """Create the folder if it is missing. Raises MailUnavailableError."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self._path, *(self._path / name for name in ("tmp", "new", "cur"))):
                 folder.mkdir(mode=_PRIVATE, exist_ok=True)
                 if folder is not self._path and folder.is_symlink():
-                    # Somebody else decided where our mails would go.
+                    # A link would let somebody else decide where our mails go.
                     raise NotADirectoryError(ENOTDIR, _("it holds a link instead of a folder"), str(folder))
         except OSError as error:
             raise self._unavailable(error) from error
 
     def write(self, mail: Mail, letter: Letter) -> bytes:
-        """See `ports.Mailer`."""
+        """The message as bytes. Raises UnsendableError."""
         return build_message(mail, letter, sender=self._sender, reply_to=self._reply_to)
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:  # noqa: ARG002 - it names its recipient
-        """Write one message, whole or not at all; see `Mailer`."""
+        """Write one message, whole or not at all. Raises MailUnavailableError."""
         if not begin():
             return None
         try:
@@ -67,7 +67,7 @@ class MaildirMailer:
         return Outcome(state=MailState.SENT, detail=WRITTEN.format(path=written))
 
     def _write(self, message: bytes) -> Path:
-        """Write under `tmp` and move to `new` when all of it is on the disk, as a Maildir wants it."""
+        """Write to `tmp`, then move to `new` once all of it is on the disk, as Maildir requires."""
         name = f"{int(datetime.now(UTC).timestamp())}.{secrets.token_hex(16)}.orderctl"
         unfinished, finished = self._path / "tmp" / name, self._path / "new" / name
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

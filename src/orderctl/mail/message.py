@@ -1,7 +1,7 @@
-"""A letter as the bytes of one internet message, checked as its reader would read it.
+"""Builds the bytes of an internet message from a letter, and reads its headers back to check them.
 
-The same mail and letter give the same bytes, whenever they are asked for. What the parts of all messages share,
-such as the name of an encoding, is parsed and folded once.
+The same mail and letter always give the same bytes. What all messages share, such as the name of an encoding, is parsed
+and folded once.
 """
 
 import hashlib
@@ -28,34 +28,33 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class _Headers(HeaderRegistry):
-    """The library's headers, each parsed once: their values cannot be changed."""
+    """The headers of the standard library, each parsed once: their values are immutable."""
 
     __call__ = lru_cache(maxsize=4096)(HeaderRegistry.__call__)
     __getitem__ = lru_cache(maxsize=256)(HeaderRegistry.__getitem__)
 
 
 class _Policy(EmailPolicy):
-    """The library's policy, which folds each header of a part once."""
+    """The policy of the standard library, which folds each header of a part once."""
 
     @lru_cache(maxsize=4096)  # noqa: B019 - there is one policy
     def fold_binary(self, name: str, value: str) -> bytes:
-        """See `EmailPolicy`."""
         return super().fold_binary(name, value)
 
 
 _POLICY = _Policy(linesep="\r\n", cte_type="7bit", header_factory=_Headers())
 _LONGEST_LINE = 78
-# RFC 2047: an encoded word has at most 75 characters, and a line that holds one at most 76.
+# RFC 2047: an encoded word has at most 75 characters, a line with one at most 76.
 _LONGEST_ENCODED_LINE = 76
 _AROUND = len("=?utf-8?q??=")
-# What an encoded word may hold as it is, wherever in a header it stands (RFC 2047, 5).
+# What an encoded word may hold unencoded in any header (RFC 2047, 5).
 _AS_IS = frozenset(letter.encode("ascii") for letter in f"{string.ascii_letters}{string.digits}!*+-/")
 
 
 def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | None) -> bytes:
     """The message of one mail: to one recipient, as text and as HTML. Raises UnsendableError.
 
-    It is dated when the mail became due, so that every look at it shows what the buyer got.
+    Its date is when the mail became due, so that it always looks as the buyer got it.
     """
     if not _MESSAGE_ID.fullmatch(mail.message_id):
         raise UnsendableError(_(NO_MESSAGE_ID, text=repr(mail.message_id)))
@@ -82,10 +81,10 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
 
 
 def _written(name: str, value: str | Address) -> bytes:
-    """One header as its lines. Raises ValueError for a value that holds a line break.
+    """One header as lines. Raises ValueError for a value that holds a line break.
 
-    What is not plain is encoded as a whole and by us: the library's folding, from Python 3.11 to 3.13, loses
-    spaces between encoded words, and raises for some texts.
+    A value that is not plain is encoded as a whole and here: the folding of Python 3.11 to 3.13 loses spaces between
+    encoded words, and raises for some texts.
     """
     shown = str(value)
     if "\r" in shown or "\n" in shown:
@@ -102,15 +101,15 @@ def _written(name: str, value: str | Address) -> bytes:
 
 
 def _is_plain(name: str, value: str) -> bool:
-    """Whether a value can stand in its header as it is, on one line."""
+    """Whether the value fits unencoded on one line of its header."""
     short = len(name) + len(value) + 2 <= _LONGEST_LINE
     return short and value.isascii() and value.isprintable() and "=?" not in value and value == " ".join(value.split())
 
 
 def _encoded_words(text: str, *, first: int) -> list[str]:
-    """The text as encoded words, none of which splits a character; the first has less room.
+    """The text as encoded words, none of which splits a character; `first` is the room of the first one.
 
-    Readers drop the line breaks and spaces between them (RFC 2047, 6.2), and nothing that is in them.
+    Readers drop the line breaks and spaces between the words (RFC 2047, 6.2), but not those inside.
     """
     octets = [letter.encode("utf-8") for letter in text]
     quoted = [_quoted(each) for each in octets]
@@ -133,7 +132,7 @@ def _quoted(octets: bytes) -> bytes:
 
 
 def _part(text: str, subtype: str) -> bytes:
-    """One part with its headers: the library encodes the text, as its generator would write it line by line."""
+    """One part with its headers. The library encodes the text, as its generator would."""
     part = MIMEPart(policy=_POLICY)
     part.set_content(text, subtype=subtype)
     headers = b"".join(_POLICY.fold_binary(name, value) for name, value in part.items())
@@ -152,14 +151,14 @@ def _alternative(parts: list[bytes], message_id: str) -> bytes:
 
 
 def _check(head: bytes, wanted: dict[str, str | Address]) -> None:
-    """Read the headers back: each is there once, as it was meant, and none that was not meant."""
+    """Read the headers back: each must be there once, with its value, and no other."""
     read = [(name, value.replace("\r\n", "")) for name, value in BytesHeaderParser().parsebytes(head + b"\r\n").items()]
     if [name for name, __ in read] != list(wanted) or not all(_means(line, wanted[name]) for name, line in read):
         raise UnsendableError(_(ODD_HEADERS))
 
 
 def _means(line: str, wanted: str | Address) -> bool:
-    """Whether a header's reader sees what was meant."""
+    """Whether a reader of the header sees the intended value."""
     if isinstance(wanted, str):
         return _decoded(line) == wanted
     name, address = parseaddr(line)

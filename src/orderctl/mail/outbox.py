@@ -1,4 +1,4 @@
-"""What the outbox keeps of a mail's last attempt: stored in English, told in the operator's language."""
+"""Mails as values: their states, letters, outcomes and reports, and how attempts are counted (design.md, section 7)."""
 
 from __future__ import annotations
 
@@ -68,19 +68,19 @@ _TOLD = (
 
 
 def detail_in_words(detail: str) -> str:
-    """What the outbox keeps of the last attempt, in the operator's language; a server's own words stay as they are."""
+    """The detail of the last attempt in the operator's language. A server's own words stay as they are."""
     return retell(detail, _TOLD)
 
 
 MAX_ATTEMPTS = 12
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=6)
-# No lease is that long: the clock of whoever took it was wrong.
+# A lease that ends later than this was taken by a wrong clock.
 LONGEST_LEASE = timedelta(hours=1)
 
 
 class MailState(StrEnum):
-    """The life of a mail: waiting, claimed, sending, then one of the last four."""
+    """The state of a mail (design.md, section 7)."""
 
     WAITING = "waiting"
     CLAIMED = "claimed"
@@ -94,7 +94,7 @@ class MailState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What a buyer reads."""
+    """The letter that a buyer reads."""
 
     subject: str
     text: str
@@ -103,9 +103,9 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LetterContext:
-    """What a letter is made of: the buyer, their rejected orders, and the operator's own words.
+    """The content of a letter: the buyer, their rejected orders, and the operator's own words.
 
-    `notes` are messages on single orders, by the order's id.
+    `notes` are messages on single orders, by order id.
     """
 
     buyer: Buyer
@@ -122,7 +122,7 @@ class LetterContext:
 class Mail:
     """One message to one buyer. `letter` is None until it is composed, at the latest just before sending.
 
-    A rejected order is final, so composing later gives what composing in the batch would have given.
+    Rejected orders do not change, so a letter may be composed later than its batch.
     """
 
     id: str
@@ -145,7 +145,7 @@ class Mail:
 class Outcome:
     """How one attempt ended: `SENT`, `RETRY`, `REFUSED` or `UNKNOWN`, and what the server said.
 
-    `WAITING` is for an attempt that did not come about, and does not count.
+    `WAITING` means that there was no attempt; it does not count.
     """
 
     state: MailState
@@ -154,7 +154,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """What an attempt leaves in the outbox. `due` is when to try again; None leaves it as it was."""
+    """What an attempt changes in the outbox. `due` is when to try again; None leaves it unchanged."""
 
     mail_id: str
     state: MailState
@@ -165,7 +165,7 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutOff:
-    """Mails that wait for a later time: how many, and when the first and the last of them is due."""
+    """Mails that wait for a later time: how many, and when the first and the last are due."""
 
     mails: int
     first: datetime
@@ -174,7 +174,7 @@ class PutOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReport:
-    """What a delivery run came to, in mails. `put_off` are those that were not due."""
+    """The result of a delivery run, in mails. `put_off` are the mails that were not due."""
 
     sent: int = 0
     retry: int = 0
@@ -185,11 +185,11 @@ class DeliveryReport:
 
     @property
     def complete(self) -> bool:
-        """Whether every mail was sent, and none waits."""
+        """Whether every mail was sent and none waits."""
         return not (self.retry or self.refused or self.unknown or self.stopped or self.put_off)
 
     def plus(self, other: DeliveryReport) -> DeliveryReport:
-        """Both together; the later one says why it stopped."""
+        """The sum of both; `stopped` is that of the later one."""
         return DeliveryReport(
             sent=self.sent + other.sent,
             retry=self.retry + other.retry,
@@ -200,13 +200,13 @@ class DeliveryReport:
 
 
 def pause_after(attempts: int) -> timedelta:
-    """How long to wait after the n-th temporary refusal: a minute, doubled each time, at most six hours."""
+    """How long to wait after the n-th temporary refusal: one minute, doubled each time, at most six hours."""
     doublings = min(max(0, attempts - 1), MAX_ATTEMPTS)
     return min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE)
 
 
 def settlement(mail: Mail, outcome: Outcome, now: datetime) -> Settlement:
-    """How a mail that was claimed is left after an attempt: too many temporary refusals are a refusal."""
+    """The state of a claimed mail after an attempt. Too many temporary refusals become a final one."""
     attempts = mail.attempts + 1
     match outcome.state:
         case MailState.WAITING:
@@ -229,7 +229,7 @@ def settlement(mail: Mail, outcome: Outcome, now: datetime) -> Settlement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailAction:
-    """One action. `unasked` are the states that filters take without naming a state."""
+    """What an operator can do with mails. `unasked` are the states that a query without states selects."""
 
     name: str
     allowed: tuple[MailState, ...]
@@ -279,7 +279,7 @@ NOT_SENT = MailAction(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailQuery:
-    """Which mails: by id, state, batch, buyer (id, or text in the name), order, text in the address, age."""
+    """Selects mails by id, state, batch, buyer (id, or text in the name), order, text in the address, and age."""
 
     ids: tuple[str, ...] = ()
     states: tuple[MailState, ...] = ()

@@ -1,4 +1,4 @@
-"""The outbox: mails as rows that workers lease, send and settle; see `Outbox` (design.md, section 7)."""
+"""The outbox: mails as rows that runs lease, send and settle (design.md, section 7)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -34,7 +34,7 @@ _DUE = f"state IN ('{MailState.WAITING}', '{MailState.RETRY}') AND next_attempt_
 _HELD = f"state IN ('{MailState.CLAIMED}', '{MailState.SENDING}')"
 _BACK = f"CASE WHEN attempts > 0 THEN '{MailState.RETRY}' ELSE '{MailState.WAITING}' END"
 _INSTANT = "timestamptz"
-# The ids of a batch's mails are alike up to their number: the longer number is the greater one.
+# The ids of a batch's mails differ only in their number, so the longer id has the greater number.
 _NEWEST_FIRST = "created_at DESC, batch_id DESC, length(id) DESC, id DESC"
 DIED = "the sender stopped while it was sending: the server may have taken this mail"
 
@@ -42,10 +42,10 @@ DIED = "the sender stopped while it was sending: the server may have taken this 
 def claim_mails(
     connection: Connection, *, token: str, until: datetime, now: datetime, limit: int, batch_id: str | None
 ) -> tuple[Mail, ...]:
-    """Lease the mails that are due, the longest due first. Workers never get the same one."""
+    """Lease the mails that are due, longest due first. Two runs never get the same mail."""
     dialect = connection.dialect
     of_batch, bound = _of_batch(batch_id)
-    # A state at a time: each is read off the index in the order wanted, and none is sorted.
+    # One subquery for each state: each reads the index in the order wanted, and nothing is sorted.
     by_state = " UNION ALL ".join(
         f"SELECT * FROM (SELECT id, next_attempt_at FROM mail WHERE account = :account AND state = '{state}'"
         f" AND next_attempt_at <= :now{of_batch} ORDER BY next_attempt_at, id LIMIT :most"
@@ -73,7 +73,7 @@ def claim_mails(
 
 
 def count_due(connection: Connection, now: datetime, batch_id: str | None) -> int:
-    """How many mails could be claimed."""
+    """How many mails are due and not leased."""
     of_batch, bound = _of_batch(batch_id)
     row = connection.execute(
         f"SELECT count(*) FROM mail WHERE account = :account AND {_DUE}{of_batch}",
@@ -83,7 +83,7 @@ def count_due(connection: Connection, now: datetime, batch_id: str | None) -> in
 
 
 def find_put_off(connection: Connection, now: datetime, batch_id: str | None) -> PutOff | None:
-    """The mails that wait for a time after this; None if there is none."""
+    """The mails that are due only after `now`; None if there are none."""
     of_batch, bound = _of_batch(batch_id)
     states = ", ".join(f"'{state}'" for state in _DUE_STATES)
     row = connection.execute(
@@ -97,14 +97,14 @@ def find_put_off(connection: Connection, now: datetime, batch_id: str | None) ->
 
 
 def letter_contexts(connection: Connection, mail_ids: Sequence[str]) -> dict[str, LetterContext]:
-    """What the mails' letters are made of; a mail that is gone, or whose buyer is, is left out."""
+    """The content of the letters, by mail id. A mail that is gone, or whose buyer is, is left out."""
     return queued_letters(connection, mail_ids)
 
 
 def start_sending(
     connection: Connection, token: str, begun: Mapping[str, Letter], *, until: datetime, now: datetime
 ) -> frozenset[str]:
-    """Note, before a server could take them, that these mails are being sent; gives those still leased."""
+    """Record, before a server can take them, that these mails are being sent; returns those still leased."""
     dialect = connection.dialect
     columns = {"id": "text", "subject": "text", "text": "text", "html": "text"}
     started = connection.execute(
@@ -125,7 +125,7 @@ def start_sending(
 
 
 def mails_in_sending(connection: Connection, token: str) -> frozenset[str]:
-    """The mails that the token's holder is sending."""
+    """The mails that the holder of the token is sending."""
     found = connection.execute(
         f"SELECT id FROM mail WHERE account = :account AND state = '{MailState.SENDING}' AND token = :token",
         {"token": token},
@@ -134,10 +134,10 @@ def mails_in_sending(connection: Connection, token: str) -> frozenset[str]:
 
 
 def settle_mails(connection: Connection, token: str, settled: Sequence[Settlement], now: datetime) -> frozenset[str]:
-    """Note how attempts ended; gives those that were the holder's.
+    """Record how attempts ended; returns the mails that the token held.
 
-    A sender that outlived its lease may still say what it knows: the mail is `unknown` until then.
-    What was never begun is never sent.
+    A worker whose lease ran out may still report; until then its mail is `unknown`. A mail that was never begun cannot
+    become `sent`.
     """
     dialect = connection.dialect
     columns = {"id": "text", "state": "text", "detail": "text", "attempts": "integer", "due": _INSTANT}
@@ -161,7 +161,7 @@ def settle_mails(connection: Connection, token: str, settled: Sequence[Settlemen
 
 
 def renew_lease(connection: Connection, token: str, until: datetime) -> int:
-    """Prolong the leases of the token's holder."""
+    """Extend the leases of the token; returns how many."""
     renewed = connection.execute(
         f"UPDATE mail SET lease_until = :until WHERE account = :account AND {_HELD} AND token = :token",
         {"token": token, "until": connection.dialect.instant(until)},
@@ -170,7 +170,7 @@ def renew_lease(connection: Connection, token: str, until: datetime) -> int:
 
 
 def release_lease(connection: Connection, token: str, now: datetime) -> int:
-    """Give back what the token's holder claimed and did not begin to send."""
+    """Give back the mails that the token claimed and did not begin to send; returns how many."""
     released = connection.execute(
         f"UPDATE mail SET state = {_BACK}, token = NULL, lease_until = NULL, updated_at = :now"
         f" WHERE account = :account AND token = :token AND state = '{MailState.CLAIMED}'",
@@ -180,9 +180,9 @@ def release_lease(connection: Connection, token: str, now: datetime) -> int:
 
 
 def expire_leases(connection: Connection, now: datetime) -> int:
-    """End the leases that ran out: what was claimed is due again, what was being sent is `unknown`.
+    """End the leases that ran out: claimed mails are due again, mails in `sending` become `unknown`.
 
-    One that ends far ahead was taken by a clock that was wrong, and would be held as long.
+    A lease that ends far in the future was taken by a wrong clock, and is ended too.
     """
     instant = connection.dialect.instant
     bound = {"now": instant(now), "far": instant(now + LONGEST_LEASE)}
@@ -201,7 +201,7 @@ def expire_leases(connection: Connection, now: datetime) -> int:
 
 
 def get_mail(connection: Connection, mail_id: str) -> Mail | None:
-    """One mail."""
+    """One mail; None if there is none."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM mail WHERE account = :account AND id = :mail", {"mail": mail_id}
     ).fetchone()
@@ -209,7 +209,7 @@ def get_mail(connection: Connection, mail_id: str) -> Mail | None:
 
 
 def list_mails(connection: Connection, query: MailQuery) -> Iterator[Mail]:
-    """The mails, newest first; those of a batch by their number, the last first."""
+    """The mails, newest first; those of one batch by descending number."""
     where = matching(connection.dialect, query)
     limit = "" if query.limit is None else " LIMIT :most"
     found = connection.stream(
@@ -239,7 +239,7 @@ def mail_states(connection: Connection, query: MailQuery) -> dict[str, MailState
 
 
 def mail_order_ids(connection: Connection, mail_id: str) -> tuple[str, ...]:
-    """The orders that the mail speaks of."""
+    """The ids of the orders that the mail is about, sorted."""
     found = connection.execute(
         "SELECT order_id FROM mail_order WHERE account = :account AND mail_id = :mail ORDER BY order_id",
         {"mail": mail_id},
@@ -279,7 +279,7 @@ def change_mails(
     reason: str,
     at: datetime,
 ) -> int:
-    """Do it to those mails that are still in the state given, take them from whoever holds them, and log it."""
+    """Apply an action to the mails that still have the state given, end their leases, and log it."""
     dialect = connection.dialect
     wanted = connection.execute(
         f"SELECT id, state FROM mail WHERE account = :account AND id IN ({dialect.ids('mails')})"
@@ -337,7 +337,7 @@ def _mail(row: Row) -> Mail:
     return Mail(**values, letter=Letter(**letter) if composed else None, orders=row[-1])
 
 
-# Whether a text holds another, on every engine alike and without patterns to escape.
+# Whether a text contains another, alike on both engines and without patterns to escape.
 _HOLDS = "replace({column}, :{text}, '') <> {column}"
 
 

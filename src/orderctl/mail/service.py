@@ -1,4 +1,4 @@
-"""Delivers what batches queued: once, or again and again as a worker (design.md, section 7)."""
+"""Delivers queued mails, once or continuously, and applies the actions of operators (design.md, section 7)."""
 
 import random
 import time
@@ -31,7 +31,7 @@ _LOOK_S = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Round:
-    """What one look into the outbox came to; `needs_person`: looking again is of no use."""
+    """The result of one look into the outbox. `needs_person`: looking again is useless."""
 
     due: int
     report: DeliveryReport
@@ -40,9 +40,9 @@ class _Round:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """What mails leave with: who composes them, how the mail server is reached and how fast, and when to stop.
+    """What a delivery needs: the composer, the mail server, its pace, and when to stop.
 
-    `batch_id`: the mails of this batch alone.
+    With `batch_id`, only the mails of this batch are sent.
     """
 
     composer: "Composer"
@@ -58,11 +58,11 @@ class Sending:
 def deliver(
     store: Store, sending: Sending, *, limit: int | None = None, progress: Progress | None = None
 ) -> DeliveryReport:
-    """Send the mails that are due; the mail server is only connected to if there are any.
+    """Send the mails that are due. The mail server is connected to only if there are any.
 
-    What keeps mails from leaving at all (no connection, a login that fails) ends
-    the run: the report's `stopped` says why, and what was not begun is due again. An interruption
-    gives it back too, and goes on to the caller. What waits for a later time is counted.
+    If no mail can be sent at all (no connection, a login that fails), the run ends: `stopped` of the report says why,
+    and mails that were not begun are due again. An interruption gives them back too, and is raised again. Mails that
+    wait for a later time are counted in `put_off`.
     """
     with store.snapshot() as connection:
         put_off = find_put_off(connection, sending.clock.of(connection), sending.batch_id)
@@ -78,10 +78,10 @@ def follow(
     done: Callable[[DeliveryReport], None],
     poll_s: float = POLL_S,
 ) -> DeliveryReport:
-    """Deliver whatever falls due until told to stop.
+    """Deliver mails as they become due, until told to stop.
 
-    `tell` hears of trouble that time may mend, `done` of each round in which mails were due. Trouble that
-    only a person can mend (a refused login) ends it, as it ends `deliver`.
+    `tell` is called for trouble that may pass, `done` after each round with due mails. Trouble that needs a person (a
+    refused login) ends it, as it ends `deliver`.
     """
     total, troubles = DeliveryReport(), 0
     while not sending.should_stop():
@@ -100,13 +100,13 @@ def follow(
             tell(_("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
         else:
             troubles, pause_s = 0, 0 if round_.due else poll_s
-        # Workers that were started together must not look together for ever.
+        # Jitter, so that processes that were started together do not poll together.
         _wait(pause_s * random.uniform(0.5, 1.5), sending.should_stop)  # noqa: S311
     return total
 
 
 def _round(store: Store, sending: Sending, *, limit: int | None = None, progress: Progress | None = None) -> _Round:
-    """Send what is due now."""
+    """Send the mails that are due now."""
 
     def expire(connection: Connection) -> datetime:
         now = sending.clock.of(connection)
@@ -150,21 +150,21 @@ def _wait(seconds: float, should_stop: Callable[[], bool]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickedMails:
-    """The mails that an action is for, each with the state it was seen in, and those that it leaves alone."""
+    """The mails that an action applies to, each with its state, and how many it leaves alone, by state."""
 
     mails: Mapping[str, MailState]
     left: Mapping[MailState, int]
 
     def count(self, state: MailState) -> int:
-        """How many of them are in the state."""
+        """How many of the mails are in the state."""
         return sum(1 for each in self.mails.values() if each is state)
 
 
 def pick_mails(store: Store, action: MailAction, query: MailQuery) -> PickedMails:
-    """The mails of the query that the action is for.
+    """The mails of the query that the action applies to.
 
-    Named by ids or their endings, each must be there and in a state that allows it: UsageError. Filters that name
-    no state take those that the action takes unasked, and leave the rest alone.
+    A mail that is named by its id or ending must exist and be in a state that allows the action, else UsageError.
+    Filters without a state select the states `unasked` of the action, and leave other mails alone.
     """
     with store.snapshot() as connection:
         query = found_in(connection, query)
@@ -196,7 +196,7 @@ def act_on_mails(
     clock: Clock,
     new_id: Callable[[], str],
 ) -> int:
-    """Do it to the picked mails that are still as they were seen, all at once; gives how many that were."""
+    """Apply the action in one transaction to the picked mails whose state is unchanged; returns how many."""
     if not picked.mails:
         return 0
     event_id = new_id()
@@ -227,6 +227,6 @@ def _or(states: tuple[MailState, ...]) -> str:
 
 
 def found_in(connection: Connection, query: MailQuery) -> MailQuery:
-    """The query with the mails and the batch that its ids or endings mean. Raises UsageError for one that is not."""
+    """The query with full ids instead of endings. Raises UsageError for an id or ending that is not found."""
     batch_id = None if query.batch_id is None else find_batch(connection, query.batch_id)
     return replace(query, ids=find_mails(connection, query.ids), batch_id=batch_id)

@@ -1,8 +1,8 @@
-"""Sends mails over SMTP, one connection for many, and tells apart how each attempt ended.
+"""Sends mails over SMTP, many over one connection, and tells how each attempt ended.
 
-yagmail connects and logs in. It does not send: its `send` tries again after a lost connection also when
-the server had taken the message, and it attaches files that a text names. The commands of each mail are
-spoken here, so that what is certain is told from what nobody can know.
+yagmail connects and logs in, but does not send: its `send` retries after a lost connection even if the server took the
+message, and attaches files that are named in the text. The commands are sent here, to tell a certain outcome from an
+unknown one.
 """
 
 import ipaddress
@@ -42,16 +42,16 @@ SECURITIES = ("starttls", "tls", "none")
 # RFC 5321: the first digit of a reply.
 _YES, _GO_AHEAD, _NOT_NOW, _NEVER = 2, 3, 4, 5
 _CLOSING = 421
-_NO_REPLY = -1  # what smtplib makes of a line that is no reply
+_NO_REPLY = -1  # smtplib's code for a line that is no reply
 _LOGIN_WANTED = frozenset({530, 534, 535, 538})
 _LONGEST_DETAIL = 500
-# No reply of a server that means well is longer.
+# No honest server sends a longer reply.
 _MOST_LINES, _MOST_BYTES, _AT_ONCE = 100, 64 * 1024, 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpSettings:
-    """A mail server and how to log in. Making one raises UsageError if it could not be used."""
+    """A mail server and its login. The constructor raises UsageError for values that cannot be used."""
 
     host: str
     port: int
@@ -97,9 +97,9 @@ class SmtpSettings:
 
 
 class _Replies:
-    """A server's lines, read in place of the file that smtplib reads: a reply has a longest size and a deadline.
+    """Reads a server's lines in place of smtplib's file, and limits the size and time of a reply.
 
-    smtplib bounds neither, and a socket's timeout begins anew with each byte.
+    smtplib limits neither, and the timeout of a socket begins again with each byte.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -109,12 +109,12 @@ class _Replies:
         self._lines = self._bytes = 0
 
     def begin(self, timeout_s: float) -> None:
-        """The next reply is to be complete within this time."""
+        """The next reply must be complete within this time."""
         self._deadline = time.monotonic() + timeout_s
         self._lines = self._bytes = 0
 
     def readline(self, most: int) -> bytes:
-        """A line, or as much of it as is wanted; empty at the end. Raises OSError for a reply that is too much."""
+        """Up to `most` bytes of a line; empty at the end. Raises OSError if the reply is too large or slow."""
         while b"\n" not in self._unread and len(self._unread) < most:
             _wait_until(self._sock, self._deadline)
             received = self._sock.recv(_AT_ONCE)
@@ -134,13 +134,12 @@ class _Replies:
 
 
 class _Bounded(smtplib.SMTP):
-    """A connection on which each reply, and each write, has its time and its size."""
+    """A connection on which each reply and each write has a limit of time and size."""
 
     timeout: float
     file: _Replies | None
 
     def getreply(self) -> tuple[int, bytes]:
-        """See `smtplib`."""
         if self.file is None and self.sock is not None:
             self.file = _Replies(self.sock)
         if self.file is not None:
@@ -148,7 +147,7 @@ class _Bounded(smtplib.SMTP):
         return super().getreply()
 
     def send(self, s: bytes | str) -> None:  # type: ignore[override]
-        """See `smtplib`. All of it is sent within the time of one step."""
+        """Send all of it within the timeout of one step."""
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("not connected")
         left = memoryview(s.encode(self.command_encoding) if isinstance(s, str) else s)
@@ -163,20 +162,19 @@ class _Bounded(smtplib.SMTP):
 
 
 class _BoundedTls(_Bounded, smtplib.SMTP_SSL):
-    """The same, encrypted from its first byte."""
+    """The same over TLS from the first byte."""
 
 
 class _Client(yagmail.SMTP):  # type: ignore[misc]
-    """yagmail's client over our connections."""
+    """yagmail's client over these connections."""
 
     @property
     def connection(self) -> type[smtplib.SMTP]:
-        """See `yagmail`."""
         return _BoundedTls if self.ssl else _Bounded
 
 
 def _wait_until(sock: socket.socket, deadline: float) -> None:
-    """Let the socket wait until then, and no longer. Raises TimeoutError if it has passed."""
+    """Let the socket wait until `deadline`. Raises TimeoutError if it has passed."""
     left_s = deadline - time.monotonic()
     if left_s <= 0:
         raise TimeoutError("timed out")
@@ -184,7 +182,7 @@ def _wait_until(sock: socket.socket, deadline: float) -> None:
 
 
 class SmtpMailer:
-    """One connection to an SMTP server as the way out; see `Mailer`."""
+    """A `Mailer` over one connection to an SMTP server."""
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
@@ -197,29 +195,29 @@ class SmtpMailer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Say goodbye; after an error just hang up: the server may be in the middle of something."""
+        """Say goodbye; after an error just hang up, because a command may be unfinished."""
         if exc[0] is None:
             self._leave()
         self._drop()
 
     @property
     def connected(self) -> bool:
-        """Whether the next mail can go over the connection as it is."""
+        """Whether the next mail can use the connection."""
         return self._connection is not None and self._used < self._settings.max_per_connection
 
     def connect(self) -> None:
-        """Connect anew if the connection ended or has carried enough. Raises MailUnavailableError."""
+        """Connect again if the connection ended or carried enough mails. Raises MailUnavailableError."""
         if not self.connected:
             self._leave()
             self._connection = _log_in(self._settings)
             self._used = 0
 
     def write(self, mail: Mail, letter: Letter) -> bytes:
-        """See `ports.Mailer`."""
+        """The message as bytes. Raises UnsendableError."""
         return build_message(mail, letter, sender=self._settings.sender, reply_to=self._settings.reply_to)
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
-        """Hand one mail over; see `Mailer`."""
+        """Hand one mail to the server; None if `begin` refused. Raises MailUnavailableError."""
         recipient = ascii_address(mail.recipient)
         idle = self._used > 0
         try:
@@ -228,7 +226,7 @@ class SmtpMailer:
             self._drop()
             if not (idle and lost.step == "MAIL"):
                 return lost.outcome
-        # Servers hang up on a connection that was idle: that says nothing about this mail.
+        # Servers close idle connections. That says nothing about this mail, so try once more.
         try:
             return self._attempt(recipient, message, begin)
         except _Lost as lost:
@@ -244,12 +242,12 @@ class SmtpMailer:
             sender = own_address(self._settings.sender, "mail.sender").addr_spec
             refused = _address(connection, sender, recipient)
             if refused is None and not begin():
-                # The server waits for the content: only hanging up tells it that there is none.
+                # The server waits for the content. Hanging up is the only way to send none.
                 self._drop()
                 return None
             outcome = refused or _hand_over(connection, message)
         except Exception:
-            # The server may be in the middle of something.
+            # A command may be unfinished.
             self._drop()
             raise
         if outcome.state is MailState.UNKNOWN:
@@ -259,7 +257,7 @@ class SmtpMailer:
         return outcome
 
     def _reset(self, connection: smtplib.SMTP) -> None:
-        """Make the server forget the mail that it did not take."""
+        """Discard the mail that the server did not accept."""
         try:
             connection.rset()
         except OSError:
@@ -291,10 +289,9 @@ class _Lost(Exception):  # noqa: N818 - not an error yet: what it means depends 
 
 
 def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome | None:
-    """Speak the commands before the content; None if the server waits for it, else why not.
+    """Send the commands before the content; None if the server waits for it, else why not.
 
-    Where the server offers PIPELINING (RFC 2920) they go out in one write, and are answered in one go;
-    the first refusal counts, as it does one by one.
+    With PIPELINING (RFC 2920) they are sent in one write and answered together; the first refusal counts.
     """
     steps = (
         ("MAIL", f"MAIL FROM:<{sender}>", _YES),
@@ -311,7 +308,7 @@ def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome |
         try:
             code, text = _reply(connection, step)
             if refused and code // 100 == _GO_AHEAD:
-                # Nobody is to get anything: an empty content ends it.
+                # No recipient was accepted: empty content ends the command.
                 _speak(connection, step, ".")
                 _reply(connection, step)
         except _Lost as lost:
@@ -324,7 +321,7 @@ def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome |
 
 
 def _hand_over(connection: smtplib.SMTP, message: bytes) -> Outcome:
-    """Send the content. Until the final dot is sent the server cannot have taken it."""
+    """Send the content. The server cannot accept the mail before the final dot."""
     try:
         connection.send(_stuffed(message))
     except OSError as error:
@@ -364,7 +361,7 @@ def _reply(connection: smtplib.SMTP, step: str) -> tuple[int, str]:
 
 
 def _refusal(step: str, code: int, text: str, *, otherwise: MailState) -> Outcome:
-    """What a reply other than yes means; `otherwise` is for one that is no SMTP reply."""
+    """The outcome of a reply other than yes; `otherwise` is for one that is no SMTP reply."""
     detail = f"{step}: {code} {text}".strip()
     states = {_NOT_NOW: MailState.RETRY, _NEVER: MailState.REFUSED}
     return Outcome(state=states.get(code // 100, otherwise), detail=detail)
@@ -380,19 +377,19 @@ def _shown(reply: bytes) -> str:
 
 
 def _stuffed(message: bytes) -> bytes:
-    """The message with a dot doubled where a line begins with one, and ended by a line break (RFC 5321, 4.5.2)."""
+    """The message with a second dot where a line begins with one, ended by a line break (RFC 5321, 4.5.2)."""
     dotted = message.removesuffix(b"\r\n").replace(b"\r\n.", b"\r\n..") + b"\r\n"
     return b"." + dotted if dotted.startswith(b".") else dotted
 
 
 def _log_in(settings: SmtpSettings) -> smtplib.SMTP:
-    """A connection that is encrypted, checked and logged in. Raises MailUnavailableError."""
+    """A connection that is encrypted, verified and logged in. Raises MailUnavailableError."""
     client = _client(settings)
     try:
         client.login()
         connection: smtplib.SMTP = client.smtp
         connection.ehlo_or_helo_if_needed()
-        # The final dot goes out by itself, and must not wait for the acknowledgement of the rest.
+        # The final dot is sent on its own, and must not wait until the rest is acknowledged.
         if connection.sock is not None:
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
@@ -402,16 +399,16 @@ def _log_in(settings: SmtpSettings) -> smtplib.SMTP:
     else:
         return connection
     finally:
-        # The connection is ours from here: the client's destructor would say goodbye on it.
+        # The connection is ours now: the client's destructor would send QUIT on it.
         client.is_closed = True
 
 
 def _client(settings: SmtpSettings) -> _Client:
-    """The yagmail client, every default of which that asks, guesses or trusts is set."""
-    # Reading the authorities takes longer than a mail: not where there is nothing to check.
+    """The yagmail client. Every default that asks, guesses or trusts is set."""
+    # Loading the certificates takes longer than sending a mail, so skip it where TLS is off.
     context = _tls(settings) if settings.security != "none" or settings.ca_file else None
     return _Client(
-        # As a mapping: a bare name would get "@gmail.com" appended.
+        # A mapping, because yagmail appends "@gmail.com" to a bare name.
         user={settings.user or "": settings.user or ""},
         password=settings.password,
         host=settings.host,
@@ -436,7 +433,7 @@ def _tls(settings: SmtpSettings) -> ssl.SSLContext:
 
 
 def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError:
-    """Why no connection came about, in one sentence, without anything that was sent to log in."""
+    """Why the connection failed, in one sentence, without anything that was sent to log in."""
     where = {"host": settings.host, "port": settings.port}
     match error:
         case ssl.SSLCertVerificationError():
@@ -476,7 +473,7 @@ def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError
 
 
 def _can_be_asked_for(host: str) -> bool:
-    """Whether a server can be looked up by that name: none of its labels is empty or too long."""
+    """Whether the host is a valid name: no label is empty or too long."""
     try:
         host.encode("idna")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
+"""The ways in which mails leave: what a `Mailer` does, and the mail settings of a profile."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from orderctl.mail.outbox import Letter, Mail, Outcome
     from orderctl.mail.workers import Pace
 
-# Asked once a mail, just before its server could take it: whether the store knows of it and it is still ours.
+# Called once for each mail, just before the server could take it: whether the store recorded the start and this run
+# still holds the mail.
 Begin = Callable[[], bool]
 
 
 class Mailer(Protocol):
-    """One connection over which mails leave, as a context manager that opens and closes it.
+    """One connection that sends mails, as a context manager that opens and closes it.
 
-    `connect` and `send` may raise MailUnavailableError: then nothing was handed over.
+    `connect` and `send` may raise MailUnavailableError: then no mail was handed over.
     """
 
     def __enter__(self) -> Self: ...
@@ -29,30 +30,30 @@ class Mailer(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Whether the next mail can go over the connection as it is."""
+        """Whether the next mail can use the connection."""
 
     def connect(self) -> None:
-        """Connect anew if that is needed."""
+        """Connect again if needed."""
 
     def write(self, mail: Mail, letter: Letter) -> bytes:
-        """The message that a mail is; no connection is needed. Raises UnsendableError."""
+        """The mail as an internet message. Needs no connection. Raises UnsendableError."""
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
-        """Hand one mail over and say how that ended; None if `begin` said no, and so nothing was sent."""
+        """Hand one mail over and return how that ended; None if `begin` returned false and nothing was sent."""
 
 
 _NO_DOMAIN = "orderctl.invalid"
 
 
 class Mailing:
-    """The mail of one profile."""
+    """The mail settings of one profile."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._composer: Composer | None = None
 
     def composer(self) -> Composer:
-        """What turns facts into letters: one for a run, so that no template is compiled twice."""
+        """The composer of letters. There is one in a run, so that no template is compiled twice."""
         if self._composer is None:
             from orderctl.mail.letters import Composer
 
@@ -60,20 +61,20 @@ class Mailing:
         return self._composer
 
     def load(self) -> None:
-        """Import what composing and sending takes, which is long; nothing is checked."""
+        """Import the modules that compose and send, which takes long. Nothing is checked."""
         from orderctl.mail import letters  # noqa: F401
 
         if self._settings.text("mail.transport") != "maildir":
             from orderctl.mail import smtp  # noqa: F401
 
     def check(self) -> None:
-        """Raise UsageError unless mails could leave; nothing is connected to."""
+        """Raise UsageError unless mail is set up. Nothing is connected to."""
         self.mailer_factory()()
         self.pace()
         self.composer()
 
     def pace(self, rate: str | None = None) -> Pace:
-        """How fast mails leave: as said, or as set. Raises UsageError."""
+        """How fast mails are sent: by `rate`, else by the settings. Raises UsageError."""
         from orderctl.mail.workers import Pace
 
         given = self._settings.text("mail.rate") if rate is None else rate
@@ -81,7 +82,7 @@ class Mailing:
 
     @staticmethod
     def address(text: str, where: str) -> str:
-        """Exactly one e-mail address. Raises UsageError naming where it was given."""
+        """Exactly one e-mail address. Raises UsageError that names `where` it was given."""
         from orderctl.core.addresses import ascii_address
 
         try:
@@ -90,7 +91,7 @@ class Mailing:
             raise UsageError(f"{where}: {error}", hint=_("write it as name@brand.example")) from None
 
     def mailer_factory(self) -> Callable[[], Mailer]:
-        """How to open the mail transport; checked now, opened later. Raises UsageError if it is not set up."""
+        """A function that makes the mailer. The settings are checked now. Raises UsageError."""
         settings = self._settings
         transport, sender = settings.text("mail.transport"), settings.text("mail.sender")
         if not transport or not sender:
@@ -131,7 +132,7 @@ class Mailing:
 
     @property
     def message_domain(self) -> str:
-        """The domain of our Message-IDs: that of the sender."""
+        """The domain of Message-IDs: that of the sender."""
         sender = self._settings.text("mail.sender")
         if not sender:
             return _NO_DOMAIN
@@ -140,7 +141,7 @@ class Mailing:
         return domain_of(sender) or _NO_DOMAIN
 
     def _password(self) -> str | None:
-        """The password of the mail server: as set, from a private file, or from the keyring."""
+        """The password of the mail server, from the settings, a private file or the keyring."""
         settings = self._settings
         return settings.text("mail.password") or secret(
             settings, file="mail.password_file", keyring="mail.keyring", user=settings.text("mail.user")
@@ -148,7 +149,7 @@ class Mailing:
 
 
 def secret(settings: Settings, *, file: str, keyring: str, user: str) -> str | None:
-    """A secret from the place that the settings name; None if they name none. Raises UsageError."""
+    """A secret from the file or keyring that the settings name; None if they name none. Raises UsageError."""
     from orderctl.core.secrets import from_keyring, private_text
 
     if path := settings.path(file):

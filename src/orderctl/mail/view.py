@@ -1,4 +1,4 @@
-"""Mails for people: a list that is readable at any width, and one mail with its log and what the buyer reads."""
+"""Mails and reports of deliveries, for people and as a document."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _below(mail: Mail) -> str:
 def mail_details(
     mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[MailEvent]
 ) -> RenderableType:
-    """A mail: its state, what operators did with it, and what the buyer reads."""
+    """A mail: its state, what operators did with it, and its letter."""
     facts = [
         (_("Mail"), mail.id),
         (_("To"), mail.recipient),
@@ -100,18 +100,18 @@ MAIL_STYLES = {
 
 
 def state_text(state: MailState) -> Text:
-    """A mail's state in its colour."""
+    """A mail's state in its color."""
     return Text(state.value, style=MAIL_STYLES.get(state, ""))
 
 
 def letter_text(letter: Letter) -> Text:
-    """What a buyer reads, line by line."""
+    """The letter, line by line."""
     lines = [plain(letter.subject, HEADING), Text(), *map(plain, letter.text.strip().splitlines())]
     return Sentence("\n").join(lines)
 
 
 def delivery_figures(delivery: DeliveryReport) -> Text:
-    """How many mails went which way."""
+    """How many mails were sent, refused, and so on."""
     parts = [ngettext("{number:,} mail sent", "{number:,} mails sent", delivery.sent)]
     if delivery.retry:
         parts.append(_("{number:,} to try again later", number=delivery.retry))
@@ -123,7 +123,7 @@ def delivery_figures(delivery: DeliveryReport) -> Text:
 
 
 def delivery_report(delivery: DeliveryReport) -> Text:
-    """How the mails went, and where to look further."""
+    """How the delivery went, and where to find more."""
     text = delivery_figures(delivery)
     if delivery.stopped:
         text.append_text(plain(_("; stopped: {problem}", problem=delivery.stopped)))
@@ -145,7 +145,7 @@ def _put_off(waiting: PutOff) -> str:
 
 
 def mail_document(mail: Mail, order_ids: Iterable[str], events: Iterable[MailEvent] = ()) -> Document:
-    """One mail with the orders it speaks of and what operators did with it."""
+    """One mail with the ids of its orders and what operators did with it (design.md, section 8)."""
     document = asdict(mail) | {"schema": SCHEMA, "state": mail.state.value, "order_ids": list(order_ids)}
     for name in ("next_attempt_at", "created_at", "updated_at"):
         document[name] = document[name].isoformat()

@@ -1,7 +1,7 @@
-"""Lanes: a connection each, in a thread of its own, that hands over the mails it is given.
+"""Workers: each has one connection and a thread, and sends the mails that it is given.
 
-A worker never touches the store. It holds one mail at a time, and asks before the moment from which the server
-could take it (`Job.begin`); whoever runs the workers answers when the store knows.
+A worker never uses the store. It has one mail at a time. Just before the server could take the mail, it asks
+`Job.begin`; the run answers once the store has recorded that.
 """
 
 import re
@@ -16,7 +16,7 @@ from orderctl.language import _
 from orderctl.mail.outbox import INTERRUPTED, NO_MESSAGE, Letter, Mail, MailState, Outcome
 from orderctl.mail.transports import Mailer
 
-# A server that puts mails off is given time: this much after the first, doubled with each one in a row.
+# After a temporary refusal a worker waits this long, doubled with each one in a row.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
 _LONGEST_REASON = 500
 _TROUBLE = frozenset({MailState.RETRY, MailState.UNKNOWN})
@@ -24,7 +24,7 @@ _TROUBLE = frozenset({MailState.RETRY, MailState.UNKNOWN})
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """One mail as it goes to a worker."""
+    """One mail on its way through a worker."""
 
     mail: Mail
     letter: Letter
@@ -33,7 +33,7 @@ class Job:
     begun: bool | None = None
 
     def begin(self) -> bool:
-        """Whether the mail may be sent: waits for the answer at the first call."""
+        """Whether the mail may be sent. The first call waits for the answer."""
         if self.begun is None:
             self.begun = self.answer.get()
         return self.begun
@@ -41,7 +41,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What a worker reports: a job's end, that it is free for the next, or that it has ended, perhaps by an error."""
+    """What a worker reports: a finished job, that it is free, or that it ended, perhaps with an error."""
 
     worker: "Worker"
     job: Job | None = None
@@ -52,7 +52,7 @@ class Notice:
 
 
 class Worker:
-    """One connection and its thread. `notices` is where it reports, shared by all workers."""
+    """One connection and its thread. It reports to `notices`, which all workers share."""
 
     def __init__(self, mailer: Mailer, notices: SimpleQueue[Notice]) -> None:
         self._mailer = mailer
@@ -66,26 +66,26 @@ class Worker:
 
     @property
     def troubles(self) -> int:
-        """How many mails in a row the server put off."""
+        """How many mails in a row the server refused for now."""
         return self._in_a_row
 
     @property
     def alive(self) -> bool:
-        """Whether its thread runs; one that does not has reported all that it will."""
+        """Whether its thread runs. After its end there are no more notices."""
         return self._thread.is_alive()
 
     def give(self, job: Job) -> None:
-        """Let the worker send this mail; only when it said that it is free."""
+        """Send this mail. Only for a worker that reported that it is free."""
         self.job = job
         self._jobs.put(job)
 
     def close(self) -> None:
-        """Let the worker end when its mail is done."""
+        """End the worker after its current mail."""
         self._closing.set()
         self._jobs.put(None)
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the worker to say goodbye to its server."""
+        """Wait until the worker has left its server, at most `timeout_s` seconds."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -102,13 +102,13 @@ class Worker:
                     if not free:
                         self._recover(mailer)
                         self._notices.put(Notice(worker=self, free=True))
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - goes on to who runs the workers
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - reported to the run
             self._notices.put(Notice(worker=self, job=job, ended=True, error=error))
         else:
             self._notices.put(Notice(worker=self, ended=True))
 
     def _attempt(self, mailer: Mailer, job: Job) -> Outcome | None:
-        """Send one mail. What nobody foresaw says nothing about the mails after it."""
+        """Send one mail. An unexpected error says nothing about the mails after it."""
         try:
             return mailer.send(job.mail, job.message, job.begin)
         except MailUnavailableError:
@@ -119,7 +119,7 @@ class Worker:
             return unsendable(error)
 
     def _recover(self, mailer: Mailer) -> None:
-        """Give the server time after trouble, then connect anew if need be."""
+        """Wait after trouble, then connect again if needed."""
         if self._in_a_row:
             self._closing.wait(min(_FIRST_PAUSE_S * 2 ** (self._in_a_row - 1), _LONGEST_PAUSE_S))
         if not self._closing.is_set():
@@ -127,9 +127,9 @@ class Worker:
 
 
 def unsendable(error: Exception) -> Outcome:
-    """What becomes of a mail that did not get as far as a server.
+    """The outcome of a mail that did not get to a server.
 
-    What the computer lacks at this moment, a file or memory, is not the mail's fault: it is tried again.
+    A lack of files or memory is not the mail's fault, so the mail is tried again.
     """
     known = error if isinstance(error, OrderctlError) else None
     why = known or UnsendableError(_(NO_MESSAGE, why=safe(f"{type(error).__name__}: {error}")[:_LONGEST_REASON]))
@@ -143,14 +143,14 @@ _RATE = re.compile(r"([1-9][0-9]{0,8})/([smh])", re.ASCII)
 
 @dataclass(slots=True)
 class Pace:
-    """A distance in time between two mails; none lets them go as they come."""
+    """The time between two mails; without an interval they are sent at once."""
 
     interval_s: float = 0.0
     _next_s: float = 0.0
 
     @classmethod
     def parse(cls, text: str, *, where: str) -> "Pace":
-        """A rate as `30/m`: per second, minute or hour; empty is no limit. Raises UsageError naming `where`."""
+        """Read a rate such as `30/m`: per second, minute or hour; empty is no limit. Raises UsageError."""
         if not text:
             return cls()
         found = _RATE.fullmatch(text)
@@ -161,9 +161,9 @@ class Pace:
         return cls(_SECONDS[found[2]] / int(found[1]))
 
     def wait_s(self) -> float:
-        """How long until the next mail may go; 0 for now."""
+        """Seconds until the next mail may be sent; 0 for now."""
         return max(0.0, self._next_s - time.monotonic()) if self.interval_s else 0.0
 
     def count(self) -> None:
-        """A mail goes now."""
+        """Count a mail that is sent now."""
         self._next_s = time.monotonic() + self.interval_s

@@ -1,4 +1,4 @@
-"""What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
+"""Orders and events as documents for other programs (design.md, section 8)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Document = dict[str, object]
 
 
 def amounts(totals: Iterable[Money]) -> list[Document]:
-    """Sums, each in minor units and written out."""
+    """Sums in minor units, and as decimal text."""
     return [
         {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
         for money in totals
@@ -27,9 +27,9 @@ def amounts(totals: Iterable[Money]) -> list[Document]:
 
 
 def order_document(order: Order, events: Sequence[OrderEvent]) -> Document:
-    """One order with its log, and whether it can be rejected. Amounts are written out, as in lists and exports."""
+    """One order with its log, and whether it can be rejected. Amounts are decimal text, as in lists and exports."""
     document = asdict(order)
-    del document["unsaid"]  # of orders on their way from a file
+    del document["unsaid"]  # only for orders that come from a file
     for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at", "changed_at"):
         document[name] = document[name] and document[name].isoformat()
     document["tags"] = sorted(order.tags)
@@ -47,7 +47,7 @@ def order_document(order: Order, events: Sequence[OrderEvent]) -> Document:
 
 
 def _eligibility(order: Order, explanation: Explanation) -> Document:
-    """Every ground against rejecting the order, since when it is so, and what to do instead."""
+    """Every rule against rejecting the order, since when it is in its status, and what to do instead."""
     ways = {
         mode.value: {"allowed": not rules, "grounds": [{"code": rule.code, "reason": rule.reason} for rule in rules]}
         for mode, rules in explanation.grounds.items()
@@ -61,7 +61,7 @@ def _eligibility(order: Order, explanation: Explanation) -> Document:
 
 
 def event_document(event: OrderEvent) -> Document:
-    """One line of a log. The digest of the order's lines is in `log export` alone: only the batch's digest needs it."""
+    """One line of a log, without the lines digest: only the batch's digest needs it, and `log export` has it."""
     document = asdict(event) | {"at": event.at.isoformat()}
     del document["lines_digest"]
     return document

@@ -1,7 +1,7 @@
-"""Whether an order may be rejected. The one decision, as a table with two readings (design.md, section 3).
+"""Whether an order may be rejected: one table of rules with two readings (design.md, section 3).
 
-`refusal()` reads the table in Python; `orderctl.store.eligibility` turns the same table into SQL for
-plans over a million orders and for the guarded `UPDATE`. Nothing else decides.
+`refusal` reads the table in Python. `refusal_sql` and `eligible_sql` turn the same table into SQL, for plans over a
+million orders and for the guarded `UPDATE`. Nothing else decides.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from orderctl.orders.orders import Order, OrderEvent, Status
 
 
 class Mode(StrEnum):
-    """How an order is rejected: among many, or singled out by its id."""
+    """How an order is rejected: in bulk, or individually by its id."""
 
     BULK = "bulk"
     INDIVIDUAL = "individual"
 
 
 class Facts(Protocol):
-    """What the decision reads of an order."""
+    """The fields of an order that the rules use."""
 
     @property
     def status(self) -> Status: ...  # noqa: D102 - the fields of Order
@@ -36,7 +36,7 @@ class Facts(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One ground for leaving an order out: a status, or a count that is above zero.
+    """One reason not to reject an order: a status, or a count above zero.
 
     `advice` says what the operator can do instead; `modes` are the ways of rejecting that it forbids.
     """
@@ -49,7 +49,7 @@ class Rule:
     modes: frozenset[Mode] = frozenset(Mode)
 
     def applies_to(self, order: Facts) -> bool:
-        """Whether the order meets this ground, whatever the mode."""
+        """Whether the rule applies to the order, whatever the mode."""
         if self.status is not None:
             return order.status == self.status
         return self.counted is not None and getattr(order, self.counted) > 0
@@ -57,7 +57,7 @@ class Rule:
 
 _BULK_ONLY = frozenset({Mode.BULK})
 _SINGLE = N_("reject it on its own: orderctl reject {id} --individual")
-# The first rule that applies is the reason that is shown, so the final ones stand first.
+# The first rule that applies is the reason that is shown, so the final ones come first.
 RULES: tuple[Rule, ...] = (
     Rule(
         code="already-rejected",
@@ -115,20 +115,20 @@ RULE_BY_CODE = {rule.code: rule for rule in RULES}
 
 
 def rules_for(mode: Mode) -> tuple[Rule, ...]:
-    """The rules that hold when rejecting this way, in the order in which they are asked."""
+    """The rules of this mode, in the order in which they are checked."""
     return tuple(rule for rule in RULES if mode in rule.modes)
 
 
 def refusal(order: Facts, mode: Mode) -> Rule | None:
-    """Why this order cannot be rejected this way; None if it can."""
+    """The first rule that forbids rejecting this order in this mode; None if it is allowed."""
     return next((rule for rule in rules_for(mode) if rule.applies_to(order)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """The grounds against rejecting an order, for each way of doing it; without grounds it can be rejected.
+    """The rules that forbid rejecting an order, for each mode; in a mode without rules it is allowed.
 
-    `since` is when the order came into its status, by `event` where the log has it; None where nothing says so.
+    `since` is when the order got its status, and `event` the line of the log that says so; None if unknown.
     """
 
     grounds: dict[Mode, tuple[Rule, ...]]
@@ -136,18 +136,18 @@ class Explanation:
     event: OrderEvent | None
 
     def advice(self, order_id: str) -> tuple[str, ...]:
-        """What can be done instead, each once."""
+        """What the operator can do instead, without repetitions."""
         rules = [rule for mode in Mode for rule in self.grounds[mode]]
         return tuple(dict.fromkeys(_(rule.advice, id=order_id) for rule in rules if rule in self._decisive))
 
     @property
     def _decisive(self) -> tuple[Rule, ...]:
-        """Grounds that hold either way decide alone: what helps against the others would not help."""
+        """If rules forbid both modes, only those count: advice about the others would not help."""
         return self.grounds[Mode.INDIVIDUAL] or self.grounds[Mode.BULK]
 
 
 def explain(order: Order, events: Sequence[OrderEvent]) -> Explanation:
-    """Explain an order by the rules and its log."""
+    """The rules that apply to an order, and since when, by its log."""
     event = next((each for each in reversed(events) if each.to_status == order.status), None)
     return Explanation(
         grounds={mode: tuple(rule for rule in rules_for(mode) if rule.applies_to(order)) for mode in Mode},
@@ -157,13 +157,13 @@ def explain(order: Order, events: Sequence[OrderEvent]) -> Explanation:
 
 
 def refusal_sql(mode: Mode) -> str:
-    """An expression over a row of `orders`: the code of the first rule that applies, or NULL if none does."""
+    """An expression over a row of `orders`: the code of the first rule that applies, or NULL."""
     cases = " ".join(f"WHEN {_condition(rule)} THEN '{rule.code}'" for rule in rules_for(mode))
     return f"CASE {cases} END"
 
 
 def eligible_sql(mode: Mode) -> str:
-    """A condition over a row of `orders`: no rule applies. It guards the `UPDATE`."""
+    """A condition over a row of `orders` that no rule applies. It guards the `UPDATE`."""
     return " AND ".join(f"NOT ({_condition(rule)})" for rule in rules_for(mode))
 
 

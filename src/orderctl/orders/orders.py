@@ -1,4 +1,4 @@
-"""Orders as values: what the store holds of one purchase order, and its statuses (design.md, sections 2 and 3)."""
+"""Orders, buyers, statuses and events as values, and the reading of ids and tags (design.md, sections 2 and 3)."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from orderctl.language import N_, _, in_every_language
 
 
 class Status(StrEnum):
-    """The statuses of an order. The order of the members is the order of an order's life."""
+    """The statuses of an order, in the order of its life."""
 
     NEEDS_OC = "needs-oc"
     OC_CREATED = "oc-created"
@@ -26,12 +26,12 @@ class Status(StrEnum):
 
     @property
     def brand_sees(self) -> str:
-        """The words of the brand's side for it."""
+        """The name of the status for the brand."""
         return _BRAND_SEES[self]
 
     @property
     def buyer_sees(self) -> str:
-        """The words of the buyer's side for it."""
+        """The name of the status for the buyer."""
         return _BUYER_SEES[self]
 
 
@@ -58,13 +58,13 @@ _CODES = {status.value: status for status in Status}
 
 @lru_cache(maxsize=1_000)
 def status_named(text: str) -> Status | None:
-    """The status of that code, or the one that either side sees under these words, in any language."""
+    """The status with this code, or with this name for the brand or the buyer in any language."""
     return _CODES.get(text) or status_names().get(plain_name(text))
 
 
 @cache
 def status_names() -> Mapping[str, Status]:
-    """Each code and each word that stands for a status, as `plain_name` has it."""
+    """Each code and name of a status, normalised by `plain_name`."""
     return {
         plain_name(name): status
         for status in Status
@@ -86,7 +86,7 @@ class Buyer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
-    """One line: so many of one SKU. `unit_price` is in minor units of the order's currency."""
+    """One line: a quantity of one SKU. `unit_price` is in minor units of the order's currency."""
 
     number: int
     sku: str
@@ -99,10 +99,10 @@ class OrderLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One purchase order. Instants are aware UTC, `total` is in minor units of `currency`.
+    """One purchase order. Instants are aware UTC; `total` is in minor units of `currency`.
 
-    `changed_at` is the last change by an import, archiving or a tag; None since the order came in. `unsaid` names the
-    fields of which the file that the order comes from says nothing; of a stored order nothing is unsaid.
+    `changed_at` is the last change by an import, archiving or a tag; None if there was none. `unsaid` names the fields
+    that the imported file does not have; it is empty for a stored order.
     """
 
     id: str
@@ -141,13 +141,13 @@ class Order:
 
     @property
     def searched_text(self) -> str:
-        """Where a bare word of a filter is looked for, besides the buyer's name."""
+        """The text in which a bare word of a filter is searched, besides the buyer's name."""
         return fold(f"{self.id}\n{self.reference}\n{self.note}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSummary:
-    """The part of an order that a list shows."""
+    """The fields of an order that a list shows."""
 
     id: str
     buyer_name: str
@@ -171,9 +171,9 @@ class OrderSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent:
-    """One line of an order's log. `batch_id` is set when a batch made it, `reason_code` where a reason has one.
+    """One line of an order's log. `batch_id` is set if a batch wrote it, `reason_code` if the reason has a code.
 
-    `lines_digest` is that of the order's lines as they were then; empty where nobody knows it.
+    `lines_digest` is the digest of the order's lines at that time; empty if unknown.
     """
 
     order_id: str
@@ -191,14 +191,14 @@ class OrderEvent:
 
 @dataclass(frozen=True, slots=True)
 class OrderChange:
-    """One difference: a field with its two values, or something that was done (`was` and `now` are empty)."""
+    """One difference: a field with its old and new value, or an action (`was` and `now` are empty)."""
 
     what: str
     was: str = ""
     now: str = ""
 
     def __str__(self) -> str:
-        """Say it: `status was needs-oc, is oc-confirmed`; `tagged late`."""
+        """In words: `status was needs-oc, is oc-confirmed`; `tagged late`."""
         if not (self.was or self.now):
             return self.what
         return _("{what} was {was}, is {now}", what=self.what, was=self.was, now=self.now)
@@ -209,7 +209,7 @@ _WORDS_OF_THE_FILTER = {"none", "any"}
 
 
 def parse_tag(text: str) -> str:
-    """Read one tag: trimmed; ValueError says what is wrong with it."""
+    """Read one tag and trim it. Raises ValueError that says what is wrong."""
     tag = text.strip()
     if not tag:
         raise ValueError(_("is empty"))
@@ -223,14 +223,14 @@ def parse_tag(text: str) -> str:
 
 
 LONGEST_ID = 200
-# What a spreadsheet makes of a long number, and of one that was to keep its zeros.
+# What a spreadsheet turns a long number into, and a number that had to keep its zeros.
 _DAMAGED = re.compile(r"\A(\d([.,]\d+)?E\+\d{1,3}|=\".*\")\Z", re.IGNORECASE)
 # Spreadsheets turn the id 573415 into the number 573415.0.
 _SPREADSHEET_NUMBER = re.compile(r"\A(\d+)\.0\Z")
 
 
 def refuse_damaged(text: str) -> str:
-    """The text of an id or a reference; ValueError if a spreadsheet has made something else of it."""
+    """The text of an id or a reference. Raises ValueError if a spreadsheet has changed it."""
     if _DAMAGED.match(text):
         raise ValueError(
             _("was damaged by a spreadsheet: export the file anew, and open it only with this column as text")
@@ -239,7 +239,7 @@ def refuse_damaged(text: str) -> str:
 
 
 def forms_of(order_id: str) -> tuple[str, ...]:
-    """The id with its accents composed (NFC), and with its accents apart (NFD) where that is another text."""
+    """The id with composed accents (NFC), and with decomposed accents (NFD) if that is a different text."""
     return (
         (order_id,)
         if order_id.isascii()
@@ -248,7 +248,7 @@ def forms_of(order_id: str) -> tuple[str, ...]:
 
 
 def parse_order_id(text: str) -> str:
-    """Read one order id: trimmed, `573415.0` as `573415`; ValueError says what is wrong with it."""
+    """Read one order id: trimmed, `573415.0` as `573415`. Raises ValueError that says what is wrong."""
     order_id = text.strip()
     if not order_id:
         raise ValueError(_("is empty"))

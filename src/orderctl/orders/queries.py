@@ -1,4 +1,4 @@
-"""Rows to domain values: one mapping for each value, with the columns that it wants."""
+"""Reads orders, lines, tags and events from the store, and turns rows into values."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
@@ -13,7 +13,7 @@ SUMMARY_COLUMNS = (
     "id, buyer_id, status, reference, season, ordered_at, delivery_from, country, currency, total, quantity,"
     " archived_at, version"
 )
-# A list repeats its days.
+# Lists repeat the same days, so their conversion is cached.
 _DAYS = 5_000
 
 
@@ -30,7 +30,7 @@ def _optional_day(value: Any) -> date | None:  # noqa: ANN401 - a column of eith
     return None if value is None else read_day(value)
 
 
-# The fields of a summary: the place of each in a row of `SUMMARY_COLUMNS` with the buyer's name behind, and its reader.
+# The fields of a summary: the index of each in a row of `SUMMARY_COLUMNS` and the buyer's name, and its converter.
 _SUMMARY: dict[str, tuple[int, Callable[[Any], Any] | None]] = {
     "id": (0, None),
     "buyer_name": (13, _buyer_name),
@@ -46,17 +46,17 @@ _SUMMARY: dict[str, tuple[int, Callable[[Any], Any] | None]] = {
     "archived": (11, _is_there),
     "version": (12, None),
 }
-# So many rows are read together, a column at a time.
+# How many rows are converted together, a column at a time.
 _TOGETHER = 1_000
 
 
 def read_summary(row: Row) -> OrderSummary:
-    """A row of `SUMMARY_COLUMNS` with the buyer's name behind them."""
+    """Convert a row of `SUMMARY_COLUMNS`, followed by the buyer's name."""
     return OrderSummary(**{name: read(row[at]) if read else row[at] for name, (at, read) in _SUMMARY.items()})
 
 
 def summary_fields(rows: Iterable[Row], names: Sequence[str]) -> Iterator[dict[str, Sequence[Any]]]:
-    """These fields alone of the summaries of rows, as `summary` reads them: the values of a block of rows by field."""
+    """Only these fields of the summaries, converted as by `read_summary`: for each block of rows, lists by field."""
     coming = iter(rows)
     fields = [(name, *_SUMMARY[name]) for name in names]
     while together := list(islice(coming, _TOGETHER)):
@@ -83,33 +83,33 @@ ORDER_COLUMNS = f"{_ORDER.of('o')}, {_BUYER.of('b')}"
 
 
 def read_order(row: Row, lines: tuple[OrderLine, ...], tags: frozenset[str]) -> Order:
-    """A row of `ORDER_COLUMNS` with its lines and tags."""
+    """Convert a row of `ORDER_COLUMNS`, with its lines and tags."""
     of_buyer = row[len(_ORDER.names) :]
     buyer = None if of_buyer[0] is None else read_buyer(of_buyer)
     return Order(**_ORDER.values(row), buyer=buyer, lines=lines, tags=tags)
 
 
 def read_buyer(row: Row) -> Buyer:
-    """A row of id, name, e-mail, contact, country and language."""
+    """Convert a row of id, name, e-mail, contact, country and language."""
     return Buyer(**_BUYER.values(row))
 
 
 def read_line(row: Row) -> OrderLine:
-    """A row of `LINES`."""
+    """Convert a row of `LINES`."""
     return OrderLine(**LINES.values(row))
 
 
 def read_event(row: Row) -> OrderEvent:
-    """A row of `EVENTS`."""
+    """Convert a row of `EVENTS`."""
     return OrderEvent(**EVENTS.values(row))
 
 
-# So many orders share the two statements that fetch lines and tags, and are in memory at a time.
+# How many orders share the two statements that fetch lines and tags, and are in memory at a time.
 _STREAMED_TOGETHER = 250
 
 
 def stream_orders(connection: Connection, condition: Fragment) -> Iterator[Order]:
-    """The orders for which the condition holds, with their lines and tags, sorted by id."""
+    """The orders that meet the condition, with their lines and tags, sorted by id."""
     found = connection.stream(
         f"SELECT {ORDER_COLUMNS} FROM (SELECT * FROM orders WHERE account = :account AND {condition.sql}) o"
         " LEFT JOIN buyer b ON b.account = :account AND b.id = o.buyer_id ORDER BY o.id",
@@ -120,7 +120,7 @@ def stream_orders(connection: Connection, condition: Fragment) -> Iterator[Order
 
 
 def _complete(connection: Connection, together: Sequence[Row]) -> Iterator[Order]:
-    """These orders with what belongs to them."""
+    """These orders with their lines and tags."""
     ids = {"ids": connection.dialect.bind_ids([row[0] for row in together])}
     of_orders = f"WHERE account = :account AND order_id IN ({connection.dialect.ids('ids')})"
     lines: dict[str, list[OrderLine]] = {}
@@ -136,7 +136,7 @@ def _complete(connection: Connection, together: Sequence[Row]) -> Iterator[Order
 
 
 def get_order(connection: Connection, order_id: str) -> Order | None:
-    """One order with its lines and tags, however the accents of its id are written."""
+    """One order with its lines and tags; the accents of its id may be composed or not. None if there is none."""
     run = connection.execute
     sql = (
         f"SELECT {ORDER_COLUMNS} FROM orders o LEFT JOIN buyer b"

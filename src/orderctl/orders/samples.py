@@ -1,4 +1,4 @@
-"""Sample orders of an imaginary brand, for the demo and for trying things out: the same ones each time."""
+"""Sample orders of an imaginary brand, for the demo and for trials. They are the same each time."""
 
 import random
 from collections.abc import Iterator
@@ -14,9 +14,9 @@ SEED = 26
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """Where buyers are and how shops there are called.
+    """A country of buyers, and the names of its towns and shops.
 
-    `price_factor` turns euro cents into minor units, in hundredths.
+    `price_factor` converts euro cents to minor units, in hundredths.
     """
 
     country: str
@@ -73,7 +73,7 @@ _NOTES = ("", "", "", "Please deliver in one go.", "Call before delivery.", "No 
 
 
 def sample_orders(number: int, seed: int = SEED) -> Iterator[Order]:
-    """That many orders of about a hundred buyers in seven countries, over three seasons, in every status."""
+    """So many orders of about a hundred buyers in seven countries, over three seasons, in every status."""
     rng = random.Random(seed)  # noqa: S311 - the same orders each time
     buyers = list(_buyers(rng))
     for order_number in range(1, number + 1):
@@ -88,7 +88,7 @@ def _buyers(rng: random.Random) -> Iterator[tuple[Buyer, _Market]]:
             for word in rng.sample(_WORDS.get(market.language, _WORDS[""]), 4):
                 number = next(numbers)
                 name = f"{rng.choice(market.shops).format(word)} {town}"
-                # Some shops never gave an address: they can be rejected, not mailed.
+                # Some buyers have no address: their orders can be rejected, but no mail is sent.
                 email = None if number % 23 == 0 else f"buying{number}@shop{number}.example"
                 yield (
                     Buyer(

@@ -1,4 +1,4 @@
-"""One order, one mail, one batch, and the tables that list mails and batches, for people."""
+"""One order with its log, and whether it can be rejected, for people."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -37,7 +37,7 @@ def order_details(order: Order, events: Sequence[OrderEvent]) -> RenderableType:
 
 
 def draw_order(order: Order, width: int) -> str:
-    """An order without its log, drawn with the escape codes of a terminal of that width."""
+    """An order without its log, with the escape codes of a terminal of this width in cells."""
     console = Console(file=StringIO(), width=width, force_terminal=True, color_system="standard", highlight=False)
     console.print(order_details(order, ()))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
@@ -76,7 +76,7 @@ def _order_facts(order: Order) -> list[tuple[str, str]]:
 
 
 def _held(order: Order) -> Iterator[str]:
-    """What refers to the order."""
+    """What prevents a rejection: delivery notes, invoices, backlog SKUs."""
     if order.delivery_notes:
         yield ngettext("{number:,} delivery note", "{number:,} delivery notes", order.delivery_notes)
     if order.invoices:
@@ -123,7 +123,7 @@ _WAYS = {Mode.BULK: N_("In bulk"), Mode.INDIVIDUAL: N_("On its own")}
 
 
 def explanation_table(order: Order, explanation: Explanation) -> Facts:
-    """A line for each way of rejecting the order, and what follows from it."""
+    """A line for each mode of rejecting the order, and what to do instead."""
     facts = Facts()
     for mode, way in _WAYS.items():
         facts.add(_(way), _verdict(explanation.grounds[mode]))
@@ -141,7 +141,7 @@ def _verdict(grounds: tuple[Rule, ...]) -> Text:
 
 
 def _since(order: Order, explanation: Explanation) -> Text:
-    """When it came into its status, by whom, with which batch."""
+    """When the order got its status, from whom, and by which batch."""
     parts = [full_timestamp(explanation.since, seconds=True)] if explanation.since else []
     if explanation.event:
         parts.append(_("{event} by {actor}", event=explanation.event.kind, actor=explanation.event.actor))
@@ -162,5 +162,5 @@ STATUS_STYLES = {
 
 
 def status_text(status: Status) -> Text:
-    """A status in its colour."""
+    """A status in its color."""
     return Text(status.value, style=STATUS_STYLES[status])
