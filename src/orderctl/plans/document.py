@@ -12,7 +12,7 @@ from orderctl.rejection.plan import LeftOut, RejectionPlan
 
 
 def saved_plan_document(saved: SavedPlan, now: datetime) -> Document:
-    """A saved plan without its orders: whose it is, in which state, and how long it has."""
+    """A saved plan without its orders: author, state, and the time left."""
     return {
         "schema": SCHEMA,
         "id": saved.id,
@@ -34,14 +34,14 @@ def saved_plan_document(saved: SavedPlan, now: datetime) -> Document:
 
 
 def kept_plan_document(saved: SavedPlan, plan: RejectionPlan, now: datetime) -> Document:
-    """A saved plan for review outside: with every order that it rejects and leaves out."""
+    """A saved plan with every target and its version, and every skipped order, for review elsewhere."""
     return saved_plan_document(saved, now) | {
         "plan": plan_document(plan) | {"versions": dict(sorted(plan.targets.versions().items()))}
     }
 
 
 def differences_document(plan: RejectionPlan, changed: Iterable[LeftOut]) -> Document:
-    """Which planned orders are no longer as planned, and what changed."""
+    """Which targets are no longer as planned, and what changed."""
     return {
         "schema": SCHEMA,
         "id": plan.id,

@@ -1,7 +1,7 @@
-"""A plan that is kept: who made it, who approved it, until when it may run, and that nobody edited it.
+"""Saved plans as values: author, approver, state, and the time until which they may run.
 
-The `digest` of a saved plan covers every field, the plan's own digest among them. Each step of
-its life makes a new value with a new digest, and the store takes the step only from the digest before.
+The `digest` of a saved plan covers every field, the plan's own digest among them. Each step of its life makes a new
+value with a new digest, and the store accepts the step only if the row still has the digest before.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from orderctl.rejection.plan import Identity, RejectionPlan
 
 
 class PlanState(StrEnum):
-    """The life of a plan. `held` is approved and waits for its time."""
+    """The states of a saved plan. `held` is approved and waits for its time."""
 
     SAVED = "saved"
     APPROVED = "approved"
@@ -36,12 +36,12 @@ EDITED = N_("{plan} was edited in the store after it was saved, and is not run")
 
 
 class PlanClosedError(UnexpectedPlanError):
-    """The plan ran already or was cancelled; nothing was changed."""
+    """The plan was executed or cancelled; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedPlan:
-    """A plan in the store, without its orders. `plan_digest` ties it to them, `digest` seals it."""
+    """A plan in the store, without its orders. `plan_digest` is the plan's digest, `digest` covers this row."""
 
     id: str
     made_at: datetime
@@ -65,7 +65,7 @@ class SavedPlan:
     def of(
         cls, plan: RejectionPlan, *, author: Identity, at: datetime, lifetime: timedelta, second_operator: bool
     ) -> "SavedPlan":
-        """Keep a plan from now on, for so long."""
+        """Save a plan at the time `at`; it expires after `lifetime`."""
         return cls(
             id=plan.id,
             made_at=at,
@@ -80,14 +80,14 @@ class SavedPlan:
 
     @property
     def expected_digest(self) -> str:
-        """SHA-256 over every field but the digest."""
+        """SHA-256 over every field but `digest`."""
         fields = asdict(self)
         del fields["digest"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
 
     @property
     def is_intact(self) -> bool:
-        """Whether the row in the store is as this program wrote it."""
+        """Whether the row is as this program wrote it."""
         return self.digest == self.expected_digest
 
     @property
@@ -97,7 +97,7 @@ class SavedPlan:
 
     @property
     def story(self) -> str:
-        """Who made it when, and who approved it."""
+        """Who made the plan and when, and who approved it."""
         made = {"plan": self.name, "at": self.made_at, "author": _said(self.author)}
         if self.approver is None:
             return _("{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}", **made)
@@ -108,7 +108,7 @@ class SavedPlan:
 
     @property
     def last_step(self) -> datetime:
-        """When the last step of its life was taken."""
+        """When the state last changed."""
         return self.closed_at or self.approved_at or self.made_at
 
     def with_digest(self) -> "SavedPlan":
@@ -116,13 +116,13 @@ class SavedPlan:
         return replace(self, digest=self.expected_digest)
 
     def state_at(self, now: datetime) -> str:
-        """The state as people see it: an open plan may have expired, and an edited one says so."""
+        """The state for people: an open plan may be `expired`, and a changed row is `edited`."""
         if not self.is_intact:
             return "edited"
         return "expired" if self.state in OPEN and now >= self.expires_at else self.state.value
 
     def time_left(self, now: datetime) -> str:
-        """In words: until it is run, or until it expires; empty if neither will be."""
+        """The time until it runs or expires, in words; empty if it will do neither."""
         if self.state not in OPEN or now >= self.expires_at:
             return ""
         if self.due_at is None:
@@ -132,7 +132,7 @@ class SavedPlan:
         return _("runs in {length}", length=duration_words(self.due_at - now))
 
     def approve(self, by: Identity, at: datetime, *, how: str, due: datetime | None) -> "SavedPlan":
-        """Approve it; with a time, it is held until then. It keeps its lifetime beyond that time."""
+        """Approve the plan, or hold it until `due`. It expires a whole lifetime after that time."""
         lifetime = self.expires_at - (self.due_at or self.made_at)
         due = due or self.due_at
         return replace(
@@ -146,11 +146,11 @@ class SavedPlan:
         ).with_digest()
 
     def close(self, state: PlanState, by: Identity, at: datetime) -> "SavedPlan":
-        """End it: executed or cancelled."""
+        """The plan as executed or cancelled."""
         return replace(self, state=state, closed_by=by, closed_at=at).with_digest()
 
     def check_intact(self) -> None:
-        """Raise UnexpectedPlanError if somebody edited it."""
+        """Raise UnexpectedPlanError if the row was edited."""
         if not self.is_intact:
             raise UnexpectedPlanError(
                 _(EDITED, plan=self.name),
@@ -158,7 +158,7 @@ class SavedPlan:
             )
 
     def check_open(self) -> None:
-        """Raise PlanClosedError if it ran or was cancelled."""
+        """Raise PlanClosedError if the plan was executed or cancelled."""
         if self.state in OPEN:
             return
         at = f"{self.closed_at:%Y-%m-%d %H:%M} UTC" if self.closed_at else _("an unknown time")
@@ -173,13 +173,13 @@ class SavedPlan:
         )
 
     def check_current(self, now: datetime) -> None:
-        """Raise UnexpectedPlanError if it expired."""
+        """Raise UnexpectedPlanError if the plan expired."""
         if now >= self.expires_at:
             ago = duration_words(now - self.expires_at)
             raise UnexpectedPlanError(_("{plan} expired {ago} ago", plan=self.name, ago=ago), hint=_("make a new plan"))
 
     def check_runnable(self, now: datetime, *, needs: str) -> None:
-        """Raise UnexpectedPlanError unless it may run now. `needs` says why it needs a second operator, if so."""
+        """Raise UnexpectedPlanError unless it may run now; `needs` says why it needs a second operator."""
         self.check_intact()
         self.check_open()
         self.check_current(now)
@@ -242,7 +242,7 @@ class SavedPlan:
 
 
 def _said(who: Identity | None) -> str:
-    """An actor in a message: names come from other programs."""
+    """An actor in a message, made safe: names come from other programs."""
     return safe(str(who))
 
 
@@ -251,9 +251,10 @@ _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondOperatorRule:
-    """Which plans run only when somebody else approved them.
+    """Which plans need the approval of a second operator.
 
-    `above_amount` is in major units of any currency, and is held against the orders above zero: credits lower nothing.
+    `above_amount` is in major units of any currency. It is compared with the sum of the orders above zero: credits do
+    not lower it.
     """
 
     always: bool = False
@@ -261,7 +262,7 @@ class SecondOperatorRule:
     above_amount: Decimal | None = None
 
     def why(self, plan: RejectionPlan) -> str:
-        """Why the plan needs a second operator, in words; empty if it needs none."""
+        """Why the plan needs a second operator, in words; empty if it does not."""
         targets = plan.targets.count
         if not targets:
             return ""
@@ -292,7 +293,7 @@ class PlanTerms:
 
 
 def read_terms(*, lifetime: str, always: bool, above_orders: int | None, above_amount: str) -> PlanTerms:
-    """Read the settings as they are written. Raises UsageError naming the one that is wrong."""
+    """Read the settings. Raises UsageError that names the wrong one."""
     try:
         length = parse_duration(lifetime, bare_hours=True)
     except ValueError as error:
@@ -305,7 +306,7 @@ def read_terms(*, lifetime: str, always: bool, above_orders: int | None, above_a
 
 
 def _amount(text: str) -> Decimal | None:
-    """An amount in major units; none if nothing is set."""
+    """An amount in major units; None if it is not set. Raises UsageError."""
     if not text.strip():
         return None
     if not _AMOUNT.fullmatch(text.strip()):

@@ -1,4 +1,4 @@
-"""Plans that are kept, and what their orders were like then; see `Plans` (design.md, section 6, step 4)."""
+"""Saved plans in the store, and the orders of each as they were when it was saved (design.md, section 6, step 4)."""
 
 import json
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ _COLUMNS = (
 )
 _NAMES = tuple(_COLUMNS.split(", "))
 _ONE = "account = :account AND id = :id"
-# What a step may change; docs/postgresql-roles.sql keeps operators from changing the others.
+# The columns that a step may change; docs/postgresql-roles.sql forbids operators to change the others.
 _STEPS = (
     *("state", "approver", "approver_login", "approved_at", "how", "due_at", "expires_at"),
     *("closed_at", "closed_by", "closed_by_login", "digest"),
@@ -37,7 +37,7 @@ _COUNTS = (N_("quantity"), N_("delivery notes"), N_("invoices"), N_("backlog SKU
 
 
 def insert_plan(connection: Connection, saved: SavedPlan, plan: RejectionPlan) -> None:
-    """Keep a plan, and for each of its orders what a later difference is told from."""
+    """Save a plan, with the state of each of its orders to compare later."""
     connection.execute(
         f"INSERT INTO plan (account, plan, {_COLUMNS})"
         f" VALUES (:account, :plan, {', '.join(f':{name}' for name in _NAMES)})",
@@ -54,14 +54,14 @@ def insert_plan(connection: Connection, saved: SavedPlan, plan: RejectionPlan) -
 
 
 def get_plan(connection: Connection, plan_id: str, *, lock: bool = False) -> SavedPlan | None:
-    """One plan; locked until the end of the transaction if it is to be changed."""
+    """One plan; None if there is none. With `lock`, its row is locked until the end of the transaction."""
     suffix = connection.dialect.lock("plan") if lock else ""
     row = connection.execute(f"SELECT {_COLUMNS} FROM plan WHERE {_ONE} {suffix}", {"id": plan_id}).fetchone()
     return _saved(row) if row else None
 
 
 def plan_text(connection: Connection, plan_id: str) -> str:
-    """The plan itself, as it was saved."""
+    """The plan as JSON text, as it was saved."""
     row = connection.execute(f"SELECT plan FROM plan WHERE {_ONE}", {"id": plan_id}).fetchone()
     return row[0] if row else ""
 
@@ -81,7 +81,7 @@ def find_plans(connection: Connection, states: Iterable[PlanState], limit: int |
 
 
 def due_plan_ids(connection: Connection, now: datetime) -> tuple[str, ...]:
-    """The ids of the held plans whose time has come, the longest due first."""
+    """The ids of the held plans that are due, longest due first."""
     found = connection.execute(
         f"SELECT id FROM plan WHERE account = :account AND state = '{PlanState.HELD}' AND due_at <= :now"
         " ORDER BY due_at, id",
@@ -91,7 +91,7 @@ def due_plan_ids(connection: Connection, now: datetime) -> tuple[str, ...]:
 
 
 def change_plan(connection: Connection, before: SavedPlan, after: SavedPlan) -> bool:
-    """Take a step, unless somebody else took one first: false then."""
+    """Store a step; False if the row changed since `before` was read."""
     changed = connection.execute(
         f"UPDATE plan SET {', '.join(f'{name} = :{name}' for name in _STEPS)} WHERE {_ONE} AND digest = :before",
         {**_plan_values(connection, after), "before": before.digest},
@@ -100,7 +100,7 @@ def change_plan(connection: Connection, before: SavedPlan, after: SavedPlan) -> 
 
 
 def plan_differences(connection: Connection, plan: RejectionPlan) -> tuple[LeftOut, ...]:
-    """The planned orders that are not as planned and that the plan's own batch did not reject."""
+    """The targets that are no longer as planned, and that the plan's own batch did not reject."""
     found = connection.execute(
         "SELECT target.key, target.value, o.version, o.status, o.batch_id, o.currency, o.total, o.quantity,"
         " o.delivery_notes, o.invoices, o.backlog_skus, p.was_status, p.was_currency, p.was_total,"
@@ -127,7 +127,7 @@ def plan_differences(connection: Connection, plan: RejectionPlan) -> tuple[LeftO
 
 
 def _done_since(connection: Connection, plan: RejectionPlan, ids: list[str]) -> dict[str, list[OrderChange]]:
-    """What was archived and tagged since the plan was made."""
+    """The archiving and tagging of these orders since the plan was made."""
     dialect = connection.dialect
     found = connection.execute(
         "SELECT order_id, kind, detail, actor FROM order_event WHERE account = :account"
@@ -167,7 +167,7 @@ def _plan_values(connection: Connection, saved: SavedPlan) -> dict[str, object]:
 
 
 def _changes(row: Row, done: list[OrderChange]) -> tuple[OrderChange, ...]:
-    """What is different about one order: its fields, what was done to it, or at least that it was edited."""
+    """What is different about one order: fields, actions, or at least that it was edited."""
     now, was = row[3:4] + row[5:11], row[11:]
     if now[0] is None:
         return (OrderChange(_("is gone")),)
@@ -178,7 +178,7 @@ def _changes(row: Row, done: list[OrderChange]) -> tuple[OrderChange, ...]:
 
 
 def _differing(was: Row, now: Row) -> list[OrderChange]:
-    """The fields that differ; rows of status, currency, total, and four counts."""
+    """The fields that differ; both rows hold status, currency, total and four counts."""
     pairs = [
         (_("status"), was[0], now[0]),
         (_("total"), f"{format_amount(was[2], was[1])} {was[1]}", f"{format_amount(now[2], now[1])} {now[1]}"),
@@ -188,7 +188,7 @@ def _differing(was: Row, now: Row) -> list[OrderChange]:
 
 
 def _saved(row: Row) -> SavedPlan:
-    """A row of `_COLUMNS`. What somebody made unreadable becomes empty: the digest tells."""
+    """Convert a row of `_COLUMNS`. Values that cannot be read become empty; the digest then does not match."""
     kept = dict(zip(_NAMES, row, strict=True))
     for name in ("made_at", "expires_at", "approved_at", "due_at", "closed_at"):
         kept[name] = None if kept[name] is None else _instant(kept[name])

@@ -1,4 +1,4 @@
-"""Plans that are kept: saved, approved, held, cancelled, and run once (design.md, section 6, step 4)."""
+"""Saved plans: save, approve, hold, cancel, and run once (design.md, section 6, step 4)."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +32,7 @@ from orderctl.selection.selection import Choice, IdList, IdScope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptPlan:
-    """A plan from the store, checked: the row and the plan that it holds."""
+    """A saved plan whose digests were checked: the row, and the plan in it."""
 
     saved: SavedPlan
     plan: RejectionPlan
@@ -40,19 +40,19 @@ class KeptPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """Who calls, by what clock, and under which terms."""
+    """The caller, the clock and the terms that apply."""
 
     actor: str
     clock: Clock
     terms: PlanTerms
 
     def identity(self, connection: Connection) -> Identity:
-        """The caller as the store knows them."""
+        """The caller with their database login."""
         return Identity(actor=self.actor, login=login(connection))
 
 
 def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule) -> None:
-    """Raise UnexpectedPlanError if the plan may not run on its author's word alone."""
+    """Raise UnexpectedPlanError if the plan needs a second operator."""
     needs = rule.why(plan)
     if needs:
         raise UnexpectedPlanError(
@@ -64,7 +64,7 @@ def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule) -
 def save_plan(
     store: Store, plan: RejectionPlan, operator: Operator, *, how: str = "", hold: timedelta | None = None
 ) -> SavedPlan:
-    """Keep a plan; with `hold` it is confirmed (`how` says by what) and executed that much later."""
+    """Save a plan; with `hold` it is approved now and runs that much later. `how` says what confirmed it."""
 
     def keep(connection: Connection) -> SavedPlan:
         author, now = operator.identity(connection), operator.clock.for_record(connection)
@@ -82,21 +82,21 @@ def save_plan(
 
 
 def load_plan(store: Store, text: str) -> KeptPlan:
-    """A plan by its id or ending. Raises UnexpectedPlanError if it was edited in the store."""
+    """A saved plan by its id or ending. Raises UnexpectedPlanError if it was edited in the store."""
     with store.snapshot() as connection:
         return _loaded(connection, _get(connection, find_plan(connection, text)))
 
 
 def differences(store: Store, plan: RejectionPlan) -> tuple[LeftOut, ...]:
-    """The planned orders that are no longer as planned, each with what changed."""
+    """The targets that are no longer as planned, each with what changed."""
     with store.snapshot() as connection:
         return plan_differences(connection, plan)
 
 
 def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOut]) -> RejectionPlan:
-    """What running a kept plan will do, to be shown and asked about: the plan without its orders that changed.
+    """What running a saved plan would do now, for the preview: the plan without the targets that changed.
 
-    It is the kept plan that runs. Its transaction leaves out the same orders, by the same rule.
+    The saved plan is the one that runs. Its transaction leaves out the same orders by the same rule.
     """
     if not changed:
         return plan
@@ -131,7 +131,7 @@ def list_plans(store: Store, states: Iterable[PlanState], limit: int | None) -> 
 
 
 def approve_plan(store: Store, text: str, operator: Operator, *, hold: timedelta | None = None) -> SavedPlan:
-    """Approve a plan; with `hold` it is executed that much later. Raises UnexpectedPlanError."""
+    """Approve a plan; with `hold` it runs that much later. Raises UnexpectedPlanError."""
 
     def approve(connection: Connection, saved: SavedPlan) -> SavedPlan:
         by, now = operator.identity(connection), operator.clock.for_record(connection)
@@ -144,7 +144,7 @@ def approve_plan(store: Store, text: str, operator: Operator, *, hold: timedelta
 
 
 def cancel_plan(store: Store, text: str, operator: Operator) -> SavedPlan:
-    """Make sure that a plan never runs. Raises PlanClosedError if it ran or was cancelled."""
+    """Cancel a plan, so that it never runs. Raises PlanClosedError if it ran or was cancelled."""
 
     def cancel(connection: Connection, saved: SavedPlan) -> SavedPlan:
         saved.check_open()
@@ -154,7 +154,7 @@ def cancel_plan(store: Store, text: str, operator: Operator) -> SavedPlan:
 
 
 def load_runnable(store: Store, text: str, operator: Operator) -> KeptPlan:
-    """A plan by its id or ending. Raises UnexpectedPlanError unless it may run now."""
+    """A saved plan by its id or ending. Raises UnexpectedPlanError unless it may run now."""
     with store.snapshot() as connection:
         kept = _loaded(connection, _get(connection, find_plan(connection, text)))
         _check_runnable(kept, operator, operator.clock.for_record(connection))
@@ -162,28 +162,28 @@ def load_runnable(store: Store, text: str, operator: Operator) -> KeptPlan:
 
 
 def due_plans(store: Store, clock: Clock) -> tuple[str, ...]:
-    """The ids of the held plans whose time has come."""
+    """The ids of the held plans that are due."""
     with store.snapshot() as connection:
         return due_plan_ids(connection, clock.for_record(connection))
 
 
 def time_in(store: Store, clock: Clock) -> datetime:
-    """The present that decides in this store, to show plans by."""
+    """The time that decides in this store, for showing plans."""
     with store.snapshot() as connection:
         return clock.of(connection)
 
 
 def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, message_domain: str) -> RejectionResult:
-    """Run a kept plan, once: its state changes in the transaction of its batch.
+    """Run a saved plan once. Its state changes in the transaction of its batch.
 
-    Raises UnexpectedPlanError if it ran, was cancelled, expired, changed or lacks an approval meanwhile.
+    Raises UnexpectedPlanError if it was executed or cancelled, expired, was edited, or needs an approval.
     """
     plan = kept.plan
 
     def execute(connection: Connection) -> Executed:
         saved = _get(connection, plan.id, lock=True)
         wait_for_turn(connection)
-        # Read when nobody is waited for any more: it may have expired meanwhile.
+        # Read after the locks: the plan may have expired while this run waited.
         now, runner = operator.clock.for_record(connection), operator.identity(connection)
         current = _loaded(connection, saved)
         _check_runnable(current, operator, now)
@@ -203,14 +203,14 @@ def _check_runnable(kept: KeptPlan, operator: Operator, now: datetime) -> None:
 
 
 def _outcome(connection: Connection, plan: RejectionPlan) -> Executed:
-    """What the plan's batch did, and for each order that it left out what changed."""
+    """What the plan's batch did, and what changed in each target that it left out."""
     executed = plan_outcome(connection, plan)
     assert executed is not None  # noqa: S101 - the batch is there: it was just written or looked up
     return replace(executed, left_out=plan_differences(connection, plan)) if executed.left_out else executed
 
 
 def _approved(kept: KeptPlan, runner: Identity, how: str) -> ApprovedPlan:
-    """The plan with whoever approved it, or with the one who runs it."""
+    """The approved plan, with its approver or else with whoever runs it."""
     saved = kept.saved
     if saved.approver is None:
         return kept.plan.approve(by=str(runner), how=f"plan run, {how}")
@@ -218,7 +218,7 @@ def _approved(kept: KeptPlan, runner: Identity, how: str) -> ApprovedPlan:
 
 
 def _step(store: Store, text: str, step: Callable[[Connection, SavedPlan], SavedPlan]) -> SavedPlan:
-    """Take one step of a plan's life in one transaction."""
+    """Change the state of a saved plan in one transaction."""
 
     def take(connection: Connection) -> SavedPlan:
         saved = _get(connection, find_plan(connection, text), lock=True)
@@ -246,7 +246,7 @@ def _get(connection: Connection, plan_id: str, *, lock: bool = False) -> SavedPl
 
 
 def _loaded(connection: Connection, saved: SavedPlan) -> KeptPlan:
-    """The plan in a row, its digests checked."""
+    """The plan in a row. Raises UnexpectedPlanError if a digest does not match."""
     saved.check_intact()
     try:
         plan = RejectionPlan.from_json(plan_text(connection, saved.id))

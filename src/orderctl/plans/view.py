@@ -1,4 +1,4 @@
-"""Saved plans for people: the list, one plan, what changed since."""
+"""Saved plans for people: the list, one plan, and what changed since it was made."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -56,7 +56,7 @@ def plan_table(plans: Sequence[SavedPlan], now: datetime) -> RuledTable:
 
 
 def plan_details(saved: SavedPlan, mode: Mode, preview: RenderableType, now: datetime) -> RenderableType:
-    """One plan: what it would do, and where it stands."""
+    """One plan: what it would do, its author, approver and state."""
     state = _state(saved, now)
     if saved.time_left(now):
         state.append(f", {saved.time_left(now)}")
@@ -87,7 +87,7 @@ def _approval(saved: SavedPlan) -> str:
 
 
 def kept_report(saved: SavedPlan, now: datetime) -> RenderableType:
-    """What became of a plan that was kept or approved, and what can be done with it."""
+    """The state of a plan that was just saved or approved, and what can be done with it."""
     name = short_id(saved.id)
     text = filled(
         _("{plan} {state}: {orders}, {amounts}; {left}"),
@@ -108,7 +108,7 @@ def kept_report(saved: SavedPlan, now: datetime) -> RenderableType:
 
 
 def changes_report(plan: RejectionPlan, changed: Sequence[LeftOut], limit: int | None = _SHOWN_CHANGES) -> Group:
-    """Which of the planned orders are no longer as planned."""
+    """Which targets are no longer as planned."""
     if not changed:
         same = ngettext(
             "nothing changed: {number:,} order as planned",

@@ -1,4 +1,4 @@
-"""Reads the orders of a choice once, and asks everything of what was read: one statement, one answer a part."""
+"""Assesses a choice: reads its orders once, and answers every question of a plan from them in one statement."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,17 +17,18 @@ from orderctl.rejection.plan import Assessment, MailPlan, Skipped, Targets
 from orderctl.selection.queries import choice_condition, with_exclusions
 from orderctl.selection.selection import Choice, IdScope, InputSummary, SelectionScope
 
-# The orders that the plan rejects, to be continued with AND; and the same added up.
+# The orders that the plan rejects, and their groups. More conditions may follow with AND.
 PLANNED = "hit WHERE refusal IS NULL"
 GROUPS = "grouped WHERE refusal IS NULL"
-# Each order of the choice; all of them by refusal, currency and season; what each buyer has in each season of the plan.
+# The orders of the choice, their groups by refusal, currency and season, and what each buyer has in each planned
+# season.
 _HIT = (
     "hit AS MATERIALIZED (SELECT id, version, {refusal} AS refusal, currency, season, total, buyer_id, ordered_at,"
     " delivery_from AS begins, coalesce(delivery_to, delivery_from) AS ends,"
     " CASE WHEN changed_at >= :changed_since THEN 1 END AS changed FROM orders WHERE account = :account AND {chosen})"
 )
 _SUMS = (
-    # The one pass that sorts all that was read, by what differs most first; the other sums are made of this one.
+    # The only subquery that sorts all orders, by the most selective column first. The other sums build on it.
     (
         "summed AS MATERIALIZED (SELECT buyer_id, season, currency, refusal, count(*) AS orders, sum(total) AS total,"
         " sum(CASE WHEN total > 0 THEN total ELSE 0 END) AS above_zero, max(total) AS top FROM hit"
@@ -53,7 +54,7 @@ _SUMS = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A question to the orders that were read: a query and the columns of it that answer."""
+    """One question about the orders: a query, and the columns of the answer."""
 
     name: str
     columns: str
@@ -62,12 +63,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """The answers, each as the database packed it."""
+    """The answers, as the database packed them."""
 
     packed: Mapping[str, str]
 
     def rows(self, name: str) -> list[list[Any]]:
-        """The rows of a part."""
+        """The rows of a part, decoded."""
         rows: list[list[Any]] = json.loads(self.packed[name])
         return rows
 
@@ -82,7 +83,10 @@ def read_choice(
     also: Iterable[str],
     params: Mapping[str, object],
 ) -> Read:
-    """Read the orders of a choice; `also` names further subqueries, `objects` what is packed from id to value."""
+    """Read the orders of a choice once, and answer `parts` and `objects` about them.
+
+    `objects` are expressions for JSON objects by name, `also` are further subqueries.
+    """
     dialect = connection.dialect
     chosen = choice_condition(choice, dialect)
     packed = {part.name: dialect.json_rows(part.columns, f"({part.query}) AS {part.name}_part") for part in parts}
@@ -95,9 +99,9 @@ def read_choice(
     return Read(dict(zip(packed, row or (), strict=True)))
 
 
-# By season and currency: how many orders are open, and their value.
+# The number of open orders and their value in minor units, by season and currency.
 OpenTotals = Mapping[tuple[str, str], tuple[int, int]]
-# As the index `ix_orders_open` has it, so that it is used.
+# The condition of the index `ix_orders_open`: only then is it used.
 _OPEN = f"status NOT IN ('{Status.RETURNED_TO_CART}', '{Status.REJECTED}')"
 _KEPT_SEASONS = 50
 _LONG_LIST = 1_000
@@ -105,7 +109,7 @@ _NAMED_BUYERS = 5
 
 
 def impact_parts(mode: Mode) -> tuple[Part, ...]:
-    """What the impact of rejecting the planned orders is made of."""
+    """The questions about the impact of rejecting the planned orders."""
     return (
         Part(
             "span",
@@ -124,7 +128,7 @@ def impact_parts(mode: Mode) -> tuple[Part, ...]:
     )
 
 
-# In which currencies there are open orders in the planned seasons: a step along the index each.
+# The currencies of open orders in the planned seasons: one step along the index for each.
 _NEXT = f"(SELECT min(currency) FROM orders WHERE account = :account AND {_OPEN} AND season = "
 OPEN_PAIRS = (
     (
@@ -138,9 +142,9 @@ OPEN_PAIRS = (
 
 
 def ask_open_totals(connection: Connection, choice: Choice) -> Callable[[], OpenTotals]:
-    """Ask for the open orders of the seasons of the choice, out of the index alone, while the choice is read."""
+    """Start to count the open orders in the seasons of the choice, from the index alone."""
     chosen, seasons = choice_condition(choice, connection.dialect), ""
-    # Of a long list every season is asked for: reading it twice would take longer.
+    # For a long list of ids count every season: reading the list twice would take longer.
     if not _is_long(choice):
         seasons = f" AND season IN (SELECT DISTINCT season FROM orders WHERE account = :account AND {chosen.sql})"
     rows = connection.alongside(
@@ -186,7 +190,7 @@ def impact_of(read: Read, open_totals: OpenTotals) -> Impact:
 
 
 def _buyers(name: str, flag: str) -> Part:
-    """The buyers with a flag: how many, and the first few, those with the most planned orders first."""
+    """The buyers with a flag: how many, and the names of the few with the most planned orders."""
     return Part(
         name,
         "number, name",
@@ -197,21 +201,21 @@ def _buyers(name: str, flag: str) -> Part:
 
 
 def _confirmed(mode: Mode) -> str:
-    """Whether a buyer has a confirmed order in a planned season, whatever its currency."""
-    # CROSS JOIN: SQLite seeks the orders of each season and currency, and never the other way round.
+    """A condition: the buyer has a confirmed order in a planned season, in any currency."""
+    # CROSS JOIN: SQLite must look up the orders of each season and currency, not the other way round.
     other = (
         "SELECT 1 FROM open_pair CROSS JOIN orders AS other WHERE open_pair.season = bought.season"
         " AND other.account = :account AND other.season = open_pair.season AND other.currency = open_pair.currency"
         f" AND other.buyer_id = bought.buyer_id AND other.{_OPEN} AND other.status = '{Status.OC_CONFIRMED}'"
     )
     if mode is Mode.INDIVIDUAL:
-        # Then a confirmed order may itself be the planned one.
+        # In this mode a confirmed order may be planned itself.
         other += f" AND other.id NOT IN (SELECT id FROM {PLANNED})"
     return f"id IN (SELECT buyer_id FROM bought WHERE season <> '' AND EXISTS ({other}))"
 
 
 def _largest(row: Sequence[Any], seasons: list[SeasonShare]) -> LargestOrder:
-    """The largest order of each currency; of several that are as large, the one with the last id."""
+    """The largest order of a currency; of several equal ones, the one with the greatest id."""
     currency, order_id, total = row
     among = [share for share in seasons if share.currency == currency]
     return LargestOrder(
@@ -249,7 +253,7 @@ _PARTS = (
 def assess(
     connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
 ) -> Assessment:
-    """Assess a choice on one snapshot, reading each order once; nothing is changed."""
+    """Assess a choice on one snapshot, reading each order once. Changes nothing."""
     pack = connection.dialect.json_object
     open_totals = ask_open_totals(connection, choice)
     read = read_choice(
@@ -318,15 +322,15 @@ def _given(connection: Connection, choice: Choice, targets: Targets, skipped: tu
 
 
 def _head(connection: Connection, ids: list[str]) -> tuple[OrderSummary, ...]:
-    """The newest of the orders, by their ids in that order."""
-    # Looked up by their ids and sorted here: asked for in that order, SQLite walks the index of the days.
+    """The orders with these ids, in this order."""
+    # Sorted here: to sort them itself, SQLite would scan the index of the days.
     sql = summaries_sql(f"id IN ({connection.dialect.ids('ids')})", "id")
     found = map(read_summary, connection.execute(sql, {"ids": connection.dialect.bind_ids(ids)}))
     return tuple(sorted(found, key=lambda order: ids.index(order.id)))
 
 
 def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[int, MailPlan]:
-    """How many buyers are hit, and the mails that would tell them."""
+    """How many buyers the plan concerns, and the mails that would tell them."""
     known = [row for row in found if not row[0]]
     reachable = [row for row in known if not row[1]]
     buyers = sum(row[3] for row in known)
@@ -347,6 +351,6 @@ def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[in
 def assess_choice(
     connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
 ) -> Assessment:
-    """Split the choice by eligibility and add it up; see `assessments` and `impact`."""
+    """Split the choice by eligibility, add it up, and compute the impact (design.md, section 6, step 2)."""
     found = assess(connection, choice, mode, notify=notify, per_order=per_order, changed_since=changed_since)
     return replace(found, given=with_exclusions(connection, found.given, choice))

@@ -1,6 +1,6 @@
-"""Questions to the person at the controlling terminal. `/dev/tty` is asked, so piped input never answers.
+"""Asks for the confirmation of a rejection on the controlling terminal. Piped input never answers.
 
-No question takes what was typed before it was there, and each wants Enter (docs/reference/reject.md).
+The rules are in design.md, section 6, step 4, and docs/reference/reject.md.
 """
 
 from collections.abc import Sequence
@@ -14,16 +14,16 @@ from orderctl.rejection.plan import RejectionPlan
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.prompts import ask
 
-# Up to so many orders are confirmed with a word; for more, the number has to be typed.
+# Up to this many orders are confirmed with a word. For more, their number has to be typed.
 SMALL = 10
-# The word is the same in every language: what a manual says about it holds everywhere.
+# The word is not translated, so that one manual is true in every language.
 YES = "yes"
 _SHOWN_TOTALS = 3
 _STORE_WIDTH = 40
 
 
 def confirm_rejection(plan: RejectionPlan, *, store: str, production: bool) -> bool:
-    """Ask for the go-ahead: the word for a few orders, the typed number for more. Anything else is no."""
+    """Ask for the confirmation: a word for a few orders, their number for more. Any other answer is no."""
     count = plan.targets.count
     typed = YES if count <= SMALL else str(count)
     question = rejection_question(plan, store=store, production=production)
@@ -32,7 +32,7 @@ def confirm_rejection(plan: RejectionPlan, *, store: str, production: bool) -> b
 
 
 def rejection_question(plan: RejectionPlan, *, store: str, production: bool) -> str:
-    """What a yes would do, in one sentence: it may be all that is left of the preview on a small screen."""
+    """What a yes does, in one sentence: on a small screen the preview may have scrolled away."""
     place = _without_middle(safe(store))
     known = {
         "amounts": _amounts(plan.totals),
@@ -55,7 +55,7 @@ def rejection_question(plan: RejectionPlan, *, store: str, production: bool) -> 
 
 
 def _without_middle(store: str) -> str:
-    """The store's name in so many cells: of a path, what matters stands at the end."""
+    """The store's name, shortened in the middle: the end of a path matters most."""
     if cell_width(store) <= _STORE_WIDTH:
         return store
     half = _STORE_WIDTH // 2

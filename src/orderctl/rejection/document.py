@@ -1,4 +1,4 @@
-"""What the program knows as documents for other programs, each with a schema version (design.md, section 8)."""
+"""Plans and rejections as documents for other programs (design.md, section 8)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def plan_document(plan: RejectionPlan) -> Document:
-    """A plan: what would be rejected and what not, and why."""
+    """A plan: what would be rejected, what would be skipped, and why."""
     return {
         "id": plan.id,
         "made_at": plan.made_at.isoformat(),
@@ -110,7 +110,7 @@ def rejection_document(
     delivery: DeliveryReport | None,
     letters: Iterable[SampleLetter] = (),
 ) -> Document:
-    """A plan and what came of it; `outcome` is dry-run, nothing-to-do or rejected. A dry run has its letters."""
+    """A plan and its result; `outcome` is dry-run, nothing-to-do or rejected. A dry run has letters."""
     document: Document = {"schema": SCHEMA, "plan": plan_document(plan)}
     if result is None:
         return document | {"outcome": "dry-run", "batch": None, "rejected": 0, "letters": list(map(asdict, letters))}

@@ -1,4 +1,4 @@
-"""The two writes of a rejection that touch every order: its status and its event, set-based on each engine."""
+"""Executes a plan in one transaction: statuses and events, digest, batch, and queued mails (design.md, section 6)."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,11 +27,11 @@ _CHANGE = f"SET status = '{_REJECTED}', rejected_at = :at, batch_id = :batch, ve
 
 
 def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> Iterator[list[Row]]:
-    """Reject every target that is still as planned, and write its event; a block of orders at a time.
+    """Reject every target that is still as planned, and write its event, a block of orders at a time.
 
-    Gives the events of each block in the order of the ids, and of each event what differs: order id, digest of the
-    order's lines, former status, detail, reason code. They come from the write itself, so that the digest of the batch
-    reads no table again.
+    Yields the events of each block, sorted by order id. Each row has what differs between events: order id, lines
+    digest, former status, detail, reason code. The rows come from the write itself, so the batch's digest reads no
+    table again.
     """
     bound = {
         **notes_sql(plan.notes, connection.dialect, "").params,
@@ -42,7 +42,7 @@ def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> 
         "at": connection.dialect.instant(at),
     }
     run = _in_two_statements if connection.dialect.name == "sqlite" else _in_one_statement
-    # Notes are joined as a whole: with them, the block is the whole plan.
+    # Notes are joined as a whole, so a plan with notes is one block.
     blocks = (plan.targets.packed,) if plan.notes else plan.targets.blocks()
     last = ""
     for targets in blocks:
@@ -71,12 +71,12 @@ def event_of(
 
 
 def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Params) -> Iterator[list[Row]]:
-    """SQLite: one transaction writes at a time, so both see the same rows. The events, while the status is the old."""
+    """SQLite: events first, while the orders have their old status. Nobody else can write in between."""
     note = notes_sql(plan.notes, connection.dialect, "o.id")
     events = connection.execute(
         f"INSERT INTO order_event ({_EVENT}) {note.with_}SELECT o.account, o.id, :batch, :batch, '{_REJECTED}',"
         f" o.status, '{_REJECTED}', {note.reason}, {note.code}, :actor, :at, o.lines_digest"
-        # CROSS JOIN: each target is looked up, in the order of the ids, instead of scanning all orders.
+        # CROSS JOIN: SQLite must look up each target, sorted by id, and not scan all orders.
         f" FROM ({connection.dialect.pairs('targets')}) AS target CROSS JOIN orders AS o{note.join}"
         " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
         f" AND {eligible_sql(plan.mode)} RETURNING {_DIFFERENT}",
@@ -100,7 +100,7 @@ def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Param
 
 
 def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params) -> Iterator[list[Row]]:
-    """PostgreSQL: lock the targets in the order of their ids, change them, log them, in one snapshot."""
+    """PostgreSQL: lock the targets sorted by id, change and log them, in one snapshot."""
     note = notes_sql(plan.notes, connection.dialect, "changed_id")
     events = connection.execute(
         f"{note.with_.rstrip() + ',' if note.with_ else 'WITH'} chosen AS MATERIALIZED"
@@ -121,7 +121,7 @@ def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params
 
 
 def _in_order(events: list[Row], last: str) -> str:
-    """Hold the events of a block to be in the order of the ids, after the last one before; gives their own last."""
+    """Check that the ids of the events ascend, beginning after `last`; returns the last id."""
     for event in events:
         if event[0] <= last:
             raise OrderctlError(
@@ -133,7 +133,7 @@ def _in_order(events: list[Row], last: str) -> str:
 
 
 class DigestThread:
-    """A digest in the making, in a thread of its own; `event` makes an event of a row that was written."""
+    """Computes the digest of a batch in a thread; `event` makes an event of a row that was written."""
 
     def __init__(self, event: Callable[..., OrderEvent]) -> None:
         self._lines = AlikeLines(event)
@@ -142,21 +142,19 @@ class DigestThread:
         self._block: Future[None] | None = None
 
     def add(self, events: list[Row]) -> None:
-        """Take the events that follow; waits for those before, so that two blocks at most are in memory."""
+        """Add events. Waits for the previous block, so that at most two blocks are in memory."""
         self._wait()
         self._block = self._thread.submit(self._add, events)
 
     def of(self, batch: Batch) -> BatchDigest:
-        """The digest of the batch whose events these are."""
+        """The digest of the batch of these events."""
         self._wait()
         return self._digester.finish(batch)
 
     def __enter__(self) -> Self:
-        """The thread ends with the block."""
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """End the thread."""
         self._thread.shutdown()
 
     def _add(self, events: list[Row]) -> None:
@@ -177,17 +175,17 @@ _QUEUED = f"'{MailState.WAITING}', :at, :at, :at"
 
 
 def queue_mails(connection: Connection, plan: RejectionPlan, at: datetime, message_domain: str) -> int:
-    """Queue the mails of the orders that the plan's batch rejected; gives how many there are."""
+    """Queue the mails about the orders that the plan's batch rejected; returns how many."""
     bound = {"batch": plan.id, "domain": message_domain, "at": connection.dialect.instant(at)}
     run = _queue_in_two_statements if connection.dialect.name == "sqlite" else _queue_in_one_statement
     return run(connection, plan, bound)
 
 
 def _numbered(plan: RejectionPlan, columns: str) -> str:
-    """The rejected orders whose buyer has an address, with the number of the mail that speaks of each."""
+    """The rejected orders whose buyers have an address, each with the number of its mail."""
     one_each = "orders.id" if plan.mail.per_order else "orders.buyer_id"
     return (
-        # Ordered by an expression: by the column itself, SQLite walks an index over all orders of the account.
+        # The expression keeps SQLite from scanning an index over all orders of the account.
         f"SELECT {columns}, dense_rank() OVER (ORDER BY {one_each} || '') AS number"
         " FROM orders JOIN buyer ON buyer.account = orders.account AND buyer.id = orders.buyer_id"
         " WHERE orders.account = :account AND orders.batch_id = :batch AND buyer.email IS NOT NULL"
@@ -195,7 +193,7 @@ def _numbered(plan: RejectionPlan, columns: str) -> str:
 
 
 def _queue_in_two_statements(connection: Connection, plan: RejectionPlan, bound: Params) -> int:
-    """SQLite: first which order is told in which mail; the mails are read off that, in the order of their ids."""
+    """SQLite: first write which order is in which mail, then the mails, sorted by id."""
     note = notes_sql(plan.notes, connection.dialect, "told.id")
     connection.execute(
         f"INSERT INTO {_MAIL_ORDER} {note.with_}SELECT :account, {_MAIL_ID}, told.id, {note.message}"
@@ -205,7 +203,7 @@ def _queue_in_two_statements(connection: Connection, plan: RejectionPlan, bound:
     queued = connection.execute(
         f"INSERT INTO {_MAIL} SELECT :account, told.mail_id, :batch, min(orders.buyer_id), min(buyer.email),"
         f" coalesce(min(buyer.language), ''), '<orderctl.' || told.mail_id || '@' || :domain || '>', {_QUEUED}"
-        # The ids of the batch's mails begin with it and a point, after which comes a slash.
+        # The ids of the batch's mails begin with its id and a point. A slash comes after the point.
         " FROM mail_order AS told CROSS JOIN orders CROSS JOIN buyer WHERE told.account = :account"
         " AND told.mail_id > :batch || '.' AND told.mail_id < :batch || '/' AND orders.account = :account"
         " AND orders.id = told.order_id AND buyer.account = :account AND buyer.id = orders.buyer_id"
@@ -216,7 +214,7 @@ def _queue_in_two_statements(connection: Connection, plan: RejectionPlan, bound:
 
 
 def _queue_in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params) -> int:
-    """PostgreSQL: the orders are numbered once."""
+    """PostgreSQL: number the orders once for both tables."""
     note = notes_sql(plan.notes, connection.dialect, "told.id")
     columns = "orders.id, orders.buyer_id, buyer.email, buyer.language"
     queued = connection.execute(
@@ -237,17 +235,17 @@ _TURN = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' ord
 def target_orders(connection: Connection, plan: RejectionPlan) -> tuple[OrderSummary, ...]:
     """Every target as it is now, newest first."""
     dialect = connection.dialect
-    # Sorted here: asked for in that order, SQLite walks the index of the days.
+    # Sorted here: to sort them itself, SQLite would scan the index of the days.
     sql = summaries_sql(f"id IN ({dialect.ids('ids')})", "id")
     found = map(read_summary, connection.execute(sql, {"ids": dialect.bind_ids(list(plan.targets))}))
     return tuple(sorted(found, key=lambda order: (order.ordered_at, order.id), reverse=True))
 
 
 def wait_for_turn(connection: Connection) -> None:
-    """Wait until no other batch is being made, and keep others waiting until the end of the transaction.
+    """Wait until no other batch is being made, and block others until the transaction ends.
 
-    On SQLite one transaction writes at a time. On PostgreSQL, of two batches that were made side by side the one
-    that began first could come to stand behind the other.
+    SQLite allows one writing transaction anyway. On PostgreSQL, a batch that began earlier could otherwise come later
+    in the chain.
     """
     if connection.dialect.name != "sqlite":
         connection.execute(_TURN)
@@ -256,7 +254,7 @@ def wait_for_turn(connection: Connection) -> None:
 def execute_plan(connection: Connection, approved: ApprovedPlan, at: datetime, message_domain: str) -> Executed:
     """Reject every target that is still as planned, with its event, batch and mails.
 
-    Raises UnexpectedPlanError if the plan ran before, KeyUsedError if another plan did under the caller's key.
+    Raises UnexpectedPlanError if the plan ran before, KeyUsedError if another plan ran under the same request key.
     """
     plan = approved.plan
     if get_batch(connection, plan.id) is not None:
@@ -287,7 +285,7 @@ def plan_outcome(connection: Connection, plan: RejectionPlan) -> Executed | None
 
 
 def _new_batch(connection: Connection, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> Batch:
-    """The batch as it is digested: after the one before, and without its digest."""
+    """The batch that follows the last one, without its digest."""
     plan, request = approved.plan, approved.request
     last = next(list_batches(connection, 1), None)
     return Batch(
@@ -334,7 +332,7 @@ def _insert_batch(connection: Connection, batch: Batch, approved: ApprovedPlan) 
 
 
 def _unselect(connection: Connection, plan: RejectionPlan) -> int:
-    """Take what was rejected out of the selection that it came from; gives how many orders."""
+    """Remove the rejected orders from the selection that they came from; returns how many."""
     if not plan.by.selection:
         return 0
     taken = connection.execute(

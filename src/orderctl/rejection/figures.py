@@ -1,4 +1,4 @@
-"""The figures of a plan for people: what is hit, what stands out, what is left alone. Warnings are yellow."""
+"""The figures of a plan for people: totals, shares, largest orders, skipped orders, mails. Warnings are yellow."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -25,7 +25,7 @@ _MOST_OF_A_SEASON = 50
 
 
 def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Facts:
-    """Labels and values, those that matter most first. `ask_about_mails`: whether to send them is still to be asked."""
+    """Labels and values, most important first. `ask_about_mails`: the operator will be asked whether to mail."""
     grid = Facts(right=True)
     if plan.targets.count:
         grid.add(_("Total"), _totals(plan.totals))
@@ -45,7 +45,7 @@ def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Facts
 
 
 def _skipped(group: Skipped) -> Text:
-    """How many orders one rule leaves out, and the first of them."""
+    """How many orders one rule skips, and the first of them."""
     return plain(
         ngettext(
             "{number:,} order: {reason} ({ids})",
@@ -58,7 +58,7 @@ def _skipped(group: Skipped) -> Text:
 
 
 def _totals(totals: Sequence[Money], style: str = "") -> Text:
-    """An amount a currency."""
+    """One amount for each currency."""
     return plain("  ".join(map(shown_money, totals)) or "0", style)
 
 
@@ -86,7 +86,7 @@ def _add_impact(grid: Facts, impact: Impact) -> None:
 
 
 def _seasons(impact: Impact) -> RuledTable:
-    """A line for each season and currency: how many of the open orders, and how much of their value."""
+    """A row for each season and currency: the share of the open orders and of their value."""
     table = RuledTable([TableColumn(), *(TableColumn(right=True, whole=True) for __ in range(4))])
     shown = impact.seasons[:_SHOWN_GROUPS]
     more = impact.season_count - len(shown)
@@ -125,7 +125,7 @@ def _named(buyers: NamedBuyers) -> str:
 
 
 def _add_given(grid: Facts, given: InputSummary) -> None:
-    """What became of the ids as they were given."""
+    """What happened to the ids that were given."""
     if given.excluded_count or given.excluded_elsewhere:
         grid.add(_("Taken out"), _taken_out(given))
     if given.duplicates:
@@ -150,7 +150,7 @@ def _taken_out(given: InputSummary) -> Text:
 
 
 def _notes(notes: OrderNotes) -> Text:
-    """How many orders have a reason or a message of their own, and the first ones."""
+    """How many orders have their own reason or message, and the first of them."""
     reasons = ngettext(
         "{number:,} order with a reason of its own", "{number:,} orders with a reason of their own", notes.reasons
     )

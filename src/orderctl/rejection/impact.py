@@ -1,6 +1,6 @@
-"""What a rejection would do to the business: its share of each season, its largest orders, who should think twice.
+"""What a rejection means for the business: its share of each season, its largest orders, buyers to think of.
 
-Computed by the database on the snapshot of the plan, and part of the plan (design.md, section 6, steps 2 and 3).
+The database computes it on the snapshot of the plan, and the plan holds it (design.md, section 6, steps 2 and 3).
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from typing import Any
 from orderctl.core.money import Money
 from orderctl.language import _
 
-# An order changed so shortly ago may still be under somebody's hands.
+# Somebody may still be working on an order that changed this recently.
 RECENT = timedelta(hours=1)
-# One order stands out if it is a quarter of the value, and three times what is usual among the others.
+# An order stands out if it is a quarter of the value, and three times the average of the planned orders.
 _QUARTER = 25
 _TIMES_USUAL = 3
 _WHOLE = 100
@@ -21,7 +21,7 @@ _WHOLE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeasonShare:
-    """The planned orders of one season and currency, out of those that are open in it."""
+    """The planned orders of one season and currency, and the open orders there. Amounts are in minor units."""
 
     season: str
     currency: str
@@ -33,7 +33,7 @@ class SeasonShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LargestOrder:
-    """The largest planned order of one currency, and what it stands among."""
+    """The largest planned order of one currency, and the planned orders that it is among. In minor units."""
 
     id: str
     currency: str
@@ -48,19 +48,19 @@ class LargestOrder:
 
     @property
     def percent(self) -> int | None:
-        """Its share of the planned value; None where the value is no measure."""
+        """Its share of the planned value; None if the value is not positive."""
         return percent_of(self.total, self.among_total)
 
     @property
     def stands_out(self) -> bool:
-        """Whether it is so large a part of so many orders that somebody should look at it."""
+        """Whether it is so large a part of the plan that somebody should look at it."""
         share = self.percent or 0
         return share >= _QUARTER and share * self.among_orders >= _TIMES_USUAL * _WHOLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedBuyers:
-    """So many buyers, and the names of those with the most planned orders."""
+    """A number of buyers, and the names of those with the most planned orders."""
 
     count: int = 0
     names: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class NamedBuyers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impact:
-    """What stands beside the totals of a plan. `seasons` holds the first of `season_count` groups, largest first."""
+    """The impact of a plan. `seasons` holds the largest of `season_count` groups, largest first."""
 
     seasons: tuple[SeasonShare, ...] = ()
     season_count: int = 0
@@ -83,21 +83,21 @@ class Impact:
 
 
 def percent_of(part: int, whole: int) -> int | None:
-    """A share in whole percent, rounded half up; None if it is no share of a positive whole."""
+    """A share in whole percent, rounded half up; None if the whole is not positive or the part is outside it."""
     if whole <= 0 or not 0 <= part <= whole:
         return None
     return (2 * _WHOLE * part + whole) // (2 * whole)
 
 
 def percent_words(percent: int | None, *, part: int) -> str:
-    """`15 %`; `under 1 %` for what is little but not nothing; empty where there is no share."""
+    """`15 %`; `under 1 %` for a small part; empty for None."""
     if percent is None:
         return ""
     return _("under 1 %") if part and not percent else _("{percent} %", percent=percent)
 
 
 def impact_document(impact: Impact) -> dict[str, Any]:
-    """The impact as JSON values, for a kept plan."""
+    """The impact as JSON values, for a saved plan."""
     document = asdict(impact)
     for name in ("ordered_from", "ordered_to", "delivery_from", "delivery_to"):
         document[name] = document[name] and document[name].isoformat()
@@ -105,7 +105,7 @@ def impact_document(impact: Impact) -> dict[str, Any]:
 
 
 def read_impact(document: Mapping[str, Any]) -> Impact:
-    """Read `impact_document` back."""
+    """Read the JSON values of `impact_document`."""
     return Impact(
         seasons=tuple(SeasonShare(**each) for each in document["seasons"]),
         season_count=document["season_count"],

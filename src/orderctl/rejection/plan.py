@@ -1,8 +1,7 @@
-"""A rejection: the plan that is shown, the approved plan that runs, and what came of it.
+"""A rejection as values: the plan that is shown, the approved plan that runs, and the result.
 
-The plan is one immutable value, computed before anything changes. The preview prints it, the
-confirmation is made from it, and execution takes it as it is: nothing is computed again
-(design.md, section 6).
+A plan is immutable and computed before anything changes. The preview, the confirmation and the execution all use the
+same plan: nothing is computed again (design.md, section 6).
 """
 
 from __future__ import annotations
@@ -27,32 +26,31 @@ from orderctl.selection.selection import Choice, FilterScope, IdScope, InputSumm
 
 PLAN_SCHEMA = 1
 _BLOCK_LENGTH = 300_000
-# A quote that stands after neither a backslash nor what precedes a key ends a key: no id looks like this.
+# The end of a key: a quote that follows neither a backslash nor the start of a key. No id looks like this.
 _BETWEEN_TARGETS = re.compile(r'[^\\{,\s]"\s*:\s*\d+\s*(,)')
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """The orders a plan rejects, each with the version it was read at.
+    """The orders that a plan rejects, each with the version at which it was read.
 
-    Kept as one JSON object, id to version in the order of the ids, made and read by the database
-    itself: a plan of a million orders is one string and not a million objects.
+    Kept as one JSON object from id to version, sorted by id. The database makes and reads it itself, so a plan of a
+    million orders is one string and not a million objects.
     """
 
     packed: str
     count: int
 
     def versions(self) -> dict[str, int]:
-        """Unpack: id to version."""
+        """The versions by id, decoded."""
         versions: dict[str, int] = json.loads(self.packed)
         return versions
 
     def __iter__(self) -> Iterator[str]:
-        """The ids."""
         return iter(self.versions())
 
     def blocks(self) -> Iterator[str]:
-        """The same as JSON objects of some thousand orders each, in their order."""
+        """JSON objects of some thousand orders each, in the same order."""
         start = 1
         while end := _BETWEEN_TARGETS.search(self.packed, start + _BLOCK_LENGTH):
             yield f"{{{self.packed[start : end.start(1)]}}}"
@@ -62,14 +60,13 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The orders that one rule of `eligibility` leaves out; `packed` is a JSON array of their ids."""
+    """The orders that one rule of `eligibility` skips; `packed` is a JSON array of their ids."""
 
     code: str
     count: int
     packed: str
 
     def __iter__(self) -> Iterator[str]:
-        """The ids."""
         return iter(json.loads(self.packed))
 
 
@@ -88,9 +85,9 @@ class MailPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Who rejects, from where, with which program, and how the orders were chosen, in words.
+    """Who rejects, from which host, with which program version, and how the orders were chosen, in words.
 
-    `selection` is the actor's selection that they come from, if they do; what is rejected is taken out of it.
+    `selection` is the actor's selection that the orders come from, if any. Rejected orders are removed from it.
     """
 
     account: str
@@ -103,14 +100,14 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestKey:
-    """A key, and a digest of what was asked for under it."""
+    """A key that the caller chose, and a digest of the call, so that a repeated call is recognised."""
 
     key: str
     digest: str
 
     @classmethod
     def of(cls, key: str, choice: Choice, **options: str | bool | None) -> RequestKey:
-        """The key of a call that asks for this, as it was written. Raises UsageError."""
+        """The key of a call with this choice and these options. Raises UsageError if the key is not valid."""
         if not _KEY.fullmatch(key):
             raise UsageError(
                 _("--key {key!r} is no key", key=key),
@@ -119,16 +116,16 @@ class RequestKey:
                     most=LONGEST_KEY,
                 ),
             )
-        # The digest is kept with the batch: what goes into it stays as it is.
+        # The digest is stored with the batch: never change what it covers.
         document = {**_chosen(choice), "except": sorted(choice.excluded.ids), **options}
         return cls(key=key, digest=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionPlan:
-    """What a rejection would do. `id` becomes the batch's id, so that a plan can run once only.
+    """What a rejection would do. `id` becomes the id of the batch, so that a plan can run only once.
 
-    `before_credits` adds up the orders of a total above zero alone: no credit brings a plan below a limit by amount.
+    `before_credits` adds up only orders above zero, so that credits cannot bring a plan below a limit of amount.
     """
 
     id: str
@@ -150,19 +147,19 @@ class RejectionPlan:
 
     @property
     def skipped_count(self) -> int:
-        """How many of the chosen orders stay as they are."""
+        """How many of the chosen orders are skipped."""
         return sum(group.count for group in self.skipped)
 
     def without_mails(self) -> RejectionPlan:
-        """The same plan that tells nobody."""
+        """The same plan without mails."""
         return replace(self, mail=MailPlan(notify=False, orders_without_buyer=self.mail.orders_without_buyer))
 
     def with_message(self, message: str) -> RejectionPlan:
-        """The same plan that tells the buyers this too."""
+        """The same plan with a message to the buyers."""
         return replace(self, mail=replace(self.mail, message=message))
 
     def approve(self, *, by: str, how: str, request: RequestKey | None = None) -> ApprovedPlan:
-        """Turn it into the only thing that can be executed; `how` is the answer or flag that approved."""
+        """Make the approved plan, which alone can run; `how` is the answer or flag that approved it."""
         return ApprovedPlan(plan=self, approver=by, how=how, request=request)
 
     def to_json(self) -> str:
@@ -172,7 +169,7 @@ class RejectionPlan:
 
     @classmethod
     def from_json(cls, text: str) -> RejectionPlan:
-        """Read a plan back; ValueError if its schema is unknown, it was edited since, or it is no plan at all."""
+        """Read `to_json`. Raises ValueError for an unknown schema, an edited plan, or other text."""
         try:
             document = json.loads(text)
             if document.get("schema") != PLAN_SCHEMA:
@@ -191,13 +188,13 @@ class RejectionPlan:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the plan's canonical JSON."""
+        """SHA-256 of the plan's canonical JSON, in hexadecimal."""
         return _digest(_canonical(_document(self)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedPlan:
-    """A plan that somebody said yes to, under a key if they gave one. Only `RejectionPlan.approve` makes one."""
+    """A plan that somebody approved, with a request key if there is one. Made by `RejectionPlan.approve`."""
 
     plan: RejectionPlan
     approver: str
@@ -207,9 +204,9 @@ class ApprovedPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A planned order that was no longer as planned when the batch ran; `status` None if it is gone.
+    """A target that was no longer as planned when the batch ran; `status` is None if the order is gone.
 
-    `changes` says what is different, where the plan was saved with what its orders were like.
+    `changes` says what is different, for a saved plan.
     """
 
     id: str
@@ -222,9 +219,9 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionResult:
-    """What a batch did. `batch_id` is None when there was nothing to do.
+    """What a batch did. `batch_id` is None if there was nothing to do.
 
-    `unselected`: so many orders were taken out of the selection that they came from.
+    `unselected` counts the orders that were removed from the selection that they came from.
     """
 
     plan: RejectionPlan
@@ -248,7 +245,7 @@ def _document(plan: RejectionPlan) -> dict[str, Any]:
     document = asdict(plan)
     document["made_at"] = plan.made_at.isoformat()
     if not plan.by.selection:
-        # Plans that were saved before there was this field, and the next one, keep their digest.
+        # This field and the next are left out if unused, so that plans saved before they existed keep their digest.
         del document["by"]["selection"]
     if plan.before_credits == plan.totals:
         del document["before_credits"]
@@ -303,17 +300,17 @@ def _summary(document: Mapping[str, Any]) -> OrderSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """An actor; `login` is the database's own name for who is connected, empty where it has none (SQLite)."""
+    """An actor; `login` is the database's name for the connected user, empty on SQLite."""
 
     actor: str
     login: str = ""
 
     def __str__(self) -> str:
-        """Write it as the log keeps it: `mia (db: ops)`."""
+        """As in the log: `mia (db: ops)`."""
         return f"{self.actor} (db: {self.login})" if self.login else self.actor
 
     def may_be(self, other: Identity) -> bool:
-        """Whether both may be one person: one name, whatever its case, or one database login."""
+        """Whether both may be one person: the same name in any case, or the same database login."""
         same_name = fold(self.actor.strip()) == fold(other.actor.strip())
         return same_name or bool(self.login and self.login == other.login)
 
@@ -323,11 +320,11 @@ _KEY = re.compile(rf"[!-~]{{1,{LONGEST_KEY}}}", re.ASCII)
 
 
 class KeyUsedError(UnexpectedPlanError):
-    """Another run under the same key was first; nothing was changed by this one."""
+    """Another run with the same request key was first; this one changed nothing."""
 
 
 def _chosen(choice: Choice) -> dict[str, object]:
-    """The orders as they were asked for: what a filter finds changes with every rejection."""
+    """The choice as it was written, not the orders found: those change with every rejection."""
     scope = choice.scope
     if isinstance(scope, IdScope):
         return {"ids": sorted(scope.given.ids), "notes": scope.given.notes.packed}
@@ -338,7 +335,7 @@ def _chosen(choice: Choice) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """A choice split by eligibility, with its figures: what the store contributes to a plan."""
+    """The part of a plan that the store computes: the choice split by eligibility, and its figures."""
 
     given: InputSummary
     targets: Targets
@@ -353,7 +350,7 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
-    """What the store did of an approved plan; `unselected` of its orders were taken out of their selection."""
+    """What the store did with an approved plan."""
 
     rejected: int
     left_out: tuple[LeftOut, ...]

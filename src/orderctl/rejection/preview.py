@@ -33,7 +33,7 @@ def plan_preview(
     ask_about_mails: bool = False,
     every: Sequence[OrderSummary] | None = None,
 ) -> RenderableType:
-    """Everything that a person should see before saying yes, made of the plan; in full with `every` order of it."""
+    """Everything to see before saying yes. With `every`, all orders are listed, and not only the first ones."""
     parts: list[RenderableType] = [_where(plan, store, production=production)]
     if plan.targets.count:
         head = plan.head[:SHOWN_ORDERS] if every is None else every
@@ -69,7 +69,7 @@ def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
 
 
 def _skipped(groups: Iterable[Skipped]) -> RuledTable:
-    """Every order that is left alone, with the reason."""
+    """Every skipped order, with the reason."""
     told = ((order_id, _(RULE_BY_CODE[group.code].reason)) for group in groups for order_id in group)
     return text_table((N_("Skipped"), N_("Why")), told, indent=2)
 
@@ -83,7 +83,7 @@ def _amounts(totals: Iterable[Money]) -> Text:
 
 
 def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, notify: bool) -> RenderableType:
-    """What came of it, for people."""
+    """The result of a rejection."""
     if result.batch_id is None:
         return plain(_("Nothing to reject."))
     parts: list[RenderableType] = [
@@ -109,7 +109,7 @@ def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, n
 
 
 def _left_out(left_out: Sequence[LeftOut]) -> Iterator[Text]:
-    """The orders that changed between plan and execution."""
+    """The targets that changed between the plan and its execution."""
     head = ngettext(
         "Left out {number:,} order that changed meanwhile:",
         "Left out {number:,} orders that changed meanwhile:",
@@ -122,7 +122,7 @@ def _left_out(left_out: Sequence[LeftOut]) -> Iterator[Text]:
 
 
 def left_out_words(left: LeftOut) -> str:
-    """Why a planned order was left out."""
+    """Why a target was left out."""
     if left.status is None:
         return _("{id}: is gone", id=left.id)
     if left.batch_id:
@@ -138,7 +138,7 @@ _MARKS = {"longest": N_("the longest"), "shortest": N_("the shortest")}
 
 
 def letter_samples(letters: Sequence[SampleLetter]) -> RenderableType:
-    """The longest and the shortest letter, then others that use other templates; the rest is named."""
+    """The longest and the shortest letter, and letters that use other templates; the rest is only named."""
     shown = _chosen(letters)
     parts: list[RenderableType] = [_framed(sample, apart=sample is not shown[0]) for sample in shown]
     rest = [each.language or _("no language") for each in letters if each not in shown]

@@ -1,4 +1,4 @@
-"""Letters of a plan as its preview shows them: one real letter for each language (design.md, section 6, step 3)."""
+"""Sample letters for the preview of a plan: one real letter for each language (design.md, section 6, step 3)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleLetter:
-    """What one buyer of a plan would read.
+    """The letter that one buyer of a plan would get.
 
-    `language` is the buyer's, `written_in` that of the templates in use; `mark` says which of the samples is
-    the longest, and which the shortest.
+    `language` is the buyer's, `written_in` that of the templates; `mark` is `longest`, `shortest` or empty.
     """
 
     buyer: str
@@ -34,7 +33,7 @@ class SampleLetter:
 
 
 def mark_extremes(letters: Iterable[SampleLetter]) -> tuple[SampleLetter, ...]:
-    """Mark the longest and the shortest of several letters that are not as long as each other."""
+    """Mark the longest and the shortest letter, unless all have the same length."""
     listed = list(letters)
     sizes = [len(each.letter.text) for each in listed]
     if len(set(sizes)) > 1:
@@ -79,7 +78,7 @@ _MOST_SAMPLES = 50
 
 
 def _sampled(connection: Connection, buyer_id: str, order_ids: Sequence[str]) -> LetterContext | None:
-    """The facts of a letter to one buyer about those orders; None if the buyer is gone."""
+    """The content of a letter to one buyer about these orders; None if the buyer is gone."""
     row = connection.execute(f"{_BUYER} AND id = :buyer", {"buyer": buyer_id}).fetchone()
     if row is None:
         return None
@@ -90,15 +89,15 @@ def _sampled(connection: Connection, buyer_id: str, order_ids: Sequence[str]) ->
 
 
 def sample_letters_of(connection: Connection, plan: RejectionPlan) -> tuple[LetterContext, ...]:
-    """For each language of the plan, the facts of one of its mails: to the buyer with the most orders.
+    """The content of one mail for each language of the plan: to the buyer with the most orders.
 
-    Where that would be a very long letter, one is preferred that is not.
+    A buyer whose letter would be very long is chosen only if there is no other.
     """
     dialect = connection.dialect
     planned = f"id IN (SELECT key FROM ({dialect.pairs('targets')}) AS target)"
     order_ids: dict[str, list[str]] = {}
     for buyer_id, order_id in connection.execute(
-        # CROSS JOIN: SQLite looks each target up, instead of walking the index of the buyers over all orders.
+        # CROSS JOIN: SQLite must look up each target, and not scan the index of the buyers.
         f"WITH hit AS MATERIALIZED (SELECT o.buyer_id, count(*) AS orders FROM ({dialect.pairs('targets')}) AS target"
         " CROSS JOIN orders AS o WHERE o.account = :account AND o.id = target.key GROUP BY o.buyer_id),"
         " placed AS (SELECT hit.buyer_id, row_number() OVER (PARTITION BY coalesce(buyer.language, '')"
@@ -118,7 +117,7 @@ def sample_letters_of(connection: Connection, plan: RejectionPlan) -> tuple[Lett
 
 
 def _brand(connection: Connection, orders: Fragment) -> str:
-    """The brand of the orders, where they have one and the same."""
+    """The brand of the orders; empty if they have several."""
     found = connection.execute(
         f"SELECT DISTINCT brand FROM orders WHERE account = :account AND {orders.sql} LIMIT 2", orders.params
     ).fetchall()

@@ -1,4 +1,4 @@
-"""One rendered letter sent to oneself, marked as a sample; no mail of the outbox is touched."""
+"""Sends one sample letter to a test address. No mail of the outbox is touched."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ MARK = "[Sample]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """What a sample leaves with."""
+    """What is needed to send a sample."""
 
     composer: "Composer"
     open_mailer: Callable[[], Mailer]
@@ -36,7 +36,7 @@ class Sender:
 
 
 def send_sample(sender: Sender, facts: LetterContext, to: str) -> Letter:
-    """Send the letter to an address instead of its buyer; gives it as sent. Raises OrderctlError if it was not sent."""
+    """Send the letter to an address instead of its buyer; returns it as sent. Raises OrderctlError."""
     composed = sender.composer.compose(facts)
     letter = replace(composed, subject=f"{MARK} {composed.subject}")
     mail = _mail(sender, facts, to)
@@ -52,7 +52,7 @@ def send_sample(sender: Sender, facts: LetterContext, to: str) -> Letter:
 
 
 def facts_of_batch(store: Store, batch_id: str) -> LetterContext:
-    """What the first mail of a batch is made of. Raises UsageError if it has none."""
+    """The content of the first mail of a batch. Raises UsageError if it has none."""
     with store.snapshot() as connection:
         first = f"{find_batch(connection, batch_id)}.1"
         facts = letter_contexts(connection, [first]).get(first)
@@ -62,7 +62,7 @@ def facts_of_batch(store: Store, batch_id: str) -> LetterContext:
 
 
 def facts_of_request(store: Store, request: RejectionRequest, sender: Sender) -> LetterContext:
-    """What the first mail of a rejection would be made of. Raises UsageError if nobody would be told."""
+    """The content of the first mail that a rejection would send. Raises UsageError if there would be none."""
     plan = prepare_rejection(store, replace(request, notify=True), clock=sender.clock, new_id=sender.new_id)
     with store.snapshot() as connection:
         found = sample_letters_of(connection, plan)
@@ -75,7 +75,7 @@ def facts_of_request(store: Store, request: RejectionRequest, sender: Sender) ->
 
 
 def invented_facts(language: str) -> LetterContext:
-    """A letter about an order that nobody made."""
+    """The content of a letter about an invented order."""
     order = next(sample_orders(1))
     assert order.buyer is not None  # noqa: S101 - for the type checker: sample orders have buyers
     return LetterContext(

@@ -1,4 +1,4 @@
-"""The main job: plan a rejection, hold it against what the caller expects, execute it (design.md, section 6)."""
+"""The main job: plan a rejection, compare it with what the caller expects, execute it (design.md, section 6)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,7 @@ _SETTLED = frozenset({MailState.SENT, MailState.CANCELLED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionRequest:
-    """What somebody wants rejected, how, and what the buyers are told. `by` says who asks."""
+    """What to reject, how, and what to tell the buyers. `by` says who asks."""
 
     choice: Choice
     by: Provenance
@@ -51,7 +51,7 @@ class RejectionRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectations:
-    """What the caller counted on; a plan outside of it is not run. `expect` is a range, either end open."""
+    """Limits of the caller: a plan outside of them does not run. `expect` is a range; None is an open end."""
 
     strict: bool = False
     expect: tuple[int | None, int | None] = (None, None)
@@ -67,7 +67,7 @@ def mails_left(store: Store, batch_id: str) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldBatch:
-    """A batch that holds; `mails_left` are those that are neither sent nor given up."""
+    """A batch that was committed; `mails_left` counts mails that are neither sent nor given up."""
 
     id: str
     rejected: int
@@ -77,9 +77,10 @@ class HeldBatch:
 def prepare_rejection(
     store: Store, request: RejectionRequest, *, clock: Clock, new_id: Callable[[], str]
 ) -> RejectionPlan:
-    """Compute the plan on one snapshot. Nothing is changed; raises StoreUnavailableError.
+    """Compute the plan on one snapshot. Changes nothing.
 
-    By a clock that is behind the newest record it could not be executed: better known before anybody is asked.
+    Raises StoreUnavailableError, and OrderctlError if the clock is behind the newest record: the plan could not be
+    executed, so the caller should know before anybody is asked.
     """
     with store.snapshot() as connection:
         at = clock.for_record(connection)
@@ -112,16 +113,13 @@ def prepare_rejection(
 
 
 def targets_of(store: Store, plan: RejectionPlan) -> tuple[OrderSummary, ...]:
-    """Every order that the plan rejects as it is now, newest first."""
+    """Every order that the plan rejects, as it is now, newest first."""
     with store.snapshot() as connection:
         return target_orders(connection, plan)
 
 
 def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
-    """Refuse a plan that is not what the caller meant.
-
-    Raises UsageError for unknown ids, UnexpectedPlanError for `--strict`, `--expect` and `--max-orders`.
-    """
+    """Refuse a plan that is not what the caller expects."""
     if plan.given.unknown_count and not expected.ignore_unknown:
         listed = ", ".join(plan.given.unknown)
         more = plan.given.unknown_count - len(plan.given.unknown)
@@ -163,9 +161,9 @@ def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
 
 
 def check_any_target(plan: RejectionPlan, choice: Choice) -> None:
-    """Refuse a plan of orders that were named one by one and of which none can be rejected.
+    """Raise UnexpectedPlanError if orders were named one by one and none of them can be rejected.
 
-    A filter names no order: that it finds only what was rejected before is how every second night goes.
+    A filter names no order: for a nightly job it is normal to find only orders that were rejected before.
     """
     if plan.targets.count or not plan.skipped_count or isinstance(choice.scope, FilterScope):
         return
@@ -180,9 +178,9 @@ def check_any_target(plan: RejectionPlan, choice: Choice) -> None:
 
 
 def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, message_domain: str) -> RejectionResult:
-    """Run an approved plan in one transaction, once; without targets, do nothing.
+    """Run an approved plan once, in one transaction; without targets, do nothing.
 
-    Raises UnexpectedPlanError if it ran before, KeyUsedError if another run under its key was first,
+    Raises UnexpectedPlanError if it ran before, KeyUsedError if another run with its request key was first,
     StoreUnavailableError, CommitUnknownError.
     """
     plan = approved.plan
@@ -200,9 +198,9 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
 
 
 def first_run(store: Store, asked: RequestKey, choice: Choice) -> RejectionResult | None:
-    """What the first run under a caller's key did; None if there was none.
+    """What the first run with this request key did; None if there was none.
 
-    Raises UnexpectedPlanError if it was asked for something else.
+    Raises UnexpectedPlanError if that run was asked for something else.
     """
     with store.snapshot() as connection:
         found = batch_of_request(connection, asked.key)
@@ -235,7 +233,7 @@ def _plan_of(batch: Batch, text: str) -> RejectionPlan:
 
 
 def _has_others(connection: Connection, choice: Choice, plan: RejectionPlan) -> bool:
-    """Whether a selection, which the first run took its orders out of, holds others by now."""
+    """Whether a selection, from which the first run removed its orders, has got other orders since."""
     if not isinstance(choice.scope, SelectionScope):
         return False
     known = {*plan.targets, *(order_id for group in plan.skipped for order_id in group), *choice.excluded.ids}
@@ -244,7 +242,7 @@ def _has_others(connection: Connection, choice: Choice, plan: RejectionPlan) -> 
 
 
 def delivered_so_far(store: Store, batch_id: str, last: DeliveryReport) -> DeliveryReport:
-    """What became of the mails of a batch in all runs, of which `last` is the last one."""
+    """The mails of a batch after all delivery runs, of which `last` is the last."""
     with store.snapshot() as connection:
         counts = count_mails(connection, MailQuery(batch_id=batch_id))
     return replace(
@@ -257,7 +255,7 @@ def delivered_so_far(store: Store, batch_id: str, last: DeliveryReport) -> Deliv
 
 
 def held_batches(store: Store, batch_ids: Sequence[str]) -> tuple[HeldBatch, ...]:
-    """Those of the batches that the store holds. Raises StoreUnavailableError."""
+    """Those of the batches that are in the store. Raises StoreUnavailableError."""
     with store.snapshot() as connection:
         found = [batch for batch in (get_batch(connection, each) for each in batch_ids) if batch is not None]
         return tuple(
@@ -274,7 +272,7 @@ def _left(connection: Connection, batch_id: str) -> int:
 
 
 def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
-    """What the store did of a plan, as its report."""
+    """The result of a plan from what the store did."""
     return RejectionResult(
         plan=plan,
         batch_id=plan.id,
@@ -287,13 +285,13 @@ def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
 
 
 def signed(approved: ApprovedPlan, login: str) -> ApprovedPlan:
-    """The same approval with the database's own name for who gives it."""
+    """The same approval with the approver's database login."""
     who = str(Identity(actor=approved.approver, login=login))
     return approved.plan.approve(by=who, how=approved.how, request=approved.request)
 
 
 def _landed(connection: Connection, plan: RejectionPlan) -> Executed | None:
-    """What a batch did whose commit was cut off; None if it does not hold."""
+    """What a batch did whose commit was lost; None if it was not committed."""
     return plan_outcome(connection, plan)
 
 
