@@ -1,4 +1,4 @@
-"""What may be changed on any order, a rejected one included: archiving and tags (design.md, section 3)."""
+"""Changes that every order allows, a rejected one too: archiving and tags (design.md, section 3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change of orders; `tag` is the tag that comes or goes."""
+    """One change of orders; `tag` is the tag that is added or removed."""
 
     kind: ChangeKind
     tag: str = ""
@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCounts:
-    """How far a change reaches: the orders that are chosen, and those of them that it changes."""
+    """How many orders are chosen, and how many of them the change would change."""
 
     chosen: int
     changing: int
@@ -43,7 +43,7 @@ class ChangeCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeReport:
-    """What a change did, or would do. `unknown` are ids that the store has no order of."""
+    """What a change did or would do. `unknown` are ids that the store has no order of."""
 
     change: Change
     counts: ChangeCounts
@@ -57,7 +57,7 @@ class ChangeReport:
 
 
 _TAGGED = "EXISTS (SELECT 1 FROM order_tag AS t WHERE t.account = o.account AND t.order_id = o.id AND t.tag = :tag)"
-# What holds for an order that a change changes.
+# The condition for an order that the change would change.
 _CHANGES = {
     ChangeKind.ARCHIVED: "o.archived_at IS NULL",
     ChangeKind.UNARCHIVED: "o.archived_at IS NOT NULL",
@@ -80,7 +80,7 @@ def count_changes(connection: Connection, choice: Choice, change: Change) -> Cha
 def apply_change(
     connection: Connection, choice: Choice, change: Change, *, event_id: str, actor: str, at: datetime
 ) -> int:
-    """Change the chosen orders; gives how many were not so already."""
+    """Change the chosen orders; returns how many changed."""
     ids = _log_change(connection, choice, change, event_id, actor, at)
     changed = {"changed": connection.dialect.bind_ids(ids)}
     among = f"id IN ({connection.dialect.ids('changed')})"
@@ -108,13 +108,13 @@ def apply_change(
 def _log_change(
     connection: Connection, choice: Choice, change: Change, event_id: str, actor: str, at: datetime
 ) -> list[str]:
-    """Lock the chosen orders and write the events of those that will change; gives their ids."""
+    """Lock the chosen orders, and write the events of those that change; returns their ids."""
     dialect = connection.dialect
     chosen = choice_condition(choice, dialect)
     among = f"FROM orders AS o WHERE o.account = :account AND {chosen.sql}"
     lock = dialect.lock("o")
     if lock:
-        # A statement of its own: the next one then sees the tags of whoever held the locks before.
+        # A separate statement: the next one then sees the tags that a former holder of the locks wrote.
         connection.execute(f"SELECT 1 {among} ORDER BY o.id {lock}", chosen.params)
     written = connection.execute(
         "INSERT INTO order_event (account, order_id, id, kind, detail, actor, at)"
@@ -142,7 +142,7 @@ def _touch(connection: Connection, among: str, at: datetime, changed: dict[str, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRequest:
-    """Which change of which orders. Ids that are unknown stop it, unless they are to be ignored."""
+    """A change and its orders. Unknown ids are an error, unless they are to be ignored."""
 
     choice: Choice
     change: Change
@@ -150,7 +150,7 @@ class ChangeRequest:
 
 
 def preview_change(store: Store, request: ChangeRequest) -> ChangeReport:
-    """What the change would do; nothing is changed. Raises UsageError for unknown ids."""
+    """What the change would do. Changes nothing. Raises UsageError for unknown ids."""
     with store.snapshot() as connection:
         return _report(connection, request)
 
@@ -158,7 +158,7 @@ def preview_change(store: Store, request: ChangeRequest) -> ChangeReport:
 def change_orders(
     store: Store, request: ChangeRequest, *, actor: str, clock: Clock, new_id: Callable[[], str]
 ) -> ChangeReport:
-    """Make the change, logged once an order that was not so already. Raises UsageError for unknown ids."""
+    """Make the change, with one event for each changed order. Raises UsageError for unknown ids."""
     event_id = new_id()
 
     def work_on(connection: Connection) -> ChangeReport:
@@ -183,7 +183,7 @@ def _report(connection: Connection, request: ChangeRequest) -> ChangeReport:
 
 
 def change_document(report: ChangeReport, *, dry_run: bool) -> Document:
-    """What archiving or a tag changed, or would change."""
+    """The result of archiving or tagging, or of a dry run of it (design.md, section 8)."""
     return {
         "schema": SCHEMA,
         "outcome": "dry-run" if dry_run else "done",

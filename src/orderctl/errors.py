@@ -1,4 +1,4 @@
-"""The errors a user can meet. Each class owns its exit code (design.md, section 8)."""
+"""The errors that a user can meet. Each class has its exit code (design.md, section 8)."""
 
 from enum import IntEnum
 
@@ -7,7 +7,7 @@ from orderctl.language import N_, _, english
 
 
 class ExitCode(IntEnum):
-    """How a run ends, for scripts; `orderctl help exit-codes` explains each."""
+    """The exit codes, for scripts; `orderctl help exit-codes` explains each."""
 
     DONE = 0
     FAILED = 1
@@ -27,23 +27,23 @@ class OrderctlError(Exception):
     """The command failed and nothing was changed."""
 
     exit_code = ExitCode.FAILED
-    # What is said where nothing else is.
+    # The message if none is given.
     usual = N_("The command failed and nothing was changed.")
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
-        """Take one sentence that says what was wrong and where, and a hint that says what to do next."""
+        """`message` is one sentence that says what is wrong and where; `hint` says what to do next."""
         self.message = message or _(self.usual)
         super().__init__(self.message)
         self.hint = hint
 
     @property
     def sentence(self) -> str:
-        """What was wrong and what to do next, on one line."""
+        """The message and the hint on one line."""
         return _("{problem}; {hint}", problem=self.message, hint=self.hint) if self.hint else self.message
 
     @property
     def english(self) -> str:
-        """What was wrong as it is stored."""
+        """The message in English, as the store keeps it."""
         return english(self.message)
 
 
@@ -83,7 +83,7 @@ class CommitUnknownError(OrderctlError):
 
 
 class OutputLostError(OrderctlError):
-    """Standard output cannot be written, and nothing was changed so far. `closed`: its reader has gone."""
+    """Standard output cannot be written, and nothing was changed so far. `closed`: the reader has gone."""
 
     def __init__(self, message: str, *, closed: bool) -> None:
         super().__init__(message)
@@ -91,23 +91,23 @@ class OutputLostError(OrderctlError):
 
 
 class MailUnavailableError(OrderctlError):
-    """Mails cannot be handed over at present; those that are queued wait."""
+    """No mail can be sent at present. Queued mails wait."""
 
 
 class MailSetupError(MailUnavailableError):
-    """The mail server turns us away until a person mends the settings; mails that are queued wait."""
+    """The mail server refuses us until a person corrects the settings. Queued mails wait."""
 
 
-# What is said of an address that no mail can go to; the outbox keeps it, and tells it again.
+# The templates about addresses that cannot get mail. The outbox keeps them, and `retell` translates them.
 NOT_ONE_ADDRESS = N_("{address} is not one e-mail address: {why}")
 ODD_ADDRESS = N_("{address} has letters before the @ that not every mail server takes")
 
 
 class UnsendableError(OrderctlError):
-    """The mail can never be sent as it is, whatever the server."""
+    """The mail can never be sent as it is, by any server."""
 
 
-# As the C library words them in English; others stay as they are.
+# Messages of the C library that are translated; others stay English.
 KNOWN = (
     N_("No such file or directory"),
     N_("Permission denied"),
@@ -134,12 +134,12 @@ KNOWN = (
 
 
 def os_reason(error: OSError) -> str:
-    """The reason that an error of the operating system gives."""
+    """The reason in an error of the operating system, in the operator's language."""
     return _(safe(error.strerror or str(error)))
 
 
 def reason_of(error: BaseException) -> str:
-    """What went wrong, in one line, whatever was raised."""
+    """What went wrong, in one line, for any exception."""
     if isinstance(error, OrderctlError):
         return str(error)
     if isinstance(error, MemoryError):

@@ -1,6 +1,6 @@
-"""Settings: flag, then environment variable, then the profile in the file, then the default; each knows its origin.
+"""Settings: flag, then environment variable, then the profile in the file, then the default; each has its origin.
 
-One TOML file holds profiles; the keys of a profile are those of `OPTIONS`, dotted ones in a table of their own:
+One TOML file holds profiles. The keys of a profile are those of `OPTIONS`, and dotted keys may be tables:
 
     default_profile = "eu"
 
@@ -28,9 +28,9 @@ _YES_NO = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One setting: what its values are, its default, and whether it must never be shown.
+    """One setting: the type and limits of its value, its default, and whether it is secret.
 
-    `or_number` lets a text be written as a whole number too. A number is between `least` and `most`.
+    `or_number`: a text may be written as a whole number too. A number is between `least` and `most`.
     """
 
     key: str
@@ -45,16 +45,16 @@ class Option:
 
     @property
     def choices(self) -> str:
-        """The values to choose from; empty if they cannot be listed."""
+        """The possible values; empty if they cannot be listed."""
         return f"{self.least}..{self.most}" if self.kind is int else ", ".join(self.one_of)
 
     @property
     def variable(self) -> str:
-        """The environment variable that sets it."""
+        """The name of the environment variable."""
         return f"ORDERCTL_{self.key.upper().replace('.', '_')}"
 
 
-# How many connections to a mail server may be open at a time.
+# The most connections to a mail server at a time.
 MAX_CONNECTIONS = 16
 
 _ALL = (
@@ -135,7 +135,7 @@ OPTIONS = {option.key: option for option in _ALL}
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A value and where it came from, in words."""
+    """A value, and where it came from in words."""
 
     value: Value
     origin: str
@@ -143,7 +143,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one profile. `config_file` is where they were looked for."""
+    """The settings of one profile. `config_file` is the file that was looked for; it may be missing."""
 
     profile: str
     config_file: Path
@@ -161,7 +161,7 @@ class Settings:
         try:
             if "\0" not in text:
                 return Path(text).expanduser()
-        except RuntimeError:  # the home of nobody
+        except RuntimeError:  # there is no such user
             pass
         raise UsageError(_("{key}: {path!r} is not a path", key=key, path=text), hint=_("check the path"))
 
@@ -181,9 +181,9 @@ class Settings:
 
 
 def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[str, Value]) -> Settings:
-    """Read the settings. `flags` holds what the command line says, `profile` among it; None is unsaid.
+    """Read the settings. `flags` are the values of the command line, with `profile`; None is not given.
 
-    Raises UsageError naming file and key, or the variable, that is wrong.
+    Raises UsageError that names the wrong file and key, or the wrong variable.
     """
     document = _document(config_file)
     _refuse_shared(config_file, document)
@@ -200,7 +200,7 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
 
 
 def _no_profile(config_file: Path, chosen: str, profiles: Mapping[str, object]) -> UsageError:
-    """Settings that stand in a file and are not used would be a surprise: say which there are."""
+    """The error for a missing profile. A file with profiles that are not used would be a surprise."""
     known = safe(", ".join(map(str, profiles))) or _("none")
     if chosen:
         return UsageError(
@@ -214,13 +214,13 @@ def _no_profile(config_file: Path, chosen: str, profiles: Mapping[str, object]) 
 
 
 def holds_password(url: str) -> bool:
-    """Whether a store URL holds a password, in either of the two places where one can stand."""
+    """Whether a store URL holds a password, before the host or among its parameters."""
     rest = url.partition("://")[2]
     return ":" in rest.rpartition("@")[0] or "password=" in rest.partition("?")[2]
 
 
 def _refuse_shared(config_file: Path, document: Mapping[str, object]) -> None:
-    """A file that holds a password is its owner's alone, as ssh wants it. Raises UsageError."""
+    """Raise UsageError if others may read a file that holds a password, as ssh does."""
     secret = next(_secrets(document), None)
     if secret is None:
         return
@@ -256,7 +256,7 @@ def _secrets(document: Mapping[str, object]) -> Iterator[str]:
 
 
 def _leaves(profile: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """The keys of a profile, dotted, with their values."""
+    """The dotted keys of a profile and their values."""
     for key, value in profile.items():
         if isinstance(value, dict):
             yield from ((f"{key}.{name}", each) for name, each in value.items())
@@ -283,7 +283,7 @@ def _document(config_file: Path) -> dict[str, object]:
 
     try:
         document = tomllib.loads(written.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:  # also a number of more digits than Python reads
+    except (ValueError, RecursionError) as error:  # also for a number with more digits than Python reads
         raise UsageError(
             _("{file} is not TOML: {error}", file=config_file, error=error), hint=_("mend the file")
         ) from error
@@ -297,7 +297,7 @@ def _document(config_file: Path) -> dict[str, object]:
 
 
 def _flat(table: object, where: str) -> dict[str, object]:
-    """The keys of a profile, dotted, checked against `OPTIONS`."""
+    """The dotted keys of a profile, checked against `OPTIONS`, and their values."""
     if not isinstance(table, dict):
         raise UsageError(_("{where} is not a table", where=where), hint=_("write [profile.NAME]"))
     flat: dict[str, object] = {}
@@ -332,7 +332,7 @@ def _resolve(
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Variables that look like ours and set nothing, each with the one that was perhaps meant."""
+    """Unknown variables that begin with ORDERCTL_, each with the nearest known one, or empty."""
     known = {option.variable for option in OPTIONS.values()} | {"ORDERCTL_CONFIG", "ORDERCTL_PROFILE"}
     return {name: closest(name, known) for name in environ if name.startswith("ORDERCTL_") and name not in known}
 
@@ -365,7 +365,7 @@ def _from_file(option: Option, value: object, config_file: Path) -> Value:
 
 
 def _bounded(option: Option, number: int | None, where: str) -> int:
-    """The number; None is one that is too long to be read."""
+    """The number within its limits; None is a number too long to read. Raises UsageError."""
     if number is None or not option.least <= number <= option.most:
         raise UsageError(
             _("{where} is not between {least} and {most}", where=where, least=option.least, most=option.most),

@@ -1,4 +1,4 @@
-"""E-mail addresses: of buyers in files, of mails, and of the settings; and why a text is none."""
+"""Reads and checks e-mail addresses: of buyers in files, of mails, and of the settings."""
 
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -10,7 +10,7 @@ from email_validator import EmailNotValidError, validate_email
 from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS, UnsendableError, UsageError
 from orderctl.language import N_, _, retell
 
-# As the library that checks addresses words them in English; others stay as they are.
+# Messages of the e-mail-validator library that are translated; others stay English.
 _KNOWN = (
     N_("An email address must have an @-sign."),
     N_("There must be something before the @-sign."),
@@ -35,7 +35,7 @@ _KNOWN = (
 
 
 def address_reason(error: ValueError) -> str:
-    """The reason that an error of the library gives."""
+    """The reason in an error of the library, in the operator's language."""
     return retell(str(error), _KNOWN)
 
 
@@ -44,7 +44,7 @@ _CACHED = 10_000
 
 @lru_cache(maxsize=_CACHED)
 def email_address(text: str) -> str:
-    """Exactly one address, as it is to be written; ValueError says what is wrong with it."""
+    """Exactly one address in its normal form. Raises ValueError that says what is wrong."""
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
@@ -53,7 +53,7 @@ def email_address(text: str) -> str:
 
 @lru_cache(maxsize=1024)
 def ascii_address(text: str) -> str:
-    """Exactly one address in the form that every server takes; UnsendableError if there is none."""
+    """Exactly one address in the ASCII form that every server accepts. Raises UnsendableError."""
     try:
         address = validate_email(text, check_deliverability=False, globally_deliverable=False).ascii_email
     except EmailNotValidError as error:
@@ -83,12 +83,12 @@ def own_address(text: str, key: str) -> Address:
 
 
 def check_own_addresses(sender: str, reply_to: str | None) -> None:
-    """Raise UsageError if mails could not be sent from, or answered to, these addresses."""
+    """Raise UsageError unless mails can be sent from `sender` and answered to `reply_to`."""
     own_address(sender, "mail.sender")
     if reply_to:
         own_address(reply_to, "mail.reply_to")
 
 
 def domain_of(text: str) -> str:
-    """The domain of a sender as the settings give it; empty if there is none."""
+    """The domain of a sender in the settings; empty if there is none."""
     return text.rpartition("@")[2].strip(" <>")

@@ -1,10 +1,10 @@
-"""Names of countries to ISO 3166-1 codes."""
+"""Converts names of countries to ISO 3166-1 codes."""
 
 from functools import cache
 
 _LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl", "da", "sv", "nb", "fi", "pl", "ja", "ko", "zh")
 _LETTERS = 2
-# What people write that is in no list of names.
+# Common names that the lists of the languages do not have.
 _ALIASES = {
     "eire": "IE",
     "republic of ireland": "IE",
@@ -33,9 +33,9 @@ _ALIASES = {
 
 
 def country_code(name: str) -> str:
-    """The alpha-2 code of a country's name in one of many languages; any other text as it is written.
+    """The alpha-2 code for a country's name in one of many languages; any other text is returned unchanged.
 
-    `Channel Islands` and `European Community` are no countries, so they stay what they are.
+    `Channel Islands` and `European Community` are not countries, so they are unchanged.
     """
     if len(name) == _LETTERS and name.upper() in _codes():
         return name.upper()

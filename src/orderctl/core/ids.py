@@ -1,4 +1,4 @@
-"""Ids that we make, for batches, plans and events: text whose order is that of time (design.md, section 5b)."""
+"""Makes and reads the ids of batches, plans and events: texts that sort by time (design.md, section 5b)."""
 
 import base64
 import re
@@ -9,7 +9,7 @@ from orderctl.language import _
 
 
 def new_id() -> str:
-    """A UUIDv7 in lower-case base32 with an alphabet that keeps its order: 26 letters and digits."""
+    """A UUIDv7 in lower-case base32hex, which sorts like its bytes: 26 letters and digits."""
     return base64.b32hexencode(uuid6.uuid7().bytes).decode("ascii").rstrip("=").lower()
 
 
@@ -20,12 +20,12 @@ _ENDING = re.compile(rf"\A[0-9a-v]{{{SHORTEST_ENDING},{LENGTH}}}\Z", re.ASCII)
 
 
 def short_id(own_id: str) -> str:
-    """The ending that is shown to people; the beginning is the time, and much the same in all."""
+    """The end of an id, for people. The beginning is the time, which is nearly the same in all of them."""
     return own_id[-_SHOWN:]
 
 
 def read_ending(text: str) -> str:
-    """An id or its ending as typed, in lower case. ValueError if it can be neither."""
+    """A typed id or its ending, in lower case. Raises ValueError if it cannot be one."""
     ending = text.strip().lower()
     if not _ENDING.match(ending):
         raise ValueError(
@@ -39,7 +39,7 @@ def read_ending(text: str) -> str:
 
 
 def split_mail_id(text: str) -> tuple[str, str]:
-    """The ending of the batch's id, and the mail's number in it: `7qb3p16k.12`. ValueError if it can be neither."""
+    """The ending of the batch's id and the mail's number, from `7qb3p16k.12`. Raises ValueError."""
     ending, __, number = text.strip().rpartition(".")
     if not (number.isascii() and number.isdecimal()):
         raise ValueError(_("does not end with a point and the number of a mail"))

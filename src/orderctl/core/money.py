@@ -1,4 +1,4 @@
-"""Amounts: integer minor units with an ISO 4217 code. The only place that knows decimals of a currency."""
+"""Amounts as integers in minor units, with an ISO 4217 code. Only this module knows the decimals of currencies."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from orderctl.language import _
 
-# ISO 4217: the currencies whose minor unit is not a hundredth.
+# The currencies whose minor unit is not a hundredth (ISO 4217).
 CURRENCIES_BY_DECIMALS = {
     0: frozenset(
         {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV"}
@@ -20,28 +20,28 @@ _DECIMALS = {code: places for places, codes in CURRENCIES_BY_DECIMALS.items() fo
 
 @dataclass(frozen=True, slots=True, order=True)
 class Money:
-    """An amount in minor units (cents, yen) of one currency."""
+    """An amount of one currency in minor units (cents, yen)."""
 
     currency: str
     minor: int
 
     def __str__(self) -> str:
-        """Write it as `1 234.50 EUR` is spoken: `1,234.50 EUR`."""
+        """With decimals and separators: `1,234.50 EUR`."""
         return f"{format_amount(self.minor, self.currency)} {self.currency}"
 
 
 def decimals(currency: str) -> int:
-    """How many decimals amounts of this currency have (ISO 4217)."""
+    """How many decimals the currency has (ISO 4217)."""
     return _DECIMALS.get(currency, USUAL_DECIMALS)
 
 
 def format_amount(minor: int, currency: str) -> str:
-    """Write minor units with the currency's decimals and thousands separators, without the code."""
+    """Minor units as text with the currency's decimals and thousands separators, without the code."""
     return f"{Decimal(minor).scaleb(-decimals(currency)):,f}"
 
 
 def plain_amount(minor: int, currency: str) -> str:
-    """Write minor units for machines: the currency's decimals, no separators (`1234.50`)."""
+    """Minor units as text for programs: with the currency's decimals, without separators (`1234.50`)."""
     places = decimals(currency)
     if not places:
         return str(minor)
@@ -50,7 +50,7 @@ def plain_amount(minor: int, currency: str) -> str:
 
 
 def to_minor(amount: Decimal, currency: str) -> int:
-    """Turn a decimal amount into minor units; ValueError if it is finer than the currency's minor unit."""
+    """A decimal amount in minor units. Raises ValueError if it has more decimals than the currency."""
     scaled = amount.scaleb(decimals(currency))
     if scaled != scaled.to_integral_value():
         raise ValueError(_("{amount} has more decimals than {currency} allows", amount=amount, currency=currency))
@@ -58,7 +58,7 @@ def to_minor(amount: Decimal, currency: str) -> int:
 
 
 def add_up(amounts: Iterable[Money]) -> tuple[Money, ...]:
-    """Total per currency, never over currencies; ordered by code."""
+    """The total of each currency, sorted by code."""
     totals: dict[str, int] = {}
     for money in amounts:
         totals[money.currency] = totals.get(money.currency, 0) + money.minor

@@ -1,4 +1,4 @@
-"""Where secrets are kept besides the settings: private files, and the system's keyring."""
+"""Reads secrets that are not in the settings: from private files, and from the system's keyring."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _SERVICE = "orderctl"
 
 
 def private_text(path: Path, key: str) -> str:
-    """The text of a file that only its owner may read. Raises UsageError naming the setting."""
+    """The text of a file that only its owner may read. Raises UsageError that names the setting."""
     try:
         if path.stat().st_mode & 0o077:
             raise UsageError(
@@ -29,7 +29,7 @@ def private_text(path: Path, key: str) -> str:
 
 
 def from_keyring(user: str, key: str) -> str:
-    """The password of a user in the system's keyring. Raises UsageError if it cannot be had."""
+    """The password of a user in the system's keyring. Raises UsageError if it is not available."""
     try:
         import keyring  # noqa: PLC0415 - an extra that few install
     except ImportError:

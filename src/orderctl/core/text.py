@@ -1,4 +1,4 @@
-"""Text from outside, made safe to show. The only place that decides what a terminal may receive."""
+"""Makes text from outside safe to show, and compares, measures and wraps text. Widths are in terminal cells."""
 
 import difflib
 import re
@@ -8,28 +8,28 @@ from collections.abc import Iterable, Iterator
 
 from orderctl.language import _
 
-# Everything but letters, marks, numbers, punctuation, symbols and the plain space can move the
-# cursor, hide text or reverse its order: control, format (bidi), unassigned, line separators.
+# Characters of these categories (control, format, unassigned, line separators) can move the cursor, hide text or
+# reverse its order.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def safe(text: str) -> str:
-    r"""Show control, format and bidi characters as escapes (`\x1b`, `\u202e`) instead of obeying them."""
+    r"""Replace control, format and bidi characters by escapes (`\x1b`, `\u202e`)."""
     if text.isascii() and text.isprintable():
         return text
     shown = "".join(escape(char) if unicodedata.category(char) in _UNSAFE else char for char in text)
-    return text if shown == text else shown  # what was said still knows itself in English
+    return text if shown == text else shown  # an unchanged `Said` keeps its English text
 
 
 def escape(char: str) -> str:
-    r"""A character as the escape that names it: `\x1b`."""
+    r"""The escape of a character: `\x1b`."""
     return char.encode("unicode_escape").decode("ascii")
 
 
 def fold(text: str) -> str:
-    """The form in which text is searched, on every engine alike: no case, no width, no accents on Latin and Greek.
+    r"""The form in which text is searched, on both engines: without case, width, and accents on Latin and Greek.
 
-    Elsewhere a mark makes another letter, and stays: `\u304c` is not `\u304b`, `\u0439` is not `\u0438`.
+    In other scripts a mark makes another letter and is kept: `\u304c` is not `\u304b`, `\u0439` is not `\u0438`.
     """
     if text.isascii():
         return text.lower()
@@ -38,7 +38,7 @@ def fold(text: str) -> str:
 
 
 def plain_name(text: str) -> str:
-    """A name by which something is known, whatever its case, spaces, hyphens and underscores."""
+    """A name without differences of case, spaces, hyphens and underscores."""
     return "_".join(fold(text).replace("_", " ").replace("-", " ").split())
 
 
@@ -56,15 +56,15 @@ def nearest(text: str, known: Iterable[str], else_: str) -> str:
 
 
 def lower_ascii(text: str) -> str:
-    """`A` to `Z` in lower case, all else as it is: what both engines' `lower()` make of a "C" collated text."""
+    """`A` to `Z` in lower case, the rest unchanged, as `lower()` of both engines with collation "C" does."""
     return text.translate(_LOWER)
 
 
-# Combining marks behind a Latin or a Greek letter.
+# Combining marks after a Latin or Greek letter.
 _ACCENTS = re.compile(
     "(?<=[a-z\u00df-\u02af\u0370-\u03ff\u1e00-\u1fff])[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+"
 )
-# Latin letters that Unicode does not take apart, as people write them without.
+# Latin letters that Unicode does not decompose, and how people write them without the stroke.
 _STROKES = str.maketrans(
     {
         "\u00e6": "ae",
@@ -81,26 +81,26 @@ _STROKES = str.maketrans(
 )
 _LOWER = {ord(char): char.lower() for char in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
-# In fewer cells nothing can be read: a terminal that says it has fewer breaks the lines itself.
+# Nothing is readable in fewer cells. A narrower terminal breaks the lines itself.
 NARROWEST = 40
-# What may not begin a line, and what may not end one.
+# Characters that may not begin a line, and those that may not end one.
 _CLOSING = frozenset("、。，．・:;！？」』）】〕〉》ーぁぃぅぇぉっゃゅょァィゥェォッャュョ々…)],.!?")  # noqa: RUF001
 _OPENING = frozenset("「『（【〔〈《([")  # noqa: RUF001
 _UNIT = re.compile(r"[A-Z]{3}\b|%")
 
 
 def cell_width(text: str) -> int:
-    """How many cells the text takes."""
+    """How many terminal cells the text takes."""
     return len(text) if text.isascii() else sum(map(_cells, text))
 
 
 def padded(text: str, cells: int) -> str:
-    """The text, filled up with spaces to so many cells."""
+    """The text, padded with spaces to this many cells."""
     return text + " " * (cells - cell_width(text))
 
 
 def wrapped(text: str, cells: int) -> list[str]:
-    """Lines of at most so many cells: broken at spaces, and between wide characters."""
+    """Lines of at most this many cells, broken at spaces and between wide characters."""
     if cell_width(text) == len(text):
         return textwrap.wrap(text, cells)
     lines, line = [], ""
@@ -114,7 +114,7 @@ def wrapped(text: str, cells: int) -> list[str]:
 
 
 def pieces(text: str) -> Iterator[str]:
-    """The text in pieces that stay whole: words with the space behind them, wide characters with their punctuation."""
+    """The parts of a text that stay whole: words with the space after them, wide characters with punctuation."""
     piece = ""
     for before, char in zip(f" {text}", text, strict=False):
         if piece and _may_break(before, char):
@@ -126,7 +126,7 @@ def pieces(text: str) -> Iterator[str]:
 
 
 def words(text: str) -> Iterator[str]:
-    """The pieces of a text, with a number and its currency or `%` in one; no-break spaces break nothing."""
+    """The pieces of a text; a number and its currency or `%` are one. No-break spaces do not separate words."""
     word = ""
     for piece in pieces(text):
         if word and not (word[-1] == " " and word[-2:-1].isdecimal() and _UNIT.match(piece)):
@@ -138,7 +138,7 @@ def words(text: str) -> Iterator[str]:
 
 
 def breaks(text: str, cells: int) -> list[int]:
-    """Where to break a text into lines of at most so many cells. A longer word is left whole."""
+    """The indexes at which to break a text into lines of at most this many cells. Longer words stay whole."""
     if cell_width(text) <= cells:
         return []
     places, place, used, begun = [], 0, 0, False
@@ -148,7 +148,7 @@ def breaks(text: str, cells: int) -> list[int]:
             used = 0
         place += len(word)
         used += cell_width(word)
-        # Spaces alone are no line.
+        # A line must have more than spaces.
         begun = begun or bool(word.strip(" "))
     return places
 

@@ -1,4 +1,4 @@
-"""Lengths of time as people write and read them: `15m`, `36h`, `3d`, `1h30m`."""
+"""Reads and writes lengths of time (`15m`, `36h`, `3d`, `1h30m`), and the type of progress reports."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _DAYS, _HOURS, _MINUTES = N_("{number} d"), N_("{number} h"), N_("{number} min")
 
 
 def parse_duration(text: str, *, bare_hours: bool = False) -> timedelta:
-    """Read minutes, hours and days; `bare_hours` lets a number alone mean hours.
+    """Read minutes, hours and days; with `bare_hours`, a number alone is hours.
 
-    ValueError if it is none, if it is nothing, or if it is longer than a year.
+    Raises ValueError if it is not a length of time, is zero, or is longer than a year.
     """
     written = text.strip().lower().replace(" ", "")
     if bare_hours and _BARE.match(written):
@@ -33,7 +33,7 @@ def parse_duration(text: str, *, bare_hours: bool = False) -> timedelta:
 
 
 def duration_words(length: timedelta) -> str:
-    """Write it in its two largest units: `2 d 3 h`, `1 h 5 min`, `14 min`. A minute begun counts as one."""
+    """In words with the two largest units: `2 d 3 h`, `1 h 5 min`, `14 min`. Minutes are rounded up."""
     if length < timedelta(minutes=1):
         return _("less than a minute")
     minutes = -(-length // timedelta(minutes=1))
@@ -45,6 +45,6 @@ def duration_words(length: timedelta) -> str:
 
 
 class Progress(Protocol):
-    """Called with how many units are done, and of how many where that is known."""
+    """Called with the number of units done, and the total where it is known."""
 
     def __call__(self, done: int, total: int | None, /) -> None: ...

@@ -1,4 +1,4 @@
-"""Lines of a text file or pipe of unknown encoding, in bounded memory."""
+"""Decodes text files and pipes of unknown encoding into lines, in bounded memory."""
 
 import codecs
 import io
@@ -20,16 +20,16 @@ _ENOUGH_TO_TELL = 4
 
 
 def text_lines(stream: BinaryIO, name: str, longest: int) -> Iterator[tuple[int, str]]:
-    """Each line with its number, without its end.
+    """Each line with its number, without its line break.
 
-    UsageError names `name` and the line that is longer than `longest` or is not of its encoding: UTF-8,
-    or what a byte order mark says.
+    Raises UsageError that names `name` and the line that is longer than `longest` characters or cannot be decoded. The
+    encoding is UTF-8, or that of a byte order mark.
     """
     yield from _split(stream, stream.read(_CHUNK), name, longest, "\n")
 
 
 def texts_or_lines(stream: BinaryIO, name: str, longest: int) -> tuple[bool, Iterator[tuple[int, str]]]:
-    """Whether NUL ends each text, as the first bytes show; the texts, or else the lines, as `text_lines` gives them."""
+    """Whether NUL ends each text, and the texts, or else the lines, as `text_lines` returns them."""
     start = stream.read(_CHUNK)
     nul = _has_nul_ends(start)
     return nul, _split(stream, start, name, longest, "\0" if nul else "\n")
@@ -51,7 +51,7 @@ def _split(stream: BinaryIO, start: bytes, name: str, longest: int, separator: s
 
 
 def _has_nul_ends(start: bytes) -> bool:
-    """Characters with a NUL behind each look like UTF-16, but a file of that would have line breaks."""
+    """Whether the texts end with NUL. Short texts look like UTF-16, but that would have line breaks."""
     if b"\0" not in start or any(start.startswith(mark) for mark, __ in _MARKS):
         return False
     return not _looks_like_utf_16(start) or (b"\n" not in start and not start.startswith(b"\0"))
@@ -106,7 +106,7 @@ def _bounded(line: str, name: str, number: int, longest: int) -> str:
     return line
 
 
-# As Python's own readers word them in English; others stay as they are.
+# Messages of Python's decoders and readers that are translated; others stay English.
 _KNOWN = (
     N_("unexpected end of data"),
     N_("line contains NUL"),
@@ -126,5 +126,5 @@ _KNOWN = (
 
 
 def syntax_reason(error: Exception | str) -> str:
-    """The reason that a reader gives."""
+    """The reason in an error of a reader, in the operator's language."""
     return retell(str(error), _KNOWN)

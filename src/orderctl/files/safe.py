@@ -1,4 +1,4 @@
-"""Files that we write: private, whole or not at all, never through a link, never over something unasked."""
+"""Writes private files, whole or not at all, never through a link, and never over a file without being asked."""
 
 import fcntl
 import os
@@ -17,15 +17,15 @@ from orderctl.language import _
 
 _LONGEST_NAME = 120
 _NOT_IN_A_NAME = re.compile(r"[^\w.+=,@() -]")
-# Windows gives these names to devices, whatever ending they have.
+# Windows reserves these names for devices, with any ending.
 _DEVICE = re.compile(r"\A(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\.|\Z)", re.IGNORECASE)
 
 
 @contextmanager
 def create_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
-    """A file to write, mode 0600, that gets its name at the end of the block; nothing stays if the block fails.
+    """A file to write, mode 0600, which gets its name at the end of the block; nothing stays if that fails.
 
-    Raises UsageError if there is something of that name (with `force`: something that is no file).
+    Raises UsageError if the name is taken (with `force`: by something that is not a file).
     """
     with create_path(path, force=force) as unfinished:
         try:
@@ -37,7 +37,7 @@ def create_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
 
 @contextmanager
 def create_path(path: Path, *, force: bool) -> Iterator[Path]:
-    """The same for who writes by path: an empty file to be filled, private, that is renamed at the end."""
+    """The same for code that writes by path: an empty private file, which is renamed at the end."""
     _refuse(path, force=force)
     try:
         clear_parts(path.parent, ".orderctl-*.part")
@@ -48,7 +48,7 @@ def create_path(path: Path, *, force: bool) -> Iterator[Path]:
     try:
         yield Path(written)
         if not force:
-            # Whoever took the name in the meantime keeps it.
+            # Fail if somebody took the name in the meantime.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
         Path(written).replace(path)
     except FileExistsError:
@@ -70,16 +70,16 @@ def create_folder(path: Path) -> None:
 
 
 class SafeNames:
-    """File names for order ids, each given once however alike the ids are."""
+    """Makes file names from order ids; each name is used once, even for ids that are alike."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()
 
     def name(self, order_id: str, ending: str) -> str:
-        """A name of letters, digits and harmless signs; a number tells apart what would be the same."""
+        """A name of letters, digits and harmless signs; a number is added if the name is taken."""
         stem = safe_file_name(order_id)
         name, number = f"{stem}{ending}", 1
-        # Some file systems take upper and lower case, and two spellings of one accent, for the same.
+        # Some file systems do not distinguish case, or composed and decomposed accents.
         while fold(name) in self._given:
             number += 1
             name = f"{stem}~{number}{ending}"
@@ -88,7 +88,7 @@ class SafeNames:
 
 
 def safe_file_name(order_id: str) -> str:
-    """The part of a file's name that stands for an order: no folder, no device, nothing hidden or unprintable."""
+    """An order id as part of a file name: no folder, no device, nothing hidden or unprintable."""
     name = _NOT_IN_A_NAME.sub("_", order_id).strip(". ")
     while len(name.encode()) > _LONGEST_NAME:
         name = name[:-1]
@@ -126,7 +126,7 @@ _LOCK = "in-use"
 
 
 class ScratchFolder:
-    """A new folder that only its owner can enter; those that killed runs of the same user left are deleted first."""
+    """A new private folder. Folders that killed runs of the same user left behind are deleted first."""
 
     def __init__(self, folder: Path | None = None) -> None:
         _clear(folder or Path(tempfile.gettempdir()))
@@ -145,7 +145,7 @@ class ScratchFolder:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A scratch folder for the time of a block."""
+    """A scratch folder that is deleted at the end of the block."""
     folder = ScratchFolder()
     try:
         yield folder.path
@@ -154,7 +154,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def hold(descriptor: int) -> None:
-    """Show, as long as the process lives and the file is open, that it is in use; not every file system can."""
+    """Lock the open file, to show that it is in use until it is closed. Some file systems cannot lock."""
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
@@ -164,13 +164,13 @@ def clear_parts(folder: Path, pattern: str) -> None:
     for left in folder.glob(pattern):
         with suppress(OSError):
             found = left.lstat()
-            # An empty one may be so new that nobody holds it yet.
+            # An empty file may be so new that its process has not locked it yet.
             if stat.S_ISREG(found.st_mode) and _is_private(found, 0o600) and found.st_size and not _is_used(left):
                 left.unlink()
 
 
 def _clear(folder: Path) -> None:
-    """Delete what killed runs left there: folders of this user alone that nobody uses."""
+    """Delete the scratch folders of this user that no process uses any more."""
     for left in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             found = left.lstat()

@@ -1,11 +1,11 @@
-"""What the operator reads, in the operator's language: gettext catalogues beside this module, English in the code.
+"""Translates what the operator reads, with gettext catalogues beside this module. The source is English.
 
     raise UsageError(_("there is no profile {name!r} in {file}", name=name, file=config_file))
     ngettext("{number:,} order", "{number:,} orders", number)
 
-A sentence is one template, never put together from pieces: other languages order their words differently. What other
-programs read (JSON, CSV, the log, the digest, exit codes, names of commands, fields and statuses) is never translated:
-`english` gives what was said as it stands there. What a buyer reads is said in the buyer's language, by `speech_for`.
+A sentence is one template and is never put together from parts: other languages have another word order. What other
+programs read (JSON, CSV, the log, the digest, exit codes, names of commands, fields and statuses) is not translated:
+`english` returns the English text of a message. Letters to buyers are in the buyer's language, by `speech_for`.
 `make messages` collects the templates of the code into each catalogue and compiles it (docs/messages.py).
 """
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 
 DOMAIN = "orderctl"
 CATALOGUES = Path(__file__).parent
-# As gettext asks them; the first that is set decides.
+# The variables that gettext reads; the first that is set decides.
 _VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 _in_english: ContextVar[bool] = ContextVar("in_english", default=False)
 
 
 class Said(str):
-    """A text in another language that knows itself in English, for what other programs read."""
+    """A translated text that also has its English text, for what other programs read."""
 
     __slots__ = ("english",)
     english: str
 
     @classmethod
     def of(cls, text: str, english: str) -> "Said":
-        """Keep both."""
+        """A text with its English text."""
         said = cls(text)
         said.english = english
         return said
@@ -45,21 +45,21 @@ class Said(str):
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """One language to say things in, by its code; empty for English."""
+    """One language to write messages in, by its code; empty for English."""
 
     code: str = ""
 
     def gettext(self, template: str, /, **values: object) -> str:
-        """The template in this language, filled in.
+        """The template in this language, filled in with the values as by `str.format`.
 
-        Values stand in it as `str.format` writes them; a template without values is taken as it is.
+        A template without values is not formatted.
         """
-        if not (self.code and template):  # what a catalogue has for nothing is its head
+        if not (self.code and template):  # a catalogue's entry for the empty text is its header
             return template.format_map(values) if values else template
         return self._filled(_translations(self.code).gettext(template), template, values)
 
     def ngettext(self, one: str, many: str, number: int, /, **values: object) -> str:
-        """The template for this number of things, filled in; `{number}` stands for it."""
+        """The singular or plural template in this language, filled in; `{number}` is the number."""
         values = {"number": number, **values}
         template = one if number == 1 else many
         if not self.code:
@@ -75,29 +75,29 @@ class Speech:
 
 
 def _(template: str, /, **values: object) -> str:
-    """The template in the operator's language, filled in; see `Speech.gettext`."""
+    """The template in the operator's language, filled in as by `Speech.gettext`."""
     return Speech(language()).gettext(template, **values)
 
 
 def ngettext(one: str, many: str, number: int, /, **values: object) -> str:
-    """The template for this number of things in the operator's language, filled in; see `Speech.ngettext`."""
+    """The singular or plural template in the operator's language, filled in as by `Speech.ngettext`."""
     return Speech(language()).ngettext(one, many, number, **values)
 
 
 def english(text: str) -> str:
-    """What was said, in English: what is stored, and what other programs read. Any other text stays as it is."""
+    """The English text of a message, for the store and for other programs. Other text is unchanged."""
     return text.english if isinstance(text, Said) else text
 
 
 def enumerated(texts: Iterable[str]) -> str:
-    """Texts between commas; what was said among them still knows itself in English."""
+    """The texts, separated by commas. The result has an English text too."""
     parts = list(texts)
     text = ", ".join(parts)
     return Said.of(text, ", ".join(map(english, parts))) if language() else text
 
 
 def all_english(document: object) -> object:
-    """A document for other programs: everything in it that was said, as it stands in English."""
+    """A document for other programs, with every message in it in English."""
     if not language():
         return document
     if isinstance(document, Mapping):
@@ -108,10 +108,10 @@ def all_english(document: object) -> object:
 
 
 def retell(stored: str, templates: Iterable[str]) -> str:
-    """What is stored in English, in the operator's language, if it was made from one of these templates.
+    """A stored English text in the operator's language, if it was made from one of the templates.
 
-    Their values stand there without a format; one called `words` was made from one of the templates
-    itself, one called `why` may be a whole sentence.
+    The values in these templates have no format. A value named `words` was made from one of the templates too; one
+    named `why` may be a whole sentence.
     """
     if not language():
         return stored
@@ -127,24 +127,24 @@ def retell(stored: str, templates: Iterable[str]) -> str:
 
 
 def speech_for(tag: str) -> Speech:
-    """The language of a buyer, by its BCP 47 tag, whatever the operator's is; English if it has no catalogue."""
+    """The language of a buyer by its BCP 47 tag; English if it has no catalogue."""
     return Speech(_with_catalogue(tag.replace("-", "_")) if tag else "")
 
 
 def in_every_language(template: str, /) -> tuple[str, ...]:
-    """A template without values as each language has it, English first: what people may copy from any screen."""
+    """A template without values in each language, English first, because people copy from any screen."""
     codes = sorted(path.name for path in CATALOGUES.iterdir() if _compiled(path.name).is_file())
     return (template, *(Speech(code).gettext(template) for code in codes))
 
 
 def N_(template: str, /) -> str:  # noqa: N802 - gettext's own name
-    """The template itself: marks a constant that is translated, by `_`, where it is shown."""
+    """The template itself. It marks a constant that `_` translates where it is shown."""
     return template
 
 
 @contextmanager
 def in_english() -> Iterator[None]:
-    """Within it nothing is translated: for words in what other programs read, or the store keeps."""
+    """Inside it nothing is translated: for what other programs read or the store keeps."""
     token = _in_english.set(True)
     try:
         yield
@@ -153,7 +153,7 @@ def in_english() -> Iterator[None]:
 
 
 def language() -> str:
-    """The language of the operator's locale, as in `ja`; empty for English, and for one without a catalogue."""
+    """The language code of the operator's locale, such as `ja`; empty for English or without a catalogue."""
     if _in_english.get():
         return ""
     named = next((value for name in _VARIABLES if (value := os.environ.get(name))), "")
@@ -161,7 +161,7 @@ def language() -> str:
 
 
 def _plain(value: object) -> object:
-    """A value as it stands in an English sentence; an error may have been said too."""
+    """A value as in an English sentence. The message of an error is English too."""
     if isinstance(value, BaseException) and value.args:
         value = value.args[0]
     return english(value) if isinstance(value, str) else value
@@ -179,7 +179,7 @@ def _pattern(template: str) -> "re.Pattern[str]":
 
 @lru_cache(maxsize=8)
 def _with_catalogue(named: str) -> str:
-    """The first of the languages named that there is; `LANGUAGE` may list several, between colons."""
+    """The first named language that has a catalogue; `LANGUAGE` may name several, separated by colons."""
     for each in named.split(":"):
         code = each.partition(".")[0].partition("_")[0].lower()
         if code in {"en", "c", "posix"}:

@@ -100,7 +100,7 @@ MAIL_STYLES = {
 
 
 def state_text(state: MailState) -> Text:
-    """A mail's state in its color."""
+    """A mail's state in its colour."""
     return Text(state.value, style=MAIL_STYLES.get(state, ""))
 
 

@@ -162,5 +162,5 @@ STATUS_STYLES = {
 
 
 def status_text(status: Status) -> Text:
-    """A status in its color."""
+    """A status in its colour."""
     return Text(status.value, style=STATUS_STYLES[status])

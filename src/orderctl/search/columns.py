@@ -1,4 +1,4 @@
-"""The columns of a list of orders: their names on the command line, and what they hold."""
+"""The columns of a list of orders: their names on the command line, and how their cells are written."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from orderctl.orders.orders import OrderSummary
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: what it says of some fields of a summary, `plain` for machines, `shown` for people.
+    """One column, made of some fields of a summary. `plain` writes it for programs, `write` for people.
 
-    A column whose `plain` is None gives the value of its field to machines as it is.
+    If `plain` is None, programs get the value of the field as it is.
     """
 
     name: str
@@ -85,7 +85,7 @@ DEFAULT_COLUMNS = tuple(name for name in COLUMNS if name != "archived")
 
 
 def parse_columns(text: str) -> tuple[Column, ...]:
-    """Read `id,buyer,total`. Raises UsageError naming the column that there is not."""
+    """Read `id,buyer,total`. Raises UsageError that names an unknown column."""
     names = [_column_name(name.strip()) for name in text.split(",") if name.strip()]
     unknown = [name for name in names if name not in COLUMNS]
     if unknown or not names:
@@ -104,10 +104,10 @@ def _column_name(text: str) -> str:
 
 
 def fields_of(columns: Sequence[Column]) -> tuple[str, ...]:
-    """The fields of a summary that these columns are made of, each once."""
+    """The fields of a summary that these columns need, each once."""
     return tuple(dict.fromkeys(name for column in columns for name in column.fields))
 
 
 def columns_of(names: Sequence[str]) -> tuple[Column, ...]:
-    """The columns of those names."""
+    """The columns with these names."""
     return tuple(COLUMNS[name] for name in names)

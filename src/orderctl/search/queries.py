@@ -1,4 +1,4 @@
-"""What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
+"""Finds orders: their summaries, ids and number, page by page (design.md, section 4)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from orderctl.orders.queries import read_summary, summary_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Which orders to list: newest first unless `sort` names a column (`-` before it: descending).
+    """Which orders to list: newest first, unless `sort` names a column (`-` before it: descending).
 
-    `after`: those that come after the order of this id, itself not among them.
+    With `after`, only the orders that follow the order with this id.
     """
 
     limit: int | None = None
@@ -28,19 +28,19 @@ class Page:
 
 
 def list_orders(connection: Connection, wanted: OrderFilter, page: Page) -> Iterator[OrderSummary]:
-    """The summaries of the matching orders, sorted, streamed."""
+    """Stream the summaries of the matching orders, sorted."""
     return map(read_summary, _summaries(connection, wanted, page))
 
 
 def list_fields(
     connection: Connection, wanted: OrderFilter, page: Page, names: Sequence[str]
 ) -> Iterator[Mapping[str, Sequence[Any]]]:
-    """The same page, of the summaries only some fields: by their names the values of a block of orders."""
+    """Stream some fields of the same summaries: for each block of orders, the values by field name."""
     return summary_fields(_summaries(connection, wanted, page), names)
 
 
 def list_ids(connection: Connection, wanted: OrderFilter, page: Page) -> Iterator[str]:
-    """The ids of the matching orders, sorted, streamed."""
+    """Stream the ids of the matching orders, sorted."""
     condition, limit = _condition(connection, wanted, page)
     sql = f"SELECT id FROM orders WHERE account = :account AND {condition.sql} ORDER BY {order_by(page.sort)} {limit}"
     return (row[0] for row in connection.stream(sql, condition.params))
@@ -76,7 +76,7 @@ def _condition(connection: Connection, wanted: OrderFilter, page: Page) -> tuple
 
 
 def _key(connection: Connection, sort: str, order_id: str) -> Fragment:
-    """The condition of the orders after one. Raises UsageError if there is no such order."""
+    """A condition for the orders after one. Raises UsageError if there is no such order."""
     sql = f"SELECT {sorted_by(sort)} FROM orders WHERE account = :account AND id = :id"
     found = connection.execute(sql, {"id": order_id}).fetchone()
     if found is None:

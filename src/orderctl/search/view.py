@@ -1,4 +1,4 @@
-"""Tables of orders, sized to the terminal: ids, dates and amounts are shown whole or not at all."""
+"""The table of orders, fitted to the terminal. Ids, dates and amounts are shown whole or not at all."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,16 +12,16 @@ from orderctl.terminal.amounts import localized
 from orderctl.terminal.layout import RuledTable, TableColumn
 from orderctl.terminal.styles import plain
 
-# What is left out on a narrow terminal, first things first.
+# The columns that a narrow terminal omits, the first one first.
 _DISPENSABLE = ("country", "ref", "quantity", "delivery", "season", "ordered", "status")
-# Texts that are cut; the cells that they have at least.
+# The columns whose texts may be cut, and their least width in cells.
 _CUT = {"buyer": 12, "ref": 20, "season": 20}
 _LEAST_ID = 24
 _AMPLE = 16
 
 
 def order_table(orders: Iterable[OrderSummary], *, columns: Sequence[Column] = (), indent: int = 0) -> RuledTable:
-    """A table of orders; without `columns`, those that fit the width. Only names, references and seasons are cut."""
+    """A table of orders; without `columns`, those that fit. Only names, references and seasons are cut."""
     shown = tuple(columns) or columns_of(DEFAULT_COLUMNS)
     table = RuledTable([_shape(column, spare=not columns) for column in shown], indent=indent)
     for order in orders:
@@ -30,7 +30,7 @@ def order_table(orders: Iterable[OrderSummary], *, columns: Sequence[Column] = (
 
 
 def _shape(column: Column, *, spare: bool) -> TableColumn:
-    """How a column gives way; with `spare`, it may be left out."""
+    """How a column becomes narrower; with `spare`, it may be omitted."""
     leaving = _DISPENSABLE[::-1].index(column.name) + 1 if spare and column.name in _DISPENSABLE else 0
     return TableColumn(
         title=_(column.header) if column.header else "",

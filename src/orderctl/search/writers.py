@@ -1,4 +1,4 @@
-"""Writes orders as CSV and JSON lines, one at a time, for other programs (design.md, section 8)."""
+"""Writes orders as CSV, JSON and JSON lines for other programs, a block of orders at a time (design.md, section 8)."""
 
 import json
 import re
@@ -9,14 +9,14 @@ from typing import Any, TextIO
 from orderctl.files.csv import _STARTS_A_FORMULA, ROW_SCHEMA, csv_rows, escape_formula
 from orderctl.search.columns import Column
 
-# In texts behind a NUL each: none of a column that this does not find has to be escaped.
+# Searched in all texts of a column, joined by NUL: without a match, none needs to be escaped.
 _MAY_START_A_FORMULA = re.compile(f"\0['{re.escape(''.join(_STARTS_A_FORMULA))}]")
-# Some fields of some hundred orders: by the name of each the values of all.
+# A block of some hundred orders: the values of each field, by its name.
 Block = Mapping[str, Sequence[Any]]
 
 
 def write_csv(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
-    """One line an order after a header; text that would run as a formula is escaped."""
+    """Write a header and one line for each order. Texts that a spreadsheet would run as a formula are escaped."""
     writer = csv_rows(out)
     writer.writerow(column.name for column in columns)
     for block in blocks:
@@ -28,12 +28,12 @@ def write_csv(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -
 
 
 def write_jsonl(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
-    """One object a line, with the version of its schema; non-ASCII is escaped."""
+    """Write one object a line, with the version of the schema. Non-ASCII is escaped."""
     out.writelines(f"{text}\n" for text in _objects(blocks, columns))
 
 
 def write_json(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
-    """One array of the same objects, each on a line; it is closed at the end alone, and so is never half a list."""
+    """Write one array of the same objects. It is closed only at the end, so a part is not taken for the whole."""
     before = "["
     for text in _objects(blocks, columns):
         out.write(f"{before}\n{text}")
@@ -53,11 +53,11 @@ WRITERS = {"csv": write_csv, "json": write_json, "jsonl": write_jsonl}
 
 
 def _cells(column: Column, block: Block) -> Sequence[Any]:
-    """The cells of a column, for all orders of a block."""
+    """The cells of a column for a block of orders."""
     values = [block[name] for name in column.fields]
     return list(map(column.plain, *values)) if column.plain else values[0]
 
 
 def _escape_formulas(texts: Sequence[Any]) -> Sequence[str]:
-    """The texts of a column, escaped where any of them has to be."""
+    """The texts of a column, escaped where needed."""
     return list(map(escape_formula, texts)) if _MAY_START_A_FORMULA.search("\0".join(("", *texts))) else texts

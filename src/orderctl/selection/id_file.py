@@ -1,7 +1,7 @@
-"""Lists of order ids in files and pipes: one a line, each ended by NUL, a CSV with an id column, JSON lines or array.
+"""Reads lists of order ids: one a line, ended by NUL, a CSV with an id column, JSON lines, or a JSON array.
 
-A CSV or a JSON object may say more of an order under the names `reason` and `message`. What `search` prints, in
-whatever format, is read back as the same ids.
+A CSV or a JSON object may also have a `reason` and a `message` for each order. Whatever `search` prints, in any format,
+is read back as the same ids.
 """
 
 import csv
@@ -30,16 +30,16 @@ _SHOWN = 60
 _OPEN_QUOTE = "unexpected end of data"
 _FORMS = N_("give one order id a line, or a CSV with a column named id")
 _OBJECTS = N_('give one JSON object a line, each with an "id"')
-# What an id begins with that may be taken for a text in quotes or for an object.
+# An id that begins like this could be read as quoted text or as JSON.
 _OPENINGS = ('"', "'", "{", "[")
 _QUOTED = {quote: re.compile(f"{quote}(?:[^{quote}]|{quote}{quote})*{quote}") for quote in "\"'"}
-# No header holds a digit. One expression decides for nearly all of a million ids.
+# No header contains a digit. This expression decides for nearly all of a million ids.
 _CLEARLY_AN_ID = re.compile(r"""[^"'{[#,;\d]*\d[^"'{#,;]*""")
 
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """Where in a line the id stands, and what is said of the order."""
+    """The positions of the id, the reason and the message in a line."""
 
     order_id: int = 0
     reason: int | None = None
@@ -51,7 +51,7 @@ _ONE = _Columns()
 
 @dataclass(slots=True)
 class _Place:
-    """The line of a file that is being read, for what is said about it: one object for all of a million lines."""
+    """The file and line that errors name. One object is reused for all of a million lines."""
 
     name: str
     line: int = 0
@@ -79,8 +79,8 @@ class _Place:
 def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None, *, allow_empty: bool = False) -> IdList:
     """Read ids: each once, in the order given. UsageError names `name` and the line of the first wrong one.
 
-    With `codes`, reasons and messages beside the ids are read too, and checked. A list of no ids is an error too,
-    unless it is allowed: whoever pipes it here sees nothing of the failure of the command before.
+    With `codes`, reasons and messages are read and checked too. A list without ids is an error unless `allow_empty`: in
+    a pipe it may mean that the command before failed.
     """
     seen: dict[str, OrderNote | None] = {}
     count = 0
@@ -102,7 +102,7 @@ def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None, *, a
 
 
 def id_line(order_id: str) -> str:
-    """An id as a line of a list: in single quotes where it would be read as anything but that id."""
+    """An id as a line of a list. It is put in single quotes if it would not be read as this id."""
     if _CLEARLY_AN_ID.fullmatch(order_id):
         return order_id
     is_plain = not (
@@ -115,7 +115,7 @@ def id_line(order_id: str) -> str:
 
 
 def _rows(stream: BinaryIO, place: _Place) -> Iterator[tuple[Sequence[str], _Columns]]:
-    """The cells of each line that holds any; the first such line decides what the list is."""
+    """The cells of each line that is not blank; the first such line decides the form of the list."""
     are_texts, lines = texts_or_lines(stream, place.name, LONGEST_LINE)
     cells_of: _Reader | None = _exactly if are_texts else None
     headed = False
@@ -132,12 +132,12 @@ def _rows(stream: BinaryIO, place: _Place) -> Iterator[tuple[Sequence[str], _Col
         yield cells_of(line)
 
 
-# An array of objects, as opposed to an id that begins so.
+# An array of objects. An id may begin with a bracket too.
 _ARRAY = re.compile(r"\s*\[\s*(?:[{\]]|\Z)")
 
 
 def _items(first: str, lines: Iterator[tuple[int, str]], place: _Place) -> Iterator[tuple[Sequence[str], _Columns]]:
-    """The texts of the objects of an array, each on as many lines as it takes."""
+    """The cells of the objects of an array; an object may take several lines."""
     text = first.strip()[1:]
     while not (text := text.lstrip(", \t\r\n")).startswith("]"):
         if found := leading_object(text):
@@ -158,7 +158,7 @@ _Reader = Callable[[str], tuple[Sequence[str], _Columns]]
 
 
 def _reader(first: str, lines: Iterator[tuple[int, str]], place: _Place) -> tuple[_Reader, bool]:
-    """How each line is to be read, and whether the first one is a header."""
+    """The function that reads each line, and whether the first line is a header."""
     text = first.strip()
     if text.startswith("{") and isinstance(read_object(text), dict):
         return partial(_members, place=place), False
@@ -175,23 +175,23 @@ def _reader(first: str, lines: Iterator[tuple[int, str]], place: _Place) -> tupl
 
 
 def _is_comment(line: str) -> bool:
-    """A sharp and a space: `#1001` is an id as many shops write them."""
+    """A comment begins with `#` and a space: `#1001` is an id in many shops."""
     text = line.lstrip()
     return text.startswith("#") and not text[1:2].strip()
 
 
 def _exactly(text: str) -> tuple[Sequence[str], _Columns]:
-    """A text behind which a NUL stands: nothing in it has a meaning."""
+    """The cells of a text that ends with NUL: it is an id as it is."""
     return [text], _ONE
 
 
 def _text(line: str) -> tuple[Sequence[str], _Columns]:
-    """A line that is an id, in quotes of either kind or in none."""
+    """The cells of a line that is an id, quoted or not."""
     return [_unquoted(line.strip(), "\"'")], _ONE
 
 
 def _members(line: str, place: _Place) -> tuple[Sequence[str], _Columns]:
-    """The texts of a JSON object."""
+    """The cells of a line with a JSON object."""
     found = read_object(line.strip())
     if isinstance(found, Broken):
         raise place.wrong(_("the line {reason}", reason=found.reason), _(_OBJECTS))
@@ -206,7 +206,7 @@ def _texts(found: dict[str, Cell], place: _Place) -> tuple[Sequence[str], _Colum
 
 
 def _header(cells: Sequence[str]) -> _Columns | None:
-    """The columns that a header names; None if this is no header."""
+    """The columns that a header names; None if the line is no header."""
     plain = [re.sub(r"[\s_.-]", "", cell).casefold() for cell in cells]
     order_id = next((place for place, cell in enumerate(plain) if cell in _HEADERS), None)
     if order_id is None:
@@ -232,7 +232,7 @@ def _order_id(cells: Sequence[str], columns: _Columns, place: _Place) -> str:
 def _note(
     order_id: str, cells: Sequence[str], columns: _Columns, codes: ReasonCodes, place: _Place
 ) -> OrderNote | None:
-    """What the line says of its order; None if it says nothing."""
+    """The reason and message of one line; None if it has neither."""
     reason, message = _cell(cells, columns.reason), _cell(cells, columns.message)
     if not (reason or message):
         return None
@@ -253,7 +253,7 @@ def _cell(cells: Sequence[str], column: int | None) -> str:
 
 
 def _cells(line: str, lines: Iterator[tuple[int, str]], delimiter: str, place: _Place) -> list[str]:
-    """The cells of a line; a quoted cell may go on in the lines after it."""
+    """The cells of a line; a quoted cell may continue on the next lines."""
     if not delimiter:
         return [_unquoted(line.strip(), '"')]
     text = line

@@ -1,4 +1,4 @@
-"""Why orders are rejected: a code that can be counted, and words for people (design.md, section 3)."""
+"""Reasons, their codes, and the notes on single orders: a reason or a message of their own (design.md, section 3)."""
 
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -15,7 +15,7 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason as the log keeps it. `text` begins with the code, where there is one."""
+    """A reason as the log keeps it. `text` begins with the code, if there is one."""
 
     text: str = ""
     code: str = ""
@@ -23,13 +23,13 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCodes:
-    """The codes of the settings with their words; with none, any text is a reason without a code."""
+    """The reason codes of the settings and their words. Without codes, a reason is any text."""
 
     words: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def collect(cls, texts: Iterable[str]) -> "ReasonCodes":
-        """From texts like `dropped` and `dropped: Style dropped`. ValueError names the one that is wrong."""
+        """From texts such as `dropped` and `dropped: Style dropped`. ValueError names the wrong one."""
         words: dict[str, str] = {}
         for text in texts:
             code, __, said = (part.strip() for part in text.partition(":"))
@@ -47,7 +47,7 @@ class ReasonCodes:
         return cls(words)
 
     def read(self, text: str) -> Reason:
-        """A reason as somebody wrote it: `CODE`, `CODE: words`, or any text. ValueError says what is wrong."""
+        """Read a reason: `CODE`, `CODE: words`, or any text. ValueError says what is wrong."""
         given = text.strip()
         if len(given) > LONGEST_REASON:
             raise ValueError(_("is longer than {longest_reason} characters", longest_reason=LONGEST_REASON))
@@ -60,7 +60,7 @@ class ReasonCodes:
         return Reason(f"{code}: {said}" if said else code, code)
 
     def __str__(self) -> str:
-        """The codes, as an error lists them."""
+        """The codes, for an error."""
         return ", ".join(self.words)
 
 
@@ -73,7 +73,7 @@ def read_codes(texts: Iterable[str]) -> ReasonCodes:
 
 
 def words_of(reason: str, code: str) -> str:
-    """What a buyer may read of a reason: its words without the code."""
+    """The part of a reason that a buyer may read: without the code."""
     return reason.removeprefix(f"{code}: ") if code else reason
 
 
@@ -82,7 +82,7 @@ LONGEST_NOTE = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderNote:
-    """One order's own reason and message; either may be empty, and then the one of the batch holds."""
+    """The reason and message of one order; where one is empty, that of the batch is used."""
 
     id: str
     reason: Reason = field(default_factory=Reason)
@@ -91,9 +91,9 @@ class OrderNote:
 
 @dataclass(frozen=True, slots=True)
 class OrderNotes:
-    """Notes on the orders that have one, each order once, in the order of their ids.
+    """The notes on orders, sorted by order id.
 
-    Kept as one JSON array that the database reads itself; `reasons` and `messages` count them.
+    Kept as one JSON array that the database reads itself; `reasons` and `messages` count the notes that have one.
     """
 
     packed: str = "[]"
@@ -102,7 +102,7 @@ class OrderNotes:
 
     @classmethod
     def pack(cls, notes: Iterable[OrderNote]) -> "OrderNotes":
-        """Keep the notes that say something."""
+        """Pack the notes that are not empty."""
         said = sorted((note for note in notes if note.reason.text or note.message), key=lambda note: note.id)
         if not said:
             return cls()
@@ -113,17 +113,15 @@ class OrderNotes:
         )
 
     def __iter__(self) -> Iterator[OrderNote]:
-        """The notes."""
         for record in json.loads(self.packed):
             reason = Reason(record["reason"], record["reason_code"])
             yield OrderNote(id=record["id"], reason=reason, message=record["message"])
 
     def __bool__(self) -> bool:
-        """Whether any order has one."""
         return bool(self.reasons or self.messages)
 
     def renamed(self, names: Mapping[str, str]) -> "OrderNotes":
-        """The notes with these ids for those. Raises UsageError where two on one order say different things."""
+        """The notes with ids replaced by `names`. Raises UsageError if two notes on one order differ."""
         kept: dict[str, OrderNote] = {}
         for note in self:
             order_id = names.get(note.id, note.id)
@@ -149,7 +147,7 @@ _COLUMNS = dict.fromkeys(("id", "reason", "reason_code", "message"), "text")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotesSql:
-    """Pieces of a statement: `with_` before its SELECT, `join` after its tables, and expressions between."""
+    """Parts of a statement: `with_` goes before its SELECT, `join` after its tables; the rest are expressions."""
 
     with_: str
     join: str
@@ -160,11 +158,11 @@ class NotesSql:
 
 
 def notes_sql(notes: OrderNotes, dialect: Dialect, order_id: str) -> NotesSql:
-    """The pieces that join the notes to orders whose id is the expression `order_id`; nothing where there are none."""
+    """SQL that joins the notes to orders whose id is the expression `order_id`; empty if there are no notes."""
     if not notes:
         return NotesSql(with_="", join="", reason=":reason", code=":code", message="''", params={})
     return NotesSql(
-        # Materialised: SQLite then makes an index on it instead of reading all notes for each order.
+        # MATERIALIZED: SQLite then builds an index, and does not read all notes for each order.
         with_=f"WITH note AS MATERIALIZED ({recordset(dialect, _COLUMNS, 'notes')}) ",
         join=f" LEFT JOIN note ON note.id = {order_id}",
         reason="CASE WHEN note.reason <> '' THEN note.reason ELSE :reason END",

@@ -1,4 +1,4 @@
-"""The picker: a full-screen list of orders to tick, narrowed as one types (docs/reference/picker.md)."""
+"""The picker: a full-screen list in which the operator ticks orders (docs/reference/picker.md)."""
 
 from collections.abc import Callable, Sequence
 
@@ -43,7 +43,7 @@ _GAP = " " * 3
 
 
 class Picker:
-    """One run of the picker. `parse` reads a filter, `detail` draws an order for a width, `purpose` is its title."""
+    """One run of the picker. `parse` reads a filter, `detail` draws an order in a width, `purpose` is the title."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Picker:
         self._app: Application[Picks | None] | None = None
 
     def app(self, reading: Input, writing: Output) -> Application[Picks | None]:
-        """What lets the operator tick; it answers None if they left, and raises KeyboardInterrupt for Ctrl-C."""
+        """The application. It returns None if the operator left it, and raises KeyboardInterrupt for Ctrl-C."""
         app: Application[Picks | None] = Application(
             layout=Layout(self._body(), focused_element=self._list),
             key_bindings=self._keys(),
@@ -79,7 +79,7 @@ class Picker:
             input=reading,
             output=writing,
         )
-        # Esc alone is a key here: it is not worth the usual wait for the rest of a sequence.
+        # Esc alone is a key here: do not wait as long as usual for the rest of a sequence.
         app.ttimeoutlen = app.timeoutlen = 0.05
         self._app = app
         return app
@@ -131,7 +131,7 @@ class Picker:
 
     @property
     def _inside(self) -> bool:
-        """Whether Esc leads back to the list, not out."""
+        """Whether Esc goes back to the list instead of leaving it."""
         return self._detailed or self._picks.mark is not None
 
     def _detail_text(self) -> StyleAndTextTuples:
@@ -141,9 +141,9 @@ class Picker:
         return to_formatted_text(ANSI(self._detail(order, self._app.output.get_size().columns)))
 
     def _narrow(self) -> None:
-        """Show what the text finds; while it cannot be read, the last list stays and the reason is said.
+        """Show the orders that the typed filter finds; while it is wrong, keep the list and show the reason.
 
-        Called before a screen is drawn, not for each letter: fast typing waits for nothing.
+        Called before a screen is drawn, and not for each key, so that fast typing is not slowed down.
         """
         if self._narrowing.text == self._narrowed_by:
             return
@@ -247,7 +247,7 @@ class Picker:
         return max(1, drawn.window_height - 1) if drawn else 10
 
     def _tick(self) -> None:
-        """Tick, and go on to the next row unless a range was ticked."""
+        """Tick, then move to the next row, unless a range was ticked."""
         ranged = self._picks.mark is not None
         self._picks.toggle()
         if not ranged and not self._detailed:

@@ -1,4 +1,4 @@
-"""The rows of the picker: columns that fit the width, wide characters aligned, the refused dimmed with the reason."""
+"""The rows of the picker: columns that fit the width, wide characters aligned, orders not to be rejected dimmed."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -31,12 +31,12 @@ _OPTIONAL = ("ordered", "season")
 _RIGHT = {"total"}
 _LONGEST = {"id": 24, "season": 12, "reason": 24}
 _SHORTEST = {"reason": 12, "status": 8, "id": 10}
-_BUYER = (12, 24, 40)  # at least, before another column is added, and at most
-_LEAD = 6  # the cursor's sign and the tick box
+_BUYER = (12, 24, 40)  # the least width, the width before another column is added, the greatest width
+_LEAD = 6  # the cursor and the tick box
 
 
 class PickRows:
-    """Draws the rows of one list for one width."""
+    """Draws the rows of one list in one width, in cells."""
 
     def __init__(self, picks: PickList) -> None:
         self._picks = picks
@@ -51,7 +51,7 @@ class PickRows:
         return [("class:header", " " * _LEAD + "".join(cells))]
 
     def row(self, row: int, width: int) -> StyleAndTextTuples:
-        """One shown row."""
+        """One row of the list."""
         picks = self._picks
         order, rule = picks.order(row), picks.refused(row)
         ticked, here = picks.is_ticked(row), row == picks.row
@@ -70,7 +70,7 @@ class PickRows:
         return drawn
 
     def _fitting(self, width: int) -> Mapping[str, int]:
-        """The columns with their widths; worked out anew when the terminal's width changes."""
+        """The columns and their widths, computed again when the terminal's width changes."""
         if width != self._width:
             self._width, self._columns = width, _columns(self._natural, width - _LEAD)
         return self._columns
@@ -91,18 +91,18 @@ def _columns(natural: Mapping[str, int], width: int) -> Mapping[str, int]:
 
 
 def _left(columns: Mapping[str, int], width: int) -> int:
-    """The cells that are left for the buyer beside these columns."""
+    """The cells that these columns leave for the buyer."""
     others = [cells for name, cells in columns.items() if name != "buyer"]
     return width - sum(others) - sum(len(_gap(name)) for name in columns) - len(_gap("buyer"))
 
 
 def _gap(column: str) -> str:
-    """What stands between a column and the next; an amount and its currency belong together."""
+    """The space after a column; an amount and its currency stay together."""
     return {"total": " ", "reason": ""}.get(column, "  ")
 
 
 def _natural(picks: PickList) -> Mapping[str, int]:
-    """How wide each column is at most."""
+    """The width of the widest cell of each column, within its limits."""
     widths = dict.fromkeys(_HEADERS, 0)
     for row, order in enumerate(picks.orders):
         rule = picks.refused(row)
@@ -135,7 +135,7 @@ def _texts(order: Order) -> dict[str, str]:
 
 
 def _fit(text: str, cells: int, *, right: bool) -> str:
-    """The text in exactly so many cells: cut with an ellipsis, or filled up."""
+    """The text in exactly this many cells: cut with an ellipsis, or padded."""
     taken = len(text) if text.isascii() else get_cwidth(text)
     if taken > cells:
         kept, taken = "", 0
@@ -198,18 +198,18 @@ STYLE = Style.from_dict(
 
 
 class RowList(UIControl):
-    """The list; only the rows in the window are drawn."""
+    """The list. Only the rows that are visible are drawn."""
 
     def __init__(self, picks: PickList, rows: PickRows) -> None:
         self._picks = picks
         self._rows = rows
 
     def is_focusable(self) -> bool:
-        """Keys go to the list."""
+        """The list takes the keys."""
         return True
 
     def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 - as prompt_toolkit calls it
-        """The rows, each drawn when it is asked for."""
+        """The rows, each drawn when it is needed."""
         if not self._picks.shown:
             return UIContent(
                 lambda __: [("class:warning", _MARGIN + _("no order matches"))], line_count=1, show_cursor=False
@@ -223,24 +223,23 @@ class RowList(UIControl):
 
 
 class _Drawn(UIControl):
-    """Lines that are drawn for the width that there is."""
+    """Lines that are drawn for the width of the window."""
 
     def __init__(self, draw: Callable[[int], StyleAndTextTuples]) -> None:
         self._draw = draw
 
     def create_content(self, width: int, height: int) -> UIContent:  # noqa: ARG002 - as prompt_toolkit calls it
-        """The lines for this width."""
         lines = list(split_lines(self._draw(width)))
         return UIContent(lines.__getitem__, line_count=len(lines), show_cursor=False)
 
 
 def drawn(draw: Callable[[int], StyleAndTextTuples], *, height: int | None = None, width: int | None = None) -> Window:
-    """A part of the screen that `draw` fills, given the width."""
+    """A part of the screen that `draw` fills for a given width in cells."""
     return Window(_Drawn(draw), height=height, width=width, wrap_lines=False, always_hide_cursor=True)
 
 
 def draw_keys(keys: Keys, width: int) -> StyleAndTextTuples:
-    """The keys and what they do, broken where the line is full."""
+    """The keys and what they do, wrapped to the width."""
     fragments: StyleAndTextTuples = []
     taken = 0
     for key, does in ((_(key), _(does)) for key, does in keys):

@@ -1,4 +1,4 @@
-"""Ticking orders in a list: what is shown, where the cursor stands, what is ticked. No terminal in it."""
+"""The state of the picker without a terminal: the shown orders, the cursor and the ticks."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from orderctl.orders.orders import Order
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picks:
-    """What came of it: every ticked id, the ones that are new, and the ones whose tick was taken away."""
+    """The result: the ticked ids, those that are newly ticked, and those that are no longer ticked."""
 
     ticked: tuple[str, ...]
     added: tuple[str, ...]
@@ -21,7 +21,7 @@ class Picks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What is ticked. `refused` ones cannot be rejected in bulk; `hidden` ones are not shown just now."""
+    """Sums of the ticked orders. `refused` cannot be rejected in bulk; `hidden` are not shown at present."""
 
     count: int
     totals: tuple[Money, ...]
@@ -30,7 +30,7 @@ class Figures:
 
 
 class PickList:
-    """Orders to tick, each known by its place in the list. What acts on the shown leaves the hidden alone."""
+    """Orders to tick, each known by its index in the list. Actions on shown orders leave hidden ones alone."""
 
     def __init__(self, orders: Sequence[Order], ticked: Collection[str] = ()) -> None:
         self.orders = tuple(orders)
@@ -50,27 +50,27 @@ class PickList:
         return self.orders[self.shown[self.row]] if self.shown else None
 
     def order(self, row: int) -> Order:
-        """The order of a shown row."""
+        """The order of a row."""
         return self.orders[self.shown[row]]
 
     def refused(self, row: int) -> Rule | None:
-        """Why the order of a shown row cannot be rejected in bulk."""
+        """The rule that forbids rejecting the order of a row in bulk; None if it is allowed."""
         return self._refusals[self.shown[row]]
 
     def is_ticked(self, row: int) -> bool:
-        """Whether the order of a shown row is ticked."""
+        """Whether the order of a row is ticked."""
         return self.shown[row] in self._ticks
 
     def is_marked(self, row: int) -> bool:
-        """Whether a shown row lies between the mark and the cursor."""
+        """Whether a row lies between the mark and the cursor."""
         return self.mark is not None and min(self.mark, self.row) <= row <= max(self.mark, self.row)
 
     def move_to(self, row: int) -> None:
-        """Put the cursor on a row, or the nearest there is."""
+        """Move the cursor to a row, or to the nearest one."""
         self.row = max(0, min(row, len(self.shown) - 1))
 
     def narrow(self, wanted: OrderFilter) -> None:
-        """Show the orders that the filter finds, archived ones too: the list was made with them in it."""
+        """Show the orders that the filter finds. Archived orders are found too: the list was chosen with them."""
         condition = wanted.condition
         if condition is None:
             self._matching = range(len(self.orders))
@@ -79,12 +79,12 @@ class PickList:
         self._show()
 
     def show_only_ticked(self, *, only: bool) -> None:
-        """Show what is ticked of what the narrowing leaves, or all of that again."""
+        """Show only the ticked orders that the filter finds, or all that it finds."""
         self.only_ticked = only
         self._show()
 
     def toggle(self) -> None:
-        """Tick the order under the cursor, or take its tick away; with a mark set, tick the whole range."""
+        """Tick or untick the order under the cursor; with a mark, tick the whole range."""
         if not self.shown:
             return
         if self.mark is not None:
@@ -96,22 +96,22 @@ class PickList:
         self.figures = self._add_up()
 
     def tick_shown(self, *, but_refused: bool = False) -> None:
-        """Tick every shown order; `but_refused` leaves out those that cannot be rejected."""
+        """Tick every shown order; with `but_refused`, only those that can be rejected."""
         self._ticks.update(place for place in self.shown if not (but_refused and self._refusals[place]))
         self._counted()
 
     def clear_shown(self) -> None:
-        """Take the tick of every shown order away."""
+        """Untick every shown order."""
         self._ticks.difference_update(self.shown)
         self._counted()
 
     def invert_shown(self) -> None:
-        """Tick the shown orders that are not ticked, and no longer those that are."""
+        """Tick the shown orders that are not ticked, and untick the others."""
         self._ticks.symmetric_difference_update(self.shown)
         self._counted()
 
     def picks(self) -> Picks:
-        """What is ticked now, and what that changes."""
+        """The ticks and how they changed."""
         return Picks(
             ticked=self._ids(self._ticks),
             added=self._ids(self._ticks - self._ticked_before),
@@ -119,7 +119,7 @@ class PickList:
         )
 
     def _show(self) -> None:
-        """Choose the rows anew; the cursor stays on its order if that is still there."""
+        """Compute the rows again; the cursor stays on its order if it is still shown."""
         place = self.shown[self.row] if self.shown else None
         shown = [each for each in self._matching if each in self._ticks] if self.only_ticked else self._matching
         self.shown = shown

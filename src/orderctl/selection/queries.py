@@ -1,4 +1,4 @@
-"""Named sets of order ids, per operator; see `Selections`."""
+"""Named selections of each operator in the store, and the condition that finds the orders of a choice."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ _MINE = "account = :account AND actor = :actor AND name = :name"
 
 
 def add_choice(connection: Connection, actor: str, name: str, choice: Choice, origin: str, at: datetime) -> int:
-    """Add the orders of a choice; gives how many were new."""
+    """Add the orders of a choice to a selection; returns how many were new."""
     condition = choice_condition(choice, connection.dialect)
     added = connection.execute(
         "INSERT INTO selection_item (account, actor, name, order_id, origin, added_at)"
@@ -32,7 +32,7 @@ def add_choice(connection: Connection, actor: str, name: str, choice: Choice, or
 
 
 def remove_choice(connection: Connection, actor: str, name: str, choice: Choice) -> int:
-    """Take the orders of a choice out; gives how many were in."""
+    """Remove the orders of a choice from a selection; returns how many were in it."""
     condition = choice_condition(choice, connection.dialect)
     removed = connection.execute(
         f"DELETE FROM selection_item WHERE {_MINE} AND order_id IN"
@@ -43,7 +43,7 @@ def remove_choice(connection: Connection, actor: str, name: str, choice: Choice)
 
 
 def delete_selection(connection: Connection, actor: str, name: str) -> int:
-    """Empty a selection; gives how many orders it held."""
+    """Empty a selection; returns how many orders it held."""
     cleared = connection.execute(f"DELETE FROM selection_item WHERE {_MINE}", {"actor": actor, "name": name})
     return cleared.rowcount
 
@@ -75,13 +75,13 @@ def selected_orders(connection: Connection, actor: str, name: str, limit: int | 
 
 
 def unknown_ids(connection: Connection, ids: Sequence[str]) -> tuple[str, ...]:
-    """Which of these ids the account has no order of, in their order."""
+    """The ids that the account has no order of, in their order."""
     known = _known_ids(connection, ids)
     return tuple(order_id for order_id in ids if order_id not in known)
 
 
 def ids_as_stored(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    """Of the ids that the account has with their accents written the other way: each with how it is stored."""
+    """The stored form of each id that is known only with its accents composed the other way."""
     forms = {order_id: forms_of(order_id) for order_id in ids if not order_id.isascii()}
     if not forms:
         return {}
@@ -101,7 +101,7 @@ def _known_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 
 def choice_condition(choice: Choice, dialect: Dialect) -> Fragment:
-    """The condition that holds for the orders of the choice, less those taken out again."""
+    """A condition that holds for the orders of the choice, without the excluded ones."""
     chosen = _scope_condition(choice, dialect)
     if not choice.excluded.ids:
         return chosen
@@ -128,7 +128,7 @@ _SHOWN = 20
 
 
 def with_exclusions(connection: Connection, given: InputSummary, choice: Choice) -> InputSummary:
-    """The same account of the ids, with what was taken out of them, and what was not among them anyway."""
+    """The summary, with the orders that `--except` took out, and the ids that it named in vain."""
     if not choice.excluded.ids:
         return given
     scope = choice_condition(replace(choice, excluded=IdList(ids=())), connection.dialect)
@@ -147,5 +147,5 @@ def with_exclusions(connection: Connection, given: InputSummary, choice: Choice)
 
 
 def chosen_orders(connection: Connection, choice: Choice) -> Iterator[Order]:
-    """The orders of a choice with their lines and tags, sorted by id, streamed."""
+    """Stream the orders of a choice with their lines and tags, sorted by id."""
     return stream_orders(connection, choice_condition(choice, connection.dialect))

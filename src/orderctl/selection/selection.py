@@ -1,4 +1,4 @@
-"""Which orders a command is about, and in words where that choice came from (design.md, section 6, step 1)."""
+"""The choice of orders that a command works on, and where it came from in words (design.md, section 6, step 1)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from orderctl.selection.notes import OrderNotes
 
 DEFAULT_SELECTION = "default"
 _EXCEPT_ONE, _EXCEPT = N_("{words}, except 1 id"), N_("{words}, except {number} ids")
-# How a choice is told. The log keeps it in English.
+# The templates of the words for a choice. The log keeps them in English.
 _TOLD = (
     _EXCEPT_ONE,
     _EXCEPT,
@@ -30,13 +30,13 @@ _TOLD = (
 
 
 def source_in_words(source: str) -> str:
-    """How orders were chosen, as the log keeps it, in the operator's language."""
+    """How orders were chosen, from the English words in the log, in the operator's language."""
     return retell(source, _TOLD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdList:
-    """Order ids as somebody gave them: in that order, each once, with what was dropped and what was said of them."""
+    """Order ids in the order given, each once, with the number of duplicates and the notes on orders."""
 
     ids: tuple[str, ...]
     duplicates: int = 0
@@ -44,13 +44,13 @@ class IdList:
 
     @classmethod
     def collect(cls, ids: Iterable[str]) -> Self:
-        """Keep each id once, where it came first."""
+        """Keep the first occurrence of each id."""
         given = list(ids)
         unique = tuple(dict.fromkeys(given))
         return cls(ids=unique, duplicates=len(given) - len(unique))
 
     def renamed(self, names: Mapping[str, str]) -> "IdList":
-        """The list with these ids for those, each still once."""
+        """The list with ids replaced by `names`, each still once."""
         if not names:
             return self
         ids = tuple(dict.fromkeys(names.get(order_id, order_id) for order_id in self.ids))
@@ -59,7 +59,7 @@ class IdList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterScope:
-    """All orders that a filter matches."""
+    """All orders that a filter finds."""
 
     filter: OrderFilter
     words: str
@@ -87,24 +87,24 @@ Scope = FilterScope | IdScope | SelectionScope
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A scope, less the ids that `--except` takes out again."""
+    """A scope, without the ids that `--except` takes out."""
 
     scope: Scope
     excluded: IdList = field(default_factory=lambda: IdList(ids=()))
 
     @property
     def notes(self) -> OrderNotes:
-        """What was said of single orders beside their ids."""
+        """The reasons and messages that were given with the ids."""
         return self.scope.given.notes if isinstance(self.scope, IdScope) else OrderNotes()
 
     @property
     def selection(self) -> str:
-        """The name of the selection that the orders come from; empty if they come from elsewhere."""
+        """The name of the selection that the orders come from; empty if there is none."""
         return self.scope.name if isinstance(self.scope, SelectionScope) else ""
 
     @property
     def all_have_reasons(self) -> bool:
-        """Whether each order was given with a reason of its own."""
+        """Whether each order was given with its own reason."""
         return isinstance(self.scope, IdScope) and 0 < len(self.scope.given.ids) == self.notes.reasons
 
     @property
@@ -118,7 +118,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionReport:
-    """What a change of a selection did: how many orders it holds now, came in, went out, were unknown."""
+    """How a selection changed: its new size, and how many orders were added, removed, unknown."""
 
     name: str
     size: int
@@ -130,9 +130,10 @@ class SelectionReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputSummary:
-    """What became of the ids as they were given: how many, how often twice, which the store does not know.
+    """What happened to the ids that were given: how many, how many duplicates, which are unknown.
 
-    `excluded` are the first of those that `--except` took out; `excluded_elsewhere` it named in vain.
+    `excluded` are the first that `--except` took out; `excluded_elsewhere` counts ids of `--except` that were not
+    chosen.
     """
 
     ids: int

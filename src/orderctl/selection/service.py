@@ -1,4 +1,4 @@
-"""Named selections: what comes in, what goes out, what is in (design.md, section 2)."""
+"""Named selections: add, remove, clear, and pick by hand (design.md, section 2)."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def add_to_selection(store: Store, choice: Choice, *, actor: str, name: str, at:
 
 
 def remove_from_selection(store: Store, choice: Choice, *, actor: str, name: str) -> SelectionReport:
-    """Take the orders of a choice out of a selection."""
+    """Remove the orders of a choice from a selection."""
     return _change(store, choice, actor, name, lambda connection: (0, remove_choice(connection, actor, name, choice)))
 
 
@@ -50,13 +50,13 @@ def clear_selection(store: Store, *, actor: str, name: str) -> SelectionReport:
 
 
 def refuse_everything(wanted: OrderFilter, *, everything: bool) -> None:
-    """An empty filter means every order, so it wants `--all` spelled out (design.md, section 3)."""
+    """Raise UsageError for an empty filter without `--all`: it would find every order (design.md, section 3)."""
     if wanted.is_empty and not everything:
         raise UsageError(_("an empty filter would take every order"), hint=_("say which orders, or spell out --all"))
 
 
 def refuse_unknown(connection: Connection, choice: Choice, *, ignore: bool) -> tuple[str, ...]:
-    """The ids of the choice that the store has no order of. Raises UsageError if there are, unless they are ignored."""
+    """The ids of the choice that are unknown. Raises UsageError if there are any, unless `ignore` is set."""
     unknown = unknown_ids(connection, choice.scope.given.ids) if isinstance(choice.scope, IdScope) else ()
     if unknown and not ignore:
         shown = unknown[:_SHOWN_IDS]
@@ -68,7 +68,7 @@ def refuse_unknown(connection: Connection, choice: Choice, *, ignore: bool) -> t
 
 
 def say_unknown(number: int, listed: str, more: int) -> str:
-    """So many ids are unknown: the first of them, and how many more."""
+    """How many ids are unknown, the first of them, and how many more."""
     if more:
         return ngettext(
             "{number:,} id unknown in this store: {ids} and {more:,} more",
@@ -106,16 +106,16 @@ _REPORT_EVERY = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidates:
-    """Orders to tick, newest first, and the ids of those that are ticked from the start."""
+    """Orders to tick, newest first, and the ids that are ticked from the start."""
 
     orders: tuple[Order, ...]
     ticked: Collection[str]
 
 
 def read_candidates(store: Store, choice: Choice, *, actor: str, name: str | None, progress: Progress) -> Candidates:
-    """The orders of a choice in full, and which of them the selection holds.
+    """The orders of a choice in full, and which of them are in the selection.
 
-    Raises UsageError if there are none, or more than a person can go through.
+    Raises UsageError if there are none, or too many to go through.
     """
     found: list[Order] = []
     with store.snapshot() as connection:
@@ -136,7 +136,7 @@ def read_candidates(store: Store, choice: Choice, *, actor: str, name: str | Non
 
 
 def save_picks(store: Store, picks: Picks, *, actor: str, name: str, at: datetime) -> SelectionReport:
-    """Put what was ticked into the selection and take out what was unticked, in one transaction."""
+    """Add the newly ticked orders to the selection and remove the unticked ones, in one transaction."""
 
     def change(connection: Connection) -> SelectionReport:
         added = add_choice(connection, actor, name, _of(picks.added), "picked by hand", at)
@@ -154,7 +154,7 @@ def picked(choice: Choice, picks: Picks) -> Choice:
 
 
 def starts_ticked(choice: Choice) -> bool:
-    """Whether a choice lists orders one by one, so that picking from it means taking some away."""
+    """Whether the choice lists single orders, so that picking starts with all of them ticked."""
     return isinstance(choice.scope, IdScope | SelectionScope)
 
 

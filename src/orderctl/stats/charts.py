@@ -1,4 +1,4 @@
-"""Figures as tables with bars: one table a currency, its bars on that currency's own scale."""
+"""Figures as tables with bars: one table for each currency, scaled to its largest amount."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,7 +16,7 @@ from orderctl.terminal.styles import FAINT, HEADING, Sentence, plain
 
 _NARROWEST_BAR, _WIDEST = 6, 110
 _LONGEST_LABEL = 28
-_PIECES_LEAVE, _BARS_LEAVE = 1, 2  # the higher one first
+_PIECES_LEAVE, _BARS_LEAVE = 1, 2  # the column with the higher number is omitted first
 _HEADERS = {
     Dimension.STATUS: N_("Status"),
     Dimension.MONTH: N_("Month"),
@@ -56,7 +56,7 @@ def _parts(statistics: Statistics) -> Iterator[RenderableType]:
 
 
 def _counted(figure: Figure, *, of_rejections: bool) -> str:
-    """How many orders, and how many pieces."""
+    """The number of orders and of pieces."""
     number = figure.orders
     orders = (
         ngettext("{number:,} order rejected", "{number:,} orders rejected", number)
@@ -69,7 +69,7 @@ def _counted(figure: Figure, *, of_rejections: bool) -> str:
 
 
 def _widths(breakdowns: Sequence[Breakdown]) -> tuple[int, ...]:
-    """So wide are labels, orders, pieces and amounts anywhere: the bars of all charts begin in one column."""
+    """The widths of labels, orders, pieces and amounts in all charts, so that all bars begin in one column."""
     labels, numbers = 0, [0, 0, 0]
     for breakdown in breakdowns:
         question = breakdown.question
@@ -126,14 +126,13 @@ def _numbers(figure: Figure) -> tuple[str, str, str]:
 
 
 class _AmountBar:
-    """A bar as long as its part of the largest amount; one below zero is red, and its number says so too."""
+    """A bar as long as its share of the largest amount. A negative amount is red."""
 
     def __init__(self, amount: int, largest: int) -> None:
         self._amount = amount
         self._largest = largest
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it as wide as there is room."""
         part = abs(self._amount) / self._largest if self._largest else 0
         color = "red" if self._amount < 0 else "cyan"
         if options.ascii_only:

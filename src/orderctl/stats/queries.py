@@ -1,4 +1,4 @@
-"""Figures added up by the database, in groups and per currency; see `Figures`."""
+"""Lets the database count and add up orders and rejections, by currency and by group."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ _MONTHS = {Dimension.MONTH: "at", Dimension.DELIVERY: "delivery_from"}
 
 
 def total_figures(connection: Connection, wanted: OrderFilter, subject: Subject) -> tuple[Figure, ...]:
-    """Everything that is counted, per currency."""
+    """The total of each currency."""
     counted = _counted(connection, wanted, subject)
     found = connection.execute(
         f"SELECT currency, {_SUMS}, 1 FROM ({counted.sql}) AS counted GROUP BY currency ORDER BY currency",
@@ -45,7 +45,7 @@ def count_rejected(connection: Connection, wanted: OrderFilter) -> int:
 
 
 def break_down(connection: Connection, wanted: OrderFilter, subject: Subject, question: Question) -> Breakdown:
-    """What is counted, told apart as the question asks; what its limit leaves out is added up too."""
+    """The figures in groups, as the question asks. `rest` adds up the groups beyond its limit."""
     counted = _counted(connection, wanted, subject)
     kept = _NO_LIMIT if question.limit is None else question.limit
     rows = connection.execute(_grouped(connection, counted.sql, question), {**counted.params, "kept": kept}).fetchall()
@@ -59,7 +59,7 @@ def break_down(connection: Connection, wanted: OrderFilter, subject: Subject, qu
 
 
 def _grouped(connection: Connection, counted: str, question: Question) -> str:
-    """The groups in their places, and below those that are kept one row a currency for all others."""
+    """The groups with their ranks; the groups beyond the limit become one row for each currency."""
     keys = [f"{_key(connection, dimension)} AS key{number}" for number, dimension in enumerate(question.by)]
     named = [f"key{number}" for number in range(len(keys))]
     best = ", ".join(f"{name} DESC" for name in named) if question.latest else f"amount DESC, {', '.join(named)}"
@@ -81,7 +81,7 @@ def _key(connection: Connection, dimension: Dimension) -> str:
 
 
 def _counted(connection: Connection, wanted: OrderFilter, subject: Subject) -> Fragment:
-    """The rows that are counted: matching orders that are not rejected, or rejections of matching orders."""
+    """The rows that count: matching orders that are not rejected, or rejections of matching orders."""
     chosen = compile_filter(wanted, connection.dialect)
     among = f"FROM orders WHERE account = :account AND {chosen.sql} AND status"
     columns = "currency, total, quantity, season, buyer_id, country, delivery_from"
@@ -108,7 +108,7 @@ def _buyer_names(connection: Connection, rows: list[Row], question: Question) ->
 
 
 def _figure(row: Row, question: Question | None = None, names: Mapping[str, str] | None = None) -> Figure:
-    """A row of currency, orders, quantity, amount, groups, and the keys that the question asks for."""
+    """Convert a row of currency, orders, quantity, amount, groups and keys."""
     by = question.by if question else ()
     keys = tuple(row[_FIRST_KEY : _FIRST_KEY + len(by)])
     labels = tuple(
@@ -123,9 +123,9 @@ def _figure(row: Row, question: Question | None = None, names: Mapping[str, str]
 def statistics_of(
     store: Store, wanted: OrderFilter, subject: Subject, questions: Sequence[Question], *, top: int | None = None
 ) -> Statistics:
-    """Totals and breakdowns; without questions an overview, whose lists of the largest are `top` long.
+    """Totals and breakdowns. Without questions an overview, whose lists of the largest have `top` entries.
 
-    A rejection counts for ever: archiving its order does not take it out of the figures of rejections.
+    A rejection always counts: the filter finds rejections of archived orders too.
     """
     if subject is Subject.REJECTIONS:
         wanted = with_archived(wanted)

@@ -1,4 +1,4 @@
-"""Figures of orders: counts and amounts, never over currencies; rejected orders count only among rejections."""
+"""Statistics as values: counts and amounts for each currency. Rejected orders count only among rejections."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from orderctl.orders.orders import Status
 
 
 class Subject(StrEnum):
-    """What is counted: orders as they stand, or the rejections that were made."""
+    """What is counted: orders that are not rejected, or rejections."""
 
     ORDERS = "orders"
     REJECTIONS = "rejections"
 
 
 class Dimension(StrEnum):
-    """By what figures are told apart. `month` is that of the order, or of the rejection."""
+    """The property by which figures are grouped. `month` is that of the order, or of the rejection."""
 
     STATUS = "status"
     MONTH = "month"
@@ -36,12 +36,12 @@ class Dimension(StrEnum):
 
     @property
     def has_order(self) -> bool:
-        """Whether its values follow each other by themselves, and not by their amounts."""
+        """Whether its values have an order of their own and are not sorted by amount."""
         return self in {Dimension.STATUS, Dimension.MONTH, Dimension.SEASON, Dimension.DELIVERY}
 
     @property
     def is_time(self) -> bool:
-        """Whether the last values are the ones of interest."""
+        """Whether the latest values matter most."""
         return self in {Dimension.MONTH, Dimension.DELIVERY}
 
 
@@ -54,9 +54,9 @@ DIMENSIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What to tell figures apart by, one or several at once, and how many to keep in each currency.
+    """The dimensions by which to group figures, and how many groups to keep in each currency.
 
-    `limit` keeps the largest amounts, or with `latest` the last ones.
+    `limit` keeps the largest amounts, or the latest groups if `latest` is set.
     """
 
     by: tuple[Dimension, ...]
@@ -70,7 +70,7 @@ class Question:
 
     @property
     def by_amount(self) -> bool:
-        """Whether the answer is sorted by amount, and not by the order that its values have."""
+        """Whether the answer is sorted by amount."""
         return (self.limit is not None and not self.latest) or not self.by[0].has_order
 
 
@@ -91,7 +91,10 @@ OVERVIEWS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """Orders of one currency that share the values of `keys`, or of several `groups`; `labels` are for people."""
+    """Orders of one currency in a group, or in several `groups` together. `amount` is in minor units.
+
+    `keys` are the values of the dimensions, `labels` the same for people.
+    """
 
     keys: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
@@ -109,7 +112,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
-    """The answer to a question. `rest` is per currency what the limit left out."""
+    """The answer to a question. `rest` is what the limit left out, for each currency."""
 
     question: Question
     figures: tuple[Figure, ...]
@@ -123,7 +126,7 @@ class Breakdown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statistics:
-    """Totals per currency and breakdowns of them; `rejected` orders match the filter but are not counted."""
+    """Totals by currency, and breakdowns; `rejected` orders match the filter but do not count."""
 
     subject: Subject
     totals: tuple[Figure, ...]
@@ -132,12 +135,12 @@ class Statistics:
 
     @property
     def rejected_left_out(self) -> int:
-        """How many rejected orders are not counted."""
+        """How many rejected orders do not count."""
         return self.rejected if self.subject is Subject.ORDERS else 0
 
     @property
     def left_out(self) -> str:
-        """In words, what is not counted; empty if that is nothing."""
+        """How many orders do not count, in words; empty if none."""
         number = self.rejected_left_out
         if not number:
             return ""
@@ -147,7 +150,7 @@ class Statistics:
 
 
 def parse_question(text: str, subject: Subject, limit: int | None) -> Question:
-    """Read `month` or `month,status`. Raises UsageError naming what there is."""
+    """Read `month` or `month,status`. Raises UsageError with the known names."""
     names = [name.strip().lower() for name in text.split(",")]
     known = DIMENSIONS[subject]
     for name in names:
@@ -162,7 +165,7 @@ def parse_question(text: str, subject: Subject, limit: int | None) -> Question:
 
 
 def in_order(figures: Sequence[Figure], question: Question) -> tuple[Figure, ...]:
-    """The figures as they are to be read: by currency, and in it by amount or by the order of their values."""
+    """The figures sorted by currency, then by amount or by the order of their values."""
     readers = [_POSITIONS.get(dimension, str) for dimension in question.by]
 
     def position(figure: Figure) -> tuple[object, ...]:
@@ -180,7 +183,7 @@ _REST = "(rest)"
 
 
 def write_figures(statistics: Statistics, out: TextIO) -> None:
-    """Totals, breakdowns, and below each what its limit left out, so that every part adds up to the totals."""
+    """Write totals and breakdowns as CSV. Each breakdown with its `rest` adds up to the totals."""
     writer = csv_rows(out)
     writer.writerow(_HEADER)
     writer.writerows(_rows(statistics))

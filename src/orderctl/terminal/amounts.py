@@ -1,4 +1,4 @@
-"""Amounts as the operator's country writes them. What other programs read never comes through here."""
+"""Amounts and times as the operator reads them. What other programs read does not use this module."""
 
 import os
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from orderctl.core.money import Money, format_amount
 from orderctl.language import _
 
-# The signs between thousands and before decimals. Babel knows every locale and takes 29 ms to load: a table
-# should not wait for it, so the languages of our buyers stand here, and a test holds them to Babel's.
+# The separators of thousands and of decimals. Babel knows them for every locale, but takes 29 ms to load: too long for
+# one table. A test compares these with Babel.
 _COMMON = {
     "da": (".", ","),
     "de": (".", ","),
@@ -29,7 +29,7 @@ _AS_THEIR_LANGUAGE = {"DE", "DK", "ES", "FR", "GB", "IT", "JP", "KR", "NL", "US"
 
 
 def shown_amount(minor: int, currency: str) -> str:
-    """Minor units with the currency's decimals and the locale's separators, without the code."""
+    """Minor units with the currency's decimals and the separators of the locale, without the code."""
     return localized(format_amount(minor, currency))
 
 
@@ -39,14 +39,14 @@ def shown_money(money: Money) -> str:
 
 
 def localized(text: str) -> str:
-    """A number that is written as in `1,234.50`, with the locale's separators."""
+    """A number such as `1,234.50`, with the separators of the locale."""
     group, decimal = separators(_locale())
     return text if (group, decimal) == (",", ".") else text.translate({ord(","): group, ord("."): decimal})
 
 
 @lru_cache(maxsize=4)
 def separators(locale: str) -> tuple[str, str]:
-    """The signs between thousands and before decimals in a locale such as `de_DE`; those of English if unknown."""
+    """The separators of thousands and decimals in a locale such as `de_DE`; the English ones if unknown."""
     language, __, country = locale.partition("_")
     if language in _COMMON and country in _AS_THEIR_LANGUAGE:
         return _COMMON[language]
@@ -61,24 +61,24 @@ def separators(locale: str) -> tuple[str, str]:
 
 
 def _locale() -> str:
-    """The locale for numbers, as every program finds it: `LC_ALL`, `LC_NUMERIC`, `LANG`."""
+    """The locale for numbers, from `LC_ALL`, `LC_NUMERIC` or `LANG`."""
     named = next((value for name in ("LC_ALL", "LC_NUMERIC", "LANG") if (value := os.environ.get(name))), "")
     locale = named.partition(".")[0].partition("@")[0]
     return "en" if locale in {"", "C", "POSIX"} else locale
 
 
-# None is the zone of the computer.
+# None is the time zone of the computer.
 _zone: ContextVar[tzinfo | None] = ContextVar("zone", default=None)
 
 
 def use_zone(zone: tzinfo | None) -> None:
-    """Show times in this zone from now on; None is that of the computer."""
+    """Show times in this zone from now on; None is the zone of the computer."""
     _zone.set(zone)
 
 
 @contextmanager
 def in_utc() -> Iterator[None]:
-    """Within it times are shown in UTC: for what other programs read."""
+    """Inside it times are shown in UTC: for what other programs read."""
     token = _zone.set(UTC)
     try:
         yield
@@ -87,17 +87,17 @@ def in_utc() -> Iterator[None]:
 
 
 def timestamp(at: datetime, *, seconds: bool = False) -> str:
-    """A time in the zone, which its neighbours name: `2026-03-14 10:26`."""
+    """A time without its zone, which must be named nearby: `2026-03-14 10:26`."""
     return f"{at.astimezone(_zone.get()):%Y-%m-%d %H:%M{':%S' if seconds else ''}}"
 
 
 def full_timestamp(at: datetime, *, seconds: bool = False) -> str:
-    """A time that names its zone: `2026-03-14 10:26 CET`."""
+    """A time with its zone: `2026-03-14 10:26 CET`."""
     return f"{timestamp(at, seconds=seconds)} {at.astimezone(_zone.get()):%Z}"
 
 
 def full_hour(at: datetime) -> str:
-    """The hour of a day near by: `10:26 CET`."""
+    """A time of day with its zone: `10:26 CET`."""
     return f"{at.astimezone(_zone.get()):%H:%M %Z}"
 
 

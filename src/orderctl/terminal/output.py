@@ -1,4 +1,4 @@
-"""Standard output as other programs read it: lines and documents, nothing drawn."""
+"""Standard output for other programs: lines and documents."""
 
 import json
 import sys
@@ -14,20 +14,20 @@ _BY_LINE = "jsonl"
 
 
 class Output:
-    """Writes results as they are; on a terminal, what could control it is shown instead of obeyed."""
+    """Writes results unchanged. On a terminal, control characters are escaped."""
 
     @property
     def stream(self) -> TextIO:
-        """The stream itself."""
+        """The text stream."""
         return sys.stdout
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a person looks at it."""
+        """Whether standard output is a terminal."""
         return sys.stdout.isatty()
 
     def lines(self, texts: Iterable[str], *, end: str = "\n") -> None:
-        """Write texts one a line, or ended by NUL, in blocks."""
+        """Write texts in blocks, each followed by `end`."""
         block: list[str] = []
         for text in map(safe, texts) if self.is_terminal else texts:
             block.append(text)
@@ -37,20 +37,20 @@ class Output:
         self.stream.flush()
 
     def document(self, document: object, form: str) -> None:
-        """Write one JSON document, laid out (`json`) or on one line (`jsonl`); non-ASCII is escaped."""
+        """Write one JSON document, indented (`json`) or on one line (`jsonl`); non-ASCII is escaped."""
         self.lines([json.dumps(all_english(document), indent=None if form == _BY_LINE else 2)])
 
     def documents(self, documents: Iterable[object], form: str) -> None:
-        """Write a list of JSON documents as they come, see `listing`."""
+        """Write JSON documents as they come, as by `listing`."""
         with self.listing(form) as write:
             for document in documents:
                 write(document)
 
     @contextmanager
     def listing(self, form: str) -> Iterator[Callable[[object], None]]:
-        """Give what writes one more JSON document: as an item of one array (`json`), or as a line (`jsonl`).
+        """A function that writes one more JSON document: as an item of an array (`json`), or a line (`jsonl`).
 
-        The array is closed at the end alone: after an error nobody takes what was written for all there is.
+        The array is closed only at the end, so that after an error a part is not taken for the whole.
         """
         if form == _BY_LINE:
             yield lambda document: self.lines([json.dumps(all_english(document))])
@@ -67,7 +67,7 @@ class Output:
         self.lines(["[]"] if before == "[" else ["", "]"])
 
     def message(self, message: bytes) -> None:
-        """Write an internet message: byte by byte for a file, as lines for a person."""
+        """Write an internet message: its bytes to a file or pipe, its lines to a terminal."""
         if self.is_terminal:
             self.lines(message.decode("utf-8", "replace").split("\r\n"))
             return

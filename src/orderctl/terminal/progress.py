@@ -1,4 +1,4 @@
-"""A bar for what takes its time: shown only once it does, and only where somebody looks."""
+"""A progress bar that appears only on a terminal, and only if the work takes long enough."""
 
 import threading
 import time
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-# What is done sooner needs no bar: it would only flicker.
+# For work that ends sooner, a bar would only flicker.
 _PATIENCE_S = 0.4
 
 
 class _LazyBar:
-    """Starts a bar when the patience is over; the steps before are counted all the same."""
+    """Shows a bar after the patience is over. Earlier reports count too."""
 
     def __init__(self, label: str, console: Console) -> None:
         self._label = label
@@ -34,13 +34,13 @@ class _LazyBar:
         self._timer.start()
 
     def report(self, done: int, total: int | None, /) -> None:
-        """Draw how far it is."""
+        """Update the bar."""
         if self._bar is not None and self._task is not None:
             rate = f"{done / max(time.monotonic() - self._started, 0.001):,.0f}/s"
             self._bar.update(self._task, completed=done, total=total, rate=rate)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._timer.cancel()
         with self._lock:
             self._ended = True
@@ -64,7 +64,7 @@ class _LazyBar:
 
 @contextmanager
 def lazy_bar(label: str, console: Console) -> Iterator[Progress]:
-    """A bar on the console while something runs; give it the units done, and of how many."""
+    """A bar on the console for the time of a block. Call it with the units done and the total, if known."""
     bar = _LazyBar(label, console)
     try:
         yield bar.report

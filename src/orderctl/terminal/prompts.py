@@ -1,6 +1,6 @@
-"""Questions to the person at the controlling terminal. `/dev/tty` is asked, so piped input never answers.
+"""Asks questions on the controlling terminal, `/dev/tty`, so that piped input never answers.
 
-No question takes what was typed before it was there, and each wants Enter (docs/reference/reject.md).
+What was typed before a question was shown is discarded, and each question wants Enter (docs/reference/reject.md).
 """
 
 import os
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from prompt_toolkit.input import Input
     from prompt_toolkit.output import Output
 
-# "? " before a question, and room for an answer behind it.
+# "? " before a question, and space for an answer after it.
 _MARGIN = 4
-# A long paste reaches the program in pieces, which follow each other faster than this.
+# A long paste arrives in parts, with shorter pauses between them than this.
 _QUIET_S = 0.02
 
 
@@ -34,7 +34,7 @@ class Tty:
     output: "Output"
 
     def run(self, app: "Application[Any]") -> Any:  # noqa: ANN401 - what the application answers
-        """Run a question that nothing answers but what is typed from now on.
+        """Run a question that only later input answers.
 
         Raises DeclinedError for Ctrl-D and for a terminal that is gone, KeyboardInterrupt for Ctrl-C.
         """
@@ -53,9 +53,9 @@ class Tty:
             raise KeyboardInterrupt(_("interrupted; nothing was changed")) from None
 
     def _begin(self, app: "Application[Any]") -> None:
-        """Before the first drawing, drop what was typed, and wipe its echo off the line of the question.
+        """Before the first drawing, discard what was typed, and erase its echo.
 
-        Not earlier: only in raw mode is a line seen that was typed without Enter. Not later: an answer is kept.
+        Not earlier: only raw mode makes a line without Enter readable. Not later: an answer must be kept.
         """
         if app.render_counter > 1:
             return
@@ -77,26 +77,26 @@ def yes_or_no(question: str) -> bool:
     """A yes or no that defaults to no."""
     from questionary.prompts import confirm  # noqa: PLC0415 - as costly as questionary itself
 
-    # How the answer is echoed: the library has no other way to say it.
+    # The echo of the answer can only be translated like this.
     confirm.YES, confirm.NO = _("Yes"), _("No")  # type: ignore[attr-defined]
     return bool(ask("confirm", question, default=False, auto_enter=False))
 
 
 def choose(question: str, words_by_value: Mapping[str, str]) -> str:
-    """Let the operator choose one of several values, each shown with its words."""
+    """Ask for one of several values, each shown with its words."""
     width = max(map(cell_width, words_by_value))
     choices = {safe(f"{padded(value, width)}  {words}".rstrip()): value for value, words in words_by_value.items()}
     return choices[str(ask("select", question, choices=list(choices), instruction=" "))]
 
 
 def discard_typed() -> None:
-    """Drop what was typed before now, so that an editor does not take it."""
+    """Discard what was typed so far, so that an editor does not get it."""
     with suppress(OSError), open("/dev/tty", encoding="utf-8") as tty:  # noqa: PTH123 - no file
         _discard_typed(tty.fileno())
 
 
 def ask(kind: str, question: str, *, demand: str = "", **options: object) -> Any:  # noqa: ANN401 - what questionary answers
-    """What the operator answers to a question that questionary has a kind for."""
+    """The answer to a question; `kind` is a prompt of questionary."""
     import questionary  # noqa: PLC0415 - a tenth of a second that only a question is worth
 
     with open_terminal() as tty:
@@ -106,7 +106,7 @@ def ask(kind: str, question: str, *, demand: str = "", **options: object) -> Any
 
 
 def _in_lines(question: str, demand: str, width: int) -> str:
-    """The question in lines of a width; what is to be typed stands whole, at the end."""
+    """The question wrapped to a width in cells; `demand` stays whole, at the end."""
     lines = wrapped(question, max(1, width))
     if demand and cell_width(f"{lines[-1]} {demand}") > width:
         lines.append(demand)
@@ -117,7 +117,7 @@ def _in_lines(question: str, demand: str, width: int) -> str:
 
 @contextmanager
 def open_terminal() -> Iterator[Tty]:
-    """The controlling terminal. Raises UsageError if there is none."""
+    """Open the controlling terminal. Raises UsageError if there is none."""
     from prompt_toolkit.input import create_input  # noqa: PLC0415
     from prompt_toolkit.output import create_output  # noqa: PLC0415
 
@@ -129,13 +129,14 @@ def open_terminal() -> Iterator[Tty]:
         ) from None
     with reading, writing:
         output = create_output(stdout=writing)
-        # A terminal's reply to "where is the cursor?" would come in as keys, of which we drop some.
+        # The terminal's reply to a question for the cursor's position would arrive as keys, and some of it would be
+        # discarded.
         output.enable_cpr = False  # type: ignore[attr-defined]
         yield Tty(create_input(stdin=reading), output)
 
 
 def _discard_typed(terminal: int) -> None:
-    """Drop what waits to be read, until no more comes. A terminal that is gone has nothing to drop."""
+    """Discard pending input until no more comes. A terminal that is gone has none."""
     with suppress(termios.error):
         termios.tcflush(terminal, termios.TCIFLUSH)
         while select.select([terminal], [], [], _QUIET_S)[0]:

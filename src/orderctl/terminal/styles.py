@@ -1,4 +1,4 @@
-"""Colours, each of which says again what the words beside it say; and lines, which are drawn on terminals only."""
+"""Styles and texts for the terminal. A colour only repeats what the words say."""
 
 from string import Formatter
 
@@ -15,11 +15,11 @@ FAINT = "dim"
 
 
 class Sentence(Text):
-    """A text that is broken between words only. Rich breaks at no-break spaces too, and so `1 234,50` in two."""
+    """A text that is broken between words only. Rich breaks at no-break spaces too, as in `1 234,50`."""
 
     @classmethod
     def of(cls, text: Text) -> "Sentence":
-        """The same text as a sentence."""
+        """The text as a sentence."""
         if isinstance(text, Sentence):
             return text
         made = cls()
@@ -27,7 +27,7 @@ class Sentence(Text):
         return made
 
     def blank_copy(self, plain: str = "") -> "Sentence":
-        """An empty one like it."""
+        """An empty copy with the same style."""
         return Sentence(plain, style=self.style, justify=self.justify, overflow=self.overflow, no_wrap=self.no_wrap)
 
     def wrap(
@@ -40,7 +40,7 @@ class Sentence(Text):
         tab_size: int = 8,
         no_wrap: bool | None = None,
     ) -> Lines:
-        """Break it; with `ignore`, a word that is longer than a line stays whole."""
+        """Break it into lines; a word that is longer than a line stays whole with `ignore`."""
         if no_wrap or overflow not in {"fold", "ignore"}:
             return super().wrap(console, width, justify=justify, overflow=overflow, tab_size=tab_size, no_wrap=no_wrap)
         lines = Lines()
@@ -56,7 +56,7 @@ class Sentence(Text):
 
 
 def filled(template: str, /, style: str = "", **values: object) -> Text:
-    """A template of `say` with its values: a `Text` keeps its own style in the sentence, all else is made safe."""
+    """A template with its values: a `Text` keeps its style, other values are made safe."""
     text = Sentence(style=style)
     for before, name, form, __ in Formatter().parse(template):
         text.append(before)
@@ -67,12 +67,12 @@ def filled(template: str, /, style: str = "", **values: object) -> Text:
 
 
 def plain(text: str, style: str = "") -> Text:
-    """Data from outside as text that obeys nothing."""
+    """Text from outside, made safe."""
     return Sentence(safe(text), style=style)
 
 
 class Framed:
-    """A text in a box on a terminal; elsewhere below its title, after an empty line if it is `apart`."""
+    """A text in a box on a terminal. Elsewhere it follows its title, after an empty line if `apart` is set."""
 
     def __init__(self, text: Text, title: Text | None = None, *, apart: bool = True) -> None:
         self._text = text
@@ -80,7 +80,6 @@ class Framed:
         self._apart = apart
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it as wide as there is room, or as it is."""
         if console.is_terminal and self._fits(options.max_width - 4):
             yield Panel(self._text, title=self._title, title_align="left", border_style=FAINT)
             return
@@ -91,5 +90,5 @@ class Framed:
         yield self._text
 
     def _fits(self, width: int) -> bool:
-        """Whether each word has room in a line of the box."""
+        """Whether every word fits into a line of the box."""
         return all(Text(word.rstrip()).cell_len <= width for word in words(self._text.plain))
