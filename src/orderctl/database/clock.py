@@ -21,7 +21,7 @@ class Clock(Protocol):
         """The time that decides in a transaction: the database's clock, or the computer's where there is none."""
 
     def for_record(self, connection: Connection) -> datetime:
-        """The same for what is written to the log. Raises OrderctlError if it is behind the newest record."""
+        """The time to write to the log, from the same clock. Raises OrderctlError if it is behind the newest record."""
 
 
 # Time synchronisation moves clocks in small steps, also backwards. Within this slack the newest record's time is used.

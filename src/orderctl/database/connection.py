@@ -63,7 +63,7 @@ class Dialect(Protocol):
         """A suffix of a SELECT that locks the rows of one table; empty on SQLite."""
 
     def lock_free(self, table: str) -> str:
-        """The same, but it skips rows that another transaction has locked."""
+        """A suffix of a SELECT like that of `lock`, which skips rows that another transaction has locked."""
 
 
 class SqliteDialect:

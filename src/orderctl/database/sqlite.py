@@ -45,7 +45,7 @@ _FETCH = 2_000
 _ROWS_A_STATEMENT = 200
 _EXISTS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 # FULL costs nothing measurable in one big transaction. Recursive triggers make REPLACE fire the guards. Some systems
-# build SQLite to overwrite deleted data: a tenth of an update's time, for index entries only.
+# build SQLite with secure_delete on: overwriting old index entries costs a tenth of an update's time.
 _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA recursive_triggers = ON",

@@ -37,7 +37,7 @@ def create_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
 
 @contextmanager
 def create_path(path: Path, *, force: bool) -> Iterator[Path]:
-    """The same for code that writes by path: an empty private file, which is renamed at the end."""
+    """An empty private file to be written by its path, which gets its name at the end as in `create_file`."""
     _refuse(path, force=force)
     try:
         clear_parts(path.parent, ".orderctl-*.part")

@@ -127,7 +127,7 @@ class DeliveryRun:
             raise self.failure
 
     def report(self) -> DeliveryReport:
-        """The figures."""
+        """The figures of the run so far."""
         return DeliveryReport(
             sent=self.figures.get(MailState.SENT, 0),
             retry=self.figures.get(MailState.RETRY, 0),

@@ -308,7 +308,7 @@ def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome |
         try:
             code, text = _reply(connection, step)
             if refused and code // 100 == _GO_AHEAD:
-                # No recipient was accepted: empty content ends the command.
+                # The mail was refused, but the server waits for content: empty content ends the command.
                 _speak(connection, step, ".")
                 _reply(connection, step)
         except _Lost as lost:

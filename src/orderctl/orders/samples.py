@@ -73,7 +73,7 @@ _NOTES = ("", "", "", "Please deliver in one go.", "Call before delivery.", "No 
 
 
 def sample_orders(number: int, seed: int = SEED) -> Iterator[Order]:
-    """So many orders of about a hundred buyers in seven countries, over three seasons, in every status."""
+    """`number` orders of about a hundred buyers in seven countries, over three seasons, in every status."""
     rng = random.Random(seed)  # noqa: S311 - the same orders each time
     buyers = list(_buyers(rng))
     for order_number in range(1, number + 1):

@@ -112,7 +112,7 @@ class SavedPlan:
         return self.closed_at or self.approved_at or self.made_at
 
     def with_digest(self) -> "SavedPlan":
-        """The same with its digest."""
+        """The plan with its digest computed again."""
         return replace(self, digest=self.expected_digest)
 
     def state_at(self, now: datetime) -> str:

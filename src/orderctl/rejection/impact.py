@@ -1,4 +1,4 @@
-"""What a rejection means for the business: its share of each season, its largest orders, buyers to think of.
+"""What a rejection means for the business: its share of each season, its largest orders, the buyers to think of.
 
 The database computes it on the snapshot of the plan, and the plan holds it (design.md, section 6, steps 2 and 3).
 """
