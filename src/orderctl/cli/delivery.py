@@ -1,19 +1,21 @@
 """Delivery as the commands run it: how fast, over how many connections, and how a signal ends it."""
 
 import signal
+from dataclasses import dataclass
 from types import FrameType
 from typing import Annotated, Self
 
 import typer
 
 from orderctl.cli.context import Context
+from orderctl.cli.options import BatchId
 from orderctl.core.ids import new_id
 from orderctl.core.times import Progress
 from orderctl.database.store import Store
 from orderctl.language import ngettext
 from orderctl.mail.outbox import DeliveryReport
 from orderctl.mail.service import Sending, deliver, follow
-from orderctl.settings import MAX_CONNECTIONS
+from orderctl.settings import LARGEST, MAX_CONNECTIONS
 
 Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
 Connections = Annotated[
@@ -73,29 +75,44 @@ class Stopping:
         raise KeyboardInterrupt
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Which mails are sent, and how fast, as the command line says it."""
+
+    batch: BatchId = None
+    limit: Annotated[int | None, typer.Option(min=1, max=LARGEST, help="At most so many.")] = None
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with whatever falls due, until stopped.")] = (
+        False
+    )
+    rate: Rate = None
+    connections: Connections = None
+
+    def sending(self, context: Context, stop: Stopping) -> Sending:
+        """The same with what the settings say, and what mails leave with. Raises UsageError."""
+        return Sending(
+            composer=context.mailing.composer(),
+            mailer_factory=context.mailing.mailer_factory(),
+            clock=context.clock,
+            new_token=new_id,
+            batch_id=self.batch,
+            connections=self.connections or context.settings.number("mail.connections") or 1,
+            pace=context.mailing.pace(self.rate),
+            should_stop=stop,
+        )
+
+
 def deliver_mails(
-    context: Context,
-    store: Store,
-    stop: Stopping,
-    *,
-    batch_id: str | None,
-    progress: Progress,
-    limit: int | None = None,
-    rate: str | None = None,
-    connections: int | None = None,
+    context: Context, store: Store, stop: Stopping, wanted: Delivery, progress: Progress
 ) -> DeliveryReport:
-    """Send what is due, as the options and else the settings say."""
-    sending = _sending(context, stop, batch_id=batch_id, rate=rate, connections=connections)
-    return deliver(store, sending, limit=limit, progress=progress)
+    """Send what is due."""
+    return deliver(store, wanted.sending(context, stop), limit=wanted.limit, progress=progress)
 
 
-def follow_outbox(
-    context: Context, store: Store, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
-) -> DeliveryReport:
+def follow_outbox(context: Context, store: Store, stop: Stopping, wanted: Delivery) -> DeliveryReport:
     """Send whatever falls due until a signal comes."""
     from orderctl.mail.view import delivery_figures
 
-    sending = _sending(context, stop, batch_id=batch_id, rate=rate, connections=connections)
+    sending = wanted.sending(context, stop)
     sending.mailer_factory()
     context.screen.tell(
         ngettext(
@@ -110,18 +127,3 @@ def follow_outbox(
         context.screen.tell(delivery_figures(report))
 
     return follow(store, sending, tell=context.screen.warn, done=tell_round)
-
-
-def _sending(
-    context: Context, stop: Stopping, *, batch_id: str | None, rate: str | None, connections: int | None
-) -> Sending:
-    return Sending(
-        composer=context.mailing.composer(),
-        mailer_factory=context.mailing.mailer_factory(),
-        clock=context.clock,
-        new_token=new_id,
-        batch_id=batch_id,
-        connections=connections or context.settings.number("mail.connections") or 1,
-        pace=context.mailing.pace(rate),
-        should_stop=stop,
-    )

@@ -62,7 +62,11 @@ def demo(
         "Ten to forty seconds, depending on the computer; everything is in a folder of its own, and no mail leaves it."
     )
     context.output.lines([brand, how_long])
-    tour = _Tour(context, _folder(folder))
+    _guide(_Tour(context, _folder(folder)))
+
+
+def _guide(tour: "_Tour") -> None:
+    """The main job, step by step."""
     tour.tell(_("1. A store, and the orders out of a file"))
     tour.run("store", "init")
     tour.run("import", str(tour.sample))

@@ -84,15 +84,12 @@ Command = Callable[..., None]
 
 def takes(name: str, group: Callable[..., Any], *, without: Collection[str] = ()) -> Callable[[Command], Command]:
     """Give a command the options of `group` in place of its parameter `name`, which gets what `group` makes of them."""
-    options = tuple(
-        each.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        for each in inspect.signature(group).parameters.values()
-        if each.name not in without
-    )
+    options = [each for each in inspect.signature(group).parameters.values() if each.name not in without]
 
     def given(command: Command) -> Command:
         own = inspect.signature(command).parameters.values()
-        parameters = [each for parameter in own for each in (options if parameter.name == name else (parameter,))]
+        spread = [each for parameter in own for each in (options if parameter.name == name else [parameter])]
+        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in spread]
 
         @wraps(command)
         def called(**arguments: Any) -> None:  # noqa: ANN401 - whatever Typer read
@@ -162,6 +159,15 @@ Full = Annotated[bool, typer.Option("--full", help="Show every order, and every 
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")]
 Expect = Annotated[str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")]
 MaxOrders = Annotated[int | None, typer.Option(metavar="N", min=0, max=LARGEST, help="Refuse a larger plan.")]
+BatchId = Annotated[
+    str | None,
+    typer.Option(
+        "--batch",
+        metavar="BATCH",
+        help="Only mails of this batch: its id, or the ending.",
+        autocompletion=suggest_batch,
+    ),
+]
 PlanId = Annotated[
     str, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.", autocompletion=suggest_plan)
 ]

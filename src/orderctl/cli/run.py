@@ -11,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from orderctl.cli.context import Context
-from orderctl.cli.delivery import Stopped, Stopping, deliver_mails
-from orderctl.cli.options import ReportFormat
+from orderctl.cli.delivery import Delivery, Stopped, Stopping, deliver_mails
+from orderctl.cli.options import Expect, IgnoreUnknown, MaxOrders, ReportFormat, Strict
 from orderctl.cli.sources import reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import CommitUnknownError, DeclinedError, ExitCode, OrderctlError, UsageError, os_reason, reason_of
@@ -34,7 +34,8 @@ _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
 class Run:
     """How this call is to go on once the plan is made: `save` keeps it, `hold` executes it that much later.
 
-    `full` shows every order of it.
+    `full` shows every order of it; `ask_about_mails` asks whether to tell the buyers; `edit` opens an editor for the
+    message to them.
     `request` is the caller's own key, with what is asked for under it.
     `write` takes the JSON document of its report where it is one of several.
     """
@@ -44,22 +45,31 @@ class Run:
     yes: bool
     as_: ReportFormat
     full: bool = False
+    ask_about_mails: bool = False
+    edit: bool = False
     save: bool = False
     request: RequestKey | None = None
     hold: timedelta | None = None
     write: Callable[[Document], None] | None = None
 
 
-def read_expectations(
-    context: Context, *, strict: bool, expect: str | None, max_orders: int | None, ignore_unknown: bool
-) -> Expectations:
-    """What the options and the settings say about the size of a plan. Raises UsageError."""
-    return Expectations(
-        strict=strict,
-        expect=_range(expect),
-        max_orders=max_orders if max_orders is not None else context.settings.number("max_orders"),
-        ignore_unknown=ignore_unknown,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a plan has to be like, as the command line says it."""
+
+    strict: Strict = False
+    expect: Expect = None
+    max_orders: MaxOrders = None
+    ignore_unknown: IgnoreUnknown = False
+
+    def read(self, context: Context) -> Expectations:
+        """The same with what the settings say of the size. Raises UsageError."""
+        return Expectations(
+            strict=self.strict,
+            expect=_range(self.expect),
+            max_orders=context.settings.number("max_orders") if self.max_orders is None else self.max_orders,
+            ignore_unknown=self.ignore_unknown,
+        )
 
 
 def _range(text: str | None) -> tuple[int | None, int | None]:
@@ -174,7 +184,7 @@ def _deliver(context: Context, store: Store, result: RejectionResult, run: Run) 
         return None
     try:
         with Stopping() as stop, context.screen.progress(N_("Mailing")) as progress:
-            delivery = deliver_mails(context, store, stop, batch_id=result.batch_id, progress=progress)
+            delivery = deliver_mails(context, store, stop, Delivery(batch=result.batch_id), progress)
         stop.check(delivery)
     except OrderctlError as error:
         # The rejection stands whatever becomes of its mails: they wait.

@@ -46,19 +46,19 @@ _LONGEST_CODE = 2
 class Source:
     """What a command line says about the orders it means.
 
-    `notes`: reasons and messages beside the ids of a file matter. `allow_empty`: a file may hold no ids.
+    `notes`: reasons and messages beside the ids of a file matter.
     """
 
-    ids: Sequence[str] = ()
-    ids_file: str | None = None
-    saved: str | None = None
-    filter_text: str | None = None
-    selection: str | None = None
-    everything: bool = False
-    excepted: Sequence[str] = ()
-    excepted_file: str | None = None
+    ids: OrderIds = None
+    ids_file: IdsFile = None
+    saved: SavedName = None
+    filter_text: FilterText = None
+    name: SelectionName = None
+    everything: Everything = False
+    excepted: Excepted = None
+    excepted_file: ExceptedFile = None
+    allow_empty: AllowEmpty = False
     notes: bool = False
-    allow_empty: bool = False
 
     @property
     def given(self) -> list[str]:
@@ -68,7 +68,7 @@ class Source:
             "--ids": self.ids_file is not None,
             "--saved": self.saved is not None,
             "--filter": self.filter_text is not None,
-            "--name": self.selection is not None,
+            "--name": self.name is not None,
         }
         return [name for name, is_given in named.items() if is_given]
 
@@ -110,7 +110,7 @@ def _as_stored(store: Store, given: IdList) -> IdList:
 
 
 def _excluded(context: Context, source: Source) -> IdList:
-    named = read_id_arguments(source.excepted).ids
+    named = read_id_arguments(source.excepted or ()).ids
     if source.excepted_file is None:
         return IdList.collect(named)
     return IdList.collect((*named, *_read_ids(context, source.excepted_file, allow_empty=source.allow_empty).ids))
@@ -132,7 +132,7 @@ def _scope(context: Context, store: Store, source: Source) -> Scope:
         return _filter_scope(context, saved_expression(store, source.saved), source)
     if source.filter_text is not None or source.everything:
         return _filter_scope(context, source.filter_text or "", source)
-    name = source.selection or DEFAULT_SELECTION
+    name = source.name or DEFAULT_SELECTION
     return SelectionScope(actor=context.actor, name=name, words=_("selection {name}", name=name))
 
 
@@ -270,28 +270,4 @@ def read_id_argument(text: str) -> str:
         ) from None
 
 
-def _source(
-    ids: OrderIds = None,
-    ids_file: IdsFile = None,
-    saved: SavedName = None,
-    filter_text: FilterText = None,
-    name: SelectionName = None,
-    everything: Everything = False,
-    excepted: Excepted = None,
-    excepted_file: ExceptedFile = None,
-    allow_empty: AllowEmpty = False,
-) -> Source:
-    return Source(
-        ids=ids or (),
-        ids_file=ids_file,
-        saved=saved,
-        filter_text=filter_text,
-        selection=name,
-        everything=everything,
-        excepted=excepted or (),
-        excepted_file=excepted_file,
-        allow_empty=allow_empty,
-    )
-
-
-takes_source = takes("source", _source)
+takes_source = takes("source", Source, without={"notes"})

@@ -1,6 +1,6 @@
 """`orderctl import`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +11,8 @@ import typer
 from orderctl.cli.apps import command_app
 from orderctl.cli.commands.reject import carry_out, whether_to_notify
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, context_of
-from orderctl.cli.run import Run, check_can_ask, read_expectations, read_reason
+from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, context_of, takes
+from orderctl.cli.run import Expected, Run, check_can_ask, read_reason
 from orderctl.cli.sources import provenance, reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UsageError
@@ -51,6 +51,99 @@ class _Done:
     rejection: Document | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What the columns of a file mean, as the command line says it."""
+
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="NAME", help="Whose export it is; without it, by its header.")
+    ] = None
+    map_: Annotated[str | None, typer.Option("--map", metavar="FILE", help="What the columns mean, as TOML.")] = None
+    default: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="What stands in for a missing column; repeatable."),
+    ] = None
+    timezone: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The zone of times that name none, such as Europe/Paris.")
+    ] = None
+
+    def defaults(self) -> dict[str, str]:
+        """The fields that are given a value. Raises UsageError for two maps, and for what is no field."""
+        if self.map_ is not None and self.from_ is not None:
+            raise UsageError(_("--map and --from are two column maps"), hint=_("give one of them"))
+        given: dict[str, str] = {}
+        for text in self.default or ():
+            name, equals, value = text.partition("=")
+            if not equals or name not in FIELDS:
+                raise UsageError(
+                    _("--default {text!r} is not FIELD=VALUE", text=text),
+                    hint=_("such as currency=EUR; the fields: {fields}", fields=", ".join(FIELDS)),
+                )
+            given[name] = value
+        return given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Which orders of a file are taken, and what becomes of the others, as the command line says it."""
+
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Take the good orders, leave the bad ones out.")] = False
+    errors: Annotated[str | None, typer.Option(metavar="FILE", help="Write every bad row there, as CSV.")] = None
+    force: Annotated[bool, typer.Option("--force", help="Replace an error report that is there.")] = False
+    check: Annotated[bool, typer.Option("--check", help="Read and check the file, change nothing.")] = False
+    lower_counts: Annotated[
+        bool,
+        typer.Option(
+            "--lower-counts",
+            help="Where the file counts fewer invoices, delivery notes or backlog SKUs, take its word.",
+        ),
+    ] = False
+
+    def keep_problems(self, source: OrderSource, file: str) -> str:
+        """Write the error report if there is anything to report; gives its path."""
+        if not source.figures.problems:
+            return ""
+        path = self.errors or f"{Path(file).name}.errors.csv"
+        write_error_report(Path(path), source.problems(), force=self.force or not self.errors)
+        return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtSource:
+    """Whether and how orders are rejected that the file alone rejects, as the command line says it."""
+
+    reject_at_source: Annotated[
+        bool,
+        typer.Option(
+            "--reject-at-source", help="Reject the orders that are rejected in the file alone: plan, preview, question."
+        ),
+    ] = False
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why they are rejected; without it, rejected at the source.")
+    ] = ""
+    max_orders: MaxOrders = None
+    save_plan: Annotated[bool, typer.Option("--save-plan", help="Keep their plan for review, and import.")] = False
+    yes: Yes = False
+
+    def check(self, run: Run) -> None:
+        """Refuse options that say how to reject, where nothing is to be rejected. Raises UsageError."""
+        if self.reject_at_source:
+            check_can_ask(run, look="--check")
+            return
+        given = {
+            "--reason": bool(self.reason),
+            "--max-orders": self.max_orders is not None,
+            "--save-plan": self.save_plan,
+            "--yes": self.yes,
+        }
+        if any(given.values()):
+            options = ", ".join(option for option, is_given in given.items() if is_given)
+            raise UsageError(
+                _("{options}: only with --reject-at-source", options=options),
+                hint=_("an import by itself asks nothing and rejects nothing"),
+            )
+
+
 @app.command(
     epilog="Examples:\n\norderctl import orders.csv --make-map > columns.toml\n\n"
     "orderctl import orders.xlsx --map columns.toml\n\n"
@@ -58,47 +151,20 @@ class _Done:
     "orderctl import orders.csv --skip-bad --errors bad-rows.csv\n\norderctl import orders.jsonl --check\n\n"
     "orderctl import orders_export.csv --reject-at-source --max-orders 50 --yes"
 )
+@takes("columns", Columns)
+@takes("taken", Taken)
+@takes("at_source", AtSource)
 def import_(
     ctx: typer.Context,
+    *,
     file: Annotated[str | None, typer.Argument(metavar="FILE", help="Orders as .xlsx, .csv or .jsonl.")] = None,
-    from_: Annotated[
-        str | None, typer.Option("--from", metavar="NAME", help="Whose export it is; without it, by its header.")
-    ] = None,
-    map_: Annotated[str | None, typer.Option("--map", metavar="FILE", help="What the columns mean, as TOML.")] = None,
-    default: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="What stands in for a missing column; repeatable."),
-    ] = None,
-    timezone: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The zone of times that name none, such as Europe/Paris.")
-    ] = None,
+    columns: Columns,
     list_maps: Annotated[bool, typer.Option("--list-maps", help="List the exports that --from knows.")] = False,
     make_map: Annotated[
         bool, typer.Option("--make-map", help="Print a column map for the file to begin with, and stop.")
     ] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Take the good orders, leave the bad ones out.")] = False,
-    errors: Annotated[str | None, typer.Option(metavar="FILE", help="Write every bad row there, as CSV.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an error report that is there.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Read and check the file, change nothing.")] = False,
-    lower_counts: Annotated[
-        bool,
-        typer.Option(
-            "--lower-counts",
-            help="Where the file counts fewer invoices, delivery notes or backlog SKUs, take its word.",
-        ),
-    ] = False,
-    reject_at_source: Annotated[
-        bool,
-        typer.Option(
-            "--reject-at-source", help="Reject the orders that are rejected in the file alone: plan, preview, question."
-        ),
-    ] = False,
-    reason: Annotated[
-        str, typer.Option(metavar="TEXT", help="Why they are rejected; without it, rejected at the source.")
-    ] = "",
-    max_orders: MaxOrders = None,
-    save_plan: Annotated[bool, typer.Option("--save-plan", help="Keep their plan for review, and import.")] = False,
-    yes: Yes = False,
+    taken: Taken,
+    at_source: AtSource,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Read orders from Excel, CSV or JSON lines; all of them or none, unless --skip-bad."""
@@ -113,56 +179,31 @@ def import_(
 
         context.output.lines(draft_map(Path(file), context.clock.now().date()))
         return
-    request = _request(map_, from_, default, timezone)
-    run = Run(
-        expected=read_expectations(context, strict=False, expect=None, max_orders=max_orders, ignore_unknown=False),
-        dry_run=check,
-        yes=yes,
-        as_=as_,
-        save=save_plan,
-    )
-    if reject_at_source:
-        check_can_ask(run, look="--check")
-    else:
-        given = {
-            "--reason": bool(reason),
-            "--max-orders": max_orders is not None,
-            "--save-plan": save_plan,
-            "--yes": yes,
-        }
-        _refuse_alone([option for option, is_given in given.items() if is_given])
-    with context.open_store() as store, _opened(context, store, file, request) as source:
-        kept = _keep_problems(source, errors or f"{Path(file).name}.errors.csv", force=force or not errors)
-        taken = FileImport(
-            source=source,
-            actor=context.actor,
-            clock=context.clock,
-            detail=f"import of {Path(file).name}",
-            lower_counts=lower_counts,
-        )
-        if reject_at_source:
-            done = _import_and_reject(context, store, taken, run, skip_bad=skip_bad, reason=reason)
+    defaults = columns.defaults()
+    expected = Expected(max_orders=at_source.max_orders).read(context)
+    run = Run(expected=expected, dry_run=taken.check, yes=at_source.yes, as_=as_, save=at_source.save_plan)
+    at_source.check(run)
+    with context.open_store() as store, _opened(context, store, file, columns, defaults) as source:
+        kept = taken.keep_problems(source, file)
+        if at_source.reject_at_source:
+            done = _import_and_reject(context, store, _as_file(context, source, file, taken), run, taken, at_source)
         else:
-            done = _Done(_imported(context, store, taken, skip_bad=skip_bad, check=check))
+            done = _Done(_imported(context, store, _as_file(context, source, file, taken), taken, check=taken.check))
     _say(context, done, kept, as_)
-    raise typer.Exit(ExitCode.WRONG_CALL if done.report.figures.problems and not skip_bad else done.code)
-
-
-def _refuse_alone(options: Sequence[str]) -> None:
-    """Refuse options that say how to reject, where nothing is to be rejected."""
-    if options:
-        raise UsageError(
-            _("{options}: only with --reject-at-source", options=", ".join(options)),
-            hint=_("an import by itself asks nothing and rejects nothing"),
-        )
+    raise typer.Exit(ExitCode.WRONG_CALL if done.report.figures.problems and not taken.skip_bad else done.code)
 
 
 @contextmanager
-def _opened(context: Context, store: Store, file: str, request: SourceRequest) -> Iterator[OrderSource]:
-    with store.snapshot():
-        pass  # a store that cannot be used is better known before a long file is read
+def _opened(
+    context: Context, store: Store, file: str, columns: Columns, defaults: Mapping[str, str]
+) -> Iterator[OrderSource]:
     from orderctl.importing.source import open_source
 
+    with store.snapshot():
+        pass  # a store that cannot be used is better known before a long file is read
+    request = SourceRequest(
+        map_file=columns.map_, map_name=columns.from_, time_zone=columns.timezone, defaults=defaults
+    )
     with context.screen.progress(N_("Reading")) as reading:
         source = open_source(Path(file), request, read_at=context.clock.now(), progress=reading)
     with source:
@@ -171,21 +212,31 @@ def _opened(context: Context, store: Store, file: str, request: SourceRequest) -
         yield source
 
 
-def _imported(context: Context, store: Store, file: FileImport, *, skip_bad: bool, check: bool) -> ImportReport:
+def _as_file(context: Context, source: OrderSource, file: str, taken: Taken) -> FileImport:
+    return FileImport(
+        source=source,
+        actor=context.actor,
+        clock=context.clock,
+        detail=f"import of {Path(file).name}",
+        lower_counts=taken.lower_counts,
+    )
+
+
+def _imported(context: Context, store: Store, file: FileImport, taken: Taken, *, check: bool) -> ImportReport:
     with context.screen.progress(N_("Writing")) as writing:
-        return import_orders(store, replace(file, progress=writing), skip_bad=skip_bad, check_only=check)
+        return import_orders(store, replace(file, progress=writing), skip_bad=taken.skip_bad, check_only=check)
 
 
 def _import_and_reject(
-    context: Context, store: Store, file: FileImport, run: Run, *, skip_bad: bool, reason: str
+    context: Context, store: Store, file: FileImport, run: Run, taken: Taken, at_source: AtSource
 ) -> _Done:
     """Import, and reject what is rejected in the file alone: in one transaction after the question, or neither."""
-    report = _imported(context, store, file, skip_bad=skip_bad, check=True)
+    report = _imported(context, store, file, taken, check=True)
     ids = report.counts.rejected_at_source
-    if not ids or (report.figures.problems and not skip_bad):
-        return _Done(_imported(context, store, file, skip_bad=skip_bad, check=run.dry_run))
+    if not ids or (report.figures.problems and not taken.skip_bad):
+        return _Done(_imported(context, store, file, taken, check=run.dry_run))
     words = _("rejected at the source, by the {import_}", import_=file.detail)
-    why = read_reason(context, reason or _usual_reason(context), run, every_order_has_one=False)
+    why = read_reason(context, at_source.reason or _usual_reason(context), run, every_order_has_one=False)
     notify = whether_to_notify(context, None, run, said_something=False)
     request = RejectionRequest(
         choice=Choice(scope=IdScope(given=IdList(ids=ids), words=words)),
@@ -196,9 +247,9 @@ def _import_and_reject(
     )
     after = StoreAfterImport(store, file)
     documents: list[Document] = []
-    run = replace(run, write=documents.append)
+    run = replace(run, ask_about_mails=notify is None, write=documents.append)
     try:
-        code, __ = carry_out(context, after, request, run, ask_about_mails=notify is None, edit=False)
+        code, __ = carry_out(context, after, request, run)
     except BaseException:  # its mails were interrupted, after it was reported
         for document in documents:
             context.output.document(document, run.as_)
@@ -225,29 +276,6 @@ def _list_maps(context: Context) -> None:
         context.screen.table(lambda: text_table((N_("Name"), N_("Export")), ((name, _(about)) for name, about in maps)))
     else:
         context.output.lines(f"{name}\t{about}" for name, about in maps)
-
-
-def _request(map_file: str | None, map_name: str | None, defaults: list[str] | None, zone: str | None) -> SourceRequest:
-    if map_file is not None and map_name is not None:
-        raise UsageError(_("--map and --from are two column maps"), hint=_("give one of them"))
-    given: dict[str, str] = {}
-    for text in defaults or ():
-        name, equals, value = text.partition("=")
-        if not equals or name not in FIELDS:
-            raise UsageError(
-                _("--default {text!r} is not FIELD=VALUE", text=text),
-                hint=_("such as currency=EUR; the fields: {fields}", fields=", ".join(FIELDS)),
-            )
-        given[name] = value
-    return SourceRequest(map_file=map_file, map_name=map_name, time_zone=zone, defaults=given)
-
-
-def _keep_problems(source: OrderSource, path: str, *, force: bool) -> str:
-    """Write the error report if there is anything to report; gives its path."""
-    if not source.figures.problems:
-        return ""
-    write_error_report(Path(path), source.problems(), force=force)
-    return path
 
 
 def _say(context: Context, done: _Done, kept: str, as_: ReportFormat) -> None:

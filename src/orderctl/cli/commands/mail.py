@@ -8,14 +8,14 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.delivery import Connections, Rate, Stopping, deliver_mails, follow_outbox
+from orderctl.cli.delivery import Delivery, Stopping, deliver_mails, follow_outbox
 from orderctl.cli.options import (
     AsReport,
+    BatchId,
     FilterText,
     ReportFormat,
     SelectionName,
     context_of,
-    suggest_batch,
     suggest_mail,
     takes,
 )
@@ -26,7 +26,17 @@ from orderctl.database.endings import find_batch, find_mails
 from orderctl.database.store import Store
 from orderctl.errors import DeclinedError, ExitCode, UsageError
 from orderctl.language import N_, _, ngettext
-from orderctl.mail.outbox import CANCEL, NOT_SENT, RETRY, SENT, LetterContext, MailAction, MailQuery, MailState
+from orderctl.mail.outbox import (
+    CANCEL,
+    NOT_SENT,
+    RETRY,
+    SENT,
+    DeliveryReport,
+    LetterContext,
+    MailAction,
+    MailQuery,
+    MailState,
+)
 from orderctl.mail.queries import count_mails, get_mail, letter_contexts, list_mails, mail_events, mail_order_ids
 from orderctl.mail.service import act_on_mails, found_in, pick_mails
 from orderctl.mail.view import mail_document
@@ -42,15 +52,6 @@ MailIds = Annotated[
     typer.Argument(metavar="[MAIL]...", help="Ids of mails, or their endings.", autocompletion=suggest_mail),
 ]
 States = Annotated[list[MailState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
-BatchId = Annotated[
-    str | None,
-    typer.Option(
-        "--batch",
-        metavar="BATCH",
-        help="Only mails of this batch: its id, or the ending.",
-        autocompletion=suggest_batch,
-    ),
-]
 BuyerText = Annotated[
     str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
 ]
@@ -215,15 +216,11 @@ def show(
     "orderctl mail send --follow --rate 30/m\n\n"
     "orderctl mail send --sample me@brand.example --filter 'season:26SS sku:LN-10*'"
 )
+@takes("wanted", Delivery)
 def send(
     ctx: typer.Context,
-    batch: BatchId = None,
-    limit: Annotated[int | None, typer.Option(min=1, max=LARGEST, help="At most so many.")] = None,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with whatever falls due, until stopped.")
-    ] = False,
-    rate: Rate = None,
-    connections: Connections = None,
+    *,
+    wanted: Delivery,
     sample: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Send one letter to this address, as a sample, and no mail.")
     ] = None,
@@ -233,40 +230,34 @@ def send(
     """Send the mails that are due; a worker with --follow; or a sample of one letter to yourself."""
     context = context_of(ctx)
     if sample is not None:
-        send_sample_mail(context, sample, batch=batch, filter_text=filter_text, name=name)
+        send_sample_mail(context, sample, batch=wanted.batch, filter_text=filter_text, name=name)
         return
     if filter_text is not None or name is not None:
         raise UsageError(
             _("--filter and --name choose the orders of a --sample"), hint="orderctl mail send --batch BATCH"
         )
-    if follow and limit is not None:
+    if wanted.follow and wanted.limit is not None:
         raise UsageError(
             _("--follow goes on until it is stopped, and --limit would end it"), hint=_("leave one of them out")
         )
     with context.open_store() as store, Stopping() as stop:
-        if batch is not None:
+        if wanted.batch is not None:
             with store.snapshot() as connection:
-                batch = find_batch(connection, batch)
-        if follow:
-            report = follow_outbox(context, store, stop, batch_id=batch, rate=rate, connections=connections)
-        else:
-            with context.screen.progress(N_("Mailing")) as progress:
-                report = deliver_mails(
-                    context,
-                    store,
-                    stop,
-                    batch_id=batch,
-                    progress=progress,
-                    limit=limit,
-                    rate=rate,
-                    connections=connections,
-                )
+                wanted = replace(wanted, batch=find_batch(connection, wanted.batch))
+        report = _delivered(context, store, stop, wanted)
     from orderctl.mail.view import delivery_report
 
     context.screen.show(delivery_report(report))
     stop.check(report)
     if not report.complete:
         raise typer.Exit(ExitCode.MAILS_REMAIN)
+
+
+def _delivered(context: Context, store: Store, stop: Stopping, wanted: Delivery) -> DeliveryReport:
+    if wanted.follow:
+        return follow_outbox(context, store, stop, wanted)
+    with context.screen.progress(N_("Mailing")) as progress:
+        return deliver_mails(context, store, stop, wanted, progress)
 
 
 @app.command(
@@ -403,7 +394,7 @@ def send_sample_mail(
         if batch is not None:
             facts = facts_of_batch(store, batch)
         else:
-            facts = _facts(context, store, sender, Source(filter_text=filter_text, selection=name))
+            facts = _facts(context, store, sender, Source(filter_text=filter_text, name=name))
     letter = send_sample(sender, facts, address)
     context.screen.tell(_("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
 

@@ -11,22 +11,20 @@ from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
     DryRun,
-    Expect,
     Full,
-    MaxOrders,
     PlanId,
     ReportFormat,
-    Strict,
     Yes,
     context_of,
+    takes,
 )
 from orderctl.cli.run import (
+    Expected,
     Run,
     check_can_ask,
     conclude,
     confirm,
     executed,
-    read_expectations,
     report,
     show_preview,
     write_document,
@@ -159,16 +157,16 @@ def cancel(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEX
     epilog="Examples:\n\norderctl plan run 7qb3p16k\n\norderctl plan run 7qb3p16k --yes --format json\n\n"
     "orderctl plan run --due"
 )
+@takes("expected", Expected, without={"ignore_unknown"})
 def run(
     ctx: typer.Context,
+    *,
     plan_id: Annotated[str | None, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.")] = None,
     due: Annotated[bool, typer.Option("--due", help="Every held plan whose time has come; for cron.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     full: Full = False,
-    strict: Strict = False,
-    expect: Expect = None,
-    max_orders: MaxOrders = None,
+    expected: Expected,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Run a plan, once: exactly its orders, each only if it is still as planned."""
@@ -177,8 +175,8 @@ def run(
     if due and dry_run:
         raise UsageError(_("--due has no --dry-run"), hint=_("orderctl plan list --state held shows what is due"))
     context = context_of(ctx)
-    expected = read_expectations(context, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=True)
-    how = Run(expected=expected, dry_run=dry_run, yes=yes or due, as_=as_, full=full)
+    wanted = replace(expected, ignore_unknown=True).read(context)
+    how = Run(expected=wanted, dry_run=dry_run, yes=yes or due, as_=as_, full=full)
     check_can_ask(how)
     with context.open_store() as store:
         code = run_due_plans(context, store, how) if plan_id is None else run_plan(context, store, plan_id, how)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -16,18 +16,16 @@ from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
     DryRun,
-    Expect,
     Full,
-    IgnoreUnknown,
-    MaxOrders,
     Pick,
     ReportFormat,
-    Strict,
     Yes,
     context_of,
     suggest_plan,
+    takes,
 )
 from orderctl.cli.run import (
+    Expected,
     Run,
     check_can_ask,
     compose_letters,
@@ -36,7 +34,6 @@ from orderctl.cli.run import (
     confirm,
     edit_message,
     executed,
-    read_expectations,
     read_message,
     read_reason,
     report,
@@ -64,7 +61,56 @@ from orderctl.selection.selection import Choice
 from orderctl.terminal.prompts import can_ask, discard_typed, yes_or_no
 
 app = command_app()
+Individual = Annotated[bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")]
+SavePlan = Annotated[bool, typer.Option("--save-plan", help="Keep the plan for review and stop.")]
+Hold = Annotated[str | None, typer.Option(metavar="TIME", help="Confirm now, reject so much later, as in 15m.")]
+Plan = Annotated[
+    str | None, typer.Option("--plan", metavar="ID", help="Run a saved plan, as it is.", autocompletion=suggest_plan)
+]
+Key = Annotated[
+    str | None, typer.Option(metavar="KEY", help="Reject once under this key; again, it gives the first result.")
+]
 _WITH_PLAN = frozenset({"plan", "yes", "dry_run", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Why orders are rejected and what the buyers are told, as the command line says it."""
+
+    reason: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why, for the log: words, or where codes are set CODE or 'CODE: words'.")
+    ] = ""
+    notify: Annotated[bool | None, typer.Option("--notify/--no-notify", help="Mail the buyers, or not.")] = None
+    message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the buyers.")] = None
+    message_file: Annotated[str | None, typer.Option(metavar="FILE", help="The message, from a file.")] = None
+    edit: Annotated[bool, typer.Option("--edit", help="Write the message in $EDITOR.")] = False
+    mail_per_order: Annotated[bool, typer.Option("--mail-per-order", help="A mail an order, not a buyer.")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What is to be rejected, and how the orders are chosen; `message` is what the buyers are told so far."""
+
+    source: Source
+    individual: bool
+    pick: bool
+    key: str | None
+    told: Told
+    message: str
+
+    def under_key(self, choice: Choice) -> RequestKey | None:
+        """The key, if there is one, with what is asked for under it."""
+        if self.key is None:
+            return None
+        return RequestKey.of(
+            self.key,
+            choice,
+            individual=self.individual,
+            reason=self.told.reason,
+            notify=self.told.notify,
+            message=self.message,
+            mail_per_order=self.told.mail_per_order,
+        )
 
 
 @app.command(
@@ -76,47 +122,37 @@ _WITH_PLAN = frozenset({"plan", "yes", "dry_run", "full", "strict", "expect", "m
     "orderctl reject --saved dropped --notify --message-file sorry.txt --yes --format json"
 )
 @takes_source
+@takes("told", Told)
+@takes("expected", Expected)
 def reject(
     ctx: typer.Context,
+    *,
     source: Source,
-    individual: Annotated[
-        bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")
-    ] = False,
+    individual: Individual = False,
     pick: Pick = False,
-    reason: Annotated[
-        str, typer.Option(metavar="TEXT", help="Why, for the log: words, or where codes are set CODE or 'CODE: words'.")
-    ] = "",
-    notify: Annotated[bool | None, typer.Option("--notify/--no-notify", help="Mail the buyers, or not.")] = None,
-    message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the buyers.")] = None,
-    message_file: Annotated[str | None, typer.Option(metavar="FILE", help="The message, from a file.")] = None,
-    edit: Annotated[bool, typer.Option("--edit", help="Write the message in $EDITOR.")] = False,
-    mail_per_order: Annotated[bool, typer.Option("--mail-per-order", help="A mail an order, not a buyer.")] = False,
+    told: Told,
     yes: Yes = False,
     dry_run: DryRun = False,
     full: Full = False,
-    save_plan: Annotated[bool, typer.Option("--save-plan", help="Keep the plan for review and stop.")] = False,
-    hold: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Confirm now, reject so much later, as in 15m.")
-    ] = None,
-    plan: Annotated[
-        str | None,
-        typer.Option("--plan", metavar="ID", help="Run a saved plan, as it is.", autocompletion=suggest_plan),
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="Reject once under this key; again, it gives the first result.")
-    ] = None,
-    strict: Strict = False,
-    expect: Expect = None,
-    max_orders: MaxOrders = None,
-    ignore_unknown: IgnoreUnknown = False,
+    save_plan: SavePlan = False,
+    hold: Hold = None,
+    plan: Plan = None,
+    key: Key = None,
+    expected: Expected,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Plan, preview, confirm, reject, and tell the buyers. Without a source: the default selection."""
     context = context_of(ctx)
-    expected = read_expectations(
-        context, strict=strict, expect=expect, max_orders=max_orders, ignore_unknown=ignore_unknown
+    run = Run(
+        expected=expected.read(context),
+        dry_run=dry_run,
+        yes=yes,
+        as_=as_,
+        full=full,
+        edit=told.edit,
+        save=save_plan,
+        hold=read_hold(hold),
     )
-    run = Run(expected=expected, dry_run=dry_run, yes=yes, as_=as_, full=full, save=save_plan, hold=read_hold(hold))
     check_can_ask(run)
     if plan is not None:
         _check_plan_alone(ctx)
@@ -125,49 +161,52 @@ def reject(
     if save_plan and run.hold:
         raise UsageError(_("--save-plan keeps a plan, --hold confirms it"), hint=_("give one of them"))
     if key is not None:
-        _check_repeatable({"--pick": pick, "--edit": edit, "--save-plan": save_plan, "--hold": run.hold is not None})
-    source = replace(source, notes=True)
+        _check_repeatable({"--pick": pick, "--edit": run.edit, "--save-plan": save_plan, "--hold": bool(run.hold)})
     if individual:
         _check_single(source)
-    text = read_message(message, message_file, edit=edit)
+    message = read_message(told.message, told.message_file, edit=told.edit)
+    source = replace(source, notes=True)
+    asked = _Asked(source=source, individual=individual, pick=pick, key=key, told=told, message=message)
     with context.open_store() as store:
-        choice = read_choice(context, store, source)
-        if key is not None:
-            asked = RequestKey.of(
-                key,
-                choice,
-                individual=individual,
-                reason=reason,
-                notify=notify,
-                message=text,
-                mail_per_order=mail_per_order,
-            )
-            run = replace(run, request=asked)
-            _give_first_result(context, store, run, choice)
-        refuse_empty_selection(store, choice)
-        notes, needless, selection = choice.notes, choice.all_have_reasons, choice.selection
-        if pick:
-            choice = pick_choice(context, store, choice)
-        why = read_reason(context, reason, run, every_order_has_one=needless)
-        notify = whether_to_notify(context, notify, run, said_something=bool(text or edit or notes.messages))
-        request = RejectionRequest(
-            choice=choice,
-            by=provenance(context, choice.words, selection=selection),
-            mode=Mode.INDIVIDUAL if individual else Mode.BULK,
-            reason=why.text,
-            reason_code=why.code,
-            notes=notes,
-            notify=notify is not False,
-            message=text,
-            per_order=mail_per_order,
-        )
-        try:
-            code, made = carry_out(context, store, request, run, ask_about_mails=notify is None, edit=edit)
-        except KeyUsedError:
-            _give_first_result(context, store, run, choice)
-            raise
-        check_any_target(made, choice)
-        raise typer.Exit(code)
+        raise typer.Exit(_reject(context, store, asked, run))
+
+
+def _reject(context: Context, store: Store, asked: _Asked, run: Run) -> int:
+    """From the choice of orders to the report; gives the exit code."""
+    choice = read_choice(context, store, asked.source)
+    run = replace(run, request=asked.under_key(choice))
+    _give_first_result(context, store, run, choice)
+    refuse_empty_selection(store, choice)
+    request, ask_about_mails = _request(context, store, asked, choice, run)
+    try:
+        code, made = carry_out(context, store, request, replace(run, ask_about_mails=ask_about_mails))
+    except KeyUsedError:
+        _give_first_result(context, store, run, choice)
+        raise
+    check_any_target(made, request.choice)
+    return code
+
+
+def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run: Run) -> tuple[RejectionRequest, bool]:
+    """What a plan is to be made of, once what was left unsaid is asked for; and whether to ask about mails later."""
+    told, notes, needless, selection = asked.told, choice.notes, choice.all_have_reasons, choice.selection
+    if asked.pick:
+        choice = pick_choice(context, store, choice)
+    why = read_reason(context, told.reason, run, every_order_has_one=needless)
+    said_something = bool(asked.message or told.edit or notes.messages)
+    notify = whether_to_notify(context, told.notify, run, said_something=said_something)
+    request = RejectionRequest(
+        choice=choice,
+        by=provenance(context, choice.words, selection=selection),
+        mode=Mode.INDIVIDUAL if asked.individual else Mode.BULK,
+        reason=why.text,
+        reason_code=why.code,
+        notes=notes,
+        notify=notify is not False,
+        message=asked.message,
+        per_order=told.mail_per_order,
+    )
+    return request, notify is None
 
 
 def _check_repeatable(options: Mapping[str, bool]) -> None:
@@ -191,10 +230,9 @@ def _give_first_result(context: Context, store: Store, run: Run, choice: Choice)
     context.screen.warn(used)
 
 
-def carry_out(
-    context: Context, store: Store, request: RejectionRequest, run: Run, *, ask_about_mails: bool, edit: bool
-) -> tuple[int, RejectionPlan]:
+def carry_out(context: Context, store: Store, request: RejectionRequest, run: Run) -> tuple[int, RejectionPlan]:
     """From the plan to the report; gives the exit code and the plan."""
+    ask_about_mails = run.ask_about_mails
     with _planning(context, mails=request.notify):
         plan = prepare_rejection(store, request, clock=context.clock, new_id=new_id)
     if request.notify and not ask_about_mails:
@@ -208,7 +246,7 @@ def carry_out(
         check_one_operator_suffices(plan, plan_terms(context).rule)
     if ask_about_mails and not _agreed_on_mails(context):
         plan = plan.without_mails()
-    if edit and plan.targets.count and plan.mail.mails:
+    if run.edit and plan.targets.count and plan.mail.mails:
         plan, letters = _edited(context, store, plan)
     if run.dry_run:
         report(context, run, plan, None, None, letters)
@@ -269,7 +307,7 @@ def _check_plan_alone(ctx: typer.Context) -> None:
 
 def _check_single(source: Source) -> None:
     """One order is singled out by its id, and by nothing else."""
-    if source.given != ["ids"] or len(set(source.ids)) != 1 or source.excepted or source.excepted_file:
+    if source.given != ["ids"] or len(set(source.ids or ())) != 1 or source.excepted or source.excepted_file:
         raise UsageError(_("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 

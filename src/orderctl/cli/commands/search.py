@@ -77,27 +77,35 @@ def search(
     shown = parse_columns(columns) if columns else ()
     with context.open_store() as store:
         wanted = parse_filter(context, filter_text_of(store, words, saved))
+        page = Page(sort=sort, limit=limit or None, after=after)
+        format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal and not null else OrderFormat.IDS)
         if count:
             with store.snapshot() as connection:
                 context.output.lines([str(count_orders(connection, wanted))])
-            return
-        page = Page(sort=sort, limit=limit or None, after=after)
-        format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal and not null else OrderFormat.IDS)
-        if format_ is OrderFormat.TABLE:
+        elif format_ is OrderFormat.TABLE:
             _table(context, store, wanted, shown, replace(page, limit=PAGE) if limit is None else page)
-            return
-        with store.snapshot() as connection:
-            if format_ is OrderFormat.IDS:
-                from orderctl.selection.id_file import id_line
+        elif format_ is OrderFormat.IDS:
+            _ids(context, store, wanted, page, null=null)
+        else:
+            _rows(context, store, wanted, page, shown or columns_of(DEFAULT_COLUMNS), format_)
 
-                ids = list_ids(connection, wanted, page)
-                context.output.lines(ids if null else map(id_line, ids), end="\0" if null else "\n")
-            else:
-                from orderctl.search.writers import WRITERS
 
-                columns_ = shown or columns_of(DEFAULT_COLUMNS)
-                blocks = list_fields(connection, wanted, page, fields_of(columns_))
-                WRITERS[format_.value](blocks, columns_, context.output.stream)
+def _ids(context: Context, store: Store, wanted: OrderFilter, page: Page, *, null: bool) -> None:
+    from orderctl.selection.id_file import id_line
+
+    with store.snapshot() as connection:
+        ids = list_ids(connection, wanted, page)
+        context.output.lines(ids if null else map(id_line, ids), end="\0" if null else "\n")
+
+
+def _rows(
+    context: Context, store: Store, wanted: OrderFilter, page: Page, columns: Sequence[Column], format_: OrderFormat
+) -> None:
+    from orderctl.search.writers import WRITERS
+
+    with store.snapshot() as connection:
+        blocks = list_fields(connection, wanted, page, fields_of(columns))
+        WRITERS[format_.value](blocks, columns, context.output.stream)
 
 
 def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:
