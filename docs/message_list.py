@@ -134,7 +134,7 @@ class Collector:
                 said = [arg for arg in call.args if isinstance(arg, ast.Name) or any(map(_is_say, ast.walk(arg)))]
                 said = [arg for arg in said if self._texts(arg, module)]
                 if said and said[0] is call.args[0]:
-                    hint = said[1] if len(said) > 1 else _default_hint(module, name)
+                    hint = said[1] if len(said) > 1 else _given_hint(call, module, name) or _default_hint(module, name)
                     yield from self._listed(module, makers[name], said[:1], hint)
 
     def _listed(self, module: _Module, kind: str, message: list[ast.expr], hint: ast.expr | None) -> Iterator[Listed]:
@@ -209,6 +209,17 @@ def _makers(module: _Module, kinds: Iterable[str]) -> dict[str, str]:
     """The functions of a module that give an error, with its class."""
     functions = (node for node in module.around if isinstance(node, ast.FunctionDef) and node.returns)
     return {node.name: ast.unparse(node.returns) for node in functions if ast.unparse(node.returns) in kinds}
+
+
+def _given_hint(call: ast.Call, module: _Module, name: str) -> ast.expr | None:
+    """What stands in a call where a function of that name takes its `hint`."""
+    for function in module.around:
+        if isinstance(function, ast.FunctionDef) and function.name == name:
+            taken = [each.arg for each in function.args.args if each.arg != "self"]
+            at = taken.index("hint") if "hint" in taken else len(call.args)
+            if at < len(call.args):
+                return call.args[at]
+    return None
 
 
 def _default_hint(module: _Module, name: str) -> ast.expr | None:

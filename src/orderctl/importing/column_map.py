@@ -168,7 +168,10 @@ def _of_fields(table: dict[str, Any], where: str) -> dict[str, Any]:
 
 def _texts(table: object, where: str) -> dict[str, str]:
     if not isinstance(table, dict):
-        raise UsageError(_("{where} must be a table", where=where))
+        raise UsageError(
+            _("{where} must be a table", where=where),
+            hint=_("see orderctl help import for what each part of a map looks like"),
+        )
     for key, value in table.items():
         if not isinstance(value, str):
             raise UsageError(_("{where}.{key} must be a text", where=where, key=safe(key)))
