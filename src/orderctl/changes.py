@@ -52,7 +52,7 @@ class ChangeReport:
 
     @property
     def unchanged(self) -> int:
-        """The chosen orders that are so already."""
+        """How many chosen orders already were as the change makes them."""
         return self.counts.chosen - self.counts.changing
 
 

@@ -65,9 +65,9 @@ _LABELS = 96.0
 _FIGURE, _SECTION = 17.0, 11.0
 _CHART = 150.0, 200.0, 97.0, WIDTH - 447
 _BAR, _BAR_WIDTH, _BAR_HEIGHT = Color(0.78, 0.33, 0.27), 196.0, 9.0
-# What a section needs on a page: its title, the header of its table and a row.
+# The height that a section needs on a page, in points: its title, the header of its table and a row.
 _BEGUN = 72.0
-# With their widths; the last is a number.
+# The columns and their widths in points. The last is a number.
 _COLUMNS = {
     N_("Order"): 94,
     N_("Buyer"): 158,

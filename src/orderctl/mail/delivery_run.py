@@ -298,7 +298,7 @@ class DeliveryRun:
         return Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED)
 
     def _worker_ended(self, worker: Worker, error: BaseException | None) -> None:
-        """Go on with the workers that are left, unless it is of no use."""
+        """Go on with the workers that are left, unless that is useless."""
         self.workers.remove(worker)
         if worker in self.free:
             self.free.remove(worker)

@@ -24,7 +24,7 @@ _WAITS = frozenset({MailState.WAITING, MailState.RETRY})
 
 
 def mail_table(mails: Sequence[Mail]) -> RuledTable:
-    """Mails, one a row; what went wrong stands below, over the whole width, and for programs in a last column."""
+    """Mails, one a row. What went wrong is in a line below, and for programs in a last column."""
     table = RuledTable(
         (
             TableColumn(title=_("Mail"), whole=True),

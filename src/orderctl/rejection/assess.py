@@ -160,7 +160,7 @@ def _is_long(choice: Choice) -> bool:
 
 
 def impact_of(read: Read, open_totals: OpenTotals) -> Impact:
-    """The impact, from its parts, the planned orders' groups and the open orders of their seasons."""
+    """The impact, from the answers and the open orders of the planned seasons."""
     groups = [row for row in read.rows("groups") if row[0] is None]
     seasons = [
         SeasonShare(

@@ -65,7 +65,7 @@ class ReasonCodes:
 
 
 def read_codes(texts: Iterable[str]) -> ReasonCodes:
-    """The reasons that the settings list. Raises UsageError."""
+    """The reason codes of the settings. Raises UsageError."""
     try:
         return ReasonCodes.collect(texts)
     except ValueError as error:

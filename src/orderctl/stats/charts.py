@@ -32,7 +32,7 @@ _NOTHING = {Dimension.BUYER: N_("(no buyer)"), Dimension.REASON: N_("(no reason)
 
 
 def statistics_view(statistics: Statistics) -> Group:
-    """All figures, from the totals to what is not counted."""
+    """All figures, from the totals to the number of orders that are not counted."""
     return Group(*_parts(statistics))
 
 

@@ -1,4 +1,4 @@
-"""Pages of the documentation, drawn from their Markdown. Apart from the console: Rich's Markdown takes long to load."""
+"""Prints pages of the documentation from their Markdown. In its own module: Rich's Markdown takes long to load."""
 
 from rich.console import Group, RenderResult
 from rich.markdown import CodeBlock, Heading, Markdown
@@ -9,7 +9,7 @@ from rich.theme import Theme
 from orderctl.terminal.console import show_paged, sized_console
 
 _WIDEST = 100
-# Colours that can be read on a dark and on a light ground.
+# Colours that are readable on dark and light backgrounds.
 _STYLES = {"markdown.code": "cyan", "markdown.h1": "bold", "markdown.h2": "bold", "markdown.h3": "bold"}
 
 
@@ -19,7 +19,7 @@ class _Title(Heading):
 
 
 class _Code(CodeBlock):
-    """What is typed or stands in a file, in its own lines: not in a box of spaces that would be copied with it."""
+    """A code block without the box of spaces that would be copied with it."""
 
     def __rich_console__(self, *__: object) -> RenderResult:
         yield Padding(Text(self.text.plain.rstrip(), style="markdown.code", overflow="fold"), (0, 0, 0, 2))
@@ -30,7 +30,7 @@ class _Page(Markdown):
 
 
 def draw_page(page: str, *, above: str, paged: bool) -> None:
-    """Print a page on the terminal, below what else there is to say; in the pager if it is long."""
+    """Print a page on the terminal, after the text `above`; in the pager if it is long."""
     console = sized_console(theme=Theme(_STYLES))
     console.width = min(console.width, _WIDEST)
     with console.capture() as captured:
