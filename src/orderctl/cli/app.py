@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from orderctl import __version__
-from orderctl.cli.apps import SETTINGS, App, HelpfulCommand, HelpfulGroup
+from orderctl.cli.apps import App, HelpfulCommand, HelpfulGroup
 from orderctl.cli.context import Context
 from orderctl.cli.ending import Ending
 from orderctl.cli.options import suggest_profile
@@ -57,15 +57,7 @@ class LazyCommands(HelpfulGroup):
         return command
 
 
-app = App(
-    cls=LazyCommands,
-    name="orderctl",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_show_locals=False,
-    pretty_exceptions_enable=False,
-    context_settings=SETTINGS,
-)
+app = App(cls=LazyCommands, name="orderctl", no_args_is_help=True)
 
 
 def _version(asked: bool) -> None:

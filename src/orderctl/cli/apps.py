@@ -23,43 +23,25 @@ def options_anywhere(root: Any) -> list[Any]:  # noqa: ANN401 - the root command
     return [option for option in root.params if option.param_type_name == "option" and option.name != "version"]
 
 
-def _with_options_anywhere(ctx: Any, own: list[Any]) -> list[Any]:  # noqa: ANN401
-    """The parameters of a command, and unseen in its help those that may stand anywhere."""
-    if ctx.parent is None:
-        return own
-    unseen = [copy(option) for option in options_anywhere(ctx.find_root().command)]
-    for option in unseen:
-        option.hidden = True
-    return [*own, *unseen]
-
-
-def _take_options_anywhere(ctx: Any) -> None:  # noqa: ANN401
-    """Hand the options that may stand anywhere to the context; the command knows nothing of them."""
-    if ctx.parent is None:
-        return
-    given = {option.name: ctx.params.pop(option.name, None) for option in options_anywhere(ctx.find_root().command)}
-    if isinstance(ctx.obj, Context):
-        ctx.obj.take({name: value for name, value in given.items() if value not in (None, False)})
-
-
-class HelpfulCommand(TyperCommand):
-    """A command whose help has the examples first."""
-
-    allow_extra_args = True  # as far as Typer knows: what is too much is said in our words
+class _Helpful:
+    """What commands and groups have in common: options that may stand anywhere, and their help."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - as Typer has it
-        """The parameters that may be given."""
-        return _with_options_anywhere(ctx, super().get_params(ctx))
+        """The parameters that may be given; those that may stand anywhere are unseen in the help."""
+        own: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        unseen = [copy(option) for option in options_anywhere(ctx.find_root().command)] if ctx.parent else []
+        for option in unseen:
+            option.hidden = True
+        return [*own, *unseen]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as Typer has it
-        """Read the arguments. Raises UsageError if some are too much."""
-        rest = super().parse_args(ctx, args)
-        _take_options_anywhere(ctx)
-        if rest and not ctx.resilient_parsing:
-            raise UsageError(
-                _("Got unexpected extra argument(s) ({listed})", listed=safe(" ".join(rest))),
-                hint=_("see {path} --help", path=ctx.command_path),
-            )
+        """Read the arguments. The options that may stand anywhere go to the context, not to the command."""
+        rest: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
+        if ctx.parent:
+            names = [option.name for option in options_anywhere(ctx.find_root().command)]
+            given = {name: ctx.params.pop(name, None) for name in names}
+            if isinstance(ctx.obj, Context):
+                ctx.obj.take({name: value for name, value in given.items() if value not in (None, False)})
         return rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as Typer has it
@@ -67,18 +49,24 @@ class HelpfulCommand(TyperCommand):
         formatter.write(as_text(page_of(self, ctx)))
 
 
-class HelpfulGroup(TyperGroup):
-    """A group whose help is laid out like that of a command."""
+class HelpfulCommand(_Helpful, TyperCommand):
+    """A command that says in our words what is too much."""
 
-    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - as Typer has it
-        """The parameters that may be given."""
-        return _with_options_anywhere(ctx, super().get_params(ctx))
+    allow_extra_args = True  # as far as Typer knows
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as Typer has it
-        """Read the arguments before the name of a command."""
+        """Read the arguments. Raises UsageError if some are too much."""
         rest = super().parse_args(ctx, args)
-        _take_options_anywhere(ctx)
+        if rest and not ctx.resilient_parsing:
+            raise UsageError(
+                _("Got unexpected extra argument(s) ({listed})", listed=safe(" ".join(rest))),
+                hint=_("see {path} --help", path=ctx.command_path),
+            )
         return rest
+
+
+class HelpfulGroup(_Helpful, TyperGroup):
+    """A group that guesses which command was meant."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401
         """The command that the arguments name. Raises UsageError for one that there is not."""
@@ -92,10 +80,6 @@ class HelpfulGroup(TyperGroup):
                 hint=_("see {path} --help", path=ctx.command_path),
             )
         return super().resolve_command(ctx, args)
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - as Typer has it
-        """Write the help."""
-        formatter.write(as_text(page_of(self, ctx)))
 
 
 class WithDefault(HelpfulGroup):
@@ -121,31 +105,24 @@ def _behind_options_anywhere(ctx: Any, args: list[str]) -> list[str]:  # noqa: A
 
 
 class App(typer.Typer):
-    """Typer's app; its commands are helpful ones."""
+    """Typer's app; its commands are helpful ones, and the ends of a run are ours."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as Typer has it
+        super().__init__(
+            add_completion=False,
+            pretty_exceptions_enable=False,
+            pretty_exceptions_show_locals=False,
+            context_settings=SETTINGS,
+            **settings,
+        )
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401
         """Declare a command."""
         return super().command(name, **{"cls": HelpfulCommand, **settings})
 
 
-def command_app() -> App:
-    """An app for one command."""
-    return App(
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        pretty_exceptions_show_locals=False,
-        context_settings=SETTINGS,
-    )
-
-
 def group_app(*, with_default: bool = False) -> App:
     """An app for a command with subcommands; `with_default`: its command `show` needs not be named."""
-    return App(
-        cls=WithDefault if with_default else HelpfulGroup,
-        subcommand_metavar="[COMMAND] [ARGS]..." if with_default else None,
-        add_completion=False,
-        no_args_is_help=not with_default,
-        pretty_exceptions_enable=False,
-        pretty_exceptions_show_locals=False,
-        context_settings=SETTINGS,
-    )
+    if with_default:
+        return App(cls=WithDefault, subcommand_metavar="[COMMAND] [ARGS]...")
+    return App(cls=HelpfulGroup, no_args_is_help=True)

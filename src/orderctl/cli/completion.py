@@ -16,11 +16,11 @@ from typing import Annotated, Any
 import typer
 
 from orderctl.cli.app import app as orderctl
-from orderctl.cli.apps import command_app, options_anywhere
+from orderctl.cli.apps import App, options_anywhere
 from orderctl.cli.options import context_of
 from orderctl.language import _
 
-app = command_app()
+app = App()
 
 
 class Shell(StrEnum):

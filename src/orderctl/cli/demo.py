@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.options import context_of
 from orderctl.errors import ExitCode, OrderctlError
 from orderctl.language import N_, _
 
-app = command_app()
+app = App()
 ORDERS = 2_400
 _DROPPED = "season:26SS sku:LN-10* status:needs-oc,oc-created"
 _CONFIG = """\

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from orderctl import __version__
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.help_pages import Page, as_text, page_of
 from orderctl.cli.options import context_of
@@ -215,8 +215,8 @@ def _subclasses(error: type[OrderctlError]) -> Iterable[type[OrderctlError]]:
         yield from _subclasses(each)
 
 
-help_ = command_app()
-man = command_app()
+help_ = App()
+man = App()
 
 
 def suggest_subjects(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:  # noqa: ARG001 - as Typer calls it

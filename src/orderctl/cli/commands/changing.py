@@ -14,7 +14,7 @@ from orderctl.changes import (
     change_orders,
     preview_change,
 )
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, context_of, suggest_tag
 from orderctl.cli.sources import Source, choose, takes_source
@@ -43,7 +43,7 @@ class _Run:
 
 def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
     """A command that takes the sources of orders and nothing else."""
-    app = command_app()
+    app = App()
 
     @app.command(help=about, epilog=f"Examples:\n\n{examples}")
     @takes_source
@@ -63,7 +63,7 @@ def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
 
 def _tag_command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
     """A command that takes a tag before the sources of orders."""
-    app = command_app()
+    app = App()
 
     @app.command(help=about, epilog=f"Examples:\n\n{examples}")
     @takes_source

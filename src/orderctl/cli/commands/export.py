@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.options import IgnoreUnknown, context_of
 from orderctl.cli.sources import Source, choose, takes_source
@@ -13,7 +13,7 @@ from orderctl.errors import UsageError
 from orderctl.exporting.service import ExportFormat, ExportRequest, export_orders, write_export
 from orderctl.language import N_, _, ngettext
 
-app = command_app()
+app = App()
 _BY_ENDING = {f".{each.value}": each for each in ExportFormat if each is not ExportFormat.OC_PDF}
 
 

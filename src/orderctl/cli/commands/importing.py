@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.commands.reject import carry_out, whether_to_notify
 from orderctl.cli.context import Context
 from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, context_of, takes
@@ -31,7 +31,7 @@ from orderctl.orders.document import Document
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.selection import Choice, IdList, IdScope
 
-app = command_app()
+app = App()
 _PROTECTIONS = {
     "invoices": N_("invoices"),
     "delivery_notes": N_("delivery notes"),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.commands.plan import keep_plan, plan_terms, read_hold, run_plan
 from orderctl.cli.commands.select import pick_choice
 from orderctl.cli.context import Context
@@ -60,7 +60,7 @@ from orderctl.rejection.service import (
 from orderctl.selection.selection import Choice
 from orderctl.terminal.prompts import can_ask, discard_typed, yes_or_no
 
-app = command_app()
+app = App()
 Individual = Annotated[bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")]
 SavePlan = Annotated[bool, typer.Option("--save-plan", help="Keep the plan for review and stop.")]
 Hold = Annotated[str | None, typer.Option(metavar="TIME", help="Confirm now, reject so much later, as in 15m.")]

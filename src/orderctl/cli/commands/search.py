@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
@@ -34,7 +34,7 @@ from orderctl.search.columns import DEFAULT_COLUMNS, Column, columns_of, fields_
 from orderctl.search.queries import Page, count_orders, list_fields, list_ids, list_orders
 from orderctl.settings import LARGEST
 
-app = command_app()
+app = App()
 PAGE = 50
 COUNTED = 10_000
 
@@ -135,7 +135,7 @@ def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[
             context.screen.tell(safe(told))
 
 
-show_app = command_app()
+show_app = App()
 
 
 @show_app.command(epilog="Examples:\n\norderctl show 10021\n\norderctl show 10021 --format json | jq .refused")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AllowEmpty,
@@ -38,7 +38,7 @@ from orderctl.selection.service import (
 )
 from orderctl.terminal.prompts import can_ask, open_terminal
 
-app = command_app()
+app = App()
 _SHOWN = 50
 
 

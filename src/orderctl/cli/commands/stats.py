@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import command_app
+from orderctl.cli.apps import App
 from orderctl.cli.options import FilterWords, SavedName, context_of
 from orderctl.cli.sources import filter_text_of, parse_filter
 from orderctl.settings import LARGEST
 from orderctl.stats.queries import statistics_of
 from orderctl.stats.statistics import DIMENSIONS, Subject, parse_question, statistics_document, write_figures
 
-app = command_app()
+app = App()
 
 
 class StatsFormat(StrEnum):
