@@ -12,7 +12,6 @@ from threading import Event
 from orderctl.database.address import Address
 from orderctl.database.connection import Cursor, Params, Row, RowExistsError, SqliteDialect
 from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError, UsageError
-from orderctl.files.safe import create_path
 from orderctl.language import N_, _
 
 
@@ -295,6 +294,8 @@ def copy_store(engine: SqliteEngine, target: Path) -> None:
 
 def backup_store(address: Address, file: Path, *, force: bool) -> None:
     """Copy a SQLite store to a private file while others use it. Raises UsageError for PostgreSQL."""
+    from orderctl.files.safe import create_path  # noqa: PLC0415 - shutil and tempfile, which no other run needs
+
     if address.path is None:
         raise UsageError(
             _("a PostgreSQL store is copied by PostgreSQL's own tools"),
