@@ -1,6 +1,5 @@
 """Small Typer apps, one a command, all made alike."""
 
-import difflib
 from collections.abc import Callable
 from copy import copy
 from typing import Any, TypeVar
@@ -10,7 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from orderctl.cli.context import Context
 from orderctl.cli.help_pages import as_text, page_of
-from orderctl.core.text import safe
+from orderctl.core.text import close_words, safe
 from orderctl.errors import UsageError
 from orderctl.language import _
 
@@ -72,7 +71,7 @@ class HelpfulGroup(_Helpful, TyperGroup):
         """The command that the arguments name. Raises UsageError for one that there is not."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            close = ", ".join(map(repr, difflib.get_close_matches(name, list(self.commands))))
+            close = ", ".join(map(repr, close_words(name, self.commands)))
             raise UsageError(
                 _("No such command {name!r}. Did you mean {close}?", name=name, close=close)
                 if close

@@ -1,6 +1,5 @@
 """What `orderctl help TOPIC` says: pages of the documentation, and what is made from the registries of the program."""
 
-import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.help_pages import Page, as_text, page_of
 from orderctl.cli.options import context_of
-from orderctl.core.text import cell_width, padded, pieces
+from orderctl.core.text import cell_width, close_words, padded, pieces
 from orderctl.errors import ExitCode, OrderctlError, UsageError
 from orderctl.filters.filters import FILTER_FIELDS, Kind
 from orderctl.language import N_, _
@@ -267,7 +266,7 @@ def _with_topics(page: Page) -> Page:
 
 def _unknown(name: str, root: Any) -> UsageError:  # noqa: ANN401 - a context of Typer's
     known = {*TOPICS, *(page.path.partition(" ")[2] for page in pages(root))}
-    close = ", ".join(difflib.get_close_matches(name, sorted(known), cutoff=0.7))
+    close = ", ".join(close_words(name, sorted(known), likeness=0.7))
     return UsageError(
         _("there is no command and no topic {subject!r}", subject=name),
         hint=_("did you mean {close}?", close=close) if close else _("orderctl help lists commands and topics"),

@@ -42,11 +42,15 @@ def plain_name(text: str) -> str:
     return "_".join(fold(text).replace("_", " ").replace("-", " ").split())
 
 
+def close_words(text: str, known: Iterable[str], *, likeness: float = 0.6) -> list[str]:
+    """Up to three known words that were perhaps meant, the likeliest first."""
+    words = {fold(word): word for word in known}
+    return [words[each] for each in difflib.get_close_matches(fold(text), words, cutoff=likeness)]
+
+
 def closest(text: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
     """The known word that was perhaps meant; empty if none is so much like it."""
-    words = {fold(word): word for word in known}
-    found = difflib.get_close_matches(fold(text), words, n=1, cutoff=likeness)
-    return words[found[0]] if found else ""
+    return next(iter(close_words(text, known, likeness=likeness)), "")
 
 
 def nearest(text: str, known: Iterable[str], else_: str) -> str:
