@@ -380,6 +380,7 @@ def test_prices_finer_than_the_currency_are_rounded_only_when_the_map_says_so(tm
         ("[columns]\nid = 1", "columns.id must be a text", ""),
         ("[defaults]\nid = [1]", "defaults.id must be a single value", ""),
         ('rows = "line"', "rows must be one of orders, lines", ""),
+        ('rows = ""', "rows must be one of orders, lines, not ''", ""),
         ("date_formats = [1]", "date_formats must be a list of texts", ""),
         ('date_formats = ["%H:%M"]', "'%H:%M' does not give a day", ""),
         ('date_formats = ["%Q"]', "'%Q' does not give a day", ""),

@@ -142,6 +142,11 @@ def _checked(content: Mapping[str, Any], file: str) -> ColumnMap:
         for key, value in content.items()
         if key in _SETTINGS
     }
+    if (rows := settings.get("rows")) is not None and rows not in _ROWS:
+        known = ", ".join(_ROWS)
+        raise UsageError(
+            _("{file}: rows must be one of {known}, not {rows!r}", file=file, known=known, rows=safe(rows))
+        )
     where = f"{file}: columns"
     return ColumnMap(
         file=file,
@@ -206,11 +211,6 @@ def _combined(table: dict[str, object], where: str) -> Combined:
 
 
 def _check_settings(found: ColumnMap) -> None:
-    if found.rows and found.rows not in _ROWS:
-        known = ", ".join(_ROWS)
-        raise UsageError(
-            _("{file}: rows must be one of {known}, not {rows!r}", file=found.file, known=known, rows=safe(found.rows))
-        )
     if not found.tag_separator:
         raise UsageError(_("{file}: tag_separator must not be empty", file=found.file))
     for code in (*found.status.values(), *(found.defaults[key] for key in found.defaults if key == "status")):
