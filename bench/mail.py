@@ -30,7 +30,7 @@ from orderctl.database.address import parse_address
 from orderctl.database.clock import SystemClock
 from orderctl.database.schema import init_store
 from orderctl.database.store import Store, make_engine
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.mail.letters import Composer
 from orderctl.mail.service import Sending, deliver
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
@@ -153,7 +153,7 @@ def fill(store_url: str, mails: int) -> None:
     ]
     with Store(make_engine(address), "main") as store:
         store.write(
-            lambda connection: SqlImports(connection).store(orders, actor="bench", at=clock.now(), detail="bench")
+            lambda connection: OrderImport(connection).store(orders, actor="bench", at=clock.now(), detail="bench")
         )
         choice = Choice(scope=IdScope(given=IdList(ids=tuple(order.id for order in orders)), words="bench"))
         by = Provenance(account="main", actor="bench", host="bench", program="orderctl", source="bench")

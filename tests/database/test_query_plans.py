@@ -12,7 +12,7 @@ import pytest
 from bench.stores import inserts
 
 from orderctl.filters.parser import parse_filter
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.rejection.plan import Provenance
 from orderctl.rejection.sample_letters import sample_letters_of
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
@@ -149,7 +149,7 @@ def test_queueing_mails_reads_the_orders_of_the_batch_and_no_others(url, per_ord
 def test_importing_changed_orders_looks_each_one_up(url):
     changed = [make_order(f"PO-{number:07d}") for number in range(SIZE // 4 + 1, SIZE // 2, SIZE // 400)]
     with planned(url) as (store, plans):
-        counts = store.write(lambda connection: SqlImports(connection).store(changed, actor="t", at=NOW, detail="t"))
+        counts = store.write(lambda connection: OrderImport(connection).store(changed, actor="t", at=NOW, detail="t"))
     assert counts.updated == len(changed)
     assert [statement for statement, _ in plans if "UPDATE orders" in statement]
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
 from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
@@ -18,7 +18,7 @@ CHOSEN = ids("T1", "T2", "T3", "T4", "T5", "T6", "C1", "R1")
 
 
 def import_at(store, at, *orders):
-    store.write(lambda connection: SqlImports(connection).store(list(orders), actor="test", at=at, detail="test"))
+    store.write(lambda connection: OrderImport(connection).store(list(orders), actor="test", at=at, detail="test"))
 
 
 @pytest.fixture

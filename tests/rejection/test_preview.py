@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.mail.outbox import Letter
 from orderctl.orders.orders import Status
 from orderctl.rejection.sample_letters import SampleLetter, mark_extremes
@@ -34,7 +34,7 @@ def fill(url):
         )
         at = datetime.now(UTC)
         changed = [replace(edited, note="edited")]
-        store.write(lambda connection: SqlImports(connection).store(changed, actor="test", at=at, detail="test"))
+        store.write(lambda connection: OrderImport(connection).store(changed, actor="test", at=at, detail="test"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from orderctl.core.money import Money
 from orderctl.errors import UsageError
 from orderctl.filters.parser import parse_filter
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.orders.orders import Status
 from orderctl.selection import service as picking
 from orderctl.selection.picking import Figures, PickList
@@ -137,7 +137,7 @@ def read(store, choice):
 
 
 def test_the_ticks_become_the_selection_in_one_step(store):
-    store.write(lambda connection: SqlImports(connection).store(ORDERS, actor="test", at=NOW, detail="test"))
+    store.write(lambda connection: OrderImport(connection).store(ORDERS, actor="test", at=NOW, detail="test"))
     first = PickList(read(store, everything()).orders)
     assert shown(first) == ["1005", "1003", "1002", "1001"]
     first.tick_shown()
@@ -152,7 +152,7 @@ def test_the_ticks_become_the_selection_in_one_step(store):
 def test_too_many_or_no_orders_are_refused(store, monkeypatch):
     with pytest.raises(UsageError, match="no order to pick from"):
         read(store, everything())
-    store.write(lambda connection: SqlImports(connection).store(ORDERS, actor="test", at=NOW, detail="test"))
+    store.write(lambda connection: OrderImport(connection).store(ORDERS, actor="test", at=NOW, detail="test"))
     monkeypatch.setattr(picking, "MOST", 3)
     with pytest.raises(UsageError, match="more than 3 orders"):
         read(store, everything())

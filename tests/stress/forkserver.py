@@ -33,7 +33,7 @@ from typing import NoReturn, Self, TextIO
 from orderctl.database.address import parse_address
 from orderctl.database.schema import init_store
 from orderctl.database.store import Store, make_engine
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.orders.samples import sample_orders
 from stress.faultpoints import install
 
@@ -329,7 +329,7 @@ def _some_store(path: Path) -> Path:
     with Store(make_engine(parse_address(str(path))), "main") as store:
         orders = list(sample_orders(20))
         store.write(
-            lambda connection: SqlImports(connection).store(orders, actor="mia", at=datetime.now(UTC), detail="warm")
+            lambda connection: OrderImport(connection).store(orders, actor="mia", at=datetime.now(UTC), detail="warm")
         )
     return path
 

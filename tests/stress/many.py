@@ -24,7 +24,7 @@ from orderctl.database.address import parse_address
 from orderctl.database.clock import SystemClock
 from orderctl.database.store import Store, make_engine
 from orderctl.errors import OrderctlError, StoreUnavailableError
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.mail.letters import Composer
 from orderctl.mail.service import Sending, deliver
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
@@ -108,7 +108,7 @@ class Worker:
             for number in numbers
         ]
         self.store.write(
-            lambda connection: SqlImports(connection).store(orders, actor="mia", at=CLOCK.now(), detail="a file")
+            lambda connection: OrderImport(connection).store(orders, actor="mia", at=CLOCK.now(), detail="a file")
         )
         self.seen["imports"] += 1
 

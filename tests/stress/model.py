@@ -20,7 +20,7 @@ from orderctl.database.address import parse_address
 from orderctl.database.store import Store, make_engine
 from orderctl.errors import UnexpectedPlanError
 from orderctl.filters.parser import parse_filter
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.mail.outbox import Letter, MailQuery, MailState, Settlement, pause_after
 from orderctl.mail.queries import claim_mails, expire_leases, list_mails, settle_mails, start_sending
 from orderctl.orders.eligibility import Mode
@@ -94,7 +94,7 @@ class Services(RuleBasedStateMachine):
         self._bring({each: Expected(Status.NEEDS_OC, "acme", (0, 0, 0)) for each in IDS[:4]})
         with Store(make_engine(parse_address(self.url)), f"{self.account}x") as other:
             orders = [make_order(each, reference="theirs") for each in IDS]
-            other.write(lambda connection: SqlImports(connection).store(orders, actor="ada", at=NOW, detail="theirs"))
+            other.write(lambda connection: OrderImport(connection).store(orders, actor="ada", at=NOW, detail="theirs"))
 
     @rule(order_id=st.sampled_from(IDS), status=statuses, buyer=st.sampled_from(list(BUYERS)), papers=papers)
     def an_import_brings(self, order_id, status, buyer, papers) -> None:
@@ -126,7 +126,7 @@ class Services(RuleBasedStateMachine):
             if old.status is not Status.REJECTED and (old.status, old.buyer, old.papers) != content:
                 old.status, old.buyer, old.papers = content
                 old.touched += 1
-        self.store.write(lambda connection: SqlImports(connection).store(orders, actor="mia", at=NOW, detail="a file"))
+        self.store.write(lambda connection: OrderImport(connection).store(orders, actor="mia", at=NOW, detail="a file"))
 
     @rule(ids=some_ids, kind=st.sampled_from(list(ChangeKind)), tag=st.sampled_from(("late", "vip")))
     def somebody_changes(self, ids, kind, tag) -> None:

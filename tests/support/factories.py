@@ -6,7 +6,7 @@ from itertools import count
 
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.orders.orders import Buyer, Order, OrderLine, Status
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
@@ -63,4 +63,4 @@ def put(store: Store, *orders: Order) -> None:
 
 def put_all(store: Store, orders: Iterable[Order]) -> None:
     rows = list(orders)
-    store.write(lambda connection: SqlImports(connection).store(rows, actor="test", at=NOW, detail="test"))
+    store.write(lambda connection: OrderImport(connection).store(rows, actor="test", at=NOW, detail="test"))

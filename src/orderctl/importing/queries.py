@@ -71,7 +71,7 @@ class _Sorted:
     counts: ImportCounts
 
 
-class SqlImports:
+class OrderImport:
     """Orders from files into the connection's account. No rejected order is touched, and no stored one rejected."""
 
     def __init__(self, connection: Connection) -> None:

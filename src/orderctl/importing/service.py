@@ -18,7 +18,7 @@ from orderctl.database.store import Store
 from orderctl.files.csv import escape_formula
 from orderctl.files.safe import create_file
 from orderctl.importing.figures import ImportCounts, OrderSource, RowProblem, SourceFigures
-from orderctl.importing.queries import SqlImports
+from orderctl.importing.queries import OrderImport
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.orders import Order
 from orderctl.rejection.execute import wait_for_turn
@@ -55,12 +55,12 @@ class FileImport:
     lower_counts: bool = False
     progress: Progress | None = None
 
-    def write(self, work: Connection) -> ImportCounts:
+    def write(self, connection: Connection) -> ImportCounts:
         """Write all of them, from the first one each time."""
-        counts, at = ImportCounts(), self.clock.of(work)
+        counts, at = ImportCounts(), self.clock.of(connection)
         done = 0
         for chunk in _chunks(self.source.orders()):
-            counts += SqlImports(work).store(
+            counts += OrderImport(connection).store(
                 chunk, actor=self.actor, at=at, detail=self.detail, lower_counts=self.lower_counts
             )
             done += len(chunk)
@@ -83,7 +83,7 @@ def import_orders(store: Store, file: FileImport, *, skip_bad: bool, check_only:
         foreseen = ImportCounts()
         with store.snapshot() as connection:
             for chunk in _chunks(file.source.orders()):
-                foreseen += SqlImports(connection).foresee(chunk, lower_counts=file.lower_counts)
+                foreseen += OrderImport(connection).foresee(chunk, lower_counts=file.lower_counts)
         return ImportReport(figures=figures, counts=foreseen, problems=problems, stored=False)
     counts = store.write(file.write) if figures.orders else ImportCounts()
     return ImportReport(figures=figures, counts=counts, problems=problems, stored=True)
