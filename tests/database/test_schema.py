@@ -8,12 +8,16 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from orderctl.database import schema
+from orderctl.database import clock, schema, tables
 from orderctl.database.address import parse_address
 from orderctl.database.store import CURRENT, REVISIONS, VERSION_TABLE
 from orderctl.database.tables import metadata
 from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
 from orderctl.filters.saved import all_filters
+from orderctl.mail.outbox import MailState
+from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import Status
+from orderctl.plans.plans import OPEN, PlanState
 from support.stores import open_store, raw
 
 
@@ -26,6 +30,22 @@ def test_the_migrations_make_what_the_tables_say(store_url):
     with schema._alone(parse_address(store_url)) as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+@pytest.mark.parametrize(
+    ("codes", "known"),
+    [
+        (tables.STATUSES, Status),
+        (tables.MODES, Mode),
+        (tables.MAIL_STATES, MailState),
+        (tables.PLAN_STATES, PlanState),
+        (clock._OPEN.replace("'", "").split(", "), OPEN),
+    ],
+    ids=["statuses", "modes", "mail states", "plan states", "open plans"],
+)
+def test_the_codes_of_the_database_room_are_those_of_the_rooms_above(codes, known):
+    assert set(codes) == set(known)
+    assert len(codes) == len(known)
 
 
 def test_the_program_knows_the_last_migration():
