@@ -16,10 +16,10 @@ from orderctl.cli.options import suggest_profile
 
 
 class LazyCommands(HelpfulGroup):
-    """Knows every command by the catalogue, and imports the one that is called."""
+    """Knows every command by `COMMANDS`, and imports the one that is called."""
 
     def __init__(self, **attrs: Any) -> None:  # noqa: ANN401 - as Typer has it
-        """List the commands as the catalogue describes them; `resolve_command` gives the real one."""
+        """List the commands as `COMMANDS` describes them; `resolve_command` gives the real one."""
         super().__init__(**attrs)
         for name, entry in COMMANDS.items():
             self.add_command(HelpfulCommand(name, callback=None, help=entry.about, rich_help_panel=entry.panel))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -250,10 +250,13 @@ _PARTS = (
 )
 
 
-def assess(
+def assess_choice(
     connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
 ) -> Assessment:
-    """Assess a choice on one snapshot, reading each order once. Changes nothing."""
+    """Split a choice by eligibility, add it up, and compute the impact, reading each order once (design.md, section 6).
+
+    Changes nothing.
+    """
     pack = connection.dialect.json_object
     open_totals = ask_open_totals(connection, choice)
     read = read_choice(
@@ -275,7 +278,7 @@ def assess(
     skipped = _skipped(json.loads(read.packed["refused"]))
     buyers, mail = _mails(read.rows("mails"), notify=notify, per_order=per_order)
     return Assessment(
-        given=_given(connection, choice, targets, skipped),
+        given=with_exclusions(connection, _given(connection, choice, targets, skipped), choice),
         targets=targets,
         skipped=skipped,
         totals=add_up(Money(group[1], group[4]) for group in eligible),
@@ -346,11 +349,3 @@ def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[in
         orders_without_buyer=nobody,
         languages=languages,
     )
-
-
-def assess_choice(
-    connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
-) -> Assessment:
-    """Split the choice by eligibility, add it up, and compute the impact (design.md, section 6, step 2)."""
-    found = assess(connection, choice, mode, notify=notify, per_order=per_order, changed_since=changed_since)
-    return replace(found, given=with_exclusions(connection, found.given, choice))
