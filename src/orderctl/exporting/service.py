@@ -1,4 +1,4 @@
-"""What an export is asked to write."""
+"""Exports orders: what is asked for, and the writer of each format."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What the readers of tables give."""
+"""Reads CSV files as tables, and writes CSV in which no text runs as a formula."""
 
 import csv
 from collections.abc import Generator, Iterator, Sequence

@@ -1,6 +1,6 @@
 """Filters over orders as values (design.md, section 4): the fields and the conditions.
 
-A condition has two readings: `filter_matching` answers it for an order in memory, `store.filtering` turns it into
+A condition has two readings: `filters.matching` answers it for an order in memory, `filters.queries` turns it into
 SQL. A test holds the two, and both engines, to the same answers.
 """
 

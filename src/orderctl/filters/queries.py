@@ -1,4 +1,4 @@
-"""Filters as SQL: one condition over a row of `orders`, every value a bound parameter (see `domain.filters`).
+"""Filters as SQL: one condition over a row of `orders`, every value a bound parameter; and how lists are sorted.
 
 Each part is true or false and never NULL, so that `NOT` means the same as in memory. `LIKE` is asked only of
 texts that are folded or in lower case, where both engines agree.

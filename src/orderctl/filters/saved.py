@@ -1,4 +1,4 @@
-"""What the services ask of the outside world. Adapters fulfil these; `bootstrap` puts them together."""
+"""Saved filters: expressions with a name, shared by everyone on the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes orders that come from files, a chunk at a time, as sets; see `Imports`.
+"""Writes orders that come from files, a chunk at a time, as sets.
 
 What is new goes in the way that the engine takes most at once; what may be there already travels as one JSON
 parameter, and is compared and updated inside the database.

@@ -1,4 +1,4 @@
-"""The options that name mails, the same for every command that takes mails."""
+"""`orderctl mail list|show|send|retry|cancel|settle`."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum

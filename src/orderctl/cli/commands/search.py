@@ -1,4 +1,4 @@
-"""`orderctl search`."""
+"""`orderctl search` and `orderctl show`."""
 
 import shlex
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How Alembic runs our migrations: on the open connection that `store.schema` hands over, in one transaction."""
+"""How Alembic runs our migrations: on the open connection that `database.schema` hands over, in one transaction."""
 
 from alembic import context
 
