@@ -11,6 +11,7 @@ from orderctl.core.times import Progress
 from orderctl.errors import UsageError, os_reason
 from orderctl.files.cells import is_blank
 from orderctl.files.csv import Table, read_csv
+from orderctl.files.workbook import LINES_SHEET, read_excel
 from orderctl.importing.column_map import (
     ColumnMap,
     check_zone,
@@ -19,7 +20,6 @@ from orderctl.importing.column_map import (
     recognised,
     shipped_map,
 )
-from orderctl.importing.excel_file import LINES_SHEET, read_excel
 from orderctl.importing.fields import NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS, fields_by_name
 from orderctl.importing.figures import RowProblem, SourceFigures, SourceRequest, TotalChecks
 from orderctl.importing.orders import ReadingRules, Row, build_order, read_order_id
