@@ -8,11 +8,15 @@ One TOML file holds profiles. The keys of a profile are those of `OPTIONS`, and 
     store = "postgresql://orders@db.example/eu"
     production = true
     mail.host = "smtp.example"
+
+    [profile.eu.sources.erp]
+    url = "postgresql://reader@erp.example/sales"
+    query = "SELECT * FROM open_orders"
 """
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orderctl.core.text import closest, nearest, safe
@@ -131,6 +135,30 @@ _ALL = (
     Option(key="mail.language", kind=str, about=N_("for buyers whose language has no template"), default="en"),
 )
 OPTIONS = {option.key: option for option in _ALL}
+# Settings of things that have a name of their own, of which a profile may have any number: sources.NAME.url. They stand
+# in the file alone.
+NAMED = {
+    "sources": (
+        Option(key="url", kind=str, about=N_("a database with orders, as a SQLAlchemy URL")),
+        Option(key="query", kind=str, about=N_("the SELECT that gives the orders, or @FILE that holds it")),
+        Option(key="map", kind=str, about=N_("what its columns mean: a column map's name or file"), default=""),
+        Option(key="password_file", kind=str, about=N_("a file that only you can read"), default=""),
+        Option(key="keyring", kind=bool, about=N_("ask the system's keyring for the password"), default=False),
+        Option(key="timeout", kind=int, about=N_("seconds that the query may take"), default=600, least=1, most=86_400),
+    ),
+}
+_PARTS = 3
+
+
+def option_of(key: str) -> Option | None:
+    """The setting of that key, be it one of a named thing; None if there is none."""
+    if key in OPTIONS:
+        return OPTIONS[key]
+    parts = key.split(".")
+    if len(parts) != _PARTS or not parts[1]:
+        return None
+    found = next((option for option in NAMED.get(parts[0], ()) if option.key == parts[2]), None)
+    return found and replace(found, key=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +202,18 @@ class Settings:
         value = self.found[key].value
         return value if isinstance(value, int) else None
 
+    def secret(self, *, file: str, keyring: str, user: str) -> str | None:
+        """A secret from the file or the keyring that two settings name; None if they name none. Raises UsageError."""
+        from orderctl.core.secrets import from_keyring, private_text  # noqa: PLC0415 - most runs need no secret
+
+        if path := self.path(file):
+            return private_text(path, file)
+        return from_keyring(user, keyring) if self.flag(keyring) else None
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The names of the things of a kind of `NAMED`, as in the file."""
+        return tuple(dict.fromkeys(key.split(".")[1] for key in self.found if key.startswith(f"{kind}.")))
+
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts."""
         value = self.found[key].value
@@ -196,7 +236,22 @@ def read_settings(config_file: Path, environ: Mapping[str, str], flags: Mapping[
         raise _no_profile(config_file, str(chosen or ""), profiles)
     profile = _flat(profiles.get(name, {}), f"{config_file}: profile.{name}")
     found = {key: _resolve(option, flags, environ, profile, config_file) for key, option in OPTIONS.items()}
-    return Settings(profile=name, config_file=config_file, found=found)
+    return Settings(profile=name, config_file=config_file, found=found | _named(profile, config_file))
+
+
+def _named(profile: Mapping[str, object], config_file: Path) -> dict[str, Setting]:
+    """The settings of named things: all of each, the defaults too. Raises UsageError for one without what it needs."""
+    found: dict[str, Setting] = {}
+    for kind, name in dict.fromkeys(tuple(key.split(".")[:2]) for key in profile if key not in OPTIONS):
+        for option in NAMED[kind]:
+            key = f"{kind}.{name}.{option.key}"
+            if key in profile:
+                found[key] = Setting(_from_file(replace(option, key=key), profile[key], config_file), str(config_file))
+            elif option.default is None:
+                raise UsageError(_("{file}: {key} is missing", file=config_file, key=key), hint=_(option.about))
+            else:
+                found[key] = Setting(option.default, _("default"))
+    return found
 
 
 def _no_profile(config_file: Path, chosen: str, profiles: Mapping[str, object]) -> UsageError:
@@ -250,16 +305,18 @@ def _secrets(document: Mapping[str, object]) -> Iterator[str]:
     profiles = document.get("profile")
     for name, profile in profiles.items() if isinstance(profiles, dict) else ():
         for key, value in _leaves(profile if isinstance(profile, dict) else {}):
-            secret = key in OPTIONS and OPTIONS[key].secret
-            if value and (secret or (key == "store" and holds_password(str(value)))):
+            option = option_of(key)
+            url = key == "store" or key.endswith(".url")
+            if value and ((option and option.secret) or (url and holds_password(str(value)))):
                 yield f"profile.{name}.{key}"
 
 
-def _leaves(profile: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """The dotted keys of a profile and their values."""
-    for key, value in profile.items():
-        if isinstance(value, dict):
-            yield from ((f"{key}.{name}", each) for name, each in value.items())
+def _leaves(table: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """The dotted keys of a profile and their values; what is a table as a value stays one."""
+    for name, value in table.items():
+        key = f"{before}{name}"
+        if isinstance(value, dict) and key not in OPTIONS and before.count(".") < _PARTS - 1:
+            yield from _leaves(value, f"{key}.")
         else:
             yield key, value
 
@@ -297,20 +354,17 @@ def _document(config_file: Path) -> dict[str, object]:
 
 
 def _flat(table: object, where: str) -> dict[str, object]:
-    """The dotted keys of a profile, checked against `OPTIONS`, and their values."""
+    """The dotted keys of a profile, each of which is a setting, and their values."""
     if not isinstance(table, dict):
         raise UsageError(_("{where} is not a table", where=where), hint=_("write [profile.NAME]"))
-    flat: dict[str, object] = {}
-    for key, value in table.items():
-        if isinstance(value, dict) and key not in OPTIONS:
-            flat |= {f"{key}.{name}": each for name, each in value.items()}
-        else:
-            flat[key] = value
+    flat = dict(_leaves(table))
     for key in flat:
-        if key not in OPTIONS:
+        if option_of(key) is None:
+            kind, __, name = key.partition(".")
+            beside = [f"{kind}.{name.partition('.')[0]}.{option.key}" for option in NAMED.get(kind, ())]
             raise UsageError(
                 _("{where}: unknown key {key!r}", where=where, key=key),
-                hint=nearest(key, OPTIONS, _("see: orderctl config show")),
+                hint=nearest(key, (*OPTIONS, *beside), _("see: orderctl config show")),
             )
     return flat
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from orderctl.errors import UsageError
 from orderctl.language import _
-from orderctl.mail.transports import Mailing, secret
+from orderctl.mail.transports import Mailing
 from orderctl.settings import Settings, Value, holds_password, read_settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Context:
         if address.conninfo is None:
             return address
         user = address.shown.removeprefix("postgresql://")
-        password = secret(settings, file="store_password_file", keyring="store_keyring", user=user)
+        password = settings.secret(file="store_password_file", keyring="store_keyring", user=user)
         return address.with_password(password) if password else address
 
     def open_store(self) -> "Store":

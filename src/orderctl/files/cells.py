@@ -8,7 +8,7 @@ from functools import lru_cache
 from orderctl.core.money import decimals, to_minor
 from orderctl.language import _
 
-Cell = str | int | float | bool | datetime | date | list[object] | None
+Cell = str | int | float | bool | Decimal | datetime | date | list[object] | None
 LONGEST_TEXT = 10_000
 LONGEST_NAME = 500
 LARGEST_NUMBER = 10**15
@@ -123,18 +123,21 @@ def _written(cell: Cell) -> str:
         return "true" if cell else "false"
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < _LARGEST_EXACT_FLOAT:
         return str(int(cell))
+    if isinstance(cell, Decimal):
+        return f"{cell.normalize():f}"
     if isinstance(cell, date):
         return cell.isoformat()
     return "" if cell is None else str(cell)
 
 
 def _number(cell: Cell, *, decimal_comma: bool) -> Decimal:
-    if isinstance(cell, bool) or not isinstance(cell, str | int | float):
+    if isinstance(cell, bool) or not isinstance(cell, str | int | float | Decimal):
         raise ValueError(_("is not a number"))  # noqa: TRY004 - wrong in the file, not in the program
-    if isinstance(cell, int | float):
-        if not abs(cell) <= LARGEST_NUMBER:
+    if not isinstance(cell, str):
+        number = cell if isinstance(cell, Decimal) else Decimal(repr(cell))
+        if not (number.is_finite() and abs(number) <= LARGEST_NUMBER):
             raise ValueError(_("is not a number within bounds"))
-        return Decimal(repr(cell))
+        return number
     text = cell.strip()
     found = (_WITH_COMMA if decimal_comma else _WITH_POINT).match(text) if len(text) <= _LONGEST_NUMBER else None
     if not found:

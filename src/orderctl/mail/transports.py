@@ -143,15 +143,6 @@ class Mailing:
     def _password(self) -> str | None:
         """The password of the mail server, from the settings, a private file or the keyring."""
         settings = self._settings
-        return settings.text("mail.password") or secret(
-            settings, file="mail.password_file", keyring="mail.keyring", user=settings.text("mail.user")
+        return settings.text("mail.password") or settings.secret(
+            file="mail.password_file", keyring="mail.keyring", user=settings.text("mail.user")
         )
-
-
-def secret(settings: Settings, *, file: str, keyring: str, user: str) -> str | None:
-    """A secret from the file or keyring that the settings name; None if they name none. Raises UsageError."""
-    from orderctl.core.secrets import from_keyring, private_text
-
-    if path := settings.path(file):
-        return private_text(path, file)
-    return from_keyring(user, keyring) if settings.flag(keyring) else None

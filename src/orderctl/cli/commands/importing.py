@@ -58,6 +58,9 @@ class Columns:
     from_: Annotated[
         str | None, typer.Option("--from", metavar="NAME", help="Whose export it is; without it, by its header.")
     ] = None
+    from_sql: Annotated[
+        str | None, typer.Option("--from-sql", metavar="NAME", help="Read the database sources.NAME of the settings.")
+    ] = None
     map_: Annotated[str | None, typer.Option("--map", metavar="FILE", help="What the columns mean, as TOML.")] = None
     default: Annotated[
         list[str] | None,
@@ -149,7 +152,8 @@ class AtSource:
     "orderctl import orders.xlsx --map columns.toml\n\n"
     "orderctl import orders_export.csv --from shopify\n\n"
     "orderctl import orders.csv --skip-bad --errors bad-rows.csv\n\norderctl import orders.jsonl --check\n\n"
-    "orderctl import orders_export.csv --reject-at-source --max-orders 50 --yes"
+    "orderctl import orders_export.csv --reject-at-source --max-orders 50 --yes\n\n"
+    "orderctl import --from-sql erp"
 )
 @takes("columns", Columns)
 @takes("taken", Taken)
@@ -167,57 +171,67 @@ def import_(
     at_source: AtSource,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
-    """Read orders from Excel, CSV or JSON lines; all of them or none, unless --skip-bad."""
+    """Read orders from Excel, CSV, JSON lines or a database; all of them or none, unless --skip-bad."""
     context = context_of(ctx)
     if list_maps:
         _list_maps(context)
         return
-    if file is None:
-        raise UsageError(_("the file is missing"), hint=_("orderctl import FILE, or --list-maps"))
+    if file is not None and columns.from_sql is not None:
+        raise UsageError(_("a file and --from-sql are two sources"), hint=_("give one of them"))
+    name = columns.from_sql or file
+    if name is None:
+        raise UsageError(_("the file is missing"), hint=_("orderctl import FILE, --from-sql NAME, or --list-maps"))
     if make_map:
         from orderctl.importing.map_draft import draft_map
 
-        context.output.lines(draft_map(Path(file), context.clock.now().date()))
+        context.output.lines(draft_map(Path(name), context.clock.now().date()))
         return
     defaults = columns.defaults()
     expected = Expected(max_orders=at_source.max_orders).read(context)
     run = Run(expected=expected, dry_run=taken.check, yes=at_source.yes, as_=as_, save=at_source.save_plan)
     at_source.check(run)
-    with context.open_store() as store, _opened(context, store, file, columns, defaults) as source:
-        kept = taken.keep_problems(source, file)
+    with context.open_store() as store, _opened(context, store, name, columns, defaults) as source:
+        kept = taken.keep_problems(source, name)
         if at_source.reject_at_source:
-            done = _import_and_reject(context, store, _as_file(context, source, file, taken), run, taken, at_source)
+            done = _import_and_reject(context, store, _as_file(context, source, name, taken), run, taken, at_source)
         else:
-            done = _Done(_imported(context, store, _as_file(context, source, file, taken), taken, check=taken.check))
+            done = _Done(_imported(context, store, _as_file(context, source, name, taken), taken, check=taken.check))
     _say(context, done, kept, as_)
     raise typer.Exit(ExitCode.WRONG_CALL if done.report.figures.problems and not taken.skip_bad else done.code)
 
 
 @contextmanager
 def _opened(
-    context: Context, store: Store, file: str, columns: Columns, defaults: Mapping[str, str]
+    context: Context, store: Store, name: str, columns: Columns, defaults: Mapping[str, str]
 ) -> Iterator[OrderSource]:
-    from orderctl.importing.source import open_source
-
     with store.snapshot():
         pass  # a store that cannot be used is better known before a long file is read
     request = SourceRequest(
         map_file=columns.map_, map_name=columns.from_, time_zone=columns.timezone, defaults=defaults
     )
     with context.screen.progress(N_("Reading")) as reading:
-        source = open_source(Path(file), request, read_at=context.clock.now(), progress=reading)
+        if columns.from_sql:
+            from orderctl.files.sql_query import sql_source
+            from orderctl.importing.source import open_query
+
+            asked = sql_source(context.settings, columns.from_sql)
+            source = open_query(asked, request, read_at=context.clock.now(), progress=reading)
+        else:
+            from orderctl.importing.source import open_source
+
+            source = open_source(Path(name), request, read_at=context.clock.now(), progress=reading)
     with source:
         if source.map_name:
             context.screen.tell(_("read by the column map {name}", name=source.map_name))
         yield source
 
 
-def _as_file(context: Context, source: OrderSource, file: str, taken: Taken) -> FileImport:
+def _as_file(context: Context, source: OrderSource, name: str, taken: Taken) -> FileImport:
     return FileImport(
         source=source,
         actor=context.actor,
         clock=context.clock,
-        detail=f"import of {Path(file).name}",
+        detail=f"import of {Path(name).name}",
         lower_counts=taken.lower_counts,
     )
 

@@ -20,7 +20,7 @@ from orderctl.errors import OrderctlError
 from orderctl.files.safe import create_file, create_folder
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import SCHEMA, Document
-from orderctl.settings import OPTIONS, Option, Setting, Value, unknown_variables
+from orderctl.settings import OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
 
 app = group_app()
 
@@ -323,7 +323,8 @@ def _toml(value: Value) -> str:
 
 
 def _shown(context: Context, key: str, setting: Setting) -> str:
-    if OPTIONS[key].secret and setting.value:
+    option = option_of(key)
+    if (option and option.secret and setting.value) or (key.endswith(".url") and holds_password(str(setting.value))):
         return _(_HIDDEN)
     if key == "store":
         try:
