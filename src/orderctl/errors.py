@@ -3,7 +3,7 @@
 from enum import IntEnum
 
 from orderctl.core.text import safe
-from orderctl.language import N_, _, english
+from orderctl.language import N_, _
 
 
 class ExitCode(IntEnum):
@@ -40,11 +40,6 @@ class OrderctlError(Exception):
     def sentence(self) -> str:
         """The message and the hint on one line."""
         return _("{problem}; {hint}", problem=self.message, hint=self.hint) if self.hint else self.message
-
-    @property
-    def english(self) -> str:
-        """The message in English, as the store keeps it."""
-        return english(self.message)
 
 
 class UsageError(OrderctlError):
@@ -98,7 +93,7 @@ class MailSetupError(MailUnavailableError):
     """The mail server refuses us until a person corrects the settings. Queued mails wait."""
 
 
-# The templates about addresses that cannot get mail. The outbox keeps them, and `retell` translates them.
+# The templates about addresses that cannot get mail. The outbox has a code for each.
 NOT_ONE_ADDRESS = N_("{address} is not one e-mail address: {why}")
 ODD_ADDRESS = N_("{address} has letters before the @ that not every mail server takes")
 

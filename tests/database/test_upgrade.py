@@ -1,5 +1,6 @@
 """A store of an earlier revision is upgraded with its data intact, on both engines."""
 
+import json
 import sqlite3
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
@@ -163,6 +164,73 @@ def test_lines_have_digests_from_the_upgrade_on_and_earlier_batches_stay_as_they
     tamper(empty_url, "UPDATE order_line SET quantity = 6")
     ran = cli("log", "verify", "--format", "json")
     assert [(each.get("order_id"), each.get("unknown_lines")) for each in ran.json] == [("U1", None), (None, 1)]
+
+
+_UNREACHABLE = "the mail server mx.example:25 cannot be reached: Connection refused"
+_IMPORT = "import of 春 {1}.csv"
+# What revision 0011 kept, and how a Japanese operator read it; the last two fit no template.
+TOLD_BEFORE = {
+    _UNREACHABLE: "メールサーバーmx.example:25に接続できません: 接続が拒まれました",
+    f"given up after 12 attempts: {_UNREACHABLE}": (
+        "12回試みた後に断念しました: メールサーバーmx.example:25に接続できません: 接続が拒まれました"
+    ),
+    "given up after 12 attempts: RCPT: 450 later": "12回試みた後に断念しました: RCPT: 450 later",
+    "the mail server mx.example:25 refused the login of mia (535)": (
+        "メールサーバーmx.example:25はmiaのログインを拒みました(535)"
+    ),
+    "written to /mails/new/1.x": "/mails/new/1.xに書き込みました",
+    "cancelled by an operator": "担当者が取り消しました",
+    "RCPT: 550 no such user": "RCPT: 550 no such user",
+    "{odd}": "{odd}",
+}
+SENT = 4
+
+
+def test_what_is_known_of_mails_and_imports_reads_as_before_in_each_language(empty_url, tmp_path):
+    make_store(empty_url, "0011")
+    mail = FIRST_DATA["mail"]
+    rejected = FIRST_DATA["orders"] | {"status": "rejected", "rejected_at": AT}
+    event = {"account": "main", "order_id": "U1", "at": AT, "to_status": "rejected", "kind": "imported-as-rejected"}
+    run_sql(
+        empty_url,
+        inserted("buyer", FIRST_DATA["buyer"]),
+        inserted("orders", rejected),
+        inserted("batch", FIRST_DATA["batch"]),
+        *(inserted("order_event", event | {"id": f"e{each}", "detail": each}) for each in (_IMPORT, "by hand")),
+        inserted("order_event", event | {"id": "e", "kind": "tagged", "detail": _IMPORT}),
+        *(
+            inserted(
+                "mail", mail | {"id": f"b1.{at}", "last_error": each, "state": "sent" if at == SENT else "refused"}
+            )
+            for at, each in enumerate(TOLD_BEFORE)
+        ),
+    )
+    cli, japanese = Cli(empty_url, tmp_path / "home"), Cli(empty_url, tmp_path / "home", LANG="ja_JP.UTF-8")
+
+    assert cli("store", "upgrade").code == 0
+    for one in (cli, japanese):
+        shown = one("mail", "list", "--format", "json").json
+        assert [each["last_error"] for each in sorted(shown, key=lambda each: each["id"])] == list(TOLD_BEFORE)
+        details = [each["detail"] for each in one("show", "U1", "--format", "json").json["events"]]
+        assert sorted(details) == ["by hand", _IMPORT, _IMPORT]
+        assert [each for each in TOLD_BEFORE if each not in one("mail", "list").out] == [list(TOLD_BEFORE)[SENT]]
+    for at, (text, told) in enumerate(TOLD_BEFORE.items()):
+        for one, words in ((cli, text), (japanese, told)):
+            assert "".join(words.split()) in "".join(one("mail", "show", f"b1.{at}").out.split())
+    ran = japanese("show", "U1")
+    assert ("春 {1}.csvからの取り込み" in ran.out, "by hand" in ran.out, _IMPORT in ran.out) == (True, True, True)
+    exported = [json.loads(line) for line in japanese("log", "export").out.splitlines()]
+    assert sorted(each["detail"] for each in exported if each.get("kind") == event["kind"]) == ["by hand", _IMPORT]
+    assert _IMPORT in japanese("log", "show", "U1").out
+    stored = dict(run_sql(empty_url, ("SELECT id, last_error FROM mail", [])))
+    assert json.loads(stored["b1.3"]) == {
+        "code": "login-refused",
+        "values": {"host": "mx.example", "port": "25", "user": "mia", "code": "535"},
+    }
+    assert "triggers there and on" in cli("store", "check").out
+    for change in ("UPDATE mail SET last_error = ''", "UPDATE order_event SET detail = ''"):
+        with pytest.raises((sqlite3.IntegrityError, psycopg.errors.IntegrityConstraintViolation)):
+            run_sql(empty_url, (change, []))
 
 
 def test_an_order_whose_version_could_not_go_up_can_be_rejected_after_the_upgrade(empty_url, tmp_path):

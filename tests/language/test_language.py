@@ -2,6 +2,7 @@
 
 import ast
 import gettext
+import json
 import re
 import sqlite3
 import string
@@ -18,7 +19,8 @@ from orderctl.cli.options import OrderFormat
 from orderctl.exporting.service import ExportFormat
 from orderctl.filters.filters import FILTER_FIELDS
 from orderctl.language import CATALOGUES, _, english, ngettext, retell, speech_for
-from orderctl.mail.outbox import MailState, detail_in_words
+from orderctl.language.stored import kept, told
+from orderctl.mail.outbox import DETAILS, GIVEN_UP, UNREACHABLE, MailState
 from orderctl.orders.eligibility import RULES
 from orderctl.orders.orders import Status
 from orderctl.plans.plans import PlanState
@@ -166,10 +168,40 @@ class TestSaid:
         assert retell("picked by hand from selection spring", templates) == "選択リストspringから手動で選択"
         assert retell("550 no such user", templates) == "550 no such user"
 
-    def test_what_the_outbox_keeps_is_told_again(self):
-        kept = "given up after 12 attempts: the mail server mx.example:25 cannot be reached: Connection refused"
-        told = "12回試みた後に断念しました: メールサーバーmx.example:25に接続できません: 接続が拒まれました"
-        assert detail_in_words(kept) == told
+    def test_a_code_with_values_is_told_in_the_language_of_who_reads_it(self, monkeypatch):
+        why = _("Connection refused")
+        message = _(GIVEN_UP, attempts=12, words=_(UNREACHABLE, host="mx.example", port=25, why=why))
+        form = kept(message, DETAILS)
+        assert json.loads(form) == {
+            "code": "given-up",
+            "values": {
+                "attempts": 12,
+                "words": {
+                    "code": "unreachable",
+                    "values": {"host": "mx.example", "port": 25, "why": "Connection refused"},
+                },
+            },
+        }
+        there = "12回試みた後に断念しました: メールサーバーmx.example:25に接続できません: 接続が拒まれました"
+        here = "given up after 12 attempts: the mail server mx.example:25 cannot be reached: Connection refused"
+        assert (told(form, DETAILS), message, english(told(form, DETAILS))) == (there, there, here)
+        monkeypatch.setenv("LANGUAGE", "en")
+        again = told(form, DETAILS)
+        assert (again, kept(again, DETAILS)) == (here, form)
+
+    @pytest.mark.parametrize(
+        "text", ["", "550 no such user", '{"code": "from-later", "values": {}}', '{"code": 1}', '{"code": ', "{code}"]
+    )
+    def test_text_that_is_no_code_of_ours_stays_as_it_is(self, text):
+        assert (told(text, DETAILS), kept(text, DETAILS)) == (text, text)
+
+    @pytest.mark.parametrize("template", DETAILS.values())
+    @pytest.mark.parametrize("operators", ["en", "ja"])
+    def test_what_is_known_of_a_mail_comes_back_as_it_was_said(self, monkeypatch, template, operators):
+        monkeypatch.setenv("LANGUAGE", operators)
+        said = _(template, **{name: f"<{name} %s>" for name in re.findall(r"\{(\w+)", template)})
+        again = told(kept(said, DETAILS), DETAILS)
+        assert (again, english(again)) == (said, english(said))
 
 
 ROOT = typer.main.get_command(app)

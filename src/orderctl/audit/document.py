@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 from orderctl.audit.log import Batch, LoggedBatch, event_line, leaf
 from orderctl.files.csv import ROW_SCHEMA, csv_rows, escape_formula
 from orderctl.files.safe import create_file
+from orderctl.language import english
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.orders import OrderEvent
 
@@ -83,6 +84,7 @@ def _records(batches: Iterable[LoggedBatch], written: Counter[str]) -> Iterator[
             yield {
                 "record": "event",
                 **asdict(event),
+                "detail": english(event.detail),
                 "at": event.at.isoformat(),
                 "leaf": leaf(event_line(event)),
             }

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from itertools import islice
 from json.encoder import encode_basestring_ascii
 
+from orderctl.language import english
 from orderctl.orders.orders import OrderEvent
 
 
@@ -64,8 +65,6 @@ class BatchDigest:
 LEAF_LENGTH = 8
 _LEAF_BYTES = LEAF_LENGTH // 2
 _BLOCK = 1_000
-# The kind of event of an order that was imported as rejected: it has no batch.
-IMPORTED = "imported-as-rejected"
 # The fields that a digest covers. Never change them: the digests of all batches depend on them.
 DIGESTED_FIELDS = (
     "id",
@@ -167,7 +166,7 @@ def event_line(event: OrderEvent) -> bytes:
         event.kind,
         event.from_status,
         event.to_status,
-        event.detail,
+        english(event.detail),
         event.actor,
         event.at.isoformat(),
     )

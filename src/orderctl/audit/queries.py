@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from orderctl.audit.log import IMPORTED, Batch
+from orderctl.audit.log import Batch
 from orderctl.audit.verification import LostBatch, MarkedOrder
 from orderctl.database.connection import Columns, Connection, Row, read_instant
 from orderctl.database.line_digests import TOGETHER, digests_of
 from orderctl.filters.queries import summaries_sql
-from orderctl.orders.orders import OrderEvent, OrderSummary
+from orderctl.orders.orders import IMPORTED, OrderEvent, OrderSummary
 from orderctl.orders.queries import EVENTS, read_event, read_summary
 
 BATCHES = Columns(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Generic, TypeVar
 
-from orderctl.audit.log import IMPORTED, LoggedBatch
+from orderctl.audit.log import LoggedBatch
 from orderctl.audit.queries import (
     batch_chain,
     chained_events,
@@ -22,7 +22,7 @@ from orderctl.core.times import Progress
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.language import _, enumerated, ngettext
-from orderctl.orders.orders import OrderEvent
+from orderctl.orders.orders import IMPORTED, OrderEvent
 
 T = TypeVar("T")
 _REPORT_EVERY = 5_000

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from orderctl.audit.log import IMPORTED
 from orderctl.core.ids import new_id
 from orderctl.core.text import fold
 from orderctl.database.connection import Connection, Dialect, Fragment, Row, RowExistsError, packed, recordset
@@ -21,7 +20,8 @@ from orderctl.errors import OrderctlError
 from orderctl.importing.fields import PROTECTIONS
 from orderctl.importing.figures import ImportCounts, Unsaid
 from orderctl.language import _
-from orderctl.orders.orders import Buyer, Order, Status, forms_of
+from orderctl.language.stored import kept
+from orderctl.orders.orders import DETAILS, IMPORTED, Buyer, Order, Status, forms_of
 from orderctl.orders.queries import LINES, stream_orders
 
 CHUNK = 2_000
@@ -86,7 +86,7 @@ class OrderImport:
             "event": new_id(),
             "actor": actor,
             "at": self._connection.dialect.instant(at),
-            "detail": detail,
+            "detail": kept(detail, DETAILS),
         }
         counts = ImportCounts()
         for chunk in _chunks(orders):

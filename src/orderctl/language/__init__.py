@@ -27,20 +27,26 @@ CATALOGUES = Path(__file__).parent
 # The variables that gettext reads; the first that is set decides.
 _VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 _in_english: ContextVar[bool] = ContextVar("in_english", default=False)
+_NO_VALUES: Mapping[str, object] = {}
 
 
 class Said(str):
-    """A translated text that also has its English text, for what other programs read."""
+    """A message in one language, with its English text, and with the template and values that it was made from."""
 
-    __slots__ = ("english",)
+    __slots__ = ("english", "template", "values")
     english: str
+    template: str
+    values: Mapping[str, object]
 
     @classmethod
-    def of(cls, text: str, english: str) -> "Said":
-        """A text with its English text."""
+    def of(cls, text: str, english: str, template: str = "", values: Mapping[str, object] = _NO_VALUES) -> "Said":
+        """A text with its English text; `template` is empty if it has no values."""
         said = cls(text)
-        said.english = english
+        said.english, said.template, said.values = english, template or english, values
         return said
+
+    def __deepcopy__(self, memo: object) -> "Said":
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,10 @@ class Speech:
         A template without values is not formatted.
         """
         if not (self.code and template):  # a catalogue's entry for the empty text is its header
-            return template.format_map(values) if values else template
+            if not values:
+                return template
+            text = template.format_map(values)
+            return Said.of(text, text, template, values)
         return self._filled(_translations(self.code).gettext(template), template, values)
 
     def ngettext(self, one: str, many: str, number: int, /, **values: object) -> str:
@@ -71,7 +80,7 @@ class Speech:
         if not values:
             return Said.of(text, template)
         plain = {name: _plain(value) for name, value in values.items()}
-        return Said.of(text.format_map(values), template.format_map(plain))
+        return Said.of(text.format_map(values), template.format_map(plain), template, values)
 
 
 def _(template: str, /, **values: object) -> str:
@@ -87,6 +96,11 @@ def ngettext(one: str, many: str, number: int, /, **values: object) -> str:
 def english(text: str) -> str:
     """The English text of a message, for the store and for other programs. Other text is unchanged."""
     return text.english if isinstance(text, Said) else text
+
+
+def in_words(message: str) -> str:
+    """A message that was made before: in English inside `in_english`."""
+    return message if language() else english(message)
 
 
 def enumerated(texts: Iterable[str]) -> str:
@@ -107,23 +121,21 @@ def all_english(document: object) -> object:
     return english(document) if isinstance(document, str) else document
 
 
-def retell(stored: str, templates: Iterable[str]) -> str:
-    """A stored English text in the operator's language, if it was made from one of the templates.
+def retell(text: str, templates: Iterable[str]) -> str:
+    """An English text in the operator's language, if it was made from one of the templates.
 
-    The values in these templates have no format. A value named `words` was made from one of the templates too; one
-    named `why` may be a whole sentence.
+    For texts that come without their values: messages of libraries, and those that a digest covers. The values in these
+    templates have no format; one named `words` was made from one of the templates too.
     """
     if not language():
-        return stored
+        return text
     for template in templates:
-        if found := _pattern(template).fullmatch(stored):
+        if found := _pattern(template).fullmatch(text):
             values: dict[str, object] = found.groupdict()
             if "words" in values:
                 values["words"] = retell(str(values["words"]), templates)
-            if "why" in values:
-                values["why"] = _(str(values["why"]))
             return _(template, **values)
-    return stored
+    return text
 
 
 def speech_for(tag: str) -> Speech:

@@ -293,7 +293,7 @@ class DeliveryRun:
     def _failed(self, job: Job, error: BaseException) -> Outcome:
         """The outcome of an attempt that raised an error. Without a connection there was no attempt."""
         if isinstance(error, MailUnavailableError) or not job.begun:
-            detail = error.english if isinstance(error, MailUnavailableError) else str(error)
+            detail = error.message if isinstance(error, MailUnavailableError) else str(error)
             return Outcome(state=MailState.WAITING, detail=detail)
         return Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED)
 

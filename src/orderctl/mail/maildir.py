@@ -64,7 +64,7 @@ class MaildirMailer:
             written = self._write(message.replace(b"\r\n", b"\n"))
         except OSError as error:
             raise self._unavailable(error) from error
-        return Outcome(state=MailState.SENT, detail=WRITTEN.format(path=written))
+        return Outcome(state=MailState.SENT, detail=_(WRITTEN, path=written))
 
     def _write(self, message: bytes) -> Path:
         """Write to `tmp`, then move to `new` once all of it is on the disk, as Maildir requires."""

@@ -8,13 +8,14 @@ from enum import StrEnum
 
 from orderctl.core.money import Money
 from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS
-from orderctl.language import N_, retell
+from orderctl.language import N_, _
 from orderctl.orders.orders import Buyer, OrderSummary
 
 GIVEN_UP = N_("given up after {attempts} attempts: {words}")
 GONE = N_("its buyer is not in the store any more")
 NOT_BEGUN = N_("interrupted before it was sent")
 INTERRUPTED = N_("interrupted while it was being sent: the server may have taken this mail")
+DIED = N_("the sender stopped while it was sending: the server may have taken this mail")
 PERHAPS_TAKEN = N_("{step}: the connection was lost ({why}); the server may have taken it")
 NOT_TAKEN = N_("{step}: the connection was lost ({why}); the server did not take it")
 WRITTEN = N_("written to {path}")
@@ -36,42 +37,37 @@ NO_MESSAGE = N_("the letter cannot be written as a message: {why}")
 NO_TEMPLATE = N_("the mail template {name} is missing")
 BROKEN_TEMPLATE = N_("{place}: the mail template is broken: {error}")
 ODD_HEADERS = N_("the message's headers do not read back as they were meant")
-_TOLD = (
-    GIVEN_UP,
-    GONE,
-    NOT_BEGUN,
-    INTERRUPTED,
-    PERHAPS_TAKEN,
-    NOT_TAKEN,
-    WRITTEN,
-    SENT_AGAIN,
-    CANCELLED,
-    ARRIVED,
-    DID_NOT_ARRIVE,
-    UNREACHABLE,
-    UNTRUSTED,
-    NO_ENCRYPTION,
-    LOGIN_REFUSED,
-    LOGIN_WANTED,
-    NO_STARTTLS,
-    NO_LOGIN,
-    TURNED_AWAY,
-    NO_MAILDIR,
-    NOT_ONE_ADDRESS,
-    ODD_ADDRESS,
-    NO_MESSAGE_ID,
-    NO_MESSAGE,
-    NO_TEMPLATE,
-    BROKEN_TEMPLATE,
-    ODD_HEADERS,
-)
-
-
-def detail_in_words(detail: str) -> str:
-    """The detail of the last attempt in the operator's language. A server's own words stay as they are."""
-    return retell(detail, _TOLD)
-
-
+# What is known of an attempt, by the codes that the outbox keeps: never change or reuse one.
+DETAILS = {
+    "given-up": GIVEN_UP,
+    "gone": GONE,
+    "not-begun": NOT_BEGUN,
+    "interrupted": INTERRUPTED,
+    "died": DIED,
+    "perhaps-taken": PERHAPS_TAKEN,
+    "not-taken": NOT_TAKEN,
+    "written": WRITTEN,
+    "sent-again": SENT_AGAIN,
+    "cancelled": CANCELLED,
+    "arrived": ARRIVED,
+    "did-not-arrive": DID_NOT_ARRIVE,
+    "unreachable": UNREACHABLE,
+    "untrusted": UNTRUSTED,
+    "no-encryption": NO_ENCRYPTION,
+    "login-refused": LOGIN_REFUSED,
+    "login-wanted": LOGIN_WANTED,
+    "no-starttls": NO_STARTTLS,
+    "no-login": NO_LOGIN,
+    "turned-away": TURNED_AWAY,
+    "no-maildir": NO_MAILDIR,
+    "not-one-address": NOT_ONE_ADDRESS,
+    "odd-address": ODD_ADDRESS,
+    "no-message-id": NO_MESSAGE_ID,
+    "no-message": NO_MESSAGE,
+    "no-template": NO_TEMPLATE,
+    "broken-template": BROKEN_TEMPLATE,
+    "odd-headers": ODD_HEADERS,
+}
 MAX_ATTEMPTS = 12
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=6)
@@ -221,7 +217,7 @@ def settlement(mail: Mail, outcome: Outcome, now: datetime) -> Settlement:
                 due=now + pause_after(attempts),
             )
         case MailState.RETRY:
-            detail = GIVEN_UP.format(attempts=attempts, words=outcome.detail)
+            detail = _(GIVEN_UP, attempts=attempts, words=outcome.detail)
             return Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=detail, attempts=attempts)
         case state:
             return Settlement(mail_id=mail.id, state=state, detail=outcome.detail, attempts=attempts)

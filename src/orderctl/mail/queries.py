@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from orderctl.core.text import fold, lower_ascii
 from orderctl.database.connection import Columns, Connection, Dialect, Fragment, Row, packed, read_instant, recordset
+from orderctl.language.stored import kept, told
 from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import (
+    DETAILS,
+    DIED,
     LONGEST_LEASE,
     Letter,
     LetterContext,
@@ -23,6 +27,7 @@ _MAIL = Columns(
     "id, batch_id, buyer_id, recipient, language, message_id, state, attempts, next_attempt_at, created_at, updated_at,"
     " last_error, subject, text, html",
     state=MailState,
+    last_error=partial(told, templates=DETAILS),
     **dict.fromkeys(("next_attempt_at", "created_at", "updated_at"), read_instant),
 )
 _COLUMNS = (
@@ -36,7 +41,6 @@ _BACK = f"CASE WHEN attempts > 0 THEN '{MailState.RETRY}' ELSE '{MailState.WAITI
 _INSTANT = "timestamptz"
 # The ids of a batch's mails differ only in their number, so the longer id has the greater number.
 _NEWEST_FIRST = "created_at DESC, batch_id DESC, length(id) DESC, id DESC"
-DIED = "the sender stopped while it was sending: the server may have taken this mail"
 
 
 def claim_mails(
@@ -195,7 +199,7 @@ def expire_leases(connection: Connection, now: datetime) -> int:
     sending = connection.execute(
         f"UPDATE mail SET state = '{MailState.UNKNOWN}', lease_until = NULL, last_error = :died, updated_at = :now"
         f" WHERE {ran_out} AND state = '{MailState.SENDING}'",
-        {**bound, "died": DIED},
+        {**bound, "died": kept(DIED, DETAILS)},
     )
     return claimed.rowcount + sending.rowcount
 
@@ -297,7 +301,7 @@ def change_mails(
     changed = connection.execute(
         "UPDATE mail SET state = :to, last_error = :detail, next_attempt_at = :at, token = NULL,"
         f" lease_until = NULL, updated_at = :at WHERE {which}",
-        {**bound, "detail": action.detail},
+        {**bound, "detail": kept(action.detail, DETAILS)},
     )
     return changed.rowcount
 
@@ -324,7 +328,7 @@ def _settled(dialect: Dialect, each: Settlement) -> dict[str, object]:
     return {
         "id": each.mail_id,
         "state": each.state.value,
-        "detail": each.detail,
+        "detail": kept(each.detail, DETAILS),
         "attempts": each.attempts,
         "due": each.due and dialect.instant(each.due),
     }

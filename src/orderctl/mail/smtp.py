@@ -369,7 +369,7 @@ def _refusal(step: str, code: int, text: str, *, otherwise: MailState) -> Outcom
 
 def _no_answer(state: MailState, step: str, error: OSError) -> Outcome:
     detail = PERHAPS_TAKEN if state is MailState.UNKNOWN else NOT_TAKEN
-    return Outcome(state=state, detail=detail.format(step=step, why=safe(str(error))))
+    return Outcome(state=state, detail=_(detail, step=step, why=safe(str(error))))
 
 
 def _shown(reply: bytes) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from orderctl.language import N_, _, ngettext
-from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailEvent, MailState, PutOff, detail_in_words
+from orderctl.language import N_, _, in_words, ngettext
+from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailEvent, MailState, PutOff
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.terminal.amounts import full_timestamp, timestamp, when
 from orderctl.terminal.layout import RuledTable, TableColumn, facts_table, text_table, was
@@ -50,7 +50,7 @@ def _below(mail: Mail) -> str:
     """What went wrong with a mail, and when it is tried again."""
     if mail.state is MailState.SENT:
         return ""
-    words = [detail_in_words(mail.last_error)] if mail.last_error else []
+    words = [in_words(mail.last_error)] if mail.last_error else []
     if mail.state in _WAITS and (mail.attempts or mail.next_attempt_at > datetime.now(UTC)):
         words.append(_("next try {moment}", moment=full_timestamp(mail.next_attempt_at)))
     return "; ".join(words)
@@ -67,7 +67,7 @@ def mail_details(
         (_("Since"), full_timestamp(mail.updated_at, seconds=True)),
         (_("Tries"), str(mail.attempts)),
         (_("Next try"), full_timestamp(mail.next_attempt_at, seconds=True) if mail.state in _WAITS else ""),
-        (_("Last word"), detail_in_words(mail.last_error)),
+        (_("Last word"), mail.last_error),
         (_("Message-ID"), mail.message_id),
         (_("Batch"), mail.batch_id),
         (_("Orders"), ", ".join(order_ids)),

@@ -134,7 +134,7 @@ def unsendable(error: Exception) -> Outcome:
     known = error if isinstance(error, OrderctlError) else None
     why = known or UnsendableError(_(NO_MESSAGE, why=safe(f"{type(error).__name__}: {error}")[:_LONGEST_REASON]))
     lacking = isinstance(error, OSError | MemoryError)
-    return Outcome(state=MailState.RETRY if lacking else MailState.REFUSED, detail=why.english)
+    return Outcome(state=MailState.RETRY if lacking else MailState.REFUSED, detail=why.message)
 
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}

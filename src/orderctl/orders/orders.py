@@ -169,6 +169,13 @@ class OrderSummary:
         return Money(self.currency, self.total)
 
 
+# The kind of event of an order that was imported as rejected: it has no batch.
+IMPORTED = "imported-as-rejected"
+IMPORT_OF = N_("import of {file}")
+# The details of such events, by the codes that the log keeps: never change or reuse one.
+DETAILS = {"import": IMPORT_OF}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent:
     """One line of an order's log. `batch_id` is set if a batch wrote it, `reason_code` if the reason has a code.

@@ -1,13 +1,25 @@
 """Reads orders, lines, tags and events from the store, and turns rows into values."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from orderctl.database.connection import Columns, Connection, Fragment, Row, read_day, read_instant
-from orderctl.orders.orders import Buyer, Order, OrderEvent, OrderLine, OrderSummary, Status, forms_of
+from orderctl.language.stored import told
+from orderctl.orders.orders import (
+    DETAILS,
+    IMPORTED,
+    Buyer,
+    Order,
+    OrderEvent,
+    OrderLine,
+    OrderSummary,
+    Status,
+    forms_of,
+)
 
 SUMMARY_COLUMNS = (
     "id, buyer_id, status, reference, season, ordered_at, delivery_from, country, currency, total, quantity,"
@@ -101,7 +113,8 @@ def read_line(row: Row) -> OrderLine:
 
 def read_event(row: Row) -> OrderEvent:
     """Convert a row of `EVENTS`."""
-    return OrderEvent(**EVENTS.values(row))
+    event = OrderEvent(**EVENTS.values(row))
+    return replace(event, detail=told(event.detail, DETAILS)) if event.kind == IMPORTED else event
 
 
 # How many orders share the two statements that fetch lines and tags, and are in memory at a time.

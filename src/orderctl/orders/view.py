@@ -7,7 +7,7 @@ from io import StringIO
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from orderctl.language import N_, _, ngettext, retell
+from orderctl.language import N_, _, in_words, ngettext
 from orderctl.orders.eligibility import Explanation, Mode, Rule, explain
 from orderctl.orders.orders import Order, OrderEvent, Status
 from orderctl.terminal.amounts import full_timestamp, shown_amount, shown_money, timestamp, when
@@ -22,7 +22,6 @@ _LINE_COLUMNS = (
     TableColumn(title=N_("Amount"), right=True, whole=True),
 )
 _SHOWN_EVENTS = 50
-_EVENTS = (N_("import of {file}"),)
 
 
 def order_details(order: Order, events: Sequence[OrderEvent]) -> RenderableType:
@@ -108,7 +107,7 @@ def event_table(events: Sequence[OrderEvent]) -> RuledTable:
                 timestamp(event.at, seconds=True),
                 was(event.kind, event.from_status),
                 event.actor,
-                "; ".join(part for part in (retell(event.detail, _EVENTS), _of_batch(event.batch_id)) if part),
+                "; ".join(part for part in (in_words(event.detail), _of_batch(event.batch_id)) if part),
             )
             for event in events
         ),

@@ -10,7 +10,7 @@ from orderctl.database.endings import BATCHES_LISTED, find_batch
 from orderctl.database.store import Store
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.language import _
-from orderctl.mail.outbox import Letter, LetterContext, Mail, MailState, detail_in_words
+from orderctl.mail.outbox import Letter, LetterContext, Mail, MailState
 from orderctl.mail.queries import letter_contexts
 from orderctl.mail.transports import Mailer
 from orderctl.orders.orders import Order, OrderSummary
@@ -44,7 +44,7 @@ def send_sample(sender: Sender, facts: LetterContext, to: str) -> Letter:
         mailer.connect()
         outcome = mailer.send(mail, mailer.write(mail, letter), lambda: True)
     if outcome is None or outcome.state is not MailState.SENT:
-        said = detail_in_words(outcome.detail) if outcome else _("it was not taken")
+        said = outcome.detail if outcome else _("it was not taken")
         raise OrderctlError(
             _("the sample was not sent: {said}", said=said), hint=_("orderctl config check looks at the settings")
         )

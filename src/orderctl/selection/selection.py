@@ -10,7 +10,7 @@ from orderctl.selection.notes import OrderNotes
 
 DEFAULT_SELECTION = "default"
 _EXCEPT_ONE, _EXCEPT = N_("{words}, except 1 id"), N_("{words}, except {number} ids")
-# The templates of the words for a choice. The log keeps them in English.
+# The templates of the words for a choice. The log keeps them in English: the digest of a batch covers them.
 _TOLD = (
     _EXCEPT_ONE,
     _EXCEPT,

@@ -28,6 +28,7 @@ from orderctl.importing.service import (
 )
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import Document
+from orderctl.orders.orders import IMPORT_OF
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.selection import Choice, IdList, IdScope
 
@@ -231,7 +232,7 @@ def _as_file(context: Context, source: OrderSource, name: str, taken: Taken) -> 
         source=source,
         actor=context.actor,
         clock=context.clock,
-        detail=f"import of {Path(name).name}",
+        detail=_(IMPORT_OF, file=Path(name).name),
         lower_counts=taken.lower_counts,
     )
 
