@@ -253,7 +253,7 @@ VIEWS: dict[str, tuple[Callable[[], RenderableType], Sequence[str]]] = {
         preview,
         (*IN_ORDERS, "nope", "1,234,567.89 EUR", "92,233,720,368,547,758.07 USD", "1,000,000", "雲商店"),
     ),
-    "result": (lambda: result_report(result(), None, notify=True), (OWN, LONG, LONGER, LONGEST, f"{AMOUNTS[1]} USD")),
+    "result": (lambda: result_report(result()), (OWN, LONG, LONGER, LONGEST, f"{AMOUNTS[1]} USD")),
     "mails": (lambda: mail_table(MAILS), (*(each.id for each in MAILS), "sent", "cancelled", "orders.and")),
     "mail": (
         lambda: mail_details(MAILS[1], LETTER, [LONG, LONGER], [MAIL_EVENT]),

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,8 +20,8 @@ from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import DeliveryReport
 from orderctl.orders.document import Document
 from orderctl.rejection.confirmation import confirm_rejection
-from orderctl.rejection.document import rejection_document
-from orderctl.rejection.plan import RejectionPlan, RejectionResult, RequestKey
+from orderctl.rejection.document import dry_run_document, result_document
+from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, RequestKey
 from orderctl.rejection.sample_letters import SampleLetter, compose_samples
 from orderctl.rejection.service import Expectations, delivered_so_far, mails_left, targets_of
 from orderctl.selection.notes import Reason, ReasonCodes
@@ -147,78 +147,54 @@ def executed(context: Context, plan: RejectionPlan, execute: Callable[[], Reject
 
 
 def conclude(context: Context, store: Store, result: RejectionResult, run: Run) -> int:
-    """Mail what the batch queued and report; gives the exit code."""
-    note_result(context, result)
-    delivery = _deliver(context, store, result, run)
-    report(context, run, result.plan, result, delivery)
-    return _code(result, delivery)
+    """Send the mails that the batch queued, and report; returns the exit code."""
+    figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
+    context.run_log.step("rejected", {**figures, "left_out": len(result.left_out), "mails": result.mails})
+    return report(context, run, _delivered(context, store, result, run))
 
 
 def conclude_again(context: Context, store: Store, result: RejectionResult, run: Run) -> int:
-    """Report what the first run under a key did, and send what it left of its mails; gives the exit code."""
+    """Send the mails that the first run under a key left, and report what it did; returns the exit code."""
     batch = result.plan.id
     context.screen.tell(_("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
     context.run_log.step("repeated", {"batch": batch})
-    delivery = None
     if result.mails:
-        last = _deliver(context, store, result, run) if mails_left(store, batch) else None
-        delivery = delivered_so_far(store, batch, last or DeliveryReport())
-    report(context, run, result.plan, result, delivery)
-    return _code(result, delivery)
+        last = _delivered(context, store, result, run) if mails_left(store, batch) else result
+        result = delivered_so_far(store, last)
+    return report(context, run, result)
 
 
-def _code(result: RejectionResult, delivery: DeliveryReport | None) -> int:
-    if result.left_out:
-        return ExitCode.FEWER_THAN_PLANNED
-    return ExitCode.DONE if delivery is None or delivery.complete else ExitCode.MAILS_REMAIN
-
-
-def note_result(context: Context, result: RejectionResult) -> None:
-    """Note what the batch did, for who keeps a log of runs."""
-    figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
-    context.run_log.step("rejected", {**figures, "left_out": len(result.left_out), "mails": result.mails})
-
-
-def _deliver(context: Context, store: Store, result: RejectionResult, run: Run) -> DeliveryReport | None:
+def _delivered(context: Context, store: Store, result: RejectionResult, run: Run) -> RejectionResult:
+    """The result after its mails were sent, or could not be."""
     if not result.mails or result.batch_id is None:
-        return None
+        return result
     try:
         with Stopping() as stop, context.screen.progress(N_("Mailing")) as progress:
             delivery = deliver_mails(context, store, stop, Delivery(batch=result.batch_id), progress)
         stop.check(delivery)
     except OrderctlError as error:
         # The rejection stands whatever becomes of its mails: they wait.
-        return DeliveryReport(stopped=error.sentence)
+        delivery = DeliveryReport(stopped=error.sentence)
     except Exception as error:  # noqa: BLE001
-        return DeliveryReport(stopped=reason_of(error))
+        delivery = DeliveryReport(stopped=reason_of(error))
     except Stopped:
-        report(context, run, result.plan, result, delivery)
+        report(context, run, replace(result, delivery=delivery))
         raise
     except KeyboardInterrupt:
-        report(context, run, result.plan, result, None)
+        report(context, run, result)
         raise KeyboardInterrupt(_("interrupted; the mails that are left wait for: orderctl mail send")) from None
-    else:
-        return delivery
+    return replace(result, delivery=delivery)
 
 
-def report(
-    context: Context,
-    run: Run,
-    plan: RejectionPlan,
-    result: RejectionResult | None,
-    delivery: DeliveryReport | None,
-    letters: Sequence[SampleLetter] = (),
-) -> None:
-    """Say what came of the plan; without a result it was a dry run."""
+def report(context: Context, run: Run, result: RejectionResult) -> int:
+    """Report what a batch did; returns the exit code."""
     if run.as_ is not ReportFormat.TEXT:
-        write_document(context, run, rejection_document(plan, result, delivery, letters))
-    elif result is None:
-        context.screen.tell(_("A dry run: nothing was changed."))
+        write_document(context, run, result_document(result))
     else:
         from orderctl.rejection.preview import result_report
 
-        context.screen.show(result_report(result, delivery, notify=result.plan.mail.notify))
-    if result is not None and result.unselected:
+        context.screen.show(result_report(result))
+    if result.unselected:
         taken_out = ngettext(
             "{number:,} order taken out of the selection {name}",
             "{number:,} orders taken out of the selection {name}",
@@ -226,6 +202,22 @@ def report(
             name=result.plan.by.selection,
         )
         context.screen.tell(taken_out)
+    return result.exit_code
+
+
+def report_dry_run(
+    context: Context,
+    run: Run,
+    plan: RejectionPlan,
+    letters: Sequence[SampleLetter] = (),
+    changed: Sequence[LeftOut] | None = None,
+) -> int:
+    """Report that nothing was done, after the preview; as JSON with the plan. Returns the exit code."""
+    if run.as_ is not ReportFormat.TEXT:
+        write_document(context, run, dry_run_document(plan, letters, changed))
+    else:
+        context.screen.tell(_("A dry run: nothing was changed."))
+    return ExitCode.DONE
 
 
 def write_document(context: Context, run: Run, document: Document) -> None:

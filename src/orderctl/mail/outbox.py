@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from orderctl.core.money import Money
-from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS
+from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS, ExitCode
 from orderctl.language import N_, _
 from orderctl.orders.orders import Buyer, OrderSummary
 
@@ -183,6 +183,11 @@ class DeliveryReport:
     def complete(self) -> bool:
         """Whether every mail was sent and none waits."""
         return not (self.retry or self.refused or self.unknown or self.stopped or self.put_off)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of a run that delivers mails."""
+        return ExitCode.DONE if self.complete else ExitCode.MAILS_REMAIN
 
     def plus(self, other: DeliveryReport) -> DeliveryReport:
         """The sum of both; `stopped` is that of the later one."""

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from orderctl.mail.outbox import DeliveryReport
     from orderctl.rejection.impact import Impact
-    from orderctl.rejection.plan import RejectionPlan, RejectionResult
+    from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult
     from orderctl.rejection.sample_letters import SampleLetter
     from orderctl.selection.notes import OrderNotes
 
@@ -104,22 +103,30 @@ def _span(first: date | None, last: date | None) -> Document:
     return {"first": first and first.isoformat(), "last": last and last.isoformat()}
 
 
-def rejection_document(
-    plan: RejectionPlan,
-    result: RejectionResult | None,
-    delivery: DeliveryReport | None,
-    letters: Iterable[SampleLetter] = (),
+def dry_run_document(
+    plan: RejectionPlan, letters: Iterable[SampleLetter] = (), changed: Iterable[LeftOut] | None = None
 ) -> Document:
-    """A plan and its result; `outcome` is dry-run, nothing-to-do or rejected. A dry run has letters."""
-    document: Document = {"schema": SCHEMA, "plan": plan_document(plan)}
-    if result is None:
-        return document | {"outcome": "dry-run", "batch": None, "rejected": 0, "letters": list(map(asdict, letters))}
-    outcome = "nothing-to-do" if result.batch_id is None else "rejected"
-    return document | {
-        "outcome": outcome,
+    """A plan that was not executed, with its letters; `changed` are the targets that a saved plan would leave out."""
+    document: Document = {
+        "schema": SCHEMA,
+        "plan": plan_document(plan),
+        "outcome": "dry-run",
+        "batch": None,
+        "rejected": 0,
+        "letters": [asdict(letter) for letter in letters],
+    }
+    return document if changed is None else document | {"left_out": [asdict(left) for left in changed]}
+
+
+def result_document(result: RejectionResult) -> Document:
+    """A plan and what its batch did; `outcome` is nothing-to-do or rejected."""
+    return {
+        "schema": SCHEMA,
+        "plan": plan_document(result.plan),
+        "outcome": "nothing-to-do" if result.batch_id is None else "rejected",
         "batch": result.batch_id,
         "rejected": result.rejected,
         "totals": amounts(result.totals),
         "left_out": [asdict(left) for left in result.left_out],
-        "mails": {"queued": result.mails, **({} if delivery is None else asdict(delivery))},
+        "mails": {"queued": result.mails, **({} if result.delivery is None else asdict(result.delivery))},
     }

@@ -16,8 +16,9 @@ from typing import Any
 
 from orderctl.core.money import Money
 from orderctl.core.text import fold
-from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
 from orderctl.language import _
+from orderctl.mail.outbox import DeliveryReport
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderChange, OrderSummary, Status
 from orderctl.rejection.impact import Impact, impact_document, read_impact
@@ -219,9 +220,10 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionResult:
-    """What a batch did. `batch_id` is None if there was nothing to do.
+    """What a batch did: the report, the JSON document and the exit code are made from it.
 
-    `unselected` counts the orders that were removed from the selection that they came from.
+    `batch_id` is None if there was nothing to do. `unselected` counts the orders that were removed from the selection
+    that they came from. `delivery` is None if no mail was sent in this run.
     """
 
     plan: RejectionPlan
@@ -231,6 +233,14 @@ class RejectionResult:
     totals: tuple[Money, ...]
     mails: int
     unselected: int = 0
+    delivery: DeliveryReport | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """An order that was left out counts more than a mail that waits."""
+        if self.left_out:
+            return ExitCode.FEWER_THAN_PLANNED
+        return self.delivery.exit_code if self.delivery else ExitCode.DONE
 
 
 def _canonical(document: object) -> str:

@@ -7,7 +7,6 @@ from rich.text import Text
 
 from orderctl.core.money import Money
 from orderctl.language import N_, _, ngettext
-from orderctl.mail.outbox import DeliveryReport
 from orderctl.mail.view import delivery_report, letter_text
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.orders.orders import OrderSummary
@@ -82,7 +81,7 @@ def _amounts(totals: Iterable[Money]) -> Text:
     return plain("  ".join(map(shown_money, totals)) or "0")
 
 
-def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, notify: bool) -> RenderableType:
+def result_report(result: RejectionResult) -> RenderableType:
     """The result of a rejection."""
     if result.batch_id is None:
         return plain(_("Nothing to reject."))
@@ -96,15 +95,15 @@ def result_report(result: RejectionResult, delivery: DeliveryReport | None, *, n
     ]
     if result.left_out:
         parts += _left_out(result.left_out)
-    if notify and delivery is None:
+    if result.delivery is not None:
+        parts.append(delivery_report(result.delivery))
+    elif result.plan.mail.notify:
         waiting = ngettext(
             "{number:,} mail waiting; send with: orderctl mail send",
             "{number:,} mails waiting; send with: orderctl mail send",
             result.mails,
         )
         parts.append(plain(waiting))
-    elif delivery is not None:
-        parts.append(delivery_report(delivery))
     return Group(*parts)
 
 

@@ -241,17 +241,18 @@ def _has_others(connection: Connection, choice: Choice, plan: RejectionPlan) -> 
     return any(order.id not in known for order in selected)
 
 
-def delivered_so_far(store: Store, batch_id: str, last: DeliveryReport) -> DeliveryReport:
-    """The mails of a batch after all delivery runs, of which `last` is the last."""
+def delivered_so_far(store: Store, result: RejectionResult) -> RejectionResult:
+    """The result with its mails after all delivery runs; its own `delivery` is that of the last run."""
     with store.snapshot() as connection:
-        counts = count_mails(connection, MailQuery(batch_id=batch_id))
-    return replace(
-        last,
-        sent=counts.get(MailState.SENT, 0),
-        retry=counts.get(MailState.RETRY, 0),
-        refused=counts.get(MailState.REFUSED, 0),
-        unknown=counts.get(MailState.UNKNOWN, 0),
+        counts = count_mails(connection, MailQuery(batch_id=result.batch_id))
+    delivery = replace(
+        result.delivery or DeliveryReport(),
+        sent=counts[MailState.SENT],
+        retry=counts[MailState.RETRY],
+        refused=counts[MailState.REFUSED],
+        unknown=counts[MailState.UNKNOWN],
     )
+    return replace(result, delivery=delivery)
 
 
 def held_batches(store: Store, batch_ids: Sequence[str]) -> tuple[HeldBatch, ...]:

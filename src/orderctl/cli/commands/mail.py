@@ -24,7 +24,7 @@ from orderctl.core.ids import new_id
 from orderctl.core.times import parse_duration
 from orderctl.database.endings import find_batch, find_mails
 from orderctl.database.store import Store
-from orderctl.errors import DeclinedError, ExitCode, UsageError
+from orderctl.errors import DeclinedError, UsageError
 from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import (
     CANCEL,
@@ -249,8 +249,7 @@ def send(
 
     context.screen.show(delivery_report(report))
     stop.check(report)
-    if not report.complete:
-        raise typer.Exit(ExitCode.MAILS_REMAIN)
+    raise typer.Exit(report.exit_code)
 
 
 def _delivered(context: Context, store: Store, stop: Stopping, wanted: Delivery) -> DeliveryReport:

@@ -1,6 +1,6 @@
 """`orderctl plan list|show|diff|approve|cancel|run`."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -25,7 +25,7 @@ from orderctl.cli.run import (
     conclude,
     confirm,
     executed,
-    report,
+    report_dry_run,
     show_preview,
     write_document,
 )
@@ -51,8 +51,8 @@ from orderctl.plans.service import (
     still_as_planned,
     time_in,
 )
-from orderctl.rejection.document import rejection_document
-from orderctl.rejection.plan import LeftOut, RejectionPlan
+from orderctl.rejection.document import dry_run_document
+from orderctl.rejection.plan import RejectionPlan
 from orderctl.rejection.sample_letters import compose_samples
 from orderctl.rejection.service import check_expectations, targets_of
 from orderctl.settings import LARGEST
@@ -216,7 +216,7 @@ def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, 
     saved = save_plan(store, plan, operator_of(context), how=how, hold=run.hold)
     if run.as_ is not ReportFormat.TEXT:
         kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, saved.last_step)}
-        write_document(context, run, rejection_document(plan, None, None) | kept)
+        write_document(context, run, dry_run_document(plan) | kept)
     else:
         _show_kept(context, saved)
     return 0
@@ -234,8 +234,7 @@ def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
 
         context.screen.tell(changes_report(kept.plan, changed))
     if run.dry_run:
-        _dry_run(context, kept.plan, run, changed)
-        return 0
+        return report_dry_run(context, run, kept.plan, changed=changed)
     if not left.targets.count:
         raise UnexpectedPlanError(
             _("no order of {plan} is as planned any more; nothing was changed", plan=kept.saved.name),
@@ -300,14 +299,6 @@ def _execute(context: Context, store: Store, kept: KeptPlan, run: Run, how: str)
         lambda: execute_kept(store, kept, operator, how=how, message_domain=context.mailing.message_domain),
     )
     return conclude(context, store, result, run)
-
-
-def _dry_run(context: Context, plan: RejectionPlan, run: Run, changed: tuple[LeftOut, ...]) -> None:
-    if run.as_ is not ReportFormat.TEXT:
-        left_out = {"left_out": [asdict(left) for left in changed]}
-        write_document(context, run, rejection_document(plan, None, None) | left_out)
-    else:
-        report(context, run, plan, None, None)
 
 
 def tell_kept(context: Context, saved: SavedPlan, as_: ReportFormat) -> None:

@@ -36,14 +36,14 @@ from orderctl.cli.run import (
     executed,
     read_message,
     read_reason,
-    report,
+    report_dry_run,
     show_preview,
 )
 from orderctl.cli.sources import Source, provenance, read_choice, refuse_empty_selection, takes_source
 from orderctl.core.ids import new_id
 from orderctl.core.times import duration_words
 from orderctl.database.store import Store
-from orderctl.errors import ExitCode, UsageError
+from orderctl.errors import UsageError
 from orderctl.language import N_, _
 from orderctl.orders.eligibility import Mode
 from orderctl.plans.service import check_one_operator_suffices
@@ -249,8 +249,7 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
     if run.edit and plan.targets.count and plan.mail.mails:
         plan, letters = _edited(context, store, plan)
     if run.dry_run:
-        report(context, run, plan, None, None, letters)
-        return ExitCode.DONE, plan
+        return report_dry_run(context, run, plan, letters), plan
     if run.save and plan.targets.count:
         return keep_plan(context, store, plan, run), plan
     return _decide(context, store, plan, run), plan
