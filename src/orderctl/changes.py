@@ -34,26 +34,32 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeCounts:
-    """How many orders are chosen, and how many of them the change would change."""
+class ChangeRequest:
+    """A change and its orders. Unknown ids are an error, unless they are to be ignored."""
 
-    chosen: int
-    changing: int
+    choice: Choice
+    change: Change
+    ignore_unknown: bool = False
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeReport:
-    """What a change did or would do. `unknown` are ids that the store has no order of."""
+    """What a change did or would do: the words and the JSON document are made from it.
 
-    change: Change
-    counts: ChangeCounts
+    `chosen` and `changing` count orders. `unknown` are ids that the store has no order of.
+    """
+
+    request: ChangeRequest
+    chosen: int
+    changing: int
     unknown: tuple[str, ...] = ()
     duplicates: int = 0
 
     @property
     def unchanged(self) -> int:
         """How many chosen orders already were as the change makes them."""
-        return self.counts.chosen - self.counts.changing
+        return self.chosen - self.changing
 
 
 _TAGGED = "EXISTS (SELECT 1 FROM order_tag AS t WHERE t.account = o.account AND t.order_id = o.id AND t.tag = :tag)"
@@ -64,17 +70,6 @@ _CHANGES = {
     ChangeKind.TAGGED: f"NOT {_TAGGED}",
     ChangeKind.UNTAGGED: _TAGGED,
 }
-
-
-def count_changes(connection: Connection, choice: Choice, change: Change) -> ChangeCounts:
-    """How many orders are chosen, and how many of them the change would change."""
-    chosen = choice_condition(choice, connection.dialect)
-    row = connection.execute(
-        f"SELECT count(*), count(CASE WHEN {_CHANGES[change.kind]} THEN 1 END) FROM orders AS o"
-        f" WHERE o.account = :account AND {chosen.sql}",
-        {**chosen.params, "tag": change.tag},
-    ).fetchone()
-    return ChangeCounts(chosen=row[0], changing=row[1]) if row else ChangeCounts(chosen=0, changing=0)
 
 
 def apply_change(
@@ -140,15 +135,6 @@ def _touch(connection: Connection, among: str, at: datetime, changed: dict[str, 
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRequest:
-    """A change and its orders. Unknown ids are an error, unless they are to be ignored."""
-
-    choice: Choice
-    change: Change
-    ignore_unknown: bool = False
-
-
 def preview_change(store: Store, request: ChangeRequest) -> ChangeReport:
     """What the change would do. Changes nothing. Raises UsageError for unknown ids."""
     with store.snapshot() as connection:
@@ -166,30 +152,39 @@ def change_orders(
         changed = apply_change(
             connection, request.choice, request.change, event_id=event_id, actor=actor, at=clock.of(connection)
         )
-        return replace(found, counts=replace(found.counts, changing=changed))
+        return replace(found, changing=changed)
 
     return store.write(work_on)
 
 
 def _report(connection: Connection, request: ChangeRequest) -> ChangeReport:
-    scope = request.choice.scope
+    """How many orders are chosen, and how many of them the change would change."""
+    scope, change = request.choice.scope, request.change
     unknown = refuse_unknown(connection, request.choice, ignore=request.ignore_unknown)
+    condition = choice_condition(request.choice, connection.dialect)
+    [(chosen, changing)] = connection.execute(
+        f"SELECT count(*), count(CASE WHEN {_CHANGES[change.kind]} THEN 1 END) FROM orders AS o"
+        f" WHERE o.account = :account AND {condition.sql}",
+        {**condition.params, "tag": change.tag},
+    )
     return ChangeReport(
-        change=request.change,
-        counts=count_changes(connection, request.choice, request.change),
+        request=request,
+        chosen=chosen,
+        changing=changing,
         unknown=unknown,
         duplicates=scope.given.duplicates if isinstance(scope, IdScope) else 0,
     )
 
 
-def change_document(report: ChangeReport, *, dry_run: bool) -> Document:
+def change_document(report: ChangeReport) -> Document:
     """The result of archiving or tagging, or of a dry run of it (design.md, section 8)."""
+    change = report.request.change
     return {
         "schema": SCHEMA,
-        "outcome": "dry-run" if dry_run else "done",
-        "change": report.change.kind.value,
-        "tag": report.change.tag or None,
-        "changed": report.counts.changing,
+        "outcome": "dry-run" if report.request.dry_run else "done",
+        "change": change.kind.value,
+        "tag": change.tag or None,
+        "changed": report.changing,
         "unchanged": report.unchanged,
         "unknown": list(report.unknown),
         "duplicates": report.duplicates,

@@ -44,11 +44,11 @@ def _orders(store):
 @pytest.mark.usefixtures("_orders")
 def test_archiving_and_back_count_and_log_only_what_changed(store):
     first = change(store, ARCHIVE, ids("K1", "K2", "K9"), ignore_unknown=True)
-    assert (first.counts.chosen, first.counts.changing, first.unknown) == (2, 2, ("K9",))
+    assert (first.chosen, first.changing, first.unknown) == (2, 2, ("K9",))
     assert order(store, "K1").archived_at == NOW
     again = change(store, ARCHIVE, ids("K1", "K2", "K3"))
-    assert (again.counts.changing, again.unchanged) == (1, 2)
-    assert change(store, UNARCHIVE, ids("K1", "K3")).counts.changing == 2
+    assert (again.changing, again.unchanged) == (1, 2)
+    assert change(store, UNARCHIVE, ids("K1", "K3")).changing == 2
     assert order(store, "K1").archived_at is None
     assert order(store, "K2").archived_at == NOW
     assert kinds(store, "K1")[-2:] == [("archived", "", "mia"), ("unarchived", "", "mia")]
@@ -57,9 +57,9 @@ def test_archiving_and_back_count_and_log_only_what_changed(store):
 
 @pytest.mark.usefixtures("_orders")
 def test_tags_come_and_go(store):
-    assert change(store, TAG, ids("K1", "K2")).counts.changing == 2
-    assert change(store, TAG, ids("K1", "K2")).counts.changing == 0
-    assert change(store, UNTAG, matching("tag:late id:K2,K3")).counts.changing == 1
+    assert change(store, TAG, ids("K1", "K2")).changing == 2
+    assert change(store, TAG, ids("K1", "K2")).changing == 0
+    assert change(store, UNTAG, matching("tag:late id:K2,K3")).changing == 1
     assert order(store, "K1").tags == {"late"}
     assert order(store, "K2").tags == frozenset()
     assert kinds(store, "K2") == [("tagged", "late", "mia"), ("untagged", "late", "mia")]
@@ -69,7 +69,7 @@ def test_tags_come_and_go(store):
 def test_a_preview_says_what_the_change_does_and_changes_nothing(store):
     change(store, TAG, ids("K1"))
     found = preview_change(store, ChangeRequest(choice=ids("K1", "K2", duplicates=1), change=TAG))
-    assert (found.counts.chosen, found.counts.changing, found.unchanged, found.duplicates) == (2, 1, 1, 1)
+    assert (found.chosen, found.changing, found.unchanged, found.duplicates) == (2, 1, 1, 1)
     assert order(store, "K2").tags == frozenset()
 
 
@@ -85,7 +85,7 @@ def test_an_unknown_id_stops_before_anything_changes(store):
 def test_orders_of_another_account_are_unknown(store, store_url):
     with open_store(store_url, account="other") as other:
         put(other, make_order("K2"))
-        assert change(other, TAG, ids("K2")).counts.changing == 1
+        assert change(other, TAG, ids("K2")).changing == 1
         with pytest.raises(UsageError, match="K3"):
             change(other, ARCHIVE, ids("K3"))
     assert order(store, "K2").tags == frozenset()
@@ -104,7 +104,7 @@ def test_two_who_tag_at_once_log_it_once(store, store_url):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(report.counts.changing for report in reports) == 30
+    assert sum(report.changing for report in reports) == 30
     assert [kinds(store, f"T{number}") for number in range(30)] == [[("tagged", "late", "mia")]] * 30
 
 

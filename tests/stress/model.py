@@ -136,7 +136,7 @@ class Services(RuleBasedStateMachine):
         )
         done = change_orders(self.store, request, actor="mia", clock=self.clock, new_id=_new_id)
         changed = [each for each in ids if each in self.model and _changes(self.model[each], kind, tag)]
-        assert done.counts.changing == len(changed)
+        assert done.changing == len(changed)
 
     @rule(target=plans, ids=some_ids, mode=st.sampled_from(list(Mode)), notify=st.booleans(), per_order=st.booleans())
     def somebody_plans(self, ids, mode, notify, per_order):

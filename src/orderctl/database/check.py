@@ -9,17 +9,39 @@ from orderctl.database.address import Address
 from orderctl.database.connection import Connection
 from orderctl.database.guards import guard_statements
 from orderctl.database.store import CURRENT, Engine, check_revision, make_engine
-from orderctl.errors import OrderctlError
+from orderctl.errors import ExitCode, OrderctlError
 from orderctl.language import N_, _, enumerated
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """The result of one check: its name, whether it passed, and what was found."""
+    """The result of one check: its name, whether it passed, and what was found.
+
+    `exit_code` is for a run that finds nothing worse than this check, which did not pass.
+    """
 
     name: str
     ok: bool
     detail: str
+    exit_code: ExitCode = ExitCode.FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What the checks of a store or of its settings found: the JSON document and the exit code are made from it."""
+
+    store: str
+    checks: tuple[Check, ...]
+
+    @property
+    def wrong(self) -> int:
+        """How many checks did not pass."""
+        return sum(not check.ok for check in self.checks)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The highest one of the checks that did not pass."""
+        return max((check.exit_code for check in self.checks if not check.ok), default=ExitCode.DONE)
 
 
 _TRIGGER = re.compile(r"\ACREATE TRIGGER (\w+) ")

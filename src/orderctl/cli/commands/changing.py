@@ -16,13 +16,13 @@ from orderctl.changes import (
 )
 from orderctl.cli.apps import App
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, context_of, suggest_tag
+from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, context_of, suggest_tag, takes
 from orderctl.cli.sources import Source, choose, takes_source
 from orderctl.core.ids import new_id
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.language import _, ngettext
 from orderctl.orders.orders import parse_tag
-from orderctl.selection.selection import Choice, FilterScope
+from orderctl.selection.selection import FilterScope
 from orderctl.terminal.prompts import can_ask, yes_or_no
 
 # Up to so many orders nobody is asked: the change can be taken back.
@@ -33,51 +33,30 @@ Tag = Annotated[str, typer.Argument(metavar="TAG", help="The tag.", autocompleti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """How this call is to go on."""
+    """How this call goes on, as the command line says it."""
 
-    ignore_unknown: bool
-    dry_run: bool
-    yes: bool
-    as_: ReportFormat
+    yes: Yes = False
+    dry_run: DryRun = False
+    ignore_unknown: IgnoreUnknown = False
+    as_: AsReport = ReportFormat.TEXT
 
 
 def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
-    """A command that takes the sources of orders and nothing else."""
+    """A command that takes the sources of orders; if it is about a tag, the tag stands before them."""
     app = App()
 
-    @app.command(help=about, epilog=f"Examples:\n\n{examples}")
-    @takes_source
-    def command(
-        ctx: typer.Context,
-        source: Source,
-        yes: Yes = False,
-        dry_run: DryRun = False,
-        ignore_unknown: IgnoreUnknown = False,
-        as_: AsReport = ReportFormat.TEXT,
-    ) -> None:
-        run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
-        _change(context_of(ctx), source, Change(kind=kind), run)
+    def tagging(tag: Tag) -> Change:
+        return Change(kind=kind, tag=_read_tag(tag))
 
-    return app
-
-
-def _tag_command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
-    """A command that takes a tag before the sources of orders."""
-    app = App()
+    def archiving() -> Change:
+        return Change(kind=kind)
 
     @app.command(help=about, epilog=f"Examples:\n\n{examples}")
+    @takes("change", tagging if kind in {ChangeKind.TAGGED, ChangeKind.UNTAGGED} else archiving)
     @takes_source
-    def command(
-        ctx: typer.Context,
-        tag: Tag,
-        source: Source,
-        yes: Yes = False,
-        dry_run: DryRun = False,
-        ignore_unknown: IgnoreUnknown = False,
-        as_: AsReport = ReportFormat.TEXT,
-    ) -> None:
-        run = _Run(ignore_unknown=ignore_unknown, dry_run=dry_run, yes=yes, as_=as_)
-        _change(context_of(ctx), source, Change(kind=kind, tag=_read_tag(tag)), run)
+    @takes("run", _Run)
+    def command(ctx: typer.Context, change: Change, source: Source, run: _Run) -> None:
+        _change(context_of(ctx), source, change, run)
 
     return app
 
@@ -94,22 +73,26 @@ def _read_tag(text: str) -> str:
 def _change(context: Context, source: Source, change: Change, run: _Run) -> None:
     """Preview, ask if many orders would change, change, report."""
     with context.open_store() as store:
-        choice = choose(context, store, source)
-        request = ChangeRequest(choice=choice, change=change, ignore_unknown=run.ignore_unknown)
+        request = ChangeRequest(
+            choice=choose(context, store, source),
+            change=change,
+            ignore_unknown=run.ignore_unknown,
+            dry_run=run.dry_run,
+        )
         found = preview_change(store, request)
-        if not run.dry_run and found.counts.changing:
+        if not run.dry_run and found.changing:
             _confirm(found, run)
             found = change_orders(store, request, actor=context.actor, clock=context.clock, new_id=new_id)
     if run.as_ is not ReportFormat.TEXT:
-        context.output.document(change_document(found, dry_run=run.dry_run), run.as_)
-    _tell(context, found, choice, run)
+        context.output.document(change_document(found), run.as_)
+    _tell(context, found)
 
 
 def _confirm(found: ChangeReport, run: _Run) -> None:
     """Ask before very many orders change. Raises UsageError without a terminal, DeclinedError for a no."""
-    if run.yes or found.counts.changing <= UNASKED:
+    if run.yes or found.changing <= UNASKED:
         return
-    what = would_be_words(found.change, found.counts.changing)
+    what = would_be_words(found.request.change, found.changing)
     if not can_ask():
         raise UsageError(
             _("{what}, and there is no terminal to ask on", what=what),
@@ -119,9 +102,10 @@ def _confirm(found: ChangeReport, run: _Run) -> None:
         raise DeclinedError(_("declined; nothing was changed"))
 
 
-def _tell(context: Context, found: ChangeReport, choice: Choice, run: _Run) -> None:
-    """The counts in words; and why an unarchiving finds nothing, if it is the filter that hides what it is to find."""
-    words = [(would_be_words if run.dry_run else done_words)(found.change, found.counts.changing)]
+def _tell(context: Context, found: ChangeReport) -> None:
+    """Tell the counts; warn if the filter itself hides the orders that were to be unarchived."""
+    change, scope, dry_run = found.request.change, found.request.choice.scope, found.request.dry_run
+    words = [(would_be_words if dry_run else done_words)(change, found.changing)]
     if found.unchanged:
         words.append(_("{number:,} unchanged", number=found.unchanged))
     if found.unknown:
@@ -129,9 +113,8 @@ def _tell(context: Context, found: ChangeReport, choice: Choice, run: _Run) -> N
     if found.duplicates:
         words.append(_("{number:,} given twice", number=found.duplicates))
     told = "; ".join(words)
-    context.screen.tell(_("A dry run: {words}", words=told) if run.dry_run else told)
-    hides_archived = isinstance(choice.scope, FilterScope) and choice.scope.filter.leaves_out_archived
-    if found.change.kind is ChangeKind.UNARCHIVED and hides_archived:
+    context.screen.tell(_("A dry run: {words}", words=told) if dry_run else told)
+    if change.kind is ChangeKind.UNARCHIVED and isinstance(scope, FilterScope) and scope.filter.leaves_out_archived:
         context.screen.warn(_("the filter leaves archived orders out; add archived:yes to it"))
 
 
@@ -145,12 +128,12 @@ unarchive = _command(
     "Put archived orders back into the default view. Without a source: the default selection.",
     "orderctl unarchive 10021\n\norderctl unarchive --filter 'archived:yes season:25SS'",
 )
-tag = _tag_command(
+tag = _command(
     ChangeKind.TAGGED,
     "Put a tag on orders. Without a source: the default selection.",
     "orderctl tag late 10021 10022\n\norderctl tag checked --filter 'season:26SS country:JP'",
 )
-untag = _tag_command(
+untag = _command(
     ChangeKind.UNTAGGED,
     "Take a tag off orders. Without a source: the default selection.",
     "orderctl untag late 10021\n\norderctl search tag:late | orderctl untag late --ids -",

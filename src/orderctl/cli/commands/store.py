@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +13,9 @@ from orderctl.audit.verification import Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context, config_file
 from orderctl.cli.options import AsReport, ReportFormat, context_of
-from orderctl.database.check import Check, check_store
+from orderctl.database.check import Check, Health, check_store
 from orderctl.database.sqlite import backup_store
-from orderctl.errors import OrderctlError
+from orderctl.errors import ExitCode, OrderctlError
 from orderctl.files.safe import create_file, create_folder
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import SCHEMA, Document
@@ -82,24 +81,36 @@ def check(
 ) -> None:
     """Look the store over: schema, guards, references, orphans, and the chain of the log."""
     context = context_of(ctx)
-    checks = []
-    for found in _checks(context, quick=quick):
-        checks.append(found)
-        if as_ is ReportFormat.TEXT:
-            context.output.lines([check_words(found)])
-    if as_ is not ReportFormat.TEXT:
-        context.output.document(health_document(context.address.shown, checks), as_)
-    wrong = sum(not found.ok for found in checks)
-    if wrong:
+    health = _reported(context, _checks(context, quick=quick), as_)
+    if health.wrong:
         raise OrderctlError(
             ngettext(
                 "{number:,} thing wrong with the store {store}",
                 "{number:,} things wrong with the store {store}",
-                wrong,
-                store=context.address.shown,
+                health.wrong,
+                store=health.store,
             ),
             hint=_("see orderctl help store for what each of them means"),
         )
+
+
+def _reported(context: Context, checks: Iterable[Check], as_: ReportFormat) -> Health:
+    """Report the checks: as text one by one as they end, as JSON together; returns what they found."""
+    found = []
+    for check in checks:
+        found.append(check)
+        if as_ is ReportFormat.TEXT:
+            verdict = _("ok   ") if check.ok else _("WRONG")
+            context.output.lines([f"{verdict}  {check.name}: {check.detail}"])
+    health = Health(store=context.address.shown, checks=tuple(found))
+    if as_ is not ReportFormat.TEXT:
+        context.output.document(_document(health), as_)
+    return health
+
+
+def _document(health: Health) -> Document:
+    listed = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in health.checks]
+    return {"schema": SCHEMA, "store": health.store, "ok": not health.wrong, "checks": listed}
 
 
 def _checks(context: Context, *, quick: bool) -> Iterator[Check]:
@@ -133,18 +144,6 @@ def _log(context: Context) -> Check:
         events=ngettext("{number:,} event", "{number:,} events", verdict.events),
     )
     return Check("log", ok=True, detail=read)
-
-
-def check_words(found: Check) -> str:
-    """Whether it is in order, its name, and what was seen."""
-    verdict = _("ok   ") if found.ok else _("WRONG")
-    return f"{verdict}  {found.name}: {found.detail}"
-
-
-def health_document(store: str, checks: Iterable[Check]) -> Document:
-    """What a check of the store found."""
-    listed = [asdict(check) for check in checks]
-    return {"schema": SCHEMA, "store": store, "ok": all(check["ok"] for check in listed), "checks": listed}
 
 
 config_app = group_app()
@@ -236,41 +235,35 @@ def init_config(
 def check_config(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """Try the settings: connect to the store, and to the mail server up to the login; nothing is changed or sent."""
     context = context_of(ctx)
-    checks, code = [], 0
-    for found, error in _config_checks(context):
-        checks.append(found)
-        code = max(code, error.exit_code if error else 0)
-        if as_ is ReportFormat.TEXT:
-            context.output.lines([check_words(found)])
-    if as_ is not ReportFormat.TEXT:
-        context.output.document(health_document(context.address.shown, checks), as_)
-    wrong = sum(not found.ok for found in checks)
-    if wrong:
-        context.screen.tell(ngettext("{number:,} thing to mend", "{number:,} things to mend", wrong))
-        raise typer.Exit(code or 2)
+    health = _reported(context, _config_checks(context), as_)
+    if health.wrong:
+        context.screen.tell(ngettext("{number:,} thing to mend", "{number:,} things to mend", health.wrong))
+    raise typer.Exit(health.exit_code)
 
 
-def _config_checks(context: Context) -> Iterator[tuple[Check, OrderctlError | None]]:
+def _config_checks(context: Context) -> Iterator[Check]:
     settings = context.settings
     there = settings.config_file.exists()
     if there:
         file = _("{file}, profile {profile}", file=settings.config_file, profile=settings.profile)
     else:
         file = _("no file at {file}", file=settings.config_file)
-    yield Check("settings", ok=True, detail=file), None
+    yield Check("settings", ok=True, detail=file)
     for name, meant in unknown_variables(os.environ).items():
         guess = _("{name} sets nothing; did you mean {meant}?", name=name, meant=meant)
-        yield Check("environment", ok=False, detail=guess if meant else _("{name} sets nothing", name=name)), None
+        detail = guess if meant else _("{name} sets nothing", name=name)
+        yield Check("environment", ok=False, detail=detail, exit_code=ExitCode.WRONG_CALL)
     yield _tried("store", lambda: _try_store(context))
     yield _tried("mail", lambda: _try_mail(context))
 
 
-def _tried(name: str, attempt: Callable[[], str]) -> tuple[Check, OrderctlError | None]:
+def _tried(name: str, attempt: Callable[[], str]) -> Check:
     try:
-        return Check(name, ok=True, detail=attempt()), None
+        return Check(name, ok=True, detail=attempt())
     except OrderctlError as error:
         with_hint = _("{problem} ({hint})", problem=error.message, hint=error.hint)
-        return Check(name, ok=False, detail=with_hint if error.hint else error.message), error
+        detail = with_hint if error.hint else error.message
+        return Check(name, ok=False, detail=detail, exit_code=error.exit_code)
 
 
 def _try_store(context: Context) -> str:
