@@ -30,7 +30,6 @@ class Check:
 class Health:
     """What the checks of a store or of its settings found: the JSON document and the exit code are made from it."""
 
-    store: str
     checks: tuple[Check, ...]
 
     @property

@@ -88,7 +88,7 @@ def check(
                 "{number:,} thing wrong with the store {store}",
                 "{number:,} things wrong with the store {store}",
                 health.wrong,
-                store=health.store,
+                store=context.address.shown,
             ),
             hint=_("see orderctl help store for what each of them means"),
         )
@@ -102,15 +102,15 @@ def _reported(context: Context, checks: Iterable[Check], as_: ReportFormat) -> H
         if as_ is ReportFormat.TEXT:
             verdict = _("ok   ") if check.ok else _("WRONG")
             context.output.lines([f"{verdict}  {check.name}: {check.detail}"])
-    health = Health(store=context.address.shown, checks=tuple(found))
+    health = Health(checks=tuple(found))
     if as_ is not ReportFormat.TEXT:
-        context.output.document(_document(health), as_)
+        context.output.document(_document(context.address.shown, health), as_)
     return health
 
 
-def _document(health: Health) -> Document:
+def _document(store: str, health: Health) -> Document:
     listed = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in health.checks]
-    return {"schema": SCHEMA, "store": health.store, "ok": not health.wrong, "checks": listed}
+    return {"schema": SCHEMA, "store": store, "ok": not health.wrong, "checks": listed}
 
 
 def _checks(context: Context, *, quick: bool) -> Iterator[Check]:
