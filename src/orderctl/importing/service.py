@@ -15,6 +15,7 @@ from orderctl.core.times import Progress
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
+from orderctl.errors import ExitCode
 from orderctl.files.csv import escape_formula
 from orderctl.files.safe import create_file
 from orderctl.importing.figures import ImportCounts, OrderSource, RowProblem, SourceFigures
@@ -29,16 +30,40 @@ PROBLEMS_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImportReport:
-    """What came of an import. `problems` holds the first few; the source lists them all.
+class SourceRejection:
+    """How the plan ended that rejects the orders which the file alone rejects. Without targets it has no document."""
 
-    `stored` is false when nothing was written: because of the problems, or because it was a check only.
+    exit_code: int
+    document: Document | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What an import did: the words, the JSON document and the exit code are made from it.
+
+    `problems` holds the first few; the source lists them all, and the file `errors` too. `stored` is false if nothing
+    was written, because of the problems or because it was only a check. `rejection` is None if there was no plan.
     """
 
     figures: SourceFigures
     counts: ImportCounts
     problems: tuple[RowProblem, ...]
+    skip_bad: bool
     stored: bool
+    errors: str = ""
+    rejection: SourceRejection | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """Bad rows count more than how a rejection ended, unless they are to be left out."""
+        if self.figures.problems and not self.skip_bad:
+            return ExitCode.WRONG_CALL
+        return self.rejection.exit_code if self.rejection else ExitCode.DONE
+
+    @property
+    def not_planned(self) -> tuple[str, ...]:
+        """The ids of the orders that the file rejects and the store does not, and no plan was made for."""
+        return () if self.rejection else self.counts.rejected_at_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,16 +102,15 @@ def import_orders(store: Store, file: FileImport, *, skip_bad: bool, check_only:
     """
     figures = file.source.figures
     problems = tuple(islice(file.source.problems(), PROBLEMS_SHOWN))
-    if figures.problems and not (skip_bad or check_only):
-        return ImportReport(figures=figures, counts=ImportCounts(), problems=problems, stored=False)
+    counts = ImportCounts()
+    stored = not (check_only or (figures.problems and not skip_bad))
     if check_only:
-        foreseen = ImportCounts()
         with store.snapshot() as connection:
             for chunk in _chunks(file.source.orders()):
-                foreseen += OrderImport(connection).foresee(chunk, lower_counts=file.lower_counts)
-        return ImportReport(figures=figures, counts=foreseen, problems=problems, stored=False)
-    counts = store.write(file.write) if figures.orders else ImportCounts()
-    return ImportReport(figures=figures, counts=counts, problems=problems, stored=True)
+                counts += OrderImport(connection).foresee(chunk, lower_counts=file.lower_counts)
+    elif stored and figures.orders:
+        counts = store.write(file.write)
+    return ImportReport(figures=figures, counts=counts, problems=problems, skip_bad=skip_bad, stored=stored)
 
 
 class StoreAfterImport(Store):
@@ -170,6 +194,13 @@ def write_error_report(path: Path, problems: Iterable[RowProblem], *, force: boo
     return count
 
 
-def import_document(figures: SourceFigures, counts: ImportCounts, *, stored: bool, errors: str) -> Document:
+def import_document(report: ImportReport) -> Document:
     """What an import read and did; `errors` names the report of the bad rows."""
-    return {"schema": SCHEMA, "stored": stored, **asdict(figures), **asdict(counts), "errors": errors or None}
+    return {
+        "schema": SCHEMA,
+        "stored": report.stored,
+        **asdict(report.figures),
+        **asdict(report.counts),
+        "errors": report.errors or None,
+        "rejection": report.rejection and report.rejection.document,
+    }

@@ -15,12 +15,13 @@ from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, context
 from orderctl.cli.run import Expected, Run, check_can_ask, read_reason
 from orderctl.cli.sources import provenance, reason_codes
 from orderctl.database.store import Store
-from orderctl.errors import ExitCode, UsageError
+from orderctl.errors import UsageError
 from orderctl.importing.fields import FIELDS
 from orderctl.importing.figures import ImportCounts, OrderSource, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import (
     FileImport,
     ImportReport,
+    SourceRejection,
     StoreAfterImport,
     import_document,
     import_orders,
@@ -40,16 +41,6 @@ _PROTECTIONS = {
 }
 _REASON = N_("rejected at the source")
 _SHOWN_IDS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What came of a call. `planned`: what the file alone rejects went through a plan; `rejection` is its document."""
-
-    report: ImportReport
-    code: int = ExitCode.DONE
-    planned: bool = False
-    rejection: Document | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,11 +185,12 @@ def import_(
     with context.open_store() as store, _opened(context, store, name, columns, defaults) as source:
         kept = taken.keep_problems(source, name)
         if at_source.reject_at_source:
-            done = _import_and_reject(context, store, _as_file(context, source, name, taken), run, taken, at_source)
+            report = _import_and_reject(context, store, _as_file(context, source, name, taken), run, taken, at_source)
         else:
-            done = _Done(_imported(context, store, _as_file(context, source, name, taken), taken, check=taken.check))
-    _say(context, done, kept, as_)
-    raise typer.Exit(ExitCode.WRONG_CALL if done.report.figures.problems and not taken.skip_bad else done.code)
+            report = _imported(context, store, _as_file(context, source, name, taken), taken, check=taken.check)
+    report = replace(report, errors=kept)
+    _say(context, report, as_)
+    raise typer.Exit(report.exit_code)
 
 
 @contextmanager
@@ -244,12 +236,12 @@ def _imported(context: Context, store: Store, file: FileImport, taken: Taken, *,
 
 def _import_and_reject(
     context: Context, store: Store, file: FileImport, run: Run, taken: Taken, at_source: AtSource
-) -> _Done:
+) -> ImportReport:
     """Import, and reject what is rejected in the file alone: in one transaction after the question, or neither."""
     report = _imported(context, store, file, taken, check=True)
     ids = report.counts.rejected_at_source
     if not ids or (report.figures.problems and not taken.skip_bad):
-        return _Done(_imported(context, store, file, taken, check=run.dry_run))
+        return _imported(context, store, file, taken, check=run.dry_run)
     words = _("rejected at the source, by the {import_}", import_=file.detail)
     why = read_reason(context, at_source.reason or _usual_reason(context), run, every_order_has_one=False)
     notify = whether_to_notify(context, None, run, said_something=False)
@@ -273,7 +265,7 @@ def _import_and_reject(
         if after.counts is None:
             after.write(lambda __: None)  # none of them can be rejected; the rest is imported all the same
         report = replace(report, counts=after.counts or report.counts, stored=True)
-    return _Done(report, code, planned=True, rejection=next(iter(documents), None))
+    return replace(report, rejection=SourceRejection(exit_code=code, document=next(iter(documents), None)))
 
 
 def _usual_reason(context: Context) -> str:
@@ -293,18 +285,15 @@ def _list_maps(context: Context) -> None:
         context.output.lines(f"{name}\t{about}" for name, about in maps)
 
 
-def _say(context: Context, done: _Done, kept: str, as_: ReportFormat) -> None:
-    report = done.report
-    figures, counts = report.figures, report.counts
-    apart = () if done.planned else counts.rejected_at_source
+def _say(context: Context, report: ImportReport, as_: ReportFormat) -> None:
+    figures, counts, apart = report.figures, report.counts, report.not_planned
     read = _(
         "{rows}, {orders}",
         rows=ngettext("{number:,} row", "{number:,} rows", figures.rows),
         orders=ngettext("{number:,} order", "{number:,} orders", figures.orders),
     )
     if as_ is not ReportFormat.TEXT:
-        document = import_document(figures, counts, stored=report.stored, errors=kept)
-        context.output.document(document | {"rejection": done.rejection}, as_)
+        context.output.document(import_document(report), as_)
     elif report.stored:
         words = _(
             "{read}: {created:,} created, {updated:,} updated, {unchanged:,} unchanged, "
@@ -322,8 +311,8 @@ def _say(context: Context, done: _Done, kept: str, as_: ReportFormat) -> None:
     if apart:
         _say_rejected_at_source(context, apart)
     _say_totals(context, figures)
-    if kept:
-        _say_problems(context, report, kept)
+    if report.errors:
+        _say_problems(context, report)
 
 
 def _with_rejected(words: str, ids: Sequence[str]) -> str:
@@ -401,7 +390,7 @@ def _say_totals(context: Context, figures: SourceFigures) -> None:
         )
 
 
-def _say_problems(context: Context, report: ImportReport, kept: str) -> None:
+def _say_problems(context: Context, report: ImportReport) -> None:
     """The first problems, how many more there are, and where all of them are written."""
     figures = report.figures
     for problem in report.problems:
@@ -423,12 +412,12 @@ def _say_problems(context: Context, report: ImportReport, kept: str) -> None:
         bad.append(ngettext("{number:,} row without an order", "{number:,} rows without an order", number))
     what = ", ".join(bad)
     left_out = (
-        _("{what} left out; every problem is in {file}", what=what, file=kept)
+        _("{what} left out; every problem is in {file}", what=what, file=report.errors)
         if report.stored
         else _(
             "{what}; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
             what=what,
-            file=kept,
+            file=report.errors,
         )
     )
     context.screen.insist(left_out)
