@@ -6,14 +6,13 @@ import pytest
 
 from orderctl.core.ids import new_id
 from orderctl.errors import OrderctlError, UsageError
+from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import CANCEL, MAX_ATTEMPTS, NOT_SENT, RETRY, SENT, MailQuery, MailState
 from orderctl.mail.queries import (
     claim_mails,
     count_due,
     count_mails,
     expire_leases,
-    get_mail,
-    letter_contexts,
     list_mails,
     mail_events,
     mail_order_ids,
@@ -156,8 +155,8 @@ def test_mails_are_found_by_state_newest_first(store):
             MailState.CLAIMED: 1,
         }
         assert mail_order_ids(connection, first) == ("Q0",)
-        assert get_mail(connection, "nobody") is None
-        assert letter_contexts(connection, ["nobody"]) == {}
+        assert list(list_mails(connection, MailQuery(ids=("nobody",)))) == []
+        assert queued_letters(connection, ["nobody"]) == {}
 
 
 def test_accounts_do_not_see_each_others_mails(store, store_url):

@@ -10,12 +10,11 @@ from orderctl.audit.queries import batch_events, get_batch
 from orderctl.changes import Change, ChangeKind, apply_change
 from orderctl.core.money import Money
 from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailQuery, MailState, Outcome, Settlement, settlement
 from orderctl.mail.queries import (
     claim_mails,
     count_mails,
-    get_mail,
-    letter_contexts,
     list_mails,
     mails_in_sending,
     start_sending,
@@ -176,7 +175,7 @@ def test_an_order_with_a_note_keeps_its_own_reason_and_message_and_the_others_th
     assert again.value.hint == f"see: orderctl log {plan.id}"
     with store.snapshot() as connection:
         written = {each.order_id: (each.detail, each.reason_code) for each in batch_events(connection, plan.id)}
-        facts = letter_contexts(connection, [f"{plan.id}.1", f"{plan.id}.2"])
+        facts = queued_letters(connection, [f"{plan.id}.1", f"{plan.id}.2"])
         assert get_batch(connection, plan.id).reason_code == "dropped"
     assert written == {
         "D1": ("sold: sold out", "sold"),
@@ -291,9 +290,9 @@ def test_a_mail_is_read_as_it_was_written(store):
     begun = {"until": later, "now": later + timedelta(minutes=1)}
     store.write(lambda connection: start_sending(connection, "mine", {mail.id: letter}, **begun))
     with store.snapshot() as connection:
-        assert get_mail(connection, mail.id) == replace(
-            mail, state=MailState.SENDING, attempts=1, updated_at=begun["now"], letter=letter
-        )
+        assert list(list_mails(connection, MailQuery(ids=(mail.id,)))) == [
+            replace(mail, state=MailState.SENDING, attempts=1, updated_at=begun["now"], letter=letter)
+        ]
 
 
 def test_a_plan_that_tells_nobody_carries_no_message_and_a_note_on_a_skipped_order_is_dropped(store):

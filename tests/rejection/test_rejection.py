@@ -12,9 +12,10 @@ from orderctl.audit.queries import batch_events, list_batches
 from orderctl.core.money import Money
 from orderctl.database.store import login
 from orderctl.errors import UnexpectedPlanError, UsageError
+from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.letters import Composer
 from orderctl.mail.outbox import MailQuery, MailState
-from orderctl.mail.queries import letter_contexts, list_mails, mail_order_ids
+from orderctl.mail.queries import list_mails, mail_order_ids
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
 from orderctl.orders.queries import get_order, order_events
@@ -225,7 +226,7 @@ def test_one_mail_a_buyer_with_an_address(store):
         assert {mail.message_id for mail in mails.values()} == {
             f"<orderctl.{result.batch_id}.{number}@brand.example>" for number in (1, 2)
         }
-        facts = letter_contexts(connection, [mails["achats@acme.example"].id])[mails["achats@acme.example"].id]
+        facts = queued_letters(connection, [mails["achats@acme.example"].id])[mails["achats@acme.example"].id]
         assert (facts.message, facts.reason, facts.brand) == ("Sorry.", "style dropped", "nord")
 
 

@@ -8,7 +8,7 @@ from orderctl.core.ids import new_id
 from orderctl.mail.letters import Composer
 from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.outbox import Letter, MailQuery, Outcome, settlement
-from orderctl.mail.queries import claim_mails, get_mail, list_mails, settle_mails, start_sending
+from orderctl.mail.queries import claim_mails, list_mails, settle_mails, start_sending
 from orderctl.mail.service import Sending, act_on_mails, deliver, pick_mails
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from support.cli import Cli
@@ -49,7 +49,7 @@ def start(store, mail_id, holder="t", now=NOW):
 
 def settle(store, mail_id, state, *, holder="t", detail="", now=NOW):
     def work(connection):
-        mail = get_mail(connection, mail_id)
+        [mail] = list_mails(connection, MailQuery(ids=(mail_id,)))
         as_claimed = replace(mail, attempts=mail.attempts - 1)
         settled = settlement(as_claimed, Outcome(state=state, detail=detail), now)
         return settle_mails(connection, holder, [settled], now)
@@ -59,7 +59,7 @@ def settle(store, mail_id, state, *, holder="t", detail="", now=NOW):
 
 def get(store, mail_id):
     with store.snapshot() as connection:
-        return get_mail(connection, mail_id)
+        return next(list_mails(connection, MailQuery(ids=(mail_id,))), None)
 
 
 def act(store, action, *mail_ids, clock=CLOCK, reason="", **query):

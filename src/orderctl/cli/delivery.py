@@ -1,6 +1,7 @@
 """Delivery as the commands run it: how fast, over how many connections, and how a signal ends it."""
 
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import Annotated, Self
@@ -10,9 +11,8 @@ import typer
 from orderctl.cli.context import Context
 from orderctl.cli.options import BatchId
 from orderctl.core.ids import new_id
-from orderctl.core.times import Progress
 from orderctl.database.store import Store
-from orderctl.language import ngettext
+from orderctl.language import N_, ngettext
 from orderctl.mail.outbox import DeliveryReport
 from orderctl.mail.service import Sending, deliver, follow
 from orderctl.settings import LARGEST, MAX_CONNECTIONS
@@ -87,8 +87,8 @@ class Delivery:
     rate: Rate = None
     connections: Connections = None
 
-    def sending(self, context: Context, stop: Stopping) -> Sending:
-        """The same with what the settings say, and what mails leave with. Raises UsageError."""
+    def sending(self, context: Context, stop: Callable[[], bool]) -> Sending:
+        """What the settings and these options say of a delivery. Raises UsageError."""
         return Sending(
             composer=context.mailing.composer(),
             mailer_factory=context.mailing.mailer_factory(),
@@ -101,18 +101,14 @@ class Delivery:
         )
 
 
-def deliver_mails(
-    context: Context, store: Store, stop: Stopping, wanted: Delivery, progress: Progress
-) -> DeliveryReport:
-    """Send what is due."""
-    return deliver(store, wanted.sending(context, stop), limit=wanted.limit, progress=progress)
-
-
-def follow_outbox(context: Context, store: Store, stop: Stopping, wanted: Delivery) -> DeliveryReport:
-    """Send whatever falls due until a signal comes."""
+def deliver_mails(context: Context, store: Store, stop: Stopping, wanted: Delivery) -> DeliveryReport:
+    """Send the mails that are due; with `follow`, go on until a signal comes."""
+    sending = wanted.sending(context, stop)
+    if not wanted.follow:
+        with context.screen.progress(N_("Mailing")) as progress:
+            return deliver(store, sending, limit=wanted.limit, progress=progress)
     from orderctl.mail.view import delivery_figures
 
-    sending = wanted.sending(context, stop)
     sending.mailer_factory()
     context.screen.tell(
         ngettext(

@@ -169,8 +169,8 @@ def _delivered(context: Context, store: Store, result: RejectionResult, run: Run
     if not result.mails or result.batch_id is None:
         return result
     try:
-        with Stopping() as stop, context.screen.progress(N_("Mailing")) as progress:
-            delivery = deliver_mails(context, store, stop, Delivery(batch=result.batch_id), progress)
+        with Stopping() as stop:
+            delivery = deliver_mails(context, store, stop, Delivery(batch=result.batch_id))
         stop.check(delivery)
     except OrderctlError as error:
         # The rejection stands whatever becomes of its mails: they wait.

@@ -19,6 +19,7 @@ from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.errors import MailSetupError, MailUnavailableError, StoreUnavailableError, UsageError
 from orderctl.language import _
+from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import (
     GONE,
     INTERRUPTED,
@@ -33,7 +34,6 @@ from orderctl.mail.outbox import (
 )
 from orderctl.mail.queries import (
     claim_mails,
-    letter_contexts,
     mails_in_sending,
     release_lease,
     renew_lease,
@@ -227,7 +227,7 @@ class DeliveryRun:
         self.asked = self.asked + len(mails) if mails else self.total
         if mails:
             with self.store.snapshot() as connection:
-                facts = letter_contexts(connection, [mail.id for mail in mails if mail.letter is None])
+                facts = queued_letters(connection, [mail.id for mail in mails if mail.letter is None])
             self.claimed.extend((mail, facts.get(mail.id)) for mail in mails)
 
     def _compose(self, mail: Mail, facts: LetterContext | None) -> None:

@@ -14,7 +14,7 @@ _BUYER = "SELECT id, name, email, contact, country, language FROM buyer WHERE ac
 
 
 def queued_letters(connection: Connection, mail_ids: Sequence[str]) -> dict[str, LetterContext]:
-    """The content of the letters of queued mails, by mail id. A mail whose buyer is gone is left out."""
+    """The content of the letters of queued mails, by mail id. A mail that is gone, or whose buyer is, is left out."""
     wanted = {"mails": connection.dialect.bind_ids(mail_ids)}
     told = _told(connection, wanted)
     found = connection.execute(

@@ -7,13 +7,11 @@ from functools import partial
 from orderctl.core.text import fold, lower_ascii
 from orderctl.database.connection import Columns, Connection, Dialect, Fragment, Row, packed, read_instant, recordset
 from orderctl.language.stored import kept, told
-from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import (
     DETAILS,
     DIED,
     LONGEST_LEASE,
     Letter,
-    LetterContext,
     Mail,
     MailAction,
     MailEvent,
@@ -98,11 +96,6 @@ def find_put_off(connection: Connection, now: datetime, batch_id: str | None) ->
     if not row or not row[0]:
         return None
     return PutOff(mails=int(row[0]), first=read_instant(row[1]), last=read_instant(row[2]))
-
-
-def letter_contexts(connection: Connection, mail_ids: Sequence[str]) -> dict[str, LetterContext]:
-    """The content of the letters, by mail id. A mail that is gone, or whose buyer is, is left out."""
-    return queued_letters(connection, mail_ids)
 
 
 def start_sending(
@@ -202,14 +195,6 @@ def expire_leases(connection: Connection, now: datetime) -> int:
         {**bound, "died": kept(DIED, DETAILS)},
     )
     return claimed.rowcount + sending.rowcount
-
-
-def get_mail(connection: Connection, mail_id: str) -> Mail | None:
-    """One mail; None if there is none."""
-    row = connection.execute(
-        f"SELECT {_COLUMNS} FROM mail WHERE account = :account AND id = :mail", {"mail": mail_id}
-    ).fetchone()
-    return _mail(row) if row else None
 
 
 def list_mails(connection: Connection, query: MailQuery) -> Iterator[Mail]:

@@ -1,46 +1,44 @@
 """Sends one sample letter to a test address. No mail of the outbox is touched."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
 
 from orderctl.core.money import add_up
-from orderctl.database.clock import Clock
 from orderctl.database.endings import BATCHES_LISTED, find_batch
 from orderctl.database.store import Store
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.language import _
+from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import Letter, LetterContext, Mail, MailState
-from orderctl.mail.queries import letter_contexts
-from orderctl.mail.transports import Mailer
-from orderctl.orders.orders import Order, OrderSummary
+from orderctl.mail.service import Sending
+from orderctl.orders.orders import OrderSummary
 from orderctl.orders.samples import sample_orders
 from orderctl.rejection.sample_letters import sample_letters_of
 from orderctl.rejection.service import RejectionRequest, prepare_rejection
 
-if TYPE_CHECKING:
-    from orderctl.mail.letters import Composer
-
 MARK = "[Sample]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
-    """What is needed to send a sample."""
-
-    composer: "Composer"
-    open_mailer: Callable[[], Mailer]
-    clock: Clock
-    new_id: Callable[[], str]
-    domain: str
-
-
-def send_sample(sender: Sender, facts: LetterContext, to: str) -> Letter:
+def send_sample(sending: Sending, facts: LetterContext, to: str, *, domain: str) -> Letter:
     """Send the letter to an address instead of its buyer; returns it as sent. Raises OrderctlError."""
-    composed = sender.composer.compose(facts)
+    composed = sending.composer.compose(facts)
     letter = replace(composed, subject=f"{MARK} {composed.subject}")
-    mail = _mail(sender, facts, to)
-    with sender.open_mailer() as mailer:
+    mail_id, now = sending.new_token(), sending.clock.now()
+    mail = Mail(
+        id=mail_id,
+        batch_id="",
+        buyer_id=facts.buyer.id,
+        recipient=to,
+        language=facts.language,
+        message_id=f"<orderctl.sample.{mail_id}@{domain}>",
+        state=MailState.SENDING,
+        attempts=1,
+        next_attempt_at=now,
+        created_at=now,
+        updated_at=now,
+        last_error="",
+        orders=len(facts.orders),
+    )
+    with sending.mailer_factory() as mailer:
         mailer.connect()
         outcome = mailer.send(mail, mailer.write(mail, letter), lambda: True)
     if outcome is None or outcome.state is not MailState.SENT:
@@ -55,15 +53,15 @@ def facts_of_batch(store: Store, batch_id: str) -> LetterContext:
     """The content of the first mail of a batch. Raises UsageError if it has none."""
     with store.snapshot() as connection:
         first = f"{find_batch(connection, batch_id)}.1"
-        facts = letter_contexts(connection, [first]).get(first)
+        facts = queued_letters(connection, [first]).get(first)
     if facts is None:
         raise UsageError(_("there are no mails of a batch {batch_id!r}", batch_id=batch_id), hint=_(BATCHES_LISTED))
     return facts
 
 
-def facts_of_request(store: Store, request: RejectionRequest, sender: Sender) -> LetterContext:
+def facts_of_request(store: Store, request: RejectionRequest, sending: Sending) -> LetterContext:
     """The content of the first mail that a rejection would send. Raises UsageError if there would be none."""
-    plan = prepare_rejection(store, replace(request, notify=True), clock=sender.clock, new_id=sender.new_id)
+    plan = prepare_rejection(store, replace(request, notify=True), clock=sending.clock, new_id=sending.new_token)
     with store.snapshot() as connection:
         found = sample_letters_of(connection, plan)
     if not found:
@@ -78,47 +76,14 @@ def invented_facts(language: str) -> LetterContext:
     """The content of a letter about an invented order."""
     order = next(sample_orders(1))
     assert order.buyer is not None  # noqa: S101 - for the type checker: sample orders have buyers
+    same = [each.name for each in fields(OrderSummary) if hasattr(order, each.name)]
+    summary = OrderSummary(buyer_name=order.buyer.name, **{name: getattr(order, name) for name in same})
     return LetterContext(
         buyer=order.buyer,
-        orders=(_summary(order),),
+        orders=(summary,),
         totals=add_up([order.amount]),
         message="",
         reason="",
         brand=order.brand,
         language=language,
-    )
-
-
-def _summary(order: Order) -> OrderSummary:
-    return OrderSummary(
-        id=order.id,
-        buyer_name=order.buyer.name if order.buyer else "",
-        status=order.status,
-        reference=order.reference,
-        season=order.season,
-        ordered_at=order.ordered_at,
-        delivery_from=order.delivery_from,
-        country=order.country,
-        currency=order.currency,
-        total=order.total,
-        quantity=order.quantity,
-    )
-
-
-def _mail(sender: Sender, facts: LetterContext, to: str) -> Mail:
-    mail_id, now = sender.new_id(), sender.clock.now()
-    return Mail(
-        id=mail_id,
-        batch_id="",
-        buyer_id=facts.buyer.id,
-        recipient=to,
-        language=facts.language,
-        message_id=f"<orderctl.sample.{mail_id}@{sender.domain}>",
-        state=MailState.SENDING,
-        attempts=1,
-        next_attempt_at=now,
-        created_at=now,
-        updated_at=now,
-        last_error="",
-        orders=len(facts.orders),
     )

@@ -1,5 +1,6 @@
 """`orderctl mail list|show|send|retry|cancel|settle`."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated
@@ -8,13 +9,14 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.delivery import Delivery, Stopping, deliver_mails, follow_outbox
+from orderctl.cli.delivery import Delivery, Stopping, deliver_mails
 from orderctl.cli.options import (
     AsReport,
     BatchId,
     FilterText,
     ReportFormat,
     SelectionName,
+    Yes,
     context_of,
     suggest_mail,
     takes,
@@ -22,25 +24,25 @@ from orderctl.cli.options import (
 from orderctl.cli.sources import Source, choose, provenance
 from orderctl.core.ids import new_id
 from orderctl.core.times import parse_duration
-from orderctl.database.endings import find_batch, find_mails
+from orderctl.database.endings import find_batch
 from orderctl.database.store import Store
 from orderctl.errors import DeclinedError, UsageError
-from orderctl.language import N_, _, ngettext
+from orderctl.language import _, ngettext
+from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import (
     CANCEL,
     NOT_SENT,
     RETRY,
     SENT,
-    DeliveryReport,
     LetterContext,
     MailAction,
     MailQuery,
     MailState,
 )
-from orderctl.mail.queries import count_mails, get_mail, letter_contexts, list_mails, mail_events, mail_order_ids
-from orderctl.mail.service import act_on_mails, found_in, pick_mails
+from orderctl.mail.queries import count_mails, list_mails, mail_events, mail_order_ids
+from orderctl.mail.service import Sending, act_on_mails, found_in, pick_mails
 from orderctl.mail.view import mail_document
-from orderctl.rejection.sample_mail import Sender, facts_of_batch, facts_of_request, invented_facts, send_sample
+from orderctl.rejection.sample_mail import facts_of_batch, facts_of_request, invented_facts, send_sample
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
 from orderctl.selection.selection import DEFAULT_SELECTION
@@ -128,7 +130,6 @@ MailId = Annotated[
     str, typer.Argument(metavar="MAIL", help="The mail's id, or its ending.", autocompletion=suggest_mail)
 ]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the mail.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.callback()
@@ -171,7 +172,7 @@ def list_(
         from orderctl.mail.view import mail_table
 
         context.screen.table(lambda: mail_table(listed))
-    summary = ", ".join(counted(name, number) for name, number in counts.items() if number)
+    summary = ", ".join(_counted(name, number) for name, number in counts.items() if number)
     more = sum(counts.values()) - len(listed)
     summary = summary or _("no mails")
     context.screen.tell(
@@ -189,11 +190,9 @@ def show(
     """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
     context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
-        (mail_id,) = find_mails(connection, [mail_id])
-        found = get_mail(connection, mail_id)
-        assert found is not None  # noqa: S101 - it was found in this snapshot
-        orders, events = mail_order_ids(connection, mail_id), mail_events(connection, mail_id)
-        facts = None if found.letter else letter_contexts(connection, [mail_id]).get(mail_id)
+        [found] = list_mails(connection, found_in(connection, MailQuery(ids=(mail_id,))))
+        orders, events = mail_order_ids(connection, found.id), mail_events(connection, found.id)
+        facts = None if found.letter else queued_letters(connection, [found.id]).get(found.id)
     if as_ is not ReportFormat.TEXT:
         context.output.document(mail_document(found, orders, events), as_)
         return
@@ -204,8 +203,8 @@ def show(
         context.screen.page(mail_details(found, letter, orders, events))
     elif letter is None:
         raise UsageError(
-            _("mail {id} has no text: its buyer is not in the store any more", id=mail_id),
-            hint=f"orderctl mail cancel {mail_id}",
+            _("mail {id} has no text: its buyer is not in the store any more", id=found.id),
+            hint=f"orderctl mail cancel {found.id}",
         )
     else:
         context.output.message(context.mailing.mailer_factory()().write(found, letter))
@@ -244,19 +243,12 @@ def send(
         if wanted.batch is not None:
             with store.snapshot() as connection:
                 wanted = replace(wanted, batch=find_batch(connection, wanted.batch))
-        report = _delivered(context, store, stop, wanted)
+        report = deliver_mails(context, store, stop, wanted)
     from orderctl.mail.view import delivery_report
 
     context.screen.show(delivery_report(report))
     stop.check(report)
     raise typer.Exit(report.exit_code)
-
-
-def _delivered(context: Context, store: Store, stop: Stopping, wanted: Delivery) -> DeliveryReport:
-    if wanted.follow:
-        return follow_outbox(context, store, stop, wanted)
-    with context.screen.progress(N_("Mailing")) as progress:
-        return deliver_mails(context, store, stop, wanted, progress)
 
 
 @app.command(
@@ -273,15 +265,15 @@ def retry(
 ) -> None:
     """Let mails be sent again, now: refused or put off ones; cancelled, unknown or waiting ones by id or --state."""
     context = context_of(ctx)
-    changed = act(context, RETRY, mails.named(context), reason=reason, yes=yes)
-    if changed:
-        context.screen.tell(
-            ngettext(
-                "{number:,} mail will be sent again; send with: orderctl mail send",
-                "{number:,} mails will be sent again; send with: orderctl mail send",
-                changed,
-            )
+
+    def done(changed: int) -> str:
+        return ngettext(
+            "{number:,} mail will be sent again; send with: orderctl mail send",
+            "{number:,} mails will be sent again; send with: orderctl mail send",
+            changed,
         )
+
+    _act(context, RETRY, mails, done, reason=reason, yes=yes)
 
 
 @app.command(
@@ -296,9 +288,11 @@ def cancel(
 ) -> None:
     """Never send mails that wait."""
     context = context_of(ctx)
-    changed = act(context, CANCEL, mails.named(context), reason=reason, yes=True)
-    if changed:
-        context.screen.tell(ngettext("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed))
+
+    def done(changed: int) -> str:
+        return ngettext("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed)
+
+    _act(context, CANCEL, mails, done, reason=reason, yes=True)
 
 
 @app.command(
@@ -314,17 +308,21 @@ def settle(
 ) -> None:
     """Say what became of mails of unknown fate; neither answer sends them again."""
     context = context_of(ctx)
-    changed = act(context, SENT if sent else NOT_SENT, mails.named(context), reason=reason, yes=True)
-    if changed:
-        state = (MailState.SENT if sent else MailState.REFUSED).value
-        settled = ngettext(
-            "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=state
+    action = SENT if sent else NOT_SENT
+
+    def done(changed: int) -> str:
+        return ngettext(
+            "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=action.to
         )
-        context.screen.tell(settled)
+
+    _act(context, action, mails, done, reason=reason, yes=True)
 
 
-def act(context: Context, action: MailAction, query: MailQuery, *, reason: str, yes: bool) -> int:
-    """Do it to the mails that are meant, and tell which were left alone; gives how many changed."""
+def _act(
+    context: Context, action: MailAction, mails: MailChoice, done: Callable[[int], str], *, reason: str, yes: bool
+) -> None:
+    """Apply the action; tell which mails were left alone, and what was done to how many."""
+    query = mails.named(context)
     with context.open_store() as store:
         picked = pick_mails(store, action, query)
         unknown = picked.count(MailState.UNKNOWN)
@@ -339,7 +337,7 @@ def act(context: Context, action: MailAction, query: MailQuery, *, reason: str, 
             clock=context.clock,
             new_id=new_id,
         )
-    left = ", ".join(counted(state, number) for state, number in picked.left.items())
+    left = ", ".join(_counted(state, number) for state, number in picked.left.items())
     if left or not picked.mails:
         context.screen.tell(_("left as they are: {mails}", mails=left) if left else _("no such mail"))
     if changed < len(picked.mails):
@@ -349,11 +347,11 @@ def act(context: Context, action: MailAction, query: MailQuery, *, reason: str, 
             len(picked.mails) - changed,
         )
         context.screen.warn(stayed)
-    return changed
+    if changed:
+        context.screen.tell(done(changed))
 
 
-def counted(state: str, number: int) -> str:
-    """How many mails are in a state."""
+def _counted(state: str, number: int) -> str:
     return _("{number:,} {state}", number=number, state=state)
 
 
@@ -382,27 +380,21 @@ def send_sample_mail(
     if batch is not None and (filter_text is not None or name is not None):
         raise UsageError(_("--batch and a choice of orders are two sources of a letter"), hint=_("give one of them"))
     address = context.mailing.address(to, "--sample")
-    sender = Sender(
-        composer=context.mailing.composer(),
-        open_mailer=context.mailing.mailer_factory(),
-        clock=context.clock,
-        new_id=new_id,
-        domain=context.mailing.message_domain,
-    )
+    sending = Delivery().sending(context, lambda: False)
     with context.open_store() as store:
         if batch is not None:
             facts = facts_of_batch(store, batch)
         else:
-            facts = _facts(context, store, sender, Source(filter_text=filter_text, name=name))
-    letter = send_sample(sender, facts, address)
+            facts = _facts(context, store, sending, Source(filter_text=filter_text, name=name))
+    letter = send_sample(sending, facts, address, domain=context.mailing.message_domain)
     context.screen.tell(_("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
 
 
-def _facts(context: Context, store: Store, sender: Sender, source: Source) -> LetterContext:
+def _facts(context: Context, store: Store, sending: Sending, source: Source) -> LetterContext:
     if not source.given:
         with store.snapshot() as connection:
             selected = selection_size(connection, context.actor, DEFAULT_SELECTION)
         if not selected:
             return invented_facts(context.settings.text("mail.language"))
     choice = choose(context, store, source)
-    return facts_of_request(store, RejectionRequest(choice=choice, by=provenance(context, choice.words)), sender)
+    return facts_of_request(store, RejectionRequest(choice=choice, by=provenance(context, choice.words)), sending)
