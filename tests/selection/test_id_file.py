@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orderctl.errors import UsageError
 from orderctl.orders.orders import parse_order_id
 from orderctl.search.columns import parse_columns
-from orderctl.search.writers import write_csv, write_json, write_jsonl
+from orderctl.search.writers import WRITERS
 from orderctl.selection.id_file import id_line, read_ids
 from support.cli import Cli
 from support.factories import make_order, put
@@ -198,9 +198,9 @@ def test_what_is_written_one_a_line_comes_back(wanted: list[str]) -> None:
 
 @given(lists_of_ids)
 def test_what_is_written_as_a_table_or_as_json_comes_back(wanted: list[str]) -> None:
-    for write, columns in ((write_csv, "id"), (write_csv, "id,ref"), (write_jsonl, "id"), (write_json, "id")):
+    for form, columns in (("csv", "id"), ("csv", "id,ref"), ("jsonl", "id"), ("json", "id")):
         out = io.StringIO()
-        write([{"id": wanted, "reference": wanted}], parse_columns(columns), out)
+        WRITERS[form]([{"id": wanted, "reference": wanted}], parse_columns(columns), out)
         assert ids(out.getvalue().encode()) == tuple(wanted)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from orderctl.audit.log import Batch, LoggedBatch, event_line, leaf
-from orderctl.files.csv import ROW_SCHEMA, csv_rows, escape_formula
+from orderctl.files.csv import csv_rows, escape_formula
 from orderctl.files.safe import create_file
 from orderctl.language import english
 from orderctl.orders.document import SCHEMA, Document
@@ -92,7 +92,7 @@ def _records(batches: Iterable[LoggedBatch], written: Counter[str]) -> Iterator[
 
 def _write_lines(records: Iterable[dict[str, object]], out: TextIO) -> None:
     encode = json.JSONEncoder().encode
-    out.writelines(f"{encode({'schema': ROW_SCHEMA, **record})}\n" for record in records)
+    out.writelines(f"{encode({'schema': SCHEMA, **record})}\n" for record in records)
 
 
 def _write_table(records: Iterable[dict[str, object]], out: TextIO) -> None:

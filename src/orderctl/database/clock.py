@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from orderctl.core.ids import short_id
-from orderctl.database.connection import Connection, Row, read_instant
+from orderctl.database.connection import Connection, Row, read_instant, readable_instant
 from orderctl.errors import OrderctlError
 from orderctl.language import _
 
@@ -117,19 +117,12 @@ def read_clock(connection: Connection, local: datetime, wrong: str) -> ClockRead
 def _records(row: Row) -> list[Recorded]:
     __, batch, batch_at, plan, *plan_times = row
     found = [(batch, batch_at, False), *((plan, at, True) for at in plan_times)]
+    # A plan that somebody edited is refused anyway.
     return [
         Recorded(id=own_id, at=at, is_plan=is_plan)
         for own_id, value, is_plan in found
-        if own_id is not None and (at := _instant(value)) is not None
+        if own_id is not None and (at := readable_instant(value)) is not None
     ]
-
-
-def _instant(value: object) -> datetime | None:
-    """An instant, or None. Also None for a value that someone made unreadable: such a plan is refused anyway."""
-    try:
-        return read_instant(value).astimezone(UTC) if value is not None else None
-    except (ValueError, OverflowError):
-        return None
 
 
 class SystemClock:

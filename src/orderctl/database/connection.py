@@ -163,6 +163,14 @@ def read_instant(value: Any) -> datetime:  # noqa: ANN401 - a column of either e
     return value.astimezone(UTC)  # type: ignore[no-any-return]
 
 
+def readable_instant(value: Any) -> datetime | None:  # noqa: ANN401 - a column of either engine
+    """The same of a column that somebody may have edited; None if it is NULL or holds no instant."""
+    try:
+        return None if value is None else read_instant(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
     """A day column as a date."""
     return date.fromisoformat(value) if isinstance(value, str) else value

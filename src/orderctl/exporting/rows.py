@@ -6,8 +6,9 @@ from datetime import date, datetime
 from typing import TextIO
 
 from orderctl.core.money import Money, plain_amount
-from orderctl.files.csv import ROW_SCHEMA, csv_rows
+from orderctl.files.csv import csv_rows
 from orderctl.importing.fields import BUYER_FIELDS, LINE_FIELDS, NESTED_LINES, ORDER_FIELDS
+from orderctl.orders.document import SCHEMA
 from orderctl.orders.orders import Buyer, Order, OrderLine
 
 Value = str | int | bool | Money | datetime | date | frozenset[str] | None
@@ -86,7 +87,7 @@ def write_objects(orders: Iterable[Order], out: TextIO) -> None:
     """One JSON object an order, its lines within, with the version of the schema; non-ASCII is escaped."""
     encode = json.JSONEncoder().encode
     for order in orders:
-        document: dict[str, object] = {"schema": ROW_SCHEMA, **_object(order_values(order))}
+        document: dict[str, object] = {"schema": SCHEMA, **_object(order_values(order))}
         document["tags"] = sorted(order.tags)
         document[NESTED_LINES] = [_object(line_values(line, order.currency)) for line in order.lines]
         out.write(f"{encode(document)}\n")

@@ -99,7 +99,6 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[int, Sequence[Cell]]]:
             ) from None
 
 
-ROW_SCHEMA = 1
 _ROW_END = "\r\n"
 # The wide forms too: a spreadsheet of East Asia takes them for the others.
 _STARTS_A_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")

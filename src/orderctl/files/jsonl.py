@@ -1,8 +1,9 @@
-"""Reads JSON lines: one object a line, one order an object; its `lines` may be a list of objects."""
+"""Reads JSON lines, one order a line, whose `lines` may be a list of objects; writes lists of JSON documents."""
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,3 +71,22 @@ def _refuse(word: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse, object_pairs_hook=_once)
+
+
+@contextmanager
+def json_listing(write: Callable[[str], object], form: str) -> Iterator[Callable[[object], None]]:
+    """A function that writes one more JSON document: as an item of an array (`json`), or on a line (`jsonl`).
+
+    The array is closed only at the end, so that after an error a part is not taken for the whole. Non-ASCII is escaped.
+    """
+    encode = json.JSONEncoder().encode
+    before, after = ("", "\n") if form == "jsonl" else ("[\n", "")
+
+    def write_one(document: object) -> None:
+        nonlocal before
+        write(f"{before}{encode(document)}{after}")
+        before = before and ",\n"
+
+    yield write_one
+    if before:
+        write("[]\n" if before == "[\n" else "\n]\n")

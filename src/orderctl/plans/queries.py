@@ -3,11 +3,10 @@
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from orderctl.changes import ChangeKind
 from orderctl.core.money import Money, format_amount
-from orderctl.database.connection import Connection, Row, read_instant
+from orderctl.database.connection import Connection, Row, readable_instant
 from orderctl.language import N_, _
 from orderctl.orders.eligibility import eligible_sql
 from orderctl.orders.orders import OrderChange
@@ -33,6 +32,7 @@ _DONE_BY = {
     ChangeKind.TAGGED: N_("tagged {tag} by {actor}"),
     ChangeKind.UNTAGGED: N_("untagged {tag} by {actor}"),
 }
+_UNREADABLE = datetime.fromtimestamp(0, UTC)  # stands for an instant that somebody edited: the digest does not match
 _COUNTS = (N_("quantity"), N_("delivery notes"), N_("invoices"), N_("backlog SKUs"))
 
 
@@ -191,7 +191,7 @@ def _saved(row: Row) -> SavedPlan:
     """Convert a row of `_COLUMNS`. Values that cannot be read become empty; the digest then does not match."""
     kept = dict(zip(_NAMES, row, strict=True))
     for name in ("made_at", "expires_at", "approved_at", "due_at", "closed_at"):
-        kept[name] = None if kept[name] is None else _instant(kept[name])
+        kept[name] = None if kept[name] is None else readable_instant(kept[name]) or _UNREADABLE
     for name in ("author", "approver", "closed_by"):
         actor, login = kept[name], kept.pop(f"{name}_login")
         kept[name] = None if actor is None else Identity(actor=actor, login=login or "")
@@ -200,13 +200,6 @@ def _saved(row: Row) -> SavedPlan:
     kept["second_operator"] = bool(kept["second_operator"])
     kept["state"] = PlanState(kept["state"])
     return SavedPlan(**kept)
-
-
-def _instant(value: Any) -> datetime:  # noqa: ANN401 - a column of either engine
-    try:
-        return read_instant(value).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return datetime.fromtimestamp(0, UTC)
 
 
 def _totals(text: str) -> tuple[Money, ...]:

@@ -1,12 +1,14 @@
 """Writes orders as CSV, JSON and JSON lines for other programs, a block of orders at a time (design.md, section 8)."""
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import repeat
 from typing import Any, TextIO
 
-from orderctl.files.csv import _STARTS_A_FORMULA, ROW_SCHEMA, csv_rows, escape_formula
+from orderctl.files.csv import _STARTS_A_FORMULA, csv_rows, escape_formula
+from orderctl.files.jsonl import json_listing
+from orderctl.orders.document import SCHEMA
 from orderctl.search.columns import Column
 
 # Searched in all texts of a column, joined by NUL: without a match, none needs to be escaped.
@@ -27,29 +29,20 @@ def write_csv(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -
         writer.writerows(zip(*cells, strict=True))
 
 
-def write_jsonl(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
-    """Write one object a line, with the version of the schema. Non-ASCII is escaped."""
-    out.writelines(f"{text}\n" for text in _objects(blocks, columns))
-
-
-def write_json(blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
-    """Write one array of the same objects. It is closed only at the end, so a part is not taken for the whole."""
-    before = "["
-    for text in _objects(blocks, columns):
-        out.write(f"{before}\n{text}")
-        before = ","
-    out.write("[]\n" if before == "[" else "\n]\n")
-
-
-def _objects(blocks: Iterable[Block], columns: Sequence[Column]) -> Iterator[str]:
-    encode = json.JSONEncoder().encode
+def write_documents(form: str, blocks: Iterable[Block], columns: Sequence[Column], out: TextIO) -> None:
+    """Write one object for each order, with the version of the schema: as an array (`json`) or as lines (`jsonl`)."""
     names = ("schema", *(column.name for column in columns))
-    for block in blocks:
-        for row in zip(repeat(ROW_SCHEMA), *(_cells(column, block) for column in columns)):
-            yield encode(dict(zip(names, row, strict=True)))
+    with json_listing(out.write, form) as write:
+        for block in blocks:
+            for row in zip(repeat(SCHEMA), *(_cells(column, block) for column in columns)):
+                write(dict(zip(names, row, strict=True)))
 
 
-WRITERS = {"csv": write_csv, "json": write_json, "jsonl": write_jsonl}
+WRITERS: dict[str, Callable[[Iterable[Block], Sequence[Column], TextIO], None]] = {
+    "csv": write_csv,
+    "json": partial(write_documents, "json"),
+    "jsonl": partial(write_documents, "jsonl"),
+}
 
 
 def _cells(column: Column, block: Block) -> Sequence[Any]:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from orderctl.core.text import safe
+from orderctl.files.jsonl import json_listing
 from orderctl.language import all_english
 
 _BLOCK = 2_000
-_BY_LINE = "jsonl"
 
 
 class Output:
@@ -38,33 +38,24 @@ class Output:
 
     def document(self, document: object, form: str) -> None:
         """Write one JSON document, indented (`json`) or on one line (`jsonl`); non-ASCII is escaped."""
-        self.lines([json.dumps(all_english(document), indent=None if form == _BY_LINE else 2)])
+        self.lines([json.dumps(all_english(document), indent=None if form == "jsonl" else 2)])
 
     def documents(self, documents: Iterable[object], form: str) -> None:
-        """Write JSON documents as they come, as by `listing`."""
+        """Write JSON documents as they come, an array (`json`) or one on a line (`jsonl`)."""
         with self.listing(form) as write:
             for document in documents:
                 write(document)
 
     @contextmanager
     def listing(self, form: str) -> Iterator[Callable[[object], None]]:
-        """A function that writes one more JSON document: as an item of an array (`json`), or a line (`jsonl`).
+        """The writer of `json_listing`; each document is written when it is known."""
 
-        The array is closed only at the end, so that after an error a part is not taken for the whole.
-        """
-        if form == _BY_LINE:
-            yield lambda document: self.lines([json.dumps(all_english(document))])
-            return
-        before = "["
+        def write_now(text: str) -> None:
+            self.stream.write(text)
+            self.stream.flush()
 
-        def write(document: object) -> None:
-            nonlocal before
-            self.lines([before])
-            self.lines([json.dumps(all_english(document))], end="")
-            before = ","
-
-        yield write
-        self.lines(["[]"] if before == "[" else ["", "]"])
+        with json_listing(write_now, form) as write:
+            yield lambda document: write(all_english(document))
 
     def message(self, message: bytes) -> None:
         """Write an internet message: its bytes to a file or pipe, its lines to a terminal."""
