@@ -1,5 +1,7 @@
 """Whatever becomes of standard output, signals, files and memory: one line, and a code that says what was done."""
 
+import functools
+import json
 import re
 import shutil
 import sqlite3
@@ -205,3 +207,75 @@ def test_orders_that_were_named_and_of_which_none_can_be_rejected_are_a_code_of_
     ran = cli("--quiet", "reject", *args, "--yes", "--format", "json", stdin="1003\n1004\n")
     assert (ran.code, ran.json["schema"]) == (code, 1)
     assert ran.err.partition("\n")[0] == (f"orderctl: {NOTHING}" if code else "")
+
+
+UNSET = {"ORDERCTL_MAIL_HOST": "127.0.0.1", "ORDERCTL_MAIL_PORT": "9", "ORDERCTL_MAIL_TRANSPORT": "smtp"}
+# A call with an outcome: the exit code, words on the screen, and what the JSON document says of the same.
+OUTCOMES = [
+    (["reject", "1001", "1002", "--yes"], DONE, "Rejected 2 orders", {"outcome": "rejected", "rejected": 2}),
+    (["reject", "1001", "--dry-run"], DONE, "A dry run: nothing was changed.", {"outcome": "dry-run", "rejected": 0}),
+    (["reject", "2001", "--yes"], 3, "Nothing to reject.", {"outcome": "nothing-to-do", "batch": None}),
+    (["reject", "1001", "--yes", "--notify"], DONE, "1 mail sent", {"mails.queued": 1, "mails.sent": 1}),
+    (
+        ["reject", "1001", "--yes", "--notify", "unset"],
+        ExitCode.MAILS_REMAIN,
+        "0 mails sent; stopped: the mail server 127.0.0.1:9 cannot be reached",
+        {"rejected": 1, "mails.queued": 1, "mails.sent": 0},
+    ),
+    (["reject", "1001", "--save-plan"], DONE, " saved: 1 order, ", {"outcome": "saved", "saved.orders": 1}),
+    (["plan", "run", "{plan}", "--yes"], DONE, "Rejected 1 order", {"outcome": "rejected", "rejected": 1}),
+    (["plan", "run", "{plan}", "--dry-run"], DONE, "A dry run:", {"outcome": "dry-run", "left_out": []}),
+    (["plan", "approve", "{plan}"], DONE, " approved: 1 order, ", {"state": "approved", "orders": 1}),
+    (["plan", "cancel", "{plan}"], DONE, " is cancelled; none", {"state": "cancelled"}),
+    (["import", "{csv}"], DONE, "1 row, 1 order: 1 created,", {"stored": True, "rows": 1, "created": 1}),
+    (["import", "{csv}", "--check"], DONE, "1 row, 1 order: all good", {"stored": False, "orders": 1, "created": 1}),
+    (["import", "{bad}"], 2, "1 bad order; nothing was imported", {"stored": False, "bad_orders": 1, "created": 0}),
+    (["import", "{bad}", "--skip-bad"], DONE, "1 created, 0 updated", {"stored": True, "bad_orders": 1, "created": 1}),
+    (
+        ["tag", "late", "1001", "1002"],
+        DONE,
+        "1 order tagged late; 1 unchanged",
+        {"outcome": "done", "changed": 1, "unchanged": 1},
+    ),
+    (["archive", "1001", "--dry-run"], DONE, "1 order would be archived", {"outcome": "dry-run", "changed": 1}),
+    (["store", "check"], DONE, "ok     log: 1 batch and", {"ok": True}),
+    (["store", "check", "edited"], FAILED, "2 things wrong with the store", {"ok": False}),
+    (["log", "verify"], DONE, "as written: 1 batch and 3 events", {"outcome": "as-written", "tampered": 0}),
+    (["log", "verify", "edited"], FAILED, "as it was written: 1 record", {"outcome": "tampered", "tampered": 1}),
+    (["config", "check"], DONE, "ok     mail: ", {"ok": True}),
+    (["config", "check", "unset"], FAILED, "1 thing to mend", {"ok": False}),
+    (["config", "check", "unset", "misspelt"], 2, "2 things to mend", {"ok": False}),
+]
+
+
+@pytest.mark.parametrize(("call", "code", "words", "said"), OUTCOMES, ids=[" ".join(each[0]) for each in OUTCOMES])
+def test_the_screen_the_document_and_the_exit_code_say_the_same(prepared, tmp_path, call, code, words, said):
+    store, names = prepared
+    (tmp_path / "bad.csv").write_text(f"{Path(names['csv']).read_text()}3002,needs-oc,never,EUR,12\n")
+    names = names | {"bad": str(tmp_path / "bad.csv")}
+    for form in ("text", "json", "jsonl"):
+        folder = tmp_path / form
+        folder.mkdir()
+        copy = Path(shutil.copy(store, folder / "store.db"))
+        copy.chmod(0o600)
+        if "edited" in call:
+            with closing(sqlite3.connect(copy)) as connection:
+                held = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'batch'"
+                for (name,) in connection.execute(f"{held} AND sql LIKE '%UPDATE%'").fetchall():
+                    connection.execute(f"DROP TRIGGER {name}")
+                connection.execute("UPDATE batch SET reason = 'another'")
+                connection.commit()
+        cli = mailing(copy, folder)
+        cli.environ |= UNSET if "unset" in call else {}
+        cli.environ |= {"ORDERCTL_LABLE": "x"} if "misspelt" in call else {}
+        args = [each.format_map(names) for each in call if each not in {"edited", "unset", "misspelt"}]
+        if args[0] == "import":
+            args += ["--errors", str(folder / "errors.csv")]
+        ran = cli(*args, "--format", form)
+        assert (form, ran.code) == (form, code)
+        if form == "text":
+            assert words in ran.out + ran.err
+        else:
+            told = ran.json if form == "json" else json.loads(ran.lines[-1])
+            told = told[-1] if isinstance(told, list) else told
+            assert {path: functools.reduce(dict.get, path.split("."), told) for path in said} == said

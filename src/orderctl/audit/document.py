@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, fields
-from io import TextIOWrapper
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from orderctl.audit.log import Batch, LoggedBatch, event_line, leaf
 from orderctl.files.csv import csv_rows, escape_formula
-from orderctl.files.safe import create_file
+from orderctl.files.safe import output_file, text_in
 from orderctl.language import english
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.orders import OrderEvent
@@ -63,11 +59,8 @@ def write_record(batches: Iterable[LoggedBatch], path: str | None, format_: str,
     Raises UsageError if the file exists and `force` is not set.
     """
     written: Counter[str] = Counter()
-    with _target(path, force=force) as out:
-        text = TextIOWrapper(out, encoding="utf-8", newline="")
+    with output_file(path, force=force) as out, text_in(out) as text:
         {"jsonl": _write_lines, "csv": _write_table}[format_](_records(batches, written), text)
-        text.flush()
-        text.detach()
     return written
 
 
@@ -101,13 +94,3 @@ def _write_table(records: Iterable[dict[str, object]], out: TextIO) -> None:
     for record in records:
         cells = (record.get(column) for column in _COLUMNS)
         writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in cells])
-
-
-@contextmanager
-def _target(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
-    if path is not None:
-        with create_file(Path(path), force=force) as out:
-            yield out
-        return
-    yield sys.stdout.buffer
-    sys.stdout.flush()

@@ -1,11 +1,8 @@
 """Exports orders: what is asked for, and the writer of each format."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +12,7 @@ from orderctl.database.store import Store
 from orderctl.errors import UsageError
 from orderctl.exporting.rows import write_line_rows, write_objects, write_order_rows
 from orderctl.files.csv import escape_formula
-from orderctl.files.safe import SafeNames, create_file, create_folder
+from orderctl.files.safe import SafeNames, create_file, create_folder, output_file, text_in
 from orderctl.language import _
 from orderctl.orders.orders import Order
 from orderctl.selection.queries import chosen_orders
@@ -91,7 +88,7 @@ def write_export(orders: Iterable[Order], request: ExportRequest) -> None:
     if request.per_order:
         _write_folder(orders, request)
         return
-    with _target(request) as out:
+    with output_file(request.path, force=request.force) as out:
         if request.format.is_text:
             _write_text(orders, request, out)
         elif request.format is ExportFormat.XLSX:
@@ -118,24 +115,12 @@ def _write_documents(orders: Iterable[Order], request: ExportRequest, out: Binar
 
 
 def _write_text(orders: Iterable[Order], request: ExportRequest, out: BinaryIO) -> None:
-    text = TextIOWrapper(out, encoding="utf-8", newline="")
-    if request.format is ExportFormat.JSONL:
-        write_objects(orders, text)
-    else:
-        (write_line_rows if request.by_line else write_order_rows)(orders, text, str if request.raw else escape_formula)
-    text.flush()
-    text.detach()
-
-
-@contextmanager
-def _target(request: ExportRequest) -> Iterator[BinaryIO]:
-    if request.path is not None:
-        with create_file(Path(request.path), force=request.force) as out:
-            yield out
-        return
-    # Bytes, whatever encoding the terminal was thought to have.
-    yield sys.stdout.buffer
-    sys.stdout.flush()
+    shown = str if request.raw else escape_formula
+    with text_in(out) as text:
+        if request.format is ExportFormat.JSONL:
+            write_objects(orders, text)
+        else:
+            (write_line_rows if request.by_line else write_order_rows)(orders, text, shown)
 
 
 def _refuse_none(orders: Iterable[Order]) -> Iterator[Order]:

@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from orderctl.core.text import fold
 from orderctl.errors import OrderctlError, UsageError, os_reason
@@ -33,6 +35,26 @@ def create_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
                 yield stream
         except OSError as error:
             raise _failed(path, error) from None
+
+
+@contextmanager
+def output_file(path: str | None, *, force: bool) -> Iterator[BinaryIO]:
+    """A file as by `create_file`; standard output for None, in bytes, whatever encoding it was thought to have."""
+    if path is not None:
+        with create_file(Path(path), force=force) as out:
+            yield out
+        return
+    yield sys.stdout.buffer
+    sys.stdout.flush()
+
+
+@contextmanager
+def text_in(out: BinaryIO) -> Iterator[TextIO]:
+    """A text stream that writes to `out` as UTF-8, with line breaks as they are given."""
+    text = TextIOWrapper(out, encoding="utf-8", newline="")
+    yield text
+    text.flush()
+    text.detach()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import csv
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
@@ -17,7 +16,7 @@ from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode
 from orderctl.files.csv import escape_formula
-from orderctl.files.safe import create_file
+from orderctl.files.safe import create_file, text_in
 from orderctl.importing.figures import ImportCounts, OrderSource, RowProblem, SourceFigures
 from orderctl.importing.queries import OrderImport
 from orderctl.orders.document import SCHEMA, Document
@@ -177,21 +176,15 @@ def _chunks(orders: Iterator[Order]) -> Iterator[list[Order]]:
 _COLUMNS = ("file", "row", "column", "value", "reason")
 
 
-def write_error_report(path: Path, problems: Iterable[RowProblem], *, force: bool = False) -> int:
-    """Write one line a problem; gives how many. Raises UsageError if the name is taken, unless `force`."""
-    count = 0
-    with create_file(path, force=force) as out:
-        text = TextIOWrapper(out, encoding="utf-8", newline="")
+def write_error_report(path: Path, problems: Iterable[RowProblem], *, force: bool = False) -> None:
+    """Write one line for each problem. Raises UsageError if the name is taken, unless `force`."""
+    with create_file(path, force=force) as out, text_in(out) as text:
         lines = csv.writer(text)
         lines.writerow(_COLUMNS)
         for problem in problems:
             cells = (problem.file, problem.column, problem.value, problem.reason)
             name, column, value, reason = map(escape_formula, cells)
             lines.writerow((name, problem.row, column, value, reason))
-            count += 1
-        text.flush()
-        text.detach()
-    return count
 
 
 def import_document(report: ImportReport) -> Document:
