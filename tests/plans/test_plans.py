@@ -22,6 +22,7 @@ from orderctl.filters.parser import parse_filter
 from orderctl.orders.orders import Status
 from orderctl.orders.queries import get_order
 from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SecondOperatorRule, read_terms
+from orderctl.plans.queries import find_plans
 from orderctl.plans.service import (
     Operator,
     approve_plan,
@@ -30,7 +31,6 @@ from orderctl.plans.service import (
     differences,
     due_plans,
     execute_kept,
-    list_plans,
     load_plan,
     save_plan,
     still_as_planned,
@@ -45,6 +45,11 @@ from support.stores import open_store
 
 STRICT = PlanTerms(lifetime=timedelta(hours=24), rule=SecondOperatorRule(always=True))
 HOUR = timedelta(hours=1)
+
+
+def listed(store):
+    with store.snapshot() as connection:
+        return list(find_plans(connection, PlanState, None))
 
 
 def operator(actor="mia", *, at=NOW, terms=FREE):
@@ -82,7 +87,7 @@ def test_a_saved_plan_changes_nothing_and_keeps_everything(store):
     assert (saved.made_at, saved.expires_at, saved.time_left(NOW)) == (NOW, NOW + 24 * HOUR, "expires in 1 d")
     kept = load_plan(store, saved.id)
     assert (kept.plan, kept.saved) == (plan, saved)
-    assert list_plans(store, list(PlanState), None) == (saved,)
+    assert listed(store) == [saved]
     assert (rejected(store), differences(store, plan)) == ([], ())
 
 
@@ -191,7 +196,7 @@ def test_one_plan_that_somebody_broke_does_not_hide_the_others(sqlite_url, sql):
         put(store, make_order("G1"), make_order("G2"))
         broken, whole = save(store, "G1"), save(store, "G2")
         store.write(lambda connection: connection.execute(f"UPDATE plan SET {sql} WHERE id = :id", {"id": broken.id}))
-        assert [saved.id for saved in list_plans(store, PlanState, None)] == [whole.id, broken.id]
+        assert [saved.id for saved in listed(store)] == [whole.id, broken.id]
         with pytest.raises(UnexpectedPlanError, match="was edited"):
             run(store, broken)
     cli = Cli(sqlite_url, Path(sqlite_url).parent / "home")

@@ -1,4 +1,4 @@
-"""Delivery as the commands run it: how fast, over how many connections, and how a signal ends it."""
+"""Delivery for the commands: its options, and how a signal ends it."""
 
 import signal
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Connections = Annotated[
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ended the run, and what was in hand was finished; carries the exit code."""
+    """A signal ended the run after the mails in progress were finished; `exit_code` is that of the signal."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Which mails are sent, and how fast, as the command line says it."""
+    """The options that say which mails to send, and how fast."""
 
     batch: BatchId = None
     limit: Annotated[int | None, typer.Option(min=1, max=LARGEST, help="At most so many.")] = None

@@ -1,4 +1,4 @@
-"""From a plan to its report, for `reject` and `plan run` alike: preview, confirm, execute, mail, report."""
+"""The steps from a plan to its report, for `reject` and `plan run`: preview, confirm, execute, mail, report."""
 
 import os
 import re
@@ -32,12 +32,11 @@ _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """How this call is to go on once the plan is made: `save` keeps it, `hold` executes it that much later.
+    """What to do with the plan once it is made: `save` keeps it, `hold` executes it that much later.
 
-    `full` shows every order of it; `ask_about_mails` asks whether to tell the buyers; `edit` opens an editor for the
-    message to them.
-    `request` is the caller's own key, with what is asked for under it.
-    `write` takes the JSON document of its report where it is one of several.
+    `full` shows every order; `ask_about_mails` asks whether to tell the buyers; `edit` opens an editor for the message
+    to them. `request` is the caller's own key with a digest of the call. `write` takes the JSON document of the report
+    if it is one of several.
     """
 
     expected: Expectations
@@ -97,7 +96,7 @@ def check_can_ask(run: Run, *, look: str = "--dry-run") -> None:
 def show_preview(
     context: Context, store: Store, plan: RejectionPlan, *, full: bool, ask_about_mails: bool = False
 ) -> tuple[SampleLetter, ...]:
-    """Show what the plan would do, and note its size for the log; gives a letter for each language."""
+    """Show what the plan would do, and note its size in the run log; returns a letter for each language."""
     context.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
     letters = compose_letters(context, store, plan)
     if not context.quiet:
@@ -124,7 +123,7 @@ def compose_letters(context: Context, store: Store, plan: RejectionPlan) -> tupl
 
 
 def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> str:
-    """Ask for the go-ahead to what the plan does; gives how it was given. Raises DeclinedError."""
+    """Ask for confirmation of the plan; returns how it was given. Raises DeclinedError."""
     if run.yes or not plan.targets.count:
         return "--yes"
     production = context.settings.flag("production")
@@ -134,7 +133,7 @@ def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> st
 
 
 def executed(context: Context, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
-    """Execute the plan. What ends the run from here on is told by what the store then holds (`ending.py`)."""
+    """Execute the plan. After this, the store decides what the end of the run says (`ending.py`)."""
     context.begun.append(plan.id)
     try:
         with context.screen.progress(N_("Rejecting")):
@@ -142,7 +141,7 @@ def executed(context: Context, plan: RejectionPlan, execute: Callable[[], Reject
     except CommitUnknownError:
         raise
     except OrderctlError:
-        context.begun.remove(plan.id)  # it says itself that nothing was changed
+        context.begun.remove(plan.id)  # the error itself says that nothing was changed
         raise
 
 
@@ -173,7 +172,7 @@ def _delivered(context: Context, store: Store, result: RejectionResult, run: Run
             delivery = deliver_mails(context, store, stop, Delivery(batch=result.batch_id))
         stop.check(delivery)
     except OrderctlError as error:
-        # The rejection stands whatever becomes of its mails: they wait.
+        # The rejection is committed: its mails wait in the outbox.
         delivery = DeliveryReport(stopped=error.sentence)
     except Exception as error:  # noqa: BLE001
         delivery = DeliveryReport(stopped=reason_of(error))

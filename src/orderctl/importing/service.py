@@ -1,4 +1,4 @@
-"""Orders from a file into the store: all of them or none, unless the bad ones are to be left out."""
+"""Imports the orders of a file into the store: all of them or none, unless bad ones are left out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROBLEMS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRejection:
-    """How the plan ended that rejects the orders which the file alone rejects. Without targets it has no document."""
+    """How the plan for the orders that the file alone rejects ended; `document` is None if it was not reported."""
 
     exit_code: int
     document: Document | None
@@ -80,7 +80,7 @@ class FileImport:
     progress: Progress | None = None
 
     def write(self, connection: Connection) -> ImportCounts:
-        """Write all of them, from the first one each time."""
+        """Write all orders of the file; each call begins with the first one."""
         counts, at = ImportCounts(), self.clock.of(connection)
         done = 0
         for chunk in _chunks(self.source.orders()):
@@ -113,27 +113,27 @@ def import_orders(store: Store, file: FileImport, *, skip_bad: bool, check_only:
 
 
 class StoreAfterImport(Store):
-    """The store as it is once a file is imported: the first write imports the file too, in one transaction.
+    """The store as it will be after an import: the first write imports the file too, in one transaction.
 
-    Until then its snapshots show what is there together with the file, of which nothing stays. So a plan that is made
-    on it counts what the file says, and is executed together with the import.
+    Until then, snapshots include the file, whose rows are rolled back. So a plan that is made on this store counts what
+    the file says, and is executed together with the import.
     """
 
     def __init__(self, store: Store, file: FileImport) -> None:
         self.account, self.label = store.account, store.label
-        self.counts: ImportCounts | None = None  # what the import did; None as long as it has not
+        self.counts: ImportCounts | None = None  # None until the file is imported
         self._store = store
         self._file = file
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """One consistent view, with the file in it."""
+        """One consistent view that includes the file."""
         with self._store.foreseen(self._file.write) if self.counts is None else self._store.snapshot() as connection:
             yield connection
 
     @contextmanager
     def foreseen(self, change: Callable[[Connection], object]) -> Iterator[Connection]:
-        """The same after a change, of which nothing stays."""
+        """The same after a change that is rolled back."""
 
         def both(connection: Connection) -> None:
             if self.counts is None:
@@ -144,14 +144,14 @@ class StoreAfterImport(Store):
             yield connection
 
     def write(self, work: Callable[[Connection], T], *, landed: Callable[[Connection], T | None] | None = None) -> T:
-        """Run `work` in one transaction, and in the first one import the file before it."""
+        """Run `work` in one transaction; the first transaction imports the file before it."""
         if self.counts is not None:
             return self._store.write(work, landed=landed)
         counts = ImportCounts()
 
         def both(connection: Connection) -> T:
             nonlocal counts
-            # Its turn comes before its orders: whoever has the turn may wait for these.
+            # Take the turn before the rows of orders: whoever has the turn may wait for these rows.
             wait_for_turn(connection)
             counts = self._file.write(connection)
             return work(connection)

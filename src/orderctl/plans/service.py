@@ -1,6 +1,6 @@
 """Saved plans: save, approve, hold, cancel, and run once (design.md, section 6, step 4)."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,7 +16,6 @@ from orderctl.plans.plans import EDITED, PlanState, PlanTerms, SavedPlan, Second
 from orderctl.plans.queries import (
     change_plan,
     due_plan_ids,
-    find_plans,
     get_plan,
     insert_plan,
     plan_differences,
@@ -124,12 +123,6 @@ def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOu
     )
 
 
-def list_plans(store: Store, states: Iterable[PlanState], limit: int | None) -> tuple[SavedPlan, ...]:
-    """The plans in these states, newest first."""
-    with store.snapshot() as connection:
-        return find_plans(connection, states, limit)
-
-
 def approve_plan(store: Store, text: str, operator: Operator, *, hold: timedelta | None = None) -> SavedPlan:
     """Approve a plan; with `hold` it runs that much later. Raises UnexpectedPlanError."""
 
@@ -165,12 +158,6 @@ def due_plans(store: Store, clock: Clock) -> tuple[str, ...]:
     """The ids of the held plans that are due."""
     with store.snapshot() as connection:
         return due_plan_ids(connection, clock.for_record(connection))
-
-
-def time_in(store: Store, clock: Clock) -> datetime:
-    """The time that decides in this store, for showing plans."""
-    with store.snapshot() as connection:
-        return clock.of(connection)
 
 
 def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, message_domain: str) -> RejectionResult:

@@ -1,4 +1,4 @@
-"""`orderctl archive|unarchive|tag|untag`: what any order allows, a rejected one included."""
+"""`orderctl archive|unarchive|tag|untag`: changes that any order allows, a rejected one too."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,7 +25,7 @@ from orderctl.orders.orders import parse_tag
 from orderctl.selection.selection import FilterScope
 from orderctl.terminal.prompts import can_ask, yes_or_no
 
-# Up to so many orders nobody is asked: the change can be taken back.
+# A change of at most so many orders needs no confirmation: it can be undone.
 UNASKED = 1_000
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show how many orders would change, and stop.")]
 Tag = Annotated[str, typer.Argument(metavar="TAG", help="The tag.", autocompletion=suggest_tag)]
@@ -33,7 +33,7 @@ Tag = Annotated[str, typer.Argument(metavar="TAG", help="The tag.", autocompleti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """How this call goes on, as the command line says it."""
+    """The options of this call."""
 
     yes: Yes = False
     dry_run: DryRun = False

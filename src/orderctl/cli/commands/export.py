@@ -76,7 +76,7 @@ def _format(said: ExportFormat | None, output: str) -> ExportFormat:
 
 
 def _checked(context: Context, request: ExportRequest) -> ExportRequest:
-    """The request. Raises UsageError if its parts do not go together."""
+    """The request. Raises UsageError if its options contradict each other."""
     if (request.by_line or request.raw) and request.format is not ExportFormat.CSV:
         raise UsageError(
             _("--lines and --raw are about CSV, not {format}", format=request.format), hint=_("leave them out")

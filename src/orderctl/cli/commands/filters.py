@@ -59,7 +59,7 @@ def save(
 
 
 def _ask_to_replace(context: Context, found: SavedFilter, expression: str) -> None:
-    """Cron may run it, and so may a colleague. Raises UsageError without a terminal, DeclinedError for a no."""
+    """Ask, because others may use the filter. Raises UsageError without a terminal, DeclinedError for a no."""
     taken = _(
         "{name!r} was saved by {actor} on {day:%Y-%m-%d} as: {expression}",
         name=safe(found.name),

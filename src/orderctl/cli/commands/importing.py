@@ -45,7 +45,7 @@ _SHOWN_IDS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """What the columns of a file mean, as the command line says it."""
+    """The options that say what the columns of a file mean."""
 
     from_: Annotated[
         str | None, typer.Option("--from", metavar="NAME", help="Whose export it is; without it, by its header.")
@@ -63,7 +63,7 @@ class Columns:
     ] = None
 
     def defaults(self) -> dict[str, str]:
-        """The fields that are given a value. Raises UsageError for two maps, and for what is no field."""
+        """The values of `--default` by field. Raises UsageError for two maps, and for an unknown field."""
         if self.map_ is not None and self.from_ is not None:
             raise UsageError(_("--map and --from are two column maps"), hint=_("give one of them"))
         given: dict[str, str] = {}
@@ -80,7 +80,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """Which orders of a file are taken, and what becomes of the others, as the command line says it."""
+    """The options that say which orders of a file are imported, and what happens to the others."""
 
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Take the good orders, leave the bad ones out.")] = False
     errors: Annotated[str | None, typer.Option(metavar="FILE", help="Write every bad row there, as CSV.")] = None
@@ -95,7 +95,7 @@ class Taken:
     ] = False
 
     def keep_problems(self, source: OrderSource, file: str) -> str:
-        """Write the error report if there is anything to report; gives its path."""
+        """Write the error report if there are problems; returns its path, or an empty string."""
         if not source.figures.problems:
             return ""
         path = self.errors or f"{Path(file).name}.errors.csv"
@@ -105,7 +105,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtSource:
-    """Whether and how orders are rejected that the file alone rejects, as the command line says it."""
+    """The options that say whether and how to reject orders that the file rejects and the store does not."""
 
     reject_at_source: Annotated[
         bool,
@@ -121,7 +121,7 @@ class AtSource:
     yes: Yes = False
 
     def check(self, run: Run) -> None:
-        """Refuse options that say how to reject, where nothing is to be rejected. Raises UsageError."""
+        """Raise UsageError for options that say how to reject if nothing is to be rejected."""
         if self.reject_at_source:
             check_can_ask(run, look="--check")
             return
@@ -198,7 +198,7 @@ def _opened(
     context: Context, store: Store, name: str, columns: Columns, defaults: Mapping[str, str]
 ) -> Iterator[OrderSource]:
     with store.snapshot():
-        pass  # a store that cannot be used is better known before a long file is read
+        pass  # fail before a long file is read if the store cannot be used
     request = SourceRequest(
         map_file=columns.map_, map_name=columns.from_, time_zone=columns.timezone, defaults=defaults
     )
@@ -237,7 +237,7 @@ def _imported(context: Context, store: Store, file: FileImport, taken: Taken, *,
 def _import_and_reject(
     context: Context, store: Store, file: FileImport, run: Run, taken: Taken, at_source: AtSource
 ) -> ImportReport:
-    """Import, and reject what is rejected in the file alone: in one transaction after the question, or neither."""
+    """Import, and reject the orders that the file alone rejects, in one transaction after the question."""
     report = _imported(context, store, file, taken, check=True)
     ids = report.counts.rejected_at_source
     if not ids or (report.figures.problems and not taken.skip_bad):
@@ -257,19 +257,19 @@ def _import_and_reject(
     run = replace(run, ask_about_mails=notify is None, write=documents.append)
     try:
         code, __ = carry_out(context, after, request, run)
-    except BaseException:  # its mails were interrupted, after it was reported
+    except BaseException:  # its mails were interrupted after the report was made
         for document in documents:
             context.output.document(document, run.as_)
         raise
     if not run.dry_run:
         if after.counts is None:
-            after.write(lambda __: None)  # none of them can be rejected; the rest is imported all the same
+            after.write(lambda __: None)  # none of them can be rejected; import the rest anyway
         report = replace(report, counts=after.counts or report.counts, stored=True)
     return replace(report, rejection=SourceRejection(exit_code=code, document=next(iter(documents), None)))
 
 
 def _usual_reason(context: Context) -> str:
-    """What stands in for a reason; where codes are set, nothing does."""
+    """The reason if none is given; empty if the settings list codes, one of which must be chosen."""
     return "" if reason_codes(context).words else english(_REASON)
 
 
@@ -320,7 +320,7 @@ def _with_rejected(words: str, ids: Sequence[str]) -> str:
 
 
 def _say_protection(context: Context, counts: ImportCounts) -> None:
-    """What of that which keeps orders from being rejected the file leaves unsaid, and where its word is not taken."""
+    """Tell which fields that protect orders the file lacks, and for how many orders its lower counts were ignored."""
     alike: dict[Unsaid, list[str]] = {}
     for name, unsaid in counts.unsaid.items():
         alike.setdefault(unsaid, []).append(_(_PROTECTIONS[name]))
@@ -346,7 +346,7 @@ def _say_protection(context: Context, counts: ImportCounts) -> None:
 
 
 def _say_rejected_at_source(context: Context, ids: Sequence[str]) -> None:
-    """The orders that the file rejects, and the import does not."""
+    """Warn of the orders that the file rejects and the import does not."""
     context.screen.warn(
         ngettext(
             "{number:,} order is rejected in the file and not here ({ids}): it keeps its status; "
@@ -360,7 +360,7 @@ def _say_rejected_at_source(context: Context, ids: Sequence[str]) -> None:
 
 
 def _say_totals(context: Context, figures: SourceFigures) -> None:
-    """Where the totals of orders are not those of their lines."""
+    """Warn of orders whose total is not the sum of their lines."""
     if figures.differing_totals:
         first = "; ".join(
             _(
@@ -391,7 +391,7 @@ def _say_totals(context: Context, figures: SourceFigures) -> None:
 
 
 def _say_problems(context: Context, report: ImportReport) -> None:
-    """The first problems, how many more there are, and where all of them are written."""
+    """Tell the first problems, how many more there are, and the file that lists all of them."""
     figures = report.figures
     for problem in report.problems:
         words = _(

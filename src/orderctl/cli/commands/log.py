@@ -63,7 +63,7 @@ def show(
             return
         batch = get_batch(connection, subject)
         order = None if batch else get_order(connection, subject)
-        # An order may be called like the ending of a batch: ids come first.
+        # The id of an order may equal the ending of a batch: whole ids come first.
         if batch is None and order is None and (batch_id := batch_ending(connection, subject)):
             batch = get_batch(connection, batch_id)
         if batch is not None:
@@ -114,7 +114,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace a file that is the
 
 
 class RecordFormat(StrEnum):
-    """How the log is written for an auditor."""
+    """The formats of the log for an auditor."""
 
     JSONL = "jsonl"
     CSV = "csv"

@@ -67,7 +67,7 @@ AllMails = Annotated[bool, typer.Option("--all", help="All mails that this can b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailChoice:
-    """Which mails a command is about, as the command line says it."""
+    """The options that choose mails."""
 
     ids: MailIds = None
     state: States = None
@@ -79,7 +79,7 @@ class MailChoice:
     everything: AllMails = False
 
     def filters(self, context: Context) -> MailQuery:
-        """The filters as a query. Raises UsageError for a length of time that is none."""
+        """The filters as a query. Raises UsageError if `--older-than` is not a length of time."""
         before = None
         if self.older_than is not None:
             try:
@@ -99,7 +99,7 @@ class MailChoice:
         )
 
     def named(self, context: Context) -> MailQuery:
-        """Which mails are meant: by their ids, by filters, or all where that is spelled out. Raises UsageError."""
+        """The mails that are chosen by ids, by filters, or by `--all`; UsageError for none or several of these."""
         query = self.filters(context)
         filtered = query != MailQuery()
         if sum((bool(self.ids), filtered, self.everything)) > 1:
@@ -118,7 +118,7 @@ _SHOWN = 50
 
 
 class MailFormat(StrEnum):
-    """How a list of mails is written."""
+    """The formats of a list of mails."""
 
     TEXT = "text"
     JSON = "json"
@@ -376,7 +376,7 @@ def _confirm(unknown: int) -> None:
 def send_sample_mail(
     context: Context, to: str, *, batch: str | None, filter_text: str | None, name: str | None
 ) -> None:
-    """Send one letter to an address: of the batch, the filter or the selection, or else about an invented order."""
+    """Send one letter to an address: of the batch, the filter or the selection, else about an invented order."""
     if batch is not None and (filter_text is not None or name is not None):
         raise UsageError(_("--batch and a choice of orders are two sources of a letter"), hint=_("give one of them"))
     address = context.mailing.address(to, "--sample")

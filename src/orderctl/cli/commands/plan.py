@@ -36,6 +36,7 @@ from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
 from orderctl.language import N_, _, ngettext
 from orderctl.plans.document import differences_document, kept_plan_document, saved_plan_document
 from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SavedPlan, read_terms
+from orderctl.plans.queries import find_plans
 from orderctl.plans.service import (
     KeptPlan,
     Operator,
@@ -44,12 +45,10 @@ from orderctl.plans.service import (
     differences,
     due_plans,
     execute_kept,
-    list_plans,
     load_plan,
     load_runnable,
     save_plan,
     still_as_planned,
-    time_in,
 )
 from orderctl.rejection.document import dry_run_document
 from orderctl.rejection.plan import RejectionPlan
@@ -75,9 +74,9 @@ def list_(
 ) -> None:
     """List the plans, newest first: state, time left, size, who made and who approved them."""
     context = context_of(ctx)
-    with context.open_store() as store:
-        now = time_in(store, context.clock)
-        plans = list_plans(store, state or list(PlanState), limit or None)
+    with context.open_store() as store, store.snapshot() as connection:
+        now = context.clock.of(connection)
+        plans = find_plans(connection, state or PlanState, limit or None)
     if as_ is not ReportFormat.TEXT:
         context.output.documents((saved_plan_document(saved, now) for saved in plans), as_)
     elif plans:
@@ -95,7 +94,8 @@ def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport 
     """Show what a plan would do, and where it stands; as JSON with every order, for review outside."""
     context = context_of(ctx)
     with context.open_store() as store:
-        now = time_in(store, context.clock)
+        with store.snapshot() as connection:
+            now = context.clock.of(connection)
         kept = load_plan(store, plan_id)
         if as_ is not ReportFormat.TEXT:
             context.output.document(kept_plan_document(kept.saved, kept.plan, now), as_)
@@ -184,7 +184,7 @@ def run(
 
 
 def operator_of(context: Context) -> Operator:
-    """Who calls, and under which terms. Raises UsageError."""
+    """The caller and the terms that apply. Raises UsageError."""
     return Operator(actor=context.actor, clock=context.clock, terms=plan_terms(context))
 
 
@@ -200,7 +200,7 @@ def plan_terms(context: Context) -> PlanTerms:
 
 
 def read_hold(text: str | None) -> timedelta | None:
-    """`--hold 15m`. Raises UsageError."""
+    """The length of time in `--hold 15m`. Raises UsageError."""
     if text is None:
         return None
     try:
@@ -212,7 +212,7 @@ def read_hold(text: str | None) -> timedelta | None:
 
 
 def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
-    """Save the plan, or hold it if it was confirmed for later; gives the exit code."""
+    """Save the plan, or hold it if it was confirmed for later; returns the exit code."""
     saved = save_plan(store, plan, operator_of(context), how=how, hold=run.hold)
     if run.as_ is not ReportFormat.TEXT:
         kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, saved.last_step)}
@@ -223,7 +223,7 @@ def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, 
 
 
 def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
-    """Run one saved plan after preview and confirmation; gives the exit code."""
+    """Run one saved plan after preview and confirmation; returns the exit code."""
     kept = _ready(context, store, text, run)
     changed = differences(store, kept.plan)
     left = still_as_planned(store, kept.plan, changed)
@@ -245,7 +245,7 @@ def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
 
 
 def run_due_plans(context: Context, store: Store, run: Run) -> int:
-    """Run every held plan whose time has come; gives the exit code that says most."""
+    """Run every held plan that is due; returns the exit code that says most."""
     if run.as_ is ReportFormat.TEXT:
         return _run_due(context, store, run)
     with context.output.listing(run.as_) as write:
@@ -271,9 +271,9 @@ def _run_due(context: Context, store: Store, run: Run) -> int:
 
 
 def _ready(context: Context, store: Store, text: str, run: Run) -> KeptPlan:
-    """The plan, checked against everything that can be known before it runs."""
+    """The plan, after every check that is possible before it runs."""
     kept = load_runnable(store, text, operator_of(context))
-    # What was unknown or could not be rejected was left out, and shown, when the plan was made.
+    # Unknown and skipped orders were left out, and shown, when the plan was made.
     check_expectations(kept.plan, replace(run.expected, ignore_unknown=True, strict=False))
     changed = differences(store, kept.plan) if run.expected.strict else ()
     if changed:
@@ -302,7 +302,7 @@ def _execute(context: Context, store: Store, kept: KeptPlan, run: Run, how: str)
 
 
 def tell_kept(context: Context, saved: SavedPlan, as_: ReportFormat) -> None:
-    """Say where a plan stands after a step of its life."""
+    """Report the state of a plan after it changed."""
     if as_ is not ReportFormat.TEXT:
         context.output.document(saved_plan_document(saved, saved.last_step), as_)
     else:

@@ -75,7 +75,7 @@ _WITH_PLAN = frozenset({"plan", "yes", "dry_run", "full", "strict", "expect", "m
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """Why orders are rejected and what the buyers are told, as the command line says it."""
+    """The options that say why orders are rejected and what the buyers are told."""
 
     reason: Annotated[
         str, typer.Option(metavar="TEXT", help="Why, for the log: words, or where codes are set CODE or 'CODE: words'.")
@@ -89,7 +89,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """What is to be rejected, and how the orders are chosen; `message` is what the buyers are told so far."""
+    """What to reject, and how the orders are chosen. `message` may still be edited."""
 
     source: Source
     individual: bool
@@ -99,7 +99,7 @@ class _Asked:
     message: str
 
     def under_key(self, choice: Choice) -> RequestKey | None:
-        """The key, if there is one, with what is asked for under it."""
+        """The key, if there is one, with a digest of the call."""
         if self.key is None:
             return None
         return RequestKey.of(
@@ -172,7 +172,7 @@ def reject(
 
 
 def _reject(context: Context, store: Store, asked: _Asked, run: Run) -> int:
-    """From the choice of orders to the report; gives the exit code."""
+    """Run everything from the choice of orders to the report; returns the exit code."""
     choice = read_choice(context, store, asked.source)
     run = replace(run, request=asked.under_key(choice))
     _give_first_result(context, store, run, choice)
@@ -188,7 +188,7 @@ def _reject(context: Context, store: Store, asked: _Asked, run: Run) -> int:
 
 
 def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run: Run) -> tuple[RejectionRequest, bool]:
-    """What a plan is to be made of, once what was left unsaid is asked for; and whether to ask about mails later."""
+    """The request for a plan, after questions about what was not given; and whether to ask about mails later."""
     told, notes, needless, selection = asked.told, choice.notes, choice.all_have_reasons, choice.selection
     if asked.pick:
         choice = pick_choice(context, store, choice)
@@ -210,7 +210,7 @@ def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run:
 
 
 def _check_repeatable(options: Mapping[str, bool]) -> None:
-    """A call with a key can be made again as it is."""
+    """Raise UsageError for options with which a call cannot be repeated as it is."""
     given = [name for name, is_given in options.items() if is_given]
     if given:
         raise UsageError(
@@ -220,7 +220,7 @@ def _check_repeatable(options: Mapping[str, bool]) -> None:
 
 
 def _give_first_result(context: Context, store: Store, run: Run, choice: Choice) -> None:
-    """End the run with what an earlier one did under its key, if there was one."""
+    """If an earlier run used the key, end this one with the result of that one."""
     first = first_run(store, run.request, choice) if run.request else None
     if first is None:
         return
@@ -231,7 +231,7 @@ def _give_first_result(context: Context, store: Store, run: Run, choice: Choice)
 
 
 def carry_out(context: Context, store: Store, request: RejectionRequest, run: Run) -> tuple[int, RejectionPlan]:
-    """From the plan to the report; gives the exit code and the plan."""
+    """Run everything from the plan to the report; returns the exit code and the plan."""
     ask_about_mails = run.ask_about_mails
     with _planning(context, mails=request.notify):
         plan = prepare_rejection(store, request, clock=context.clock, new_id=new_id)
@@ -257,7 +257,7 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
 
 @contextmanager
 def _planning(context: Context, *, mails: bool) -> Iterator[None]:
-    """Show that a plan is in the making; what its preview takes, and its mails, is loaded meanwhile."""
+    """Show progress while a plan is made; load meanwhile the modules that its preview and its mails need."""
 
     def load() -> None:
         from orderctl.rejection import preview  # noqa: F401
@@ -274,7 +274,7 @@ def _planning(context: Context, *, mails: bool) -> Iterator[None]:
 
 
 def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> int:
-    """From the question to the report; gives the exit code."""
+    """Run everything from the question to the report; returns the exit code."""
     if run.hold and plan.targets.count:
         wait = duration_words(run.hold)
         context.screen.tell(_("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
@@ -291,7 +291,7 @@ def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> in
 
 
 def _check_plan_alone(ctx: typer.Context) -> None:
-    """A saved plan runs as it is: nothing that would make another plan goes with it."""
+    """Raise UsageError for options that would make another plan than the saved one."""
     added = [
         param.opts[0]
         for param in ctx.command.params
@@ -305,13 +305,13 @@ def _check_plan_alone(ctx: typer.Context) -> None:
 
 
 def _check_single(source: Source) -> None:
-    """One order is singled out by its id, and by nothing else."""
+    """Raise UsageError unless exactly one order is named, by its id."""
     if source.given != ["ids"] or len(set(source.ids or ())) != 1 or source.excepted or source.excepted_file:
         raise UsageError(_("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 
 def whether_to_notify(context: Context, said: bool | None, run: Run, *, said_something: bool) -> bool | None:
-    """Whether to tell the buyers: as said, or as set; None if somebody is there to be asked."""
+    """Whether to tell the buyers, by option or by setting; None if the operator is to be asked."""
     if said is False and said_something:
         raise UsageError(_("a message is to be sent, and --no-notify sends none"), hint=_("leave one of them out"))
     if said is not None:
@@ -333,7 +333,7 @@ def _agreed_on_mails(context: Context) -> bool:
 
 
 def _edited(context: Context, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, tuple[SampleLetter, ...]]:
-    """The plan with the message that the operator writes now; its letters are shown again with it."""
+    """The plan with the message that the operator writes now; its letters are shown again."""
     discard_typed()
     plan = plan.with_message(edit_message())
     letters = compose_letters(context, store, plan)

@@ -109,7 +109,7 @@ def _rows(
 
 
 def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:
-    """The first orders in a table, and on standard error how many there are."""
+    """Show the first orders in a table, and on standard error how many there are."""
     with store.snapshot() as connection:
         head = list(islice(list_orders(connection, wanted, page), page.limit))
         if head:
@@ -119,7 +119,7 @@ def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[
         if page.limit is None or len(head) < page.limit:
             context.screen.tell(ngettext("{number:,} order", "{number:,} orders", len(head)))
         else:
-            # A person at a terminal waits for the count of a million: beyond some thousands, "more" is enough.
+            # Counting a million orders takes time, and a person waits: above some thousands, "more than" is enough.
             total = count_orders(connection, wanted, at_most=COUNTED + 1)
             if total > COUNTED:
                 of = _("more than {number:,} orders", number=COUNTED)

@@ -1,4 +1,4 @@
-"""`orderctl select`; and `--pick`, the orders of a choice, ticked by hand in a full-screen list."""
+"""`orderctl select`, and `--pick`, which lets the operator tick orders in a full-screen list."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -185,7 +185,7 @@ def pick_orders(
 
 
 def pick_choice(context: Context, store: Store, choice: Choice) -> Choice:
-    """What the operator ticks of a choice. One that lists its orders starts with all of them ticked."""
+    """The orders of a choice that the operator ticks. If the choice lists its orders, all of them start ticked."""
     picks = pick_orders(context, store, choice, selection=None, done=_("go on"), all_ticked=starts_ticked(choice))
     if not picks.ticked:
         raise DeclinedError(_("no order is ticked; nothing was changed"))

@@ -16,7 +16,7 @@ app = App()
 
 
 class StatsFormat(StrEnum):
-    """How figures are written."""
+    """The formats of figures."""
 
     TABLE = "table"
     CSV = "csv"

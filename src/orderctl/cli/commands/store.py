@@ -95,7 +95,7 @@ def check(
 
 
 def _reported(context: Context, checks: Iterable[Check], as_: ReportFormat) -> Health:
-    """Report the checks: as text one by one as they end, as JSON together; returns what they found."""
+    """Report the checks: as text when each one ends, as JSON all together at the end."""
     found = []
     for check in checks:
         found.append(check)
@@ -123,7 +123,7 @@ def _checks(context: Context, *, quick: bool) -> Iterator[Check]:
 
 
 def _log(context: Context) -> Check:
-    """The chain of the log, with the first record that is not as it was written."""
+    """Check the chain of the log; a failure names the first record that was changed."""
     tampered: list[Tampering] = []
 
     def report(tampering: Tampering) -> None:
@@ -294,7 +294,7 @@ def _try_mail(context: Context) -> str:
 
 
 def example() -> str:
-    """A file with every setting, each explained and none in force."""
+    """A file with every setting as a comment, each explained."""
     return _(_EXAMPLE_HEAD) + _EXAMPLE_PROFILE + "".join(f"\n{_example(option)}" for option in OPTIONS.values())
 
 
