@@ -275,14 +275,10 @@ def _usual_reason(context: Context) -> str:
 
 def _list_maps(context: Context) -> None:
     from orderctl.importing.column_map import map_names, shipped_map
+    from orderctl.terminal.layout import text_table
 
     maps = [(name, shipped_map(name).about) for name in map_names()]
-    if context.output.is_terminal:
-        from orderctl.terminal.layout import text_table
-
-        context.screen.table(lambda: text_table((N_("Name"), N_("Export")), ((name, _(about)) for name, about in maps)))
-    else:
-        context.output.lines(f"{name}\t{about}" for name, about in maps)
+    context.screen.table(lambda: text_table((N_("Name"), N_("Export")), ((name, _(about)) for name, about in maps)))
 
 
 def _say(context: Context, report: ImportReport, as_: ReportFormat) -> None:

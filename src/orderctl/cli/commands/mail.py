@@ -41,7 +41,7 @@ from orderctl.mail.outbox import (
 )
 from orderctl.mail.queries import count_mails, list_mails, mail_events, mail_order_ids
 from orderctl.mail.service import Sending, act_on_mails, found_in, pick_mails
-from orderctl.mail.view import mail_document
+from orderctl.mail.view import delivery_report, mail_details, mail_document, mail_table
 from orderctl.rejection.sample_mail import facts_of_batch, facts_of_request, invented_facts, send_sample
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
@@ -169,8 +169,6 @@ def list_(
             return
         listed, counts = list(found), count_mails(connection, query)
     if listed:
-        from orderctl.mail.view import mail_table
-
         context.screen.table(lambda: mail_table(listed))
     summary = ", ".join(_counted(name, number) for name, number in counts.items() if number)
     more = sum(counts.values()) - len(listed)
@@ -198,8 +196,6 @@ def show(
         return
     letter = found.letter or (context.mailing.composer().compose(facts) if facts else None)
     if not raw:
-        from orderctl.mail.view import mail_details
-
         context.screen.page(mail_details(found, letter, orders, events))
     elif letter is None:
         raise UsageError(
@@ -244,8 +240,6 @@ def send(
             with store.snapshot() as connection:
                 wanted = replace(wanted, batch=find_batch(connection, wanted.batch))
         report = deliver_mails(context, store, stop, wanted)
-    from orderctl.mail.view import delivery_report
-
     context.screen.show(delivery_report(report))
     stop.check(report)
     raise typer.Exit(report.exit_code)

@@ -219,7 +219,7 @@ def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, 
         write_document(context, run, dry_run_document(plan) | kept)
     else:
         _show_kept(context, saved)
-    return 0
+    return ExitCode.DONE
 
 
 def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
