@@ -18,7 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
 from orderctl.cli.app import COMMANDS, app
-from orderctl.cli.help_pages import examples_and_notes
+from orderctl.cli.apps import examples_and_notes
 from orderctl.importing.column_map import map_names, shipped_map
 from orderctl.language import CATALOGUES, DOMAIN
 

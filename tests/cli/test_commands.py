@@ -3,13 +3,16 @@
 import json
 
 import pytest
+import typer
 
-from orderctl.cli.app import COMMANDS, LazyCommands
+from orderctl.cli.app import COMMANDS, app
 from orderctl.filters.saved import SavedFilter, save_filter
 from orderctl.orders.orders import Status
 from support.cli import Cli
 from support.factories import KUMO, MUTE, NOW, make_order, put, put_all
 from support.stores import open_store
+
+ROOT = typer.main.get_command(app)
 
 
 @pytest.fixture
@@ -102,7 +105,7 @@ def test_a_wrong_call_says_what_is_wrong_and_ends_with_2(filled, args, message):
 def _numbers():
     """The options that take a number, of all commands."""
     for name in COMMANDS:
-        command = LazyCommands.load(name)
+        command = ROOT.load(name)
         below = {(name, each): leaf for each, leaf in getattr(command, "commands", {}).items()}
         for path, leaf in (below or {(name,): command}).items():
             yield from ((*path, param.opts[0]) for param in leaf.params if param.type_descriptor.annotation is int)

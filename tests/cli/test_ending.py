@@ -9,14 +9,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import typer
 
-from orderctl.cli.app import COMMANDS, LazyCommands
+from orderctl.cli.app import COMMANDS, app
 from orderctl.errors import ExitCode
 from orderctl.orders.orders import Status
 from support.cli import Cli
 from support.factories import ACME, KUMO, make_order, put_all
 from support.stores import open_store
 
+ROOT = typer.main.get_command(app)
 DONE, FAILED, NOT_REPORTED = ExitCode.DONE, ExitCode.FAILED, ExitCode.NOT_REPORTED
 
 # Every command, as it succeeds on the store below; those that change something, with what then tells.
@@ -129,7 +131,7 @@ def mailing(store: Path, folder: Path) -> Cli:
 
 
 def test_the_commands_here_are_those_of_the_program():
-    groups = {name: getattr(LazyCommands.load(name), "commands", {}) for name in COMMANDS}
+    groups = {name: getattr(ROOT.load(name), "commands", {}) for name in COMMANDS}
     called = {call[: 1 + bool(groups.get(call[0]))] for call in READING + CHANGING + TALKING if call[0] in COMMANDS}
     every = {(name, *sub) for name, subs in groups.items() for sub in (((each,) for each in subs) if subs else [()])}
     assert called - {("log",)} == every - {("log", "show")}

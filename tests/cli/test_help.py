@@ -90,8 +90,16 @@ def test_the_examples_stand_first_one_a_line_and_can_be_copied(cli):
     [
         (["serach"], "No such command 'serach'. Did you mean 'search'?", "see orderctl --help"),
         (["mail", "lst"], "No such command 'lst'. Did you mean 'list'?", "see orderctl mail --help"),
-        (["reject", "--dryrun"], "there is no option --dryrun", "did you mean --dry-run?"),
-        (["search", "--limit", "x"], "Invalid value for '--limit': Input should be a valid integer", "see orderctl"),
+        (
+            ["reject", "--dryrun"],
+            "No such option: --dryrun (Possible options: --dry-run)",
+            "see orderctl reject --help",
+        ),
+        (
+            ["search", "--limit", "x"],
+            "Invalid value for '--limit': Input should be a valid integer, unable to parse string as an integer",
+            "see orderctl",
+        ),
         (["show"], "Missing argument 'ID'", "see orderctl show --help"),
         (["help", "filtres"], "there is no command and no topic 'filtres'", "did you mean filters, filter?"),
         (["help", "mail-worke"], "there is no command and no topic 'mail-worke'", "did you mean mail-worker?"),

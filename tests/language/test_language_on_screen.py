@@ -98,7 +98,7 @@ def test_steps_keep_their_english_names_in_the_log_of_runs(cli, tmp_path):
     ("call", "what", "hint"),
     [
         (("serach",), "コマンド'serach'はありません。'search'のことですか?", "orderctl --help"),
-        (("reject", "--dryrun"), "オプション--dryrunはありません", "--dry-runのことですか?"),
+        (("reject", "--dryrun"), "オプション--dryrunはありません(候補: --dry-run)", "orderctl reject --help"),
         (("search", "--limit", "x"), "'--limit'の値が正しくありません: 整数を指定してください", "orderctl search"),
         (("search", "--limit", "-1"), "'--limit'の値が正しくありません: 0以上を指定してください", "orderctl search"),
         (("mail", "send", "--connections", "99"), "16以下を指定してください", "orderctl mail send --help"),
@@ -111,7 +111,7 @@ def test_steps_keep_their_english_names_in_the_log_of_runs(cli, tmp_path):
         (("reject", "--yes=3"), "オプション'--yes'は値を取りません", "orderctl --help"),
         (("show",), "引数'ID'が指定されていません", "orderctl show --help"),
         (("mail", "settle", "x"), "オプション'--sent'が指定されていません", "orderctl mail settle --help"),
-        (("completion",), "引数'SHELL'が指定されていません", "次のいずれか: bash, zsh, fish"),
+        (("completion",), "引数'SHELL'が指定されていません。次のいずれかを指定してください: bash, zsh, fish", "--help"),
         (("show", "a", "b"), "余分な引数があります(b)", "orderctl show --help"),
         (("--quiet",), "コマンドが指定されていません", "orderctl --help"),
     ],

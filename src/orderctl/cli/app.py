@@ -42,16 +42,11 @@ class LazyCommands(HelpfulGroup):
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:  # type: ignore[override]
         """The command that is called, imported now."""
         name, listed, rest = super().resolve_command(ctx, args)
-        if name is None or listed is None:
-            return name, listed, rest
-        return name, self.load(name), rest
+        return name, self.load(name) if name and listed else listed, rest
 
-    @staticmethod
-    def load(name: str) -> Any:  # noqa: ANN401 - a command of Typer's, or a group
-        """The command of that name, imported now; None if there is none."""
-        entry = COMMANDS.get(name)
-        if entry is None:
-            return None
+    def load(self, name: str) -> Any:  # noqa: ANN401 - a command of Typer's, or a group
+        """The command of that name, imported now."""
+        entry = COMMANDS[name]
         command = typer.main.get_command(getattr(import_module(f"orderctl.cli.{entry.module}"), entry.app))
         command.name = name
         return command

@@ -1,14 +1,14 @@
-"""`orderctl completion`: the scripts that connect a shell with the program, and what the program answers them.
+"""`orderctl completion`: the scripts that connect a shell with the program, and the answers to them.
 
-See docs/reference/completion.md. Typer's own way makes contexts, and with them imports pydantic and Rich: three times
-what a key press may take. Its zsh script also evaluates what the program prints, and buyers write the names that we
-print.
+See docs/reference/completion.md. Typer's own completion converts the values of the line and renders the help, so it
+imports pydantic and Rich and takes three times as long. Its zsh script evaluates what the program prints, and
+buyers choose some of the names in it.
 """
 
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any
@@ -16,9 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from orderctl.cli.app import app as orderctl
-from orderctl.cli.apps import App, options_anywhere
+from orderctl.cli.apps import App, HelpfulGroup, below, one_line
 from orderctl.cli.options import context_of
-from orderctl.language import _
 
 app = App()
 
@@ -31,17 +30,16 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-# bash takes `:` and `=` for the ends of words, so it is given what comes after the first colon of the word. What a
-# shell would act on is quoted: buyers write their names.
+# For bash a word ends at `:` and `=`, so it gets only what comes after the one before the cursor. Characters that a
+# shell would act on are quoted, because buyers choose their names.
 _BASH = r"""
 _orderctl_completion() {
-    local IFS=$'\n' line="${COMP_LINE:0:COMP_POINT}" found value
+    local IFS=$'\n' line="${COMP_LINE:0:COMP_POINT}" found value mark="${COMP_WORDS[COMP_CWORD]}"
+    [[ $mark == [:=] ]] || mark="${COMP_WORDS[COMP_CWORD-1]}"
     mapfile -t found < <(_ORDERCTL_COMPLETE=complete_bash _ORDERCTL_LINE="$line" "$1" 2>/dev/null)
     COMPREPLY=()
     for value in "${found[@]}"; do
-        if [[ ${COMP_WORDS[COMP_CWORD]} == : || ( COMP_CWORD -gt 0 && ${COMP_WORDS[COMP_CWORD-1]} == : ) ]]; then
-            value="${value#*:}"
-        fi
+        [[ $mark == [:=] ]] && value="${value#*"$mark"}"
         [[ $value =~ ^[A-Za-z0-9_.,:/@%+=-]*$ ]] || printf -v value %q "$value"
         COMPREPLY+=("$value")
     done
@@ -101,136 +99,73 @@ def completion(
     context_of(ctx).output.lines([_SCRIPTS[shell].strip()])
 
 
-VARIABLE = "_ORDERCTL_COMPLETE"
-LINE = "_ORDERCTL_LINE"
-_WITH_HELP = {"complete_zsh", "complete_fish"}
+_CURSOR = "\0"  # marks the end of the word that is being written; no word of a command line can hold it
 
 
 def answer(environ: Mapping[str, str]) -> None:
     """Print what could come next, one a line; zsh and fish also get a few words about each. Never fails."""
-    found: Iterable[tuple[str, str]] = ()
+    found: list[tuple[str, str]] = []
     with suppress(Exception):  # a key press is no place to complain: the command itself will
-        found = list(candidates(environ.get(LINE, "")))
-    with_help = environ.get(VARIABLE) in _WITH_HELP
-    lines = [f"{value}\t{about}" if with_help and about else value for value, about in found]
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+        found = list(candidates(environ.get("_ORDERCTL_LINE", "")))
+    with_words = environ.get("_ORDERCTL_COMPLETE") in {"complete_zsh", "complete_fish"}
+    sys.stdout.write("".join(f"{value}\t{words}\n" if with_words and words else f"{value}\n" for value, words in found))
     sys.stdout.flush()
     os._exit(0)  # nothing is left to be tidied up, and the shell waits
 
 
 def candidates(line: str) -> Iterator[tuple[str, str]]:
-    """What could stand at the end of a command line, with a few words about each."""
-    words, begun = _split(line)
-    place = _Place(words[1:])
-    if place.command is None:
-        return
-    if place.waiting is not None:
-        yield from _values(place.waiting, place, begun)
-    elif begun.startswith("-") and not place.options_ended:
-        yield from _options(place, begun)
-    elif hasattr(place.command, "list_commands"):
-        yield from _commands(place, begun)
-    elif (argument := place.argument()) is not None:
-        yield from _values(argument, place, begun)
+    """What could stand at the end of a command line, with a few words about each.
 
-
-class _Place:
-    """Where the words lead: the command, the option that waits for its value, the arguments so far."""
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self.command: Any = typer.main.get_command(orderctl)
-        self.context = typer.Context(self.command, info_name="orderctl")
-        self.waiting: Any = None
-        self.options_ended = False
-        self.used: set[str] = set()
-        self._arguments = 0
-        for word in words:
-            self._take(word)
-
-    def argument(self) -> Any:  # noqa: ANN401 - a parameter of Typer's
-        """The positional parameter that the next word belongs to."""
-        places = [each for each in self.command.params if each.param_type_name == "argument"]
-        if places and places[-1].nargs == -1:
-            return places[min(self._arguments, len(places) - 1)]
-        return places[self._arguments] if self._arguments < len(places) else None
-
-    @property
-    def parameters(self) -> list[Any]:
-        """Those of the command, and behind them those that may stand anywhere."""
-        root = self.context.command
-        return self.command.params if self.command is root else [*self.command.params, *options_anywhere(root)]
-
-    def _take(self, word: str) -> None:
-        if self.command is None:
+    Typer's parser, which converts no values, finds the command and the parameter that the last word belongs to.
+    """
+    words = _split(line)
+    begun, rest = words[-1].removesuffix(_CURSOR), words[1:]
+    root = typer.Context(typer.main.get_command(orderctl), info_name="orderctl", resilient_parsing=True)
+    ctx: Any = root
+    while True:
+        values, rest, given = ctx.command.make_parser(ctx).parse_args(rest)
+        root.params |= values  # the store and the profile may be named anywhere
+        if not rest or rest[0].endswith(_CURSOR) or not isinstance(ctx.command, HelpfulGroup):
+            break
+        if (ctx := below(ctx, [rest.pop(0)])) is None:
             return
-        if self.waiting is not None:
-            self._keep(self.waiting, word)
-            self.waiting = None
-        elif word == "--":
-            self.options_ended = True
-        elif word.startswith("-") and word != "-" and not self.options_ended:
-            self._take_option(word)
-        elif hasattr(self.command, "list_commands"):
-            self.command = self.command.load(word) if hasattr(self.command, "load") else self.command.commands.get(word)
-        else:
-            self._arguments += 1
-
-    def _take_option(self, word: str) -> None:
-        name, given, value = word.partition("=")
-        option = next((each for each in self.parameters if name in each.opts), None)
-        self.used.add(name)
-        if option is None or option.is_flag:
+    for parameter in given:
+        if (value := _at_cursor(values[parameter.name])) is not None:
+            before = begun.removesuffix(value)  # `--format=`
+            yield from ((before + item.value, one_line(item.help)) for item in parameter.shell_complete(ctx, value))
             return
-        if given:
-            self._keep(option, value)
-        else:
-            self.waiting = option
-
-    def _keep(self, option: Any, value: str) -> None:  # noqa: ANN401
-        self.context.params[option.name] = value
+    yield from _options(ctx, begun) if begun.startswith("-") else _commands(ctx, begun)
 
 
-def _commands(place: _Place, begun: str) -> Iterator[tuple[str, str]]:
-    for name in place.command.list_commands(place.context):
-        command = place.command.get_command(place.context, name)
-        if name.startswith(begun) and not command.hidden:
-            yield name, _translated(command.help).partition("\n")[0]
+def _options(ctx: Any, begun: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a context of Typer's
+    for option in ctx.command.get_params(ctx):
+        if option.param_type_name == "option" and (option.multiple or option.name not in ctx.find_root().params):
+            names = (*option.opts, *option.secondary_opts)
+            yield from (
+                (name, one_line(option.help)) for name in names if name.startswith("--") and name.startswith(begun)
+            )
 
 
-def _options(place: _Place, begun: str) -> Iterator[tuple[str, str]]:
-    name, given, value = begun.partition("=")
-    for option in place.parameters:
-        if option.param_type_name != "option" or option.hidden:
-            continue
-        if given and name in option.opts:
-            yield from ((f"{name}={each}", about) for each, about in _values(option, place, value))
-        elif not given:
-            names = [each for each in (*option.opts, *option.secondary_opts) if each.startswith("--")]
-            fresh = option.multiple or not place.used.intersection(option.opts)
-            yield from ((each, _translated(option.help)) for each in names if fresh and each.startswith(begun))
-    if "--help".startswith(begun):
-        yield "--help", _("Show the help of this command.")
+def _commands(ctx: Any, begun: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401
+    for name, command in getattr(ctx.command, "commands", {}).items():
+        if name.startswith(begun):
+            yield name, one_line(command.help)
 
 
-def _values(parameter: Any, place: _Place, begun: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401
-    for item in parameter.shell_complete(place.context, begun):
-        if item.type == "plain":
-            yield item.value, _translated(item.help)
+def _at_cursor(value: object) -> str | None:
+    """What is written so far of a value if the cursor is in it."""
+    last = value[-1] if isinstance(value, list | tuple) and value else value
+    return last.removesuffix(_CURSOR) if isinstance(last, str) and last.endswith(_CURSOR) else None
 
 
-def _translated(words: str | None) -> str:
-    return _(words) if words else ""
-
-
-def _split(line: str) -> tuple[list[str], str]:
-    """The words of a line as a shell reads them, and the one that is being written."""
-    for closing in ("", '"', "'"):
-        lexer = shlex.shlex(line + closing, posix=True)
-        lexer.whitespace_split, lexer.commenters = True, ""
-        try:
-            words = list(lexer)
-        except ValueError:
-            continue
-        at_new_word = not closing and (not line or (line[-1].isspace() and not line.endswith("\\ ")))
-        return (words, "") if at_new_word else (words[:-1], words[-1] if words else "")
-    return [], ""
+def _split(line: str) -> list[str]:
+    """The words of a line as a shell reads them, up to the cursor; a quote may still be open."""
+    lexer = shlex.shlex(line + _CURSOR, posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    words = []
+    try:
+        for word in lexer:
+            words.append(word)  # noqa: PERF402 - what was read stays when the lexer fails
+    except ValueError:
+        words.append(lexer.token)
+    return words

@@ -14,7 +14,6 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -24,7 +23,7 @@ from orderctl.cli.context import Context
 from orderctl.core.text import safe
 from orderctl.errors import CommitUnknownError, ExitCode, OrderctlError, OutputLostError, os_reason, reason_of
 from orderctl.filters.parser import is_term, join_words
-from orderctl.language import N_, _, ngettext
+from orderctl.language import N_, _, ngettext, retell
 
 if TYPE_CHECKING:
     from orderctl.rejection.service import HeldBatch
@@ -218,15 +217,6 @@ class Ending:
             sys.stderr.write(safe("".join(traceback.format_exception(error))))
 
 
-def _wrong_call(error: BaseException) -> _Verdict:
-    """What Typer found wrong with the call, in our words; a group without a command shows its help."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(f"{error.format_message()}\n")  # type: ignore[attr-defined]
-        return _Verdict(ExitCode.WRONG_CALL)
-    said, hint = explained(error)
-    return _Verdict(ExitCode.WRONG_CALL, said, hint)
-
-
 def _nothing_begun(error: BaseException, context: Context | None) -> _Verdict:
     if isinstance(error, OrderctlError):
         return _Verdict(error.exit_code, str(error), error.hint)
@@ -308,35 +298,37 @@ def _held_open(descriptor: int, flags: int) -> int:
     return descriptor
 
 
-_VALUELESS = "Option {name!r} does not take a value."
-_KNOWN = (N_("Missing command."),)
-_NUMBERS = {
-    "int_parsing": N_("Invalid value for {name}: Input should be a valid integer"),
-    "greater_than_equal": N_("Invalid value for {name}: Input should be greater than or equal to {ge}"),
-    "less_than_equal": N_("Invalid value for {name}: Input should be less than or equal to {le}"),
-}
+# What Typer says of a wrong call, for the catalogues. `{words}` is another of these sentences.
+_OF_TYPER = (
+    N_("Missing command"),
+    N_("Missing argument {name}. Choose from: {choices}"),
+    N_("Missing argument {name}"),
+    N_("Missing option {name}"),
+    N_("No such command {name}. Did you mean {close}?"),
+    N_("No such command {name}"),
+    N_("No such option: {name} (Possible options: {close})"),
+    N_("No such option: {name}"),
+    N_("Option {name} does not take a value"),
+    N_("Option {name} requires an argument"),
+    N_("Got unexpected extra argument(s) ({listed})"),
+    N_("Invalid value for {name}: {words}"),
+    N_("{value} is not one of {choices}"),
+    N_("Input should be a valid integer, unable to parse string as an integer"),
+    N_("Input should be greater than or equal to {least}"),
+    N_("Input should be less than or equal to {most}"),
+)
 
 
-def explained(error: Any) -> tuple[str, str]:  # noqa: ANN401 - whatever Typer raises
-    """What is wrong with the call, and what to do next."""
+def _wrong_call(error: Any) -> _Verdict:  # noqa: ANN401 - whatever Typer raises
+    """Typer's message on one line, in the operator's language. A group without a command shows its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{error.format_message()}\n")
+        return _Verdict(ExitCode.WRONG_CALL)
+    if meant := _negated(error):
+        return _Verdict(ExitCode.WRONG_CALL, _("a filter says not, and an option begins with -"), meant)
+    said = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     path = error.ctx.command_path if error.ctx else "orderctl"
-    hint = _("see {path} --help", path=path)
-    kind = type(error).__name__
-    if kind == "NoSuchOption":
-        negated = _negated(error)
-        if negated:
-            return _("a filter says not, and an option begins with -"), negated
-        close = error.possibilities
-        what = _("there is no option {name}", name=safe(error.option_name))
-        return what, _("did you mean {close}?", close=close[0]) if close else hint
-    if kind == "BadOptionUsage":
-        return _misused(error), hint
-    if kind == "MissingParameter":
-        return _missing(error), _one_of(error.param) or hint
-    if kind == "BadParameter":
-        return _bad_value(error), hint
-    message = str(error.format_message())
-    return (_(message) if message in _KNOWN else message).rstrip(".。"), hint
+    return _Verdict(ExitCode.WRONG_CALL, safe(retell(said, _OF_TYPER)), _("see {path} --help", path=path))
 
 
 def call_instead(words: Sequence[str], *instead: str) -> str:
@@ -351,52 +343,12 @@ def call_instead(words: Sequence[str], *instead: str) -> str:
 
 
 def _negated(error: Any) -> str:  # noqa: ANN401
-    """The call that was perhaps meant by `-status:x`."""
+    """The call that was perhaps meant by `-status:x`; empty if the error is another one."""
+    if type(error).__name__ != "NoSuchOption":
+        return ""
     word = next((word for word in sys.argv[1:] if word.startswith(error.option_name) and is_term(word)), "")
     if not word.startswith("-"):
         return ""
     takes_filter = any(each.metavar == "FILTER" for each in error.ctx.command.params) if error.ctx else False
     term = ("not", word[1:]) if takes_filter else ("--filter", f"not {join_words([word[1:]])}")
     return call_instead([word], *term)
-
-
-def _misused(error: Any) -> str:  # noqa: ANN401
-    if error.message == _VALUELESS.format(name=error.option_name):
-        return _("Option {name!r} does not take a value", name=error.option_name)
-    return _("Option {name!r} requires an argument", name=error.option_name)
-
-
-def _missing(error: Any) -> str:  # noqa: ANN401
-    name = error.param.get_error_hint()
-    if error.param.param_type_name == "argument":
-        return _("Missing argument {name}", name=name)
-    return _("Missing option {name}", name=name)
-
-
-def _one_of(param: Any) -> str:  # noqa: ANN401
-    choices = _choices(param)
-    return _("one of: {choices}", choices=", ".join(choices)) if choices else ""
-
-
-def _bad_value(error: Any) -> str:  # noqa: ANN401
-    """By the finding of the validator, where it is one that our options can lead to."""
-    name = error.param.get_error_hint()
-    findings = error.__cause__.errors() if hasattr(error.__cause__, "errors") else []
-    found: dict[str, Any] = findings[0] if findings else {}
-    of_number = _NUMBERS.get(found.get("type", ""))
-    if of_number:
-        return _(of_number, name=name, **found.get("ctx", {}))
-    choices = _choices(error.param)
-    if choices and found:
-        listed = ", ".join(map(repr, choices))
-        return _(
-            "Invalid value for {name}: {value!r} is not one of {choices}",
-            name=name,
-            value=found["input"],
-            choices=listed,
-        )
-    return _("Invalid value for {name}: {problem}", name=name, problem=error.message.rstrip("."))
-
-
-def _choices(param: Any) -> list[str]:  # noqa: ANN401
-    return [str(each.value if isinstance(each, Enum) else each) for each in param.type_descriptor.choices or ()]

@@ -3,15 +3,15 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from orderctl import __version__
-from orderctl.cli.apps import App
+from orderctl.cli.apps import App, Page, below, page_of
 from orderctl.cli.context import Context
-from orderctl.cli.help_pages import Page, as_text, page_of
 from orderctl.cli.options import context_of
 from orderctl.core.text import cell_width, close_words, padded, pieces
 from orderctl.errors import ExitCode, OrderctlError, UsageError
@@ -221,8 +221,8 @@ man = App()
 def suggest_subjects(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:  # noqa: ARG001 - as Typer calls it
     """The topics and the commands, with a few words about each."""
     root: Any = ctx.find_root().command
-    commands = {name: root.get_command(ctx, name).help for name in root.list_commands(ctx)}
-    return list(({name: topic.about for name, topic in TOPICS.items()} | commands).items())
+    commands = {name: command.help for name, command in root.commands.items()}
+    return [*({name: topic.about for name, topic in TOPICS.items()} | commands).items()]
 
 
 @help_.command(epilog="Examples:\n\norderctl help mail-set-up\n\norderctl help exit-codes\n\norderctl help mail send")
@@ -234,17 +234,11 @@ def help_command(
     ] = None,
 ) -> None:
     """Explain a command or a topic; without either, list them all."""
-    context = context_of(ctx)
-    root: Any = ctx.find_root()
-    words = subject or []
-    topic = TOPICS.get(" ".join(words))
-    command = _below(root, words)
-    if not words:
-        typer.echo(as_text(_with_topics(page_of(root.command, root))))
-        return
+    context, root, words = context_of(ctx), ctx.find_root(), subject or []
+    topic, command = TOPICS.get(" ".join(words)), below(root, words)
     if topic is None and command is None:
         raise _unknown(" ".join(words), root)
-    above = as_text(page_of(command.command, command)) if command else ""
+    above = str(_with_topics(page_of(root)) if not words else page_of(command)) if command else ""
     if topic and topic.page and context.output.is_terminal:
         page = topic.text if topic.page.endswith(".md") else f"```\n{topic.text}```"
         from orderctl.terminal.manual_page import draw_page
@@ -260,8 +254,8 @@ def help_command(
 def _with_topics(page: Page) -> Page:
     """The page of the program with the topics below."""
     listed = ((_("How to"), HOW_TO), (_("Topics"), REFERENCE))
-    topics = [(title, [(name, _(topic.about)) for name, topic in group.items()]) for title, group in listed]
-    return replace(page, groups=(*page.groups, *topics))
+    topics = {title: [(name, _(topic.about)) for name, topic in group.items()] for title, group in listed}
+    return replace(page, options=page.options | topics)
 
 
 def _unknown(name: str, root: Any) -> UsageError:  # noqa: ANN401 - a context of Typer's
@@ -277,73 +271,46 @@ def _unknown(name: str, root: Any) -> UsageError:  # noqa: ANN401 - a context of
 def man_command(ctx: typer.Context) -> None:
     """Print the manual page, in the format of man."""
     context = context_of(ctx)
-    root: Any = ctx.find_root()
-    topics = {name: tuple(topic.lines(context)) for name, topic in TOPICS.items() if topic.lines}
-    context.output.lines(_roff(tuple(pages(root)), topics))
+    context.output.lines(_roff(context, *pages(ctx.find_root())))
 
 
 def pages(ctx: Any) -> Iterator[Page]:  # noqa: ANN401 - a context of Typer's
     """The pages of a command and of everything below it."""
-    yield page_of(ctx.command, ctx)
-    if hasattr(ctx.command, "list_commands"):
-        for name in ctx.command.list_commands(ctx):
-            yield from pages(_below(ctx, [name]))
+    yield page_of(ctx)
+    for name in getattr(ctx.command, "commands", ()):
+        yield from pages(below(ctx, [name]))
 
 
-def _below(ctx: Any, words: Sequence[str]) -> Any:  # noqa: ANN401
-    """The context of the command that the words name below this one, imported now; None if there is none."""
-    for word in words:
-        group = ctx.command
-        command = group.load(word) if hasattr(group, "load") else getattr(group, "commands", {}).get(word)
-        if command is None:
-            return None
-        ctx = typer.Context(command, info_name=word, parent=ctx)
-    return ctx
-
-
-def _roff(all_pages: Sequence[Page], topics: dict[str, tuple[str, ...]]) -> Iterator[str]:
-    root, *commands = all_pages
-    manual = _("User commands")
-    yield f'.TH ORDERCTL 1 "" "orderctl {__version__}" "{manual}"'
+def _roff(context: Context, root: Page, *commands: Page) -> Iterator[str]:
+    yield f'.TH ORDERCTL 1 "" "orderctl {__version__}" "{_("User commands")}"'
     yield from (".ad l", ".nh")
-    yield from (_head(_("NAME")), f"orderctl \\- {_escaped(root.about)}")
-    yield from (_head(_("SYNOPSIS")), f".B {_escaped(root.usage)}")
-    yield _head(_("OPTIONS"))
-    yield from _rows(root)
-    yield _head(_("COMMANDS"))
+    yield from (f".SH {_('NAME')}", f"orderctl \\- {_escaped(root.about)}")
+    yield from (f".SH {_('SYNOPSIS')}", f".B {_escaped(root.usage)}")
+    yield from (f".SH {_('OPTIONS')}", *_rows(root))
+    yield f".SH {_('COMMANDS')}"
     for page in commands:
-        yield from (f".SS {_escaped(page.usage)}", _escaped(page.about))
-        yield from _rows(page)
+        yield from (f".SS {_escaped(page.usage)}", _escaped(page.about), *_rows(page))
         if page.examples:
-            yield from (
-                ".PP",
-                _escaped(page.notes) or _("Examples:"),
-                ".PP",
-                ".nf",
-                ".RS",
-                *map(_escaped, page.examples),
-                ".RE",
-                ".fi",
-            )
-    for name, lines in topics.items():
-        yield from (_head(name.upper().replace("-", " ")), ".nf", *map(_escaped, lines), ".fi")
-
-
-def _head(title: str) -> str:
-    return f".SH {title}"
+            yield from (".PP", _escaped(page.notes or _("Examples:")), ".PP", *_as_written(page.examples))
+    for name, topic in TOPICS.items():
+        if topic.lines:
+            yield from (f".SH {name.upper().replace('-', ' ')}", *_as_written(topic.lines(context)))
 
 
 def _rows(page: Page) -> Iterator[str]:
-    for _title, rows in page.groups:
-        for name, words in rows:
-            yield from (".TP", f".B {_escaped(name)}", _escaped(words) or "\\&")
+    for name, words in chain(*page.options.values()):
+        yield from (".TP", f".B {_escaped(name)}", _escaped(words) or "\\&")
+
+
+def _as_written(lines: Iterable[str]) -> Iterator[str]:
+    yield from (".nf", *(f"  {line}" for line in map(_escaped, lines)), ".fi")
 
 
 def _escaped(text: str) -> str:
     """Text that roff takes as it is: no escapes, no requests, hyphens that can be copied.
 
-    Between wide characters it is told that the line may be broken: it knows spaces alone.
+    Between wide characters it may break a line, which it would only do at spaces.
     """
-    parts = (part.replace("\\", "\\e").replace("-", "\\-") for part in pieces(text))
+    parts = [part.replace("\\", "\\e").replace("-", "\\-") for part in pieces(text)]
     escaped = "".join(part if part.endswith(" ") else f"{part}\\:" for part in parts).removesuffix("\\:")
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
