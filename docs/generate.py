@@ -13,12 +13,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from message_list import page as message_page
 
 from orderctl.cli.app import COMMANDS
+from orderctl.cli.manual import TOPICS
 
 HERE = Path(__file__).resolve().parent
-_TOPICS = {
-    "filters": ("Filters", "`orderctl help filters` prints this page in a terminal."),
-    "statuses": ("Statuses", "What the brand and the buyer see, and which orders can be rejected."),
-    "exit-codes": ("Exit codes", "How a script or a cron job reads the end of a run."),
+_MADE = {
+    "filters": "`orderctl help filters` prints this page in a terminal.",
+    "statuses": "The statuses of orders.",
+    "exit-codes": "The exit codes, for scripts and cron jobs.",
 }
 
 
@@ -29,15 +30,23 @@ def pages(run: Callable[..., str]) -> dict[str, str]:
         "man/orderctl.1": run("man"),
         "reference/messages.md": message_page(),
     }
-    for topic, (title, about) in _TOPICS.items():
-        found[f"reference/{topic}.md"] = f"# {title}\n\n{about}\n\n{_block(run('help', topic))}\n"
+    for topic, about in _MADE.items():
+        found[f"reference/{topic}.md"] = f"# {TOPICS[topic].about}\n\n{about}\n\n{_block(run('help', topic))}\n"
     return found
 
 
 def _commands(run: Callable[..., str]) -> str:
     sections = (_section(run, "##" if len(words) == 1 else "###", *words) for words in _calls())
     return (
-        "\n\n".join(["# Commands", "What `--help` prints, for every command.", _section(run, "##"), *sections]) + "\n"
+        "\n\n".join(
+            [
+                "# Every command with its options",
+                "What `--help` prints, for every command.",
+                _section(run, "##"),
+                *sections,
+            ]
+        )
+        + "\n"
     )
 
 

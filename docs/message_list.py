@@ -138,7 +138,7 @@ class Collector:
                     yield from self._listed(module, makers[name], said[:1], hint)
 
     def _listed(self, module: _Module, kind: str, message: list[ast.expr], hint: ast.expr | None) -> Iterator[Listed]:
-        says = self._texts(message[0], module) if message else [self.kinds[kind].usual]
+        says = self._texts(message[0], module) if message else [self.kinds[kind].exit_code.about]
         hints = " / ".join(dict.fromkeys(self._texts(hint, module))) if hint is not None else ""
         if isinstance(hint, ast.Constant):
             hints = str(hint.value)
@@ -236,7 +236,7 @@ def page() -> str:
     for each in collector.errors():
         by_code.setdefault(collector.kinds[each.error].exit_code, []).append(each)
     parts = [
-        "# Messages",
+        "# Every error and warning, and what to do next",
         _ABOUT,
     ]
     for code in sorted(by_code):

@@ -19,6 +19,7 @@ from babel.messages.pofile import read_po, write_po
 
 from orderctl.cli.app import COMMANDS, app
 from orderctl.cli.apps import examples_and_notes
+from orderctl.cli.manual import TOPICS
 from orderctl.importing.column_map import map_names, shipped_map
 from orderctl.language import CATALOGUES, DOMAIN
 
@@ -95,7 +96,7 @@ def _strings(message: Message) -> Iterable[str]:
 
 
 def _help_texts() -> Iterator[tuple[str, str]]:
-    """What `--help` says of each command and option."""
+    """What `--help` says of each command and option, and `help` of each topic."""
     root = typer.main.get_command(app)
     yield from _of_command("orderctl", root)
     for name, entry in COMMANDS.items():
@@ -103,6 +104,7 @@ def _help_texts() -> Iterator[tuple[str, str]]:
         yield where, entry.about
         yield where, entry.panel
         yield from _of_command(where, root.load(name))
+    yield from ((f"orderctl help {name}", topic.about) for name, topic in TOPICS.items())
     yield from (("orderctl import --list-maps", shipped_map(name).about) for name in map_names())
 
 

@@ -1,38 +1,55 @@
 """The errors that a user can meet. Each class has its exit code (design.md, section 8)."""
 
 from enum import IntEnum
+from typing import Self
 
 from orderctl.core.text import safe
 from orderctl.language import N_, _
 
 
 class ExitCode(IntEnum):
-    """The exit codes, for scripts; `orderctl help exit-codes` explains each."""
+    """The exit codes, for scripts; `about` is what `orderctl help exit-codes` says."""
 
-    DONE = 0
-    FAILED = 1
-    WRONG_CALL = 2
-    UNEXPECTED_PLAN = 3
-    DECLINED = 4
-    MAILS_REMAIN = 5
-    FEWER_THAN_PLANNED = 6
-    STORE_UNAVAILABLE = 7
-    COMMIT_UNKNOWN = 8
-    NOT_REPORTED = 9
-    INTERRUPTED = 130
-    TERMINATED = 143
+    about: str
+
+    def __new__(cls, code: int, about: str) -> Self:
+        """A code with the words about it."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.about = about
+        return member
+
+    DONE = 0, N_("done; also a dry run, and nothing to do")
+    FAILED = 1, N_("the command failed and nothing was changed")
+    WRONG_CALL = 2, N_("the call, the configuration or an input file is wrong; nothing was changed")
+    UNEXPECTED_PLAN = (
+        3,
+        N_("not what was expected (--strict, --expect, --max-orders), or none can be rejected; nothing was changed"),
+    )
+    DECLINED = 4, N_("declined at the confirmation; nothing was changed")
+    MAILS_REMAIN = 5, N_("rejected, but mails are waiting, failed or unknown: orderctl mail list")
+    FEWER_THAN_PLANNED = (
+        6,
+        N_("rejected, but fewer than previewed: some orders changed in between, and each is listed"),
+    )
+    STORE_UNAVAILABLE = (
+        7,
+        N_("the store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed"),
+    )
+    COMMIT_UNKNOWN = 8, N_("the store went away during the commit and cannot be asked whether it holds")
+    NOT_REPORTED = 9, N_("done, but the result could not be written: orderctl log tells what was done")
+    INTERRUPTED = 130, N_("stopped by Ctrl-C; what was done is said")
+    TERMINATED = 143, N_("stopped by SIGTERM or SIGHUP; what was done is said")
 
 
 class OrderctlError(Exception):
     """The command failed and nothing was changed."""
 
     exit_code = ExitCode.FAILED
-    # The message if none is given.
-    usual = N_("The command failed and nothing was changed.")
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         """`message` is one sentence that says what is wrong and where; `hint` says what to do next."""
-        self.message = message or _(self.usual)
+        self.message = message or _(self.exit_code.about)
         super().__init__(self.message)
         self.hint = hint
 
@@ -46,35 +63,30 @@ class UsageError(OrderctlError):
     """The call, the configuration or an input file is wrong; nothing was changed."""
 
     exit_code = ExitCode.WRONG_CALL
-    usual = N_("The call, the configuration or an input file is wrong; nothing was changed.")
 
 
 class UnexpectedPlanError(OrderctlError):
     """The plan is not what the caller expected (`--strict`, `--expect`, `--max-orders`); nothing was changed."""
 
     exit_code = ExitCode.UNEXPECTED_PLAN
-    usual = N_("The plan is not what the caller expected (--strict, --expect, --max-orders); nothing was changed.")
 
 
 class DeclinedError(OrderctlError):
     """Declined at the confirmation; nothing was changed."""
 
     exit_code = ExitCode.DECLINED
-    usual = N_("Declined at the confirmation; nothing was changed.")
 
 
 class StoreUnavailableError(OrderctlError):
     """The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed."""
 
     exit_code = ExitCode.STORE_UNAVAILABLE
-    usual = N_("The store cannot be reached, is locked, or stayed busy beyond the retries; nothing was changed.")
 
 
 class CommitUnknownError(OrderctlError):
     """The store went away during the commit and cannot be asked whether it holds."""
 
     exit_code = ExitCode.COMMIT_UNKNOWN
-    usual = N_("The store went away during the commit and cannot be asked whether it holds.")
 
 
 class OutputLostError(OrderctlError):

@@ -150,6 +150,7 @@ def bash(cli, keys, until):
         ("orderctl search status:ne\t", "orderctl search status:needs-oc "),
         ("orderctl search buyer:acm\t", "orderctl search buyer:acme\\ Paris "),
         ("orderctl reject --saved d\t", "orderctl reject --saved dropped "),
+        ("orderctl search --format=c\t", "orderctl search --format=csv "),
     ],
     ids=repr,
 )

@@ -179,7 +179,7 @@ def test_settings_that_cannot_be_read_keep_nobody_from_reading_about_settings(cl
     assert cli("search").code == 2
     assert cli("help", "settings").code == 0
     with Terminal(cli, "help", "settings", columns=80, rows=200) as terminal:
-        terminal.wait_for("Settings")
+        terminal.wait_for("Every setting, and where it is looked for")
         assert terminal.end() == 0
 
 

@@ -14,53 +14,43 @@ from orderctl.cli.apps import App, Page, below, page_of
 from orderctl.cli.context import Context
 from orderctl.cli.options import context_of
 from orderctl.core.text import cell_width, close_words, padded, pieces
-from orderctl.errors import ExitCode, OrderctlError, UsageError
+from orderctl.errors import ExitCode, UsageError
 from orderctl.filters.filters import FILTER_FIELDS, Kind
 from orderctl.language import N_, _
 from orderctl.mail.outbox import MailState
 from orderctl.orders.eligibility import RULES, Mode
 from orderctl.orders.orders import Status
 
+_PACKAGE = Path(__file__).parent.parent
+# The pages lie beside the modules of an installed program, and in `docs` of a checkout.
+_PAGES = _PACKAGE / "pages" if (_PACKAGE / "pages").is_dir() else _PACKAGE.parent.parent / "docs"
 # In a terminal a link to another page is the call that shows it.
 _LINK = re.compile(r"\[([^\]]+)\]\((?:[\w./-]+/)?([\w-]+)\.md(?:#[\w-]+)?\)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Topic:
-    """What can be explained: by lines in the operator's language, or by a page."""
+    """What can be explained: by lines in the operator's language, or by a page of the documentation."""
 
     about: str
+    page: Path | None = None
     lines: Callable[[Context], Iterator[str]] | None = None
-    page: str = ""
 
     @property
     def text(self) -> str:
         """The page; empty if there is none."""
-        return _LINK.sub(r"\1 (`orderctl help \2`)", _page_text(self.page)) if self.page else ""
+        return _LINK.sub(r"\1 (`orderctl help \2`)", self.page.read_text("utf-8")) if self.page else ""
 
 
-def _page_text(name: str) -> str:
-    """A page of the documentation: it lies beside the modules of an installed program, and in `docs` of a checkout."""
-    package = Path(__file__).parent.parent
-    shipped = package / "pages"
-    folder = shipped if shipped.is_dir() else package.parent.parent / "docs"
-    return (folder / name).read_text("utf-8")
+def _pages_in(folder: str) -> dict[str, Topic]:
+    """The pages of a folder by their names, each with its title."""
+    found = {}
+    for path in (_PAGES / folder).glob("*.md"):
+        with path.open(encoding="utf-8") as page:
+            found[path.stem] = Topic(page.readline().strip("# \n").replace("`", ""), path)
+    return found
 
 
-# The codes that no error class owns, or not alone.
-_OTHER_CODES = {
-    ExitCode.DONE: N_("done; also a dry run, and nothing to do"),
-    ExitCode.UNEXPECTED_PLAN: N_(
-        "not what was expected (--strict, --expect, --max-orders), or none can be rejected; nothing was changed"
-    ),
-    ExitCode.MAILS_REMAIN: N_("rejected, but mails are waiting, failed or unknown: orderctl mail list"),
-    ExitCode.FEWER_THAN_PLANNED: N_(
-        "rejected, but fewer than previewed: some orders changed in between, and each is listed"
-    ),
-    ExitCode.NOT_REPORTED: N_("done, but the result could not be written: orderctl log tells what was done"),
-    ExitCode.INTERRUPTED: N_("stopped by Ctrl-C; what was done is said"),
-    ExitCode.TERMINATED: N_("stopped by SIGTERM or SIGHUP; what was done is said"),
-}
 _MAIL_STATES = {
     MailState.WAITING: N_("waits for: orderctl mail send"),
     MailState.CLAIMED: N_("a worker has taken it and will send it"),
@@ -123,12 +113,7 @@ def statuses(_context: Context) -> Iterator[str]:
 
 def exit_codes(_context: Context) -> Iterator[str]:
     """The exit codes."""
-    codes = {int(code): _(words) for code, words in _OTHER_CODES.items()}
-    errors: list[type[OrderctlError]] = [OrderctlError, *_subclasses(OrderctlError)]
-    for error in errors:
-        words = _(error.usual).rstrip(".。")
-        codes.setdefault(error.exit_code, words[:1].lower() + words[1:])
-    yield from _aligned([(str(code), codes[code]) for code in sorted(codes)])
+    yield from _aligned([(str(code.value), _(code.about)) for code in ExitCode])
 
 
 def mail_states(_context: Context) -> Iterator[str]:
@@ -158,42 +143,16 @@ def reasons(context: Context) -> Iterator[str]:
     yield from _examples("orderctl reject 10021 --reason 'style-dropped: the mill could not deliver'")
 
 
-HOW_TO = {
-    "approvals": Topic(about=N_("Let a second operator approve a plan before it runs."), page="howto/approvals.md"),
-    "backup": Topic(about=N_("Back up a store, and restore it."), page="howto/backup.md"),
-    "cron": Topic(about=N_("Reject every night from cron."), page="howto/cron.md"),
-    "from-spreadsheets": Topic(about=N_("Move from spreadsheets."), page="howto/from-spreadsheets.md"),
-    "mail-set-up": Topic(about=N_("Set up mail."), page="howto/mail-set-up.md"),
-    "mail-worker": Topic(about=N_("Let a worker send the mails."), page="howto/mail-worker.md"),
-    "pipes": Topic(about=N_("Work with jq, xargs and fzf."), page="howto/pipes.md"),
-    "postgresql": Topic(about=N_("Keep the store on PostgreSQL."), page="howto/postgresql.md"),
-    "postgresql-roles": Topic(
-        about=N_("The SQL of the roles operator, mail worker and auditor."), page="postgresql-roles.sql"
-    ),
+_ROLES = Topic(N_("The SQL of the roles operator, mail worker and auditor"), _PAGES / "postgresql-roles.sql")
+_MADE = {
+    "exit-codes": Topic(N_("How a script reads the end of a run"), lines=exit_codes),
+    "filters": Topic(N_("The filter language: fields and values"), lines=filters),
+    "mail-states": Topic(N_("The states of a mail, and what to do"), lines=mail_states),
+    "reasons": Topic(N_("The codes of reasons in the settings"), lines=reasons),
+    "statuses": Topic(N_("What the brand and the buyer see, and what can be rejected"), lines=statuses),
 }
-REFERENCE = {
-    "commands": Topic(about=N_("Every command with its options."), page="reference/commands.md"),
-    "completion": Topic(about=N_("What the shell completes."), page="reference/completion.md"),
-    "exit-codes": Topic(about=N_("How a script reads the end of a run."), lines=exit_codes),
-    "export": Topic(about=N_("The formats of exports, and what stands in them."), page="reference/export.md"),
-    "filters": Topic(about=N_("The filter language: fields and values."), lines=filters),
-    "help": Topic(about=N_("Help and the manual."), page="reference/help.md"),
-    "import": Topic(about=N_("Files of orders: columns, column maps, formats."), page="reference/import.md"),
-    "log": Topic(about=N_("The log, and what it proves."), page="reference/log.md"),
-    "log-file": Topic(about=N_("A file with what each run did."), page="reference/log-file.md"),
-    "mail": Topic(about=N_("Mail: settings, states, templates, the outbox."), page="reference/mail.md"),
-    "mail-states": Topic(about=N_("The states of a mail, and what to do."), lines=mail_states),
-    "messages": Topic(about=N_("Every error and warning, and what to do next."), page="reference/messages.md"),
-    "output": Topic(about=N_("What is printed, and for whom."), page="reference/output.md"),
-    "picker": Topic(about=N_("The keys of --pick."), page="reference/picker.md"),
-    "plans": Topic(about=N_("Saved plans: approval, holding, expiry."), page="reference/plans.md"),
-    "reasons": Topic(about=N_("The codes of reasons in the settings."), lines=reasons),
-    "reject": Topic(about=N_("How a rejection goes, step by step."), page="reference/reject.md"),
-    "settings": Topic(about=N_("Every setting, and where it is looked for."), page="reference/settings.md"),
-    "stats": Topic(about=N_("What is counted, and how."), page="reference/stats.md"),
-    "statuses": Topic(about=N_("What the brand and the buyer see, and what can be rejected."), lines=statuses),
-    "store": Topic(about=N_("The store: checks, guards, roles."), page="reference/store.md"),
-}
+HOW_TO = dict(sorted({**_pages_in("howto"), "postgresql-roles": _ROLES}.items()))
+REFERENCE = dict(sorted({**_pages_in("reference"), **_MADE}.items()))
 TOPICS = {**HOW_TO, **REFERENCE}
 
 
@@ -206,12 +165,6 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     widths = [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield f"  {'  '.join(padded(text, width) for text, width in zip(row, widths, strict=True))}".rstrip()
-
-
-def _subclasses(error: type[OrderctlError]) -> Iterable[type[OrderctlError]]:
-    for each in error.__subclasses__():
-        yield each
-        yield from _subclasses(each)
 
 
 help_ = App()
@@ -240,7 +193,7 @@ def help_command(
         raise _unknown(" ".join(words), root)
     above = str(_with_topics(page_of(root)) if not words else page_of(command)) if command else ""
     if topic and topic.page and context.output.is_terminal:
-        page = topic.text if topic.page.endswith(".md") else f"```\n{topic.text}```"
+        page = topic.text if topic.page.suffix == ".md" else f"```\n{topic.text}```"
         from orderctl.terminal.manual_page import draw_page
 
         draw_page(page, above=above, paged=context.paged)
