@@ -13,7 +13,7 @@ def main() -> None:
     if sys.argv[1:] in (["--version"], ["-V"]):
         from orderctl import __version__
 
-        # What cannot be written is said by the whole program, which is asked the same below.
+        # If this cannot be written, the whole program is asked below, and says so.
         if _wrote(1, f"orderctl {__version__}\n"):
             return
     if "_ORDERCTL_COMPLETE" in os.environ:
@@ -24,15 +24,15 @@ def main() -> None:
     _collect_seldom()
     import signal
 
-    # Until the one place that answers signals is there, they wait: `cli/ending.py` lets them in.
+    # Signals wait until `cli/ending.py` is loaded, which handles and unblocks them.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     try:
-        from orderctl.cli.app import run
+        from orderctl.cli.app import app
     except (OSError, MemoryError, ImportError) as error:
-        # Too few files, or too little memory: nothing of the program is there to say so in other words.
+        # Too few file descriptors or too little memory: nothing else of the program can say so.
         _wrote(2, f"orderctl: the program cannot be loaded: {error or type(error).__name__}\n")
         sys.exit(1)
-    run()
+    app()
 
 
 def _wrote(descriptor: int, text: str) -> bool:
@@ -44,7 +44,7 @@ def _wrote(descriptor: int, text: str) -> bool:
 
 
 def _collect_seldom() -> None:
-    """Looking for garbage while modules load, and again when the process ends, takes a fifth of a short run."""
+    """Collect garbage rarely: collections while modules load and at the end take a fifth of a short run."""
     gc.set_threshold(_COLLECT_AFTER)
     atexit.register(gc.freeze)
 

@@ -1,4 +1,4 @@
-"""The command line: root options, commands imported when they are called, and one end for all (`ending.py`)."""
+"""The program: its options, and its commands, which are imported when they are called. `ending.py` ends a run."""
 
 import sys
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from orderctl.cli.options import suggest_profile
 
 
 class LazyCommands(HelpfulGroup):
-    """Knows every command by `COMMANDS`, and imports the one that is called."""
+    """The commands of the table `COMMANDS`. Only the one that is called is imported."""
 
     def __init__(self, **attrs: Any) -> None:  # noqa: ANN401 - as Typer has it
-        """List the commands as `COMMANDS` describes them; `resolve_command` gives the real one."""
+        """Add a stand-in for each command, which help and suggestions need; `resolve_command` returns the real one."""
         super().__init__(**attrs)
         for name, entry in COMMANDS.items():
             self.add_command(HelpfulCommand(name, callback=None, help=entry.about, rich_help_panel=entry.panel))
 
     def main(self, *_args: Any, **_extra: Any) -> Any:  # noqa: ANN401 - as Typer has it
-        """Run the program on the process's arguments; ends the process with the exit code."""
+        """Run the program with the arguments of the process, and end the process with the exit code."""
         ending = Ending()
 
         def call() -> None:
@@ -35,7 +35,7 @@ class LazyCommands(HelpfulGroup):
 
         try:
             code = ending.of(call)
-        except BaseException as error:  # noqa: BLE001 - a fault of the end itself: once more, with less to do
+        except BaseException as error:  # noqa: BLE001 - the ending itself failed: end with that error
             code = ending.of(partial(_raise, error))
         raise SystemExit(code)
 
@@ -84,18 +84,13 @@ def root(
     ctx.obj = Context(store=store, profile=profile, quiet=quiet, verbose=verbose, no_pager=no_pager, log_file=log_file)
 
 
-def run() -> None:
-    """Run the program; ends the process with the exit code."""
-    app()
-
-
 def _raise(error: BaseException) -> None:
     raise error
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command: its module in `orderctl.cli`, one line about it, and the panel of `--help` that lists it.
+    """One command: its module in `orderctl.cli`, one line about it, and its panel in `orderctl --help`.
 
     `app` is the name of its app in the module.
     """

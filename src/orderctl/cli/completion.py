@@ -10,8 +10,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,17 +21,10 @@ from orderctl.cli.options import context_of
 app = App()
 
 
-class Shell(StrEnum):
-    """The shells that are served."""
-
-    BASH = "bash"
-    ZSH = "zsh"
-    FISH = "fish"
-
-
 # For bash a word ends at `:` and `=`, so it gets only what comes after the one before the cursor. Characters that a
 # shell would act on are quoted, because buyers choose their names.
-_BASH = r"""
+_SCRIPTS = {
+    "bash": r"""
 _orderctl_completion() {
     local IFS=$'\n' line="${COMP_LINE:0:COMP_POINT}" found value mark="${COMP_WORDS[COMP_CWORD]}"
     [[ $mark == [:=] ]] || mark="${COMP_WORDS[COMP_CWORD-1]}"
@@ -48,8 +40,8 @@ _orderctl_completion() {
     fi
 }
 complete -o default -F _orderctl_completion orderctl
-"""
-_ZSH = r"""
+""",
+    "zsh": r"""
 #compdef orderctl
 _orderctl() {
     local -a values shown
@@ -71,8 +63,8 @@ if [[ $funcstack[1] == _orderctl ]]; then
 else
     compdef _orderctl orderctl
 fi
-"""
-_FISH = r"""
+""",
+    "fish": r"""
 function __orderctl_complete
     set -l line (commandline -cp | string collect)
     set -l found (env _ORDERCTL_COMPLETE=complete_fish _ORDERCTL_LINE="$line" orderctl 2>/dev/null)
@@ -83,8 +75,8 @@ function __orderctl_complete
     end
 end
 complete -c orderctl -f -a '(__orderctl_complete)'
-"""
-_SCRIPTS = {Shell.BASH: _BASH, Shell.ZSH: _ZSH, Shell.FISH: _FISH}
+""",
+}
 
 
 @app.command(
@@ -93,7 +85,8 @@ _SCRIPTS = {Shell.BASH: _BASH, Shell.ZSH: _ZSH, Shell.FISH: _FISH}
     "orderctl completion fish > ~/.config/fish/completions/orderctl.fish"
 )
 def completion(
-    ctx: typer.Context, shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")]
+    ctx: typer.Context,
+    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> None:
     """Print the script that completes commands, filters and ids in a shell."""
     context_of(ctx).output.lines([_SCRIPTS[shell].strip()])
@@ -105,12 +98,12 @@ _CURSOR = "\0"  # marks the end of the word that is being written; no word of a 
 def answer(environ: Mapping[str, str]) -> None:
     """Print what could come next, one a line; zsh and fish also get a few words about each. Never fails."""
     found: list[tuple[str, str]] = []
-    with suppress(Exception):  # a key press is no place to complain: the command itself will
+    with suppress(Exception):  # the command itself will say what is wrong
         found = list(candidates(environ.get("_ORDERCTL_LINE", "")))
     with_words = environ.get("_ORDERCTL_COMPLETE") in {"complete_zsh", "complete_fish"}
     sys.stdout.write("".join(f"{value}\t{words}\n" if with_words and words else f"{value}\n" for value, words in found))
     sys.stdout.flush()
-    os._exit(0)  # nothing is left to be tidied up, and the shell waits
+    os._exit(0)  # the shell waits, and there is nothing to clean up
 
 
 def candidates(line: str) -> Iterator[tuple[str, str]]:

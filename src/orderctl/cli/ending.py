@@ -1,7 +1,7 @@
-"""How a run ends: one exit code, at most one sentence and a hint, whatever was raised and wherever.
+"""How a run ends: with an exit code, and with at most one sentence and a hint on standard error.
 
-What goes wrong while a result is written to standard output, signals, and errors that nobody foresaw all come here.
-The exit code says what was done, not how far the program got: docs/reference/output.md.
+All errors come here: those of Typer, ours, unforeseen ones, signals, and failed writes to standard output. The exit
+code says what was done, not how far the program got: docs/reference/output.md.
 """
 
 import errno
@@ -28,22 +28,20 @@ from orderctl.language import N_, _, ngettext, retell
 if TYPE_CHECKING:
     from orderctl.rejection.service import HeldBatch
 
+R = TypeVar("R", bound=io.FileIO)
 T = TypeVar("T")
 _TRIES = 3
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 
 
 class _Result(io.FileIO):
-    """Standard output. The first write that fails ends the run, unless something was changed: then it is noted.
+    """Standard output. The first write that fails ends the run with OutputLostError if `may_end_run` says so.
 
-    What was done is still reported to the log, and the rest of the work is still to be done.
+    Otherwise something was already changed: the error is kept in `lost`, and the run goes on to do and log the rest.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        super().__init__(descriptor, "wb", closefd=False)
-        self.lost: OSError | None = None
-        self.may_end_run: Callable[[], bool] = lambda: True
+    lost: OSError | None = None
+    may_end_run: Callable[[], bool] = staticmethod(lambda: True)
 
     def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
         if self.lost is None:
@@ -53,12 +51,13 @@ class _Result(io.FileIO):
                 self.lost = error
                 if self.may_end_run():
                     closed = error.errno == errno.EPIPE
-                    raise OutputLostError(_not_written(error), closed=closed) from error
+                    lost = _("standard output cannot be written: {why}; nothing was changed", why=os_reason(error))
+                    raise OutputLostError(lost, closed=closed) from error
         return len(data)
 
 
 class _Talk(io.FileIO):
-    """Standard error. A run does not end because nobody can be told how it goes."""
+    """Standard error. Failed writes are ignored: messages that nobody can read do not end a run."""
 
     def write(self, data: bytes | memoryview) -> int:  # type: ignore[override]
         try:
@@ -69,7 +68,7 @@ class _Talk(io.FileIO):
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
-    """The exit code, what is said of it, and what to do next."""
+    """The exit code, the sentence about it, and the hint what to do next."""
 
     code: int
     said: str = ""
@@ -77,46 +76,46 @@ class _Verdict:
 
 
 class Ending:
-    """The end of one run. Made first, it takes over the standard streams and the signals."""
+    """The end of one run. It is made first, and takes over the standard streams and the signals."""
 
     def __init__(self) -> None:
-        """Begin."""
+        """Take them over."""
         self.root: Any = None  # the context of Typer's root command, once the call is read
         self._signal = 0
-        self._result = _standard_output()
+        self._result = _take_over("stdout", 1, _Result)
         self._result.may_end_run = lambda: self._context is None or not self._context.changed
-        _standard_error()
+        _take_over("stderr", 2, _Talk)
         self._on_stop(self._stop)
         threading.excepthook = sys.unraisablehook = self._aside
 
     def of(self, call: Callable[[], object]) -> int:
-        """Run it; gives the exit code when everything is written and said."""
+        """Run `call`, write and say everything, and return the exit code."""
         error: BaseException | None = None
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)  # `__main__` blocks them while modules load
             call()
-        except BaseException as raised:  # noqa: BLE001 - each has its sentence
+        except BaseException as raised:  # noqa: BLE001 - every error becomes a sentence
             error = raised
         verdict = _insisting(lambda: self._written(self._verdict(error)))
-        # From here on nothing is left to be done: who stops the run now gets the code that it has.
+        # All is done: a signal from now on ends the run with the code that it has.
         self._on_stop(lambda *__: os._exit(verdict.code))
         _insisting(lambda: self._tell(verdict, error))
         return verdict.code
 
     @staticmethod
     def _on_stop(heard: Callable[[int, FrameType | None], object]) -> None:
-        """What `nohup` and the shell told this process to ignore stays ignored."""
+        """Set the handler of the signals that `nohup` or the shell did not tell this process to ignore."""
         for number in _STOPPING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, heard)
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
-        """Let Ctrl-C, SIGTERM and SIGHUP leave by the same door; a terminal that hung up ends it as SIGTERM does."""
+        """End the run as Ctrl-C does. The exit code of SIGHUP is that of SIGTERM."""
         self._signal = signal.SIGTERM if number == signal.SIGHUP else number
         raise KeyboardInterrupt
 
-    def _aside(self, found: Any) -> None:  # noqa: ANN401 - of a thread, or of an object that goes away
-        """Say what went wrong beside the run, on a line: whoever needs its result finds that there is none."""
+    def _aside(self, found: Any) -> None:  # noqa: ANN401 - arguments of either hook
+        """Warn of an error in a thread or a finalizer. It does not end the run: whoever needs the result will fail."""
         if found.exc_value is not None and not isinstance(found.exc_value, SystemExit):
             self._trace(found.exc_value)
             sys.stderr.write(f"{_('warning: ')}{reason_of(found.exc_value)}\n")
@@ -127,11 +126,11 @@ class Ending:
         return found if isinstance(found, Context) else None
 
     def _verdict(self, error: BaseException | None) -> _Verdict:
-        """What the error means for who called."""
+        """The verdict on an error, or on a run without one."""
         if error is None or isinstance(error, typer.Exit):
             return _Verdict(error.exit_code if error else ExitCode.DONE)
         if isinstance(error, OutputLostError) and error.closed:
-            return _Verdict(ExitCode.DONE)  # who read our output has seen enough
+            return _Verdict(ExitCode.DONE)  # the reader of the output has seen enough
         if hasattr(error, "format_message"):
             return _wrong_call(error)
         begun = self._context.begun if self._context is not None else ()
@@ -152,7 +151,7 @@ class Ending:
         return _Verdict(code, _("interrupted; nothing was changed") if begun else _("interrupted"))
 
     def _after(self, error: BaseException, begun: Sequence[str]) -> _Verdict:
-        """An error after a rejection began: what the store holds decides, not where the error was raised."""
+        """The verdict on an error after a rejection began. It depends on what the store holds, not on the error."""
         if isinstance(error, CommitUnknownError):
             return _Verdict(error.exit_code, str(error), _log_hint(begun))
         held = self._held(begun)
@@ -169,7 +168,7 @@ class Ending:
         return _Verdict(ExitCode.NOT_REPORTED, said, _log_hint([batch.id for batch in held]))
 
     def _held(self, begun: Sequence[str]) -> "tuple[HeldBatch, ...] | None":
-        """Those of the batches that hold, asked on a new connection; None if the store does not tell."""
+        """Those of the batches that are in the store, read on a new connection; None if it cannot be read."""
         if not begun or self._context is None:
             return ()
         try:
@@ -181,7 +180,7 @@ class Ending:
             return None
 
     def _written(self, verdict: _Verdict) -> _Verdict:
-        """The verdict once the result has left, or could not."""
+        """Flush the result. Returns the verdict, or another one if the result could not be written."""
         try:
             sys.stdout.flush()
         except OutputLostError as error:
@@ -199,7 +198,7 @@ class Ending:
         return _Verdict(verdict.code or ExitCode.NOT_REPORTED, said, hint)
 
     def _tell(self, verdict: _Verdict, error: BaseException | None) -> None:
-        """Say it, and note it in the run log."""
+        """Say the verdict, and note it in the run log."""
         if error is not None:
             self._trace(error)
         if verdict.said:
@@ -212,7 +211,7 @@ class Ending:
             context.end(self.root.invoked_subcommand or "", verdict.code)
 
     def _trace(self, error: BaseException) -> None:
-        """Show where an error that nobody foresaw comes from, to who wants to see it."""
+        """Write the traceback of an unforeseen error if the run is verbose."""
         if self._context is not None and self._context.verbose and _is_unforeseen(error):
             sys.stderr.write(safe("".join(traceback.format_exception(error))))
 
@@ -223,11 +222,8 @@ def _nothing_begun(error: BaseException, context: Context | None) -> _Verdict:
     if context is not None and context.changed:
         said = _("the store was changed; then: {problem}", problem=reason_of(error))
         return _Verdict(ExitCode.NOT_REPORTED, said, _("do not run it again unseen: look what the store holds"))
-    return _Verdict(ExitCode.FAILED, reason_of(error), _advice(error))
-
-
-def _advice(error: BaseException) -> str:
-    return _("report it, with what orderctl --verbose says") if _is_unforeseen(error) else ""
+    hint = _("report it, with what orderctl --verbose says") if _is_unforeseen(error) else ""
+    return _Verdict(ExitCode.FAILED, reason_of(error), hint)
 
 
 def _is_unforeseen(error: BaseException) -> bool:
@@ -236,7 +232,7 @@ def _is_unforeseen(error: BaseException) -> bool:
 
 
 def _done(held: "Sequence[HeldBatch]") -> str:
-    """What was done, with the batches by name."""
+    """What was done, with the names of the batches."""
     return ngettext(
         "{number:,} order was rejected as batch {batches}",
         "{number:,} orders were rejected as batch {batches}",
@@ -249,56 +245,36 @@ def _log_hint(batches: Sequence[str]) -> str:
     return _("see: orderctl log {batch}", batch=batches[0]) if batches else ""
 
 
-def _not_written(error: OSError) -> str:
-    return _("standard output cannot be written: {why}; nothing was changed", why=os_reason(error))
-
-
 def _insisting(step: Callable[[], T]) -> T:
-    """Do it, and again if it fails: a signal, or too little memory at this instant, must not cost the exit code."""
+    """Call `step`, up to three times: a signal or a moment without memory must not change the exit code."""
     for __ in range(_TRIES - 1):
         try:
             return step()
-        except BaseException:  # noqa: BLE001, S112 - the last try says what it is
+        except BaseException:  # noqa: BLE001, S112 - the last try raises it
             continue
     return step()
 
 
-def _standard_output() -> _Result:
-    """Standard output with one place for what goes wrong with it; what its encoding lacks is escaped."""
-    before = sys.stdout
-    if before is None:  # closed by who called: every write fails, as it must
-        return _as_stdout(_Result(_held_open(_STANDARD_OUTPUT, os.O_RDONLY)), "utf-8", isatty=False)
-    before.flush()
-    return _as_stdout(_Result(before.fileno()), before.encoding, isatty=before.isatty())
+def _take_over(name: str, descriptor: int, kind: type[R]) -> R:
+    """Replace a standard stream by one over `kind`, and return that. Characters outside its encoding are escaped."""
+    before: TextIO | None = getattr(sys, name)
+    if (
+        before is None
+    ):  # closed by the caller: keep the descriptor from becoming that of another file; writes to it fail
+        opened = os.open(os.devnull, os.O_RDONLY)
+        if opened != descriptor:
+            os.dup2(opened, descriptor)
+            os.close(opened)
+    else:
+        before.flush()
+    raw = kind(before.fileno() if before else descriptor, "wb", closefd=False)
+    encoding, by_line = (before.encoding, before.isatty() or name == "stderr") if before else ("utf-8", True)
+    text = io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors="backslashreplace", line_buffering=by_line)
+    setattr(sys, name, text)
+    return raw
 
 
-def _as_stdout(result: _Result, encoding: str, *, isatty: bool) -> _Result:
-    sys.stdout = _text(result, encoding, isatty=isatty)
-    return result
-
-
-def _standard_error() -> None:
-    """Standard error that is never a reason to end."""
-    before = sys.stderr
-    descriptor = _held_open(_STANDARD_ERROR, os.O_WRONLY) if before is None else before.fileno()
-    sys.stderr = _text(_Talk(descriptor, "wb", closefd=False), getattr(before, "encoding", "utf-8"), isatty=True)
-
-
-def _text(raw: io.FileIO, encoding: str, *, isatty: bool) -> TextIO:
-    buffered = io.BufferedWriter(raw)
-    return io.TextIOWrapper(buffered, encoding=encoding, errors="backslashreplace", line_buffering=isatty)
-
-
-def _held_open(descriptor: int, flags: int) -> int:
-    """A standard descriptor that was closed, held by nothing: no file of ours may come to stand in its place."""
-    opened = os.open(os.devnull, flags)
-    if opened != descriptor:
-        os.dup2(opened, descriptor)
-        os.close(opened)
-    return descriptor
-
-
-# What Typer says of a wrong call, for the catalogues. `{words}` is another of these sentences.
+# Typer's messages, so that they are in the catalogues. `{words}` stands for another of them.
 _OF_TYPER = (
     N_("Missing command"),
     N_("Missing argument {name}. Choose from: {choices}"),
@@ -320,7 +296,7 @@ _OF_TYPER = (
 
 
 def _wrong_call(error: Any) -> _Verdict:  # noqa: ANN401 - whatever Typer raises
-    """Typer's message on one line, in the operator's language. A group without a command shows its help."""
+    """Typer's message on one line in the operator's language. A group without a command shows its help."""
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(f"{error.format_message()}\n")
         return _Verdict(ExitCode.WRONG_CALL)
@@ -332,7 +308,7 @@ def _wrong_call(error: Any) -> _Verdict:  # noqa: ANN401 - whatever Typer raises
 
 
 def call_instead(words: Sequence[str], *instead: str) -> str:
-    """The call that was made, with other words in place of those."""
+    """The call of this run with the words `instead` in place of `words`."""
     kept = [word for word in sys.argv[1:] if word != "--"]
     at = len(kept)
     for word in reversed(words):
@@ -343,7 +319,7 @@ def call_instead(words: Sequence[str], *instead: str) -> str:
 
 
 def _negated(error: Any) -> str:  # noqa: ANN401
-    """The call that was perhaps meant by `-status:x`; empty if the error is another one."""
+    """The call that was perhaps meant by an unknown option such as `-status:x`; empty for other errors."""
     if type(error).__name__ != "NoSuchOption":
         return ""
     word = next((word for word in sys.argv[1:] if word.startswith(error.option_name) and is_term(word)), "")
