@@ -1,4 +1,4 @@
-"""What the parts of one run share: settings, store, clock, screen. Each is made when it is first asked for."""
+"""What the parts of a run share: settings, store, clock, screen. Each is made when it is first used."""
 
 import getpass
 import os
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """What a command is given: the options that may stand anywhere, and what they and the settings lead to."""
+    """What each command gets: the options that may stand anywhere, and what is made from them and the settings."""
 
     def __init__(self, **options: Value) -> None:
         self._flags: dict[str, Value] = {}
@@ -33,11 +33,11 @@ class Context:
         self.paged = True
         self._statements: Statements | None = None
         self.changed = False
-        self.begun: list[str] = []  # the ids of the batches whose execution began, and did not end by changing nothing
+        self.begun: list[str] = []  # the ids of the batches that were begun, without those that changed nothing
         self.take(options)
 
     def take(self, options: Mapping[str, Value]) -> None:
-        """Take the options that stand before or behind a command: of two, the later one. Raises UsageError."""
+        """Take options from before or behind the command; a later value replaces an earlier. Raises UsageError."""
         self._flags |= {name: options[name] for name in ("store", "profile", "log_file") if name in options}
         self.quiet = self.quiet or bool(options.get("quiet"))
         self.verbose = self.verbose or bool(options.get("verbose"))
@@ -53,7 +53,7 @@ class Context:
 
     @cached_property
     def actor(self) -> str:
-        """Who acts: the setting, or the login name."""
+        """Who acts: as set, or the login name. Raises UsageError."""
         try:
             return self.settings.text("actor") or getpass.getuser()
         except (KeyError, OSError):
@@ -61,19 +61,19 @@ class Context:
 
     @cached_property
     def clock(self) -> "SystemClock":
-        """The clock that decides."""
+        """The clock; it passes over the batch whose own time is wrong by the settings (`wrong_time_of`)."""
         from orderctl.database.clock import SystemClock
 
         return SystemClock(lambda: self.settings.text("wrong_time_of"))
 
     @cached_property
     def mailing(self) -> Mailing:
-        """The profile's mail."""
+        """How mails are sent, by the settings."""
         return Mailing(self.settings)
 
     @cached_property
     def address(self) -> "Address":
-        """Where the store is: as set, or a file in the user's data folder."""
+        """Where the store is: as set, or else a file in the user's data folder. Raises UsageError."""
         from orderctl.database.address import parse_address
 
         settings = self.settings
@@ -85,7 +85,7 @@ class Context:
         return address.with_password(password) if password else address
 
     def open_store(self) -> "Store":
-        """The store of the profile's account, as a context manager."""
+        """The store with the account of the settings, as a context manager."""
         from orderctl.database.store import Store, make_engine
 
         return Store(
@@ -97,19 +97,19 @@ class Context:
         )
 
     def note_change(self) -> None:
-        """Something now is as it was not: the exit code has to say so, whatever happens next."""
+        """Note that something was changed: the exit code has to say so, whatever happens next."""
         self.changed = True
 
     @cached_property
     def output(self) -> "Output":
-        """Standard output for what other programs read."""
+        """Standard output, for text that other programs read."""
         from orderctl.terminal.output import Output
 
         return Output()
 
     @cached_property
     def screen(self) -> "Screen":
-        """What is shown: results on standard output, talk on standard error."""
+        """The terminal: results go to standard output, messages to standard error."""
         from orderctl.terminal.amounts import use_zone
         from orderctl.terminal.console import Screen
 
@@ -118,22 +118,22 @@ class Context:
 
     @cached_property
     def run_log(self) -> "RunLog":
-        """What the run does, step by step."""
+        """The log of this run, step by step."""
         from orderctl.core.ids import new_id
         from orderctl.terminal.run_log import RunLog
 
         return RunLog(self.settings.path("log_file"), verbose=self.verbose, run_id=new_id())
 
     def end(self, command: str, exit_code: int) -> None:
-        """Note how the run ended, where anybody wants to know."""
-        with suppress(UsageError):  # settings that cannot be used: the command has said so
+        """Note in the run log how the run ended, if there is one."""
+        with suppress(UsageError):  # the settings are wrong, which the command has said
             if self._is_watched():
                 spent = self._statements
                 figures = {"statements": spent.count, "store_seconds": round(spent.seconds, 3)} if spent else {}
                 self.run_log.end(command, exit_code, dict(figures))
 
     def _is_watched(self) -> bool:
-        """Whether anybody wants to know what is done."""
+        """Whether the run is logged, to a file or to standard error."""
         return self.verbose or bool(self.settings.text("log_file"))
 
     def _watch(self, connection: "Connection") -> "Connection":
@@ -143,7 +143,7 @@ class Context:
         return CountingConnection(connection, self._statements)
 
     def _zone(self) -> tzinfo | None:
-        """The zone of the times shown; None is that of the computer. Raises UsageError."""
+        """The time zone of the times shown; None is that of the computer. Raises UsageError."""
         from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
         name = self.settings.text("time_zone")
@@ -156,7 +156,7 @@ class Context:
 
 
 def _refuse_password(store: Value) -> None:
-    """A password on the command line stands in the process list for everyone to read."""
+    """Raise UsageError for a password on the command line, which every user can see in the list of processes."""
     if holds_password(str(store or "")):
         raise UsageError(
             _("the store URL on the command line holds a password, which every user of this computer can see"),
@@ -165,7 +165,7 @@ def _refuse_password(store: Value) -> None:
 
 
 def config_file() -> Path:
-    """Where the settings are looked for."""
+    """The path of the settings file."""
     import platformdirs
 
     named = os.environ.get("ORDERCTL_CONFIG")
@@ -173,7 +173,7 @@ def config_file() -> Path:
 
 
 def _default_store() -> Path:
-    """The SQLite file in the user's data folder."""
+    """The path of the SQLite file in the user's data folder."""
     import platformdirs
 
     return platformdirs.user_data_path("orderctl") / "orderctl.db"

@@ -32,9 +32,9 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stopping:
-    """Lets the first signal ask a run to stop; a second one stops it at once, as the first would without this.
+    """A context manager: the first signal asks the delivery to stop, and the second interrupts it.
 
-    Called, it says whether to stop. What a signal is told to ignore (`nohup`) stays ignored.
+    A call of it returns whether to stop. Ignored signals (`nohup`) stay ignored.
     """
 
     def __init__(self) -> None:

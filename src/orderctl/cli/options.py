@@ -1,4 +1,4 @@
-"""Options that go together, written once for many commands; and what the shell offers for their values."""
+"""Options that several commands have, and the values that shell completion offers for them."""
 
 import inspect
 from collections.abc import Callable, Collection, Iterable
@@ -17,12 +17,12 @@ _MOST = 60
 
 
 def suggest_filter(ctx: typer.Context, incomplete: str) -> Iterable[Suggested]:
-    """Fields of the filter language, and values of the field that is being written."""
+    """Fields of the filter language, or values of the field before the cursor."""
     return suggest_terms(incomplete, partial(_values, _context(ctx)))
 
 
 def _from_store(*kinds: Suggestion) -> Callable[[typer.Context, str], Iterable[str]]:
-    """Names and ids that the store knows."""
+    """A completion that offers names and ids of these kinds from the store."""
 
     def suggest(ctx: typer.Context, incomplete: str) -> Iterable[str]:
         context = _context(ctx)
@@ -42,14 +42,14 @@ suggest_selection = _from_store(Suggestion.SELECTION)
 
 
 def suggest_columns(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001 - as Typer calls it
-    """Columns, any number of them between commas."""
+    """Columns, separated by commas."""
     before, comma, __ = incomplete.rpartition(",")
     taken = set(before.split(","))
     return [f"{before}{comma}{name}" for name in COLUMNS if name not in taken]
 
 
 def suggest_sort(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001
-    """Columns to sort by, either way."""
+    """Columns to sort by, ascending and descending."""
     from orderctl.filters.queries import SORTS
 
     return [f"{sign}{name}" for sign in ("", "-") for name in SORTS]
@@ -61,7 +61,7 @@ def suggest_profile(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # no
 
 
 def _values(context: Context, kind: Suggestion, prefix: str) -> tuple[str, ...]:
-    """Values of the store that begin with the prefix: a few, read straight from the engine."""
+    """Up to 60 values of the store that begin with the prefix. The engine is read directly, which is faster."""
     from orderctl.database.store import make_engine
     from orderctl.filters.suggestion_queries import suggest
 
@@ -74,7 +74,7 @@ def _values(context: Context, kind: Suggestion, prefix: str) -> tuple[str, ...]:
 
 
 def _context(ctx: typer.Context) -> Context:
-    """The context of the store and the profile that the line names so far."""
+    """A context with the store and the profile that the command line names."""
     given = ctx.find_root().params
     return Context(store=given.get("store"), profile=given.get("profile"), quiet=True)
 
@@ -83,7 +83,7 @@ Command = Callable[..., None]
 
 
 def takes(name: str, group: Callable[..., Any], *, without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """Give a command the options of `group` in place of its parameter `name`, which gets what `group` makes of them."""
+    """A decorator: the command takes the options of `group`, and its parameter `name` gets `group(**options)`."""
     options = [each for each in inspect.signature(group).parameters.values() if each.name not in without]
 
     def given(command: Command) -> Command:
@@ -92,11 +92,11 @@ def takes(name: str, group: Callable[..., Any], *, without: Collection[str] = ()
         parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in spread]
 
         @wraps(command)
-        def called(**arguments: Any) -> None:  # noqa: ANN401 - whatever Typer read
+        def called(**arguments: Any) -> None:  # noqa: ANN401 - the values that Typer read
             value = group(**{option.name: arguments.pop(option.name) for option in options})
             command(**{name: value}, **arguments)
 
-        # Typer reads both to learn what the command line takes.
+        # Typer reads both of these.
         called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return called
@@ -115,7 +115,7 @@ class OrderFormat(StrEnum):
 
 
 class ReportFormat(StrEnum):
-    """How a report or a list of them is written."""
+    """How reports are written."""
 
     TEXT = "text"
     JSON = "json"

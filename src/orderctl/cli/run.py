@@ -32,11 +32,12 @@ _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What to do with the plan once it is made: `save` keeps it, `hold` executes it that much later.
+    """What happens after the plan is made.
 
-    `full` shows every order; `ask_about_mails` asks whether to tell the buyers; `edit` opens an editor for the message
-    to them. `request` is the caller's own key with a digest of the call. `write` takes the JSON document of the report
-    if it is one of several.
+    `full`: show every order of the plan. `ask_about_mails`: ask whether to mail the buyers. `edit`: open an editor for
+    the message to them. `save`: keep the plan instead of executing it. `hold`: execute it that much later.
+    `request`: the caller's key, with what is asked for under it.
+    `write`: takes the JSON document of the report; without it the document goes to standard output.
     """
 
     expected: Expectations
@@ -54,7 +55,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a plan has to be like, as the command line says it."""
+    """The options that say what the plan has to be like."""
 
     strict: Strict = False
     expect: Expect = None
@@ -62,7 +63,7 @@ class Expected:
     ignore_unknown: IgnoreUnknown = False
 
     def read(self, context: Context) -> Expectations:
-        """The same with what the settings say of the size. Raises UsageError."""
+        """The expectations; the largest size is that of the settings if none is given. Raises UsageError."""
         return Expectations(
             strict=self.strict,
             expect=_range(self.expect),
@@ -72,7 +73,7 @@ class Expected:
 
 
 def _range(text: str | None) -> tuple[int | None, int | None]:
-    """`--expect 300`, `..300`, `10..` or `10..300`."""
+    """The bounds in `--expect`: `300`, `..300`, `10..` or `10..300`. Raises UsageError."""
     if text is None:
         return None, None
     found = _EXPECT.match(text.replace(",", ""))
@@ -85,7 +86,10 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
 
 
 def check_can_ask(run: Run, *, look: str = "--dry-run") -> None:
-    """Without a terminal nobody can say yes; better known before the plan than after. `look` shows it and stops."""
+    """Raise UsageError before the plan is made if it needs a confirmation and there is no terminal to ask on.
+
+    `look` is the option to name that only shows the plan.
+    """
     if not (run.yes or run.dry_run or run.save or can_ask()):
         raise UsageError(
             _("there is no terminal to confirm on, and nothing was changed"),
@@ -115,9 +119,9 @@ def show_preview(
 
 
 def compose_letters(context: Context, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
-    """A letter for each language of the plan.
+    """A sample letter for each language of the plan.
 
-    They are composed even if nobody looks: a template that is missing or broken stops the plan. Raises UsageError.
+    They are composed even if they are not shown: a missing or broken template stops the plan. Raises UsageError.
     """
     return compose_samples(store, context.mailing.composer(), plan) if plan.mail.mails else ()
 
@@ -220,7 +224,7 @@ def report_dry_run(
 
 
 def write_document(context: Context, run: Run, document: Document) -> None:
-    """Write a report as JSON, alone or as one of several."""
+    """Write a report as JSON, to standard output or to `run.write`."""
     if run.write is not None:
         run.write(document)
     else:
@@ -228,8 +232,9 @@ def write_document(context: Context, run: Run, document: Document) -> None:
 
 
 def read_reason(context: Context, text: str, run: Run, *, every_order_has_one: bool) -> Reason:
-    """The reason. Where the settings list codes it is one of them: asked for if unsaid, and no need of a dry run.
+    """The reason. Where the settings list codes, it has to begin with one of them.
 
+    If none is given, the operator chooses one; a dry run, and orders that each have a reason, need none.
     Raises UsageError.
     """
     codes = reason_codes(context)
@@ -256,28 +261,19 @@ _COMMENT = N_("# The buyers read what stands above. Save an empty file to send n
 
 
 def read_message(text: str | None, file: str | None, *, edit: bool) -> str:
-    """The operator's message as plain text; empty if it is still to be edited.
+    """The operator's message as plain text; empty if there is none yet.
 
-    Raises UsageError for two sources, or a file that is no text.
+    Raises UsageError for more than one source, and for a file that is not UTF-8 text.
     """
     if sum((text is not None, file is not None, edit)) > 1:
         raise UsageError(
             _("--message, --message-file and --edit are three ways of one message"), hint=_("give one of them")
         )
-    if file is not None:
-        return _checked(_from_file(file), file)
-    return _checked(text or "", _("the message"))
-
-
-def edit_message() -> str:
-    """What the operator writes in their editor. Raises UsageError if it cannot be started."""
-    return _checked(_from_editor(), _("the message"))
-
-
-def _from_file(file: str) -> str:
+    if file is None:
+        return _checked(text or "", _("the message"))
     try:
         with Path(file).open("rb") as stream:
-            return stream.read(4 * MAX_MESSAGE + 4).decode("utf-8-sig")
+            return _checked(stream.read(4 * MAX_MESSAGE + 4).decode("utf-8-sig"), file)
     except OSError as error:
         raise UsageError(
             _("{file} cannot be read: {problem}", file=file, problem=os_reason(error)), hint=_("check the path")
@@ -289,18 +285,8 @@ def _from_file(file: str) -> str:
         ) from error
 
 
-def _checked(text: str, where: str) -> str:
-    message = text.replace("\r\n", "\n").strip()
-    if len(message) > MAX_MESSAGE:
-        raise UsageError(
-            _("{what} is longer than {most:,} characters", what=where, most=MAX_MESSAGE), hint=_("shorten it")
-        )
-    if "\0" in message:
-        raise UsageError(_("{what} holds a NUL character", what=where), hint=_("take it out"))
-    return message
-
-
-def _from_editor() -> str:
+def edit_message() -> str:
+    """The message that the operator writes in their editor. Raises UsageError if the editor cannot be started."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="orderctl-") as folder:
         path = Path(folder) / "message.txt"
@@ -312,4 +298,15 @@ def _from_editor() -> str:
             raise UsageError(
                 _("the editor {editor!r} failed", editor=editor), hint=_("set EDITOR, or use --message-file")
             ) from error
-        return path.read_text(encoding="utf-8").replace(comment, "\n")
+        return _checked(path.read_text(encoding="utf-8").replace(comment, "\n"), _("the message"))
+
+
+def _checked(text: str, where: str) -> str:
+    message = text.replace("\r\n", "\n").strip()
+    if len(message) > MAX_MESSAGE:
+        raise UsageError(
+            _("{what} is longer than {most:,} characters", what=where, most=MAX_MESSAGE), hint=_("shorten it")
+        )
+    if "\0" in message:
+        raise UsageError(_("{what} holds a NUL character", what=where), hint=_("take it out"))
+    return message

@@ -1,4 +1,4 @@
-"""Where orders come from: the one place that turns a command's arguments into a choice (design.md, section 5)."""
+"""Turns the arguments of a command into a choice of orders (design.md, section 5)."""
 
 import socket
 import sys
@@ -44,9 +44,9 @@ _LONGEST_CODE = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What a command line says about the orders it means.
+    """The options that say which orders are meant.
 
-    `notes`: reasons and messages beside the ids of a file matter.
+    `notes`: read the reasons and messages beside the ids of a file too.
     """
 
     ids: OrderIds = None
@@ -62,7 +62,7 @@ class Source:
 
     @property
     def given(self) -> list[str]:
-        """The sources that were given, as they are written."""
+        """The sources that were given, by their names on the command line."""
         named = {
             "ids": bool(self.ids),
             "--ids": self.ids_file is not None,
@@ -74,10 +74,9 @@ class Source:
 
 
 def choose(context: Context, store: Store, source: Source) -> Choice:
-    """The choice that the arguments spell; the default selection if they name nothing.
+    """The choice of the arguments; without a source, the default selection.
 
-    Raises UsageError for two sources at once, an unknown saved filter, an empty selection, and an empty filter
-    without `--all`.
+    Raises UsageError for two sources, an unknown saved filter, an empty selection, and an empty filter without `--all`.
     """
     choice = read_choice(context, store, source)
     refuse_empty_selection(store, choice)
@@ -85,7 +84,7 @@ def choose(context: Context, store: Store, source: Source) -> Choice:
 
 
 def read_choice(context: Context, store: Store, source: Source) -> Choice:
-    """The same, of a selection that may have been emptied since."""
+    """The same as `choose`, but the selection may be empty."""
     given = source.given
     if len(given) > 1:
         raise UsageError(
@@ -101,7 +100,7 @@ def read_choice(context: Context, store: Store, source: Source) -> Choice:
 
 
 def _as_stored(store: Store, given: IdList) -> IdList:
-    """The ids with their accents as the store has them: one text can be typed in two ways that look the same."""
+    """The ids as the store writes them: accents may be composed or decomposed (NFC, NFD)."""
     odd = [order_id for order_id in given.ids if not order_id.isascii()]
     if not odd:
         return given
@@ -137,9 +136,9 @@ def _scope(context: Context, store: Store, source: Source) -> Scope:
 
 
 def _read_ids(context: Context, source: str, *, notes: bool = False, allow_empty: bool = False) -> IdList:
-    """Order ids from a file, or from standard input for `-`. Raises UsageError naming file and line.
+    """Order ids from a file, or from standard input for `-`. Raises UsageError with file and line.
 
-    With `notes`, the reasons and messages that a CSV has beside them too; `allow_empty`: there may be none.
+    `notes`: read the reasons and messages of a CSV too. `allow_empty`: the file may hold no ids.
     """
     from orderctl.selection.id_file import read_ids
 
@@ -159,12 +158,12 @@ def _read_ids(context: Context, source: str, *, notes: bool = False, allow_empty
 
 
 def reason_codes(context: Context) -> ReasonCodes:
-    """The reasons that the settings list. Raises UsageError."""
+    """The codes of reasons in the settings. Raises UsageError."""
     return read_codes(context.settings.texts("reasons"))
 
 
 def provenance(context: Context, source: str, *, selection: str = "") -> "Provenance":
-    """Who acts from where, for the log; `selection` if that is where the orders come from."""
+    """Who acts, and from where, for the log. `selection`: the name of the selection that the orders come from."""
     from orderctl.rejection.plan import Provenance
 
     return Provenance(
@@ -178,7 +177,7 @@ def provenance(context: Context, source: str, *, selection: str = "") -> "Proven
 
 
 def parse_filter(context: Context, text: str) -> OrderFilter:
-    """Read a filter with today's date and the names of countries. Raises FilterError."""
+    """Parse a filter, with today's date and the names of countries. Raises FilterError."""
     return read_filter(text, today=context.clock.now().date(), country_code=_country_code)
 
 
@@ -192,7 +191,7 @@ def _country_code(name: str) -> str | None:
 
 
 def refuse_empty_selection(store: Store, choice: Choice) -> None:
-    """Raise UsageError if the choice is a selection that holds nothing."""
+    """Raise UsageError if the choice is an empty selection."""
     scope = choice.scope
     if not isinstance(scope, SelectionScope):
         return
@@ -206,7 +205,7 @@ def refuse_empty_selection(store: Store, choice: Choice) -> None:
 
 
 def _refuse_terms(store: Store, words: Sequence[str]) -> None:
-    """A filter where ids are expected is no list of unknown ids; an order may yet be called so."""
+    """Raise UsageError if some of the ids are terms of a filter, unless there are orders with such ids."""
     terms = [word for word in words if is_term(word)]
     if not terms:
         return
@@ -233,7 +232,7 @@ def _filter_words(saved: str | None, text: str) -> str:
 
 
 def filter_text_of(store: Store, words: Sequence[str] | None, saved: str | None) -> str:
-    """The filter that words and a saved filter's name spell together: both hold."""
+    """The filter of the words and of a saved filter; orders have to match both."""
     typed = join_words(words or ())
     if saved is None:
         return typed
@@ -242,7 +241,7 @@ def filter_text_of(store: Store, words: Sequence[str] | None, saved: str | None)
 
 
 def saved_expression(store: Store, name: str) -> str:
-    """The expression of a saved filter. Raises UsageError if there is none of that name."""
+    """The expression of a saved filter. Raises UsageError if there is no such filter."""
     with store.snapshot() as connection:
         saved = get_filter(connection, name)
         known = [each.name for each in all_filters(connection)]
@@ -256,12 +255,12 @@ def saved_expression(store: Store, name: str) -> str:
 
 
 def read_id_arguments(texts: Sequence[str]) -> IdList:
-    """Ids as arguments. Raises UsageError naming the one that is none."""
+    """Order ids from arguments. Raises UsageError with the one that is not valid."""
     return IdList.collect(read_id_argument(text) for text in texts)
 
 
 def read_id_argument(text: str) -> str:
-    """One id as an argument. Raises UsageError."""
+    """An order id from an argument. Raises UsageError."""
     try:
         return parse_order_id(text)
     except ValueError as error:
