@@ -210,7 +210,8 @@ class WithDefault(HelpfulGroup):
         parser = self.make_parser(ctx)
         parser.ignore_unknown_options = True
         given, rest, __ = parser.parse_args([*args])
-        named = bool(rest) and rest[0] in self.commands
+        read = args[: len(args) - len(rest)]
+        named = "--" not in read and bool(rest) and rest[0] in self.commands
         return super().parse_args(ctx, args if named or "help" in given else ["show", *args])
 
 
