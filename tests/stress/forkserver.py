@@ -1,12 +1,15 @@
-"""Runs of the program without the price of its imports: a warm process that forks one child a run.
+"""Runs of the program without the price of its imports: a warm process that calls the real `main()`.
 
 `python -m stress.forkserver` reads a JSON request a line (`args`, `environ`, `cwd`, `told`; `stdin`, `out`, `err`, or a
-`terminal`), answers with the child's pid, and when it has ended with its pid and wait status. The child calls the real
-`main()`. One that runs `apart` goes on while the next request is read.
+`terminal`), answers with the pid of the run, and when it has ended with its pid and wait status. A run that leaves
+nothing behind is made in the warm process itself, because most of what a fork costs are the pages that the child writes
+to. Any other one is a child: one that is told of faults, that has modules of its own or a terminal, and one that runs
+`apart` and goes on while the next request is read.
 """
 
 import atexit
 import contextlib
+import contextvars
 import ctypes
 import fcntl
 import gc
@@ -39,6 +42,9 @@ from stress.faultpoints import install
 
 TESTS = Path(__file__).parent.parent
 _LONGEST_RUN_S = 60
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What a run with one of these leaves behind, or how it ends, is not for the warm process.
+_OF_A_CHILD = {"PYTHONPATH", "_ORDERCTL_COMPLETE"}
 _BIGGEST_HOLE = 8 << 10
 _FIRST_CALLS = (
     ("search", "--count", "status:needs-oc"),
@@ -245,11 +251,17 @@ def fresh(*args: str, environ: Mapping[str, str], stdin: str = "", **told: objec
 
 
 def _serve() -> None:
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    requests, answers = os.fdopen(os.dup(0), encoding="utf-8"), os.fdopen(os.dup(1), "w", encoding="utf-8")
     _warm_up()
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
-        if "apart" not in request:
+        if _is_for_here(request):
+            answers.write(json.dumps({"pid": os.getpid()}) + "\n")
+            answers.flush()
+            status = _run_here(request) << 8  # as `waitpid` has it
+            answers.write(json.dumps({"pid": os.getpid(), "status": status}) + "\n")
+            answers.flush()
+        elif "apart" not in request:
             _see_to_end(request, answers)
         elif os.fork() == 0:
             _see_to_end(request, answers)
@@ -257,6 +269,31 @@ def _serve() -> None:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+
+
+def _is_for_here(request: Mapping[str, object]) -> bool:
+    return not ("apart" in request or request["told"] or _OF_A_CHILD & {*request["environ"]})
+
+
+def _run_here(request: Mapping[str, object]) -> int:
+    """Run in this process; what the program changes in it is as before when it ends."""
+    streams, mask = (sys.stdin, sys.stdout, sys.stderr), signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    hooks, handlers = (sys.unraisablehook, threading.excepthook), [signal.getsignal(number) for number in _STOPPING]
+    descriptors = [os.dup(number) for number in range(3)]
+    tempfile.tempdir = None
+    with warnings.catch_warnings():
+        code = contextvars.copy_context().run(_called, request, _streams(request))
+    for number, kept in enumerate(descriptors):
+        os.dup2(kept, number)
+        os.close(kept)
+    sys.stdin, sys.stdout, sys.stderr = streams
+    sys.unraisablehook, threading.excepthook = hooks
+    for number, handler in zip(_STOPPING, handlers, strict=True):
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    atexit.unregister(gc.freeze)
+    gc.collect()
+    return code
 
 
 def _see_to_end(request: Mapping[str, object], answers: TextIO) -> None:
@@ -335,12 +372,19 @@ def _some_store(path: Path) -> Path:
 
 
 def _run(request: Mapping[str, object], streams: list[int]) -> NoReturn:
+    """Run in a child, which ends with it."""
+    os.setsid()
+    if "terminal" in request:
+        fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
+    sys.path[:0] = str(request["environ"].get("PYTHONPATH", "")).split(os.pathsep)
+    os._exit(_called(request, streams))
+
+
+def _called(request: Mapping[str, object], streams: list[int]) -> int:
+    """Call `main` as the interpreter does; gives the exit code."""
     code: object = 1
     try:
-        os.setsid()
         os.chdir(str(request["cwd"]))
-        if "terminal" in request:
-            fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         for stream in {*streams}:
@@ -353,7 +397,6 @@ def _run(request: Mapping[str, object], streams: list[int]) -> NoReturn:
         encoding, _, errors = os.environ.get("PYTHONIOENCODING", "utf-8").partition(":")
         if sys.stdout is not None:
             sys.stdout.reconfigure(encoding=encoding, errors=errors or "strict", line_buffering=sys.stdout.isatty())
-        sys.path[:0] = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if os.environ.get("PYTHONWARNINGS") == "error":
             warnings.simplefilter("error")
         random.seed()
@@ -368,7 +411,7 @@ def _run(request: Mapping[str, object], streams: list[int]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
-    os._exit(code if isinstance(code, int) else 1)
+    return code if isinstance(code, int) else 1
 
 
 def _lose(name: str, descriptor: int, told: Mapping[str, str]) -> None:

@@ -56,7 +56,7 @@ class Cli:
         return Started(args, self.environ)
 
     def __call__(self, *args: str, stdin: str = "", **told: object) -> Ran:
-        """Run to the end, in a process that is forked from a warm one: the imports are paid once.
+        """Run to the end, in the warm process or in a child of it: the imports are paid once.
 
         `told`: see `stress.faultpoints.install`.
         """
@@ -134,7 +134,7 @@ def _asks(args: list[str]) -> bool:
 
 
 class Shell:
-    """A shell without a terminal. `orderctl` in it is forked from the warm process; what it would ask is answered yes.
+    """A shell without a terminal. `orderctl` in it is run by the warm process; what it would ask is answered yes.
 
     `ended` has the arguments of each call of the program, and its exit code.
     """
