@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
@@ -153,7 +153,33 @@ def test_csv_of_orders_gives_the_same_orders_again_but_for_their_lines(tmp_path,
 @thorough
 @given(several)
 def test_a_workbook_gives_the_same_orders_again_with_their_lines(tmp_path, given_orders):
-    assert read_again(written(tmp_path, given_orders, ExportFormat.XLSX)) == given_orders
+    assert read_again(written(tmp_path, given_orders, ExportFormat.XLSX)) == [in_xml(order) for order in given_orders]
+
+
+def in_xml(value):
+    """The same with U+FFFD for the two characters that XML cannot hold."""
+    if type(value) is str:
+        return re.sub("[\ufffe\uffff]", "\ufffd", value)
+    if isinstance(value, tuple):
+        return tuple(map(in_xml, value))
+    if isinstance(value, Order | Buyer | OrderLine):
+        return replace(value, **{field.name: in_xml(getattr(value, field.name)) for field in fields(value)})
+    return value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["_x0041_", "_x005F_x0041_", "_x0041_x0042_", "_x0001\x01", "\x01x0041_", "__x00e9_", "_xFFFE_", "\x1b_x001b_"],
+    ids=ascii,
+)
+def test_a_text_that_looks_like_an_escape_of_a_workbook_comes_back_from_it(tmp_path, text):
+    order = make_order("A1", note=text)
+    assert read_again(written(tmp_path, [order], ExportFormat.XLSX)) == [order]
+
+
+def test_what_no_workbook_can_hold_is_replaced_in_it(tmp_path):
+    order = make_order("A1", note="a\ufffeb\uffffc")
+    assert read_again(written(tmp_path, [order], ExportFormat.XLSX)) == [replace(order, note="a\ufffdb\ufffdc")]
 
 
 @pytest.mark.parametrize("sign", ["=", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
@@ -329,27 +355,27 @@ OF_THE_IMPORT = {"version", "rejected_at", "changed_at", "batch_id", "archived_a
 EVERY = Choice(scope=FilterScope(filter=parse_filter("archived:yes or archived:no", today=NOW.date()), words=""))
 
 
-def tables(url: str, account: str) -> dict[str, list[dict[str, object]]]:
-    """The rows of each table that an import writes."""
+def differing(url: str, account: str, other: str) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of each table that an import writes which one of the accounts has and the other one has not."""
     connection = psycopg.connect(url) if "://" in url else sqlite3.connect(url)
     found = {}
     with closing(connection):
         for table in ("orders", "order_line", "order_tag", "buyer"):
             cursor = connection.cursor()
-            cursor.execute(f"SELECT * FROM {table} WHERE account = '{account}'")
-            names = [column[0] for column in cursor.description]
-            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            kept = [{k: v for k, v in row.items() if k not in {*OF_THE_IMPORT, "account"}} for row in rows]
-            found[table] = sorted(kept, key=repr)
-            if table == "orders":
-                archived = sorted(row["id"] for row in rows if row["archived_at"])
-        found["archived"] = archived
+            cursor.execute(f"SELECT * FROM {table} LIMIT 0")
+            names = [column[0] for column in cursor.description if column[0] not in {*OF_THE_IMPORT, "account"}]
+            columns = ", ".join(names) + (", archived_at IS NULL" if table == "orders" else "")
+            one, two = (f"SELECT {columns} FROM {table} WHERE account = '{each}'" for each in (account, other))
+            # Each row has its key, so nothing is in a table twice.
+            cursor.execute(f"SELECT * FROM ({one} EXCEPT {two}) AS x UNION ALL SELECT * FROM ({two} EXCEPT {one}) AS y")
+            found[table] = cursor.fetchall()
     return found
 
 
 def exported_and_imported(url: str, tmp_path: Path, account: str, forms: Sequence[Form] = FORMS) -> None:
     """Export the store of an account in every format that an import reads, each into an empty account; compare."""
-    before = tables(url, account)
+    with open_store(url, account) as store, store.snapshot() as connection:
+        (count,) = connection.execute("SELECT count(*) FROM orders WHERE account = :account").fetchone()
     for number, (format_, how) in enumerate(forms):
         again = f"{account}-{number}"
         with open_store(url, account) as store, store.snapshot() as connection:
@@ -358,8 +384,8 @@ def exported_and_imported(url: str, tmp_path: Path, account: str, forms: Sequenc
             report = import_orders(
                 empty, FileImport(source=source, actor="ann", clock=FixedClock(), detail="again"), skip_bad=False
             )
-        assert (report.stored, report.counts.created) == (True, len(before["orders"]))
-        assert tables(url, again) == before, format_
+        assert (report.stored, report.counts.created) == (True, count)
+        assert not any(differing(url, account, again).values()), format_
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -369,7 +395,7 @@ def test_a_generated_store_is_the_same_after_its_export_is_imported(sqlite_url, 
     known = {order.buyer.id: order.buyer for order in found if order.buyer}
     account = new_id()
     with open_store(sqlite_url, account) as store:
-        put_all(store, [replace(order, buyer=order.buyer and known[order.buyer.id]) for order in found])
+        put_all(store, [in_xml(replace(order, buyer=order.buyer and known[order.buyer.id])) for order in found])
     exported_and_imported(sqlite_url, tmp_path, account)
 
 

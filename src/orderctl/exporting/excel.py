@@ -1,5 +1,6 @@
 """Writes orders to an Excel workbook, row by row in constant memory: values are typed, and nothing is a formula."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import BinaryIO
@@ -30,6 +31,11 @@ _WIDTHS = {
 }
 _USUAL_WIDTH = 12
 _ACRONYMS = {"Id": "ID", "Sku": "SKU"}
+# What XML cannot hold is written as `_xHHHH_`, and so is the `_` of a text that would be read as such an escape, also
+# together with the one of the character behind it. No reader takes back those of U+FFFE and U+FFFF.
+_CONTROL = r"[\x00-\x08\x0b-\x1f]"
+_ESCAPED = re.compile(rf"{_CONTROL}|[\ufffe\uffff]|_(?=x[0-9A-Fa-f]{{4}}(?:_|{_CONTROL}))")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def write_workbook(orders: Iterable[Order], out: BinaryIO, *, most_rows: int = _MOST_ROWS) -> None:
@@ -47,6 +53,18 @@ def write_workbook(orders: Iterable[Order], out: BinaryIO, *, most_rows: int = _
                     (order.id, line.number, *line_values(line, order.currency).values(), total, order.currency)
                 )
         book.close()
+
+
+class _Sheet(Worksheet):
+    """A sheet whose texts are read back as they are: xlsxwriter overlooks an escape that begins where another ends."""
+
+    @staticmethod
+    def _escape_control_characters(data: object) -> str:
+        return _ESCAPED.sub(_escape, str(data))
+
+
+def _escape(found: re.Match[str]) -> str:
+    return _REPLACEMENT if found[0] > _REPLACEMENT else f"_x{ord(found[0]):04X}_"
 
 
 class _Styles:
@@ -88,7 +106,7 @@ class _Sheets:
     def _begin(self) -> None:
         self._count += 1
         name = self._name if self._count == 1 else f"{self._name} {self._count}"
-        self._sheet: Worksheet = self._book.add_worksheet(name)
+        self._sheet: Worksheet = self._book.add_worksheet(name, _Sheet)
         for column, field in enumerate(self._fields):
             self._sheet.set_column(column, column, _WIDTHS.get(field, _USUAL_WIDTH))
             self._sheet.write_string(0, column, _header(field), self._styles.header)
