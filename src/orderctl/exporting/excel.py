@@ -55,7 +55,7 @@ def write_workbook(orders: Iterable[Order], out: BinaryIO, *, most_rows: int = _
         book.close()
 
 
-class _Sheet(Worksheet):
+class _Sheet(Worksheet):  # type: ignore[misc]  # xlsxwriter has no types
     """A sheet whose texts are read back as they are: xlsxwriter overlooks an escape that begins where another ends."""
 
     @staticmethod
