@@ -255,14 +255,6 @@ class Connection(Protocol):
     def stream(self, sql: str, params: Params = ...) -> Iterator[Row]:
         """Run a query and fetch its rows as they are used, in constant memory."""
 
-    def alongside(self, sql: str, params: Params = ...) -> Callable[[], list[Row]]:
-        """Start a query on a second connection, in a thread; return a function that waits for its rows.
-
-        Both connections use the same snapshot. It begins with this call, so nothing that matters may be read before.
-        Without a second connection, and in a transaction that writes, the query runs on this connection when its rows
-        are needed.
-        """
-
 
 # A parameter is a colon and a name; `::type` is a cast. The literals in our SQL contain no colons.
 _PARAMETER = re.compile(r"(?<!:):([a-z_][a-z0-9_]*)")
@@ -325,19 +317,6 @@ class CountingConnection:
         rows = self._connection.stream(sql, params or {})
         self._count(started)
         return rows
-
-    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
-        """Only the time spent waiting for the rows counts."""
-        rows = self._connection.alongside(sql, params or {})
-
-        def waited() -> list[Row]:
-            started = time.perf_counter()
-            try:
-                return rows()
-            finally:
-                self._count(started)
-
-        return waited
 
     def _count(self, started: float) -> None:
         self._statements.count += 1

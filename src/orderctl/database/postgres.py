@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
@@ -11,7 +10,6 @@ import psycopg
 from psycopg import errors
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
-from psycopg.sql import SQL
 
 from orderctl.database.connection import (
     CommitLostError,
@@ -22,7 +20,6 @@ from orderctl.database.connection import (
     RowExistsError,
     for_psycopg,
 )
-from orderctl.database.sqlite import PendingRows
 from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
 from orderctl.language import N_, _
 
@@ -98,15 +95,9 @@ class _Watched(psycopg.Connection[Row]):
 class PostgresConnection:
     """An open transaction as a `Connection`."""
 
-    def __init__(
-        self,
-        raw: psycopg.Connection[Row],
-        account: str,
-        another: Callable[[], psycopg.Connection[Row]] | None = None,
-    ) -> None:
+    def __init__(self, raw: psycopg.Connection[Row], account: str) -> None:
         self.raw = raw
         self.account = account
-        self._another = another
         self.dialect = PostgresDialect()
         self._cursor_names = count(1)
 
@@ -133,27 +124,6 @@ class PostgresConnection:
             cursor.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
             yield from cursor
 
-    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
-        """Run a query of the same snapshot on a second connection; return a function that waits for it."""
-        bound = {"account": self.account, **(params or {})}
-
-        def instead() -> list[Row]:
-            return self.execute(sql, params).fetchall()
-
-        if (another := self._another) is None:
-            return instead
-        exported = self.raw.execute("SELECT pg_export_snapshot()").fetchone()
-        snapshot = exported[0] if exported else ""
-
-        def ask(begun: Callable[[], None]) -> list[Row]:
-            with closing(another()) as second:
-                second.execute(_READING)
-                second.execute(SQL("SET TRANSACTION SNAPSHOT {}").format(snapshot))
-                begun()
-                return second.execute(for_psycopg(sql), bound).fetchall()
-
-        return partial(PendingRows(ask, instead).rows, psycopg.Error)
-
 
 class PostgresEngine:
     """Opens transactions on one PostgreSQL database."""
@@ -175,7 +145,7 @@ class PostgresEngine:
         """A snapshot: what others write meanwhile is not visible."""
         # A read transaction has nothing to lose, so a failed COMMIT does not matter.
         with suppress(CommitLostError), self._transaction(_READING) as raw:
-            yield PostgresConnection(raw, account, self._opened)
+            yield PostgresConnection(raw, account)
 
     @contextmanager
     def writing(self, account: str) -> Iterator[PostgresConnection]:

@@ -1,43 +1,15 @@
-"""The SQLite engine: connections, transactions, queries on a second connection, and copies of a store."""
+"""The SQLite engine: connections, transactions, and copies of a store."""
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
 from pathlib import Path
-from threading import Event
 
 from orderctl.database.address import Address
 from orderctl.database.connection import Cursor, Params, Row, RowExistsError, SqliteDialect
 from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError, UsageError
 from orderctl.language import N_, _
-
-
-class PendingRows:
-    """A query that runs in a thread, on a second connection.
-
-    `ask` runs the query, and calls its argument as soon as its connection has the snapshot. Until then `instead` may
-    run it on the first connection: a pool may have no second connection to give.
-    """
-
-    def __init__(self, ask: Callable[[Callable[[], None]], list[Row]], instead: Callable[[], list[Row]]) -> None:
-        self._begun = Event()
-        self._instead = instead
-        thread = ThreadPoolExecutor(1)
-        self._answer = thread.submit(ask, self._begun.set)
-        thread.shutdown(wait=False)
-
-    def rows(self, refusals: type[Exception]) -> list[Row]:
-        """Wait for the rows; if the second connection raises one of `refusals`, use the first connection."""
-        if not (self._begun.is_set() or self._answer.done()):
-            return self._instead()
-        try:
-            return self._answer.result()
-        except refusals:
-            return self._instead()
-
 
 LOCK_WAIT_S = 10.0
 _FETCH = 2_000
@@ -59,12 +31,9 @@ _CACHE = "PRAGMA cache_size = -65536"
 class SqliteConnection:
     """An open transaction as a `Connection`."""
 
-    def __init__(
-        self, raw: sqlite3.Connection, account: str, another: Callable[[], sqlite3.Connection] | None = None
-    ) -> None:
+    def __init__(self, raw: sqlite3.Connection, account: str) -> None:
         self.raw = raw
         self.account = account
-        self._another = another
         self.dialect = SqliteDialect()
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:
@@ -91,47 +60,6 @@ class SqliteConnection:
         while rows := cursor.fetchmany(_FETCH):
             yield from rows
 
-    def alongside(self, sql: str, params: Params | None = None) -> Callable[[], list[Row]]:
-        """Run a query of the same snapshot on a second connection; return a function that waits for it."""
-        bound = {"account": self.account, **(params or {})}
-
-        def instead() -> list[Row]:
-            return self.raw.execute(sql, bound).fetchall()
-
-        second = self._second()
-        if second is None:
-            return instead
-
-        def ask(begun: Callable[[], None]) -> list[Row]:
-            begun()
-            with closing(second):
-                return second.execute(sql, bound).fetchall()
-
-        return partial(PendingRows(ask, instead).rows, sqlite3.Error)
-
-    def _second(self) -> sqlite3.Connection | None:
-        """A second connection in the same snapshot; None if there is none, or if somebody wrote just now."""
-        if self._another is None:
-            return None
-        before = _version(self.raw)
-        second, same = self._another(), False
-        try:
-            second.execute("BEGIN")
-            _version(second)
-            # Begin again: if nobody wrote between the two BEGINs, both connections have the same snapshot.
-            self.raw.execute("COMMIT")
-            self.raw.execute("BEGIN")
-            same = _version(self.raw) == before
-        finally:
-            if not same:
-                second.close()
-        return second if same else None
-
-
-def _version(raw: sqlite3.Connection) -> int:
-    """A number that changes when another connection commits. Reading it begins the snapshot."""
-    return int(raw.execute("PRAGMA data_version").fetchone()[0])
-
 
 class SqliteEngine:
     """Opens transactions on one SQLite file."""
@@ -150,7 +78,7 @@ class SqliteEngine:
     def reading(self, account: str) -> Iterator[SqliteConnection]:
         """A snapshot: what others write meanwhile is not visible."""
         with self._transaction("BEGIN") as raw:
-            yield SqliteConnection(raw, account, self._opened)
+            yield SqliteConnection(raw, account)
 
     @contextmanager
     def writing(self, account: str) -> Iterator[SqliteConnection]:

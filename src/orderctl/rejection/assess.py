@@ -1,7 +1,7 @@
 """Assesses a choice: reads its orders once, and answers every question of a plan from them in one statement."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -141,18 +141,18 @@ OPEN_PAIRS = (
 )
 
 
-def ask_open_totals(connection: Connection, choice: Choice) -> Callable[[], OpenTotals]:
-    """Start to count the open orders in the seasons of the choice, from the index alone."""
+def count_open_orders(connection: Connection, choice: Choice) -> OpenTotals:
+    """Count the open orders in the seasons of the choice, and add them up, from the index alone."""
     chosen, seasons = choice_condition(choice, connection.dialect), ""
     # For a long list of ids count every season: reading the list twice would take longer.
     if not _is_long(choice):
         seasons = f" AND season IN (SELECT DISTINCT season FROM orders WHERE account = :account AND {chosen.sql})"
-    rows = connection.alongside(
+    rows = connection.execute(
         "SELECT season, currency, count(*), CAST(sum(total) AS BIGINT) FROM orders"
         f" WHERE account = :account AND {_OPEN}{seasons} GROUP BY season, currency",
         chosen.params if seasons else {},
     )
-    return lambda: {(season, currency): (orders, total) for season, currency, orders, total in rows()}
+    return {(season, currency): (orders, total) for season, currency, orders, total in rows}
 
 
 def _is_long(choice: Choice) -> bool:
@@ -258,7 +258,6 @@ def assess_choice(
     Changes nothing.
     """
     pack = connection.dialect.json_object
-    open_totals = ask_open_totals(connection, choice)
     read = read_choice(
         connection,
         choice,
@@ -286,7 +285,7 @@ def assess_choice(
         buyers=buyers,
         head=_head(connection, [order_id for (order_id,) in read.rows("head")]),
         mail=mail,
-        impact=impact_of(read, open_totals()),
+        impact=impact_of(read, count_open_orders(connection, choice)),
     )
 
 

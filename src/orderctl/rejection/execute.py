@@ -1,12 +1,10 @@
 """Executes a plan in one transaction: statuses and events, digest, batch, and queued mails (design.md, section 6)."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Self
 
-from orderctl.audit.log import AlikeLines, Batch, BatchDigest, BatchDigester
+from orderctl.audit.log import AlikeLines, Batch, BatchDigester
 from orderctl.audit.queries import BATCHES, IN_BATCH, batch_of_request, get_batch, list_batches
 from orderctl.core.money import Money
 from orderctl.database.connection import Connection, Params, Row
@@ -132,39 +130,6 @@ def _in_order(events: list[Row], last: str) -> str:
     return last
 
 
-class DigestThread:
-    """Computes the digest of a batch in a thread; `event` makes an event of a row that was written."""
-
-    def __init__(self, event: Callable[..., OrderEvent]) -> None:
-        self._lines = AlikeLines(event)
-        self._digester = BatchDigester()
-        self._thread = ThreadPoolExecutor(1)
-        self._block: Future[None] | None = None
-
-    def add(self, events: list[Row]) -> None:
-        """Add events. Waits for the previous block, so that at most two blocks are in memory."""
-        self._wait()
-        self._block = self._thread.submit(self._add, events)
-
-    def of(self, batch: Batch) -> BatchDigest:
-        """The digest of the batch of these events."""
-        self._wait()
-        return self._digester.finish(batch)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._thread.shutdown()
-
-    def _add(self, events: list[Row]) -> None:
-        self._digester.add(self._lines.of(events))
-
-    def _wait(self) -> None:
-        if self._block is not None:
-            self._block.result()
-
-
 _MAIL = (
     "mail (account, id, batch_id, buyer_id, recipient, language, message_id, state, next_attempt_at, created_at,"
     " updated_at)"
@@ -266,14 +231,14 @@ def execute_plan(connection: Connection, approved: ApprovedPlan, at: datetime, m
             _("another run under the key {key} was first", key=approved.request.key),
             hint=_("try again in a moment"),
         )
+    lines, digester = AlikeLines(lambda *differing: event_of(plan, at, *differing)), BatchDigester()
     rejected = 0
-    with DigestThread(lambda *differing: event_of(plan, at, *differing)) as digest:
-        for events in mark_rejected(connection, plan, at):
-            digest.add(events)
-            rejected += len(events)
-        mails = queue_mails(connection, plan, at, message_domain) if plan.mail.notify else 0
-        batch = _new_batch(connection, approved, at, rejected, mails)
-        made = digest.of(batch)
+    for events in mark_rejected(connection, plan, at):
+        digester.add(lines.of(events))
+        rejected += len(events)
+    mails = queue_mails(connection, plan, at, message_domain) if plan.mail.notify else 0
+    batch = _new_batch(connection, approved, at, rejected, mails)
+    made = digester.finish(batch)
     _insert_batch(connection, replace(batch, digest=made.digest, leaves=made.leaves), approved)
     return replace(_executed(connection, plan, rejected, mails), unselected=_unselect(connection, plan))
 
