@@ -2,20 +2,19 @@
 
 import pickle
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from itertools import groupby, islice
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 from orderctl.errors import UsageError
 from orderctl.files.safe import ScratchFolder
 from orderctl.importing.figures import RowProblem
 from orderctl.importing.orders import Row
 from orderctl.language import _
-from orderctl.orders.orders import Buyer, Order, OrderLine
+from orderctl.orders.orders import Order
 
 _BATCH = 5_000
 _BUILT = 250
@@ -78,12 +77,12 @@ class Staging:
         coming = iter(orders)
         with self._room():
             while batch := list(islice(coming, _BUILT)):
-                self._base.execute("INSERT INTO built VALUES (?)", (packed(batch),))
+                self._base.execute("INSERT INTO built VALUES (?)", (pickle.dumps(batch),))
 
     def orders(self) -> Iterator[Order]:
         """The orders that were kept, in that order."""
         for (content,) in self._base.execute("SELECT orders FROM built ORDER BY rowid"):
-            yield from unpacked(content)
+            yield from pickle.loads(content)  # noqa: S301 - see above
 
     def complain(self, problems: Sequence[RowProblem], order_id: str | None = None) -> None:
         """Keep problems, and which order they spoil."""
@@ -120,45 +119,3 @@ class Staging:
             " (SELECT count(DISTINCT number) FROM problem), (SELECT count(*) FROM problem)"
         ).fetchone()
         return found[0], found[1], found[2], found[3]
-
-
-_ORDER = tuple(field.name for field in fields(Order) if field.name not in {"buyer", "lines"})
-_BUYER = tuple(field.name for field in fields(Buyer))
-_LINE = tuple(field.name for field in fields(OrderLine))
-_of_order, _of_buyer, _of_line = (attrgetter(*names) for names in (_ORDER, _BUYER, _LINE))
-T = TypeVar("T", Order, Buyer, OrderLine)
-
-
-def packed(orders: Sequence[Order]) -> bytes:
-    """The orders as bytes."""
-    return pickle.dumps(
-        [
-            (_of_order(order), order.buyer and _of_buyer(order.buyer), [_of_line(line) for line in order.lines])
-            for order in orders
-        ]
-    )
-
-
-def unpacked(content: bytes) -> Iterator[Order]:
-    """The orders that `packed` took, and nothing that came from elsewhere."""
-    of_order, of_buyer = _setters(Order, (*_ORDER, "buyer", "lines")), _setters(Buyer, _BUYER)
-    of_line = _setters(OrderLine, _LINE)
-    for order, buyer, lines in pickle.loads(content):  # noqa: S301 - see above
-        whole = (
-            *order,
-            buyer and _restored(Buyer, of_buyer, buyer),
-            tuple([_restored(OrderLine, of_line, line) for line in lines]),
-        )
-        yield _restored(Order, of_order, whole)
-
-
-def _setters(kind: type, names: Sequence[str]) -> list[Callable[[object, object], None]]:
-    return [getattr(kind, name).__set__ for name in names]
-
-
-def _restored(kind: type[T], setters: Sequence[Callable[[object, object], None]], values: Sequence[object]) -> T:
-    """A value as it was: filled slot by slot, as pickle would, and not built a second time."""
-    made = object.__new__(kind)
-    for put, value in zip(setters, values, strict=True):
-        put(made, value)
-    return made

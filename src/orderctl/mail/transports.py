@@ -60,13 +60,6 @@ class Mailing:
             self._composer = Composer(self._settings.path("mail.templates"), self._settings.text("mail.language"))
         return self._composer
 
-    def load(self) -> None:
-        """Import the modules that compose and send, which takes long. Nothing is checked."""
-        from orderctl.mail import letters  # noqa: F401
-
-        if self._settings.text("mail.transport") != "maildir":
-            from orderctl.mail import smtp  # noqa: F401
-
     def check(self) -> None:
         """Raise UsageError unless mail is set up. Nothing is connected to."""
         self.mailer_factory()()

@@ -1,9 +1,7 @@
 """`orderctl reject`: plan, preview, confirm, execute, mail, report (design.md, section 6)."""
 
 import sys
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -233,7 +231,8 @@ def _give_first_result(context: Context, store: Store, run: Run, choice: Choice)
 def carry_out(context: Context, store: Store, request: RejectionRequest, run: Run) -> tuple[int, RejectionPlan]:
     """Run everything from the plan to the report; returns the exit code and the plan."""
     ask_about_mails = run.ask_about_mails
-    with _planning(context, mails=request.notify):
+    shown = context.screen.progress if sys.stderr.isatty() else context.run_log.timing
+    with shown(N_("Planning")):
         plan = prepare_rejection(store, request, clock=context.clock, new_id=new_id)
     if request.notify and not ask_about_mails:
         context.mailing.check()
@@ -253,24 +252,6 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
     if run.save and plan.targets.count:
         return keep_plan(context, store, plan, run), plan
     return _decide(context, store, plan, run), plan
-
-
-@contextmanager
-def _planning(context: Context, *, mails: bool) -> Iterator[None]:
-    """Show progress while a plan is made; load meanwhile the modules that its preview and its mails need."""
-
-    def load() -> None:
-        from orderctl.rejection import preview  # noqa: F401
-        from orderctl.terminal import console  # noqa: F401
-
-        if mails:
-            context.mailing.load()
-
-    shown = context.screen.progress if sys.stderr.isatty() else context.run_log.timing
-    with shown(N_("Planning")), ThreadPoolExecutor(1) as thread:
-        loading = thread.submit(load)
-        yield
-        loading.result()
 
 
 def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> int:
