@@ -177,7 +177,7 @@ def run(*, mails: int = 1_500, rounds: int = 3, engines: tuple[str, ...] = ("sql
     plan = [("mail, local server, 1 connection", 0, 1, mails)]
     plan += [(f"mail, server 20 ms away, {n} connection{'s'[: n > 1]}", 20, n, far) for n in (1, 4, 16)]
     for engine in engines:
-        with _stores(engine, mails) as copy:
+        with filled_stores(engine, mails) as copy:
             for name, delay_ms, connections, number in plan:
                 floor_s, ours_s = _in_turn(copy, delay_ms, connections, number, rounds)
                 row = {
@@ -219,7 +219,7 @@ def _timed(*arguments: object) -> float:
 
 
 @contextmanager
-def _stores(engine: str, mails: int) -> Iterator:
+def filled_stores(engine: str, mails: int) -> Iterator:
     """Gives a function that gives a fresh copy of one filled store."""
     with tempfile.TemporaryDirectory(prefix="orderctl-bench-") as folder:
         if engine == "sqlite":

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -101,17 +101,17 @@ def floor(name: str, *arguments: str) -> list[str]:
     return [PYTHON, str(Path(__file__).parent / "floors" / f"{name}.py"), *arguments]
 
 
-def in_turn(rounds: int, *measured: Callable[[], Cost]) -> list[Cost]:
-    """Medians of each, taken in turn, so that all meet the same weather."""
+def in_turn(rounds: int, *measured: Callable[[], Cost], of: Callable[[Iterable[float]], float] = median) -> list[Cost]:
+    """Medians of each, or what `of` makes of its figures; taken in turn, so that all meet the same weather."""
     costs: list[list[Cost]] = [[] for _ in measured]
     for _ in range(rounds):
         for taken, measure in zip(costs, measured, strict=True):
             taken.append(measure())
     return [
         Cost(
-            median(cost.wall_s for cost in taken),
-            median(cost.cpu_s for cost in taken),
-            median(cost.peak_mb for cost in taken),
+            of(cost.wall_s for cost in taken),
+            of(cost.cpu_s for cost in taken),
+            of(cost.peak_mb for cost in taken),
         )
         for taken in costs
     ]

@@ -1,10 +1,16 @@
 import json
 import subprocess
 import sys
+from email import message_from_bytes
+from importlib.util import find_spec, module_from_spec
 
+import pytest
 from bench.goals import Goal, goals_of
 from bench.measuring import Cost, Result
+from bench.without import MESSAGE, WITHOUT
 
+from orderctl.mail.outbox import Letter, Mail, MailState
+from support.factories import NOW
 from support.project import ROOT
 
 
@@ -44,3 +50,33 @@ def test_the_time_per_order_may_grow_by_a_fifth():
     (grown,) = goals_of([few, many])
     assert (round(grown.value, 2), grown.bound, grown.met) == (1.1, 1.2, True)
     assert list(goals_of([many])) == []
+
+
+@pytest.mark.parametrize("trick", WITHOUT)
+def test_a_trick_that_is_taken_out_is_one_of_the_program(trick):
+    name, change = WITHOUT[trick]
+    module = module_from_spec(find_spec(name))
+    module.__spec__.loader.exec_module(module)
+    before = dict(vars(module))
+    change(module)
+    changed = {name for name, value in vars(module).items() if value is not before.get(name)}
+    assert changed
+    assert changed <= set(before)
+
+
+def test_a_message_says_the_same_without_the_trick():
+    module = module_from_spec(find_spec(WITHOUT[MESSAGE][0]))
+    module.__spec__.loader.exec_module(module)
+    mail = Mail(
+        id="7.1", batch_id="7", buyer_id="b1", recipient="mia@shop.example", language="de",
+        message_id="<7.1@brand.example>", state=MailState.WAITING, attempts=0, next_attempt_at=NOW, created_at=NOW,
+        updated_at=NOW, last_error="", orders=1,
+    )  # fmt: skip
+    letter = Letter(subject="Schöne Grüße", text="Größe M\n", html='<html lang="de"><p>Größe M</p></html>')
+    messages = []
+    for change in (lambda _: None, WITHOUT[MESSAGE][1]):
+        change(module)
+        message = message_from_bytes(module.build_message(mail, letter, sender="a@b.example", reply_to=None))
+        parts = [(part.get_content_type(), part.get_payload(decode=True)) for part in message.walk()]
+        messages.append((message["Subject"], parts))
+    assert messages[0] == messages[1]
