@@ -409,7 +409,8 @@ def test_a_map_that_is_wrong(tmp_path: Path, text: str, said: str, hint: str) ->
         (b"id,id\n", "o.csv: the column 'id' stands twice in the header"),
         (b"id,order\n", "o.csv: the columns 'id' and 'order' both mean id"),
         (b"id,curency\n", "o.csv: unknown column 'curency'"),
-        (b"id,status,ordered,currency,total\nA,\xff\n", "o.csv:2: the text is not UTF-8"),
+        (b"id,status,ordered,currency,total\nA,\xff\n", "o.csv is not UTF-8, and nothing says which of these"),
+        (b"id,status,ordered,currency,total\nA,\xc3\xbc\nB,\xff\n", "o.csv is UTF-8, but not in '\ufffd'"),
         (b'id,status,ordered,currency,total\nA,"b\n', "o.csv:2: the row is not CSV"),
         (b"id,status,ordered,currency,total\n" + b"x" * 1_000_001, "o.csv:2: the line is longer"),
         (b"id,status,ordered,currency,total\n" + b"x" * 200_000, "o.csv:2: the row is not CSV: field larger"),
@@ -434,13 +435,13 @@ def test_a_row_of_another_width_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_workbooks_that_are_none(tmp_path: Path) -> None:
-    for content, said in [(b"id,total", "is not an Excel workbook"), (b"\xd0\xcf\x11\xe0", "protected by a password")]:
+    for content, said in [(b"id,total", "is not a workbook"), (b"\xd0\xcf\x11\xe0", "protected by a password")]:
         (tmp_path / "o.xlsx").write_bytes(content)
         with pytest.raises(UsageError, match=said):
             read(tmp_path / "o.xlsx")
     with zipfile.ZipFile(tmp_path / "o.xlsx", "w") as archive:
         archive.writestr("x", "y")
-    with pytest.raises(UsageError, match="cannot be read as an Excel workbook"):
+    with pytest.raises(UsageError, match="cannot be read as a workbook"):
         read(tmp_path / "o.xlsx")
 
 
@@ -449,7 +450,7 @@ def test_what_a_library_says_of_a_broken_workbook_is_cut(tmp_path: Path) -> None
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(long, "y")
     path.write_bytes(path.read_bytes().replace(long.encode(), b"b" + long[1:].encode(), 1))
-    with pytest.raises(UsageError, match="is not an Excel workbook: File name in directory") as caught:
+    with pytest.raises(UsageError, match="is not a workbook: File name in directory") as caught:
         read(path)
     assert len(caught.value.sentence) < 400
 

@@ -2,9 +2,13 @@
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
+from orderctl.core.text import safe
 from orderctl.errors import UsageError
 from orderctl.language import N_, _, retell
 
@@ -17,15 +21,88 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _ENOUGH_TO_TELL = 4
+# ISO-2022-JP is ASCII with escapes.
+_SHIFTED = re.compile(rb"\x1b\$[@B]")
 
 
-def text_lines(stream: BinaryIO, name: str, longest: int) -> Iterator[tuple[int, str]]:
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """An encoding, and the sentence that says how it was found; both are empty for UTF-8 and a byte order mark."""
+
+    name: str
+    remark: str = ""
+
+
+def text_lines(stream: BinaryIO, name: str, longest: int, encoding: str = "") -> Iterator[tuple[int, str]]:
     """Each line with its number, without its line break.
 
-    Raises UsageError that names `name` and the line that is longer than `longest` characters or cannot be decoded. The
-    encoding is UTF-8, or that of a byte order mark.
+    Raises UsageError that names `name` and the line that is longer than `longest` characters or cannot be decoded.
+    Without `encoding` it is UTF-8, or that of a byte order mark.
     """
-    yield from _split(stream, stream.read(_CHUNK), name, longest, "\n")
+    yield from _split(stream, stream.read(_CHUNK), name, longest, "\n", encoding)
+
+
+def find_encoding(path: Path, asked: str = "") -> Encoding:
+    """How a file of text is encoded: as asked, as its byte order mark says, as UTF-8, or as its words tell.
+
+    It is read once, in bounded memory. Raises UsageError if nothing decides, and OSError.
+    """
+    if asked:
+        return Encoding(asked)
+    with path.open("rb") as file:
+        start = file.read(_CHUNK)
+        if any(start.startswith(mark) for mark, __ in _MARKS):
+            return Encoding("")
+        if _looks_like_utf_16(start):
+            return _utf_16(start, path.name)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            chunk = start
+            while chunk:
+                if _SHIFTED.search(chunk):
+                    raise UsageError(
+                        _("{name} is UTF-8 or ISO-2022-JP, and nothing says which", name=path.name),
+                        hint=_("say which with --encoding, such as --encoding {encoding}", encoding="iso2022_jp"),
+                    )
+                if not chunk.isascii() or decoder.getstate()[0]:
+                    decoder.decode(chunk)
+                chunk = file.read(_CHUNK)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            from orderctl.files.encodings import guess_encoding
+
+            file.seek(0)
+            return guess_encoding(file, path.name)
+    return Encoding("")
+
+
+def check_encoding(name: str, where: str) -> str:
+    """The codec of that name. UsageError if there is no such encoding of text; `where` says who asked for it."""
+    try:
+        codec = codecs.lookup(name)
+        "".encode(codec.name)
+    except (LookupError, ValueError):
+        raise UsageError(
+            _("{where}: {name!r} is not a known encoding", where=where, name=safe(name)),
+            hint=_("such as utf-8, cp1252, cp1250, cp850, shift_jis or gb18030"),
+        ) from None
+    return codec.name
+
+
+def _utf_16(start: bytes, name: str) -> Encoding:
+    """UTF-16 without a mark. Raises UsageError if its line breaks do not tell which of the two."""
+    found = [
+        encoding
+        for encoding, line_break in (("utf-16-le", b"\n\0"), ("utf-16-be", b"\0\n"))
+        if line_break in {start[place : place + 2] for place in range(0, len(start), 2)}
+    ]
+    if len(found) != 1:
+        raise UsageError(
+            _("{name} looks like UTF-16, but has no byte order mark", name=name),
+            hint=_("say which with --encoding, such as --encoding {encoding}", encoding="utf-16-le"),
+        )
+    told = _("{name} is read as {encoding}; --encoding says otherwise", name=name, encoding=found[0])
+    return Encoding(found[0], told)
 
 
 def texts_or_lines(stream: BinaryIO, name: str, longest: int) -> tuple[bool, Iterator[tuple[int, str]]]:
@@ -35,8 +112,12 @@ def texts_or_lines(stream: BinaryIO, name: str, longest: int) -> tuple[bool, Ite
     return nul, _split(stream, start, name, longest, "\0" if nul else "\n")
 
 
-def _split(stream: BinaryIO, start: bytes, name: str, longest: int, separator: str) -> Iterator[tuple[int, str]]:
-    encoding, skipped = ("utf-8", 0) if separator == "\0" else _encoding(start, name)
+def _split(
+    stream: BinaryIO, start: bytes, name: str, longest: int, separator: str, encoding: str = ""
+) -> Iterator[tuple[int, str]]:
+    skipped = 0
+    if not encoding:
+        encoding, skipped = ("utf-8", 0) if separator == "\0" else _encoding(start, name)
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     number = 1
     rest = ""

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from python_calamine import CalamineSheet, CalamineWorkbook, WorksheetNotFound
@@ -15,6 +15,7 @@ from orderctl.core.text import safe
 from orderctl.errors import UsageError
 from orderctl.files.cells import Cell
 from orderctl.files.csv import Table, header_of, is_empty
+from orderctl.files.headers import LOOKED_AT, Layout, find_header, known_header
 from orderctl.language import N_, _
 
 LINES_SHEET = "Lines"
@@ -37,17 +38,21 @@ _RELATIONS = "xl/_rels/workbook.xml.rels"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 
 
-def read_excel(path: Path, sheet_name: str) -> Table:
-    """The table of a sheet, the first one unless named, with the sheet of lines beside it.
+def read_excel(path: Path, layout: Layout) -> Table:
+    """The table of a sheet with the sheet of lines beside it.
 
-    A sheet goes on in those that have its name and a number. Row numbers are those that Excel shows.
+    Without a name it is the first sheet, or the only one with a header that `layout` knows. A sheet goes on in those
+    that have its name and a number. Row numbers are those that a spreadsheet shows.
     """
     _refuse_bomb(path)
     try:
-        workbook = CalamineWorkbook.from_path(path)
-        table = _table(workbook, sheet_name, path.name)
-        beside = not sheet_name and LINES_SHEET in workbook.sheet_names[1:]
-        return replace(table, lines=_table(workbook, LINES_SHEET, path.name)) if beside else table
+        with path.open("rb") as file:
+            workbook = CalamineWorkbook.from_filelike(file)
+        name, told = _chosen(workbook, layout, path.name)
+        table = _table(workbook, name, layout, path.name)
+        table = replace(table, remarks=tuple(filter(None, (told, *table.remarks))))
+        beside = not layout.sheet and LINES_SHEET in workbook.sheet_names and name != LINES_SHEET
+        return replace(table, lines=_table(workbook, LINES_SHEET, Layout(), path.name)) if beside else table
     except UsageError:
         raise
     except BaseException as error:
@@ -55,20 +60,64 @@ def read_excel(path: Path, sheet_name: str) -> Table:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise UsageError(
-            _("{name} cannot be read as an Excel workbook: {why}", name=path.name, why=_reason(error)),
+            _("{name} cannot be read as a workbook: {why}", name=path.name, why=_reason(error)),
             hint=_(_SAVE),
         ) from None
 
 
-def _table(workbook: CalamineWorkbook, name: str, file: str) -> Table:
+def _chosen(workbook: CalamineWorkbook, layout: Layout, file: str) -> tuple[str, str]:
+    """The name of the sheet to read, and a sentence if it is not the first one."""
+    if not workbook.sheet_names:
+        raise UsageError(_("{file} has no sheet", file=file), hint=_(_SAVE))
+    first, *others = workbook.sheet_names
+    if layout.sheet:
+        return layout.sheet, ""
+    if not others or _is_known(workbook, first, layout):
+        return first, ""
+    known = [name for name in others if _is_known(workbook, name, layout)]
+    # A sheet that goes on in others is one.
+    known = [name for name in known if not any(re.fullmatch(rf"{re.escape(one)} \d+", name) for one in known)]
+    if len(known) > 1:
+        raise UsageError(
+            _("{file} has orders on several sheets: {names}", file=file, names=", ".join(map(safe, known))),
+            hint=_("say which with --sheet NAME"),
+        )
+    if not known:
+        return first, ""
+    names = ", ".join(map(safe, workbook.sheet_names))
+    told = _(
+        "the orders are read from the sheet {name!r} of {names}; --sheet says otherwise",
+        name=safe(known[0]),
+        names=names,
+    )
+    return known[0], told
+
+
+def _is_known(workbook: CalamineWorkbook, name: str, layout: Layout) -> bool:
+    if name == LINES_SHEET:
+        return False
+    head = list(islice(_rows(workbook.get_sheet_by_name(name)), LOOKED_AT))
+    return known_header(head, layout) is not None
+
+
+def _table(workbook: CalamineWorkbook, name: str, layout: Layout, file: str) -> Table:
     sheet = _sheet(workbook, name, file)
     rows = _rows(sheet)
-    __, header = next(rows, (0, ()))
+    head = list(islice(rows, LOOKED_AT))
+    place, told = find_header(head, layout, file)
+    __, header = head[place] if head else (0, ())
+    if not head and len(workbook.sheet_names) > 1:
+        names = ", ".join(map(safe, workbook.sheet_names))
+        raise UsageError(
+            _("{file}: the sheet {name!r} is empty", file=file, name=safe(name)),
+            hint=_("say which with --sheet NAME; it has: {names}", names=names),
+        )
     more = [other for other in workbook.sheet_names if re.fullmatch(rf"{re.escape(sheet.name)} \d+", other)]
     return Table(
         header=header_of(header, file),
-        rows=chain(rows, _continued(workbook, more, list(header))),
+        rows=chain(head[place + 1 :], rows, _continued(workbook, more, list(header))),
         total=None if more else max(0, sheet.total_height - 1),
+        remarks=tuple(filter(None, (told,))),
     )
 
 
@@ -86,10 +135,8 @@ _SAVE = N_("open it in a spreadsheet program and save it as .xlsx or as CSV (UTF
 
 
 def _sheet(workbook: CalamineWorkbook, name: str, file: str) -> CalamineSheet:
-    if not workbook.sheet_names:
-        raise UsageError(_("{file} has no sheet", file=file), hint=_(_SAVE))
     try:
-        return workbook.get_sheet_by_name(name) if name else workbook.get_sheet_by_index(0)
+        return workbook.get_sheet_by_name(name)
     except WorksheetNotFound:
         names = ", ".join(safe(found) for found in workbook.sheet_names)
         raise UsageError(
@@ -127,7 +174,7 @@ def _refuse_bomb(path: Path) -> None:
         raise UsageError(
             _("{name} is protected by a password or in the old .xls format", name=path.name)
             if old
-            else _("{name} is not an Excel workbook: {error}", name=path.name, error=_reason(error)),
+            else _("{name} is not a workbook: {error}", name=path.name, error=_reason(error)),
             hint=_(_SAVE),
         ) from None
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from orderctl.core.text import closest, nearest, plain_name, safe
 from orderctl.errors import UsageError, os_reason
 from orderctl.files.cells import LONGEST_NAME, Cell, read_text
+from orderctl.files.decoding import check_encoding
 from orderctl.importing.day_formats import UNDECIDED
 from orderctl.importing.fields import FIELDS
 from orderctl.language import N_, _
@@ -65,6 +66,9 @@ class ColumnMap:
     timezone: str = "UTC"
     tag_separator: str = ","
     sheet: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    header_row: int = 0
 
     def holds_lines(self, names: Iterable[str]) -> bool:
         """Whether a row is a line of an order: as the map says, or where one of these fields is `sku`."""
@@ -101,6 +105,7 @@ _KINDS = {
     list: N_("a list of texts"),
     bool: N_("true or false"),
     dict: N_("a table"),
+    int: N_("a whole number"),
 }
 
 
@@ -211,6 +216,10 @@ def _combined(table: dict[str, object], where: str) -> Combined:
 
 
 def _check_settings(found: ColumnMap) -> None:
+    if found.encoding:
+        check_encoding(found.encoding, _("{file}: encoding", file=found.file))
+    if len(found.delimiter) > 1 or found.delimiter in {'"', "\n", "\r"}:
+        raise UsageError(_("{file}: delimiter must be one character", file=found.file))
     if not found.tag_separator:
         raise UsageError(_("{file}: tag_separator must not be empty", file=found.file))
     for code in (*found.status.values(), *(found.defaults[key] for key in found.defaults if key == "status")):

@@ -12,12 +12,18 @@ from orderctl.orders.orders import Order
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRequest:
-    """How a file is meant: a map of one's own, a shipped one, and what stands in for missing columns."""
+    """How a file is meant: a map of one's own, a shipped one, and what stands in for missing columns.
+
+    `encoding`, `header_row` and `sheet` say where a table stands in it; what is empty or 0 is found out.
+    """
 
     map_file: str | None = None
     map_name: str | None = None
     time_zone: str | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = ""
+    header_row: int = 0
+    sheet: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

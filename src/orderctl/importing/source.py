@@ -1,8 +1,7 @@
 """A file of orders, read once, checked whole, and given as often as it is asked for; see `OrderSource`."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -12,6 +11,8 @@ from orderctl.core.times import Progress
 from orderctl.errors import UsageError, os_reason
 from orderctl.files.cells import is_blank
 from orderctl.files.csv import Table, read_csv
+from orderctl.files.decoding import check_encoding
+from orderctl.files.headers import Layout, without_totals
 from orderctl.files.workbook import LINES_SHEET, read_excel
 from orderctl.importing.column_map import (
     ColumnMap,
@@ -21,7 +22,7 @@ from orderctl.importing.column_map import (
     recognised,
     shipped_map,
 )
-from orderctl.importing.fields import NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS, fields_by_name
+from orderctl.importing.fields import NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS, field_of, fields_by_name
 from orderctl.importing.figures import RowProblem, SourceFigures, SourceRequest, TotalChecks
 from orderctl.importing.orders import ReadingRules, Row, build_order, read_order_id
 from orderctl.importing.rows import JsonReader, RowReader, TableReader
@@ -36,13 +37,24 @@ _EXCEL = {".xlsx", ".xlsm"}
 _CSV = {".csv", ".tsv", ".txt"}
 _JSON = {".jsonl", ".ndjson"}
 _REPORT_EVERY = 1_000
+_ANY_LAYOUT = Layout()
+_ADDED_UP = frozenset({"total", "quantity", "line_total", "line_quantity"})
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found out about a file: the shipped map that it is read by, and sentences for the operator."""
+
+    map_name: str = ""
+    remarks: list[str] = field(default_factory=list)
 
 
 class FileSource:
     """The orders and the problems of one file; its scratch data are deleted at the end of the block."""
 
-    def __init__(self, rules: ReadingRules, staging: Staging, rows: int, map_name: str = "") -> None:
-        self.map_name = map_name
+    def __init__(self, rules: ReadingRules, staging: Staging, rows: int, found: _Found) -> None:
+        self.map_name = found.map_name
+        self.remarks = tuple(found.remarks)
         self._rules = rules
         self._staging = staging
         checks = TotalChecks(other_charges=rules.map.other_charges)
@@ -108,68 +120,35 @@ def open_source(
     the header has; else they carry our own names. UsageError if the file cannot be read as what it is; what is wrong
     with single rows are its problems.
     """
+    columns = _asked_map(request)
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV | _JSON:
         raise UsageError(
             _("{name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", name=path.name),
             hint=_("save it as one of them"),
         )
-    columns = _asked_map(request)
+    staging, found, total = Staging(scratch), _Found(request.map_name or ""), None
     try:
-        with _kept_if_read(scratch) as staging:
-            if kind not in _JSON:
-                return _read_orders(path.name, read_table(path, columns.sheet), request, read_at, staging, progress)
+        if kind in _JSON:
             rules, readers = _of_json(path, columns, read_at)
-            rows = _stage(rules, readers, staging, progress, None)
-            return FileSource(rules, staging, rows, request.map_name or "")
+        else:
+            table = read_table(path, _layout(columns, request))
+            found.remarks += table.remarks
+            if not columns.file and (name := recognised(table.header)):
+                found.map_name, columns = name, _as_asked(shipped_map(name), request)
+            table = _without_totals(table, columns, found.remarks)
+            rules, readers = _of_table(path.name, table, columns, read_at)
+            total = table.total
+        rows = _stage(rules, readers, staging, progress, total)
+        return FileSource(rules, staging, rows, found)
     except OSError as error:
+        staging.__exit__()
         raise UsageError(
             _("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=_("check the path")
         ) from None
-
-
-def open_query(
-    source: "SqlSource",
-    request: SourceRequest,
-    *,
-    read_at: datetime,
-    scratch: Path | None = None,
-    progress: Progress | None = None,
-) -> FileSource:
-    """Read and check the orders that a query gives; a map of the request comes before that of the source.
-
-    Raises UsageError and OrderctlError as `read_query` does.
-    """
-    from orderctl.files.sql_query import read_query  # noqa: PLC0415 - SQLAlchemy takes 200 ms, which no file pays
-
-    if source.map and not (request.map_file or request.map_name):
-        is_file = source.map.endswith(".toml")
-        request = replace(request, map_file=source.map) if is_file else replace(request, map_name=source.map)
-    with _kept_if_read(scratch) as staging, read_query(source) as table:
-        return _read_orders(source.name, table, request, read_at, staging, progress)
-
-
-@contextmanager
-def _kept_if_read(scratch: Path | None) -> Iterator[Staging]:
-    """Scratch data that are deleted if the block raises."""
-    staging = Staging(scratch)
-    try:
-        yield staging
     except BaseException:
         staging.__exit__()
         raise
-
-
-def _read_orders(
-    name: str, table: Table, request: SourceRequest, read_at: datetime, staging: Staging, progress: Progress | None
-) -> FileSource:
-    """Read and check a table of orders, of which `name` is the file or the source."""
-    columns, map_name = _asked_map(request), request.map_name
-    if not columns.file and (map_name := recognised(table.header)):
-        columns = _as_asked(shipped_map(map_name), request)
-    rules, readers = _of_table(name, table, columns, read_at)
-    rows = _stage(rules, readers, staging, progress, table.total)
-    return FileSource(rules, staging, rows, map_name or "")
 
 
 def _asked_map(request: SourceRequest) -> ColumnMap:
@@ -186,7 +165,45 @@ def _as_asked(columns: ColumnMap, request: SourceRequest) -> ColumnMap:
     return replace(columns, defaults={**columns.defaults, **request.defaults})
 
 
-def read_table(path: Path, sheet: str = "") -> Table:
+def _without_totals(table: Table, columns: ColumnMap, remarks: list[str]) -> Table:
+    """The table without rows of totals at its end; a row without an id that belongs to the order above it is none."""
+    if columns.fill_down or not is_blank(columns.defaults.get("id")):
+        return table
+    fields: dict[str | None, str] = {field_of(name): name for name in table.header if name} if not columns.file else {}
+    for field_name, combined in columns.combined.items():
+        fields[field_name] = next((each for each in combined.columns if each in table.header), "")
+    fields.update(columns.columns)
+    places = {name: table.header.index(column) for name, column in fields.items() if name and column in table.header}
+    if "id" not in places:
+        return table
+    amounts = {place for name, place in places.items() if name in _ADDED_UP}
+    return replace(table, rows=without_totals(table.rows, places["id"], amounts, remarks))
+
+
+def _layout(columns: ColumnMap, request: SourceRequest) -> Layout:
+    """Where the table stands in its file, as the command line says it, or the map, or what is known of headers."""
+    encoding = request.encoding or columns.encoding
+    if encoding:
+        encoding = check_encoding(encoding, "--encoding")
+    if columns.file:
+        asked = {*columns.columns.values()} or {name for each in columns.combined.values() for name in each.columns}
+        return Layout(
+            encoding=encoding,
+            delimiter=columns.delimiter,
+            header_row=request.header_row or columns.header_row,
+            sheet=request.sheet or columns.sheet,
+            knows=lambda names: asked.issubset(names) and bool(names),
+        )
+    return Layout(encoding=encoding, header_row=request.header_row, sheet=request.sheet, knows=_is_header)
+
+
+def _is_header(names: Sequence[str]) -> bool:
+    """Whether the names are those of a shipped map, or our own."""
+    found = [field_of(name) for name in names if name]
+    return ("id" in found and len(found) > 1 and None not in found) or recognised(names) is not None
+
+
+def read_table(path: Path, layout: Layout = _ANY_LAYOUT) -> Table:
     """The table of an Excel or CSV file. Raises UsageError, and OSError if it cannot be opened."""
     kind = path.suffix.lower()
     if kind not in _EXCEL | _CSV:
@@ -194,7 +211,7 @@ def read_table(path: Path, sheet: str = "") -> Table:
             _("{name}: a column map is for .xlsx, .csv and .tsv files", name=path.name),
             hint=_("save it as one of them"),
         )
-    return read_excel(path, sheet) if kind in _EXCEL else read_csv(path)
+    return read_excel(path, layout) if kind in _EXCEL else read_csv(path, layout)
 
 
 def _of_table(
@@ -327,3 +344,33 @@ def _refuse_gaps(rules: ReadingRules) -> None:
             ),
             hint=_('put rows = "lines" into the column map'),
         )
+
+
+def open_query(
+    source: "SqlSource",
+    request: SourceRequest,
+    *,
+    read_at: datetime,
+    scratch: Path | None = None,
+    progress: Progress | None = None,
+) -> FileSource:
+    """Read and check the orders that a query gives; a map of the request comes before that of the source.
+
+    Raises UsageError and OrderctlError as `read_query` does.
+    """
+    from orderctl.files.sql_query import read_query  # noqa: PLC0415 - SQLAlchemy takes 200 ms, which no file pays
+
+    if source.map and not (request.map_file or request.map_name):
+        is_file = source.map.endswith(".toml")
+        request = replace(request, map_file=source.map) if is_file else replace(request, map_name=source.map)
+    columns, found, staging = _asked_map(request), _Found(request.map_name or ""), Staging(scratch)
+    try:
+        with read_query(source) as table:
+            if not columns.file and (name := recognised(table.header)):
+                found.map_name, columns = name, _as_asked(shipped_map(name), request)
+            rules, readers = _of_table(source.name, table, columns, read_at)
+            rows = _stage(rules, readers, staging, progress, table.total)
+        return FileSource(rules, staging, rows, found)
+    except BaseException:
+        staging.__exit__()
+        raise

@@ -61,6 +61,15 @@ class Columns:
     timezone: Annotated[
         str | None, typer.Option(metavar="NAME", help="The zone of times that name none, such as Europe/Paris.")
     ] = None
+    encoding: Annotated[
+        str, typer.Option(metavar="NAME", help="How the text is encoded, such as cp1252; without it, found out.")
+    ] = ""
+    header_row: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The row that names the columns; without it, found out.")
+    ] = 0
+    sheet: Annotated[
+        str, typer.Option(metavar="NAME", help="The sheet of a workbook; without it, the one with orders.")
+    ] = ""
 
     def defaults(self) -> dict[str, str]:
         """The values of `--default` by field. Raises UsageError for two maps, and for an unknown field."""
@@ -200,7 +209,13 @@ def _opened(
     with store.snapshot():
         pass  # fail before a long file is read if the store cannot be used
     request = SourceRequest(
-        map_file=columns.map_, map_name=columns.from_, time_zone=columns.timezone, defaults=defaults
+        map_file=columns.map_,
+        map_name=columns.from_,
+        time_zone=columns.timezone,
+        defaults=defaults,
+        encoding=columns.encoding,
+        header_row=columns.header_row,
+        sheet=columns.sheet,
     )
     with context.screen.progress(N_("Reading")) as reading:
         if columns.from_sql:
@@ -216,6 +231,8 @@ def _opened(
     with source:
         if source.map_name:
             context.screen.tell(_("read by the column map {name}", name=source.map_name))
+        for remark in source.remarks:
+            context.screen.tell(remark)
         yield source
 
 
