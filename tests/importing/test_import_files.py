@@ -435,7 +435,10 @@ def test_a_row_of_another_width_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_workbooks_that_are_none(tmp_path: Path) -> None:
-    for content, said in [(b"id,total", "is not a workbook"), (b"\xd0\xcf\x11\xe0", "protected by a password")]:
+    for content, said in [
+        (b"id,total", "is not a workbook"),
+        (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), "protected by a password"),
+    ]:
         (tmp_path / "o.xlsx").write_bytes(content)
         with pytest.raises(UsageError, match=said):
             read(tmp_path / "o.xlsx")
@@ -521,6 +524,7 @@ def test_a_file_that_is_not_there_or_of_another_kind(tmp_path: Path) -> None:
     for name in ("none.csv", "none.xlsx", "none.jsonl"):
         with pytest.raises(UsageError, match="cannot be read: No such file"):
             read(tmp_path / name)
+    (tmp_path / "o.pdf").write_bytes(b"%PDF-1.7\n")
     with pytest.raises(UsageError, match="orders are read from"):
         read(tmp_path / "o.pdf")
 

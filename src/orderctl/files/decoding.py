@@ -112,6 +112,14 @@ def texts_or_lines(stream: BinaryIO, name: str, longest: int) -> tuple[bool, Ite
     return nul, _split(stream, start, name, longest, "\0" if nul else "\n")
 
 
+def text_chunks(stream: BinaryIO, name: str, encoding: str) -> Iterator[str]:
+    """The text in pieces of any size; see `text_lines`."""
+    start, skipped = stream.read(_CHUNK), 0
+    if not encoding:
+        encoding, skipped = _encoding(start, name)
+    yield from _decoded(stream, start[skipped:], encoding, name)
+
+
 def _split(
     stream: BinaryIO, start: bytes, name: str, longest: int, separator: str, encoding: str = ""
 ) -> Iterator[tuple[int, str]]:

@@ -1,19 +1,24 @@
-"""Reads JSON lines, one order a line, whose `lines` may be a list of objects; writes lists of JSON documents."""
+"""Reads JSON, as lines of one object each or as one array of them; one object is one order. Writes lists of documents."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, cast
 
 from orderctl.core.text import safe
+from orderctl.errors import UsageError
 from orderctl.files.cells import Cell
-from orderctl.files.decoding import syntax_reason, text_lines
+from orderctl.files.decoding import syntax_reason, text_chunks, text_lines
 from orderctl.language import _
 
 LONGEST_LINE = 8_000_000
 _SHOWN = 80
+_NO_SPACE = re.compile(r"[^ \t\n\r]")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +29,153 @@ class Broken:
     reason: str
 
 
-def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Cell] | Broken]]:
+def read_jsonl(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Cell] | Broken]]:
     """The object of each line that is not blank. Numbers stay as they are written, so none loses a digit."""
     with path.open("rb") as file:
-        for number, line in text_lines(file, path.name, LONGEST_LINE):
+        for number, line in text_lines(file, path.name, LONGEST_LINE, encoding):
             if line.strip():
                 yield number, read_object(line.strip())
+
+
+def read_json(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Cell] | Broken]]:
+    """The objects of an array, counted from 1: the array is the file, or the only one of objects within an object.
+
+    An object without such an array is itself the only one. One object at a time is in memory. Raises UsageError for
+    what is not JSON, and for several arrays.
+    """
+    with path.open("rb") as file:
+        text = _Text(text_chunks(file, path.name, encoding), path.name)
+        if text.peek() == "[":
+            yield from enumerate(text.items(), start=1)
+        else:
+            yield from enumerate(_of_object(text), start=1)
+        if text.peek():
+            raise text.wrong(_("more follows after its end"))
+
+
+def _of_object(text: "_Text") -> Iterator[dict[str, Cell] | Broken]:
+    members: dict[str, Cell] = {}
+    arrays: list[str] = []
+    for key in text.members():
+        if text.peek() == "[" and key != "lines":
+            items = text.items()
+            first = next(items, None)
+            if isinstance(first, dict):
+                arrays.append(key)
+                if len(arrays) > 1:
+                    raise text.wrong(_("it holds several arrays: {names}", names=", ".join(map(safe, arrays))))
+                yield first
+                yield from items
+            else:
+                members[key] = [each.text if isinstance(each, Broken) else each for each in (first, *items) if each]
+        else:
+            found = text.value()
+            if isinstance(found, Broken):
+                yield found
+                return
+            members[key] = cast("Cell", found)  # or an object, which the reader of fields refuses
+    if not arrays:
+        yield members
+
+
+class _Text:
+    """The text of a JSON file, of which so much is in memory as the next value takes."""
+
+    def __init__(self, chunks: Iterator[str], name: str) -> None:
+        self._chunks = chunks
+        self._name = name
+        self._text = ""
+        self._place = 0
+        self._number = 0
+
+    def peek(self) -> str:
+        """The next character that is no space; empty at the end."""
+        while True:
+            found = _NO_SPACE.search(self._text, self._place)
+            if found:
+                self._place = found.start()
+                return found[0]
+            self._place = len(self._text)
+            if not self._more():
+                return ""
+
+    def members(self) -> Iterator[str]:
+        """The keys of an object; the value of each is to be taken before the next."""
+        yield from (str(key) for key in self._parts("{", "}", self._key))
+
+    def items(self) -> Iterator[dict[str, Cell] | Broken]:
+        """The items of an array; what is no object, or none that can be read, is broken."""
+        for __ in self._parts("[", "]", lambda: ""):
+            found = self.value()
+            self._number += 1
+            if isinstance(found, dict | Broken):
+                yield found
+            else:
+                yield Broken(str(found)[:_SHOWN], _("is not a JSON object"))
+
+    def value(self) -> Cell | Broken | dict[str, Cell]:
+        """The next value. Raises UsageError if there is none, or one that is too large."""
+        self.peek()
+        while True:
+            try:
+                found, end = self._decoded()
+            except json.JSONDecodeError as error:
+                if len(self._text) - self._place > LONGEST_LINE or not self._more():
+                    raise self.wrong(syntax_reason(error.msg)) from None
+            except RecursionError:
+                raise self.wrong(_("it is nested too deep")) from None
+            else:
+                # A number may go on in what is not read yet.
+                if end < len(self._text) or not self._more():
+                    self._place = end
+                    return found
+
+    def _decoded(self) -> tuple[Cell | Broken | dict[str, Cell], int]:
+        """The next value and where it ends, what is wrong with it included."""
+        try:
+            return _DECODER.raw_decode(self._text, self._place)
+        except json.JSONDecodeError:
+            raise
+        except ValueError as error:
+            end = json.JSONDecoder().raw_decode(self._text, self._place)[1]
+            return Broken(self._text[self._place : end][:_SHOWN], _("is not JSON: {error}", error=error)), end
+
+    def wrong(self, why: str) -> UsageError:
+        """The file cannot be read on."""
+        return UsageError(
+            _("{name} is not JSON after {number:,} objects: {why}", name=self._name, number=self._number, why=why),
+            hint=_("export it anew, or as JSON lines"),
+        )
+
+    def _key(self) -> Cell | Broken | dict[str, Cell]:
+        key = self.value()
+        self._take(":")
+        return key
+
+    def _parts(self, opening: str, closing: str, read: Callable[[], T]) -> Iterator[T]:
+        self._take(opening)
+        while self.peek() != closing:
+            yield read()
+            if self.peek() == closing:
+                break
+            self._take(",")
+        self._take(closing)
+
+    def _take(self, mark: str) -> None:
+        if self.peek() != mark:
+            raise self.wrong(syntax_reason("Expecting value"))
+        self._place += 1
+
+    def _more(self) -> bool:
+        """Read on, each time as much again as is in memory."""
+        parts, size = [self._text[self._place :]], 0
+        for chunk in self._chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= len(parts[0]):
+                break
+        self._text, self._place = "".join(parts), 0
+        return size > 0
 
 
 def read_object(line: str) -> dict[str, Cell] | Broken:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import date, datetime
 from itertools import chain, islice
 from pathlib import Path
+from typing import IO
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from python_calamine import CalamineSheet, CalamineWorkbook, WorksheetNotFound
 
@@ -21,8 +23,8 @@ from orderctl.language import N_, _
 LINES_SHEET = "Lines"
 LARGEST = 1_500_000_000
 LARGEST_AREA = 60_000_000
-_SUSPICIOUS_SIZE = 50_000_000
-_SUSPICIOUS_RATIO = 200
+SUSPICIOUS_SIZE = 50_000_000
+SUSPICIOUS_RATIO = 200
 _CHUNK = 1_000_000
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
 # What a library says of a broken workbook may quote as much of it as it likes.
@@ -32,10 +34,13 @@ _TAG = rb"""<(?:\w+:)?(?:c|row)\b"""
 _REFERENCE = re.compile(_TAG + rb"""[^>]{0,%d}?\br\s*=\s*["']([A-Za-z]*)(\d+)["']""" % _LONGEST_TAG)
 _LONG_TAG = re.compile(_TAG + rb"""[^>]{%d}""" % _LONGEST_TAG)
 _OVERLAP = 2 * _LONGEST_TAG
-_SHEET_OF = re.compile(rb"""Target\s*=\s*["']/?(?:xl/)?([^"']+\.xml)["']""")
+_SHEET_OF = re.compile(rb"""Target\s*=\s*["']/?(?:xl/)?([^"']+\.(?:xml|bin))["']""")
 _DIGITS = 12  # of a row's number, or letters of a column: more are beyond any sheet
-_RELATIONS = "xl/_rels/workbook.xml.rels"
-_OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+# The records of .xlsb that begin a row, and those of cells; a byte from 128 on goes on in the next one.
+_ROW_RECORD, _CELL_RECORDS, _GOES_ON = 0, range(1, 20), 128
+_RELATIONS = ("xl/_rels/workbook.xml.rels", "xl/_rels/workbook.bin.rels")
+OLD_EXCEL = b"\xd0\xcf\x11\xe0"
+_PROTECTED = "EncryptedPackage".encode("utf-16-le")
 
 
 def read_excel(path: Path, layout: Layout) -> Table:
@@ -59,8 +64,12 @@ def read_excel(path: Path, layout: Layout) -> Table:
         # The reader panics at some broken files; its PanicException is no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
+        with path.open("rb") as file:
+            is_protected = _PROTECTED in file.read(_CHUNK)
         raise UsageError(
-            _("{name} cannot be read as a workbook: {why}", name=path.name, why=_reason(error)),
+            _("{name} is protected by a password", name=path.name)
+            if is_protected
+            else _("{name} cannot be read as a workbook: {why}", name=path.name, why=_reason(error)),
             hint=_(_SAVE),
         ) from None
 
@@ -159,6 +168,9 @@ def _cell(cell: object) -> Cell:
 
 def _refuse_bomb(path: Path) -> None:
     """A small file may unfold to more than memory holds: by compression, or by a cell at the far end of a sheet."""
+    with path.open("rb") as file:
+        if file.read(len(OLD_EXCEL)) == OLD_EXCEL:
+            return  # of at most 65,536 rows and 256 columns, and not compressed
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -169,50 +181,52 @@ def _refuse_bomb(path: Path) -> None:
                 is_sheet = entry.filename.startswith("xl/worksheets/") or entry.filename in named
                 _look_through(archive, entry, path, is_sheet=is_sheet)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        with path.open("rb") as file:
-            old = file.read(len(_OLD_EXCEL)) == _OLD_EXCEL
         raise UsageError(
-            _("{name} is protected by a password or in the old .xls format", name=path.name)
-            if old
-            else _("{name} is not a workbook: {error}", name=path.name, error=_reason(error)),
-            hint=_(_SAVE),
+            _("{name} is not a workbook: {error}", name=path.name, error=_reason(error)), hint=_(_SAVE)
         ) from None
 
 
 def _is_suspicious(entry: zipfile.ZipInfo) -> bool:
     ratio = entry.file_size / max(1, entry.compress_size)
-    return entry.file_size > _SUSPICIOUS_SIZE and ratio > _SUSPICIOUS_RATIO
+    return entry.file_size > SUSPICIOUS_SIZE and ratio > SUSPICIOUS_RATIO
 
 
 def _relations(archive: zipfile.ZipFile) -> bytes:
     """What says where the sheets are: not all programs put them where Excel does."""
-    if _RELATIONS not in archive.namelist():
-        return b""
-    with archive.open(_RELATIONS) as part:
-        return part.read(_CHUNK)
+    for name in {*_RELATIONS} & {*archive.namelist()}:
+        with archive.open(name) as part:
+            return part.read(_CHUNK)
+    return b""
+
+
+class _Part:
+    """A part of an archive, read no further than it says that it reaches."""
+
+    def __init__(self, part: IO[bytes], said: int, path: Path) -> None:
+        self._part, self._left, self._path = part, said, path
+
+    def read(self, size: int) -> bytes:
+        """The next bytes. Raises UsageError if there are more than the archive says."""
+        chunk = self._part.read(size)
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise _bomb(self._path)
+        return chunk
 
 
 def _look_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, *, is_sheet: bool) -> None:
     """Read a part to its end: it may be larger than it says, and empty cells between two far ones take memory too."""
     said, entry.file_size = entry.file_size, LARGEST
-    columns: set[bytes] = set()
-    last_row = size = 0
-    with archive.open(entry) as part:
-        tail = b""
-        while chunk := part.read(_CHUNK):
-            size += len(chunk)
-            if size > said:
-                raise _bomb(path)
-            if not is_sheet:
-                continue
-            text = tail + chunk
-            for column, row in _REFERENCE.findall(text):
-                columns.add(column)
-                last_row = max(last_row, int(row[:_DIGITS]))
-            if _LONG_TAG.search(text):
-                raise _bomb(path)
-            tail = chunk[-_OVERLAP:]
-    last_column = max((_column_number(column.upper()[:_DIGITS]) for column in columns), default=0)
+    with archive.open(entry) as opened:
+        part = _Part(opened, said, path)
+        if entry.filename == "content.xml":
+            last_row, last_column = _reach_of_open_document(part)
+        elif is_sheet:
+            last_row, last_column = (_reach_of_records if entry.filename.endswith(".bin") else _reach_of_markup)(part)
+        else:
+            last_row = last_column = 0
+        while part.read(_CHUNK):
+            pass
     if last_row > _LAST_ROW or last_column > _LAST_COLUMN:
         raise UsageError(
             _(
@@ -224,6 +238,86 @@ def _look_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, 
         )
     if last_column * last_row > LARGEST_AREA:
         raise _bomb(path)
+
+
+def _reach_of_markup(part: _Part) -> tuple[int, int]:
+    """The last row and column that a sheet of .xlsx names."""
+    columns: set[bytes] = set()
+    last_row = 0
+    tail = b""
+    while chunk := part.read(_CHUNK):
+        text = tail + chunk
+        for column, row in _REFERENCE.findall(text):
+            columns.add(column)
+            last_row = max(last_row, int(row[:_DIGITS]))
+        if _LONG_TAG.search(text):
+            return _LAST_ROW, _LAST_COLUMN  # nobody can say
+        tail = chunk[-_OVERLAP:]
+    return last_row, max((_column_number(column.upper()[:_DIGITS]) for column in columns), default=0)
+
+
+def _reach_of_records(part: _Part) -> tuple[int, int]:
+    """The same of .xlsb: records with a type, a length, and the place of a row or a cell first."""
+    last_row = last_column = 0
+    while head := part.read(1):
+        kind = head[0] if head[0] < _GOES_ON else head[0] + _GOES_ON * (part.read(1) or b"\0")[0]
+        length = shift = 0
+        while piece := part.read(1):
+            length |= (piece[0] % _GOES_ON) << shift
+            shift += 7
+            if piece[0] < _GOES_ON:
+                break
+        place = int.from_bytes(part.read(min(length, 4)), "little") + 1
+        if kind == _ROW_RECORD:
+            last_row = max(last_row, place)
+        elif kind in _CELL_RECORDS:
+            last_column = max(last_column, place)
+        left = length - 4
+        while left > 0 and (skipped := part.read(min(left, _CHUNK))):
+            left -= len(skipped)
+    return last_row, last_column
+
+
+def _reach_of_open_document(part: _Part) -> tuple[int, int]:
+    """The same of .ods, where rows and cells are repeated by a number; the largest of its sheets."""
+    reach = _OpenDocument()
+    parser = ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler = reach.begin, reach.end
+    try:
+        while chunk := part.read(_CHUNK):
+            parser.Parse(chunk, False)
+    except (ExpatError, ValueError):
+        pass  # the reader of workbooks says what is wrong
+    return reach.last_row, reach.last_column
+
+
+class _OpenDocument:
+    """Follows the elements of an .ods file. Empty rows and cells count where filled ones come after them."""
+
+    def __init__(self) -> None:
+        self.last_row = self.last_column = 0
+        self._row = self._repeated = self._column = self._filled = 0
+
+    def begin(self, element: str, attributes: dict[str, str]) -> None:
+        """Take the begin of an element."""
+        name = element.rpartition(" ")[2]
+        said = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
+        if name == "table":
+            self._row = 0
+        elif name == "table-row":
+            self._repeated = int(said.get("number-rows-repeated", 1))
+            self._column = self._filled = 0
+        elif name in {"table-cell", "covered-table-cell"}:
+            self._column += int(said.get("number-columns-repeated", 1))
+        if name == "p" or "value-type" in said:
+            self._filled = self._column
+
+    def end(self, element: str) -> None:
+        """Take the end of an element."""
+        if element.rpartition(" ")[2] == "table-row":
+            self._row += self._repeated
+            if self._filled:
+                self.last_row, self.last_column = max(self.last_row, self._row), max(self.last_column, self._filled)
 
 
 def _column_number(letters: bytes) -> int:

@@ -12,6 +12,8 @@ from orderctl.core.text import safe
 from orderctl.errors import UsageError, os_reason
 from orderctl.files.cells import is_blank
 from orderctl.files.csv import Table
+from orderctl.files.kinds import input_file
+from orderctl.files.safe import scratch_folder
 from orderctl.importing.day_formats import UNDECIDED, DayFormats
 from orderctl.importing.fields import FIELDS, NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS, field_of
 from orderctl.importing.source import read_table
@@ -42,7 +44,8 @@ def draft_map(path: Path, today: date) -> list[str]:
     Raises UsageError.
     """
     try:
-        return list(_lines(_look_at(read_table(path), today)))
+        with scratch_folder() as folder:
+            return list(_lines(_look_at(read_table(*input_file(path, folder)), today)))
     except OSError as error:
         raise UsageError(
             _("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=_("check the path")

@@ -1,16 +1,15 @@
 """The rows of a file as cells by the fields that they mean, as a column map says."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Protocol
 
 from orderctl.core.text import closest
 from orderctl.files.cells import LONGEST_TEXT, Cell, is_blank, read_text
 from orderctl.files.csv import Table
-from orderctl.files.jsonl import Broken, read_jsonl
+from orderctl.files.jsonl import Broken
 from orderctl.importing.column_map import ColumnMap, Combined
 from orderctl.importing.fields import FIELDS, NESTED_LINES, READ_LINE_FIELDS, REJECTED_MARK, field_of, line_field_of
 from orderctl.importing.figures import RowProblem
@@ -125,11 +124,13 @@ _SCHEMA = "schema"
 
 
 class JsonReader:
-    """Reads JSON lines by a map's column names, or by our own names; `buyer` may be an object."""
+    """Reads objects of JSON by a map's column names, or by our own names; `buyer` may be an object."""
 
-    def __init__(self, path: Path, columns: ColumnMap) -> None:
+    def __init__(
+        self, objects: Callable[[], Iterator[tuple[int, dict[str, Cell] | Broken]]], columns: ColumnMap
+    ) -> None:
         self.columns = columns.columns
-        self._path = path
+        self._objects = objects
         self._mapped = bool(columns.file)
         self._names: dict[str, list[str]] = {}
         for name, column in columns.columns.items():
@@ -137,12 +138,12 @@ class JsonReader:
 
     def first_fields(self) -> Mapping[str, Cell]:
         """The cells of the first object, which shows what the others are."""
-        objects = (found for __, found in read_jsonl(self._path) if isinstance(found, dict))
+        objects = (found for __, found in self._objects() if isinstance(found, dict))
         return self._by_field(next(objects, {}))[0]
 
     def rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
         """Each object; a line that is none is a problem."""
-        for number, found in read_jsonl(self._path):
+        for number, found in self._objects():
             if isinstance(found, Broken):
                 yield rules.problem(number, "", found.text, found.reason)
             else:

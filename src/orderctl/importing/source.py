@@ -1,18 +1,21 @@
 """A file of orders, read once, checked whole, and given as often as it is asked for; see `OrderSource`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from orderctl.core.text import safe
 from orderctl.core.times import Progress
 from orderctl.errors import UsageError, os_reason
-from orderctl.files.cells import is_blank
+from orderctl.files.cells import Cell, is_blank
 from orderctl.files.csv import Table, read_csv
-from orderctl.files.decoding import check_encoding
+from orderctl.files.decoding import check_encoding, find_encoding
 from orderctl.files.headers import Layout, without_totals
+from orderctl.files.jsonl import Broken, read_json, read_jsonl
+from orderctl.files.kinds import Kind, input_file
 from orderctl.files.workbook import LINES_SHEET, read_excel
 from orderctl.importing.column_map import (
     ColumnMap,
@@ -33,9 +36,7 @@ from orderctl.orders.orders import Order
 if TYPE_CHECKING:
     from orderctl.files.sql_query import SqlSource
 
-_EXCEL = {".xlsx", ".xlsm"}
-_CSV = {".csv", ".tsv", ".txt"}
-_JSON = {".jsonl", ".ndjson"}
+_JSON = {Kind.JSON: read_json, Kind.JSON_LINES: read_jsonl}
 _REPORT_EVERY = 1_000
 _ANY_LAYOUT = Layout()
 _ADDED_UP = frozenset({"total", "quantity", "line_total", "line_quantity"})
@@ -114,25 +115,24 @@ def open_source(
     scratch: Path | None = None,
     progress: Progress | None = None,
 ) -> FileSource:
-    """Read and check a file of orders: `.xlsx`, `.csv`, `.tsv` or `.jsonl`.
+    """Read and check a file of orders of any kind that `input_file` knows; `-` is standard input.
 
     Its columns mean what a map says: the one in a file, the shipped one of that name, the shipped one whose columns
     the header has; else they carry our own names. UsageError if the file cannot be read as what it is; what is wrong
     with single rows are its problems.
     """
     columns = _asked_map(request)
-    kind = path.suffix.lower()
-    if kind not in _EXCEL | _CSV | _JSON:
-        raise UsageError(
-            _("{name}: orders are read from .xlsx, .csv, .tsv and .jsonl files", name=path.name),
-            hint=_("save it as one of them"),
-        )
     staging, found, total = Staging(scratch), _Found(request.map_name or ""), None
     try:
+        path, kind = input_file(path, staging.folder)
+        layout = _layout(columns, request)
         if kind in _JSON:
-            rules, readers = _of_json(path, columns, read_at)
+            encoding = find_encoding(path, layout.encoding)
+            found.remarks += [encoding.remark] if encoding.remark else []
+            objects = partial(_JSON[kind], path, encoding.name)
+            rules, readers = _of_json(path.name, objects, columns, read_at)
         else:
-            table = read_table(path, _layout(columns, request))
+            table = read_table(path, kind, layout)
             found.remarks += table.remarks
             if not columns.file and (name := recognised(table.header)):
                 found.map_name, columns = name, _as_asked(shipped_map(name), request)
@@ -203,15 +203,14 @@ def _is_header(names: Sequence[str]) -> bool:
     return ("id" in found and len(found) > 1 and None not in found) or recognised(names) is not None
 
 
-def read_table(path: Path, layout: Layout = _ANY_LAYOUT) -> Table:
-    """The table of an Excel or CSV file. Raises UsageError, and OSError if it cannot be opened."""
-    kind = path.suffix.lower()
-    if kind not in _EXCEL | _CSV:
+def read_table(path: Path, kind: Kind, layout: Layout = _ANY_LAYOUT) -> Table:
+    """The table of a workbook or a CSV file. Raises UsageError, and OSError if it cannot be opened."""
+    if kind in _JSON:
         raise UsageError(
-            _("{name}: a column map is for .xlsx, .csv and .tsv files", name=path.name),
-            hint=_("save it as one of them"),
+            _("{name}: a column map is for tables, not for JSON", name=path.name),
+            hint=_("name the keys as our fields, or give a map for JSON: --map"),
         )
-    return read_excel(path, layout) if kind in _EXCEL else read_csv(path, layout)
+    return read_excel(path, layout) if kind is Kind.WORKBOOK else read_csv(path, layout)
 
 
 def _of_table(
@@ -238,16 +237,21 @@ def _of_table(
     return rules, readers
 
 
-def _of_json(path: Path, columns: ColumnMap, read_at: datetime) -> tuple[ReadingRules, Sequence[RowReader]]:
-    """How JSON lines are meant, and the reader of them."""
+def _of_json(
+    file: str,
+    objects: Callable[[], Iterator[tuple[int, dict[str, Cell] | Broken]]],
+    columns: ColumnMap,
+    read_at: datetime,
+) -> tuple[ReadingRules, Sequence[RowReader]]:
+    """How objects of JSON are meant, and the reader of them."""
     if columns.combined:
         raise UsageError(
-            _("{name}: a map that combines columns is for tables, not for JSON", name=path.name),
+            _("{name}: a map that combines columns is for tables, not for JSON", name=file),
             hint=_("give a map of its own: --map"),
         )
-    reader = JsonReader(path, columns)
+    reader = JsonReader(objects, columns)
     rules = ReadingRules(
-        file=path.name,
+        file=file,
         read_at=read_at,
         map=columns,
         zone=columns.zone,

@@ -39,6 +39,11 @@ class Staging:
         self._spoilt = False
         self.refused = 0
 
+    @property
+    def folder(self) -> Path:
+        """The private folder."""
+        return self._home.path
+
     def __enter__(self) -> Self:
         """The rows are forgotten at the end of the block."""
         return self

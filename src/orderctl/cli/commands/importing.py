@@ -16,6 +16,7 @@ from orderctl.cli.run import Expected, Run, check_can_ask, read_reason
 from orderctl.cli.sources import provenance, reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
+from orderctl.files.kinds import STANDARD_INPUT
 from orderctl.importing.fields import FIELDS
 from orderctl.importing.figures import ImportCounts, OrderSource, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import (
@@ -107,7 +108,7 @@ class Taken:
         """Write the error report if there are problems; returns its path, or an empty string."""
         if not source.figures.problems:
             return ""
-        path = self.errors or f"{Path(file).name}.errors.csv"
+        path = self.errors or f"{_name(file)}.errors.csv"
         write_error_report(Path(path), source.problems(), force=self.force or not self.errors)
         return path
 
@@ -162,7 +163,9 @@ class AtSource:
 def import_(
     ctx: typer.Context,
     *,
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="Orders as .xlsx, .csv or .jsonl.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="Orders: a workbook, CSV, JSON; - is standard input.")
+    ] = None,
     columns: Columns,
     list_maps: Annotated[bool, typer.Option("--list-maps", help="List the exports that --from knows.")] = False,
     make_map: Annotated[
@@ -236,12 +239,16 @@ def _opened(
         yield source
 
 
+def _name(file: str) -> str:
+    return "standard input" if file == STANDARD_INPUT else Path(file).name
+
+
 def _as_file(context: Context, source: OrderSource, name: str, taken: Taken) -> FileImport:
     return FileImport(
         source=source,
         actor=context.actor,
         clock=context.clock,
-        detail=_(IMPORT_OF, file=Path(name).name),
+        detail=_(IMPORT_OF, file=_name(name)),
         lower_counts=taken.lower_counts,
     )
 
