@@ -119,7 +119,7 @@ def _sample(stream: BinaryIO) -> list[bytes]:
 def _readings(cells: Sequence[bytes]) -> Iterator[_Reading]:
     """What the cells may say, each text once, under the likeliest of its encodings."""
     text = b"\n".join(cells)
-    proposed = [match.encoding for match in from_bytes(text[:_SAMPLE])]
+    proposed = [match.encoding for match in from_bytes(text[:_SAMPLE]) if _keeps_ascii(match.encoding)]
     known = set[str]()
     for encoding in dict.fromkeys([*_ENCODINGS, *proposed]):
         try:
@@ -130,6 +130,11 @@ def _readings(cells: Sequence[bytes]) -> Iterator[_Reading]:
         if decoded not in known and not _CONTROL.search(decoded.replace("\n", "")):
             known.add(decoded)
             yield _Reading(encoding, words)
+
+
+def _keeps_ascii(encoding: str) -> bool:
+    """Whether separators and line breaks are what the sample was cut at."""
+    return not encoding.startswith("utf") and "a;,\n".encode(encoding) == b"a;,\n"
 
 
 def _words(text: str) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Reads JSON, as lines of one object each or as one array of them; one object is one order. Writes lists of documents."""
+"""Reads JSON, as lines of one object each or as one array of them, each of them an order; writes lists of documents."""
 
 import json
 import re

@@ -60,7 +60,7 @@ class ColumnMap:
     id_prefix: str = ""
     drop_apostrophes: bool = False
     date_formats: tuple[str, ...] = ()
-    decimal_comma: bool = False
+    decimal_comma: bool | None = None
     round_prices: bool = False
     other_charges: bool = False
     timezone: str = "UTC"
@@ -96,7 +96,7 @@ class ColumnMap:
 # The keys of a file and the type of their values: tables, and settings, whose type is that of the default.
 _TABLES: dict[str, type] = dict.fromkeys(("columns", "defaults", "status", "words"), dict)
 _SETTINGS: dict[str, type] = {
-    each.name: list if each.default == () else type(each.default)
+    each.name: list if each.default == () else bool if each.default is None else type(each.default)
     for each in fields(ColumnMap)
     if each.default is not MISSING and each.name != "file"
 }

@@ -15,6 +15,7 @@ class SourceRequest:
     """How a file is meant: a map of one's own, a shipped one, and what stands in for missing columns.
 
     `encoding`, `header_row` and `sheet` say where a table stands in it; what is empty or 0 is found out.
+    `decimal_comma` is None where the file has to tell.
     """
 
     map_file: str | None = None
@@ -24,6 +25,7 @@ class SourceRequest:
     encoding: str = ""
     header_row: int = 0
     sheet: str = ""
+    decimal_comma: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

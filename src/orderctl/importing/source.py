@@ -1,6 +1,7 @@
 """A file of orders, read once, checked whole, and given as often as it is asked for; see `OrderSource`."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -25,7 +26,16 @@ from orderctl.importing.column_map import (
     recognised,
     shipped_map,
 )
-from orderctl.importing.fields import NEEDED, NEEDED_OF_LINES, READ_LINE_FIELDS, field_of, fields_by_name
+from orderctl.importing.evidence import Evidence
+from orderctl.importing.fields import (
+    FIELDS,
+    NEEDED,
+    NEEDED_OF_LINES,
+    ORDER_FIELDS,
+    READ_LINE_FIELDS,
+    field_of,
+    fields_by_name,
+)
 from orderctl.importing.figures import RowProblem, SourceFigures, SourceRequest, TotalChecks
 from orderctl.importing.orders import ReadingRules, Row, build_order, read_order_id
 from orderctl.importing.rows import JsonReader, RowReader, TableReader
@@ -44,8 +54,9 @@ _ADDED_UP = frozenset({"total", "quantity", "line_total", "line_quantity"})
 
 @dataclass(slots=True)
 class _Found:
-    """What was found out about a file: the shipped map that it is read by, and sentences for the operator."""
+    """What was found out about a file: how it is read, by which shipped map, and sentences for the operator."""
 
+    columns: ColumnMap
     map_name: str = ""
     remarks: list[str] = field(default_factory=list)
 
@@ -121,34 +132,81 @@ def open_source(
     the header has; else they carry our own names. UsageError if the file cannot be read as what it is; what is wrong
     with single rows are its problems.
     """
-    columns = _asked_map(request)
-    staging, found, total = Staging(scratch), _Found(request.map_name or ""), None
+    found = _Found(_asked_map(request), request.map_name or "")
     try:
-        path, kind = input_file(path, staging.folder)
-        layout = _layout(columns, request)
-        if kind in _JSON:
+        with _kept_if_read(scratch) as staging:
+            path, kind = input_file(path, staging.folder)
+            layout = _layout(found.columns, request)
+            if kind not in _JSON:
+                table = read_table(path, kind, layout)
+                return _read_orders(path.name, table, request, found, read_at, staging, progress)
             encoding = find_encoding(path, layout.encoding)
             found.remarks += [encoding.remark] if encoding.remark else []
             objects = partial(_JSON[kind], path, encoding.name)
-            rules, readers = _of_json(path.name, objects, columns, read_at)
-        else:
-            table = read_table(path, kind, layout)
-            found.remarks += table.remarks
-            if not columns.file and (name := recognised(table.header)):
-                found.map_name, columns = name, _as_asked(shipped_map(name), request)
-            table = _without_totals(table, columns, found.remarks)
-            rules, readers = _of_table(path.name, table, columns, read_at)
-            total = table.total
-        rows = _stage(rules, readers, staging, progress, total)
-        return FileSource(rules, staging, rows, found)
+            rules, readers = _of_json(path.name, objects, found.columns, read_at)
+            evidence = Evidence(rules.map, FIELDS, read_at.date())
+            rows = _stage(rules, readers, staging, evidence, progress, None)
+            rules = replace(rules, map=evidence.complete(path.name, found.remarks))
+            return FileSource(rules, staging, rows, found)
     except OSError as error:
-        staging.__exit__()
         raise UsageError(
             _("{path} cannot be read: {why}", path=path, why=os_reason(error)), hint=_("check the path")
         ) from None
+
+
+def open_query(
+    source: "SqlSource",
+    request: SourceRequest,
+    *,
+    read_at: datetime,
+    scratch: Path | None = None,
+    progress: Progress | None = None,
+) -> FileSource:
+    """Read and check the orders that a query gives; a map of the request comes before that of the source.
+
+    Raises UsageError and OrderctlError as `read_query` does.
+    """
+    from orderctl.files.sql_query import read_query  # noqa: PLC0415 - SQLAlchemy takes 200 ms, which no file pays
+
+    if source.map and not (request.map_file or request.map_name):
+        is_file = source.map.endswith(".toml")
+        request = replace(request, map_file=source.map) if is_file else replace(request, map_name=source.map)
+    found = _Found(_asked_map(request), request.map_name or "")
+    with _kept_if_read(scratch) as staging, read_query(source) as table:
+        return _read_orders(source.name, table, request, found, read_at, staging, progress)
+
+
+@contextmanager
+def _kept_if_read(scratch: Path | None) -> Iterator[Staging]:
+    """Scratch data that are deleted if the block raises."""
+    staging = Staging(scratch)
+    try:
+        yield staging
     except BaseException:
         staging.__exit__()
         raise
+
+
+def _read_orders(
+    name: str,
+    table: Table,
+    request: SourceRequest,
+    found: _Found,
+    read_at: datetime,
+    staging: Staging,
+    progress: Progress | None,
+) -> FileSource:
+    """Read and check a table of orders, of which `name` is the file or the source."""
+    found.remarks += table.remarks
+    if not found.columns.file and (map_name := recognised(table.header)):
+        found.map_name, found.columns = map_name, _as_asked(shipped_map(map_name), request)
+    table = _without_totals(table, found.columns, found.remarks)
+    rules, readers = _of_table(name, table, found.columns, read_at)
+    evidence = Evidence(rules.map, rules.columns, read_at.date())
+    rows = _stage(rules, readers, staging, evidence, progress, table.total)
+    _refuse_gaps(rules, evidence)
+    rules = replace(rules, map=evidence.complete(name, found.remarks))
+    return FileSource(rules, staging, rows, found)
 
 
 def _asked_map(request: SourceRequest) -> ColumnMap:
@@ -162,6 +220,8 @@ def _as_asked(columns: ColumnMap, request: SourceRequest) -> ColumnMap:
     if request.time_zone is not None:
         check_zone(request.time_zone, "--timezone")
         columns = replace(columns, timezone=request.time_zone)
+    if request.decimal_comma is not None:
+        columns = replace(columns, decimal_comma=request.decimal_comma)
     return replace(columns, defaults={**columns.defaults, **request.defaults})
 
 
@@ -218,6 +278,8 @@ def _of_table(
 ) -> tuple[ReadingRules, Sequence[RowReader]]:
     """How a table is meant, and the readers of its rows and of those of a sheet of lines beside it."""
     plain = mapped_fields(columns, table.header, file) if columns.file else fields_by_name(table.header, file)
+    if not columns.file and columns.decimal_comma is None and set(ORDER_FIELDS).issubset(plain):
+        columns = replace(columns, decimal_comma=False)  # an export of ours
     readers = [TableReader(table, plain, columns)]
     called = readers[0].columns
     if table.lines and not columns.file and "sku" not in called:
@@ -249,6 +311,7 @@ def _of_json(
             _("{name}: a map that combines columns is for tables, not for JSON", name=file),
             hint=_("give a map of its own: --map"),
         )
+    columns = replace(columns, decimal_comma=bool(columns.decimal_comma))  # a number of JSON has a point
     reader = JsonReader(objects, columns)
     rules = ReadingRules(
         file=file,
@@ -288,6 +351,7 @@ def _stage(
     rules: ReadingRules,
     readers: Sequence[RowReader],
     staging: Staging,
+    evidence: Evidence,
     progress: Progress | None,
     total: int | None,
 ) -> int:
@@ -304,13 +368,15 @@ def _stage(
             progress(count, count)
 
     main, *beside = readers
-    staging.put(_identified(counted(main.rows(rules)), rules, staging))
+    staging.put(_identified(counted(main.rows(rules)), rules, staging, evidence))
     for reader in beside:
-        staging.put(_identified(reader.rows(rules), rules, staging))
+        staging.put(_identified(reader.rows(rules), rules, staging, evidence))
     return count
 
 
-def _identified(rows: Iterator[Row | RowProblem], rules: ReadingRules, staging: Staging) -> Iterator[tuple[str, Row]]:
+def _identified(
+    rows: Iterator[Row | RowProblem], rules: ReadingRules, staging: Staging, evidence: Evidence
+) -> Iterator[tuple[str, Row]]:
     """The rows under the ids of their orders; what belongs to none is refused."""
     for row in rows:
         if isinstance(row, RowProblem):
@@ -325,15 +391,20 @@ def _identified(rows: Iterator[Row | RowProblem], rules: ReadingRules, staging: 
             continue
         if row.wrong:
             staging.complain(row.wrong, order_id)
-        yield order_id, row
+        evidence.see(row.cells)
+        code = evidence.currency(row.cells)
+        yield order_id, replace(row, cells={**row.cells, "currency": code}) if code else row
 
 
-def _refuse_gaps(rules: ReadingRules) -> None:
-    """A column that every order needs and no row can have is told once, not once a row."""
+def _refuse_gaps(rules: ReadingRules, evidence: Evidence | None = None) -> None:
+    """A column that every order needs and no row can have is told once, not once a row.
+
+    A currency may stand in the amounts, which `evidence` has seen.
+    """
     needed = [*NEEDED, *(NEEDED_OF_LINES if rules.one_line_a_row else ["total"])]
     there = {*rules.columns, *rules.map.defaults}
     missing = [name for name in needed if name not in there and not (name == "unit_price" and "line_total" in there)]
-    if missing:
+    if missing and not (missing == ["currency"] and (evidence is None or evidence.currencies)):
         raise UsageError(
             _("{file} has no column for {missing}", file=rules.file, missing=", ".join(missing)),
             hint=_("name the columns so, or give a column map with [columns] and [defaults]: --map"),
@@ -348,33 +419,3 @@ def _refuse_gaps(rules: ReadingRules) -> None:
             ),
             hint=_('put rows = "lines" into the column map'),
         )
-
-
-def open_query(
-    source: "SqlSource",
-    request: SourceRequest,
-    *,
-    read_at: datetime,
-    scratch: Path | None = None,
-    progress: Progress | None = None,
-) -> FileSource:
-    """Read and check the orders that a query gives; a map of the request comes before that of the source.
-
-    Raises UsageError and OrderctlError as `read_query` does.
-    """
-    from orderctl.files.sql_query import read_query  # noqa: PLC0415 - SQLAlchemy takes 200 ms, which no file pays
-
-    if source.map and not (request.map_file or request.map_name):
-        is_file = source.map.endswith(".toml")
-        request = replace(request, map_file=source.map) if is_file else replace(request, map_name=source.map)
-    columns, found, staging = _asked_map(request), _Found(request.map_name or ""), Staging(scratch)
-    try:
-        with read_query(source) as table:
-            if not columns.file and (name := recognised(table.header)):
-                found.map_name, columns = name, _as_asked(shipped_map(name), request)
-            rules, readers = _of_table(source.name, table, columns, read_at)
-            rows = _stage(rules, readers, staging, progress, table.total)
-        return FileSource(rules, staging, rows, found)
-    except BaseException:
-        staging.__exit__()
-        raise

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,6 @@ from orderctl.cli.run import Expected, Run, check_can_ask, read_reason
 from orderctl.cli.sources import provenance, reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
-from orderctl.files.kinds import STANDARD_INPUT
 from orderctl.importing.fields import FIELDS
 from orderctl.importing.figures import ImportCounts, OrderSource, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import (
@@ -42,6 +42,14 @@ _PROTECTIONS = {
 }
 _REASON = N_("rejected at the source")
 _SHOWN_IDS = 10
+_STANDARD_INPUT = "-"
+
+
+class DecimalMark(StrEnum):
+    """What stands before the decimals of an amount."""
+
+    POINT = "point"
+    COMMA = "comma"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +79,7 @@ class Columns:
     sheet: Annotated[
         str, typer.Option(metavar="NAME", help="The sheet of a workbook; without it, the one with orders.")
     ] = ""
+    decimal: Annotated[DecimalMark | None, typer.Option(help="The mark before decimals; without it, found out.")] = None
 
     def defaults(self) -> dict[str, str]:
         """The values of `--default` by field. Raises UsageError for two maps, and for an unknown field."""
@@ -219,6 +228,7 @@ def _opened(
         encoding=columns.encoding,
         header_row=columns.header_row,
         sheet=columns.sheet,
+        decimal_comma=None if columns.decimal is None else columns.decimal is DecimalMark.COMMA,
     )
     with context.screen.progress(N_("Reading")) as reading:
         if columns.from_sql:
@@ -240,7 +250,7 @@ def _opened(
 
 
 def _name(file: str) -> str:
-    return "standard input" if file == STANDARD_INPUT else Path(file).name
+    return "standard input" if file == _STANDARD_INPUT else Path(file).name
 
 
 def _as_file(context: Context, source: OrderSource, name: str, taken: Taken) -> FileImport:
