@@ -4,12 +4,16 @@ import csv
 import gzip
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from orderctl.errors import UsageError
@@ -195,6 +199,27 @@ def test_small_workbooks_that_would_fill_the_memory(tmp_path: Path) -> None:
     many = '<table:table-row table:number-rows-repeated="1048570"/>'
     check(read(write_ods(tmp_path / "empty.ods", [HEADER, *ROWS], many)))
     assert "beyond row 1,048,576" in refusal(write_xlsb(tmp_path / "far.xlsb", [HEADER, *ROWS], last_row=2_000_000))
+
+
+def write_parquet(path: Path) -> Path:
+    columns = dict(zip(HEADER, zip(*ROWS, strict=True), strict=True))
+    prices = pa.array([Decimal(str(price)) for price in columns["unit_price"]], pa.decimal128(12, 3))
+    days = [datetime.fromisoformat(day) for day in columns["ordered"]]
+    pq.write_table(pa.table({**columns, "unit_price": prices, "ordered": days}), path)
+    return path
+
+
+def test_parquet_is_read_by_its_types(tmp_path: Path) -> None:
+    check(read(write_parquet(tmp_path / "o.parquet")))
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1" + b"x" * 100)
+    assert "broken.parquet cannot be read as Parquet" in refusal(tmp_path / "broken.parquet")
+
+
+def test_without_its_package_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError) as raised:
+        read(write_parquet(tmp_path / "o.parquet"))
+    assert raised.value.hint == "install orderctl[parquet]"
 
 
 def test_standard_input_is_read_as_what_it_is(tmp_path: Path) -> None:

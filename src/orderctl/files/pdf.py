@@ -1,4 +1,4 @@
-"""How a PDF of ours looks: texts, tables, and pages that say how many they are. A4, in points."""
+"""The layout of PDF files: texts, tables, and numbered pages of A4. Lengths are in points."""
 
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
@@ -22,16 +22,16 @@ _FOOT, _FOOT_SIZE = 26.0, 7.5
 _MARK_SIZE, _MARK_ANGLE = 92, 52
 _BLACK, _GREY, _FAINT_RED = Color(0, 0, 0), Color(0.45, 0.45, 0.45), Color(0.97, 0.86, 0.86)
 RED, SHADE, ALARM_SHADE = Color(0.75, 0, 0), Color(0.93, 0.93, 0.93), Color(0.98, 0.9, 0.9)
-# An accent made for small letters has to rise over a tall one.
+# An accent is drawn for small letters; over a tall letter it is raised.
 _TALL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZbdfhklt")
 _BELOW = frozenset("\u00b8\u02db")
 _RISE = 0.19
 _ALL = (0, 0), (-1, -1)
-rl_config.useA85 = 0  # pages as bytes, not as letters: smaller, and written faster
+rl_config.useA85 = 0  # pages in binary, not in ASCII: smaller, and faster to write
 
 
 class Text(Flowable):  # type: ignore[misc]  # the library has no types
-    """A text in as many lines as it needs. A `Paragraph` reads markup, and knows no accent that no font has."""
+    """A text that wraps to as many lines as it needs. A `Paragraph` would read markup, and could not compose accents."""
 
     def __init__(
         self, text: str, *, size: float = 9.0, bold: bool = False, right: bool = False, color: Color | None = None
@@ -43,21 +43,21 @@ class Text(Flowable):  # type: ignore[misc]  # the library has no types
         self._leading = size * _LEADING
 
     def wrap(self, width: float, _height: float) -> tuple[float, float]:
-        """The room that it takes."""
+        """The width and height of the text when it is wrapped to `width`."""
         if width != self.width:
             self._lines = fitted(self._text, size=self._size, width=width, bold=self._bold)
         self.width, self.height = width, len(self._lines) * self._leading
         return self.width, self.height
 
     def split(self, _width: float, height: float) -> list[Flowable]:
-        """What fits into the height, and the rest, in the width of `wrap`: a table forgets its padding here."""
+        """Split into the part that fits into the height and the rest. The width is that of `wrap`: a table passes a wrong one."""
         fits = int(height / self._leading)
         parts = ["\n".join(lines) for lines in (self._lines[:fits], self._lines[fits:])]
         look: dict[str, Any] = {"size": self._size, "bold": self._bold, "right": self._right, "color": self._color}
         return [Text(part, **look) for part in parts] if 0 < fits < len(self._lines) else []
 
     def drawOn(self, canvas: Canvas, x: float, y: float, _sW: float = 0) -> None:  # noqa: N802, N803 - the library's
-        """Draw it. Other flowables move the canvas first, which takes longer than drawing."""
+        """Draw at a position. Other flowables move the canvas first, which takes longer than drawing."""
         if self._color:
             canvas.setFillColor(self._color)
         baseline = y + self.height - self._size * _ASCENT
@@ -85,10 +85,10 @@ class Text(Flowable):  # type: ignore[misc]  # the library has no types
 
 
 class _Rows(Table):  # type: ignore[misc]  # as above
-    """A table in which only a row that is higher than a page goes on on the next one."""
+    """A table that splits a row across pages only if the row is higher than a page."""
 
     def split(self, width: float, height: float) -> list[Flowable]:
-        self.splitInRow = int(self._frame._atTop)  # noqa: SLF001 - there is no other way to know it
+        self.splitInRow = int(self._frame._atTop)  # noqa: SLF001 - not public
         return list(super().split(width, height))
 
 
@@ -99,7 +99,7 @@ def _cell(*, left: float = 0, right: float = 0, above: float = 0) -> CellStyle:
     return style
 
 
-# All cells of a table share one style: to set it cell by cell takes longer than to draw them.
+# All cells of a table share one style: setting it for each cell takes longer than drawing them.
 _PLAIN, FACT = _cell(), _cell(right=2 * PADDING)
 ROW = _cell(left=PADDING / 2, right=PADDING / 2, above=1)
 _LINED_ROW = _cell(left=PADDING / 2, right=PADDING / 2, above=PADDING)
@@ -113,13 +113,13 @@ def table(
     header: int = 0,
     after: float = GAP,
 ) -> Table:
-    """A table of cells that look alike; its first `header` rows are repeated on each page."""
+    """A table whose cells share one style. Its first `header` rows are repeated on each page."""
     styles = [[cell] * len(widths)] * len(rows)
     return _Rows(rows, widths, cellStyles=styles, repeatRows=header, style=commands, spaceAfter=after)
 
 
 def shaded_table(rows: Sequence[Sequence[Flowable]], widths: Sequence[float], shade: Color) -> Table:
-    """A table on a shade."""
+    """A table with a shaded background."""
     return table(rows, widths, ("BACKGROUND", *_ALL, shade), cell=_LINED_ROW)
 
 
@@ -135,7 +135,7 @@ def ruled_table(
 
 
 def facts_table(*columns: Iterable[tuple[str, str]], labels: float) -> Table:
-    """Labels and what they say, without those that say nothing; the columns stand side by side."""
+    """Columns of labels and texts, side by side. Labels without a text are left out."""
     told = [[(label, text) for label, text in column if text.strip()] for column in columns]
     rows = [
         [Text(part, bold=not place) for pair in pairs for place, part in enumerate(pair)]
@@ -145,13 +145,13 @@ def facts_table(*columns: Iterable[tuple[str, str]], labels: float) -> Table:
 
 
 def heading(left: str, title: str) -> Table:
-    """What a document begins with: two titles over a rule."""
+    """The head of a document: two titles above a line."""
     titles = [Text(left, size=_BRAND, bold=True), Text(title, size=_TITLE, bold=True, right=True)]
     return table([titles], [WIDTH / 2] * 2, ("LINEBELOW", *_ALL, 1, _BLACK))
 
 
 class Pages(Canvas):  # type: ignore[misc]  # as above
-    """A file of documents, each with its own page numbers."""
+    """A file of several documents, each with its own page numbers."""
 
     def __init__(self, out: BinaryIO) -> None:
         super().__init__(out, pagesize=(_PAGE_WIDTH, _PAGE_HEIGHT), pageCompression=1, invariant=1)
@@ -182,12 +182,12 @@ class Pages(Canvas):  # type: ignore[misc]  # as above
         self._kept = []
 
     def showPage(self) -> None:  # noqa: N802 - the library's
-        """Keep the page until the number of pages is known."""
+        """Keep the page: it is written when the number of pages is known."""
         self._kept.append(self.__dict__.copy())
         self._startPage()
 
     def save(self) -> None:
-        """Called at the end of each document: the file goes on until `finish`."""
+        """Do nothing. The library calls this after each document, but the file ends with `finish`."""
 
     def finish(self, title: str) -> None:
         """Write the file."""
@@ -213,5 +213,5 @@ class Pages(Canvas):  # type: ignore[misc]  # as above
 
 
 def one_line(text: str) -> str:
-    """A text without line ends, for the properties of the file."""
+    """The text without line breaks, for the properties of the file."""
     return " ".join(fitted(text, size=1, width=WIDTH))

@@ -1,7 +1,7 @@
-"""Text on paper: a font for every character, widths, and lines that fit. Nothing is left out in silence.
+"""Fonts, widths and line breaks of text in a PDF. Every character is shown in some way.
 
-Helvetica has western Latin, Vera more of Latin; the readers' own fonts have Japanese, Chinese and Korean. A letter
-with an accent that no font has is put together from both. What is left is written as an escape (`\u0e01`).
+Helvetica has western Latin, Vera more of Latin. Japanese, Chinese and Korean are in fonts of the PDF reader. An accented
+letter that no font has is drawn as a letter and an accent. Any other character is written as an escape (`\u0e01`).
 """
 
 import re
@@ -19,7 +19,7 @@ from orderctl.core.text import escape, safe
 
 _LATIN = {False: "Helvetica", True: "Helvetica-Bold"}
 _MORE_LATIN = {False: TTFont("Vera", "Vera.ttf"), True: TTFont("VeraBd", "VeraBd.ttf")}
-# Which text encoding tells what a font of the readers' has (Adobe-Japan1, -GB1, -Korea1).
+# The text encodings that tell which characters the fonts of PDF readers have (Adobe-Japan1, -GB1, -Korea1).
 _EAST_ASIAN = (
     ("HeiseiKakuGo-W5", ("cp932", "shift_jis")),
     ("STSong-Light", ("gbk",)),
@@ -52,9 +52,9 @@ for _name, _encodings in _EAST_ASIAN:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Characters of one font side by side, with their width for size 1, or one letter with its accent.
+    """Adjacent characters of one font with their width for size 1, or one letter with its accent.
 
-    A line may end behind what `breaks`.
+    A line may end after a run with `breaks`.
     """
 
     font: str
@@ -64,9 +64,9 @@ class Run:
     breaks: bool = False
 
 
-@lru_cache(maxsize=1_024)  # labels and titles come again and again
+@lru_cache(maxsize=1_024)  # labels and titles are repeated
 def runs(text: str, *, bold: bool) -> tuple[Run, ...]:
-    """The text as runs; widths are for size 1."""
+    """The text as runs. Widths are for size 1."""
     found: list[Run] = []
     for (font, accent), group in groupby(_glyphs(text, bold=bold), key=lambda glyph: (glyph.font, glyph.accent)):
         glyphs = list(group)
@@ -78,12 +78,12 @@ def runs(text: str, *, bold: bool) -> tuple[Run, ...]:
 
 
 def accent_font(*, bold: bool) -> str:
-    """The font that has the accents."""
+    """The name of the font that has the accents."""
     return str(_MORE_LATIN[bold].fontName)
 
 
 def fitted(text: str, *, size: float, width: float, bold: bool = False) -> list[str]:
-    """The text in lines no wider than `width`: broken at its own line ends, at spaces, within CJK, else anywhere."""
+    """The text in lines of at most `width`: broken at line breaks, at spaces, within CJK text, or else anywhere."""
     if _LOOSE_ACCENT.search(text):
         text = unicodedata.normalize("NFC", text)
     return [line for part in text.splitlines() for line in _broken(safe(part), width / size, bold=bold)]

@@ -1,4 +1,4 @@
-"""Reads tables from Excel workbooks, after a look at how large they would unfold."""
+"""Reads tables from workbooks, after a look at how large they would unfold, and from Parquet files."""
 
 import re
 import zipfile
@@ -6,7 +6,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from itertools import chain, islice
+from decimal import Decimal
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import IO
 from xml.parsers.expat import ExpatError, ParserCreate
@@ -26,6 +27,7 @@ LARGEST_AREA = 60_000_000
 SUSPICIOUS_SIZE = 50_000_000
 SUSPICIOUS_RATIO = 200
 _CHUNK = 1_000_000
+_BATCH = 5_000
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
 # What a library says of a broken workbook may quote as much of it as it likes.
 _LONGEST_REASON = 200
@@ -72,6 +74,40 @@ def read_excel(path: Path, layout: Layout) -> Table:
             else _("{name} cannot be read as a workbook: {why}", name=path.name, why=_reason(error)),
             hint=_(_SAVE),
         ) from None
+
+
+def read_parquet(path: Path) -> Table:
+    """The table of a Parquet file, read batch by batch; rows are counted from 1. Raises UsageError."""
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ModuleNotFoundError:
+        raise UsageError(
+            _("{name} is a Parquet file, which a further package reads", name=path.name),
+            hint=_("install orderctl[parquet]"),
+        ) from None
+
+    def rows() -> Iterator[tuple[int, Sequence[Cell]]]:
+        numbers = count(1)
+        try:
+            for batch in file.iter_batches(batch_size=_BATCH):
+                for cells in zip(*(each.to_pylist() for each in batch.columns), strict=True):
+                    yield next(numbers), [_cell(cell) for cell in cells]
+        except ArrowException as error:
+            raise broken(error) from None
+        finally:
+            file.close()
+
+    def broken(error: Exception) -> UsageError:
+        return UsageError(
+            _("{name} cannot be read as Parquet: {why}", name=path.name, why=_reason(error)), hint=_("export it anew")
+        )
+
+    try:
+        file = ParquetFile(path)
+    except ArrowException as error:
+        raise broken(error) from None
+    return Table(header=header_of(file.schema_arrow.names, path.name), rows=rows(), total=file.metadata.num_rows)
 
 
 def _chosen(workbook: CalamineWorkbook, layout: Layout, file: str) -> tuple[str, str]:
@@ -162,8 +198,11 @@ def _rows(sheet: CalamineSheet) -> Iterator[tuple[int, Sequence[Cell]]]:
 
 
 def _cell(cell: object) -> Cell:
+    if isinstance(cell, Decimal):
+        number = float(cell)
+        return number if Decimal(repr(number)) == cell else str(cell)
     # Times and durations mean nothing here; as text they are refused where they stand.
-    return cell if isinstance(cell, str | int | float | bool | datetime | date) else str(cell)
+    return cell if cell is None or isinstance(cell, str | int | float | bool | datetime | date) else str(cell)
 
 
 def _refuse_bomb(path: Path) -> None:

@@ -26,6 +26,7 @@ class Evidence:
         self._prices = [name for name in _PRICES if name in names]
         if "currency" in names or columns.defaults.get("currency"):
             self._prices = []
+        self.seeks_currency = bool(self._prices)
         self._formats = DayFormats(today)
         self._point = self._comma = ""
         self.currencies: dict[str, str] = {}

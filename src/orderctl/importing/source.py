@@ -17,7 +17,7 @@ from orderctl.files.decoding import check_encoding, find_encoding
 from orderctl.files.headers import Layout, without_totals
 from orderctl.files.jsonl import Broken, read_json, read_jsonl
 from orderctl.files.kinds import Kind, input_file
-from orderctl.files.workbook import LINES_SHEET, read_excel
+from orderctl.files.workbook import LINES_SHEET, read_excel, read_parquet
 from orderctl.importing.column_map import (
     ColumnMap,
     check_zone,
@@ -270,6 +270,8 @@ def read_table(path: Path, kind: Kind, layout: Layout = _ANY_LAYOUT) -> Table:
             _("{name}: a column map is for tables, not for JSON", name=path.name),
             hint=_("name the keys as our fields, or give a map for JSON: --map"),
         )
+    if kind is Kind.PARQUET:
+        return read_parquet(path)
     return read_excel(path, layout) if kind is Kind.WORKBOOK else read_csv(path, layout)
 
 
@@ -392,7 +394,7 @@ def _identified(
         if row.wrong:
             staging.complain(row.wrong, order_id)
         evidence.see(row.cells)
-        code = evidence.currency(row.cells)
+        code = evidence.currency(row.cells) if evidence.seeks_currency else ""
         yield order_id, replace(row, cells={**row.cells, "currency": code}) if code else row
 
 
