@@ -2,26 +2,32 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from orderctl.core.text import closest, nearest, plain_name, safe
+from orderctl.core.text import closest, fold, nearest, plain_name, safe
 from orderctl.errors import UsageError, os_reason
 from orderctl.files.cells import LONGEST_NAME, Cell, read_text
 from orderctl.files.decoding import check_encoding
 from orderctl.importing.day_formats import UNDECIDED
-from orderctl.importing.fields import FIELDS
+from orderctl.importing.fields import FIELDS, REJECTED_MARK
 from orderctl.language import N_, _
+from orderctl.orders.eligibility import Mode, rules_for
 from orderctl.orders.orders import Status, status_named, status_names
 
 _ROWS = ("orders", "lines")
 # As `timezone`: each timestamp has to name its own offset.
 _OF_THE_CELL = "offset"
+# In [status]: every word that is not named there.
+_OTHER_WORDS = "*"
+_CODES = {str(status): status for status in Status if status is not Status.REJECTED}
+# What nobody may reject in bulk and what is no end of an order: see `_check_other_status`.
+_PROTECTING = {rule.status for rule in rules_for(Mode.BULK) if rule.status} - {Status.REJECTED}
 _LARGEST_MAP = 1_000_000
 
 
@@ -30,11 +36,13 @@ class Combined:
     """Several columns for one field: the first that is filled, or all that are, joined. Missing ones do not matter.
 
     With `counted` the field is 1 where any of them says more than nothing, and 0 where those that are filled do not.
+    `nothing` holds the words for nothing that only this source has, in folded case.
     """
 
     columns: tuple[str, ...]
     joined_with: str | None = None
     counted: bool = False
+    nothing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +50,8 @@ class ColumnMap:
     """Which column holds which field, what stands in for missing ones, and how cells are written.
 
     Its attributes are the keys of a file, but for `file` itself and for `combined`, which are columns of a file too.
-    The words of `status` and `words` are in folded case.
+    Words are in folded case; in `status` is `*` any other. `skip_rows` and `only_lines` hold by column the words of
+    rows that are no part of any order, and of the only rows that hold a line.
     """
 
     file: str = ""
@@ -53,9 +62,10 @@ class ColumnMap:
     words: Mapping[str, Mapping[str, Cell]] = field(default_factory=dict)
     defaults: Mapping[str, Cell] = field(default_factory=dict)
     status: Mapping[str, str] = field(default_factory=dict)
+    skip_rows: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    only_lines: Mapping[str, frozenset[str]] = field(default_factory=dict)
     rows: str = ""
     rejected_id_prefix: str = ""
-    rejected_if_filled: tuple[str, ...] = ()
     fill_down: bool = False
     id_prefix: str = ""
     drop_apostrophes: bool = False
@@ -79,10 +89,21 @@ class ColumnMap:
         """The zone of timestamps that name no offset; None where each has to name its own."""
         return None if self.timezone == _OF_THE_CELL else ZoneInfo(self.timezone)
 
+    @property
+    def other_status(self) -> Status | None:
+        """The status of orders whose word there the map does not name; None where such a word is an error."""
+        code = self.status.get(_OTHER_WORDS)
+        return None if code is None else Status(code)
+
     def read_status(self, cell: Cell) -> Status:
-        """A status: as the map translates it, by its code, or in the words of either side."""
+        """A status: as the map translates it, by its code, or in the words of either side.
+
+        A map that says what other words mean takes none of ours for theirs, but for a code that nobody else has.
+        """
         text = read_text(cell, LONGEST_NAME)
-        code = self.status.get(text.casefold()) or status_named(text)
+        code = self.status.get(text.casefold())
+        if code is None:
+            code = status_named(text) if self.other_status is None else _CODES.get(text)
         if code is None:
             close = closest(plain_name(text), status_names())
             raise ValueError(
@@ -94,12 +115,13 @@ class ColumnMap:
 
 
 # The keys of a file and the type of their values: tables, and settings, whose type is that of the default.
-_TABLES: dict[str, type] = dict.fromkeys(("columns", "defaults", "status", "words"), dict)
+_TABLES: dict[str, type] = dict.fromkeys(("columns", "defaults", "status", "words", "skip_rows", "only_lines"), dict)
+_EXTENDS = "extends"
 _SETTINGS: dict[str, type] = {
     each.name: list if each.default == () else bool if each.default is None else type(each.default)
     for each in fields(ColumnMap)
     if each.default is not MISSING and each.name != "file"
-}
+} | {_EXTENDS: str}
 _KINDS = {
     str: N_("a text"),
     list: N_("a list of texts"),
@@ -111,6 +133,13 @@ _KINDS = {
 
 def read_map(path: Path) -> ColumnMap:
     """Read a map; UsageError names the file, the key, and the key that was probably meant."""
+    found = _checked(_content(path), str(path))
+    _check_settings(found)
+    return found
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The keys of a map with those of the shipped one that it extends."""
     try:
         with path.open("rb") as file:
             content = tomllib.loads(file.read(_LARGEST_MAP).decode())
@@ -123,21 +152,37 @@ def read_map(path: Path) -> ColumnMap:
         raise UsageError(
             _("the column map {path} is not TOML: {error}", path=path, error=error), hint=_("mend the file")
         ) from None
-    found = _checked(content, str(path))
-    _check_settings(found)
-    return found
+    _check_kinds(content, str(path))
+    content["status"] = _folded(content.get("status", {}), f"{path}: status")
+    content["words"] = {
+        name: _folded(table, f"{path}: words.{name}") for name, table in content.get("words", {}).items()
+    }
+    base = content.pop(_EXTENDS, None)
+    return _extended(_content(_path_of(base)), content) if base is not None else content
 
 
-def _checked(content: Mapping[str, Any], file: str) -> ColumnMap:
-    """The map, of which every value has the type that it should have."""
+def _extended(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A map's own keys before those of another one; tables are put together key by key."""
+    tables = {key: {**base.get(key, {}), **own.get(key, {})} for key in _TABLES}
+    tables["words"] = {name: {**base["words"].get(name, {}), **own["words"].get(name, {})} for name in tables["words"]}
+    return {**base, "about": "", **own, **tables}
+
+
+def _check_kinds(content: Mapping[str, Any], file: str) -> None:
+    """Refuse an unknown key, and a value that has not the type that it should have."""
     kinds = _TABLES | _SETTINGS
     for key, value in content.items():
         if key not in kinds:
             raise UsageError(_("{file}: unknown key {name!r}", file=file, name=safe(key)), hint=_nearest(key, kinds))
         if not isinstance(value, kinds[key]):
             raise UsageError(_("{file}: {key} must be {kind}", file=file, key=key, kind=_(_KINDS[kinds[key]])))
+
+
+def _checked(content: Mapping[str, Any], file: str) -> ColumnMap:
+    """The map, of which every part has the form that it should have."""
     columns, words, defaults = (
-        _of_fields(content.get(key, {}), f"{file}: {key}") for key in ("columns", "words", "defaults")
+        _of_fields(content.get(key, {}), f"{file}: {key}", (*FIELDS, REJECTED_MARK) if key == "columns" else FIELDS)
+        for key in ("columns", "words", "defaults")
     )
     for key, value in defaults.items():
         if not isinstance(value, str | int | float | bool | date):
@@ -153,26 +198,46 @@ def _checked(content: Mapping[str, Any], file: str) -> ColumnMap:
             _("{file}: rows must be one of {known}, not {rows!r}", file=file, known=known, rows=safe(rows))
         )
     where = f"{file}: columns"
-    return ColumnMap(
+    found = ColumnMap(
         file=file,
         columns=_texts({key: value for key, value in columns.items() if not isinstance(value, dict)}, where),
         combined={key: _combined(value, f"{where}.{key}") for key, value in columns.items() if isinstance(value, dict)},
-        words={key: _folded(value, f"{file}: words.{key}") for key, value in words.items()},
+        words=words,
         defaults=defaults,
-        status=_folded(content.get("status", {}), f"{file}: status"),
+        status=content["status"],
+        skip_rows=_conditions(content.get("skip_rows", {}), f"{file}: skip_rows"),
+        only_lines=_conditions(content.get("only_lines", {}), f"{file}: only_lines"),
         **settings,
     )
+    _check_counted(found)
+    return found
+
+
+def _check_counted(found: ColumnMap) -> None:
+    """What is counted has its own words for nothing, and a mark is counted."""
+    for name, combined in found.combined.items():
+        if combined.counted and name in found.words:
+            raise UsageError(
+                _("{file}: words.{name} has no use: {name} is {{ any = [...] }}", file=found.file, name=name),
+                hint=_("put the words for nothing beside its columns: { any = [...], nothing = [...] }"),
+            )
+    mark = found.combined.get(REJECTED_MARK)
+    if REJECTED_MARK in found.columns or (mark and not mark.counted):
+        raise UsageError(
+            _("{file}: columns.{name} must be {{ any = [...] }}", file=found.file, name=REJECTED_MARK),
+            hint=_("an order with something in one of these columns arrives rejected"),
+        )
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     return nearest(name, known, _("known are: {known}", known=", ".join(known)))
 
 
-def _of_fields(table: dict[str, Any], where: str) -> dict[str, Any]:
+def _of_fields(table: dict[str, Any], where: str, known: Iterable[str]) -> dict[str, Any]:
     for name in table:
-        if name not in FIELDS:
+        if name not in known:
             error = _("{file}: unknown field {name!r}", file=where, name=safe(name))
-            raise UsageError(error, hint=_nearest(name, FIELDS))
+            raise UsageError(error, hint=_nearest(name, known))
     return table
 
 
@@ -192,6 +257,21 @@ def _folded(table: object, where: str) -> dict[str, Any]:
     return {word.casefold(): meaning for word, meaning in _texts(table, where).items()}
 
 
+def _conditions(table: dict[str, object], where: str) -> dict[str, frozenset[str]]:
+    """Words by column; an empty one is an empty cell."""
+    for column, words in table.items():
+        if not isinstance(words, list):
+            raise UsageError(
+                _("{where}.{key} must be a list of texts", where=where, key=safe(column)),
+                hint=_("see orderctl help import for what each part of a map looks like"),
+            )
+    return {
+        column: frozenset(word.strip().casefold() for word in _list(words, f"{where}.{safe(column)}"))
+        for column, words in table.items()
+        if isinstance(words, list)
+    }
+
+
 def _list(values: list[object], where: str) -> tuple[str, ...]:
     found = tuple(value for value in values if isinstance(value, str))
     if len(found) != len(values):
@@ -199,20 +279,29 @@ def _list(values: list[object], where: str) -> tuple[str, ...]:
     return found
 
 
+_HOWS = {"first": None, "any": "nothing", "join": "with"}
+
+
 def _combined(table: dict[str, object], where: str) -> Combined:
     """Columns as `{ first = [...] }`, or `any`, or `join`."""
-    how = next((each for each in ("first", "any", "join") if each in table), "join")
-    columns, joined_with = table.get(how), table.get("with", "\n")
-    extra = set(table) - ({how, "with"} if how == "join" else {how})
-    if extra or not isinstance(columns, list) or not isinstance(joined_with, str):
+    how = next((each for each in _HOWS if each in table), "join")
+    columns, joined_with, nothing = table.get(how), table.get("with", "\n"), table.get("nothing", [])
+    extra = set(table) - {how, _HOWS[how]}
+    if extra or not isinstance(columns, list) or not isinstance(joined_with, str) or not isinstance(nothing, list):
         raise UsageError(
             _(
-                "{where} must be a column, {{ first = [...] }}, {{ any = [...] }} or {{ join = [...], with = ... }}",
+                "{where} must be a column, {{ first = [...] }}, {{ any = [...], nothing = [...] }} or "
+                "{{ join = [...], with = ... }}",
                 where=where,
             ),
             hint=_("columns are texts in quotation marks"),
         )
-    return Combined(_list(columns, where), joined_with if how == "join" else None, counted=how == "any")
+    return Combined(
+        _list(columns, where),
+        joined_with if how == "join" else None,
+        counted=how == "any",
+        nothing=frozenset(word.strip().casefold() for word in _list(nothing, f"{where}.nothing")),
+    )
 
 
 def _check_settings(found: ColumnMap) -> None:
@@ -229,6 +318,11 @@ def _check_settings(found: ColumnMap) -> None:
             raise UsageError(
                 _("{file}: status: {code!r} {problem}", file=found.file, code=safe(str(code)), problem=error)
             ) from None
+    if (other := found.other_status) and other not in _PROTECTING:
+        raise UsageError(
+            _('{file}: status."*": {code} can be rejected in bulk, or is final', file=found.file, code=other),
+            hint=_("a word that nobody knows must protect its order: {known}", known=", ".join(sorted(_PROTECTING))),
+        )
     for form in found.date_formats:
         _check_format(form, found.file)
     if found.timezone != _OF_THE_CELL:
@@ -274,6 +368,28 @@ def check_zone(name: str, where: str) -> None:
         ) from None
 
 
+def fitted(columns: ColumnMap, header: Sequence[str]) -> ColumnMap:
+    """The map with its columns as the header writes them: case and spaces do not matter, exact names come first."""
+    written = {_plain(name): name for name in reversed(header)} | {name: name for name in header}
+
+    def there(name: str) -> str:
+        return written.get(name, written.get(_plain(name), name))
+
+    return replace(
+        columns,
+        columns={name: there(column) for name, column in columns.columns.items()},
+        combined={
+            name: replace(each, columns=tuple(map(there, each.columns))) for name, each in columns.combined.items()
+        },
+        skip_rows={there(column): words for column, words in columns.skip_rows.items()},
+        only_lines={there(column): words for column, words in columns.only_lines.items()},
+    )
+
+
+def _plain(column: str) -> str:
+    return "".join(fold(column).split())
+
+
 def mapped_fields(columns: ColumnMap, header: Iterable[str], file: str) -> dict[str, str]:
     """Field to column as a map says; UsageError if it names a column that the file does not have."""
     there = list(header)
@@ -296,6 +412,7 @@ def mapped_fields(columns: ColumnMap, header: Iterable[str], file: str) -> dict[
 
 
 _FOLDER = Path(__file__).parent / "maps"
+_SIGNS = re.compile(r"^recognised_by = .*$", re.MULTILINE)
 
 
 def map_names() -> tuple[str, ...]:
@@ -306,21 +423,32 @@ def map_names() -> tuple[str, ...]:
 @cache
 def shipped_map(name: str) -> ColumnMap:
     """The map of that name. Raises UsageError naming what there is."""
+    return read_map(_path_of(name))
+
+
+def _path_of(name: str) -> Path:
     known = map_names()
     if name not in known:
         raise UsageError(
-            _("there is no column map {name!r}", name=name),
+            _("there is no column map {name!r}", name=safe(name)),
             hint=nearest(name, known, _("the maps: {known}; your own: --map FILE", known=", ".join(known))),
         )
-    return read_map(_FOLDER / f"{name.replace('-', '_')}.toml")
+    return _FOLDER / f"{name.replace('-', '_')}.toml"
+
+
+@cache
+def _signs(name: str) -> frozenset[str]:
+    """The columns by which a map knows its file. They stand on one line, for reading all maps whole takes 90 ms."""
+    line = _SIGNS.search(_path_of(name).read_text(encoding="utf-8"))
+    return frozenset(map(_plain, tomllib.loads(line[0])["recognised_by"])) if line else frozenset()
 
 
 def recognised(header: Iterable[str]) -> str | None:
-    """The name of the map whose columns the header has; of several the one that knows most of it."""
-    there = set(header)
-    found = [
-        (len(signs), name)
-        for name in map_names()
-        if (signs := shipped_map(name).recognised_by) and there.issuperset(signs)
-    ]
-    return max(found)[1] if found else None
+    """The name of the map whose columns the header has, whatever their case and spaces.
+
+    Of several it is the one that knows most of the header; none where two know as much.
+    """
+    there = set(map(_plain, header))
+    found = [(len(signs), name) for name in map_names() if (signs := _signs(name)) and there >= signs]
+    best = [name for number, name in found if number == max(found)[0]]
+    return best[0] if len(best) == 1 else None

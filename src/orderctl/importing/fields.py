@@ -49,9 +49,9 @@ FIELDS = (*ORDER_FIELDS, *READ_LINE_FIELDS)
 PROTECTIONS = ("invoices", "delivery_notes", "backlog_skus")
 NEEDED = ("id", "status", "ordered", "currency")
 NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
-# No fields of their own: the lines within a JSON object, and what is filled where an order was cancelled.
+# No fields of their own: the lines within a JSON object, and the mark of an order that was cancelled at the source.
 NESTED_LINES = "lines"
-REJECTED_MARK = "rejected_mark"
+REJECTED_MARK = "rejected"
 _BY_NAME = {name: name for name in FIELDS} | {
     "buyer": "buyer_name",
     "colour": "color",

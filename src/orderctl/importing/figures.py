@@ -54,8 +54,9 @@ class TotalDifference:
 class SourceFigures:
     """What a file holds: rows read, orders that are good and bad, rows and cells with a problem.
 
-    `rows_without_order` are those whose id cannot be read, or that are no rows at all. `line_total_suspected` is the
-    column of prices that looks as if it held the amounts of lines.
+    `rows_without_order` are those whose id cannot be read, or that are no rows at all. `rows_left_out` and
+    `lines_left_out` are what the map leaves out; `unknown_statuses` counts orders by a word that the map does not name.
+    `line_total_suspected` is the column of prices that looks as if it held the amounts of lines.
     """
 
     rows: int = 0
@@ -67,6 +68,9 @@ class SourceFigures:
     differing_totals: int = 0
     first_differences: tuple[TotalDifference, ...] = ()
     line_total_suspected: str = ""
+    rows_left_out: int = 0
+    lines_left_out: int = 0
+    unknown_statuses: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Orders out of the rows of a file: every problem of every row is collected, and nothing is guessed."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from fractions import Fraction
 from functools import lru_cache
@@ -52,6 +53,8 @@ class ReadingRules:
     """How a file is meant: its map, and how its columns are called. `zone` is that of the map.
 
     `one_line_a_row`: rows are lines. `lines_apart`: the orders stand on one sheet and their lines on another.
+    Counted while the file is read: `left_out`, the rows and lines that the map leaves out, and `unknown_statuses`,
+    the orders by a word that the map does not name.
     """
 
     file: str
@@ -61,6 +64,8 @@ class ReadingRules:
     columns: Mapping[str, str]
     one_line_a_row: bool = False
     lines_apart: bool = False
+    left_out: Counter[str] = field(default_factory=Counter)
+    unknown_statuses: Counter[str] = field(default_factory=Counter)
 
     def problem(self, row: int, field_name: str, cell: Cell, reason: str) -> RowProblem:
         """A problem in the words of the file: its own name of the column, the cell as it stands there."""
@@ -138,6 +143,7 @@ class _Draft:
     def __init__(self, order_id: str, rows: Sequence[Row], rules: ReadingRules) -> None:
         self.problems: list[RowProblem] = []
         self._line_totals: list[int] = []
+        self._unknown_status = ""
         self._id = order_id
         self._rows = rows
         self._rules = rules
@@ -151,13 +157,14 @@ class _Draft:
         archived = self._first("archived", read_truth)
         first, last = self._delivery()
         self._refuse_repetition()
+        status, buyer = self._status(), self._buyer()
         return Order(
             id=self._id,
-            buyer=self._buyer(),
-            status=self._status(),
+            buyer=buyer,
+            status=status,
             ordered_at=min(ordered, default=self._rules.read_at),
             currency=currency or "",
-            country=self._first("country", _country),
+            country=self._country(buyer),
             delivery_from=first,
             delivery_to=last,
             total=self._total(currency),
@@ -171,15 +178,23 @@ class _Draft:
 
     def _texts_and_counts(self) -> dict[str, Any]:
         """The fields that are read alike, by their names, which are those of the attributes."""
-        return {
-            **{name: self._first(name, read) or "" for name, read in _TEXTS.items()},
-            **{name: self._highest(name) for name in PROTECTIONS},
-        }
+        texts = {name: self._first(name, read) or "" for name, read in _TEXTS.items()}
+        if self._unknown_status:
+            texts["note"] = "\n".join(filter(None, (texts["note"], f"Status: {self._unknown_status}")))
+        return {**texts, **{name: self._highest(name) for name in PROTECTIONS}}
+
+    def _country(self, buyer: Buyer | None) -> str | None:
+        """The order's country; in a file of another system the buyer's, where the order has none."""
+        found = self._first("country", _country)
+        return buyer.country if not found and buyer and self._rules.map.file else found
 
     def _unsaid(self) -> frozenset[str]:
         first, *others = self._rows
         said = frozenset(first.cells).union(*(row.cells for row in others)) if others else frozenset(first.cells)
         unsaid = _unsaid(said, lines=self._rules.one_line_a_row or NESTED_LINES in said)
+        if self._rules.map.other_status and "status" in said:
+            # Otherwise the word would stay in the note when the status has become another.
+            unsaid -= {"note"}
         return unsaid - {"status"} if self._is_marked else unsaid
 
     def _highest(self, name: str) -> int:
@@ -243,13 +258,26 @@ class _Draft:
     def _is_marked(self) -> bool:
         """Whether the file says apart from its status that the order was cancelled."""
         prefix = self._rules.map.rejected_id_prefix
-        return REJECTED_MARK in self._found or bool(prefix and self._id.startswith(prefix))
+        marks = self._found.get(REJECTED_MARK, ())
+        return any(cell == "1" for __, cell in marks) or bool(prefix and self._id.startswith(prefix))
 
     def _status(self) -> Status:
         if self._is_marked:
             return Status.REJECTED
-        found = self._agreed("status", self._rules.map.read_status, needed=True)
-        return found or Status.NEEDS_OC
+        other = self._rules.map.other_status
+        found = self._agreed("status", self._read_status, needed=other is None)
+        if self._unknown_status:
+            self._rules.unknown_statuses[self._unknown_status] += 1
+        return found or other or Status.NEEDS_OC
+
+    def _read_status(self, cell: Cell) -> Status:
+        try:
+            return self._rules.map.read_status(cell)
+        except ValueError:
+            if (other := self._rules.map.other_status) is None:
+                raise
+            self._unknown_status = safe(read_text(cell, LONGEST_NAME))
+            return other
 
     def _buyer(self) -> Buyer | None:
         buyer_id = self._agreed("buyer_id", read_id)

@@ -10,13 +10,15 @@ from orderctl.core.text import closest
 from orderctl.files.cells import LONGEST_TEXT, Cell, is_blank, read_text
 from orderctl.files.csv import Table
 from orderctl.files.jsonl import Broken
-from orderctl.importing.column_map import ColumnMap, Combined
-from orderctl.importing.fields import FIELDS, NESTED_LINES, READ_LINE_FIELDS, REJECTED_MARK, field_of, line_field_of
+from orderctl.importing.column_map import ColumnMap
+from orderctl.importing.fields import FIELDS, NESTED_LINES, READ_LINE_FIELDS, field_of, line_field_of
 from orderctl.importing.figures import RowProblem
 from orderctl.importing.orders import ReadingRules, Row
 from orderctl.language import _
 
-_ZERO = re.compile(r"[+-]?0*([.,]0*)?")
+# Words for nothing in any source, and 0, 0.00, 0 %, -, 0000-00-00 00:00:00.
+_NOTHING_WORDS = {"no", "false", "none", "null", "n/a"}
+_NOTHING = re.compile(r"[-+\u2013\u2014 0.,:/%]*")
 
 
 class RowReader(Protocol):
@@ -30,12 +32,12 @@ class RowReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a field's cell comes from: see `Combined`. `words` say which texts count as nothing."""
+    """Where a field's cell comes from: see `Combined`."""
 
     places: tuple[int, ...]
     joined_with: str | None
     counted: bool
-    words: Mapping[str, Cell]
+    nothing: frozenset[str]
 
     def cell(self, cells: Sequence[Cell]) -> Cell:
         """The field's cell of one row."""
@@ -48,10 +50,10 @@ class _Source:
         return self.joined_with.join(dict.fromkeys(read_text(cell, LONGEST_TEXT) for cell in filled))
 
     def _is_nothing(self, cell: Cell) -> bool:
-        word = self.words.get(cell.strip().casefold(), cell) if isinstance(cell, str) else cell
-        if isinstance(word, str):
-            return word.strip().casefold() in {"no", "false"} or _ZERO.fullmatch(word.strip()) is not None
-        return not word
+        if not isinstance(cell, str):
+            return not cell
+        word = cell.strip().casefold()
+        return word in self.nothing or word in _NOTHING_WORDS or _NOTHING.fullmatch(word) is not None
 
 
 class TableReader:
@@ -61,7 +63,7 @@ class TableReader:
         place = {name: number for number, name in reversed(list(enumerate(table.header))) if name}
         combined = {
             name: there
-            for name, wanted in (*columns.combined.items(), (REJECTED_MARK, Combined(columns.rejected_if_filled)))
+            for name, wanted in columns.combined.items()
             if (there := replace(wanted, columns=tuple(each for each in wanted.columns if each in place))).columns
         }
         self.columns: Mapping[str, str] = {
@@ -77,21 +79,32 @@ class TableReader:
                     tuple(place[column] for column in each.columns),
                     each.joined_with,
                     each.counted,
-                    self._words.get(name, {}),
+                    each.nothing,
                 ),
             )
             for name, each in combined.items()
         ]
+        self._skipped, self._lines = (
+            [(place[column], words) for column, words in conditions.items() if column in place]
+            for conditions in (columns.skip_rows, columns.only_lines)
+        )
         self._table = table
         self._map = columns
         self._id: Cell = None
 
     def rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
-        """Each row; one that has not the cells of the header is none."""
+        """Each row; one that has not the cells of the header is none. `rules` count what the map leaves out."""
         width = len(self._table.header)
         for number, cells in self._table.rows:
             if len(cells) == width or (len(cells) > width and all(map(is_blank, cells[width:]))):
-                yield Row(number, self._by_field(cells))
+                if self._skipped and any(_says(cells[place], words) for place, words in self._skipped):
+                    rules.left_out["rows"] += 1
+                    continue
+                found = self._by_field(cells)
+                if self._lines and not all(_says(cells[place], words) for place, words in self._lines):
+                    rules.left_out["lines"] += 1
+                    found = {name: cell for name, cell in found.items() if name not in READ_LINE_FIELDS}
+                yield Row(number, found)
             else:
                 reason = _("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
                 yield rules.problem(number, "id", cells[0], reason)
@@ -116,6 +129,10 @@ class TableReader:
                 found["id"] = self._id
             self._id = found["id"]
         return found
+
+
+def _says(cell: Cell, words: frozenset[str]) -> bool:
+    return read_text(cell, LONGEST_TEXT).casefold() in words
 
 
 Wrong = tuple[str, Cell, str]

@@ -21,6 +21,7 @@ from orderctl.files.workbook import LINES_SHEET, read_excel, read_parquet
 from orderctl.importing.column_map import (
     ColumnMap,
     check_zone,
+    fitted,
     mapped_fields,
     read_map,
     recognised,
@@ -79,6 +80,9 @@ class FileSource:
             rows_without_order=staging.refused,
             bad_rows=bad_rows,
             problems=problems,
+            rows_left_out=rules.left_out["rows"],
+            lines_left_out=rules.left_out["lines"],
+            unknown_statuses=dict(rules.unknown_statuses.most_common()),
         )
         self.figures = checks.noted(figures, rules.columns)
 
@@ -200,6 +204,8 @@ def _read_orders(
     found.remarks += table.remarks
     if not found.columns.file and (map_name := recognised(table.header)):
         found.map_name, found.columns = map_name, _as_asked(shipped_map(map_name), request)
+    if found.columns.file:
+        found.columns = fitted(found.columns, table.header)
     table = _without_totals(table, found.columns, found.remarks)
     rules, readers = _of_table(name, table, found.columns, read_at)
     evidence = Evidence(rules.map, rules.columns, read_at.date())
@@ -246,15 +252,21 @@ def _layout(columns: ColumnMap, request: SourceRequest) -> Layout:
     if encoding:
         encoding = check_encoding(encoding, "--encoding")
     if columns.file:
-        asked = {*columns.columns.values()} or {name for each in columns.combined.values() for name in each.columns}
         return Layout(
             encoding=encoding,
             delimiter=columns.delimiter,
             header_row=request.header_row or columns.header_row,
             sheet=request.sheet or columns.sheet,
-            knows=lambda names: asked.issubset(names) and bool(names),
+            knows=lambda names: _names_columns_of(columns, names),
         )
     return Layout(encoding=encoding, header_row=request.header_row, sheet=request.sheet, knows=_is_header)
+
+
+def _names_columns_of(columns: ColumnMap, names: Sequence[str]) -> bool:
+    """Whether a header has the columns that a map needs, or where it needs none, all that it may combine."""
+    there = fitted(columns, names)
+    asked = {*there.columns.values()} or {name for each in there.combined.values() for name in each.columns}
+    return bool(names) and asked.issubset(names)
 
 
 def _is_header(names: Sequence[str]) -> bool:
@@ -308,9 +320,9 @@ def _of_json(
     read_at: datetime,
 ) -> tuple[ReadingRules, Sequence[RowReader]]:
     """How objects of JSON are meant, and the reader of them."""
-    if columns.combined:
+    if columns.combined or columns.skip_rows or columns.only_lines:
         raise UsageError(
-            _("{name}: a map that combines columns is for tables, not for JSON", name=file),
+            _("{name}: a map that combines columns or leaves out rows is for tables, not for JSON", name=file),
             hint=_("give a map of its own: --map"),
         )
     columns = replace(columns, decimal_comma=bool(columns.decimal_comma))  # a number of JSON has a point

@@ -340,6 +340,7 @@ def _say(context: Context, report: ImportReport, as_: ReportFormat) -> None:
     _say_protection(context, counts)
     if apart:
         _say_rejected_at_source(context, apart)
+    _say_left_out(context, figures)
     _say_totals(context, figures)
     if report.errors:
         _say_problems(context, report)
@@ -387,6 +388,26 @@ def _say_rejected_at_source(context: Context, ids: Sequence[str]) -> None:
             ids=", ".join(ids[:_SHOWN_IDS]) + (", …" if len(ids) > _SHOWN_IDS else ""),
         )
     )
+
+
+def _say_left_out(context: Context, figures: SourceFigures) -> None:
+    """What the column map leaves out, and the words for a status that it does not name."""
+    parts = []
+    if number := figures.rows_left_out:
+        parts.append(ngettext("{number:,} row that is no order", "{number:,} rows that are no orders", number))
+    if number := figures.lines_left_out:
+        parts.append(ngettext("{number:,} row that holds no line", "{number:,} rows that hold no lines", number))
+    if parts:
+        context.screen.tell(_("left out by the column map: {what}", what=", ".join(parts)))
+    if figures.unknown_statuses:
+        words = ", ".join(f"{word!r} ({number:,})" for word, number in figures.unknown_statuses.items())
+        context.screen.warn(
+            _(
+                "words for a status that the column map does not name: {words}; their orders cannot be rejected in "
+                "bulk, and their notes hold the word; a map with extends and [status] says what they mean",
+                words=words,
+            )
+        )
 
 
 def _say_totals(context: Context, figures: SourceFigures) -> None:
