@@ -31,7 +31,7 @@ rl_config.useA85 = 0  # pages in binary, not in ASCII: smaller, and faster to wr
 
 
 class Text(Flowable):  # type: ignore[misc]  # the library has no types
-    """A text that wraps to as many lines as it needs. A `Paragraph` would read markup, and could not compose accents."""
+    """A text that wraps to as many lines as it needs. A `Paragraph` would read markup and compose no accents."""
 
     def __init__(
         self, text: str, *, size: float = 9.0, bold: bool = False, right: bool = False, color: Color | None = None
@@ -50,7 +50,7 @@ class Text(Flowable):  # type: ignore[misc]  # the library has no types
         return self.width, self.height
 
     def split(self, _width: float, height: float) -> list[Flowable]:
-        """Split into the part that fits into the height and the rest. The width is that of `wrap`: a table passes a wrong one."""
+        """Split into what fits into the height, and the rest. The width is that of `wrap`; a table passes another."""
         fits = int(height / self._leading)
         parts = ["\n".join(lines) for lines in (self._lines[:fits], self._lines[fits:])]
         look: dict[str, Any] = {"size": self._size, "bold": self._bold, "right": self._right, "color": self._color}

@@ -1,7 +1,8 @@
 """Fonts, widths and line breaks of text in a PDF. Every character is shown in some way.
 
-Helvetica has western Latin, Vera more of Latin. Japanese, Chinese and Korean are in fonts of the PDF reader. An accented
-letter that no font has is drawn as a letter and an accent. Any other character is written as an escape (`\u0e01`).
+Helvetica has western Latin, Vera more of Latin. Japanese, Chinese and Korean are in fonts of the PDF reader. An
+accented letter that no font has is drawn as a letter and an accent. Any other character is written as an escape
+(`\u0e01`).
 """
 
 import re
