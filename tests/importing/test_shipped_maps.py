@@ -556,6 +556,39 @@ def test_a_header_in_other_case_and_with_other_spaces_is_read_alike(tmp_path, na
     assert read(written(tmp_path, name, other), name) == as_it_is
 
 
+def test_sections_and_notes_of_odoo_are_no_lines_whether_their_kind_is_exported_or_not(tmp_path):
+    sample = SAMPLES["odoo"]
+    columns = [column for column in sample.columns if column != "Order Lines/Display Type"]
+    section = {"Order Lines/Description": "Outdoor", "Order Lines/Quantity": "0.00", "Order Lines/Unit Price": "0.00"}
+    product = {name: cell for name, cell in sample.order.items() if name.startswith("Order Lines/")}
+    with (tmp_path / "odoo.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        # A section may be the first line of an order, on the row that holds its fields.
+        writer.writerow({**sample.order, "Order Reference": "S1", **dict.fromkeys(product, ""), **section})
+        writer.writerows([product, ODOO_LINE, section])
+    with open_source(tmp_path / "odoo.csv", request_of("odoo"), read_at=READ_AT) as source:
+        [order] = source.orders()
+        assert (source.figures.lines_left_out, list(source.problems())) == (2, [])
+    assert [(line.sku, line.quantity) for line in order.lines] == [("Desk", 2), ("Lamp", 1)]
+    assert (order.total, order.status) == (127_050, Status.OC_CREATED)
+
+
+def test_an_order_that_amazon_cancelled_has_neither_price_nor_currency(tmp_path):
+    sample = SAMPLES["amazon"]
+    gone = {"order-status": "Cancelled", "item-status": "Cancelled", "quantity": "0", "currency": "", "item-price": ""}
+    with (tmp_path / "amazon.txt").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, sample.columns, delimiter="\t")
+        writer.writeheader()
+        writer.writerow({**sample.order, "amazon-order-id": "1"})
+        writer.writerow({**sample.order, "amazon-order-id": "1", **gone, "order-status": "Pending"})
+        writer.writerow({**sample.order, "amazon-order-id": "2", **gone})
+    with open_source(tmp_path / "amazon.txt", SourceRequest(defaults={"currency": "EUR"}), read_at=READ_AT) as source:
+        assert list(source.problems()) == []
+        found = {order.id: (order.total, order.quantity, order.status) for order in source.orders()}
+    assert found == {"1": (8_990, 2, Status.NEEDS_OC), "2": (0, 0, Status.REJECTED)}
+
+
 @given(st.data())
 def test_no_system_is_taken_for_another_whatever_columns_there_are_beside_its_own(data):
     name = data.draw(st.sampled_from(sorted(SAMPLES)))

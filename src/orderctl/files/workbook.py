@@ -259,9 +259,9 @@ def _look_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, 
     with archive.open(entry) as opened:
         part = _Part(opened, said, path)
         if entry.filename == "content.xml":
-            last_row, last_column = _reach_of_open_document(part)
+            last_row, last_column = _extent_of_open_document(part)
         elif is_sheet:
-            last_row, last_column = (_reach_of_records if entry.filename.endswith(".bin") else _reach_of_markup)(part)
+            last_row, last_column = (_extent_of_records if entry.filename.endswith(".bin") else _extent_of_markup)(part)
         else:
             last_row = last_column = 0
         while part.read(_CHUNK):
@@ -279,7 +279,7 @@ def _look_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, 
         raise _bomb(path)
 
 
-def _reach_of_markup(part: _Part) -> tuple[int, int]:
+def _extent_of_markup(part: _Part) -> tuple[int, int]:
     """The last row and column that a sheet of .xlsx names."""
     columns: set[bytes] = set()
     last_row = 0
@@ -295,7 +295,7 @@ def _reach_of_markup(part: _Part) -> tuple[int, int]:
     return last_row, max((_column_number(column.upper()[:_DIGITS]) for column in columns), default=0)
 
 
-def _reach_of_records(part: _Part) -> tuple[int, int]:
+def _extent_of_records(part: _Part) -> tuple[int, int]:
     """The same of .xlsb: records with a type, a length, and the place of a row or a cell first."""
     last_row = last_column = 0
     while head := part.read(1):
@@ -317,17 +317,17 @@ def _reach_of_records(part: _Part) -> tuple[int, int]:
     return last_row, last_column
 
 
-def _reach_of_open_document(part: _Part) -> tuple[int, int]:
+def _extent_of_open_document(part: _Part) -> tuple[int, int]:
     """The same of .ods, where rows and cells are repeated by a number; the largest of its sheets."""
-    reach = _OpenDocument()
+    found = _OpenDocument()
     parser = ParserCreate(namespace_separator=" ")
-    parser.StartElementHandler, parser.EndElementHandler = reach.begin, reach.end
+    parser.StartElementHandler, parser.EndElementHandler = found.begin, found.end
     try:
         while chunk := part.read(_CHUNK):
             parser.Parse(chunk, False)
     except (ExpatError, ValueError):
         pass  # the reader of workbooks says what is wrong
-    return reach.last_row, reach.last_column
+    return found.last_row, found.last_column
 
 
 class _OpenDocument:

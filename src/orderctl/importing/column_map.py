@@ -23,8 +23,8 @@ from orderctl.orders.orders import Status, status_named, status_names
 _ROWS = ("orders", "lines")
 # As `timezone`: each timestamp has to name its own offset.
 _OF_THE_CELL = "offset"
-# In [status]: every word that is not named there.
-_OTHER_WORDS = "*"
+# In [status], `skip_rows` and `only_lines`: every word that is not named there.
+OTHER_WORDS = "*"
 _CODES = {str(status): status for status in Status if status is not Status.REJECTED}
 # What nobody may reject in bulk and what is no end of an order: see `_check_other_status`.
 _PROTECTING = {rule.status for rule in rules_for(Mode.BULK) if rule.status} - {Status.REJECTED}
@@ -92,7 +92,7 @@ class ColumnMap:
     @property
     def other_status(self) -> Status | None:
         """The status of orders whose word there the map does not name; None where such a word is an error."""
-        code = self.status.get(_OTHER_WORDS)
+        code = self.status.get(OTHER_WORDS)
         return None if code is None else Status(code)
 
     def read_status(self, cell: Cell) -> Status:
@@ -437,10 +437,12 @@ def _path_of(name: str) -> Path:
 
 
 @cache
-def _signs(name: str) -> frozenset[str]:
-    """The columns by which a map knows its file. They stand on one line, for reading all maps whole takes 90 ms."""
-    line = _SIGNS.search(_path_of(name).read_text(encoding="utf-8"))
-    return frozenset(map(_plain, tomllib.loads(line[0])["recognised_by"])) if line else frozenset()
+def _signs() -> dict[str, frozenset[str]]:
+    """By map the columns by which it knows its file. They stand on one line: reading all maps whole takes 90 ms."""
+    lines = {name: _SIGNS.search(_path_of(name).read_text(encoding="utf-8")) for name in map_names()}
+    return {
+        name: frozenset(map(_plain, tomllib.loads(line[0])["recognised_by"])) for name, line in lines.items() if line
+    }
 
 
 def recognised(header: Iterable[str]) -> str | None:
@@ -449,6 +451,6 @@ def recognised(header: Iterable[str]) -> str | None:
     Of several it is the one that knows most of the header; none where two know as much.
     """
     there = set(map(_plain, header))
-    found = [(len(signs), name) for name in map_names() if (signs := _signs(name)) and there >= signs]
+    found = [(len(signs), name) for name, signs in _signs().items() if there >= signs]
     best = [name for number, name in found if number == max(found)[0]]
     return best[0] if len(best) == 1 else None

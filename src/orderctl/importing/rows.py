@@ -10,7 +10,7 @@ from orderctl.core.text import closest
 from orderctl.files.cells import LONGEST_TEXT, Cell, is_blank, read_text
 from orderctl.files.csv import Table
 from orderctl.files.jsonl import Broken
-from orderctl.importing.column_map import ColumnMap
+from orderctl.importing.column_map import OTHER_WORDS, ColumnMap
 from orderctl.importing.fields import FIELDS, NESTED_LINES, READ_LINE_FIELDS, field_of, line_field_of
 from orderctl.importing.figures import RowProblem
 from orderctl.importing.orders import ReadingRules, Row
@@ -102,7 +102,7 @@ class TableReader:
                     continue
                 found = self._by_field(cells)
                 if self._lines and not all(_says(cells[place], words) for place, words in self._lines):
-                    rules.left_out["lines"] += 1
+                    rules.left_out["lines"] += any(not is_blank(found.get(name)) for name in READ_LINE_FIELDS)
                     found = {name: cell for name, cell in found.items() if name not in READ_LINE_FIELDS}
                 yield Row(number, found)
             else:
@@ -132,7 +132,8 @@ class TableReader:
 
 
 def _says(cell: Cell, words: frozenset[str]) -> bool:
-    return read_text(cell, LONGEST_TEXT).casefold() in words
+    word = read_text(cell, LONGEST_TEXT).casefold()
+    return word in words or (word != "" and OTHER_WORDS in words)
 
 
 Wrong = tuple[str, Cell, str]

@@ -232,8 +232,8 @@ def _as_asked(columns: ColumnMap, request: SourceRequest) -> ColumnMap:
 
 
 def _without_totals(table: Table, columns: ColumnMap, remarks: list[str]) -> Table:
-    """The table without rows of totals at its end; a row without an id that belongs to the order above it is none."""
-    if columns.fill_down or not is_blank(columns.defaults.get("id")):
+    """The table without rows of totals at its end; a row without an id may be of the order above it."""
+    if columns.fill_down or columns.skip_rows or not is_blank(columns.defaults.get("id")):
         return table
     fields: dict[str | None, str] = {field_of(name): name for name in table.header if name} if not columns.file else {}
     for field_name, combined in columns.combined.items():
