@@ -308,7 +308,9 @@ def _check_settings(found: ColumnMap) -> None:
     if found.encoding:
         check_encoding(found.encoding, _("{file}: encoding", file=found.file))
     if len(found.delimiter) > 1 or found.delimiter in {'"', "\n", "\r"}:
-        raise UsageError(_("{file}: delimiter must be one character", file=found.file))
+        raise UsageError(
+            _("{file}: delimiter must be one character", file=found.file), hint=_("such as ; or \\t for a tab")
+        )
     if not found.tag_separator:
         raise UsageError(_("{file}: tag_separator must not be empty", file=found.file))
     for code in (*found.status.values(), *(found.defaults[key] for key in found.defaults if key == "status")):
