@@ -16,7 +16,7 @@ from orderctl.database.address import parse_address
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store, make_engine
 from orderctl.filters.filters import OrderFilter
-from orderctl.importing.figures import ImportCounts, RowProblem, SourceFigures, SourceRequest, Unsaid
+from orderctl.importing.figures import ImportCounts, ProblemGroup, RowProblem, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import FileImport, ImportReport, StoreAfterImport, import_orders
 from orderctl.importing.source import open_source
 from orderctl.orders.orders import Buyer, Order, OrderEvent, OrderLine, Status
@@ -47,6 +47,9 @@ class ListedSource:
 
     def problems(self) -> Iterator[RowProblem]:
         return iter(())
+
+    def problem_groups(self, most: int) -> tuple[ProblemGroup, ...]:  # noqa: ARG002
+        return ()
 
 
 def run(store: Store, *orders: Order) -> ImportCounts:
@@ -252,8 +255,8 @@ def test_nothing_is_written_if_a_row_is_bad(store: Store, tmp_path: Path) -> Non
     path.write_text(HEADER + GOOD + BAD)
     report = run_file(store, path)
     assert not report.stored
-    assert report.figures == SourceFigures(rows=2, orders=1, bad_orders=1, bad_rows=1, problems=1)
-    assert [(problem.row, problem.column) for problem in report.problems] == [(3, "total")]
+    assert report.figures == SourceFigures(rows=2, orders=1, bad_orders=1, bad_rows=1, problems=1, different_problems=1)
+    assert [(problem.first_row, problem.column) for problem in report.problems] == [(3, "total")]
     assert ids(store) == []
 
 
@@ -302,7 +305,9 @@ def test_two_forms_of_the_same_accents_are_one_order(store: Store, tmp_path: Pat
     path.write_text(HEADER + GOOD.replace("A1", apart), encoding="utf-8")
     assert run_file(store, path).counts.unchanged == 1
     path.write_text(HEADER + GOOD.replace("A1", apart) + GOOD.replace("A1", composed), encoding="utf-8")
-    assert [problem.reason for problem in run_file(store, path).problems][1] == "is in the file twice; first in row 2"
+    report = run_file(store, path)
+    assert [problem.reason for problem in report.problems] == ["is in the file twice; first in row 2"]
+    assert report.figures.rows_of_bad_orders == 1
     assert ids(store) == [composed]
 
 

@@ -74,6 +74,7 @@ NOT_RUN = {
     "make demo ": "sets up an environment of its own; see project/test_packaging.py",
     "make test ": "is what runs this",
     "pipx install ": "wants a package index; see project/test_packaging.py",
+    "? What do the statuses": "is asked on a terminal; see importing/test_import_guess.py",
     "[Unit]": "is for systemd; see mail/test_worker.py for the command in it",
 }
 # What stands for something of the reader's own, and what that is here.

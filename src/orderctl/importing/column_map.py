@@ -1,5 +1,6 @@
 """Column maps: what the columns of somebody else's file mean, as TOML; see docs/reference/import.md."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from orderctl.errors import UsageError, os_reason
 from orderctl.files.cells import LONGEST_NAME, Cell, read_text
 from orderctl.files.decoding import check_encoding
 from orderctl.importing.day_formats import UNDECIDED
-from orderctl.importing.fields import FIELDS, REJECTED_MARK
+from orderctl.importing.fields import FIELDS, NEEDED, REJECTED_MARK
 from orderctl.language import N_, _
 from orderctl.orders.eligibility import Mode, rules_for
 from orderctl.orders.orders import Status, status_named, status_names
@@ -152,6 +153,7 @@ def _content(path: Path) -> dict[str, Any]:
         raise UsageError(
             _("the column map {path} is not TOML: {error}", path=path, error=error), hint=_("mend the file")
         ) from None
+    _refuse_undecided(content, str(path))
     _check_kinds(content, str(path))
     content["status"] = _folded(content.get("status", {}), f"{path}: status")
     content["words"] = {
@@ -166,6 +168,25 @@ def _extended(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     tables = {key: {**base.get(key, {}), **own.get(key, {})} for key in _TABLES}
     tables["words"] = {name: {**base["words"].get(name, {}), **own["words"].get(name, {})} for name in tables["words"]}
     return {**base, "about": "", **own, **tables}
+
+
+def _refuse_undecided(content: Mapping[str, Any], file: str) -> None:
+    """Raise UsageError for what --make-map has left open: its line, and between what to decide."""
+    columns, defaults, words = (
+        table if isinstance(table := content.get(name), dict) else {} for name in ("columns", "defaults", "status")
+    )
+    several = {key: value for key, value in columns.items() if isinstance(value, list)}
+    if isinstance(comma := content.get("decimal_comma"), str) and UNDECIDED in comma:
+        several["decimal_comma"] = comma.split(UNDECIDED)
+    named = {**columns, **{key: defaults.get(key) for key in NEEDED}, **{quoted(word): words[word] for word in words}}
+    for key in (*several, *(name for name, value in named.items() if value == "")):
+        choices = ", ".join(map(repr, several.get(key, ())))
+        raise UsageError(
+            _("{file}, line {line}: {key} is not decided", file=file, line=_line_of(f"{key} =", file), key=safe(key)),
+            hint=_("keep one of them: {forms}", forms=choices)
+            if choices
+            else _("write on the right what is meant, or take the line out"),
+        )
 
 
 def _check_kinds(content: Mapping[str, Any], file: str) -> None:
@@ -356,7 +377,14 @@ def _check_format(form: str, file: str) -> None:
 
 def _line_of(text: str, file: str) -> int:
     lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
-    return next((number for number, line in enumerate(lines, start=1) if text in line), 1)
+    beginning = next((number for number, line in enumerate(lines, start=1) if line.lstrip().startswith(text)), 0)
+    return beginning or next((number for number, line in enumerate(lines, start=1) if text in line), 1)
+
+
+def quoted(text: str) -> str:
+    """A text of TOML, with JSON's escapes, which are TOML's too; nothing in it controls a terminal."""
+    found = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in found)
 
 
 def check_zone(name: str, where: str) -> None:
@@ -418,19 +446,30 @@ _SIGNS = re.compile(r"^recognised_by = .*$", re.MULTILINE)
 
 
 def map_names() -> tuple[str, ...]:
-    """The names of the maps."""
+    """The names of the maps that ship with the program."""
     return tuple(sorted(path.stem.replace("_", "-") for path in _FOLDER.glob("*.toml")))
+
+
+def kept_maps(folder: Path | None) -> dict[str, Path]:
+    """The maps of the user's own, by name."""
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder else {}
 
 
 @cache
 def shipped_map(name: str) -> ColumnMap:
-    """The map of that name. Raises UsageError naming what there is."""
+    """The shipped map of that name. Raises UsageError naming what there is."""
     return read_map(_path_of(name))
 
 
-def _path_of(name: str) -> Path:
-    known = map_names()
-    if name not in known:
+def named_map(name: str, folder: Path | None) -> ColumnMap:
+    """The map of that name, kept in the folder or shipped. Raises UsageError naming what there is."""
+    kept = kept_maps(folder)
+    return read_map(kept[name]) if name in kept else read_map(_path_of(name, kept))
+
+
+def _path_of(name: str, kept: Iterable[str] = ()) -> Path:
+    known = (*map_names(), *kept)
+    if name not in map_names():
         raise UsageError(
             _("there is no column map {name!r}", name=safe(name)),
             hint=nearest(name, known, _("the maps: {known}; your own: --map FILE", known=", ".join(known))),
@@ -447,12 +486,15 @@ def _signs() -> dict[str, frozenset[str]]:
     }
 
 
-def recognised(header: Iterable[str]) -> str | None:
+def recognised(header: Iterable[str], folder: Path | None = None) -> str | None:
     """The name of the map whose columns the header has, whatever their case and spaces.
 
-    Of several it is the one that knows most of the header; none where two know as much.
+    Of several it is the one that knows most of the header, a kept one before a shipped one; none if two know as much.
     """
     there = set(map(_plain, header))
-    found = [(len(signs), name) for name, signs in _signs().items() if there >= signs]
-    best = [name for number, name in found if number == max(found)[0]]
+    kept = {name: frozenset(map(_plain, read_map(path).recognised_by)) for name, path in kept_maps(folder).items()}
+    found = [
+        ((len(signs), name in kept), name) for name, signs in {**_signs(), **kept}.items() if signs and there >= signs
+    ]
+    best = [name for rank, name in found if rank == max(found)[0]]
     return best[0] if len(best) == 1 else None

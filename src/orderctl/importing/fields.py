@@ -76,6 +76,10 @@ def line_field_of(key: str) -> str | None:
     return name if name in READ_LINE_FIELDS else None
 
 
+class UnknownTableError(UsageError):
+    """A table without a map whose columns do not carry our names."""
+
+
 def fields_by_name(header: Iterable[str], file: str) -> dict[str, str]:
     """Field to column for a file that uses our own names; UsageError for any other column."""
     found: dict[str, str] = {}
@@ -83,7 +87,7 @@ def fields_by_name(header: Iterable[str], file: str) -> dict[str, str]:
         name = field_of(column)
         if name is None:
             hint = nearest(column, FIELDS, _("known are: {known}", known=", ".join(FIELDS)))
-            raise UsageError(
+            raise UnknownTableError(
                 _("{file}: unknown column {name!r}", file=file, name=safe(column)),
                 hint=_("{hint}; or give a column map with --map: --make-map drafts one", hint=hint),
             )

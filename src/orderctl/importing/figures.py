@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from orderctl.core.money import plain_amount
@@ -12,14 +13,15 @@ from orderctl.orders.orders import Order
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRequest:
-    """How a file is meant: a map of one's own, a shipped one, and what stands in for missing columns.
+    """How a file is meant: by a map's file or name, and what stands in for missing columns.
 
-    `encoding`, `header_row` and `sheet` say where a table stands in it; what is empty or 0 is found out.
-    `decimal_comma` is None where the file has to tell.
+    `kept_maps` is the folder of the user's own maps, beside the shipped ones. `encoding`, `header_row` and `sheet` say
+    where a table stands in it; what is empty or 0 is found out. `decimal_comma` is None where the file has to tell.
     """
 
     map_file: str | None = None
     map_name: str | None = None
+    kept_maps: Path | None = None
     time_zone: str | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
     encoding: str = ""
@@ -30,13 +32,31 @@ class SourceRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowProblem:
-    """One thing that is wrong with one row of a file."""
+    """One thing that is wrong with one row of a file; `column` is the file's own name of the field.
+
+    `left_out`: nothing is wrong with the row itself, but with another one of its order.
+    """
 
     file: str
     row: int
     column: str
     value: str
     reason: str
+    field: str = ""
+    left_out: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemGroup:
+    """The same thing wrong with the same value of a column, in so many rows."""
+
+    file: str
+    field: str
+    column: str
+    value: str
+    reason: str
+    rows: int
+    first_row: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +74,8 @@ class TotalDifference:
 class SourceFigures:
     """What a file holds: rows read, orders that are good and bad, rows and cells with a problem.
 
-    `rows_without_order` are those whose id cannot be read, or that are no rows at all. `rows_left_out` and
+    `rows_without_order` are those whose id cannot be read, or that are no rows at all; `rows_of_bad_orders` those that
+    are only left out with their order. `different_problems` counts equal ones once, without these. `rows_left_out` and
     `lines_left_out` are what the map leaves out; `unknown_statuses` counts orders by a word that the map does not name.
     `line_total_suspected` is the column of prices that looks as if it held the amounts of lines.
     """
@@ -65,6 +86,8 @@ class SourceFigures:
     rows_without_order: int = 0
     bad_rows: int = 0
     problems: int = 0
+    different_problems: int = 0
+    rows_of_bad_orders: int = 0
     differing_totals: int = 0
     first_differences: tuple[TotalDifference, ...] = ()
     line_total_suspected: str = ""
@@ -182,3 +205,4 @@ class OrderSource(Protocol):
     def figures(self) -> SourceFigures: ...
     def orders(self) -> Iterator[Order]: ...
     def problems(self) -> Iterator[RowProblem]: ...
+    def problem_groups(self, most: int) -> tuple[ProblemGroup, ...]: ...

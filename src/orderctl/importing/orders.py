@@ -71,7 +71,9 @@ class ReadingRules:
         """A problem in the words of the file: its own name of the column, the cell as it stands there."""
         shown = "" if cell is None else str(cell)[:_SHOWN_VALUE]
         column = self.columns.get(field_name, field_name)
-        return RowProblem(file=self.file, row=row, column=safe(column), value=safe(shown), reason=reason)
+        return RowProblem(
+            file=self.file, row=row, column=safe(column), value=safe(shown), reason=reason, field=field_name
+        )
 
 
 def read_order_id(cell: Cell) -> str:
@@ -227,7 +229,7 @@ class _Draft:
             try:
                 values.append(read(cell))
             except ValueError as error:
-                self._complain(row, name, cell, str(error))
+                self._complain(row, name, cell, error.args[0])
         return values
 
     def _first(self, name: str, read: Callable[[Cell], T]) -> T | None:
@@ -332,7 +334,7 @@ class _Draft:
         try:
             parts = cell if isinstance(cell, list) else _text(cell).split(self._rules.map.tag_separator)
         except ValueError as error:
-            self._complain(row, "tags", cell, str(error))
+            self._complain(row, "tags", cell, error.args[0])
             return
         for part in map(str, parts):
             try:
@@ -368,7 +370,7 @@ class _Draft:
             try:
                 return reader(cell)
             except ValueError as error:
-                self._complain(row, name, cell, str(error))
+                self._complain(row, name, cell, error.args[0])
                 return otherwise
 
         def amount(cell: Cell) -> int:

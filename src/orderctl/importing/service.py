@@ -17,7 +17,7 @@ from orderctl.database.store import Store
 from orderctl.errors import ExitCode
 from orderctl.files.csv import escape_formula
 from orderctl.files.safe import create_file, text_in
-from orderctl.importing.figures import ImportCounts, OrderSource, RowProblem, SourceFigures
+from orderctl.importing.figures import ImportCounts, OrderSource, ProblemGroup, RowProblem, SourceFigures
 from orderctl.importing.queries import OrderImport
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.orders import Order
@@ -46,7 +46,7 @@ class ImportReport:
 
     figures: SourceFigures
     counts: ImportCounts
-    problems: tuple[RowProblem, ...]
+    problems: tuple[ProblemGroup, ...]
     skip_bad: bool
     stored: bool
     errors: str = ""
@@ -100,7 +100,7 @@ def import_orders(store: Store, file: FileImport, *, skip_bad: bool, check_only:
     may run the transaction again, so each run reads the source from its start. `check_only` writes nothing.
     """
     figures = file.source.figures
-    problems = tuple(islice(file.source.problems(), PROBLEMS_SHOWN))
+    problems = file.source.problem_groups(PROBLEMS_SHOWN)
     counts = ImportCounts()
     stored = not (check_only or (figures.problems and not skip_bad))
     if check_only:
@@ -188,11 +188,12 @@ def write_error_report(path: Path, problems: Iterable[RowProblem], *, force: boo
 
 
 def import_document(report: ImportReport) -> Document:
-    """What an import read and did; `errors` names the report of the bad rows."""
+    """What an import read and did; `errors` names the file that lists every problem."""
     return {
         "schema": SCHEMA,
         "stored": report.stored,
         **asdict(report.figures),
+        "first_problems": [asdict(group) for group in report.problems],
         **asdict(report.counts),
         "errors": report.errors or None,
         "rejection": report.rejection and report.rejection.document,

@@ -23,9 +23,9 @@ from orderctl.importing.column_map import (
     check_zone,
     fitted,
     mapped_fields,
+    named_map,
     read_map,
     recognised,
-    shipped_map,
 )
 from orderctl.importing.evidence import Evidence
 from orderctl.importing.fields import (
@@ -34,10 +34,11 @@ from orderctl.importing.fields import (
     NEEDED_OF_LINES,
     ORDER_FIELDS,
     READ_LINE_FIELDS,
+    UnknownTableError,
     field_of,
     fields_by_name,
 )
-from orderctl.importing.figures import RowProblem, SourceFigures, SourceRequest, TotalChecks
+from orderctl.importing.figures import ProblemGroup, RowProblem, SourceRequest, TotalChecks
 from orderctl.importing.orders import ReadingRules, Row, build_order, read_order_id
 from orderctl.importing.rows import JsonReader, RowReader, TableReader
 from orderctl.importing.staging import Staging
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 _JSON = {Kind.JSON: read_json, Kind.JSON_LINES: read_jsonl}
 _REPORT_EVERY = 1_000
-_ANY_LAYOUT = Layout()
 _ADDED_UP = frozenset({"total", "quantity", "line_total", "line_quantity"})
 
 
@@ -72,14 +72,8 @@ class FileSource:
         self._staging = staging
         checks = TotalChecks(other_charges=rules.map.other_charges)
         staging.keep(self._checked(checks))
-        orders, bad_orders, bad_rows, problems = staging.count()
-        figures = SourceFigures(
-            rows=rows,
-            orders=orders - bad_orders,
-            bad_orders=bad_orders,
-            rows_without_order=staging.refused,
-            bad_rows=bad_rows,
-            problems=problems,
+        figures = replace(
+            staging.figures(rows),
             rows_left_out=rules.left_out["rows"],
             lines_left_out=rules.left_out["lines"],
             unknown_statuses=dict(rules.unknown_statuses.most_common()),
@@ -102,6 +96,10 @@ class FileSource:
         """All problems, in the order of the file; each row of a bad order is among them."""
         return self._staging.problems(self._rules.file)
 
+    def problem_groups(self, most: int) -> tuple[ProblemGroup, ...]:
+        """The first few different problems, each with how many rows have it."""
+        return self._staging.problem_groups(self._rules.file, most)
+
     def _checked(self, checks: TotalChecks) -> Iterator[Order]:
         """Build every order once: the good ones, while the problems of the others are noted."""
         for order_id, rows in self._staging.rows():
@@ -116,7 +114,8 @@ class FileSource:
                 self._staging.complain([self._left_out(order_id, row) for row in rows if row.number not in wrong])
 
     def _left_out(self, order_id: str, row: Row) -> RowProblem:
-        return self._rules.problem(row.number, "id", order_id, _("is left out: another row of the order is wrong"))
+        reason = _("is left out: another row of the order is wrong")
+        return replace(self._rules.problem(row.number, "id", order_id, reason), left_out=True)
 
 
 _AS_IT_IS = SourceRequest()
@@ -140,7 +139,7 @@ def open_source(
     try:
         with _kept_if_read(scratch) as staging:
             path, kind = input_file(path, staging.folder)
-            layout = _layout(found.columns, request)
+            layout = layout_of(found.columns, request)
             if kind not in _JSON:
                 table = read_table(path, kind, layout)
                 return _read_orders(path.name, table, request, found, read_at, staging, progress)
@@ -202,15 +201,16 @@ def _read_orders(
 ) -> FileSource:
     """Read and check a table of orders, of which `name` is the file or the source."""
     found.remarks += table.remarks
-    if not found.columns.file and (map_name := recognised(table.header)):
-        found.map_name, found.columns = map_name, _as_asked(shipped_map(map_name), request)
+    if not found.columns.file and (map_name := recognised(table.header, request.kept_maps)):
+        found.map_name, found.columns = map_name, _as_asked(named_map(map_name, request.kept_maps), request)
     if found.columns.file:
         found.columns = fitted(found.columns, table.header)
     table = _without_totals(table, found.columns, found.remarks)
     rules, readers = _of_table(name, table, found.columns, read_at)
+    _refuse_gaps(rules, found.map_name)
     evidence = Evidence(rules.map, rules.columns, read_at.date())
     rows = _stage(rules, readers, staging, evidence, progress, table.total)
-    _refuse_gaps(rules, evidence)
+    _refuse_gaps(rules, found.map_name, evidence)
     rules = replace(rules, map=evidence.complete(name, found.remarks))
     return FileSource(rules, staging, rows, found)
 
@@ -218,7 +218,7 @@ def _read_orders(
 def _asked_map(request: SourceRequest) -> ColumnMap:
     if request.map_file:
         return _as_asked(read_map(Path(request.map_file)), request)
-    return _as_asked(shipped_map(request.map_name) if request.map_name else ColumnMap(), request)
+    return _as_asked(named_map(request.map_name, request.kept_maps) if request.map_name else ColumnMap(), request)
 
 
 def _as_asked(columns: ColumnMap, request: SourceRequest) -> ColumnMap:
@@ -246,7 +246,7 @@ def _without_totals(table: Table, columns: ColumnMap, remarks: list[str]) -> Tab
     return replace(table, rows=without_totals(table.rows, places["id"], amounts, remarks))
 
 
-def _layout(columns: ColumnMap, request: SourceRequest) -> Layout:
+def layout_of(columns: ColumnMap, request: SourceRequest) -> Layout:
     """Where the table stands in its file, as the command line says it, or the map, or what is known of headers."""
     encoding = request.encoding or columns.encoding
     if encoding:
@@ -259,7 +259,8 @@ def _layout(columns: ColumnMap, request: SourceRequest) -> Layout:
             sheet=request.sheet or columns.sheet,
             knows=lambda names: _names_columns_of(columns, names),
         )
-    return Layout(encoding=encoding, header_row=request.header_row, sheet=request.sheet, knows=_is_header)
+    knows = partial(_is_header, kept=request.kept_maps)
+    return Layout(encoding=encoding, header_row=request.header_row, sheet=request.sheet, knows=knows)
 
 
 def _names_columns_of(columns: ColumnMap, names: Sequence[str]) -> bool:
@@ -269,13 +270,13 @@ def _names_columns_of(columns: ColumnMap, names: Sequence[str]) -> bool:
     return bool(names) and asked.issubset(names)
 
 
-def _is_header(names: Sequence[str]) -> bool:
+def _is_header(names: Sequence[str], kept: Path | None) -> bool:
     """Whether the names are those of a shipped map, or our own."""
     found = [field_of(name) for name in names if name]
-    return ("id" in found and len(found) > 1 and None not in found) or recognised(names) is not None
+    return ("id" in found and len(found) > 1 and None not in found) or recognised(names, kept) is not None
 
 
-def read_table(path: Path, kind: Kind, layout: Layout = _ANY_LAYOUT) -> Table:
+def read_table(path: Path, kind: Kind, layout: Layout) -> Table:
     """The table of a workbook or a CSV file. Raises UsageError, and OSError if it cannot be opened."""
     if kind in _JSON:
         raise UsageError(
@@ -309,7 +310,6 @@ def _of_table(
         one_line_a_row=columns.holds_lines(called),
         lines_apart=len(readers) > 1,
     )
-    _refuse_gaps(rules)
     return rules, readers
 
 
@@ -401,7 +401,7 @@ def _identified(
         try:
             order_id = read_order_id(cell)
         except ValueError as error:
-            staging.refuse(rules.problem(row.number, "id", cell, str(error)))
+            staging.refuse(rules.problem(row.number, "id", cell, error.args[0]))
             continue
         if row.wrong:
             staging.complain(row.wrong, order_id)
@@ -410,7 +410,7 @@ def _identified(
         yield order_id, replace(row, cells={**row.cells, "currency": code}) if code else row
 
 
-def _refuse_gaps(rules: ReadingRules, evidence: Evidence | None = None) -> None:
+def _refuse_gaps(rules: ReadingRules, map_name: str, evidence: Evidence | None = None) -> None:
     """A column that every order needs and no row can have is told once, not once a row.
 
     A currency may stand in the amounts, which `evidence` has seen.
@@ -419,10 +419,7 @@ def _refuse_gaps(rules: ReadingRules, evidence: Evidence | None = None) -> None:
     there = {*rules.columns, *rules.map.defaults}
     missing = [name for name in needed if name not in there and not (name == "unit_price" and "line_total" in there)]
     if missing and not (missing == ["currency"] and (evidence is None or evidence.currencies)):
-        raise UsageError(
-            _("{file} has no column for {missing}", file=rules.file, missing=", ".join(missing)),
-            hint=_("name the columns so, or give a column map with [columns] and [defaults]: --map"),
-        )
+        raise _gap(rules, missing, map_name)
     lines = [] if rules.one_line_a_row else [name for name in READ_LINE_FIELDS if name in rules.columns]
     if lines:
         raise UsageError(
@@ -433,3 +430,19 @@ def _refuse_gaps(rules: ReadingRules, evidence: Evidence | None = None) -> None:
             ),
             hint=_('put rows = "lines" into the column map'),
         )
+
+
+def _gap(rules: ReadingRules, missing: Sequence[str], map_name: str) -> UsageError:
+    """The error for what no row can have. One field is said on the command line, such as a currency."""
+    error = _("{file} has no column for {missing}", file=rules.file, missing=", ".join(missing))
+    if missing != ["currency"]:
+        kind = UsageError if rules.map.file else UnknownTableError
+        return kind(
+            error,
+            hint=_("name the columns so, or give a column map with [columns] and [defaults]: --make-map drafts one"),
+        )
+    if map_name:
+        said = _("read by the column map {name}; say --default currency=EUR", name=map_name)
+    else:
+        said = _("say --default currency=EUR, or write it under [defaults] into a column map")
+    return UsageError(error, hint=said)

@@ -11,19 +11,24 @@ from typing import Self
 
 from orderctl.errors import UsageError
 from orderctl.files.safe import ScratchFolder
-from orderctl.importing.figures import RowProblem
+from orderctl.importing.figures import ProblemGroup, RowProblem, SourceFigures
 from orderctl.importing.orders import Row
-from orderctl.language import _
+from orderctl.language import Said, _, english
 from orderctl.orders.orders import Order
 
 _BATCH = 5_000
+# What makes two problems one.
+_ALIKE = "field, column_name, value, reason, english"
 _BUILT = 250
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE staged (order_id TEXT NOT NULL, number INTEGER NOT NULL, cells BLOB NOT NULL);
 CREATE TABLE built (orders BLOB NOT NULL);
-CREATE TABLE problem (number INTEGER NOT NULL, column_name TEXT, value TEXT, reason TEXT);
+CREATE TABLE problem (
+  number INTEGER NOT NULL, field TEXT, column_name TEXT, value TEXT, reason TEXT, english TEXT,
+  left_out INTEGER NOT NULL
+);
 CREATE TABLE bad (order_id TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (order_id, number)) WITHOUT ROWID;
 BEGIN;
 """
@@ -92,8 +97,11 @@ class Staging:
     def complain(self, problems: Sequence[RowProblem], order_id: str | None = None) -> None:
         """Keep problems, and which order they spoil."""
         self._base.executemany(
-            "INSERT INTO problem VALUES (?, ?, ?, ?)",
-            [(problem.row, problem.column, problem.value, problem.reason) for problem in problems],
+            "INSERT INTO problem VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (each.row, each.field, each.column, each.value, each.reason, english(each.reason), each.left_out)
+                for each in problems
+            ],
         )
         if order_id is not None:
             self._spoilt = True
@@ -114,13 +122,55 @@ class Staging:
 
     def problems(self, file: str) -> Iterator[RowProblem]:
         """All problems, in the order of the file."""
-        for row, column, value, reason in self._base.execute("SELECT * FROM problem ORDER BY number, rowid"):
-            yield RowProblem(file=file, row=row, column=column, value=value, reason=reason)
+        found = self._base.execute("SELECT * FROM problem ORDER BY number, rowid")
+        for row, name, column, value, reason, __, left_out in found:
+            yield RowProblem(
+                file=file,
+                row=row,
+                column=column,
+                value=value,
+                reason=reason,
+                field=name,
+                left_out=bool(left_out),
+            )
 
-    def count(self) -> tuple[int, int, int, int]:
-        """Orders, bad orders, rows with a problem, problems."""
+    def problem_groups(self, file: str, most: int) -> tuple[ProblemGroup, ...]:
+        """Equal problems together, those of the most rows first; without the rows that are only left out."""
         found = self._base.execute(
-            "SELECT (SELECT count(DISTINCT order_id) FROM staged), (SELECT count(DISTINCT order_id) FROM bad),"
-            " (SELECT count(DISTINCT number) FROM problem), (SELECT count(*) FROM problem)"
-        ).fetchone()
-        return found[0], found[1], found[2], found[3]
+            f"SELECT {_ALIKE}, count(DISTINCT number) AS times, min(number) AS first FROM problem WHERE NOT left_out"
+            f" GROUP BY {_ALIKE} ORDER BY times DESC, first, min(rowid) LIMIT ?",
+            (most,),
+        )
+        return tuple(
+            ProblemGroup(
+                file=file,
+                field=name,
+                column=column,
+                value=value,
+                reason=Said.of(reason, in_english),
+                rows=rows,
+                first_row=first,
+            )
+            for name, column, value, reason, in_english, rows, first in found
+        )
+
+    def figures(self, rows: int) -> SourceFigures:
+        """What was set aside, of so many rows."""
+        found = self._base.execute(
+            "SELECT (SELECT count(DISTINCT order_id) FROM staged),"
+            " (SELECT count(DISTINCT order_id) FROM bad),"
+            " (SELECT count(DISTINCT number) FROM problem), (SELECT count(*) FROM problem),"
+            f" (SELECT count(*) FROM (SELECT DISTINCT {_ALIKE} FROM problem WHERE NOT left_out)),"
+            " (SELECT count(*) FROM problem WHERE left_out)"
+        )
+        orders, bad_orders, bad_rows, problems, different, left_out = found.fetchone()
+        return SourceFigures(
+            rows=rows,
+            orders=orders - bad_orders,
+            bad_orders=bad_orders,
+            rows_without_order=self.refused,
+            bad_rows=bad_rows,
+            problems=problems,
+            different_problems=different,
+            rows_of_bad_orders=left_out,
+        )

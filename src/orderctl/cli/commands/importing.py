@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,8 @@ from orderctl.cli.run import Expected, Run, check_can_ask, read_reason
 from orderctl.cli.sources import provenance, reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
-from orderctl.importing.fields import FIELDS
-from orderctl.importing.figures import ImportCounts, OrderSource, SourceFigures, SourceRequest, Unsaid
+from orderctl.importing.fields import FIELDS, UnknownTableError
+from orderctl.importing.figures import ImportCounts, OrderSource, ProblemGroup, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import (
     FileImport,
     ImportReport,
@@ -33,6 +33,10 @@ from orderctl.orders.document import Document
 from orderctl.orders.orders import IMPORT_OF
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.selection import Choice, IdList, IdScope
+from orderctl.terminal.prompts import can_ask
+
+if TYPE_CHECKING:
+    from orderctl.importing.source import FileSource
 
 app = App()
 _PROTECTIONS = {
@@ -95,6 +99,22 @@ class Columns:
                 )
             given[name] = value
         return given
+
+    def request(self, defaults: Mapping[str, str]) -> SourceRequest:
+        """How the file is meant, with the values of `defaults`."""
+        from orderctl.cli.map_questions import maps_folder
+
+        return SourceRequest(
+            map_file=self.map_,
+            map_name=self.from_,
+            kept_maps=maps_folder(),
+            time_zone=self.timezone,
+            defaults=defaults,
+            encoding=self.encoding,
+            header_row=self.header_row,
+            sheet=self.sheet,
+            decimal_comma=None if self.decimal is None else self.decimal is DecimalMark.COMMA,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,58 +215,71 @@ def import_(
     if name is None:
         raise UsageError(_("the file is missing"), hint=_("orderctl import FILE, --from-sql NAME, or --list-maps"))
     if make_map:
-        from orderctl.importing.map_draft import draft_map
-
-        context.output.lines(draft_map(Path(name), context.clock.now().date()))
+        context.output.lines(_drafted(context, name, columns))
         return
     defaults = columns.defaults()
     expected = Expected(max_orders=at_source.max_orders).read(context)
     run = Run(expected=expected, dry_run=taken.check, yes=at_source.yes, as_=as_, save=at_source.save_plan)
     at_source.check(run)
-    with context.open_store() as store, _opened(context, store, name, columns, defaults) as source:
-        kept = taken.keep_problems(source, name)
+    with context.open_store() as store, _opened(context, store, name, columns, defaults, check=taken.check) as source:
+        kept, map_name = taken.keep_problems(source, name), columns.map_ or source.map_name
         if at_source.reject_at_source:
             report = _import_and_reject(context, store, _as_file(context, source, name, taken), run, taken, at_source)
         else:
             report = _imported(context, store, _as_file(context, source, name, taken), taken, check=taken.check)
     report = replace(report, errors=kept)
-    _say(context, report, as_)
+    _say(context, report, map_name, as_)
     raise typer.Exit(report.exit_code)
+
+
+def _drafted(context: Context, name: str, columns: Columns) -> Iterator[str]:
+    """The lines of a map for the file, or for the columns of the query."""
+    from orderctl.importing.map_draft import draft_map, draft_of
+
+    today = context.clock.now().date()
+    if not columns.from_sql:
+        return draft_map(Path(name), today, columns.request({})).lines()
+    from orderctl.files.sql_query import read_query, sql_source
+
+    with read_query(sql_source(context.settings, name)) as table:
+        return draft_of(table, today, about=name).lines()
 
 
 @contextmanager
 def _opened(
-    context: Context, store: Store, name: str, columns: Columns, defaults: Mapping[str, str]
-) -> Iterator[OrderSource]:
+    context: Context, store: Store, name: str, columns: Columns, defaults: Mapping[str, str], *, check: bool
+) -> Iterator["FileSource"]:
     with store.snapshot():
         pass  # fail before a long file is read if the store cannot be used
-    request = SourceRequest(
-        map_file=columns.map_,
-        map_name=columns.from_,
-        time_zone=columns.timezone,
-        defaults=defaults,
-        encoding=columns.encoding,
-        header_row=columns.header_row,
-        sheet=columns.sheet,
-        decimal_comma=None if columns.decimal is None else columns.decimal is DecimalMark.COMMA,
-    )
-    with context.screen.progress(N_("Reading")) as reading:
-        if columns.from_sql:
-            from orderctl.files.sql_query import sql_source
-            from orderctl.importing.source import open_query
-
-            asked = sql_source(context.settings, columns.from_sql)
-            source = open_query(asked, request, read_at=context.clock.now(), progress=reading)
-        else:
-            from orderctl.importing.source import open_source
-
-            source = open_source(Path(name), request, read_at=context.clock.now(), progress=reading)
-    with source:
-        if source.map_name:
-            context.screen.tell(_("read by the column map {name}", name=source.map_name))
+    request = columns.request(defaults)
+    with _read(context, name, columns, request, check=check) as source:
         for remark in source.remarks:
             context.screen.tell(remark)
         yield source
+
+
+def _read(context: Context, name: str, columns: Columns, request: SourceRequest, *, check: bool) -> "FileSource":
+    """Read the file or the source; at a terminal, ask about a file that no map recognises."""
+    from orderctl.cli.map_questions import ask_for_map
+    from orderctl.importing.source import open_query, open_source
+
+    read_at = context.clock.now()
+    try:
+        with context.screen.progress(N_("Reading")) as reading:
+            if columns.from_sql:
+                from orderctl.files.sql_query import sql_source
+
+                asked = sql_source(context.settings, columns.from_sql)
+                source = open_query(asked, request, read_at=read_at, progress=reading)
+            else:
+                source = open_source(Path(name), request, read_at=read_at, progress=reading)
+        if source.map_name:
+            context.screen.tell(_("read by the column map {name}", name=source.map_name))
+    except UnknownTableError:
+        if columns.from_sql or not can_ask():
+            raise
+        source = ask_for_map(context, Path(name), request, keep=not check)
+    return source
 
 
 def _name(file: str) -> str:
@@ -308,14 +341,17 @@ def _usual_reason(context: Context) -> str:
 
 
 def _list_maps(context: Context) -> None:
-    from orderctl.importing.column_map import map_names, shipped_map
+    from orderctl.cli.map_questions import maps_folder
+    from orderctl.importing.column_map import kept_maps, map_names, named_map
     from orderctl.terminal.layout import text_table
 
-    maps = [(name, shipped_map(name).about) for name in map_names()]
+    folder = maps_folder()
+    maps = [(name, named_map(name, folder).about) for name in (*map_names(), *kept_maps(folder))]
     context.screen.table(lambda: text_table((N_("Name"), N_("Export")), ((name, _(about)) for name, about in maps)))
 
 
-def _say(context: Context, report: ImportReport, as_: ReportFormat) -> None:
+def _say(context: Context, report: ImportReport, map_name: str, as_: ReportFormat) -> None:
+    """Say what came of it. `map_name` is the column map, if there is one."""
     figures, counts, apart = report.figures, report.counts, report.not_planned
     read = _(
         "{rows}, {orders}",
@@ -343,7 +379,7 @@ def _say(context: Context, report: ImportReport, as_: ReportFormat) -> None:
     _say_left_out(context, figures)
     _say_totals(context, figures)
     if report.errors:
-        _say_problems(context, report)
+        _say_problems(context, report, map_name)
 
 
 def _with_rejected(words: str, ids: Sequence[str]) -> str:
@@ -441,21 +477,22 @@ def _say_totals(context: Context, figures: SourceFigures) -> None:
         )
 
 
-def _say_problems(context: Context, report: ImportReport) -> None:
-    """Tell the first problems, how many more there are, and the file that lists all of them."""
+def _say_problems(context: Context, report: ImportReport, map_name: str) -> None:
+    """Tell the first different problems, what to do about them, and the file that lists all of them."""
     figures = report.figures
     for problem in report.problems:
-        words = _(
-            "{file}, row {row}, {column}: {value!r} {problem}",
-            file=problem.file,
-            row=problem.row,
-            column=problem.column,
-            value=problem.value,
-            problem=problem.reason,
+        context.screen.warn(_problem_words(problem))
+    if figures.different_problems > len(report.problems):
+        context.screen.insist(_("… and {more:,} more", more=figures.different_problems - len(report.problems)))
+    _say_remedies(context, report.problems, map_name)
+    if number := figures.rows_of_bad_orders:
+        context.screen.insist(
+            ngettext(
+                "{number:,} more row is left out because another row of its order is wrong",
+                "{number:,} more rows are left out because another row of their order is wrong",
+                number,
+            )
         )
-        context.screen.warn(words)
-    if figures.problems > len(report.problems):
-        context.screen.insist(_("… and {more:,} more", more=figures.problems - len(report.problems)))
     bad = []
     if figures.bad_orders or not figures.rows_without_order:
         bad.append(ngettext("{number:,} bad order", "{number:,} bad orders", figures.bad_orders))
@@ -472,3 +509,35 @@ def _say_problems(context: Context, report: ImportReport) -> None:
         )
     )
     context.screen.insist(left_out)
+
+
+def _problem_words(problem: ProblemGroup) -> str:
+    where = {"file": problem.file, "column": problem.column, "value": problem.value, "problem": problem.reason}
+    if problem.rows == 1:
+        return _("{file}, row {row}, {column}: {value!r} {problem}", row=problem.first_row, **where)
+    return _(
+        "{file}, {column}: {value!r} {problem}: {rows:,} rows (first: {first})",
+        rows=problem.rows,
+        first=problem.first_row,
+        **where,
+    )
+
+
+def _say_remedies(context: Context, problems: Sequence[ProblemGroup], map_name: str) -> None:
+    """What mends what many rows have in common: words for a status, and a currency that is not said."""
+    from orderctl.importing.column_map import quoted
+    from orderctl.importing.guess import StatusWord, meaning_of
+
+    words = [each for each in problems if each.field == "status" and each.value]
+    if words:
+        if map_name:
+            context.screen.insist(_("with what each word means, put into the column map {name}:", name=map_name))
+        else:
+            context.screen.insist(_("with what each word means, put into a column map (--make-map drafts one):"))
+        proposed = [StatusWord(each.value, each.rows, meaning_of(each.value)) for each in words]
+        context.screen.insist("[status]", *(f"{quoted(each.word)} = {quoted(each.proposal)}" for each in proposed))
+    if any(each.field == "currency" and not each.value for each in problems):
+        if map_name:
+            context.screen.insist(_("read by the column map {name}; say --default currency=EUR", name=map_name))
+        else:
+            context.screen.insist(_("say --default currency=EUR, or write it under [defaults] into a column map"))
