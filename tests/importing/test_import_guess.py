@@ -23,7 +23,7 @@ from support.cli import Cli
 from support.terminal import Terminal
 
 READ_AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
-ENCODING = "utf-8"
+ENCODING = "cp1252"
 BRAND_CSV = """\
 Auftragsnr.;Auftragsdatum;Kundennummer;Kunde;E-Mail;Land;Lieferdatum;Währung;Gesamtbetrag;Menge;Auftragsstatus;MwSt.
 A-1;14.02.2026 09:30;K1;Müller & Söhne;einkauf@mueller.example;Deutschland;01.09.2026;EUR;1.234,50;12;offen;19 %

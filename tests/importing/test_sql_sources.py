@@ -126,7 +126,8 @@ def test_a_problem_names_the_source_and_the_row(cli, erp, tmp_path, monkeypatch)
     configure(cli, erp, QUERY.replace("*", "no, placed, ccy, net, customer, item, qty, price, 'lost' AS state"))
     ran = cli("import", "--from-sql", "erp", "--errors", str(tmp_path / "bad.csv"))
     assert ran.code == 2
-    assert "erp, row 1, state: 'lost' is not a known status" in ran.err
+    assert "erp, state: 'lost' is not a known status" in ran.err
+    assert "rows (first: 1)" in ran.err
     assert (tmp_path / "bad.csv").read_text().startswith("file,row,column,value,reason\nerp,1,state,lost,")
 
 

@@ -18,7 +18,7 @@ _SAMPLE = 60_000
 _LONGEST_CELL = 200
 _SHOWN = 3
 # A reading is right in all its words but a few brand names; a wrong one shows in many.
-_FEW, _MANY = 0.05, 0.2
+_FEW, _MANY, _MOST = 0.05, 0.2, 0.5
 _COMMON = 0.75
 # How many words have to differ before languages are counted: the more languages it would take, the fewer.
 _ENOUGH_BY_LANGUAGES = {2: 6, 3: 4}
@@ -50,6 +50,8 @@ _ENCODINGS = {
     "iso8859_5": _CYRILLIC, "iso8859_7": "el", "iso8859_9": "tr de fr", "cp874": "th", "cp932": "ja", "euc_jp": "ja",
     "gb18030": "zh", "big5": "zh-TW", "cp949": "ko",
 }  # fmt: skip
+# Those of DOS and of old Macs, each as rare as the other: neither is believed for want of a language in the other.
+_OLD = {"mac_roman", "cp850", "cp437", "cp852"}
 _HIGH = re.compile(rb"[\x80-\xff]")
 _CELL = re.compile(rb'[^,;\t"\r\n]*[\x80-\xff][^,;\t"\r\n]*')
 _WORD = re.compile(r"[A-Za-z\x80-\U0010ffff]*[\x80-\U0010ffff][A-Za-z\x80-\U0010ffff]*")
@@ -62,14 +64,19 @@ _WRONG_CASE = re.compile("[al]U|[AU]U[al]|[AU]l[AU]")
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What the words of a file are in one encoding."""
+    """What the words of a file are in one encoding, or in several, of which the first is the likeliest."""
 
-    encoding: str
+    encodings: tuple[str, ...]
     words: tuple[str, ...]
 
+    @property
+    def encoding(self) -> str:
+        """The likeliest encoding."""
+        return self.encodings[0]
+
     def languages(self, word: str) -> frozenset[str]:
-        """The languages of the encoding in which the word may be one."""
-        return _languages(word, self.encoding)
+        """The languages of the encodings in which the word may be one."""
+        return frozenset[str]().union(*(_languages(word, encoding) for encoding in self.encodings))
 
 
 def guess_encoding(stream: BinaryIO, name: str) -> Encoding:
@@ -120,16 +127,16 @@ def _readings(cells: Sequence[bytes]) -> Iterator[_Reading]:
     """What the cells may say, each text once, under the likeliest of its encodings."""
     text = b"\n".join(cells)
     proposed = [match.encoding for match in from_bytes(text[:_SAMPLE]) if _keeps_ascii(match.encoding)]
-    known = set[str]()
+    known: dict[str, list[str]] = {}
     for encoding in dict.fromkeys([*_ENCODINGS, *proposed]):
         try:
             decoded = text.decode(encoding)
         except UnicodeDecodeError:
             continue
-        words = tuple(_words(decoded))
-        if decoded not in known and not _CONTROL.search(decoded.replace("\n", "")):
-            known.add(decoded)
-            yield _Reading(encoding, words)
+        if not _CONTROL.search(decoded.replace("\n", "")):
+            known.setdefault(decoded, []).append(encoding)
+    for decoded, encodings in known.items():
+        yield _Reading(tuple(encodings), tuple(_words(decoded)))
 
 
 def _keeps_ascii(encoding: str) -> bool:
@@ -150,8 +157,13 @@ def _decides(reading: _Reading, other: _Reading) -> bool:
         return False
     if _share(other, theirs) >= _MANY:
         return True
+    both = set(reading.words) & set(other.words)
+    if _share(other, both) >= _MOST and _share(reading, both) <= _FEW:
+        return True
     needed = _languages_needed(other, theirs)
     enough = min((words for number, words in _ENOUGH_BY_LANGUAGES.items() if needed >= number), default=None)
+    if enough is not None and {reading.encoding, other.encoding} <= _OLD:
+        enough *= 2
     return enough is not None and len(theirs) >= enough and _languages_needed(reading, ours) == 1
 
 
