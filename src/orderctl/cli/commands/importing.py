@@ -78,7 +78,7 @@ class Columns:
         str, typer.Option(metavar="NAME", help="How the text is encoded, such as cp1252; without it, found out.")
     ] = ""
     header_row: Annotated[
-        int, typer.Option(metavar="N", min=0, help="The row that names the columns; without it, found out.")
+        int, typer.Option(metavar="N", min=0, max=10**9, help="The row that names the columns; without it, found out.")
     ] = 0
     sheet: Annotated[
         str, typer.Option(metavar="NAME", help="The sheet of a workbook; without it, the one with orders.")
