@@ -72,6 +72,21 @@ _NOTE = (
     "CASE WHEN {n} % 50021 = 7 THEN 'Sequoia lining, no substitutes' WHEN {n} % 8 = 1 THEN"
     " 'No linen, please: allergy of a customer' WHEN {n} % 8 = 3 THEN 'Please deliver in one go' ELSE '' END"
 )
+_IMPORTS = {
+    "{first}": "2026-03-01T02:00:00.000000Z",
+    "{second}": "2026-03-07T02:00:00.000000Z",
+    "{third}": "2026-03-14T02:00:00.000000Z",
+}
+# As three imports left it.
+_SAID = {
+    "order_id": _ORDERS["id"],
+    "source": "'shopify'",
+    "seen_at": "CASE {n} % 3 WHEN 0 THEN {first} WHEN 1 THEN {second} ELSE {third} END",
+    "status": _ORDERS["status"],
+    "delivery_notes": "0",
+    "invoices": "0",
+    "import_id": "'0192f1c4-0000-7000-8000-00000000000' || ({n} % 3)",
+}
 _LINES = {
     "order_id": "'PO-' || substr('0000000' || {n}, -7)",
     "number": "{k}",
@@ -93,6 +108,8 @@ def _select(columns: dict[str, str], source: str, *, sqlite: bool, size: int) ->
         instant = f"to_timestamp(1672531200 + {spread} * 86400::bigint + {{n}} % 1000 * 86)"
         day = f"(to_timestamp(1680307200 + {spread} * 86400::bigint) AT TIME ZONE 'UTC')::date"
     texts = ", ".join(columns.values()).replace("{instant}", instant).replace("{day}", day).replace("{note}", _NOTE)
+    for name, at in _IMPORTS.items():
+        texts = texts.replace(name, f"'{at}'" if sqlite else f"timestamptz '{at}'")
     if not sqlite:
         texts = texts.replace("substr('0000000' || {n}, -7)", "lpad({n}::text, 7, '0')").replace("* 37", "* 37::bigint")
     texts = texts.replace("char10", "char(10)" if sqlite else "chr(10)")
@@ -126,11 +143,13 @@ def inserts(size: int, *, sqlite: bool) -> list[str]:
         sqlite=sqlite,
         size=size,
     )
+    said = _select(_SAID, numbers("n", everything), sqlite=sqlite, size=size)
     return [
         buyer,
         f"INSERT INTO orders (account, {', '.join(_ORDERS)}) {orders}",
         f"INSERT INTO order_line (account, {', '.join(_LINES)}) {lines}",
         f"INSERT INTO order_tag (account, order_id, tag) {tag} WHERE n % 25 = 0 OR n % 25 = 7",
+        f"INSERT INTO order_source (account, {', '.join(_SAID)}) {said}",
     ]
 
 

@@ -50,6 +50,15 @@ GRANT INSERT, UPDATE (state, attempts, next_attempt_at, lease_until, token, subj
     ON mail TO orderctl_operator;
 GRANT INSERT ON mail_order, mail_event TO orderctl_operator;
 
+-- What the sources said of the orders, in stores that keep it.
+DO $$
+BEGIN
+    IF to_regclass('order_source') IS NOT NULL THEN
+        GRANT INSERT, UPDATE ON order_source TO orderctl_operator;
+    END IF;
+END
+$$;
+
 -- Saved plans, in stores that have them: they may be approved, cancelled and run, and not be made into others.
 DO $$
 BEGIN

@@ -76,6 +76,13 @@ _ALL = (
     Option(key="notify", kind=bool, about=N_("mail the buyers unless told otherwise"), default=False),
     Option(key="max_orders", kind=int, about=N_("refuse plans with more orders")),
     Option(
+        key="max_age",
+        kind=str,
+        about=N_("skip orders of which no source has spoken for longer: 24h, 3d"),
+        default="",
+        or_number=True,
+    ),
+    Option(
         key="plan_expires",
         kind=str,
         about=N_("how long a saved plan may run: 36h, 3d"),

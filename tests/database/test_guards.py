@@ -30,6 +30,7 @@ FORBIDDEN = {
     "other total": "UPDATE orders SET total = 0 WHERE id = 'G1'",
     "other batch": "UPDATE orders SET batch_id = NULL WHERE id = 'G1'",
     "other id": "UPDATE orders SET id = 'G9' WHERE id = 'G1'",
+    "gone": "UPDATE orders SET gone_at = rejected_at WHERE id = 'G1'",
     "delete order": "DELETE FROM orders WHERE id = 'G1'",
     "edit line": "UPDATE order_line SET quantity = 0 WHERE order_id = 'G1'",
     "delete line": "DELETE FROM order_line WHERE order_id = 'G1'",
@@ -263,6 +264,7 @@ HOSTILE = {
 HOSTILE_TEXTS = {
     "a day that is none": "UPDATE orders SET delivery_from = '2026-02-31' WHERE id = 'G2'",
     "an instant that is none": "UPDATE orders SET ordered_at = 'yesterday' WHERE id = 'G2'",
+    "gone at no time": "UPDATE orders SET gone_at = '2026-02-31T00:00:00.000000Z' WHERE id = 'G2'",
     "a batch at no time": "INSERT INTO batch (account, id, position, at, mode)"
     " SELECT account, 'never', position + 1, 'never', mode FROM batch",
     "a digest that is no text": "INSERT INTO batch (account, id, position, at, mode, digest)"
@@ -293,6 +295,14 @@ def test_no_text_in_the_place_of_a_value_ends_later_rejections(sqlite_url, state
         with pytest.raises(sqlite3.IntegrityError, match="out of its bounds"):
             connection.execute(statement)
         assert still_rejects(store) == 2
+
+
+@pytest.mark.parametrize("at", ["soon", "2026-02-31T00:00:00.000000Z", "10000-01-01T00:00:00.000000Z"])
+def test_when_a_source_spoke_can_always_be_read(store, store_url, at):
+    put(store, make_order("G1"))
+    with closing(raw(store_url)) as connection, pytest.raises((*REFUSALS, psycopg.DataError)):
+        connection.execute(f"UPDATE order_source SET seen_at = '{at}'")
+    assert reject(store, ids("G1")).rejected == 1
 
 
 @pytest.mark.parametrize("microsecond", [0, 1, 499_999, 999_499, 999_500, 999_999])

@@ -233,6 +233,27 @@ def test_what_is_known_of_mails_and_imports_reads_as_before_in_each_language(emp
             run_sql(empty_url, (change, []))
 
 
+def test_orders_of_an_older_store_have_no_time_until_a_source_speaks_of_them(empty_url, tmp_path):
+    make_store(empty_url, "0011")
+    order = FIRST_DATA["orders"]
+    rejected = order | {"id": "U2", "status": "rejected", "rejected_at": AT, "batch_id": "b1"}
+    run_sql(empty_url, inserted("buyer", FIRST_DATA["buyer"]), inserted("orders", order), inserted("orders", rejected))
+    cli = Cli(empty_url, tmp_path / "home")
+
+    assert cli("store", "upgrade").code == 0
+    assert sorted(cli("search", "seen:none", "gone:none", "source:none").lines) == ["U1", "U2"]
+    assert cli("show", "U1", "--format", "json").json["order"]["seen_at"] is None
+    assert cli("reconcile").code == 0
+    assert cli("reject", "U1", "--dry-run").code == 0
+    assert cli("reject", "U1", "--dry-run", "--max-age", "366d").code == 3
+    path = tmp_path / "orders.csv"
+    path.write_text("id,status,ordered,currency,total\nU1,needs-oc,2026-01-01,EUR,1\nU2,needs-oc,2026-01-01,EUR,1\n")
+    assert cli("import", str(path), "--complete", "--format", "json").json["against_us"] == {"open-there": ["U2"]}
+    assert cli("reconcile").lines == ["U2"]
+    assert cli("reject", "U1", "--yes", "--max-age", "1h", "--format", "json").json["rejected"] == 1
+    assert "triggers there and on" in cli("store", "check").out
+
+
 def test_an_order_whose_version_could_not_go_up_can_be_rejected_after_the_upgrade(empty_url, tmp_path):
     make_store(empty_url, REVISIONS[0])
     last = {**FIRST_DATA["orders"], "version": 2**31 - 1}

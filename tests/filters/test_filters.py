@@ -99,6 +99,8 @@ EXAMPLES = {
     "currency:EUR and not (country:FR or country:none)": "none",
     "rejected:none batch:none id:1001": "1001",
     "rejected:-1d..": "",
+    "seen:2026-03-14 gone:none source:none id:1001": "1001",
+    "seen:..2026-03-13 or seen:2026-03-15.. or seen:none or gone:any or gone:2026 or source:any": "",
     'id:"none"': "none",
 }
 

@@ -1,10 +1,11 @@
 """design.md, section 3: which orders may be rejected, and why not."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
-from orderctl.orders.eligibility import RULES, Mode, refusal
+from orderctl.orders.eligibility import RULE_BY_CODE, RULES, STALE, Mode, refusal
 from orderctl.orders.orders import Status
 
 BULK_ALLOWED = {Status.NEEDS_OC, Status.OC_CREATED}
@@ -17,6 +18,7 @@ class Facts:
     delivery_notes: int = 0
     invoices: int = 0
     backlog_skus: int = 0
+    gone_at: datetime | None = None
 
 
 @pytest.mark.parametrize("status", Status)
@@ -35,6 +37,11 @@ def test_a_delivery_an_invoice_or_a_backlog_forbids_both_ways(counted, mode):
     assert rule.counted == counted
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_what_is_gone_from_its_source_is_rejected_in_neither_way(mode):
+    assert refusal(Facts(Status.NEEDS_OC, gone_at=datetime(2026, 3, 1, tzinfo=UTC)), mode).code == "gone"
+
+
 def test_each_rule_says_why_and_what_to_do():
-    assert len({rule.code for rule in RULES}) == len(RULES)
-    assert all(rule.reason and rule.advice for rule in RULES)
+    assert len({rule.code for rule in (*RULES, STALE)}) == len(RULES) + 1 == len(RULE_BY_CODE)
+    assert all(rule.reason and rule.advice for rule in RULE_BY_CODE.values())

@@ -146,6 +146,7 @@ BEFORE = {
     "docs/howto/approvals.md": ((*STORE, SAVED), 18, 2),
     "docs/howto/backup.md": ((*STORE, *SERVED), 0, 0),
     "docs/howto/cron.md": (STORE, 123, 2),
+    "docs/howto/freshness.md": (STORE, 0, 0),
     "docs/howto/from-spreadsheets.md": ((*STORE, LARGE), 105, 0),
     "docs/howto/mail-set-up.md": (STORE, 0, 1),
     "docs/howto/mail-worker.md": ((*STORE, LOST), 2, 0),

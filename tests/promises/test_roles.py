@@ -107,8 +107,8 @@ def test_an_auditor_reads_everything(run, tmp_path):
         assert (ran.code, "may not do this" in ran.err) == (7, True), (args, ran.err)
 
 
-TABLES = ("buyer", "orders", "order_line", "order_tag", "selection_item", "saved_filter", "batch", "order_event",
-          "mail", "mail_order", "mail_event", "orderctl_version")  # fmt: skip
+TABLES = ("buyer", "orders", "order_line", "order_tag", "order_source", "selection_item", "saved_filter", "batch",
+          "order_event", "mail", "mail_order", "mail_event", "orderctl_version")  # fmt: skip
 EVERYONE = [
     *(f"TRUNCATE {table} CASCADE" for table in TABLES),
     *(f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in TABLES),
@@ -120,6 +120,7 @@ EVERYONE = [
     "DELETE FROM orders",
     "DELETE FROM mail",
     "DELETE FROM mail_order",
+    "DELETE FROM order_source",
     "UPDATE mail SET recipient = 'thief@x.example'",
     "UPDATE mail_order SET order_id = 'R2'",
     "UPDATE orderctl_version SET version_num = '0'",
@@ -143,6 +144,7 @@ WRITES = [
     "INSERT INTO mail SELECT * FROM mail",
     "INSERT INTO order_tag (account, order_id, tag) VALUES ('main', 'R2', 'x')",
     "DELETE FROM order_line",
+    "UPDATE order_source SET source = 'x'",
     "INSERT INTO selection_item (account, actor, name, order_id, added_at) VALUES ('main', 'x', 'x', 'R2', now())",
 ]
 MAILER = [*WRITES, "UPDATE mail SET recipient = 'thief@x.example'", "UPDATE mail SET batch_id = 'x'"]

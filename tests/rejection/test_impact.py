@@ -8,7 +8,15 @@ import pytest
 from orderctl.importing.queries import OrderImport
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
-from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
+from orderctl.rejection.impact import (
+    Freshness,
+    Impact,
+    LargestOrder,
+    NamedBuyers,
+    SeasonShare,
+    percent_of,
+    percent_words,
+)
 from orderctl.rejection.plan import RejectionPlan
 from support.factories import KUMO, MUTE, NOW, make_order, put
 from support.rejection import ids, matching, plan_for
@@ -63,6 +71,7 @@ EXPECTED = Impact(
     delivery_to=date(2026, 12, 24),
     without_address=NamedBuyers(count=1, names=("No Address Ltd",)),
     with_confirmed=NamedBuyers(count=2, names=("Acme Paris", "No Address Ltd")),
+    freshness=Freshness(newest=NOW - timedelta(minutes=5), oldest=LONG_AGO, behind=3, behind_at=LONG_AGO),
 )
 
 
@@ -80,7 +89,7 @@ def test_a_kept_plan_keeps_its_impact(store):
 
 @pytest.mark.usefixtures("_season")
 def test_a_plan_of_nothing_has_no_impact(store):
-    assert plan_for(store, ids("C1", "R1")).impact == Impact()
+    assert plan_for(store, ids("C1", "R1")).impact == Impact(freshness=Freshness())
 
 
 @pytest.mark.usefixtures("_season")

@@ -49,6 +49,7 @@ def make_order(order_id: str | None = None, **changes: object) -> Order:
         "currency": "EUR",
         "total": 12_050,
         "quantity": 5,
+        "seen_at": NOW,  # as `put` imports it
         "lines": (
             OrderLine(number=1, sku="AB-12", name="Linen shirt", color="white", size="M", quantity=5, unit_price=2_410),
         ),

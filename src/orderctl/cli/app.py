@@ -115,6 +115,9 @@ COMMANDS = {
     "tag": Entry("commands.changing", "Put a tag on orders.", _AROUND, "tag"),
     "untag": Entry("commands.changing", "Take a tag off orders.", _AROUND, "untag"),
     "import": Entry("commands.importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
+    "reconcile": Entry(
+        "commands.importing", "List the orders of which their source says otherwise.", _AROUND, "reconcile_app"
+    ),
     "export": Entry("commands.export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
     "stats": Entry("commands.stats", "Count orders and add up their amounts, with charts.", _AROUND),
     "filter": Entry("commands.filters", "Keep filters under a name, for everyone on the store.", _AROUND),

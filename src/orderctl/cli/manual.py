@@ -107,7 +107,7 @@ def statuses(_context: Context) -> Iterator[str]:
     yield ""
     yield _("Never rejected, neither in bulk nor on its own:")
     for rule in RULES:
-        if rule.counted is not None:
+        if rule.status is None:
             yield "  " + _("an order that {reason}: {advice}", reason=_(rule.reason), advice=_(rule.advice))
 
 

@@ -159,6 +159,9 @@ Full = Annotated[bool, typer.Option("--full", help="Show every order, and every 
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")]
 Expect = Annotated[str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")]
 MaxOrders = Annotated[int | None, typer.Option(metavar="N", min=0, max=LARGEST, help="Refuse a larger plan.")]
+MaxAge = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Skip orders of which no source has spoken for longer, as in 24h.")
+]
 BatchId = Annotated[
     str | None,
     typer.Option(

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from orderctl.cli.context import Context
@@ -98,9 +98,18 @@ def check_can_ask(run: Run, *, look: str = "--dry-run") -> None:
 
 
 def show_preview(
-    context: Context, store: Store, plan: RejectionPlan, *, full: bool, ask_about_mails: bool = False
+    context: Context,
+    store: Store,
+    plan: RejectionPlan,
+    *,
+    full: bool,
+    ask_about_mails: bool = False,
+    now: datetime | None = None,
 ) -> tuple[SampleLetter, ...]:
-    """Show what the plan would do, and note its size in the run log; returns a letter for each language."""
+    """Show what the plan would do, and note its size in the run log; returns a letter for each language.
+
+    `now` is the time, for a plan that was made earlier.
+    """
     context.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
     letters = compose_letters(context, store, plan)
     if not context.quiet:
@@ -113,6 +122,7 @@ def show_preview(
             letters=letters,
             ask_about_mails=ask_about_mails,
             every=targets_of(store, plan) if full else None,
+            now=now,
         )
         context.screen.insist(shown, long=full)
     return letters

@@ -4,6 +4,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from orderctl.cli.options import (
     SelectionName,
     takes,
 )
+from orderctl.core.times import parse_duration
 from orderctl.database.store import Store
 from orderctl.errors import UsageError, os_reason
 from orderctl.filters.filters import OrderFilter
@@ -160,6 +162,23 @@ def _read_ids(context: Context, source: str, *, notes: bool = False, allow_empty
 def reason_codes(context: Context) -> ReasonCodes:
     """The codes of reasons in the settings. Raises UsageError."""
     return read_codes(context.settings.texts("reasons"))
+
+
+def read_max_age(context: Context, text: str | None = None) -> timedelta | None:
+    """How old the word of a source may be: by `--max-age`, or by the settings; None if it does not matter.
+
+    Raises UsageError.
+    """
+    where, written = ("--max-age", text) if text is not None else ("max_age", context.settings.text("max_age"))
+    if text is None and not written:
+        return None
+    try:
+        return parse_duration(written or "", bare_hours=True)
+    except ValueError as error:
+        raise UsageError(
+            _("{where} {text!r} {problem}", where=where, text=written, problem=error),
+            hint=_("for example: 24h, 90m, 3d, or hours"),
+        ) from None
 
 
 def provenance(context: Context, source: str, *, selection: str = "") -> "Provenance":

@@ -53,6 +53,7 @@ _ORPHANS = {
     N_("{number:,} lines"): ("order_line", _OF_ORDER),
     N_("{number:,} tags"): ("order_tag", _OF_ORDER),
     N_("{number:,} events"): ("order_event", _OF_ORDER),
+    N_("{number:,} words of sources"): ("order_source", _OF_ORDER),
     N_("{number:,} selected orders"): ("selection_item", _OF_ORDER),
     N_("{number:,} mailed orders"): (
         "mail_order",

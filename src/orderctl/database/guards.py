@@ -51,9 +51,11 @@ _FROZEN = [
     "rejected_at",
     "batch_id",
     "lines_digest",
+    "gone_at",
 ]
 # Columns that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0011 = ("lines_digest",)
+OF_0013 = ("gone_at",)
+OF_0011 = ("lines_digest", *OF_0013)
 _FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
 _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 _LOGS = _FIRST_LOGS | _LATER_LOGS
@@ -156,6 +158,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *_mails(dialect),
         *_request_key(dialect),
         *_by_a_batch(dialect),
+        *(() if set(OF_0013) <= set(without) else _gone(dialect)),
     )
 
 
@@ -361,6 +364,17 @@ def _sqlite_by_a_batch() -> Iterator[str]:
         f"OLD.version = {ARRIVING} AND ({moved})",
         BY_A_BATCH,
     )
+
+
+def _gone(dialect: str) -> Iterator[str]:
+    """Since when an order is gone can be read. A rejection does not change this column, and is not checked for it."""
+    for name, event in {"orders_gone_insert": "INSERT", "orders_gone_update": "UPDATE OF gone_at"}.items():
+        if dialect == "sqlite":
+            wrong = _no_sqlite_time("gone_at", "%Y-%m-%dT%H:%M:%S", 27)
+            yield _sqlite_trigger(name, f"{event} ON orders", wrong, OUT_OF_BOUNDS)
+        else:
+            wrong = f"NEW.gone_at NOT BETWEEN '{_YEARS[0]}' AND '{_YEARS[1]}'"
+            yield from _pg_trigger("orders", name, event, wrong, OUT_OF_BOUNDS)
 
 
 def _request_key(dialect: str) -> Iterator[str]:

@@ -79,6 +79,21 @@ def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def _readable(column: str) -> tuple[CheckConstraint, ...]:
+    """That an instant can be read. A check is quicker than the triggers that do it for older tables."""
+    whole = f"substr({column}, 1, 19)"
+    on_sqlite = (
+        f"typeof({column}) = 'text' AND length({column}) = 27 AND {column} BETWEEN '0001-01-02' AND '9999-12-30'"
+        f" AND strftime('%Y-%m-%dT%H:%M:%S', {whole}, '+0 days') IS {whole}"
+        f" AND {column} GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'"
+    )
+    on_postgresql = f"{column} BETWEEN '0001-01-02' AND '9999-12-30'"
+    return (
+        CheckConstraint(on_sqlite, name=column).ddl_if(dialect="sqlite"),
+        CheckConstraint(on_postgresql, name=column).ddl_if(dialect="postgresql"),
+    )
+
+
 def _of_order() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["account", "order_id"], ["orders.account", "orders.id"])
 
@@ -99,7 +114,10 @@ class BuyerRow(SQLModel, table=True):
 
 
 class OrderRow(SQLModel, table=True):
-    """One purchase order. `total` is in minor units of `currency`; `lines_digest` covers its lines as written."""
+    """One purchase order. `total` is in minor units of `currency`; `lines_digest` covers its lines as written.
+
+    `gone_at`: since when its source has it no longer.
+    """
 
     __tablename__ = "orders"
 
@@ -132,6 +150,7 @@ class OrderRow(SQLModel, table=True):
     batch_id: str | None = _optional_text()
     version: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))
     lines_digest: str = _text()
+    gone_at: datetime | None = _optional_instant()
 
     __table_args__ = (
         ForeignKeyConstraint(["account", "buyer_id"], ["buyer.account", "buyer.id"]),
@@ -179,6 +198,27 @@ class OrderLineRow(SQLModel, table=True):
     unit_price: int = _big()
 
     __table_args__ = (_of_order(), Index(None, "account", "sku"))
+
+
+class OrderSourceRow(SQLModel, table=True):
+    """What the source of an order last said of it, and when; NULL is what it does not say.
+
+    `import_id` is the import that wrote the row: a complete one tells by it which orders the source has no longer.
+    """
+
+    __tablename__ = "order_source"
+
+    account: str = _key()
+    order_id: str = _key()
+    source: str = _text()
+    seen_at: datetime = _instant()
+    status: str | None = _optional_text()
+    delivery_notes: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
+    invoices: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
+    import_id: str = _text()
+
+    # No foreign key: it would look up the order of each row of an import. `store check` finds rows without an order.
+    __table_args__ = (_one_of("status", STATUSES), *_readable("seen_at"), {"sqlite_with_rowid": False})
 
 
 class OrderTagRow(SQLModel, table=True):

@@ -26,6 +26,8 @@ from orderctl.filters.filters import (
 )
 from orderctl.orders.orders import Order
 
+_INSTANTS = {"ordered": "ordered_at", "rejected": "rejected_at", "seen": "seen_at", "gone": "gone_at"}
+
 
 def matches(wanted: OrderFilter, order: Order) -> bool:
     """Whether the order is one that the filter finds."""
@@ -74,6 +76,7 @@ def _values(field: str, order: Order) -> list[str]:
         "currency": [order.currency],
         "brand": [order.brand],
         "season": [order.season],
+        "source": [order.source],
         "country": [order.country],
         "tag": order.tags,
         "sku": [line.sku for line in order.lines],
@@ -82,8 +85,9 @@ def _values(field: str, order: Order) -> list[str]:
         return [fold(order.buyer.name)] if order.buyer else []
     if field == "delivery":
         return [str(order.delivery_from)] if order.delivery_from else []
-    if field == "rejected":
-        return [str(order.rejected_at)] if order.rejected_at else []
+    if field in _INSTANTS:
+        at = getattr(order, _INSTANTS[field])
+        return [str(at)] if at else []
     if field in exact:
         return [exact[field] or ""] if exact[field] else []
     return [lower_ascii(text) for text in codes[field] if text]
@@ -104,7 +108,7 @@ def _in_days(field: str, days: DayRange, order: Order) -> bool:
         if first is None or last is None:
             return False
         return (days.last is None or first <= days.last) and (days.first is None or last >= days.first)
-    at = order.ordered_at if field == "ordered" else order.rejected_at
+    at = getattr(order, _INSTANTS[field])
     return at is not None and _contains(days, at)
 
 

@@ -49,14 +49,17 @@ _NULLABLE = {
     "buyer": "buyer_id",
     "delivery": "delivery_from",
     "rejected": "rejected_at",
+    "gone": "gone_at",
 }
 _BLANK = {"ref": "reference", "brand": "brand", "season": "season"}
 _ELSEWHERE = {
     "buyer": ("buyer_id", "SELECT id FROM buyer WHERE account = :account", "name_folded"),
     "tag": ("id", "SELECT order_id FROM order_tag WHERE account = :account", "lower(tag)"),
     "sku": ("id", "SELECT order_id FROM order_line WHERE account = :account AND sku <> ''", "lower(sku)"),
+    "source": ("id", "SELECT order_id FROM order_source WHERE account = :account AND source <> ''", "lower(source)"),
+    "seen": ("id", "SELECT order_id FROM order_source WHERE account = :account", "seen_at"),
 }
-_INSTANTS = {"ordered": "ordered_at", "rejected": "rejected_at"}
+_INSTANTS = {"ordered": "ordered_at", "rejected": "rejected_at", "gone": "gone_at", "seen": "seen_at"}
 
 
 def compile_filter(wanted: OrderFilter, dialect: Dialect) -> Fragment:
@@ -139,11 +142,14 @@ class _Compiler:
                 parts.append(f"coalesce(delivery_to, delivery_from) >= {self._bind(self._dialect.day(days.first))}")
             return f"({' AND '.join(parts)})"
         column = _INSTANTS[field]
-        parts = [f"{column} IS NOT NULL"] if field == "rejected" else []
+        parts = [f"{column} IS NOT NULL"] if field in _NULLABLE else []
         if days.first is not None:
             parts.append(f"{column} >= {self._bind(self._dialect.instant(_midnight(days.first)))}")
         if days.last is not None and days.last < date.max:
             parts.append(f"{column} < {self._bind(self._dialect.instant(_midnight(days.last + timedelta(days=1))))}")
+        if field in _ELSEWHERE:
+            own, lookup, __ = _ELSEWHERE[field]
+            return f"({own} IN ({' AND '.join([lookup, *parts])}))"
         return f"({' AND '.join(parts) or '1 = 1'})"
 
     def _quantity(self, numbers: NumberRange) -> str:
@@ -251,11 +257,16 @@ def _name(sort: str) -> str:
     return name
 
 
-def summaries_sql(where: str, sort: str, limit: str = "") -> str:
-    """A query for summaries; buyers are looked up for the rows that are left after the limit."""
+def summaries_sql(where: str, sort: str, limit: str = "", *, seen: bool = False) -> str:
+    """A query for summaries; buyers are looked up for the rows that are left after the limit.
+
+    With `seen`, what their sources last said too.
+    """
+    said = " LEFT JOIN order_source AS said ON said.account = :account AND said.order_id = page.id" if seen else ""
     return (
-        f"SELECT page.*, buyer.name FROM (SELECT {SUMMARY_COLUMNS} FROM orders WHERE account = :account AND {where} "
+        f"SELECT page.*, buyer.name{', said.source, said.seen_at' if seen else ''}"
+        f" FROM (SELECT {SUMMARY_COLUMNS} FROM orders WHERE account = :account AND {where} "
         f"ORDER BY {order_by(sort)} {limit}) page "
-        f"LEFT JOIN buyer ON buyer.account = :account AND buyer.id = page.buyer_id"
+        f"LEFT JOIN buyer ON buyer.account = :account AND buyer.id = page.buyer_id{said}"
         f" ORDER BY {order_by(sort, 'page')}"
     )

@@ -110,7 +110,9 @@ class ImportCounts:
 
     `counts_kept` are those that stay protected though their file says less than the store; `rejected_at_source` those
     that the file rejects and the store does not: they keep their status. `unsaid` holds by field what protects an order
-    and is not said.
+    and is not said. `gone` are those that a complete file of their source has no longer, `seen_again` those that were.
+    Of `older` the store has later word than the file. `against_us` holds by contradiction the orders that are rejected
+    here, and not in the file.
     """
 
     created: int = 0
@@ -120,12 +122,19 @@ class ImportCounts:
     counts_kept: int = 0
     rejected_at_source: tuple[str, ...] = ()
     unsaid: Mapping[str, Unsaid] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+    seen_again: tuple[str, ...] = ()
+    older: int = 0
+    against_us: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __add__(self, other: ImportCounts) -> ImportCounts:
         unsaid = dict(self.unsaid)
         for name, more in other.unsaid.items():
             known = unsaid.get(name, Unsaid())
             unsaid[name] = Unsaid(kept=known.kept + more.kept, new=known.new + more.new)
+        against_us = dict(self.against_us)
+        for kind, ids in other.against_us.items():
+            against_us[kind] = against_us.get(kind, ()) + ids
         return ImportCounts(
             created=self.created + other.created,
             updated=self.updated + other.updated,
@@ -134,6 +143,10 @@ class ImportCounts:
             counts_kept=self.counts_kept + other.counts_kept,
             rejected_at_source=self.rejected_at_source + other.rejected_at_source,
             unsaid=unsaid,
+            gone=self.gone + other.gone,
+            seen_again=self.seen_again + other.seen_again,
+            older=self.older + other.older,
+            against_us=against_us,
         )
 
 

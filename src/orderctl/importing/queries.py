@@ -8,12 +8,21 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from orderctl.core.ids import new_id
 from orderctl.core.text import fold
-from orderctl.database.connection import Connection, Dialect, Fragment, Row, RowExistsError, packed, recordset
+from orderctl.database.connection import (
+    Connection,
+    Dialect,
+    Fragment,
+    Row,
+    RowExistsError,
+    packed,
+    read_instant,
+    recordset,
+)
 from orderctl.database.guards import ARRIVING
 from orderctl.database.line_digests import lines_digest
 from orderctl.errors import OrderctlError
@@ -21,7 +30,8 @@ from orderctl.importing.fields import PROTECTIONS
 from orderctl.importing.figures import ImportCounts, Unsaid
 from orderctl.language import _
 from orderctl.language.stored import kept
-from orderctl.orders.orders import DETAILS, IMPORTED, Buyer, Order, Status, forms_of
+from orderctl.orders.contradictions import Said, contradiction
+from orderctl.orders.orders import DETAILS, GONE, IMPORTED, SEEN_AGAIN, Buyer, Order, Status, forms_of
 from orderctl.orders.queries import LINES, stream_orders
 
 CHUNK = 2_000
@@ -38,6 +48,7 @@ _TYPES = {
     **dict.fromkeys(PROTECTIONS, "integer"),
 }
 _LINE = ("order_id", *LINES.names)
+_SAID = ("order_id", "source", "seen_at", "import_id", "status", "delivery_notes", "invoices")
 # What an update leaves alone.
 _KEPT_COLUMNS = {"id", "archived_at"}
 
@@ -53,19 +64,46 @@ def fingerprint(order: Order) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """That a source spoke of orders: which one, when, and the import that heard it."""
+
+    source: str = ""
+    at: datetime
+    import_id: str = field(default_factory=new_id)
+
+
+# Status, delivery notes and invoices as a source says them; None is what it does not say.
+_Words = tuple[str | None, int | None, int | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the store holds of an order that a file brings again."""
+    """What the store holds of an order that a file brings again.
 
+    `heard` is whether its source has spoken of it since the file; None if it never did. `said` is what it said.
+    """
+
+    said: _Words
     status: str
     fingerprint: str
+    rejected_at: object
+    is_archived: bool
+    is_gone: bool
+    heard: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sorted:
-    """Orders of a file by what is to be done with them; those that change are complete, with their fingerprints."""
+    """Orders of a file by what is to be done with them; those that change are complete, with their fingerprints.
+
+    Of those that are in the store, `same` are the ids of which the file says what was said before, and `told` the
+    others, as the file has them.
+    """
 
     new: list[Order]
+    same: list[str]
+    told: list[Order]
     changed: list[Order]
     prints: dict[str, str]
     counts: ImportCounts
@@ -79,40 +117,90 @@ class OrderImport:
         self._written: dict[str, Buyer] = {}
 
     def store(
-        self, orders: Sequence[Order], *, actor: str, at: datetime, detail: str, lower_counts: bool = False
+        self,
+        orders: Sequence[Order],
+        *,
+        actor: str,
+        at: datetime,
+        detail: str,
+        lower_counts: bool = False,
+        seen: Sighting | None = None,
     ) -> ImportCounts:
-        """Create new orders, update changed ones. What a file does not say stays; tags are added."""
-        event = {
-            "event": new_id(),
+        """Create new orders, update changed ones. What a file does not say stays; tags are added.
+
+        `seen`: whose word the orders are, and of when; of now if it is not given.
+        """
+        seen = seen or Sighting(at=at)
+        event = self._event(seen, actor, at, detail)
+        counts = ImportCounts()
+        for chunk in _chunks(orders):
+            self._store_buyers(order.buyer for order in chunk if order.buyer)
+            lock = self._connection.dialect.lock("o")
+            found = self._sorted(chunk, seen.at, lower_counts=lower_counts, lock=lock)
+            self._write(found, event)
+            self._note_sighting(found, seen)
+            self._see_again(found.counts.seen_again, event)
+            counts += found.counts
+        return counts
+
+    def foresee(self, orders: Sequence[Order], seen_at: datetime, *, lower_counts: bool) -> ImportCounts:
+        """What `store` would do with what a source said then."""
+        counts = ImportCounts()
+        for chunk in _chunks(orders):
+            counts += self._sorted(chunk, seen_at, lower_counts=lower_counts, lock="").counts
+        return counts
+
+    def mark_gone(self, seen: Sighting, *, actor: str, at: datetime, detail: str) -> ImportCounts:
+        """Mark the orders that this source has spoken of before, and not in this import, which has all there is.
+
+        Not those of which it has spoken since: a file says nothing of what came after it.
+        """
+        dialect = self._connection.dialect
+        missing = (
+            "SELECT order_id FROM order_source WHERE account = :account AND source = :source"
+            " AND import_id <> :import AND seen_at <= :seen_at"
+        )
+        bound = {"source": seen.source, "import": seen.import_id, "seen_at": dialect.instant(seen.at)}
+        found = self._connection.execute(
+            f"SELECT o.id FROM orders AS o WHERE o.account = :account AND o.status <> '{Status.REJECTED}'"
+            f" AND o.gone_at IS NULL AND o.id IN ({missing}) ORDER BY o.id {dialect.lock('o')}",
+            bound,
+        )
+        ids = tuple(order_id for (order_id,) in found.fetchall())
+        self._log(GONE, "gone_at = :at", ids, self._event(seen, actor, at, detail))
+        # What was rejected here and is no longer there is not open there any more.
+        self._connection.execute(
+            f"UPDATE order_source SET status = NULL WHERE account = :account AND order_id IN ({missing})"
+            f" AND order_id IN (SELECT id FROM orders WHERE account = :account AND status = '{Status.REJECTED}')",
+            bound,
+        )
+        return ImportCounts(gone=ids)
+
+    def _event(self, seen: Sighting, actor: str, at: datetime, detail: str) -> dict[str, object]:
+        return {
+            "event": seen.import_id,
             "actor": actor,
             "at": self._connection.dialect.instant(at),
             "detail": kept(detail, DETAILS),
         }
-        counts = ImportCounts()
-        for chunk in _chunks(orders):
-            self._store_buyers(order.buyer for order in chunk if order.buyer)
-            found = self._sorted(chunk, lower_counts=lower_counts, lock=self._connection.dialect.lock("o"))
-            self._write(found, event)
-            counts += found.counts
-        return counts
 
-    def foresee(self, orders: Sequence[Order], *, lower_counts: bool) -> ImportCounts:
-        """What `store` would do."""
-        counts = ImportCounts()
-        for chunk in _chunks(orders):
-            counts += self._sorted(chunk, lower_counts=lower_counts, lock="").counts
-        return counts
-
-    def _sorted(self, orders: Sequence[Order], *, lower_counts: bool, lock: str) -> _Sorted:
-        orders, known = self._identified(orders, lock)
+    def _sorted(self, orders: Sequence[Order], seen_at: datetime, *, lower_counts: bool, lock: str) -> _Sorted:
+        orders, known = self._identified(orders, seen_at, lock)
         final = {order_id for order_id, stored in known.items() if stored.status == Status.REJECTED}
         prints = {order.id: fingerprint(order) for order in orders}
-        new, other = [], {}
+        new, same, told, other = [], [], [], {}
         for order in orders:
-            if order.id not in known:
+            known_as = known.get(order.id)
+            if known_as is None:
                 new.append(order)
-            elif order.id not in final and known[order.id].fingerprint != prints[order.id]:
+                continue
+            if order.id not in final and known_as.fingerprint != prints[order.id]:
                 other[order.id] = order
+            # Not by the fingerprint: where the store kept something against the file, that is another one.
+            if known_as.heard is None or known_as.said != _said(order):
+                told.append(order)
+            else:
+                same.append(order.id)
         changed, counts_kept, rejected_at_source = [], 0, []
         for stored in self._stored(list(other)):
             order = other[stored.id]
@@ -132,16 +220,21 @@ class OrderImport:
             counts_kept=counts_kept,
             rejected_at_source=tuple(rejected_at_source),
             unsaid=_unsaid(orders, known, final),
+            seen_again=tuple(order_id for order_id, known_as in known.items() if known_as.is_gone),
+            older=sum(bool(known_as.heard) for known_as in known.values()),
+            against_us=_against_us(orders, known, final, seen_at),
         )
-        return _Sorted(new=new, changed=changed, prints=prints, counts=counts)
+        return _Sorted(new=new, same=same, told=told, changed=changed, prints=prints, counts=counts)
 
-    def _identified(self, orders: Sequence[Order], lock: str) -> tuple[Sequence[Order], dict[str, _Known]]:
+    def _identified(
+        self, orders: Sequence[Order], seen_at: datetime, lock: str
+    ) -> tuple[Sequence[Order], dict[str, _Known]]:
         """The orders by the ids that they have in the store, and which are there.
 
         Earlier versions kept an id as its file wrote it, with accents apart (NFD) too: such an order stays the same.
         """
         apart = {order.id: form for order in orders for form in forms_of(order.id) if form != order.id}
-        known = self._known([*(order.id for order in orders), *apart.values()], lock)
+        known = self._known([*(order.id for order in orders), *apart.values()], seen_at, lock)
         kept = {order_id: form for order_id, form in apart.items() if order_id not in known and form in known}
         if not kept:
             return orders, known
@@ -155,6 +248,49 @@ class OrderImport:
         self._merge_rows("order_tag", _tags(written), "DO NOTHING")
         self._arrive_rejected([order.id for order in found.new if order.status is Status.REJECTED], event)
 
+    def _note_sighting(self, found: _Sorted, seen: Sighting) -> None:
+        """Write what the source says of each order, also of those that stay as they are."""
+        dialect = self._connection.dialect
+        by = {"source": seen.source, "seen_at": dialect.instant(seen.at), "import_id": seen.import_id}
+        sighting = tuple(by.values())
+        self._connection.insert("order_source", _SAID, [(order.id, *sighting, *_said(order)) for order in found.new])
+        if found.same:
+            self._connection.execute(
+                "UPDATE order_source SET source = :source, seen_at = :seen_at, import_id = :import_id"
+                f" WHERE account = :account AND order_id {dialect.among('same')}",
+                {**by, "same": dialect.bind_ids(found.same)},
+            )
+        if found.told:
+            rows = [dict(zip(_SAID[4:], _said(order), strict=True)) | {"order_id": order.id} for order in found.told]
+            changes = ", ".join(f"{column} = excluded.{column}" for column in _SAID[1:])
+            self._connection.execute(
+                f"INSERT INTO order_source (account, {', '.join(_SAID)}) SELECT :account, order_id, :source, :seen_at,"
+                f" :import_id, {', '.join(_SAID[4:])} FROM ({recordset(dialect, _typed(rows[0]))}) AS r WHERE true"
+                f" ON CONFLICT (account, order_id) DO UPDATE SET {changes}",
+                {**by, "rows": packed(rows)},
+            )
+
+    def _see_again(self, ids: Sequence[str], event: dict[str, object]) -> None:
+        """Orders that were gone are there again."""
+        self._log(SEEN_AGAIN, "gone_at = NULL", ids, event)
+
+    def _log(self, kind: str, change: str, ids: Sequence[str], event: dict[str, object]) -> None:
+        """Change orders that are locked, with an event for each."""
+        if not ids:
+            return
+        dialect = self._connection.dialect
+        self._connection.execute(
+            "INSERT INTO order_event (account, order_id, id, kind, detail, actor, at)"
+            f" SELECT account, id, :event, '{kind}', :detail, :actor, :at FROM orders"
+            f" WHERE account = :account AND id {dialect.among('ids')}",
+            {"ids": dialect.bind_ids(ids), **event},
+        )
+        self._connection.execute(
+            f"UPDATE orders SET {change}, changed_at = :at, version = version + 1"
+            f" WHERE account = :account AND id {dialect.among('ids')}",
+            {"ids": dialect.bind_ids(ids), "at": event["at"]},
+        )
+
     def _stored(self, ids: list[str]) -> Iterator[Order]:
         """Stored orders, whole; there are none to read in most imports."""
         if not ids:
@@ -164,15 +300,18 @@ class OrderImport:
             self._connection, Fragment(f"id {dialect.among('stored')}", {"stored": dialect.bind_ids(ids)})
         )
 
-    def _known(self, ids: list[str], lock: str) -> dict[str, _Known]:
+    def _known(self, ids: list[str], seen_at: datetime, lock: str) -> dict[str, _Known]:
         """The stored orders among these."""
         dialect = self._connection.dialect
         rows = self._connection.execute(
-            "SELECT o.id, o.status, o.fingerprint FROM orders AS o WHERE o.account = :account"
-            f" AND o.id IN ({dialect.ids('ids')}) ORDER BY o.id {lock}",
-            {"ids": dialect.bind_ids(ids)},
+            "SELECT o.id, o.status, o.fingerprint, o.rejected_at, o.archived_at IS NOT NULL, o.gone_at IS NOT NULL,"
+            " s.seen_at > :seen_at, s.status, s.delivery_notes, s.invoices FROM orders AS o"
+            " LEFT JOIN order_source AS s ON s.account = :account"
+            f" AND s.order_id = o.id WHERE o.account = :account AND o.id IN ({dialect.ids('ids')})"
+            f" ORDER BY o.id {lock}",
+            {"ids": dialect.bind_ids(ids), "seen_at": dialect.instant(seen_at)},
         )
-        return {row[0]: _Known(row[1], row[2]) for row in rows.fetchall()}
+        return {row[0]: _Known(row[7:], *row[1:7]) for row in rows.fetchall()}
 
     def _store_buyers(self, buyers: Iterable[Buyer]) -> None:
         merged: dict[str, Buyer] = {}
@@ -312,6 +451,31 @@ def _unsaid(orders: Iterable[Order], known: dict[str, _Known], final: set[str]) 
         for name in unsaid.intersection(PROTECTIONS):
             (kept if is_known else new)[name] += number
     return {name: Unsaid(kept=kept[name], new=new[name]) for name in PROTECTIONS if kept[name] or new[name]}
+
+
+def _said(order: Order) -> _Words:
+    """What a file says of an order; what stands in for a missing column says nothing."""
+    unsaid = order.unsaid
+    return (
+        None if "status" in unsaid else order.status.value,
+        None if "delivery_notes" in unsaid else order.delivery_notes,
+        None if "invoices" in unsaid else order.invoices,
+    )
+
+
+def _against_us(
+    orders: Iterable[Order], known: dict[str, _Known], final: set[str], at: datetime
+) -> dict[str, tuple[str, ...]]:
+    """The orders that are rejected here, and not in the file, by how they contradict; archived ones are settled."""
+    found: dict[str, list[str]] = {}
+    for order in orders:
+        if order.id in final and not known[order.id].is_archived:
+            status, notes, invoices = _said(order)
+            said = Said(at=at, status=Status(status) if status else None, delivery_notes=notes, invoices=invoices)
+            kind = contradiction(Status.REJECTED, read_instant(known[order.id].rejected_at), said)
+            if kind is not None:
+                found.setdefault(kind.value, []).append(order.id)
+    return {kind: tuple(ids) for kind, ids in sorted(found.items())}
 
 
 def _merged(earlier: Buyer | None, later: Buyer) -> Buyer:

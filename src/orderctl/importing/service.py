@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Self, TypeVar
@@ -14,11 +15,12 @@ from orderctl.core.times import Progress
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.errors import ExitCode
+from orderctl.errors import ExitCode, UsageError
 from orderctl.files.csv import escape_formula
 from orderctl.files.safe import create_file, text_in
 from orderctl.importing.figures import ImportCounts, OrderSource, ProblemGroup, RowProblem, SourceFigures
-from orderctl.importing.queries import OrderImport
+from orderctl.importing.queries import OrderImport, Sighting
+from orderctl.language import _
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.orders import Order
 from orderctl.rejection.execute import wait_for_turn
@@ -44,7 +46,7 @@ class ImportReport:
     was written, because of the problems or because it was only a check. `rejection` is None if there was no plan.
     """
 
-    figures: SourceFigures
+    file: FileImport
     counts: ImportCounts
     problems: tuple[ProblemGroup, ...]
     skip_bad: bool
@@ -64,52 +66,95 @@ class ImportReport:
         """The ids of the orders that the file rejects and the store does not, and no plan was made for."""
         return () if self.rejection else self.counts.rejected_at_source
 
+    @property
+    def figures(self) -> SourceFigures:
+        """What the file holds."""
+        return self.file.source.figures
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileImport:
     """The orders of a file as they are to be written, and by whom.
 
-    What protects an order in the store stays, unless `lower_counts`.
+    `said_by` is the name of the source whose word they are, and `said_at` when it was given; None is now. `complete`:
+    the file has all orders of that source, and `allow_empty`: there may be none. What protects an order in the store
+    stays, unless `lower_counts`.
     """
 
     source: OrderSource
     actor: str
     clock: Clock
     detail: str
+    said_by: str = ""
+    said_at: datetime | None = None
+    complete: bool = False
+    allow_empty: bool = False
     lower_counts: bool = False
     progress: Progress | None = None
 
     def write(self, connection: Connection) -> ImportCounts:
         """Write all orders of the file; each call begins with the first one."""
         counts, at = ImportCounts(), self.clock.of(connection)
-        done = 0
+        seen, done = Sighting(source=self.said_by, at=self._said_at(at)), 0
         for chunk in _chunks(self.source.orders()):
             counts += OrderImport(connection).store(
-                chunk, actor=self.actor, at=at, detail=self.detail, lower_counts=self.lower_counts
+                chunk, actor=self.actor, at=at, detail=self.detail, lower_counts=self.lower_counts, seen=seen
             )
             done += len(chunk)
             if self.progress:
                 self.progress(done, self.source.figures.orders)
+        if self.complete:
+            counts += OrderImport(connection).mark_gone(seen, actor=self.actor, at=at, detail=self.detail)
         return counts
+
+    def foresee(self, store: Store) -> ImportCounts:
+        """What writing them would do. Which orders would be gone, only a trial tells: it is rolled back."""
+        counts = ImportCounts()
+        if self.complete and not self.source.figures.problems:
+
+            def try_it(connection: Connection) -> None:
+                nonlocal counts
+                counts = self.write(connection)
+
+            with store.foreseen(try_it):
+                return counts
+        with store.snapshot() as connection:
+            said_at = self._said_at(self.clock.of(connection))
+            for chunk in _chunks(self.source.orders()):
+                counts += OrderImport(connection).foresee(chunk, said_at, lower_counts=self.lower_counts)
+        return counts
+
+    def check_complete(self) -> None:
+        """Raise UsageError if a file that has all orders has none, and nobody said that this may be so."""
+        figures = self.source.figures
+        if self.complete and not (figures.orders or figures.problems or self.allow_empty):
+            raise UsageError(
+                _("the file has no orders, and --complete would mark all of {source} as gone", source=self.said_by),
+                hint=_("if there are none any more, add --allow-empty"),
+            )
+
+    def _said_at(self, now: datetime) -> datetime:
+        """A file of the future was said now."""
+        return now if self.said_at is None else min(self.said_at, now)
 
 
 def import_orders(store: Store, file: FileImport, *, skip_bad: bool, check_only: bool = False) -> ImportReport:
     """Write the orders of a checked file in one transaction.
 
-    With a bad row nothing is written, unless `skip_bad` leaves out the orders that have one. The store
-    may run the transaction again, so each run reads the source from its start. `check_only` writes nothing.
+    With a bad row nothing is written, unless `skip_bad` leaves out the orders that have one; a complete file has none
+    to leave out. The store may run the transaction again, so each run reads the source from its start. `check_only`
+    writes nothing. Raises UsageError for a complete file without an order.
     """
     figures = file.source.figures
-    problems = file.source.problem_groups(PROBLEMS_SHOWN)
+    file.check_complete()
     counts = ImportCounts()
-    stored = not (check_only or (figures.problems and not skip_bad))
+    stored = not (check_only or (figures.problems and (file.complete or not skip_bad)))
     if check_only:
-        with store.snapshot() as connection:
-            for chunk in _chunks(file.source.orders()):
-                counts += OrderImport(connection).foresee(chunk, lower_counts=file.lower_counts)
-    elif stored and figures.orders:
+        counts = file.foresee(store)
+    elif stored and (figures.orders or file.complete):
         counts = store.write(file.write)
-    return ImportReport(figures=figures, counts=counts, problems=problems, skip_bad=skip_bad, stored=stored)
+    problems = file.source.problem_groups(PROBLEMS_SHOWN)
+    return ImportReport(file=file, counts=counts, problems=problems, skip_bad=skip_bad, stored=stored)
 
 
 class StoreAfterImport(Store):
@@ -189,9 +234,13 @@ def write_error_report(path: Path, problems: Iterable[RowProblem], *, force: boo
 
 def import_document(report: ImportReport) -> Document:
     """What an import read and did; `errors` names the file that lists every problem."""
+    said_at = report.file.said_at
     return {
         "schema": SCHEMA,
         "stored": report.stored,
+        "source": report.file.said_by,
+        "as_of": said_at and said_at.isoformat(),
+        "complete": report.file.complete,
         **asdict(report.figures),
         "first_problems": [asdict(group) for group in report.problems],
         **asdict(report.counts),

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from orderctl.core.money import Money, plain_amount
-from orderctl.orders.eligibility import Mode, explain, refusal
+from orderctl.orders.eligibility import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from orderctl.orders.eligibility import Explanation
     from orderctl.orders.orders import Order, OrderEvent
@@ -26,22 +27,38 @@ def amounts(totals: Iterable[Money]) -> list[Document]:
     ]
 
 
-def order_document(order: Order, events: Sequence[OrderEvent]) -> Document:
-    """One order with its log, and whether it can be rejected. Amounts are decimal text, as in lists and exports."""
+_TIMES = (
+    "ordered_at",
+    "delivery_from",
+    "delivery_to",
+    "archived_at",
+    "rejected_at",
+    "changed_at",
+    "gone_at",
+    "seen_at",
+)
+
+
+def order_document(order: Order, events: Sequence[OrderEvent], seen_since: datetime | None = None) -> Document:
+    """One order with its log, and whether it can be rejected. Amounts are decimal text, as in lists and exports.
+
+    With `seen_since`, an order of which its source has not spoken since cannot.
+    """
     document = asdict(order)
     del document["unsaid"]  # only for orders that come from a file
-    for name in ("ordered_at", "delivery_from", "delivery_to", "archived_at", "rejected_at", "changed_at"):
+    for name in _TIMES:
         document[name] = document[name] and document[name].isoformat()
     document["tags"] = sorted(order.tags)
     document["total"] = plain_amount(order.total, order.currency)
     for line, written in zip(order.lines, document["lines"], strict=True):
         written["unit_price"] = plain_amount(line.unit_price, order.currency)
-    refusals = {mode.value: refusal(order, mode) for mode in Mode}
+    explanation = explain(order, events, seen_since)
+    refusals = {mode.value: next(iter(rules), None) for mode, rules in explanation.grounds.items()}
     return {
         "schema": SCHEMA,
         "order": document,
         "refused": {mode: rule and {"code": rule.code, "reason": rule.reason} for mode, rule in refusals.items()},
-        "eligibility": _eligibility(order, explain(order, events)),
+        "eligibility": _eligibility(order, explanation),
         "events": [event_document(event) for event in events],
     }
 

@@ -32,11 +32,13 @@ class Facts(Protocol):
     def invoices(self) -> int: ...  # noqa: D102
     @property
     def backlog_skus(self) -> int: ...  # noqa: D102
+    @property
+    def gone_at(self) -> datetime | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One reason not to reject an order: a status, or a count above zero.
+    """One reason not to reject an order: a status, a count above zero, or a mark that is set.
 
     `advice` says what the operator can do instead; `modes` are the ways of rejecting that it forbids.
     """
@@ -46,12 +48,15 @@ class Rule:
     advice: str
     status: Status | None = None
     counted: Literal["delivery_notes", "invoices", "backlog_skus"] | None = None
+    marked: Literal["gone_at"] | None = None
     modes: frozenset[Mode] = frozenset(Mode)
 
     def applies_to(self, order: Facts) -> bool:
         """Whether the rule applies to the order, whatever the mode."""
         if self.status is not None:
             return order.status == self.status
+        if self.marked is not None:
+            return getattr(order, self.marked) is not None
         return self.counted is not None and getattr(order, self.counted) > 0
 
 
@@ -70,6 +75,12 @@ RULES: tuple[Rule, ...] = (
         reason=N_("returned to cart"),
         advice=N_("the buyer has it back; it comes again as a new order"),
         status=Status.RETURNED_TO_CART,
+    ),
+    Rule(
+        code="gone",
+        reason=N_("is gone from its source"),
+        advice=N_("nothing is left to do there; an import that has it again makes it rejectable"),
+        marked="gone_at",
     ),
     Rule(
         code="invoiced",
@@ -111,7 +122,13 @@ RULES: tuple[Rule, ...] = (
         modes=_BULK_ONLY,
     ),
 )
-RULE_BY_CODE = {rule.code: rule for rule in RULES}
+# Not among the others: it depends on how old the caller allows an order to be.
+STALE = Rule(
+    code="stale",
+    reason=N_("was not seen at its source for too long"),
+    advice=N_("import it again from its source, or allow a longer --max-age"),
+)
+RULE_BY_CODE = {rule.code: rule for rule in (*RULES, STALE)}
 
 
 def rules_for(mode: Mode) -> tuple[Rule, ...]:
@@ -146,20 +163,30 @@ class Explanation:
         return self.grounds[Mode.INDIVIDUAL] or self.grounds[Mode.BULK]
 
 
-def explain(order: Order, events: Sequence[OrderEvent]) -> Explanation:
-    """The rules that apply to an order, and since when, by its log."""
+def explain(order: Order, events: Sequence[OrderEvent], seen_since: datetime | None = None) -> Explanation:
+    """The rules that apply to an order, and since when, by its log.
+
+    With `seen_since` it is stale too, unless its source has spoken of it since.
+    """
     event = next((each for each in reversed(events) if each.to_status == order.status), None)
+    is_stale = seen_since is not None and (order.seen_at is None or order.seen_at < seen_since)
+    old = (STALE,) if is_stale else ()
     return Explanation(
-        grounds={mode: tuple(rule for rule in rules_for(mode) if rule.applies_to(order)) for mode in Mode},
+        grounds={mode: (*(rule for rule in rules_for(mode) if rule.applies_to(order)), *old) for mode in Mode},
         since=event.at if event else order.rejected_at,
         event=event,
     )
 
 
-def refusal_sql(mode: Mode) -> str:
-    """An expression over a row of `orders`: the code of the first rule that applies, or NULL."""
-    cases = " ".join(f"WHEN {_condition(rule)} THEN '{rule.code}'" for rule in rules_for(mode))
-    return f"CASE {cases} END"
+def refusal_sql(mode: Mode, *, or_stale: bool = False) -> str:
+    """An expression over a row of `orders`: the code of the first rule that applies, or NULL.
+
+    `or_stale`: an order is stale unless its source has spoken of it since `:seen_since`.
+    """
+    cases = [f"WHEN {_condition(rule)} THEN '{rule.code}'" for rule in rules_for(mode)]
+    if or_stale:
+        cases.append(f"WHEN {stale_sql('orders.id')} THEN '{STALE.code}'")
+    return f"CASE {' '.join(cases)} END"
 
 
 def eligible_sql(mode: Mode) -> str:
@@ -167,7 +194,17 @@ def eligible_sql(mode: Mode) -> str:
     return " AND ".join(f"NOT ({_condition(rule)})" for rule in rules_for(mode))
 
 
+def stale_sql(order_id: str) -> str:
+    """A condition over the order whose id is this expression: its source has not spoken of it since `:seen_since`."""
+    return (
+        "NOT EXISTS (SELECT 1 FROM order_source AS seen WHERE seen.account = :account"
+        f" AND seen.order_id = {order_id} AND seen.seen_at >= :seen_since)"
+    )
+
+
 def _condition(rule: Rule) -> str:
     if rule.status is not None:
         return f"status = '{rule.status}'"
+    if rule.marked is not None:
+        return f"{rule.marked} IS NOT NULL"
     return f"{rule.counted} > 0"

@@ -101,8 +101,9 @@ class OrderLine:
 class Order:
     """One purchase order. Instants are aware UTC; `total` is in minor units of `currency`.
 
-    `changed_at` is the last change by an import, archiving or a tag; None if there was none. `unsaid` names the fields
-    that the imported file does not have; it is empty for a stored order.
+    `changed_at` is the last change by an import, archiving or a tag; None if there was none. `source` last spoke of a
+    stored order at `seen_at`, and has it no longer since `gone_at`; None if that is not known, or not so. `unsaid`
+    names the fields that the imported file does not have; it is empty for a stored order.
     """
 
     id: str
@@ -130,6 +131,9 @@ class Order:
     changed_at: datetime | None = None
     batch_id: str | None = None
     version: int = 1
+    gone_at: datetime | None = None
+    source: str = field(default="", compare=False)
+    seen_at: datetime | None = field(default=None, compare=False)
     lines: tuple[OrderLine, ...] = ()
     tags: frozenset[str] = frozenset()
     unsaid: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
@@ -147,7 +151,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderSummary:
-    """The fields of an order that a list shows."""
+    """The fields of an order that a list shows; the last two only where it is asked for them."""
 
     id: str
     buyer_name: str
@@ -162,6 +166,8 @@ class OrderSummary:
     quantity: int
     archived: bool = False
     version: int = 1
+    source: str = ""
+    seen_at: datetime | None = None
 
     @property
     def amount(self) -> Money:
@@ -194,6 +200,10 @@ class OrderEvent:
     at: datetime
     reason_code: str = ""
     lines_digest: str = ""
+
+
+# The kinds of event of an order that a complete import of its source has no longer, and of one that it has again.
+GONE, SEEN_AGAIN = "gone", "seen-again"
 
 
 @dataclass(frozen=True, slots=True)

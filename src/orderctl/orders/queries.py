@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any
@@ -29,7 +29,7 @@ SUMMARY_COLUMNS = (
 _DAYS = 5_000
 
 
-def _buyer_name(value: str | None) -> str:
+def _or_nothing(value: str | None) -> str:
     return value or ""
 
 
@@ -42,10 +42,14 @@ def _optional_day(value: Any) -> date | None:  # noqa: ANN401 - a column of eith
     return None if value is None else read_day(value)
 
 
+def _optional_instant(value: Any) -> datetime | None:  # noqa: ANN401 - a column of either engine
+    return None if value is None else read_instant(value)
+
+
 # The fields of a summary: the index of each in a row of `SUMMARY_COLUMNS` and the buyer's name, and its converter.
 _SUMMARY: dict[str, tuple[int, Callable[[Any], Any] | None]] = {
     "id": (0, None),
-    "buyer_name": (13, _buyer_name),
+    "buyer_name": (13, _or_nothing),
     "status": (2, {status.value: status for status in Status}.__getitem__),
     "reference": (3, None),
     "season": (4, None),
@@ -58,19 +62,27 @@ _SUMMARY: dict[str, tuple[int, Callable[[Any], Any] | None]] = {
     "archived": (11, _is_there),
     "version": (12, None),
 }
+# The fields that follow where a list asks for them.
+_OF_SOURCE: dict[str, tuple[int, Callable[[Any], Any] | None]] = {
+    "source": (14, _or_nothing),
+    "seen_at": (15, _optional_instant),
+}
+OF_SOURCES = frozenset(_OF_SOURCE)
 # How many rows are converted together, a column at a time.
 _TOGETHER = 1_000
 
 
 def read_summary(row: Row) -> OrderSummary:
-    """Convert a row of `SUMMARY_COLUMNS`, followed by the buyer's name."""
-    return OrderSummary(**{name: read(row[at]) if read else row[at] for name, (at, read) in _SUMMARY.items()})
+    """Convert a row of `SUMMARY_COLUMNS`, followed by the buyer's name, and perhaps by source and time."""
+    fields = _SUMMARY if len(row) == len(_SUMMARY) + 1 else _SUMMARY | _OF_SOURCE
+    return OrderSummary(**{name: read(row[at]) if read else row[at] for name, (at, read) in fields.items()})
 
 
 def summary_fields(rows: Iterable[Row], names: Sequence[str]) -> Iterator[dict[str, Sequence[Any]]]:
     """Only these fields of the summaries, converted as by `read_summary`: for each block of rows, lists by field."""
     coming = iter(rows)
-    fields = [(name, *_SUMMARY[name]) for name in names]
+    known = _SUMMARY | _OF_SOURCE
+    fields = [(name, *known[name]) for name in names]
     while together := list(islice(coming, _TOGETHER)):
         columns = list(zip(*together, strict=True))
         yield {name: list(map(read, columns[at])) if read else columns[at] for name, at, read in fields}
@@ -79,9 +91,9 @@ def summary_fields(rows: Iterable[Row], names: Sequence[str]) -> Iterator[dict[s
 _ORDER = Columns(
     "id, brand, status, reference, season, ordered_at, terms, delivery_address, billing_address, country,"
     " delivery_from, delivery_to, currency, total, quantity, delivery_notes, invoices, backlog_skus, note, archived_at,"
-    " rejected_at, batch_id, version, changed_at",
+    " rejected_at, batch_id, version, changed_at, gone_at",
     status=Status,
-    **dict.fromkeys(("ordered_at", "archived_at", "rejected_at", "changed_at"), read_instant),
+    **dict.fromkeys(("ordered_at", "archived_at", "rejected_at", "changed_at", "gone_at"), read_instant),
     **dict.fromkeys(("delivery_from", "delivery_to"), read_day),
 )
 _BUYER = Columns("id, name, email, contact, country, language")
@@ -90,15 +102,21 @@ EVENTS = Columns(
     "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest",
     at=read_instant,
 )
-# The columns of an order `o` with its buyer `b`, for `read_order`.
-ORDER_COLUMNS = f"{_ORDER.of('o')}, {_BUYER.of('b')}"
+_SEEN = Columns("source, seen_at", seen_at=read_instant)
+# The columns of an order `o` with its buyer and what its source last said, for `read_order`; and the joins of these.
+_WHOLE = f"{_ORDER.of('o')}, {_BUYER.of('b')}, {_SEEN.of('s')}"
+_JOINS = (
+    " LEFT JOIN buyer b ON b.account = :account AND b.id = o.buyer_id"
+    " LEFT JOIN order_source s ON s.account = :account AND s.order_id = o.id"
+)
 
 
 def read_order(row: Row, lines: tuple[OrderLine, ...], tags: frozenset[str]) -> Order:
-    """Convert a row of `ORDER_COLUMNS`, with its lines and tags."""
-    of_buyer = row[len(_ORDER.names) :]
+    """Convert a row of `_WHOLE`, with its lines and tags."""
+    of_buyer, seen = row[len(_ORDER.names) : -len(_SEEN.names)], row[-len(_SEEN.names) :]
     buyer = None if of_buyer[0] is None else read_buyer(of_buyer)
-    return Order(**_ORDER.values(row), buyer=buyer, lines=lines, tags=tags)
+    of_source = {} if seen[0] is None else _SEEN.values(seen)
+    return Order(**_ORDER.values(row), **of_source, buyer=buyer, lines=lines, tags=tags)
 
 
 def read_buyer(row: Row) -> Buyer:
@@ -124,8 +142,8 @@ _STREAMED_TOGETHER = 250
 def stream_orders(connection: Connection, condition: Fragment) -> Iterator[Order]:
     """The orders that meet the condition, with their lines and tags, sorted by id."""
     found = connection.stream(
-        f"SELECT {ORDER_COLUMNS} FROM (SELECT * FROM orders WHERE account = :account AND {condition.sql}) o"
-        " LEFT JOIN buyer b ON b.account = :account AND b.id = o.buyer_id ORDER BY o.id",
+        f"SELECT {_WHOLE} FROM (SELECT * FROM orders WHERE account = :account AND {condition.sql}) o{_JOINS}"
+        " ORDER BY o.id",
         condition.params,
     )
     while together := list(islice(found, _STREAMED_TOGETHER)):
@@ -151,10 +169,7 @@ def _complete(connection: Connection, together: Sequence[Row]) -> Iterator[Order
 def get_order(connection: Connection, order_id: str) -> Order | None:
     """One order with its lines and tags; the accents of its id may be composed or not. None if there is none."""
     run = connection.execute
-    sql = (
-        f"SELECT {ORDER_COLUMNS} FROM orders o LEFT JOIN buyer b"
-        " ON b.account = o.account AND b.id = o.buyer_id WHERE o.account = :account AND o.id = :id"
-    )
+    sql = f"SELECT {_WHOLE} FROM orders o{_JOINS} WHERE o.account = :account AND o.id = :id"
     forms = dict.fromkeys((order_id, *forms_of(order_id)))
     row = next(filter(None, (run(sql, {"id": form}).fetchone() for form in forms)), None)
     if row is None:

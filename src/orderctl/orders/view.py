@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from orderctl.core.times import duration_words
 from orderctl.language import N_, _, in_words, ngettext
 from orderctl.orders.eligibility import Explanation, Mode, Rule, explain
 from orderctl.orders.orders import Order, OrderEvent, Status
@@ -24,10 +26,15 @@ _LINE_COLUMNS = (
 _SHOWN_EVENTS = 50
 
 
-def order_details(order: Order, events: Sequence[OrderEvent]) -> RenderableType:
-    """An order: header, whether it can be rejected, lines, log."""
-    parts: list[RenderableType] = [_order_title(order), Text(), facts_table(_order_facts(order)), Text()]
-    parts.append(explanation_table(order, explain(order, events)))
+def order_details(
+    order: Order, events: Sequence[OrderEvent], *, now: datetime | None = None, seen_since: datetime | None = None
+) -> RenderableType:
+    """An order: header, whether it can be rejected, lines, log.
+
+    With `now`, how long ago its source spoke of it; with `seen_since`, whether that was too long ago.
+    """
+    parts: list[RenderableType] = [_order_title(order), Text(), facts_table(_order_facts(order, now)), Text()]
+    parts.append(explanation_table(order, explain(order, events, seen_since)))
     if order.lines:
         parts += [Text(), _lines(order)]
     if events:
@@ -50,7 +57,7 @@ def _order_title(order: Order) -> Text:
     return title
 
 
-def _order_facts(order: Order) -> list[tuple[str, str]]:
+def _order_facts(order: Order, now: datetime | None) -> list[tuple[str, str]]:
     buyer = order.buyer
     pieces = ngettext("{number:,} piece", "{number:,} pieces", order.quantity)
     return [
@@ -69,9 +76,21 @@ def _order_facts(order: Order) -> list[tuple[str, str]]:
         (_("Refers"), ", ".join(_held(order))),
         (_("Tags"), ", ".join(sorted(order.tags))),
         (_("Note"), order.note),
+        (_("Source"), _said_by(order, now)),
+        (_("Gone since"), full_timestamp(order.gone_at) if order.gone_at else ""),
         (_("Batch"), order.batch_id or ""),
         (_("Version"), str(order.version)),
     ]
+
+
+def _said_by(order: Order, now: datetime | None) -> str:
+    """The source of an order, and when it last spoke of it."""
+    if order.seen_at is None:
+        return _("unknown")
+    seen = {"source": order.source or _("unknown"), "at": full_timestamp(order.seen_at)}
+    if now is None or now < order.seen_at:
+        return _("{source}, as of {at}", **seen)
+    return _("{source}, as of {at}, {length} ago", **seen, length=duration_words(now - order.seen_at))
 
 
 def _held(order: Order) -> Iterator[str]:

@@ -8,8 +8,8 @@ from orderctl.changes import ChangeKind
 from orderctl.core.money import Money, format_amount
 from orderctl.database.connection import Connection, Row, readable_instant
 from orderctl.language import N_, _
-from orderctl.orders.eligibility import eligible_sql
-from orderctl.orders.orders import OrderChange
+from orderctl.orders.eligibility import STALE, eligible_sql, stale_sql
+from orderctl.orders.orders import GONE, SEEN_AGAIN, OrderChange
 from orderctl.plans.plans import PlanState, SavedPlan
 from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
 
@@ -25,14 +25,16 @@ _STEPS = (
     *("closed_at", "closed_by", "closed_by_login", "digest"),
 )
 _FACTS = "status, currency, total, quantity, delivery_notes, invoices, backlog_skus"
-_DONE = ", ".join(f"'{kind}'" for kind in ChangeKind)
-_DONE_BY = {
+_DONE_BY: dict[str, str] = {
     ChangeKind.ARCHIVED: N_("archived by {actor}"),
     ChangeKind.UNARCHIVED: N_("unarchived by {actor}"),
     ChangeKind.TAGGED: N_("tagged {tag} by {actor}"),
     ChangeKind.UNTAGGED: N_("untagged {tag} by {actor}"),
+    GONE: N_("gone from its source by {actor}"),
+    SEEN_AGAIN: N_("seen again at its source by {actor}"),
 }
 _UNREADABLE = datetime.fromtimestamp(0, UTC)  # stands for an instant that somebody edited: the digest does not match
+_DONE = ", ".join(f"'{kind}'" for kind in _DONE_BY)
 _COUNTS = (N_("quantity"), N_("delivery notes"), N_("invoices"), N_("backlog SKUs"))
 
 
@@ -99,8 +101,10 @@ def change_plan(connection: Connection, before: SavedPlan, after: SavedPlan) -> 
     return changed.rowcount == 1
 
 
-def plan_differences(connection: Connection, plan: RejectionPlan) -> tuple[LeftOut, ...]:
+def plan_differences(connection: Connection, plan: RejectionPlan, now: datetime) -> tuple[LeftOut, ...]:
     """The targets that are no longer as planned, and that the plan's own batch did not reject."""
+    since = plan.seen_since(now)
+    is_stale = "" if since is None else f" OR {stale_sql('o.id')}"
     found = connection.execute(
         "SELECT target.key, target.value, o.version, o.status, o.batch_id, o.currency, o.total, o.quantity,"
         " o.delivery_notes, o.invoices, o.backlog_skus, p.was_status, p.was_currency, p.was_total,"
@@ -109,8 +113,12 @@ def plan_differences(connection: Connection, plan: RejectionPlan) -> tuple[LeftO
         " LEFT JOIN orders AS o ON o.account = :account AND o.id = target.key"
         " LEFT JOIN plan_order AS p ON p.account = :account AND p.plan_id = :plan AND p.order_id = target.key"
         " WHERE o.id IS NULL OR ((o.batch_id IS NULL OR o.batch_id <> :plan)"
-        f" AND (o.version <> target.value OR NOT ({eligible_sql(plan.mode)}))) ORDER BY target.key",
-        {"targets": plan.targets.packed, "plan": plan.id},
+        f" AND (o.version <> target.value OR NOT ({eligible_sql(plan.mode)}){is_stale})) ORDER BY target.key",
+        {
+            "targets": plan.targets.packed,
+            "plan": plan.id,
+            **({} if since is None else {"seen_since": connection.dialect.instant(since)}),
+        },
     ).fetchall()
     done = _done_since(connection, plan, [row[0] for row in found])
     return tuple(
@@ -127,7 +135,7 @@ def plan_differences(connection: Connection, plan: RejectionPlan) -> tuple[LeftO
 
 
 def _done_since(connection: Connection, plan: RejectionPlan, ids: list[str]) -> dict[str, list[OrderChange]]:
-    """The archiving and tagging of these orders since the plan was made."""
+    """The archiving and tagging of these orders since the plan was made, and whether they were gone."""
     dialect = connection.dialect
     found = connection.execute(
         "SELECT order_id, kind, detail, actor FROM order_event WHERE account = :account"
@@ -174,7 +182,8 @@ def _changes(row: Row, done: list[OrderChange]) -> tuple[OrderChange, ...]:
     if row[4] is not None:
         return (OrderChange(_("rejected meanwhile by batch {batch}", batch=row[4])),)
     found = [] if was[0] is None else _differing(was, now)
-    return tuple([*found, *done] or [OrderChange(_("edited: version was {was}, is {now}", was=row[1], now=row[2]))])
+    edited = _("edited: version was {was}, is {now}", was=row[1], now=row[2]) if row[1] != row[2] else _(STALE.reason)
+    return tuple([*found, *done] or [OrderChange(edited)])
 
 
 def _differing(was: Row, now: Row) -> list[OrderChange]:

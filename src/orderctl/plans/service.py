@@ -86,13 +86,13 @@ def load_plan(store: Store, text: str) -> KeptPlan:
         return _loaded(connection, _get(connection, find_plan(connection, text)))
 
 
-def differences(store: Store, plan: RejectionPlan) -> tuple[LeftOut, ...]:
+def differences(store: Store, plan: RejectionPlan, clock: Clock) -> tuple[LeftOut, ...]:
     """The targets that are no longer as planned, each with what changed."""
     with store.snapshot() as connection:
-        return plan_differences(connection, plan)
+        return plan_differences(connection, plan, clock.of(connection))
 
 
-def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOut]) -> RejectionPlan:
+def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOut], clock: Clock) -> RejectionPlan:
     """What running a saved plan would do now, for the preview: the plan without the targets that changed.
 
     The saved plan is the one that runs. Its transaction leaves out the same orders by the same rule.
@@ -109,6 +109,7 @@ def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOu
             notify=plan.mail.notify,
             per_order=plan.mail.per_order,
             changed_since=plan.made_at - RECENT,
+            seen_since=plan.seen_since(clock.of(connection)),
         )
     return replace(
         plan,
@@ -176,10 +177,11 @@ def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, 
         _check_runnable(current, operator, now)
         execute_plan(connection, _approved(current, runner, how), now, message_domain)
         _take(connection, saved, saved.close(PlanState.EXECUTED, runner, now))
-        return _outcome(connection, plan)
+        return _outcome(connection, plan, now)
 
     def landed(connection: Connection) -> Executed | None:
-        return _outcome(connection, plan) if get_batch(connection, plan.id) else None
+        now = operator.clock.of(connection)
+        return _outcome(connection, plan, now) if get_batch(connection, plan.id) else None
 
     executed = store.write(execute, landed=landed)
     return result_of(plan, executed)
@@ -189,11 +191,11 @@ def _check_runnable(kept: KeptPlan, operator: Operator, now: datetime) -> None:
     kept.saved.check_runnable(now, needs=operator.terms.rule.why(kept.plan))
 
 
-def _outcome(connection: Connection, plan: RejectionPlan) -> Executed:
+def _outcome(connection: Connection, plan: RejectionPlan, now: datetime) -> Executed:
     """What the plan's batch did, and what changed in each target that it left out."""
     executed = plan_outcome(connection, plan)
     assert executed is not None  # noqa: S101 - the batch is there: it was just written or looked up
-    return replace(executed, left_out=plan_differences(connection, plan)) if executed.left_out else executed
+    return replace(executed, left_out=plan_differences(connection, plan, now)) if executed.left_out else executed
 
 
 def _approved(kept: KeptPlan, runner: Identity, how: str) -> ApprovedPlan:

@@ -12,7 +12,7 @@ from orderctl.filters.queries import summaries_sql
 from orderctl.orders.eligibility import Mode, refusal_sql
 from orderctl.orders.orders import OrderSummary, Status
 from orderctl.orders.queries import read_summary
-from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare
+from orderctl.rejection.impact import Freshness, Impact, LargestOrder, NamedBuyers, SeasonShare
 from orderctl.rejection.plan import Assessment, MailPlan, Skipped, Targets
 from orderctl.selection.queries import choice_condition, with_exclusions
 from orderctl.selection.selection import Choice, IdScope, InputSummary, SelectionScope
@@ -85,13 +85,14 @@ def read_choice(
 ) -> Read:
     """Read the orders of a choice once, and answer `parts` and `objects` about them.
 
-    `objects` are expressions for JSON objects by name, `also` are further subqueries.
+    `objects` are expressions for JSON objects by name, `also` are further subqueries. With a parameter `seen_since`
+    stale orders are refused too.
     """
     dialect = connection.dialect
     chosen = choice_condition(choice, dialect)
     packed = {part.name: dialect.json_rows(part.columns, f"({part.query}) AS {part.name}_part") for part in parts}
     packed |= objects
-    hit = _HIT.format(refusal=refusal_sql(mode), chosen=chosen.sql)
+    hit = _HIT.format(refusal=refusal_sql(mode, or_stale="seen_since" in params), chosen=chosen.sql)
     answers = ", ".join(f"(SELECT {sql}) AS {name}" for name, sql in packed.items())
     row = connection.execute(
         f"WITH RECURSIVE {', '.join((hit, *_SUMS, *also))} SELECT {answers}", {**chosen.params, **params}
@@ -122,6 +123,14 @@ def impact_parts(mode: Mode) -> tuple[Part, ...]:
             "currency, id, total",
             f"SELECT currency, max(id) AS id, total FROM {PLANNED} AND (currency, total) IN"
             f" (SELECT currency, max(top) FROM {GROUPS} GROUP BY currency) GROUP BY currency, total ORDER BY currency",
+        ),
+        Part(
+            "seen",
+            "seen_at, orders",
+            # Counted among all: PostgreSQL takes `refusal IS NULL` for rare, and would look each order up by itself.
+            "SELECT said.seen_at, count(CASE WHEN refusal IS NULL THEN 1 END) AS orders FROM hit"
+            " LEFT JOIN order_source AS said ON said.account = :account AND said.order_id = hit.id"
+            " GROUP BY said.seen_at",
         ),
         _buyers("silent", "id IS NOT NULL AND email IS NULL"),
         _buyers("confirmed", _confirmed(mode)),
@@ -186,6 +195,7 @@ def impact_of(read: Read, open_totals: OpenTotals) -> Impact:
         delivery_to=ends and read_day(ends),
         without_address=_named(read, "silent"),
         with_confirmed=_named(read, "confirmed"),
+        freshness=Freshness.of((seen_at and read_instant(seen_at), orders) for seen_at, orders in read.rows("seen")),
     )
 
 
@@ -251,13 +261,23 @@ _PARTS = (
 
 
 def assess_choice(
-    connection: Connection, choice: Choice, mode: Mode, *, notify: bool, per_order: bool, changed_since: datetime
+    connection: Connection,
+    choice: Choice,
+    mode: Mode,
+    *,
+    notify: bool,
+    per_order: bool,
+    changed_since: datetime,
+    seen_since: datetime | None,
 ) -> Assessment:
     """Split a choice by eligibility, add it up, and compute the impact, reading each order once (design.md, section 6).
 
-    Changes nothing.
+    With `seen_since`, orders of which their source has not spoken since are stale. Changes nothing.
     """
-    pack = connection.dialect.json_object
+    pack, instant = connection.dialect.json_object, connection.dialect.instant
+    params: dict[str, object] = {"changed_since": instant(changed_since), "head": HEAD}
+    if seen_since is not None:
+        params["seen_since"] = instant(seen_since)
     read = read_choice(
         connection,
         choice,
@@ -269,7 +289,7 @@ def assess_choice(
             " (SELECT id, refusal FROM hit WHERE refusal IS NOT NULL ORDER BY id) AS refused_order",
         },
         also=OPEN_PAIRS,
-        params={"changed_since": connection.dialect.instant(changed_since), "head": HEAD},
+        params=params,
     )
     groups = read.rows("groups")
     eligible = [group for group in groups if group[0] is None]

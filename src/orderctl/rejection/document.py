@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from orderctl.rejection.impact import Impact
+    from orderctl.rejection.impact import Freshness, Impact
     from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult
     from orderctl.rejection.sample_letters import SampleLetter
     from orderctl.selection.notes import OrderNotes
@@ -29,6 +29,7 @@ def plan_document(plan: RejectionPlan) -> Document:
         "actor": plan.by.actor,
         "source": plan.by.source,
         "mode": plan.mode.value,
+        "max_age_seconds": plan.max_age and plan.max_age.total_seconds(),
         "reason": plan.reason,
         "reason_code": plan.reason_code,
         "targets": sorted(plan.targets),
@@ -96,6 +97,20 @@ def _impact(impact: Impact) -> Document:
         "delivery": _span(impact.delivery_from, impact.delivery_to),
         "buyers_without_address": asdict(impact.without_address),
         "buyers_with_confirmed_orders": asdict(impact.with_confirmed),
+        "freshness": impact.freshness and _freshness(impact.freshness),
+    }
+
+
+def _freshness(freshness: Freshness) -> Document:
+    """When the sources of the planned orders last spoke of them."""
+    return {
+        "as_of": freshness.newest and freshness.newest.isoformat(),
+        "oldest": freshness.oldest and freshness.oldest.isoformat(),
+        "behind": {
+            "count": freshness.behind,
+            "as_of": freshness.behind_at and freshness.behind_at.isoformat(),
+        },
+        "unknown": freshness.unknown,
     }
 
 

@@ -12,8 +12,8 @@ from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.filters.queries import summaries_sql
 from orderctl.language import _
 from orderctl.mail.outbox import MailState
-from orderctl.orders.eligibility import Mode, eligible_sql
-from orderctl.orders.orders import OrderEvent, OrderSummary, Status
+from orderctl.orders.eligibility import STALE, Mode, eligible_sql, stale_sql
+from orderctl.orders.orders import OrderChange, OrderEvent, OrderSummary, Status
 from orderctl.orders.queries import read_summary
 from orderctl.rejection.plan import ApprovedPlan, Executed, KeyUsedError, LeftOut, RejectionPlan
 from orderctl.selection.notes import notes_sql
@@ -39,6 +39,8 @@ def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> 
         "actor": plan.by.actor,
         "at": connection.dialect.instant(at),
     }
+    if (since := plan.seen_since(at)) is not None:
+        bound["seen_since"] = connection.dialect.instant(since)
     run = _in_two_statements if connection.dialect.name == "sqlite" else _in_one_statement
     # Notes are joined as a whole, so a plan with notes is one block.
     blocks = (plan.targets.packed,) if plan.notes else plan.targets.blocks()
@@ -47,6 +49,12 @@ def mark_rejected(connection: Connection, plan: RejectionPlan, at: datetime) -> 
         for events in run(connection, plan, bound | {"targets": targets}):
             last = _in_order(events, last)
             yield events
+
+
+def _rejectable(plan: RejectionPlan) -> str:
+    """A condition over a row `o` of `orders`: no rule of the plan applies to it now."""
+    rules = eligible_sql(plan.mode)
+    return rules if plan.max_age is None else f"{rules} AND NOT ({stale_sql('o.id')})"
 
 
 def event_of(
@@ -77,7 +85,7 @@ def _in_two_statements(connection: Connection, plan: RejectionPlan, bound: Param
         # CROSS JOIN: SQLite must look up each target, sorted by id, and not scan all orders.
         f" FROM ({connection.dialect.pairs('targets')}) AS target CROSS JOIN orders AS o{note.join}"
         " WHERE o.account = :account AND o.id = target.key AND o.version = target.value"
-        f" AND {eligible_sql(plan.mode)} RETURNING {_DIFFERENT}",
+        f" AND {_rejectable(plan)} RETURNING {_DIFFERENT}",
         bound,
     ).fetchall()
     yield events
@@ -105,7 +113,7 @@ def _in_one_statement(connection: Connection, plan: RejectionPlan, bound: Params
         " (SELECT o.id AS chosen_id, o.status AS was"
         f" FROM ({connection.dialect.pairs('targets')}) AS target JOIN orders AS o"
         " ON o.account = :account AND o.id = target.key AND o.version = target.value"
-        f" WHERE {eligible_sql(plan.mode)} ORDER BY o.id FOR UPDATE OF o),"
+        f" WHERE {_rejectable(plan)} ORDER BY o.id FOR UPDATE OF o),"
         f" changed AS (UPDATE orders AS o {_CHANGE.format('o.')} FROM chosen"
         f" WHERE o.account = :account AND o.id = chosen.chosen_id AND {eligible_sql(plan.mode)}"
         " RETURNING o.id AS changed_id, chosen.was, o.lines_digest AS lines),"
@@ -335,6 +343,16 @@ def _left_out(connection: Connection, plan: RejectionPlan) -> tuple[LeftOut, ...
         " WHERE o.batch_id IS NULL OR o.batch_id <> :batch ORDER BY target.key",
         {"targets": plan.targets.packed, "batch": plan.id},
     )
+    # An order whose version is still the planned one was left out because it became stale.
+    stale = (OrderChange(_(STALE.reason)),)
     return tuple(
-        LeftOut(id=row[0], planned_version=row[1], version=row[2], status=row[3], batch_id=row[4]) for row in found
+        LeftOut(
+            id=row[0],
+            planned_version=row[1],
+            version=row[2],
+            status=row[3],
+            batch_id=row[4],
+            changes=stale if plan.max_age is not None and row[1] == row[2] else (),
+        )
+        for row in found
     )

@@ -1,11 +1,13 @@
 """The figures of a plan for people: totals, shares, largest orders, skipped orders, mails. Warnings are yellow."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from itertools import islice
 
 from rich.text import Text
 
 from orderctl.core.money import Money
+from orderctl.core.times import duration_words
 from orderctl.language import _, ngettext
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
@@ -24,7 +26,7 @@ _NOTE_WIDTH = 60
 _MOST_OF_A_SEASON = 50
 
 
-def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Facts:
+def plan_figures(plan: RejectionPlan, now: datetime, *, ask_about_mails: bool = False) -> Facts:
     """Labels and values, most important first. `ask_about_mails`: the operator will be asked whether to mail."""
     grid = Facts(right=True)
     if plan.targets.count:
@@ -33,6 +35,7 @@ def plan_figures(plan: RejectionPlan, *, ask_about_mails: bool = False) -> Facts
             grid.add(_("Before credits"), _totals(more, WARNING))
         grid.add(_("Buyers"), f"{plan.buyers:,}")
         _add_impact(grid, plan.impact)
+        _add_freshness(grid, plan, now)
     for group in plan.skipped:
         grid.add(_("Skipped"), _skipped(group))
     _add_given(grid, plan.given)
@@ -83,6 +86,33 @@ def _add_impact(grid: Facts, impact: Impact) -> None:
             named=_named(impact.with_confirmed),
         )
         grid.add(_("Confirmed"), plain(words, WARNING))
+
+
+def _add_freshness(grid: Facts, plan: RejectionPlan, now: datetime) -> None:
+    """How old the word of the sources is."""
+    fresh, total = plan.impact.freshness, plan.targets.count
+    if fresh is None:
+        return
+    text = plain(_("as of {length} ago", length=_age(fresh.newest, now)) if fresh.newest else _("unknown"))
+    if fresh.behind and fresh.behind_at:
+        behind = _(
+            "; {number:,} of {total:,} not seen for {length}",
+            number=fresh.behind,
+            total=total,
+            length=_age(fresh.behind_at, now),
+        )
+        text.append_text(plain(behind, WARNING))
+    if fresh.newest and fresh.unknown:
+        unknown = _("; of {number:,} of {total:,} unknown", number=fresh.unknown, total=total)
+        text.append_text(plain(unknown, WARNING))
+    if plan.max_age is not None:
+        older = _("; what is older than {length} is skipped", length=duration_words(plan.max_age))
+        text.append_text(plain(older, FAINT))
+    grid.add(_("Seen"), text)
+
+
+def _age(at: datetime, now: datetime) -> str:
+    return duration_words(now - at)
 
 
 def _seasons(impact: Impact) -> RuledTable:

@@ -3,7 +3,7 @@
 The database computes it on the snapshot of the plan, and the plan holds it (design.md, section 6, steps 2 and 3).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,6 +13,8 @@ from orderctl.language import _
 
 # Somebody may still be working on an order that changed this recently.
 RECENT = timedelta(hours=1)
+# Orders are behind if their source spoke of them so much earlier than of the others.
+_BEHIND = timedelta(days=1)
 # An order stands out if it is a quarter of the value, and three times the average of the planned orders.
 _QUARTER = 25
 _TIMES_USUAL = 3
@@ -67,6 +69,39 @@ class NamedBuyers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """When the sources of the planned orders last spoke of them: from `oldest` to `newest`.
+
+    `behind` orders were seen a day or more before the newest, the last of them at `behind_at`. Of `unknown` orders
+    nobody knows.
+    """
+
+    newest: datetime | None = None
+    oldest: datetime | None = None
+    behind: int = 0
+    behind_at: datetime | None = None
+    unknown: int = 0
+
+    @classmethod
+    def of(cls, seen: Iterable[tuple[datetime | None, int]]) -> "Freshness":
+        """The figures of orders by when they were seen; None if that is not known."""
+        counted = [(at, number) for at, number in seen if number]
+        known = sorted((at, number) for at, number in counted if at is not None)
+        unknown = sum(number for at, number in counted if at is None)
+        if not known:
+            return cls(unknown=unknown)
+        newest = known[-1][0]
+        behind = [(at, number) for at, number in known if at <= newest - _BEHIND]
+        return cls(
+            newest=newest,
+            oldest=known[0][0],
+            behind=sum(number for __, number in behind),
+            behind_at=behind[-1][0] if behind else None,
+            unknown=unknown,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Impact:
     """The impact of a plan. `seasons` holds the largest of `season_count` groups, largest first."""
 
@@ -80,6 +115,7 @@ class Impact:
     delivery_to: date | None = None
     without_address: NamedBuyers = NamedBuyers()
     with_confirmed: NamedBuyers = NamedBuyers()
+    freshness: Freshness | None = None
 
 
 def percent_of(part: int, whole: int) -> int | None:
@@ -101,6 +137,10 @@ def impact_document(impact: Impact) -> dict[str, Any]:
     document = asdict(impact)
     for name in ("ordered_from", "ordered_to", "delivery_from", "delivery_to"):
         document[name] = document[name] and document[name].isoformat()
+    if impact.freshness is None:
+        del document["freshness"]  # so that plans saved before there was one keep their digest
+    else:
+        document["freshness"] |= {name: _text(document["freshness"][name]) for name in _SEEN}
     return document
 
 
@@ -117,7 +157,19 @@ def read_impact(document: Mapping[str, Any]) -> Impact:
         delivery_to=_day(document["delivery_to"]),
         without_address=_buyers(document["without_address"]),
         with_confirmed=_buyers(document["with_confirmed"]),
+        freshness=_freshness(document["freshness"]) if "freshness" in document else None,
     )
+
+
+_SEEN = ("newest", "oldest", "behind_at")
+
+
+def _freshness(document: Mapping[str, Any]) -> Freshness:
+    return Freshness(**{**document, **{name: _instant(document[name]) for name in _SEEN}})
+
+
+def _text(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from orderctl.core.money import Money
@@ -127,12 +127,14 @@ class RejectionPlan:
     """What a rejection would do. `id` becomes the id of the batch, so that a plan can run only once.
 
     `before_credits` adds up only orders above zero, so that credits cannot bring a plan below a limit of amount.
+    With `max_age`, orders of which their source has not spoken for longer are skipped, and left out when the plan runs.
     """
 
     id: str
     made_at: datetime
     by: Provenance
     mode: Mode
+    max_age: timedelta | None = None
     reason: str
     reason_code: str = ""
     notes: OrderNotes = field(default_factory=OrderNotes)
@@ -145,6 +147,10 @@ class RejectionPlan:
     head: tuple[OrderSummary, ...]
     mail: MailPlan
     impact: Impact = field(default_factory=Impact)
+
+    def seen_since(self, now: datetime) -> datetime | None:
+        """Since when the source of an order must have spoken of it; None if it need not."""
+        return None if self.max_age is None else now - self.max_age
 
     @property
     def skipped_count(self) -> int:
@@ -255,12 +261,18 @@ def _document(plan: RejectionPlan) -> dict[str, Any]:
     document = asdict(plan)
     document["made_at"] = plan.made_at.isoformat()
     if not plan.by.selection:
-        # This field and the next are left out if unused, so that plans saved before they existed keep their digest.
+        # This field and the next two are left out if unused, so that plans saved before they existed keep their digest.
         del document["by"]["selection"]
     if plan.before_credits == plan.totals:
         del document["before_credits"]
+    if plan.max_age is None:
+        del document["max_age"]
+    else:
+        document["max_age"] = plan.max_age.total_seconds()
     document["impact"] = impact_document(plan.impact)
     for shown in document["head"]:
+        for name in ("source", "seen_at"):  # not of a plan
+            del shown[name]
         shown["ordered_at"] = shown["ordered_at"].isoformat()
         shown["delivery_from"] = shown["delivery_from"] and shown["delivery_from"].isoformat()
     return document
@@ -277,6 +289,7 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
         made_at=datetime.fromisoformat(document["made_at"]),
         by=Provenance(**document["by"]),
         mode=Mode(document["mode"]),
+        max_age=timedelta(seconds=document["max_age"]) if "max_age" in document else None,
         reason=document["reason"],
         reason_code=document["reason_code"],
         notes=OrderNotes(**document["notes"]),

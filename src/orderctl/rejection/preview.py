@@ -1,6 +1,7 @@
 """The preview of a plan and the report of a rejection, for people (design.md, section 6, steps 3 and 7)."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -31,8 +32,12 @@ def plan_preview(
     letters: Sequence[SampleLetter],
     ask_about_mails: bool = False,
     every: Sequence[OrderSummary] | None = None,
+    now: datetime | None = None,
 ) -> RenderableType:
-    """Everything to see before saying yes. With `every`, all orders are listed, and not only the first ones."""
+    """Everything to see before saying yes. With `every`, all orders are listed, and not only the first ones.
+
+    `now` is when it is shown; without it, when the plan was made.
+    """
     parts: list[RenderableType] = [_where(plan, store, production=production)]
     if plan.targets.count:
         head = plan.head[:SHOWN_ORDERS] if every is None else every
@@ -42,7 +47,7 @@ def plan_preview(
             parts.append(plain(f"  {more}", FAINT))
     if every is not None and plan.skipped:
         parts += [Text(), _skipped(plan.skipped)]
-    parts += [Text(), plan_figures(plan, ask_about_mails=ask_about_mails)]
+    parts += [Text(), plan_figures(plan, now or plan.made_at, ask_about_mails=ask_about_mails)]
     if letters:
         parts += [Text(), letter_samples(letters)]
     if plan.targets.count:

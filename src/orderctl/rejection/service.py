@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from orderctl.audit.log import Batch
 from orderctl.audit.queries import batch_of_request, get_batch
@@ -36,11 +37,15 @@ _SETTLED = frozenset({MailState.SENT, MailState.CANCELLED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionRequest:
-    """What to reject, how, and what to tell the buyers. `by` says who asks."""
+    """What to reject, how, and what to tell the buyers. `by` says who asks.
+
+    With `max_age`, orders of which their source has not spoken for longer are skipped.
+    """
 
     choice: Choice
     by: Provenance
     mode: Mode = Mode.BULK
+    max_age: timedelta | None = None
     reason: str = ""
     reason_code: str = ""
     notes: OrderNotes = field(default_factory=OrderNotes)
@@ -91,12 +96,14 @@ def prepare_rejection(
             notify=request.notify,
             per_order=request.per_order,
             changed_since=at - RECENT,
+            seen_since=None if request.max_age is None else at - request.max_age,
         )
     return RejectionPlan(
         id=new_id(),
         made_at=at,
         by=request.by,
         mode=request.mode,
+        max_age=request.max_age,
         reason=request.reason,
         reason_code=request.reason_code,
         notes=request.notes.among(found.targets.versions()) if request.notes else request.notes,

@@ -43,6 +43,14 @@ def _or_nothing(text: str | None) -> str:
     return text or ""
 
 
+def _instant(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
+
+
+def _minute(at: datetime | None) -> str:
+    return f"{at:%Y-%m-%d %H:%M}" if at else ""
+
+
 def _archived(archived: bool) -> str:
     return "archived" if archived else ""
 
@@ -79,9 +87,11 @@ _ALL = (
     ),
     _text("currency", "", "currency"),
     _text("archived", N_("Archived"), "archived", _archived),
+    _text("source", N_("Source"), "source"),
+    Column(name="seen", header=N_("Seen (UTC)"), fields=("seen_at",), plain=_instant, write=_minute),
 )
 COLUMNS = {column.name: column for column in _ALL}
-DEFAULT_COLUMNS = tuple(name for name in COLUMNS if name != "archived")
+DEFAULT_COLUMNS = tuple(name for name in COLUMNS if name not in {"archived", "source", "seen"})
 
 
 def parse_columns(text: str) -> tuple[Column, ...]:

@@ -12,7 +12,7 @@ from orderctl.filters.filters import OrderFilter
 from orderctl.filters.queries import after, compile_filter, order_by, sorted_by, summaries_sql
 from orderctl.language import _
 from orderctl.orders.orders import OrderSummary
-from orderctl.orders.queries import read_summary, summary_fields
+from orderctl.orders.queries import OF_SOURCES, read_summary, summary_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +27,18 @@ class Page:
     after: str | None = None
 
 
-def list_orders(connection: Connection, wanted: OrderFilter, page: Page) -> Iterator[OrderSummary]:
-    """Stream the summaries of the matching orders, sorted."""
-    return map(read_summary, _summaries(connection, wanted, page))
+def list_orders(
+    connection: Connection, wanted: OrderFilter, page: Page, also: Sequence[str] = ()
+) -> Iterator[OrderSummary]:
+    """Stream the summaries of the matching orders, sorted; `also` may name fields that few lists show."""
+    return map(read_summary, _summaries(connection, wanted, page, also))
 
 
 def list_fields(
     connection: Connection, wanted: OrderFilter, page: Page, names: Sequence[str]
 ) -> Iterator[Mapping[str, Sequence[Any]]]:
     """Stream some fields of the same summaries: for each block of orders, the values by field name."""
-    return summary_fields(_summaries(connection, wanted, page), names)
+    return summary_fields(_summaries(connection, wanted, page, names), names)
 
 
 def list_ids(connection: Connection, wanted: OrderFilter, page: Page) -> Iterator[str]:
@@ -58,9 +60,9 @@ def count_orders(connection: Connection, wanted: OrderFilter, *, at_most: int | 
     return row[0] if row else 0
 
 
-def _summaries(connection: Connection, wanted: OrderFilter, page: Page) -> Iterable[Row]:
+def _summaries(connection: Connection, wanted: OrderFilter, page: Page, names: Sequence[str]) -> Iterable[Row]:
     condition, limit = _condition(connection, wanted, page)
-    sql = summaries_sql(condition.sql, page.sort, limit)
+    sql = summaries_sql(condition.sql, page.sort, limit, seen=not OF_SOURCES.isdisjoint(names))
     run = connection.stream if page.limit is None else connection.execute
     return run(sql, condition.params)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,13 +13,26 @@ import typer
 from orderctl.cli.apps import App
 from orderctl.cli.commands.reject import carry_out, whether_to_notify
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, MaxOrders, ReportFormat, Yes, context_of, takes
+from orderctl.cli.options import (
+    AsReport,
+    FilterWords,
+    MaxAge,
+    MaxOrders,
+    OrderFormat,
+    ReportFormat,
+    SavedName,
+    Yes,
+    context_of,
+    takes,
+)
 from orderctl.cli.run import Expected, Run, check_can_ask, read_reason
-from orderctl.cli.sources import provenance, reason_codes
+from orderctl.cli.sources import filter_text_of, parse_filter, provenance, read_max_age, reason_codes
 from orderctl.database.store import Store
-from orderctl.errors import UsageError
+from orderctl.errors import ExitCode, UsageError
+from orderctl.files.cells import read_instant
+from orderctl.filters.queries import compile_filter
 from orderctl.importing.fields import FIELDS, UnknownTableError
-from orderctl.importing.figures import ImportCounts, OrderSource, ProblemGroup, SourceFigures, SourceRequest, Unsaid
+from orderctl.importing.figures import ImportCounts, ProblemGroup, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import (
     FileImport,
     ImportReport,
@@ -29,16 +43,21 @@ from orderctl.importing.service import (
     write_error_report,
 )
 from orderctl.language import N_, _, english, ngettext
+from orderctl.orders.contradictions import Contradicted, Contradiction, contradictions
 from orderctl.orders.document import Document
-from orderctl.orders.orders import IMPORT_OF
+from orderctl.orders.orders import IMPORT_OF, parse_tag
 from orderctl.rejection.service import RejectionRequest
+from orderctl.search.columns import Column
 from orderctl.selection.selection import Choice, IdList, IdScope
 from orderctl.terminal.prompts import can_ask
 
 if TYPE_CHECKING:
     from orderctl.importing.source import FileSource
 
-app = App()
+if TYPE_CHECKING:
+    from orderctl.importing.source import FileSource
+
+app, reconcile_app = App(), App()
 _PROTECTIONS = {
     "invoices": N_("invoices"),
     "delivery_notes": N_("delivery notes"),
@@ -100,6 +119,10 @@ class Columns:
             given[name] = value
         return given
 
+    def source_name(self, map_name: str) -> str:
+        """What the source is called: by the settings, by its column map, or empty."""
+        return self.from_sql or map_name or (Path(self.map_).stem if self.map_ else "")
+
     def request(self, defaults: Mapping[str, str]) -> SourceRequest:
         """How the file is meant, with the values of `defaults`."""
         from orderctl.cli.map_questions import maps_folder
@@ -133,13 +156,65 @@ class Taken:
         ),
     ] = False
 
-    def keep_problems(self, source: OrderSource, file: str) -> str:
+    def keep_problems(self, source: "FileSource", file: str) -> str:
         """Write the error report if there are problems; returns its path, or an empty string."""
         if not source.figures.problems:
             return ""
         path = self.errors or f"{_name(file)}.errors.csv"
         write_error_report(Path(path), source.problems(), force=self.force or not self.errors)
         return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """Whose word a file is, of when, and whether it is the whole of it, as the command line says it."""
+
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What the source is called; the column map's name, or the kind of the file."),
+    ] = None
+    as_of: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When the source said so; the file's own time if not given.")
+    ] = None
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The file is all there is: what its source no longer has is gone.")
+    ] = False
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="With --complete: the file may have no order.")] = (
+        False
+    )
+
+    def name(self, map_name: str, file: str) -> str:
+        """The name of the source. Raises UsageError for one that no filter could find."""
+        if self.source is None:
+            return map_name or Path(file).suffix.removeprefix(".").lower()
+        try:
+            return parse_tag(self.source)
+        except ValueError as error:
+            raise UsageError(
+                _("--source {text!r} {problem}", text=self.source, problem=error), hint=_("a word, such as shopify")
+            ) from None
+
+    def at(self, file: str) -> datetime | None:
+        """When the source spoke, as UTC; None is now. Raises UsageError."""
+        if self.as_of is None:
+            return None if file == "-" else datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
+        try:
+            return read_instant(self.as_of, (), UTC)
+        except ValueError as error:
+            raise UsageError(
+                _("--as-of {text!r} {problem}", text=self.as_of, problem=error),
+                hint=_("write 2026-11-28 or 2026-11-28T02:15:00Z"),
+            ) from None
+
+    def check(self, taken: Taken) -> None:
+        """Refuse options that do not go together. Raises UsageError."""
+        if self.complete and taken.skip_bad:
+            raise UsageError(
+                _("--complete takes a whole file, and not without the rows that are wrong"),
+                hint=_("mend them, and leave out --skip-bad"),
+            )
+        if self.allow_empty and not self.complete:
+            raise UsageError(_("--allow-empty: only with --complete"), hint=_("leave it out"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +231,7 @@ class AtSource:
         str, typer.Option(metavar="TEXT", help="Why they are rejected; without it, rejected at the source.")
     ] = ""
     max_orders: MaxOrders = None
+    max_age: MaxAge = None
     save_plan: Annotated[bool, typer.Option("--save-plan", help="Keep their plan for review, and import.")] = False
     yes: Yes = False
 
@@ -167,6 +243,7 @@ class AtSource:
         given = {
             "--reason": bool(self.reason),
             "--max-orders": self.max_orders is not None,
+            "--max-age": self.max_age is not None,
             "--save-plan": self.save_plan,
             "--yes": self.yes,
         }
@@ -183,11 +260,13 @@ class AtSource:
     "orderctl import orders.xlsx --map columns.toml\n\n"
     "orderctl import orders_export.csv --from shopify\n\n"
     "orderctl import orders.csv --skip-bad --errors bad-rows.csv\n\norderctl import orders.jsonl --check\n\n"
+    "orderctl import orders_export.csv --complete --check\n\n"
     "orderctl import orders_export.csv --reject-at-source --max-orders 50 --yes\n\n"
     "orderctl import --from-sql erp"
 )
 @takes("columns", Columns)
 @takes("taken", Taken)
+@takes("spoken", Spoken)
 @takes("at_source", AtSource)
 def import_(
     ctx: typer.Context,
@@ -201,6 +280,7 @@ def import_(
         bool, typer.Option("--make-map", help="Print a column map for the file to begin with, and stop.")
     ] = False,
     taken: Taken,
+    spoken: Spoken,
     at_source: AtSource,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
@@ -221,12 +301,15 @@ def import_(
     expected = Expected(max_orders=at_source.max_orders).read(context)
     run = Run(expected=expected, dry_run=taken.check, yes=at_source.yes, as_=as_, save=at_source.save_plan)
     at_source.check(run)
+    spoken.check(taken)
     with context.open_store() as store, _opened(context, store, name, columns, defaults, check=taken.check) as source:
         kept, map_name = taken.keep_problems(source, name), columns.map_ or source.map_name
+        said_by = spoken.name(columns.source_name(source.map_name), name)
+        read = _as_file(context, source, name, taken, spoken, said_by)
         if at_source.reject_at_source:
-            report = _import_and_reject(context, store, _as_file(context, source, name, taken), run, taken, at_source)
+            report = _import_and_reject(context, store, read, run, taken, at_source)
         else:
-            report = _imported(context, store, _as_file(context, source, name, taken), taken, check=taken.check)
+            report = _imported(context, store, read, taken, check=taken.check)
     report = replace(report, errors=kept)
     _say(context, report, map_name, as_)
     raise typer.Exit(report.exit_code)
@@ -286,12 +369,18 @@ def _name(file: str) -> str:
     return "standard input" if file == _STANDARD_INPUT else Path(file).name
 
 
-def _as_file(context: Context, source: OrderSource, name: str, taken: Taken) -> FileImport:
+def _as_file(
+    context: Context, source: "FileSource", name: str, taken: Taken, spoken: Spoken, said_by: str
+) -> FileImport:
     return FileImport(
         source=source,
         actor=context.actor,
         clock=context.clock,
         detail=_(IMPORT_OF, file=_name(name)),
+        said_by=said_by,
+        said_at=spoken.at(name),
+        complete=spoken.complete,
+        allow_empty=spoken.allow_empty,
         lower_counts=taken.lower_counts,
     )
 
@@ -315,6 +404,7 @@ def _import_and_reject(
     request = RejectionRequest(
         choice=Choice(scope=IdScope(given=IdList(ids=ids), words=words)),
         by=provenance(context, words),
+        max_age=read_max_age(context, at_source.max_age),
         reason=why.text,
         reason_code=why.code,
         notify=notify is not False,
@@ -374,8 +464,10 @@ def _say(context: Context, report: ImportReport, map_name: str, as_: ReportForma
     elif not figures.problems:
         context.output.lines([_with_rejected(_("{read}: all good", read=read), apart)])
     _say_protection(context, counts)
+    _say_freshness(context, report)
     if apart:
         _say_rejected_at_source(context, apart)
+    _say_against_us(context, counts)
     _say_left_out(context, figures)
     _say_totals(context, figures)
     if report.errors:
@@ -421,7 +513,7 @@ def _say_rejected_at_source(context: Context, ids: Sequence[str]) -> None:
             "{number:,} orders are rejected in the file and not here ({ids}): they keep their status; "
             "--reject-at-source rejects them, after a preview",
             len(ids),
-            ids=", ".join(ids[:_SHOWN_IDS]) + (", …" if len(ids) > _SHOWN_IDS else ""),
+            ids=_first_ids(ids),
         )
     )
 
@@ -442,6 +534,70 @@ def _say_left_out(context: Context, figures: SourceFigures) -> None:
                 "words for a status that the column map does not name: {words}; their orders cannot be rejected in "
                 "bulk, and their notes hold the word; a map with extends and [status] says what they mean",
                 words=words,
+            )
+        )
+
+
+def _first_ids(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_SHOWN_IDS]) + (", …" if len(ids) > _SHOWN_IDS else "")
+
+
+def _say_freshness(context: Context, report: ImportReport) -> None:
+    """Where the file is older than the store, and which orders its source has no longer, or again."""
+    counts, source = report.counts, report.file.said_by
+    if counts.older:
+        context.screen.warn(
+            ngettext(
+                "the file is older than what the store has of {number:,} of its orders, and is taken all the same",
+                "the file is older than what the store has of {number:,} of its orders, and is taken all the same",
+                counts.older,
+            )
+        )
+    if counts.gone:
+        known = {"ids": _first_ids(counts.gone), "source": source}
+        marked = ngettext(
+            "{number:,} order of {source} is gone from it ({ids}): it is not rejected until an import has it again",
+            "{number:,} orders of {source} are gone from it ({ids}): they are not rejected until an import has them "
+            "again",
+            len(counts.gone),
+            **known,
+        )
+        foreseen = ngettext(
+            "{number:,} order of {source} is not in the file ({ids}), and would be marked as gone",
+            "{number:,} orders of {source} are not in the file ({ids}), and would be marked as gone",
+            len(counts.gone),
+            **known,
+        )
+        context.screen.warn(marked if report.stored else foreseen)
+    if counts.seen_again:
+        context.screen.tell(
+            ngettext(
+                "{number:,} order that was gone is there again ({ids})",
+                "{number:,} orders that were gone are there again ({ids})",
+                len(counts.seen_again),
+                ids=_first_ids(counts.seen_again),
+            )
+        )
+
+
+_AGAINST_US = {
+    Contradiction.INVOICED: N_("rejected here, invoiced at the source"),
+    Contradiction.DELIVERED: N_("rejected here, delivered at the source"),
+    Contradiction.OPEN: N_("rejected here, open at the source"),
+    Contradiction.CANCELLED: N_("open here, cancelled at the source"),
+}
+
+
+def _say_against_us(context: Context, counts: ImportCounts) -> None:
+    """The orders that are rejected here, and of which the file says otherwise."""
+    for kind, ids in counts.against_us.items():
+        context.screen.warn(
+            ngettext(
+                "{number:,} order is {what} ({ids}); see: orderctl reconcile",
+                "{number:,} orders are {what} ({ids}); see: orderctl reconcile",
+                len(ids),
+                what=_(_AGAINST_US[Contradiction(kind)]),
+                ids=_first_ids(ids),
             )
         )
 
@@ -541,3 +697,67 @@ def _say_remedies(context: Context, problems: Sequence[ProblemGroup], map_name: 
             context.screen.insist(_("read by the column map {name}; say --default currency=EUR", name=map_name))
         else:
             context.screen.insist(_("say --default currency=EUR, or write it under [defaults] into a column map"))
+
+
+def _column(name: str, *, is_number: bool = False) -> Column:
+    return Column(name=name, header="", fields=(name,), is_number=is_number)
+
+
+_RECONCILED = (
+    *map(_column, ("id", "contradiction", "status", "source", "seen", "source_status")),
+    _column("source_delivery_notes", is_number=True),
+    _column("source_invoices", is_number=True),
+)
+
+
+@reconcile_app.command(
+    epilog="Examples:\n\norderctl reconcile\n\norderctl reconcile source:shopify --format json\n\n"
+    "orderctl reconcile --format ids | orderctl archive --ids -   # settled: not listed again"
+)
+def reconcile(
+    ctx: typer.Context,
+    words: FilterWords = None,
+    saved: SavedName = None,
+    as_: Annotated[
+        OrderFormat | None,
+        typer.Option("--format", help="table on a terminal, ids in a pipe, unless said otherwise."),
+    ] = None,
+) -> None:
+    """List the orders of which their source says otherwise; ends with 3 if there are any. Archived ones are settled."""
+    context = context_of(ctx)
+    format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal else OrderFormat.IDS)
+    with context.open_store() as store:
+        wanted = parse_filter(context, filter_text_of(store, words, saved))
+        with store.snapshot() as connection:
+            found = list(contradictions(connection, compile_filter(wanted, connection.dialect)))
+    if format_ is OrderFormat.TABLE:
+        _reconciled_table(context, found)
+    elif format_ is OrderFormat.IDS:
+        from orderctl.selection.id_file import id_line
+
+        context.output.lines(id_line(each.id) for each in found)
+    else:
+        from orderctl.search.writers import WRITERS
+
+        rows = [each.row() for each in found]
+        block = {column.name: [row[column.name] for row in rows] for column in _RECONCILED}
+        WRITERS[format_.value]([block] if rows else [], _RECONCILED, context.output.stream)
+    raise typer.Exit(ExitCode.UNEXPECTED_PLAN if found else ExitCode.DONE)
+
+
+def _reconciled_table(context: Context, found: Sequence[Contradicted]) -> None:
+    from orderctl.terminal.amounts import timestamp, when
+    from orderctl.terminal.layout import text_table
+
+    rows = [(each.id, _(_AGAINST_US[each.contradiction]), each.source, timestamp(each.said.at)) for each in found]
+    if rows:
+        context.screen.page(text_table((N_("Order"), N_("What"), N_("Source"), when()), rows))
+    context.screen.tell(
+        ngettext(
+            "{number:,} order of which its source says otherwise",
+            "{number:,} orders of which their sources say otherwise",
+            len(rows),
+        )
+        if rows
+        else _("the sources say nothing against the orders here")
+    )

@@ -106,7 +106,7 @@ def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport 
     from orderctl.rejection.preview import plan_preview
 
     production = context.settings.flag("production")
-    preview = plan_preview(kept.plan, store=store.label, production=production, letters=letters, every=every)
+    preview = plan_preview(kept.plan, store=store.label, production=production, letters=letters, every=every, now=now)
     shown = plan_details(kept.saved, kept.plan.mode, preview, now)
     (context.screen.page if full else context.screen.show)(shown)
 
@@ -117,7 +117,7 @@ def diff(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT)
     context = context_of(ctx)
     with context.open_store() as store:
         kept = load_plan(store, plan_id)
-        changed = differences(store, kept.plan)
+        changed = differences(store, kept.plan, context.clock)
     if as_ is not ReportFormat.TEXT:
         context.output.document(differences_document(kept.plan, changed), as_)
     else:
@@ -225,9 +225,11 @@ def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, 
 def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
     """Run one saved plan after preview and confirmation; returns the exit code."""
     kept = _ready(context, store, text, run)
-    changed = differences(store, kept.plan)
-    left = still_as_planned(store, kept.plan, changed)
-    show_preview(context, store, left, full=run.full)
+    changed = differences(store, kept.plan, context.clock)
+    left = still_as_planned(store, kept.plan, changed, context.clock)
+    with store.snapshot() as connection:
+        now = context.clock.of(connection)
+    show_preview(context, store, left, full=run.full, now=now)
     context.screen.tell(_("This is {story}.", story=kept.saved.story))
     if changed:
         from orderctl.plans.view import changes_report
@@ -275,7 +277,7 @@ def _ready(context: Context, store: Store, text: str, run: Run) -> KeptPlan:
     kept = load_runnable(store, text, operator_of(context))
     # Unknown and skipped orders were left out, and shown, when the plan was made.
     check_expectations(kept.plan, replace(run.expected, ignore_unknown=True, strict=False))
-    changed = differences(store, kept.plan) if run.expected.strict else ()
+    changed = differences(store, kept.plan, context.clock) if run.expected.strict else ()
     if changed:
         raise UnexpectedPlanError(
             ngettext(

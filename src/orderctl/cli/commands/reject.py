@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -15,6 +16,7 @@ from orderctl.cli.options import (
     AsReport,
     DryRun,
     Full,
+    MaxAge,
     Pick,
     ReportFormat,
     Yes,
@@ -37,7 +39,7 @@ from orderctl.cli.run import (
     report_dry_run,
     show_preview,
 )
-from orderctl.cli.sources import Source, provenance, read_choice, refuse_empty_selection, takes_source
+from orderctl.cli.sources import Source, provenance, read_choice, read_max_age, refuse_empty_selection, takes_source
 from orderctl.core.ids import new_id
 from orderctl.core.times import duration_words
 from orderctl.database.store import Store
@@ -92,6 +94,7 @@ class _Asked:
     source: Source
     individual: bool
     pick: bool
+    max_age: timedelta | None
     key: str | None
     told: Told
     message: str
@@ -136,6 +139,7 @@ def reject(
     hold: Hold = None,
     plan: Plan = None,
     key: Key = None,
+    max_age: MaxAge = None,
     expected: Expected,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
@@ -164,7 +168,15 @@ def reject(
         _check_single(source)
     message = read_message(told.message, told.message_file, edit=told.edit)
     source = replace(source, notes=True)
-    asked = _Asked(source=source, individual=individual, pick=pick, key=key, told=told, message=message)
+    asked = _Asked(
+        source=source,
+        individual=individual,
+        pick=pick,
+        max_age=read_max_age(context, max_age),
+        key=key,
+        told=told,
+        message=message,
+    )
     with context.open_store() as store:
         raise typer.Exit(_reject(context, store, asked, run))
 
@@ -197,6 +209,7 @@ def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run:
         choice=choice,
         by=provenance(context, choice.words, selection=selection),
         mode=Mode.INDIVIDUAL if asked.individual else Mode.BULK,
+        max_age=asked.max_age,
         reason=why.text,
         reason_code=why.code,
         notes=notes,

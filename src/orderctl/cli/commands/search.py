@@ -21,7 +21,7 @@ from orderctl.cli.options import (
     suggest_order,
     suggest_sort,
 )
-from orderctl.cli.sources import filter_text_of, parse_filter, read_id_argument
+from orderctl.cli.sources import filter_text_of, parse_filter, read_id_argument, read_max_age
 from orderctl.core.text import safe
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
@@ -111,7 +111,7 @@ def _rows(
 def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:
     """Show the first orders in a table, and on standard error how many there are."""
     with store.snapshot() as connection:
-        head = list(islice(list_orders(connection, wanted, page), page.limit))
+        head = list(islice(list_orders(connection, wanted, page, fields_of(shown)), page.limit))
         if head:
             from orderctl.search.view import order_table
 
@@ -146,7 +146,7 @@ def show(
 ) -> None:
     """Show one order: lines, tags, log, and whether it can be rejected."""
     context = context_of(ctx)
-    wanted = read_id_argument(order_id)
+    wanted, max_age = read_id_argument(order_id), read_max_age(context)
     with context.open_store() as store, store.snapshot() as connection:
         order = get_order(connection, wanted)
         if order is None:
@@ -157,9 +157,11 @@ def show(
                 else _("orderctl search finds it by other words"),
             )
         events = order_events(connection, order.id)
+        now = context.clock.of(connection)
+    seen_since = None if max_age is None else now - max_age
     if as_ is not ReportFormat.TEXT:
-        context.output.document(order_document(order, events), as_)
+        context.output.document(order_document(order, events, seen_since), as_)
     else:
         from orderctl.orders.view import order_details
 
-        context.screen.page(order_details(order, events))
+        context.screen.page(order_details(order, events, now=now, seen_since=seen_since))
