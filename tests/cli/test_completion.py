@@ -38,7 +38,7 @@ def asked(cli, line, shell="bash"):
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("orderctl re", ["reject"]),
+        ("orderctl re", ["reject", "reconcile"]),
         ("orderctl help mail-", ["mail-set-up", "mail-worker", "mail-states"]),
         ("orderctl help st", ["stats", "statuses", "store"]),
         ("orderctl mail re", ["retry"]),

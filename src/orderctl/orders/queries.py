@@ -11,7 +11,9 @@ from orderctl.database.connection import Columns, Connection, Fragment, Row, rea
 from orderctl.language.stored import told
 from orderctl.orders.orders import (
     DETAILS,
+    GONE,
     IMPORTED,
+    SEEN_AGAIN,
     Buyer,
     Order,
     OrderEvent,
@@ -129,10 +131,14 @@ def read_line(row: Row) -> OrderLine:
     return OrderLine(**LINES.values(row))
 
 
+# The kinds of events whose detail is kept as a code; those of a batch are covered by its digest as they are.
+_OF_IMPORTS = {IMPORTED, GONE, SEEN_AGAIN}
+
+
 def read_event(row: Row) -> OrderEvent:
     """Convert a row of `EVENTS`."""
     event = OrderEvent(**EVENTS.values(row))
-    return replace(event, detail=told(event.detail, DETAILS)) if event.kind == IMPORTED else event
+    return replace(event, detail=told(event.detail, DETAILS)) if event.kind in _OF_IMPORTS else event
 
 
 # How many orders share the two statements that fetch lines and tags, and are in memory at a time.

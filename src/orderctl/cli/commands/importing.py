@@ -186,7 +186,7 @@ class Spoken:
     def name(self, map_name: str, file: str) -> str:
         """The name of the source. Raises UsageError for one that no filter could find."""
         if self.source is None:
-            return map_name or Path(file).suffix.removeprefix(".").lower()
+            return map_name or Path(file.removesuffix(".gz").removesuffix(".zip")).suffix.removeprefix(".").lower()
         try:
             return parse_tag(self.source)
         except ValueError as error:
@@ -194,10 +194,10 @@ class Spoken:
                 _("--source {text!r} {problem}", text=self.source, problem=error), hint=_("a word, such as shopify")
             ) from None
 
-    def at(self, file: str) -> datetime | None:
+    def at(self, file: Path | None) -> datetime | None:
         """When the source spoke, as UTC; None is now. Raises UsageError."""
         if self.as_of is None:
-            return None if file == "-" else datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
+            return datetime.fromtimestamp(file.stat().st_mtime, UTC) if file else None
         try:
             return read_instant(self.as_of, (), UTC)
         except ValueError as error:
@@ -304,8 +304,7 @@ def import_(
     spoken.check(taken)
     with context.open_store() as store, _opened(context, store, name, columns, defaults, check=taken.check) as source:
         kept, map_name = taken.keep_problems(source, name), columns.map_ or source.map_name
-        said_by = spoken.name(columns.source_name(source.map_name), name)
-        read = _as_file(context, source, name, taken, spoken, said_by)
+        read = _as_file(context, source, name, columns, taken, spoken)
         if at_source.reject_at_source:
             report = _import_and_reject(context, store, read, run, taken, at_source)
         else:
@@ -370,15 +369,15 @@ def _name(file: str) -> str:
 
 
 def _as_file(
-    context: Context, source: "FileSource", name: str, taken: Taken, spoken: Spoken, said_by: str
+    context: Context, source: "FileSource", name: str, columns: Columns, taken: Taken, spoken: Spoken
 ) -> FileImport:
     return FileImport(
         source=source,
         actor=context.actor,
         clock=context.clock,
         detail=_(IMPORT_OF, file=_name(name)),
-        said_by=said_by,
-        said_at=spoken.at(name),
+        said_by=spoken.name(columns.source_name(source.map_name), name),
+        said_at=spoken.at(None if columns.from_sql or name == _STANDARD_INPUT else Path(name)),
         complete=spoken.complete,
         allow_empty=spoken.allow_empty,
         lower_counts=taken.lower_counts,
