@@ -31,6 +31,7 @@ READING = (
     ("plan", "list"),
     ("plan", "show", "{plan}"),
     ("plan", "diff", "{plan}"),
+    ("reconcile", "--format", "json"),
     ("export", "--all", "--format", "jsonl"),
     ("export", "--all", "--format", "xlsx"),
     ("export", "1001", "--format", "oc-pdf"),

@@ -88,7 +88,7 @@ def test_a_saved_plan_changes_nothing_and_keeps_everything(store):
     kept = load_plan(store, saved.id)
     assert (kept.plan, kept.saved) == (plan, saved)
     assert listed(store) == [saved]
-    assert (rejected(store), differences(store, plan)) == ([], ())
+    assert (rejected(store), differences(store, plan, FixedClock())) == ([], ())
 
 
 def test_what_changed_since_is_left_out_and_said_and_the_rest_is_rejected(store):
@@ -119,7 +119,7 @@ def test_what_changed_since_is_left_out_and_said_and_the_rest_is_rejected(store)
         return {left.id: sorted(map(str, left.changes)) for left in left_out}
 
     wanted = {order_id: sorted(words) for order_id, words in expected.items()}
-    assert told(differences(store, load_plan(store, saved.id).plan)) == wanted
+    assert told(differences(store, load_plan(store, saved.id).plan, FixedClock())) == wanted
     result = run(store, saved)
     assert (result.rejected, result.batch_id, result.totals) == (2, saved.id, (Money("EUR", 24_100),))
     assert told(result.left_out) == wanted
@@ -134,9 +134,9 @@ def test_what_is_asked_about_is_what_a_run_does_and_the_plan_stays_the_saved_one
     put(store, *orders)
     plan = plan_of(store, *(order.id for order in orders), notify=True).with_message("Sorry")
     saved = save_plan(store, plan, MIA)
-    assert still_as_planned(store, plan, differences(store, plan)) is plan
+    assert still_as_planned(store, plan, differences(store, plan, FixedClock()), FixedClock()) is plan
     put(store, replace(orders[0], quantity=9), replace(orders[1], note="please hurry"))
-    left = still_as_planned(store, plan, differences(store, plan))
+    left = still_as_planned(store, plan, differences(store, plan, FixedClock()), FixedClock())
     assert (list(left.targets), left.totals, left.buyers) == (["R2", "R3", "R4"], (Money("EUR", 36_150),), 1)
     assert (left.mail.mails, left.mail.message) == (1, "Sorry")
     done = run(store, saved)
