@@ -35,7 +35,6 @@ READING = (
     ("export", "--all", "--format", "jsonl"),
     ("export", "--all", "--format", "xlsx"),
     ("export", "1001", "--format", "oc-pdf"),
-    ("reconcile",),
     ("stats",),
     ("filter", "list"),
     ("filter", "show", "late"),
