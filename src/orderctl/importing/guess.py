@@ -336,10 +336,21 @@ class Guess:
             return Found((perhaps[0].name,), N_("its name may mean it, and no other column does"))
         if not perhaps and len(alike) == 1 and self._is_plain(name, alike[0]):
             return Found((alike[0].name,), N_("its cells look like it, and those of no other column do"))
+        return self._likely(name, free, [*perhaps, *alike], known=known)
+
+    def _likely(self, name: str, free: list[Column], likely: list[Column], *, known: bool) -> Found | None:
+        """The one column that comes into question for a needed field, or all that do, which is a question."""
         unfit = [column for column in self.columns if _says(name, column) and not _fits(name, column)]
         # What no order is without may stand in a column of another meaning: the only number may be the buyer's own.
         shared = [each for each in self.columns if name in NEEDED and each not in free and self._may_be(name, each)]
-        several = tuple(dict.fromkeys(_named([*unfit, *perhaps, *alike, *([] if perhaps else shared)])))
+        one = dict.fromkeys(_named(likely))
+        if name in (*NEEDED, "total") and len(one) == 1 and known and not unfit:
+            return Found(tuple(one), N_("no other column comes into question"))
+        several = tuple(
+            dict.fromkeys(
+                _named([*unfit, *likely, *([] if any(self._may_be(name, each) for each in likely) else shared)])
+            )
+        )
         return Found(several, N_("it may be meant"), doubtful=True) if several else None
 
     def _may_be(self, name: str, column: Column) -> bool:
