@@ -20,6 +20,8 @@ _SHOWN = 3
 # A reading is right in all its words but a few brand names; a wrong one shows in many.
 _FEW, _MANY, _MOST = 0.05, 0.2, 0.5
 _COMMON = 0.75
+# So many words of one language are not those of so many others by chance.
+_ENOUGH, _MANY_LANGUAGES = 6, 3
 # How many words have to differ before languages are counted: the more languages it would take, the fewer.
 _ENOUGH_BY_LANGUAGES = {2: 6, 3: 4}
 
@@ -160,11 +162,19 @@ def _decides(reading: _Reading, other: _Reading) -> bool:
     both = set(reading.words) & set(other.words)
     if _share(other, both) >= _MOST and _share(reading, both) <= _FEW:
         return True
+    if _is_one_language(reading) and _languages_needed(other, set(other.words)) >= _MANY_LANGUAGES:
+        return True
     needed = _languages_needed(other, theirs)
     enough = min((words for number, words in _ENOUGH_BY_LANGUAGES.items() if needed >= number), default=None)
     if enough is not None and {reading.encoding, other.encoding} <= _OLD:
         enough *= 2
     return enough is not None and len(theirs) >= enough and _languages_needed(reading, ours) == 1
+
+
+def _is_one_language(reading: _Reading) -> bool:
+    """Whether all words are of one language, and enough to say so."""
+    words = set(reading.words)
+    return len(words) >= _ENOUGH and all(map(reading.languages, words)) and _languages_needed(reading, words) == 1
 
 
 def _share(reading: _Reading, words: set[str]) -> float:
