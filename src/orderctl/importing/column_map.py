@@ -15,8 +15,7 @@ from orderctl.core.text import closest, fold, nearest, plain_name, safe
 from orderctl.errors import UsageError, os_reason
 from orderctl.files.cells import LONGEST_NAME, Cell, read_text
 from orderctl.files.decoding import check_encoding
-from orderctl.importing.day_formats import UNDECIDED
-from orderctl.importing.fields import FIELDS, NEEDED, REJECTED_MARK
+from orderctl.importing.fields import FIELDS, NEEDED, REJECTED_MARK, UNDECIDED
 from orderctl.language import N_, _
 from orderctl.orders.eligibility import Mode, rules_for
 from orderctl.orders.orders import Status, status_named, status_names

@@ -52,6 +52,8 @@ NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
 # No fields of their own: the lines within a JSON object, and the mark of an order that was cancelled at the source.
 NESTED_LINES = "lines"
 REJECTED_MARK = "rejected"
+# Stands between two readings in a draft of a map.
+UNDECIDED = " or "
 _BY_NAME = {name: name for name in FIELDS} | {
     "buyer": "buyer_name",
     "colour": "color",

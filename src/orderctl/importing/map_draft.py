@@ -17,8 +17,8 @@ from orderctl.files.csv import Table
 from orderctl.files.kinds import input_file
 from orderctl.files.safe import scratch_folder
 from orderctl.importing.column_map import ColumnMap, quoted
-from orderctl.importing.day_formats import UNDECIDED, DayFormats
-from orderctl.importing.fields import FIELDS, NEEDED_OF_LINES, REJECTED_MARK, field_of
+from orderctl.importing.evidence import DayFormats
+from orderctl.importing.fields import FIELDS, NEEDED_OF_LINES, REJECTED_MARK, UNDECIDED, field_of
 from orderctl.importing.figures import SourceRequest
 from orderctl.importing.guess import (
     LOOKED_AT,
