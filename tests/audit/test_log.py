@@ -237,6 +237,7 @@ TAMPERINGS = {
         f"a line {how}": ([statement], ["order L3: its lines are not those that batch {1} rejected"])
         for how, statement in {
             "changed": "UPDATE order_line SET unit_price = 1 WHERE order_id = 'L3'",
+            "in other units": "UPDATE order_line SET quantity_decimals = 1 WHERE order_id = 'L3'",
             "named anew": "UPDATE order_line SET name = 'x' WHERE order_id = 'L3'",
             "renumbered": "UPDATE order_line SET number = 2 WHERE order_id = 'L3'",
             "removed": "DELETE FROM order_line WHERE order_id = 'L3'",

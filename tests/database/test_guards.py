@@ -287,6 +287,12 @@ def test_no_row_ends_later_rejections(connection, store, statement):
     assert still_rejects(store) == 2
 
 
+@pytest.mark.parametrize("decimals", [-1, 4, "'many'", "NULL"])
+def test_the_decimals_of_a_quantity_are_few(connection, decimals):
+    with pytest.raises((sqlite3.Error, psycopg.Error)):
+        connection.execute(f"UPDATE order_line SET quantity_decimals = {decimals} WHERE order_id = 'G2'")
+
+
 @pytest.mark.parametrize("statement", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
 def test_no_text_in_the_place_of_a_value_ends_later_rejections(sqlite_url, statement):
     with open_store(sqlite_url) as store, closing(raw(sqlite_url)) as connection:

@@ -166,6 +166,28 @@ def test_lines_have_digests_from_the_upgrade_on_and_earlier_batches_stay_as_they
     assert [(each.get("order_id"), each.get("unknown_lines")) for each in ran.json] == [("U1", None), (None, 1)]
 
 
+def test_lines_of_before_quantities_had_decimals_keep_their_digest(empty_url, tmp_path):
+    make_store(empty_url, "0013")
+    line = (1, "AB-12", "", "", "", 5, 24)
+    order = FIRST_DATA["orders"] | {"lines_digest": lines_digest("U1", [line]), "total": 120}
+    tables = ("buyer", "order_line")
+    run_sql(empty_url, inserted("orders", order | {"buyer_id": None}), *(inserted(t, FIRST_DATA[t]) for t in tables))
+    cli = Cli(empty_url, tmp_path / "home")
+
+    assert cli("store", "upgrade").code == 0
+    assert cli("show", "U1", "--format", "json").json["order"]["lines"][0]["quantity"] == 5
+    file = tmp_path / "o.csv"
+    file.write_text(
+        "id,status,ordered,currency,total,sku,line_quantity,unit_price\n"
+        "U1,needs-oc,2026-03-01T08:00:00Z,EUR,1.20,AB-12,5,0.24\n"
+    )
+    assert "1 unchanged" in cli("import", str(file)).out
+    assert cli("reject", "U1", "--yes").code == 0
+    assert cli("log", "verify").code == 0
+    tamper(empty_url, "UPDATE order_line SET quantity_decimals = 2")
+    assert cli("log", "verify").code != 0
+
+
 _UNREACHABLE = "the mail server mx.example:25 cannot be reached: Connection refused"
 _IMPORT = "import of 春 {1}.csv"
 # What revision 0011 kept, and how a Japanese operator read it; the last two fit no template.

@@ -10,6 +10,7 @@ from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
+from itertools import starmap
 from pathlib import Path
 
 import openpyxl
@@ -84,6 +85,13 @@ buyers = st.builds(
     country=st.sampled_from([None, "FR", "JP"]),
     language=st.sampled_from([None, "fr", "pt-BR"]),
 )
+
+
+def numbered(number: int, line: OrderLine) -> OrderLine:
+    """The line without needless decimals, as files are read: 2.50 is 2.5."""
+    return replace(line, number=number, quantity_decimals=line.quantity_decimals if line.quantity % 10 else 0)
+
+
 lines = st.lists(
     st.builds(
         OrderLine,
@@ -93,10 +101,11 @@ lines = st.lists(
         color=texts(),
         size=texts(),
         quantity=st.integers(-1_000, 1_000),
+        quantity_decimals=st.integers(0, 3),
         unit_price=st.integers(-(10**9), 10**9),
     ),
     max_size=3,
-).map(lambda found: tuple(replace(line, number=number) for number, line in enumerate(found, start=1)))
+).map(lambda found: tuple(starmap(numbered, enumerate(found, start=1))))
 orders = st.builds(
     Order,
     id=ids,

@@ -70,6 +70,12 @@ def to_minor(amount: Decimal, currency: str) -> int:
     return int(scaled)
 
 
+def rounded_half_up(amount: int, parts: int) -> int:
+    """An amount divided by an even number of parts; half a unit is rounded away from zero."""
+    rounded = (abs(amount) + parts // 2) // parts
+    return -rounded if amount < 0 else rounded
+
+
 def add_up(amounts: Iterable[Money]) -> tuple[Money, ...]:
     """The total of each currency, sorted by code."""
     totals: dict[str, int] = {}

@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    SmallInteger,
     Text,
     text,
 )
@@ -183,7 +184,10 @@ class OrderRow(SQLModel, table=True):
 
 
 class OrderLineRow(SQLModel, table=True):
-    """One line of an order; `unit_price` in minor units of the order's currency."""
+    """One line of an order; `unit_price` in minor units of the order's currency.
+
+    `quantity` counts parts of a piece: with a `quantity_decimals` of 2, hundredths.
+    """
 
     __tablename__ = "order_line"
 
@@ -196,8 +200,13 @@ class OrderLineRow(SQLModel, table=True):
     size: str = _text()
     quantity: int = _big()
     unit_price: int = _big()
+    quantity_decimals: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
 
-    __table_args__ = (_of_order(), Index(None, "account", "sku"))
+    __table_args__ = (
+        _of_order(),
+        Index(None, "account", "sku"),
+        CheckConstraint("quantity_decimals IN (0, 1, 2, 3)", name="quantity_decimals"),
+    )
 
 
 class OrderSourceRow(SQLModel, table=True):

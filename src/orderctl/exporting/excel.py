@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import BinaryIO
 
 import xlsxwriter
@@ -16,7 +17,8 @@ from orderctl.importing.fields import LINE_FIELDS, ORDER_FIELDS
 from orderctl.orders.orders import Order
 
 _MOST_ROWS = 1_048_576
-_EXACT_DIGITS = 10**15
+_DIGITS = 15
+_EXACT_DIGITS = 10**_DIGITS
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -48,7 +50,7 @@ def write_workbook(orders: Iterable[Order], out: BinaryIO, *, most_rows: int = _
         for order in orders:
             order_rows.write(order_values(order).values())
             for line in order.lines:
-                total = Money(order.currency, line.quantity * line.unit_price)
+                total = Money(order.currency, line.total)
                 line_rows.write(
                     (order.id, line.number, *line_values(line, order.currency).values(), total, order.currency)
                 )
@@ -132,9 +134,11 @@ def _write_text(sheet: Worksheet, row: int, column: int, value: Value, _styles: 
 def _write_number(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
     if isinstance(value, int) and abs(value) < _EXACT_DIGITS:
         sheet.write_number(row, column, value)
+    elif isinstance(value, Decimal) and len(value.as_tuple().digits) <= _DIGITS:
+        sheet.write_number(row, column, float(value))
     else:
         # Excel keeps fifteen digits; as text, none is lost.
-        _write_text(sheet, row, column, str(value), styles)
+        _write_text(sheet, row, column, str(plain(value)), styles)
 
 
 def _write_amount(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
@@ -169,6 +173,7 @@ _WRITERS: dict[type, Writer] = {
     frozenset: _write_text,
     bool: _write_truth,
     int: _write_number,
+    Decimal: _write_number,
     Money: _write_amount,
     datetime: _write_instant,
     date: _write_day,

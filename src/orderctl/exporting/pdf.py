@@ -128,14 +128,14 @@ def _cells(line: OrderLine, currency: str) -> list[str]:
         line.name,
         line.color,
         line.size,
-        f"{line.quantity:,}",
+        f"{line.pieces:,}",
         format_amount(line.unit_price, currency),
-        format_amount(line.quantity * line.unit_price, currency),
+        format_amount(line.total, currency),
     ]
 
 
 def _totals(order: Order, speech: Speech) -> Flowable:
-    added = sum(line.quantity * line.unit_price for line in order.lines)
+    added = sum(line.total for line in order.lines)
     rows = [[Text(speech.gettext("Pieces")), Text(f"{order.quantity:,}", right=True)]]
     if order.lines and added != order.total:
         amount = format_amount(added, order.currency)

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TextIO
 
 from orderctl.core.money import Money, plain_amount
 from orderctl.files.csv import csv_rows
 from orderctl.importing.fields import BUYER_FIELDS, LINE_FIELDS, NESTED_LINES, ORDER_FIELDS
-from orderctl.orders.document import SCHEMA
+from orderctl.orders.document import SCHEMA, json_number
 from orderctl.orders.orders import Buyer, Order, OrderLine
 
-Value = str | int | bool | Money | datetime | date | frozenset[str] | None
+Value = str | int | Decimal | bool | Money | datetime | date | frozenset[str] | None
 TAG_SEPARATOR = ","
 _NOBODY = Buyer(id="", name="")
 # The fields whose names are not those of the attributes.
@@ -23,7 +24,7 @@ _OF_ORDERS: dict[str, Callable[[Order], Value]] = {
 }
 _OF_LINES: dict[str, Callable[[OrderLine], Value]] = {
     "line_name": lambda line: line.name,
-    "line_quantity": lambda line: line.quantity,
+    "line_quantity": lambda line: line.pieces,
 }
 _BUYER_ATTRIBUTES = tuple(name.removeprefix("buyer_") for name in BUYER_FIELDS)
 _ORDER_READERS = tuple((name, _OF_ORDERS.get(name)) for name in ORDER_FIELDS if name not in BUYER_FIELDS)
@@ -54,6 +55,8 @@ def plain(value: Value) -> str | int:
         return "yes" if value else "no"
     if isinstance(value, str | int):
         return value
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, Money):
         return plain_amount(value.minor, value.currency)
     if isinstance(value, frozenset):
@@ -99,4 +102,10 @@ def _cells(values: dict[str, Value], shown: Callable[[str], str]) -> list[Cell]:
 
 
 def _object(values: dict[str, Value]) -> dict[str, object]:
-    return {name: value if value is None or isinstance(value, bool) else plain(value) for name, value in values.items()}
+    return {name: _json_value(value) for name, value in values.items()}
+
+
+def _json_value(value: Value) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    return json_number(value) if isinstance(value, int | Decimal) else plain(value)

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from functools import lru_cache
 
 from orderctl.core.money import CURRENCIES, decimals, to_minor
@@ -13,6 +14,7 @@ LONGEST_TEXT = 10_000
 LONGEST_NAME = 500
 LARGEST_NUMBER = 10**15
 LARGEST_COUNT = 2**31 - 1
+_QUANTITY_DECIMALS = 3
 _LARGEST_EXACT_FLOAT = 2**53
 _GROUP = 3  # digits between two marks of thousands
 _FLOAT_NOISE = Decimal("1e-6")
@@ -75,6 +77,24 @@ def read_integer(cell: Cell, *, decimal_comma: bool | None = False) -> int:
     return _bounded(int(number))
 
 
+def read_quantity(cell: Cell, *, decimal_comma: bool | None = False) -> tuple[int, int]:
+    """A quantity such as `5`, `2.5` or `1,000`, as a whole number and how many of its digits are decimals."""
+    if isinstance(cell, str) and _is_digits(cell):
+        return int(cell), 0
+    number = _number(cell, decimal_comma=decimal_comma)
+    if isinstance(cell, str) and _parts(cell)[1]:
+        raise ValueError(_("is an amount, not a number of pieces"))
+    if isinstance(cell, float):
+        number = _without_noise(number, Decimal(1).scaleb(-_QUANTITY_DECIMALS))
+    # As a fraction: arithmetic with decimals may round.
+    parts, places = Fraction(number), 0
+    while parts.denominator != 1 and places < _QUANTITY_DECIMALS:
+        parts, places = parts * 10, places + 1
+    if parts.denominator != 1:
+        raise ValueError(_("has more than three decimals"))
+    return _bounded(int(parts)), places
+
+
 def read_count(cell: Cell) -> int:
     """A count: a whole number from 0 on."""
     number = read_integer(cell)
@@ -100,9 +120,7 @@ def read_amount(cell: Cell, currency: str, *, decimal_comma: bool | None = False
     if rounded or isinstance(cell, float):
         unit = Decimal(1).scaleb(-decimals(currency))
         if isinstance(cell, float):
-            # 2.55 is stored as 2.54999…: a number that is very close to a minor unit is that unit.
-            nearest = number.quantize(unit, ROUND_HALF_EVEN)
-            number = nearest if abs(nearest - number) < _FLOAT_NOISE else number
+            number = _without_noise(number, unit)
         if rounded:
             number = number.quantize(unit, ROUND_HALF_UP)
     return _bounded(to_minor(number, currency))
@@ -200,6 +218,12 @@ def _number(cell: Cell, *, decimal_comma: bool | None) -> Decimal:
             else _("is not a number written with a decimal point")
         )
     return read
+
+
+def _without_noise(number: Decimal, unit: Decimal) -> Decimal:
+    """A number of a float; 2.55 is stored as 2.54999…, so one that is very close to a unit is that unit."""
+    nearest = number.quantize(unit, ROUND_HALF_EVEN)
+    return nearest if abs(nearest - number) < _FLOAT_NOISE else number
 
 
 def _of_groups(found: re.Match[str]) -> Decimal:

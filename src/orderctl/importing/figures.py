@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
@@ -163,7 +164,7 @@ class TotalChecks:
         self._differing = 0
         self._first: list[TotalDifference] = []
         self._several = self._sums_of_prices = 0
-        self._articles: dict[str, tuple[int, int]] = {}
+        self._articles: dict[str, tuple[int | Decimal, int]] = {}
         self._same_price = self._price_by_quantity = 0
 
     def see(self, order: Order, row: int) -> None:
@@ -172,10 +173,10 @@ class TotalChecks:
             return
         total = 0
         for line in order.lines:
-            total += line.quantity * line.unit_price
+            total += line.total
             if line.unit_price and line.quantity > 0:
-                self._see_price(line.sku, line.quantity, line.unit_price)
-        self._several += any(line.quantity != 1 for line in order.lines)
+                self._see_price(line.sku, line.pieces, line.unit_price)
+        self._several += any(line.pieces != 1 for line in order.lines)
         if total == order.total:
             return
         if sum(line.unit_price for line in order.lines) == order.total:
@@ -187,7 +188,7 @@ class TotalChecks:
             amounts = (plain_amount(minor, order.currency) for minor in (order.total, total))
             self._first.append(TotalDifference(row, order.id, order.currency, *amounts))
 
-    def _see_price(self, sku: str, quantity: int, price: int) -> None:
+    def _see_price(self, sku: str, quantity: int | Decimal, price: int) -> None:
         """An article that costs in proportion to how many are bought: then the price is that of the whole line."""
         known = self._articles.get(sku)
         if known is None:

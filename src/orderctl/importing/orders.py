@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 from typing import Any, TypeVar
 
 from orderctl.core.addresses import email_address
@@ -22,6 +24,7 @@ from orderctl.files.cells import (
     read_day,
     read_instant,
     read_integer,
+    read_quantity,
     read_text,
     read_truth,
 )
@@ -29,7 +32,17 @@ from orderctl.importing.column_map import ColumnMap
 from orderctl.importing.fields import KEPT, NESTED_LINES, PROTECTIONS, READ_LINE_FIELDS, REJECTED_MARK
 from orderctl.importing.figures import RowProblem
 from orderctl.language import _
-from orderctl.orders.orders import Buyer, Order, OrderLine, Status, forms_of, parse_order_id, parse_tag, refuse_damaged
+from orderctl.orders.orders import (
+    Buyer,
+    Order,
+    OrderLine,
+    Status,
+    forms_of,
+    parse_order_id,
+    parse_tag,
+    pieces,
+    refuse_damaged,
+)
 
 T = TypeVar("T")
 _OF_LINES = frozenset({*READ_LINE_FIELDS, NESTED_LINES})
@@ -317,15 +330,14 @@ class _Draft:
         return total
 
     def _quantity(self, lines: tuple[OrderLine, ...]) -> int:
-        quantity = self._agreed("quantity", self._integer)
+        quantity = self._agreed(
+            "quantity", lambda cell: read_integer(cell, decimal_comma=self._rules.map.decimal_comma)
+        )
         if quantity is None:
-            quantity = sum(line.quantity for line in lines)
+            quantity = ceil(sum(line.pieces for line in lines))
             if abs(quantity) > LARGEST_NUMBER:
                 self._complain(self._rows[0].number, "quantity", str(quantity), _("is too large a number"))
         return quantity
-
-    def _integer(self, cell: Cell) -> int:
-        return read_integer(cell, decimal_comma=self._rules.map.decimal_comma)
 
     def _tags(self) -> frozenset[str]:
         return frozenset(tag for row, cell in self._found.get("tags", ()) for tag in self._tags_of(row, cell))
@@ -376,13 +388,12 @@ class _Draft:
         def amount(cell: Cell) -> int:
             return self._amount(cell, currency)
 
-        quantity = read("line_quantity", self._integer, 0, needed=True)
+        quantity, places = read("line_quantity", self._line_quantity, (0, 0), needed=True)
         line_total = read("line_total", amount, None)
         price = read("unit_price", amount, None, needed=line_total is None)
         if price is None:
-            price = self._price(row, line_total or 0, quantity)
-        self._line_totals.append(quantity * price if line_total is None else line_total)
-        return OrderLine(
+            price = self._price(row, line_total or 0, pieces(quantity, places))
+        line = OrderLine(
             number=number,
             sku=read("sku", _name, "", needed=True),
             name=read("line_name", _name, ""),
@@ -390,14 +401,21 @@ class _Draft:
             size=read("size", _name, ""),
             quantity=quantity,
             unit_price=price,
+            quantity_decimals=places,
         )
+        self._line_totals.append(line.total if line_total is None else line_total)
+        return line
 
-    def _price(self, row: int, line_total: int, quantity: int) -> int:
+    def _line_quantity(self, cell: Cell) -> tuple[int, int]:
+        return read_quantity(cell, decimal_comma=self._rules.map.decimal_comma)
+
+    def _price(self, row: int, line_total: int, quantity: int | Decimal) -> int:
         """The price of a piece, of a line of which only the amount is said."""
         if line_total == 0:
             return 0
-        if quantity and (line_total % quantity == 0 or self._rules.map.round_prices):
-            return round(Fraction(line_total, quantity))
+        price = Fraction(line_total) / Fraction(quantity) if quantity else None
+        if price is not None and (price.denominator == 1 or self._rules.map.round_prices):
+            return round(price)
         cell = next(row_.cells.get("line_total") for row_ in self._rows if row_.number == row)
         reason = _("gives no whole price for {number} pieces (round_prices = true rounds it)", number=quantity)
         self._complain(row, "line_total", cell, reason)

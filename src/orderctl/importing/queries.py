@@ -24,7 +24,7 @@ from orderctl.database.connection import (
     recordset,
 )
 from orderctl.database.guards import ARRIVING
-from orderctl.database.line_digests import lines_digest
+from orderctl.database.line_digests import digested, lines_digest
 from orderctl.errors import OrderctlError
 from orderctl.importing.fields import PROTECTIONS
 from orderctl.importing.figures import ImportCounts, Unsaid
@@ -57,7 +57,7 @@ def fingerprint(order: Order) -> str:
     """A digest of what a file says of an order; two imports of the same content have the same."""
     content = (
         *_said_of(order, order.status.value, instant=datetime.isoformat, day=date.isoformat).values(),
-        _contents(order),
+        digested(_contents(order)),
         sorted(order.tags),
         *([sorted(order.unsaid)] if order.unsaid else []),
     )  # fmt: skip
@@ -510,7 +510,7 @@ def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> dict
         **_said_of(order, status, instant=dialect.instant, day=dialect.day),
         "folded": order.searched_text,
         "fingerprint": digest,
-        "lines_digest": lines_digest(order.id, sorted(_contents(order))),
+        "lines_digest": lines_digest(order.id, digested(sorted(_contents(order)))),
         "archived_at": order.archived_at and dialect.instant(order.archived_at),
     }
 
@@ -523,7 +523,16 @@ def _lines(orders: Iterable[Order]) -> list[Row]:
 def _contents(order: Order) -> list[Row]:
     """What the lines of an order say, their numbers first. Attribute by attribute: `attrgetter` takes longer."""
     return [
-        (line.number, line.sku, line.name, line.color, line.size, line.quantity, line.unit_price)
+        (
+            line.number,
+            line.sku,
+            line.name,
+            line.color,
+            line.size,
+            line.quantity,
+            line.unit_price,
+            line.quantity_decimals,
+        )
         for line in order.lines
     ]
 

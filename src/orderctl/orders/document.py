@@ -11,6 +11,7 @@ from orderctl.orders.eligibility import explain
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     from orderctl.orders.eligibility import Explanation
     from orderctl.orders.orders import Order, OrderEvent
@@ -25,6 +26,11 @@ def amounts(totals: Iterable[Money]) -> list[Document]:
         {"currency": money.currency, "minor": money.minor, "amount": plain_amount(money.minor, money.currency)}
         for money in totals
     ]
+
+
+def json_number(number: int | Decimal) -> int | float:
+    """A number of pieces in JSON: its three decimals are within what a float keeps."""
+    return number if isinstance(number, int) else float(number)
 
 
 _TIMES = (
@@ -51,6 +57,8 @@ def order_document(order: Order, events: Sequence[OrderEvent], seen_since: datet
     document["tags"] = sorted(order.tags)
     document["total"] = plain_amount(order.total, order.currency)
     for line, written in zip(order.lines, document["lines"], strict=True):
+        del written["quantity_decimals"]
+        written["quantity"] = json_number(line.pieces)
         written["unit_price"] = plain_amount(line.unit_price, order.currency)
     explanation = explain(order, events, seen_since)
     refusals = {mode.value: next(iter(rules), None) for mode, rules in explanation.grounds.items()}

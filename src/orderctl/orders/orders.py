@@ -4,11 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from functools import cache, lru_cache
 from unicodedata import normalize
 
-from orderctl.core.money import Money
+from orderctl.core.money import Money, rounded_half_up
 from orderctl.core.text import fold, plain_name
 from orderctl.language import N_, _, in_every_language
 
@@ -84,9 +85,17 @@ class Buyer:
     language: str | None = None
 
 
+def pieces(quantity: int, decimals: int) -> int | Decimal:
+    """A quantity of a line as a number."""
+    return Decimal(quantity).scaleb(-decimals) if decimals else quantity
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLine:
-    """One line: a quantity of one SKU. `unit_price` is in minor units of the order's currency."""
+    """One line: a quantity of one SKU. `unit_price` is in minor units of the order's currency.
+
+    `quantity` counts parts of a piece, without needless decimals: 2.50 metres are 25 with a `quantity_decimals` of 1.
+    """
 
     number: int
     sku: str
@@ -95,6 +104,18 @@ class OrderLine:
     size: str = ""
     quantity: int
     unit_price: int
+    quantity_decimals: int = 0
+
+    @property
+    def pieces(self) -> int | Decimal:
+        """The quantity as a number: a whole one, or one of up to three decimals."""
+        return pieces(self.quantity, self.quantity_decimals)
+
+    @property
+    def total(self) -> int:
+        """What the line costs in minor units, rounded half up."""
+        amount = self.quantity * self.unit_price
+        return rounded_half_up(amount, 10**self.quantity_decimals) if self.quantity_decimals else amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

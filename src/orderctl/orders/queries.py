@@ -99,7 +99,7 @@ _ORDER = Columns(
     **dict.fromkeys(("delivery_from", "delivery_to"), read_day),
 )
 _BUYER = Columns("id, name, email, contact, country, language")
-LINES = Columns("number, sku, name, color, size, quantity, unit_price")
+LINES = Columns("number, sku, name, color, size, quantity, unit_price, quantity_decimals")
 EVENTS = Columns(
     "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest",
     at=read_instant,

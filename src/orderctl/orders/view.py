@@ -107,11 +107,11 @@ def _lines(order: Order) -> RuledTable:
     table = RuledTable([replace(column, title=_(column.title)) for column in _LINE_COLUMNS])
     for line in order.lines:
         item = " ".join(part for part in (line.name, line.color, line.size) if part)
-        amounts = (line.unit_price, line.quantity * line.unit_price)
+        amounts = (line.unit_price, line.total)
         table.add_row(
             plain(line.sku),
             plain(item),
-            f"{line.quantity:,}",
+            f"{line.pieces:,}",
             *(shown_amount(each, order.currency) for each in amounts),
         )
     return table
