@@ -110,6 +110,12 @@ _ALL = (
         about=N_("the codes that --reason takes, each with its words; empty: free text"),
         default=(),
     ),
+    Option(
+        key="checkpoint.key_file",
+        kind=str,
+        about=N_("a file that only you can read, with the key that signs checkpoints of the log"),
+        default="",
+    ),
     Option(key="mail.transport", kind=str, about=N_("how mails leave"), default="", one_of=("smtp", "maildir")),
     Option(key="mail.maildir", kind=str, about=N_("the folder of the maildir transport"), default=""),
     Option(key="mail.host", kind=str, about=N_("the SMTP server"), default=""),

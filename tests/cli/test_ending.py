@@ -44,6 +44,7 @@ READING = (
     ("log",),
     ("log", "verify"),
     ("log", "export"),
+    ("log", "checkpoint"),
     ("store", "check", "--quick"),
     ("config", "show"),
     ("config", "check"),

@@ -76,7 +76,7 @@ def violations(url: str) -> list[str]:
     found = [f"{record} {what}" for record, what in rows(url, _FALSE_REJECTIONS)]
     tampered: list[Tampering] = []
     with Store(make_engine(parse_address(url)), "main") as store:
-        verify_log(store, anchor=None, report=tampered.append, progress=lambda _done, _total: None)
+        verify_log(store, report=tampered.append, progress=lambda _done, _total: None)
     found += [f"{each.record} {each.problem}" for each in tampered]
     if not url.startswith("postgres"):
         found += [f"SQLite: {said}" for (said,) in rows(url, "PRAGMA integrity_check") if said != "ok"]

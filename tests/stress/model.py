@@ -235,7 +235,7 @@ class Services(RuleBasedStateMachine):
     @invariant()
     def the_log_is_whole_and_nobody_elses_order_changed(self) -> None:
         wrong: list[object] = []
-        verify_log(self.store, anchor=None, report=wrong.append, progress=lambda _done, _total: None)
+        verify_log(self.store, report=wrong.append, progress=lambda _done, _total: None)
         assert wrong == []
         with Store(make_engine(parse_address(self.url)), f"{self.account}x") as other, other.snapshot() as connection:
             for order_id in list_ids(connection, _EVERYTHING, Page()):

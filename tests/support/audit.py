@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 from orderctl.audit.log import Batch
 from orderctl.audit.service import verify_log
+from orderctl.audit.verification import Noted
 from orderctl.orders.orders import OrderEvent
-from support.stores import open_store
+from support.stores import open_store, tamper
 
 AT = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 BATCH = Batch(
@@ -42,9 +43,20 @@ EVENT = OrderEvent(
 )
 
 
-def found_in(url, anchor=None):
+def found_in(url, **noted):
     """What a verification names, each record with its problem."""
     found = []
     with open_store(url) as store:
-        verify_log(store, anchor=anchor, report=found.append, progress=lambda _done, _total: None)
+        verify_log(store, noted=Noted(**noted), report=found.append, progress=lambda _done, _total: None)
     return [f"{tampering.record}: {tampering.problem}" for tampering in found]
+
+
+def cut_last_batch(url):
+    """Remove the newest batch, of orders that needed an OC, with every trace."""
+    newest = "(SELECT id FROM batch ORDER BY position DESC LIMIT 1)"
+    tamper(
+        url,
+        f"UPDATE orders SET status = 'needs-oc', rejected_at = NULL, batch_id = NULL WHERE batch_id = {newest}",
+        f"DELETE FROM order_event WHERE batch_id = {newest}",
+        f"DELETE FROM batch WHERE id = {newest}",
+    )

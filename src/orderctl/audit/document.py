@@ -42,6 +42,7 @@ def verdict_document(verdict: LogVerdict) -> Document:
         "batches": verdict.batches,
         "events": verdict.events,
         "anchored": verdict.anchored,
+        "continues": verdict.continues,
         "outside_batches": {"events": verdict.loose, "imported_as_rejected": verdict.imported},
         "unknown_lines": verdict.unknown_lines,
         "head": head and {"batch": head.id, "position": head.position, "digest": head.digest},

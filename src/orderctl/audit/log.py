@@ -14,6 +14,14 @@ from orderctl.language import english
 from orderctl.orders.orders import OrderEvent
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest batch of a log: its number and its digest, which covers all before it."""
+
+    position: int
+    digest: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """One executed rejection, as stored.
@@ -44,6 +52,11 @@ class Batch:
     reason_code: str = ""
     request_key: str = ""
     request_digest: str = ""
+
+    @property
+    def as_head(self) -> Head:
+        """The head of the log whose newest batch this is."""
+        return Head(self.position, self.digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from orderctl.audit.log import Batch
+from orderctl.audit.log import Batch, Head
 from orderctl.audit.verification import LostBatch, MarkedOrder
 from orderctl.database.connection import Columns, Connection, Row, read_instant
 from orderctl.database.line_digests import TOGETHER, digests_of
@@ -34,6 +34,32 @@ def batch_chain(connection: Connection) -> Iterator[Batch]:
     """Every batch in the order of the chain."""
     found = connection.stream(f"SELECT {BATCHES.sql} FROM batch WHERE account = :account ORDER BY position, id")
     return map(read_batch, found)
+
+
+def newest_head(connection: Connection) -> tuple[str, Head | None]:
+    """The id of the store, and the newest batch; None if there is none."""
+    row = connection.execute(
+        "SELECT s.id, b.position, b.digest FROM store_identity AS s LEFT JOIN (SELECT position, digest FROM batch"
+        " WHERE account = :account ORDER BY position DESC LIMIT 1) AS b ON 1 = 1 LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return "", None
+    store_id, position, digest = row
+    return store_id, None if position is None else Head(position, digest)
+
+
+def digest_at(connection: Connection, position: int) -> str | None:
+    """The digest of the batch at this place of the chain."""
+    row = connection.execute(
+        "SELECT digest FROM batch WHERE account = :account AND position = :position", {"position": position}
+    ).fetchone()
+    return row[0] if row else None
+
+
+def chained_digests(connection: Connection) -> Iterator[tuple[str, str]]:
+    """The id and the digest of every batch in the order of the chain."""
+    found = connection.stream("SELECT id, digest FROM batch WHERE account = :account ORDER BY position, id")
+    return ((batch_id, digest) for batch_id, digest in found)
 
 
 def chained_events(connection: Connection) -> Iterator[tuple[str, OrderEvent]]:

@@ -1,23 +1,28 @@
 """Verifies the whole log in one snapshot, in constant memory."""
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import groupby
 from typing import Generic, TypeVar
 
+from orderctl.audit.checkpoint import Checkpoint, origin_of
 from orderctl.audit.log import LoggedBatch
+from orderctl.audit.merkle import GrowingTree, entry_hash
 from orderctl.audit.queries import (
     batch_chain,
+    chained_digests,
     chained_events,
     log_size,
     loose_events,
     lost_batches,
     mails_by_batch,
     marked_orders,
+    newest_head,
     reopened_orders,
     unbatched_orders,
     unproven_orders,
 )
-from orderctl.audit.verification import BatchCheck, Chain, Kind, LogVerdict, Tampering
+from orderctl.audit.verification import BatchCheck, Chain, Continuation, Kind, LogVerdict, Noted, Tampering
 from orderctl.core.times import Progress
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
@@ -29,18 +34,27 @@ _REPORT_EVERY = 5_000
 
 
 def verify_log(
-    store: Store, *, anchor: str | None, report: Callable[[Tampering], None], progress: Progress
+    store: Store, *, report: Callable[[Tampering], None], progress: Progress, noted: Noted | None = None
 ) -> LogVerdict:
     """Verify the whole log of the account. `report` is called for each record that was changed.
 
-    `anchor` is the digest of a batch that was noted elsewhere. It proves that the chain up to this batch is the same.
+    `noted` proves that the chain up to a place that was noted elsewhere is the same as then.
     """
-    verdict = LogVerdict(anchored=None if anchor is None else False)
+    verdict = LogVerdict()
     with store.snapshot() as connection:
-        for tampering in _tamperings(connection, verdict, anchor, progress):
+        origin = origin_of(newest_head(connection)[0], store.account)
+        continuation = Continuation(noted or Noted(), origin)
+        for tampering in _tamperings(connection, verdict, continuation, progress):
             verdict.tampered += 1
             report(tampering)
     return verdict
+
+
+def take_checkpoint(connection: Connection, account: str, at: datetime) -> tuple[Checkpoint, dict[str, bytes]]:
+    """The checkpoint of the log as it is, unsigned, and the hash of each batch's digest by its id."""
+    leaves = {batch_id: entry_hash(digest.encode()) for batch_id, digest in chained_digests(connection)}
+    store_id, __ = newest_head(connection)
+    return Checkpoint.of(origin_of(store_id, account), GrowingTree(leaves.values()), at), leaves
 
 
 def record_of(connection: Connection) -> Iterator[LoggedBatch]:
@@ -52,9 +66,9 @@ def record_of(connection: Connection) -> Iterator[LoggedBatch]:
 
 
 def _tamperings(
-    connection: Connection, verdict: LogVerdict, anchor: str | None, progress: Progress
+    connection: Connection, verdict: LogVerdict, continuation: Continuation, progress: Progress
 ) -> Iterator[Tampering]:
-    yield from _batches(connection, verdict, anchor, _counted(connection, progress))
+    yield from _batches(connection, verdict, continuation, _counted(connection, progress))
     yield from _lost(connection)
     yield from _loose(connection, verdict)
     for order_id in unproven_orders(connection):
@@ -65,13 +79,11 @@ def _tamperings(
         if order.lines != order.lines_digest:
             problem = _("its lines are not those that it came with")
             yield Tampering(kind=Kind.ORDER, order_id=order.id, problem=problem)
-    if verdict.anchored is False:
-        problem = _("no batch has this digest: one that was there is gone, or was written anew")
-        yield Tampering(kind=Kind.ANCHOR, problem=problem)
+    yield from continuation.check(verdict)
 
 
 def _batches(
-    connection: Connection, verdict: LogVerdict, anchor: str | None, tick: Callable[[int], None]
+    connection: Connection, verdict: LogVerdict, continuation: Continuation, tick: Callable[[int], None]
 ) -> Iterator[Tampering]:
     """Check the chain, and each batch against its events, its orders and its mails."""
     chain, mails = Chain(), mails_by_batch(connection)
@@ -91,8 +103,7 @@ def _batches(
         verdict.batches += 1
         verdict.events += check.events
         verdict.unknown_lines += check.unknown_lines
-        if anchor is not None and batch.digest == anchor.strip().lower():
-            verdict.anchored = True
+        continuation.take(batch)
         tick(verdict.events)
     verdict.head = chain.head
 

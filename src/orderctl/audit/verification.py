@@ -9,7 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 
-from orderctl.audit.log import LEAF_LENGTH, Batch, event_line, header_line, leaf
+from orderctl.audit.checkpoint import Checkpoint
+from orderctl.audit.log import LEAF_LENGTH, Batch, Head, event_line, header_line, leaf
+from orderctl.audit.merkle import GrowingTree, entry_hash
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.orders import OrderEvent, Status
 
@@ -25,6 +27,8 @@ class Kind(StrEnum):
     ORDER = "order"
     MAILS = "mails"
     ANCHOR = "anchor"
+    CHECKPOINT = "checkpoint"
+    HEAD = "head"
 
 
 _RECORDS = {
@@ -33,6 +37,8 @@ _RECORDS = {
     Kind.BATCH: N_("batch {batch}"),
     Kind.MAILS: N_("mails of batch {batch}"),
     Kind.ANCHOR: N_("anchor"),
+    Kind.CHECKPOINT: N_("checkpoint"),
+    Kind.HEAD: N_("head"),
 }
 
 
@@ -83,7 +89,9 @@ class LostBatch:
 class LogVerdict:
     """What a verification read and found. `loose` counts the events outside batches, which no digest covers.
 
-    `unknown_lines` counts the orders that were rejected by a version that kept no digest of their lines.
+    `unknown_lines` counts the orders that were rejected by a version that kept no digest of their lines. `anchored` and
+    `continues` say whether the anchor and the checkpoint were found; None if there was none to look for. `went_back`:
+    the batch that the user saw last is not there.
     """
 
     batches: int = 0
@@ -93,7 +101,89 @@ class LogVerdict:
     unknown_lines: int = 0
     head: Batch | None = None
     anchored: bool | None = None
+    continues: bool | None = None
+    went_back: bool = False
     tampered: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What was noted elsewhere of an earlier state of the log, and must still be there.
+
+    `anchor` is the digest of a batch, `checkpoint` covers the first batches, `seen` is the newest that the user saw.
+    """
+
+    anchor: str | None = None
+    checkpoint: Checkpoint | None = None
+    seen: Head | None = None
+
+
+class Continuation:
+    """Compares the batches, oldest first, with what was noted elsewhere."""
+
+    def __init__(self, noted: Noted, origin: str) -> None:
+        self._noted = noted
+        self._origin = origin
+        self._tree = GrowingTree()
+        self._root: bytes | None = None
+        self._anchored = self._seen = False
+        self._take_root()
+
+    def take(self, batch: Batch) -> None:
+        """Take the next batch."""
+        noted = self._noted
+        self._anchored = self._anchored or batch.digest == (noted.anchor or "").strip().lower()
+        self._seen = self._seen or batch.as_head == noted.seen
+        if noted.checkpoint:
+            self._tree.add(entry_hash(batch.digest.encode()))
+            self._take_root()
+
+    def check(self, verdict: LogVerdict) -> Iterator[Tampering]:
+        """Compare the whole chain, and note the results in the verdict."""
+        noted, head = self._noted, verdict.head.as_head if verdict.head else None
+        if noted.anchor is not None:
+            verdict.anchored = self._anchored
+            if not self._anchored:
+                problem = _("no batch has this digest: one that was there is gone, or was written anew")
+                yield Tampering(kind=Kind.ANCHOR, problem=problem)
+        if noted.checkpoint is not None:
+            found = list(self._against(noted.checkpoint))
+            verdict.continues = not found
+            yield from (Tampering(kind=Kind.CHECKPOINT, problem=problem) for problem in found)
+        verdict.went_back = noted.seen is not None and not self._seen
+        if verdict.went_back and noted.seen:
+            yield Tampering(kind=Kind.HEAD, problem=went_back(noted.seen, head))
+
+    def _against(self, checkpoint: Checkpoint) -> Iterator[str]:
+        if checkpoint.origin != self._origin:
+            yield _("is of the log {theirs}, and this is {ours}", theirs=checkpoint.origin, ours=self._origin)
+        if self._tree.size < checkpoint.size:
+            yield _(
+                "its newest batch is number {noted:,}, and that of the store {held:,}: the last ones were cut off,"
+                " or an old backup was put back",
+                noted=checkpoint.size,
+                held=self._tree.size,
+            )
+        elif self._root != checkpoint.root:
+            yield _(
+                "covers other batches than the store has up to number {noted:,}: the chain was computed anew",
+                noted=checkpoint.size,
+            )
+
+    def _take_root(self) -> None:
+        if self._noted.checkpoint and self._tree.size == self._noted.checkpoint.size:
+            self._root = self._tree.root
+
+
+def went_back(seen: Head, newest: Head | None) -> str:
+    """What shows that a log is not the one that was seen."""
+    if newest is None or newest.position < seen.position:
+        return _(
+            "this computer saw batch number {seen:,}, and the newest is number {newest:,}",
+            seen=seen.position,
+            newest=newest.position if newest else 0,
+        )
+    return _("batch number {seen:,} is not the one that this computer saw", seen=seen.position)
 
 
 class Chain:

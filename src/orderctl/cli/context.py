@@ -15,6 +15,8 @@ from orderctl.mail.transports import Mailing
 from orderctl.settings import Settings, Value, holds_password, read_settings
 
 if TYPE_CHECKING:
+    from orderctl.audit.heads import SeenHead
+    from orderctl.audit.log import Head
     from orderctl.database.address import Address
     from orderctl.database.clock import SystemClock
     from orderctl.database.connection import Connection, Statements
@@ -32,6 +34,7 @@ class Context:
         self.quiet = self.verbose = False
         self.paged = True
         self._statements: Statements | None = None
+        self._seen: SeenHead | None = None
         self.changed = False
         self.begun: list[str] = []  # the ids of the batches that were begun, without those that changed nothing
         self.take(options)
@@ -95,6 +98,24 @@ class Context:
             watch=self._watch if self._is_watched() else None,
             committed=self.note_change,
         )
+
+    def check_head(self, store: "Store") -> None:
+        """Raise OrderctlError if the store went back since this user saw it last."""
+        from orderctl.audit.heads import checked_head
+
+        self._seen = checked_head(store, self.state_folder, self.screen.warn)
+
+    def note_head(self, head: "Head | None") -> None:
+        """Remember the batch that was just made, where the store was checked before."""
+        if self._seen and head:
+            self._seen.note(head)
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the newest batch that this user saw of each store is kept."""
+        import platformdirs
+
+        return platformdirs.user_state_path("orderctl") / "heads"
 
     def note_change(self) -> None:
         """Note that something was changed: the exit code has to say so, whatever happens next."""

@@ -151,12 +151,14 @@ def executed(context: Context, plan: RejectionPlan, execute: Callable[[], Reject
     context.begun.append(plan.id)
     try:
         with context.screen.progress(N_("Rejecting")):
-            return execute()
+            result = execute()
     except CommitUnknownError:
         raise
     except OrderctlError:
         context.begun.remove(plan.id)  # the error itself says that nothing was changed
         raise
+    context.note_head(result.head)
+    return result
 
 
 def conclude(context: Context, store: Store, result: RejectionResult, run: Run) -> int:

@@ -12,9 +12,7 @@ from orderctl.errors import CommitUnknownError, OrderctlError
 from orderctl.language import N_, _
 
 VERSION_TABLE = "orderctl_version"
-REVISIONS = (
-    "0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013", "0017",
-)  # fmt: skip
+REVISIONS = tuple(f"{number:04}" for number in range(1, 16))
 CURRENT = REVISIONS[-1]
 # "ordc": marks a SQLite file as a store. On PostgreSQL it is the number of the schema's lock.
 APPLICATION_ID = 0x6F726463

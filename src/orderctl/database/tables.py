@@ -269,6 +269,16 @@ class SavedFilterRow(SQLModel, table=True):
     saved_at: datetime = _instant()
 
 
+class StoreIdentityRow(SQLModel, table=True):
+    """The id of the store, in one row: made with it, and the same in all of its copies and accounts."""
+
+    __tablename__ = "store_identity"
+
+    id: str = _key()
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
 class BatchRow(SQLModel, table=True):
     """One executed rejection. `position` and `previous` chain the batches of an account.
 

@@ -140,6 +140,7 @@ def result_document(result: RejectionResult) -> Document:
         "plan": plan_document(result.plan),
         "outcome": "nothing-to-do" if result.batch_id is None else "rejected",
         "batch": result.batch_id,
+        "head": result.head and asdict(result.head),
         "rejected": result.rejected,
         "totals": amounts(result.totals),
         "left_out": [asdict(left) for left in result.left_out],

@@ -247,14 +247,15 @@ def execute_plan(connection: Connection, approved: ApprovedPlan, at: datetime, m
     mails = queue_mails(connection, plan, at, message_domain) if plan.mail.notify else 0
     batch = _new_batch(connection, approved, at, rejected, mails)
     made = digester.finish(batch)
-    _insert_batch(connection, replace(batch, digest=made.digest, leaves=made.leaves), approved)
-    return replace(_executed(connection, plan, rejected, mails), unselected=_unselect(connection, plan))
+    batch = replace(batch, digest=made.digest, leaves=made.leaves)
+    _insert_batch(connection, batch, approved)
+    return replace(_executed(connection, plan, batch), unselected=_unselect(connection, plan))
 
 
 def plan_outcome(connection: Connection, plan: RejectionPlan) -> Executed | None:
     """What the plan's batch did; None if it never ran."""
     batch = get_batch(connection, plan.id)
-    return _executed(connection, plan, batch.rejected, batch.mails) if batch else None
+    return _executed(connection, plan, batch) if batch else None
 
 
 def _new_batch(connection: Connection, approved: ApprovedPlan, at: datetime, rejected: int, mails: int) -> Batch:
@@ -317,13 +318,14 @@ def _unselect(connection: Connection, plan: RejectionPlan) -> int:
     return taken.rowcount
 
 
-def _executed(connection: Connection, plan: RejectionPlan, rejected: int, mails: int) -> Executed:
-    complete = rejected == plan.targets.count
+def _executed(connection: Connection, plan: RejectionPlan, batch: Batch) -> Executed:
+    complete = batch.rejected == plan.targets.count
     return Executed(
-        rejected=rejected,
+        rejected=batch.rejected,
         left_out=() if complete else _left_out(connection, plan),
         totals=plan.totals if complete else _batch_totals(connection, plan.id),
-        mails=mails,
+        mails=batch.mails,
+        head=batch.as_head,
     )
 
 

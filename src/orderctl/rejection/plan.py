@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from orderctl.audit.log import Head
 from orderctl.core.money import Money
 from orderctl.core.text import fold
 from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
@@ -228,8 +229,9 @@ class LeftOut:
 class RejectionResult:
     """What a batch did: the report, the JSON document and the exit code are made from it.
 
-    `batch_id` is None if there was nothing to do. `unselected` counts the orders that were removed from the selection
-    that they came from. `delivery` is None if no mail was sent in this run.
+    `batch_id` and `head`, the place of the batch in the chain, are None if there was nothing to do. `unselected`
+    counts the orders that were removed from the selection that they came from. `delivery` is None if no mail was sent
+    in this run.
     """
 
     plan: RejectionPlan
@@ -238,6 +240,7 @@ class RejectionResult:
     left_out: tuple[LeftOut, ...]
     totals: tuple[Money, ...]
     mails: int
+    head: Head | None = None
     unselected: int = 0
     delivery: DeliveryReport | None = None
 
@@ -373,10 +376,11 @@ class Assessment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executed:
-    """What the store did with an approved plan."""
+    """What the store did with an approved plan. `head` is the place of its batch in the chain."""
 
     rejected: int
     left_out: tuple[LeftOut, ...]
     totals: tuple[Money, ...]
     mails: int
+    head: Head
     unselected: int = 0

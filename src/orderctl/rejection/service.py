@@ -289,6 +289,7 @@ def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
         totals=executed.totals,
         mails=executed.mails,
         unselected=executed.unselected,
+        head=executed.head,
     )
 
 

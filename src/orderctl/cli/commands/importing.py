@@ -393,6 +393,7 @@ def _import_and_reject(
     context: Context, store: Store, file: FileImport, run: Run, taken: Taken, at_source: AtSource
 ) -> ImportReport:
     """Import, and reject the orders that the file alone rejects, in one transaction after the question."""
+    context.check_head(store)
     report = _imported(context, store, file, taken, check=True)
     ids = report.counts.rejected_at_source
     if not ids or (report.figures.problems and not taken.skip_bad):

@@ -1,4 +1,4 @@
-"""`orderctl log [ORDER|BATCH]`, `log verify|export|report`."""
+"""`orderctl log [ORDER|BATCH]`, `log verify|checkpoint|export|report`."""
 
 import shlex
 from collections.abc import Callable, Iterable
@@ -8,18 +8,29 @@ from typing import Annotated
 
 import typer
 
+from orderctl.audit.checkpoint import (
+    KEY_SETTING,
+    Checkpoint,
+    consistency_text,
+    inclusion_text,
+    make_key,
+    read_checkpoint,
+)
 from orderctl.audit.document import batch_document, tampering_document, verdict_document, write_record
+from orderctl.audit.heads import seen_head
 from orderctl.audit.log import Batch
 from orderctl.audit.queries import batch_events, batch_summaries, get_batch, list_batches
 from orderctl.audit.report import report_on
-from orderctl.audit.service import record_of, verify_log
-from orderctl.audit.verification import LogVerdict, Tampering
+from orderctl.audit.service import record_of, take_checkpoint, verify_log
+from orderctl.audit.verification import LogVerdict, Noted, Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
 from orderctl.cli.options import AsReport, ReportFormat, context_of, suggest_order_or_batch
 from orderctl.core.text import safe
 from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
+from orderctl.database.store import Store
 from orderctl.errors import OrderctlError, UsageError
+from orderctl.files.safe import create_file, output_file
 from orderctl.filters.parser import is_term
 from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import MailQuery
@@ -31,6 +42,7 @@ from orderctl.settings import LARGEST
 
 app = group_app(with_default=True)
 _SHOWN = 20
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
 @app.callback(
@@ -81,24 +93,43 @@ def show(
 
 @app.command(
     epilog="Examples:\n\norderctl log verify\n\norderctl log verify --format json\n\n"
-    "orderctl log verify --anchor 3f1c...   # the digest that an earlier run printed"
+    "orderctl log verify --anchor 3f1c...   # the digest that an earlier run printed\n\n"
+    'orderctl log verify --since checkpoint.txt --key "$(cat checkpoint.pub)"   # what log checkpoint wrote then'
 )
 def verify(
     ctx: typer.Context,
     anchor: Annotated[
         str | None, typer.Option(metavar="DIGEST", help="A batch's digest, kept elsewhere, that must still be there.")
     ] = None,
+    since: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A checkpoint, kept elsewhere, that the log must continue.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="PUBLIC", help="The public key that must have signed the checkpoint.")
+    ] = None,
+    accept_head: Annotated[
+        bool,
+        typer.Option("--accept-head", help="Take the store's newest batch, though you saw a later one or another."),
+    ] = False,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Prove that nobody edited the log; names each record that is not as it was written, and ends with 1."""
     context = context_of(ctx)
-    if as_ is ReportFormat.TEXT:
-        verdict = _verified(context, anchor, lambda found: context.output.lines([f"{found.record}: {found.problem}"]))
-        context.output.lines(_summary(verdict))
-    else:
-        with context.output.listing(as_) as write:
-            verdict = _verified(context, anchor, lambda found: write(tampering_document(found)))
-            write(verdict_document(verdict))
+    checkpoint = _read_checkpoint(since, key)
+    with context.open_store() as store:
+        seen = seen_head(store, context.state_folder, context.screen.warn)
+        noted = Noted(anchor=anchor, checkpoint=checkpoint, seen=None if accept_head else seen.last)
+        if as_ is ReportFormat.TEXT:
+            verdict = _verified(
+                context, store, noted, lambda found: context.output.lines([f"{found.record}: {found.problem}"])
+            )
+            context.output.lines(_summary(verdict, noted, signed=key is not None))
+        else:
+            with context.output.listing(as_) as write:
+                verdict = _verified(context, store, noted, lambda found: write(tampering_document(found)))
+                write(verdict_document(verdict))
+        if accept_head or not verdict.tampered:
+            seen.note(verdict.head.as_head if verdict.head else None)
     if verdict.tampered:
         raise OrderctlError(
             ngettext(
@@ -106,11 +137,82 @@ def verify(
                 "the log is not as it was written: {number:,} records",
                 verdict.tampered,
             ),
-            hint=_("keep a copy of the store as it is, and see orderctl help log"),
+            hint=_("is it an old backup? orderctl log verify --accept-head takes it as it is")
+            if verdict.went_back
+            else _("keep a copy of the store as it is, and see orderctl help log"),
         )
 
 
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
+@app.command(
+    epilog="Examples:\n\norderctl log checkpoint\n\norderctl log checkpoint -o checkpoint.txt\n\n"
+    "orderctl log checkpoint --new-key checkpoint.key > checkpoint.pub\n\n"
+    "orderctl log checkpoint --prove 2gi7a8q4 -o 2gi7a8q4.tlog-proof"
+)
+def checkpoint(
+    ctx: typer.Context,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="The file; - for standard output.")
+    ] = "-",
+    new_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Make a key in this private file, and print the public one.")
+    ] = None,
+    prove: Annotated[
+        str | None, typer.Option(metavar="BATCH", help="With the proof that this batch is in the log.")
+    ] = None,
+    since: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With the proof that the log continues this checkpoint.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write how long the log is and the root of its digests, signed, to be kept where nobody can change it."""
+    if sum(given is not None for given in (new_key, prove, since)) > 1:
+        raise UsageError(_("--new-key, --prove and --since are three different things"), hint=_("give one of them"))
+    context = context_of(ctx)
+    before = _read_checkpoint(since, None)
+    key_file = context.settings.path(KEY_SETTING)
+    with context.open_store() as store:
+        context.check_head(store)
+        with store.snapshot() as connection:
+            made, leaves = take_checkpoint(connection, store.account, context.clock.of(connection))
+            proven = find_batch(connection, prove) if prove else None
+    if new_key is not None:
+        _make_key(context, made.origin, new_key, force=force)
+        return
+    if key_file is None:
+        context.screen.tell(_("not signed: the setting {key} names no key", key=KEY_SETTING))
+    else:
+        made = made.sign(key_file)
+    text = str(made)
+    if proven is not None:
+        text = inclusion_text(made, [*leaves.values()], [*leaves].index(proven))
+    elif before is not None:
+        text = consistency_text(made, before, [*leaves.values()])
+    path = None if output == "-" else output
+    with output_file(path, force=force) as out:
+        out.write(text.encode())
+    if path is not None:
+        context.screen.tell(_("wrote the checkpoint of number {number:,} to {file}", number=made.size, file=path))
+
+
+def _make_key(context: Context, name: str, path: Path, *, force: bool) -> None:
+    private, public = make_key(name)
+    with create_file(path, force=force) as out:
+        out.write(private.encode())
+    context.output.lines([public])
+    told = _("wrote the private key to {file}; set {key} to it, and keep the public one", file=path, key=KEY_SETTING)
+    context.screen.tell(told)
+
+
+def _read_checkpoint(path: Path | None, key: str | None) -> Checkpoint | None:
+    """The checkpoint in a file, whose signature is checked if a key is given. Raises UsageError, OrderctlError."""
+    if path is None:
+        if key is not None:
+            raise UsageError(_("--key is for a checkpoint, and there is none"), hint=_("give it with --since FILE"))
+        return None
+    found = read_checkpoint(path)
+    if key is not None:
+        found.check_signature(key)
+    return found
 
 
 class RecordFormat(StrEnum):
@@ -180,12 +282,12 @@ app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl l
 )
 
 
-def _verified(context: Context, anchor: str | None, tell: Callable[[Tampering], None]) -> LogVerdict:
-    with context.open_store() as store, context.screen.progress(N_("Verifying")) as progress:
-        return verify_log(store, anchor=anchor, report=tell, progress=progress)
+def _verified(context: Context, store: Store, noted: Noted, tell: Callable[[Tampering], None]) -> LogVerdict:
+    with context.screen.progress(N_("Verifying")) as progress:
+        return verify_log(store, noted=noted, report=tell, progress=progress)
 
 
-def _summary(verdict: LogVerdict) -> list[str]:
+def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
     """What was read, and the digest to keep."""
     counted = {
         "batches": ngettext("{number:,} batch", "{number:,} batches", verdict.batches),
@@ -199,6 +301,13 @@ def _summary(verdict: LogVerdict) -> list[str]:
     lines = [read]
     if verdict.anchored:
         lines.append(_("the anchor is in the chain: nothing up to it was changed or removed"))
+    if noted.checkpoint and verdict.continues:
+        size = noted.checkpoint.size
+        lines.append(
+            _("the log continues the checkpoint of number {number:,}, whose signature is valid", number=size)
+            if signed
+            else _("the log continues the checkpoint of number {number:,}; its signature was not checked", number=size)
+        )
     if verdict.loose:
         loose = ngettext(
             "no digest covers {number:,} event outside batches (imports as rejected: {imported:,}, archiving, tags)",
@@ -214,6 +323,10 @@ def _summary(verdict: LogVerdict) -> list[str]:
             verdict.unknown_lines,
         )
         lines.append(unknown)
+    if noted.anchor is None and noted.checkpoint is None and not verdict.tampered:
+        lines.append(
+            _("not known: whether the newest batches were cut off, or all was written anew (--since CHECKPOINT tells)")
+        )
     if verdict.head and not verdict.tampered:
         head = verdict.head
         lines.append(_("head: batch {batch}, number {position:,}", batch=head.id, position=head.position))

@@ -224,6 +224,7 @@ def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, 
 
 def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
     """Run one saved plan after preview and confirmation; returns the exit code."""
+    context.check_head(store)
     kept = _ready(context, store, text, run)
     changed = differences(store, kept.plan, context.clock)
     left = still_as_planned(store, kept.plan, changed, context.clock)
@@ -248,6 +249,7 @@ def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
 
 def run_due_plans(context: Context, store: Store, run: Run) -> int:
     """Run every held plan that is due; returns the exit code that says most."""
+    context.check_head(store)
     if run.as_ is ReportFormat.TEXT:
         return _run_due(context, store, run)
     with context.output.listing(run.as_) as write:

@@ -183,6 +183,7 @@ def reject(
 
 def _reject(context: Context, store: Store, asked: _Asked, run: Run) -> int:
     """Run everything from the choice of orders to the report; returns the exit code."""
+    context.check_head(store)
     choice = read_choice(context, store, asked.source)
     run = replace(run, request=asked.under_key(choice))
     _give_first_result(context, store, run, choice)

@@ -131,7 +131,7 @@ def _log(context: Context) -> Check:
             tampered.append(tampering)
 
     with context.open_store() as opened, context.screen.progress(N_("Verifying the log")) as progress:
-        verdict = verify_log(opened, anchor=None, report=report, progress=progress)
+        verdict = verify_log(opened, report=report, progress=progress)
     if tampered:
         first = _("{record}: {problem}", record=tampered[0].record, problem=tampered[0].problem)
         if verdict.tampered > 1:

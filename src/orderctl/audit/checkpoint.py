@@ -1,0 +1,177 @@
+"""Checkpoints: how long the log was and what was in it, as the signed notes of transparency logs.
+
+The forms are those of C2SP: signed-note and tlog-checkpoint, tlog-proof for the proof of one batch, and the request of
+tlog-witness for the proof that a later log continues an earlier one.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote
+
+from orderctl.audit.merkle import GrowingTree, consistency_proof, inclusion_proof
+from orderctl.core.secrets import private_text
+from orderctl.errors import OrderctlError, UsageError, os_reason
+from orderctl.language import N_, _
+
+KEY_SETTING = "checkpoint.key_file"
+_PRIVATE = "PRIVATE+KEY+"
+_SIGNED = "— "
+_ED25519 = b"\1"
+_HASH_LENGTH = 4
+_LONGEST = 100_000
+_MAKE_ONE = N_("make one: orderctl log checkpoint -o FILE")
+
+
+def origin_of(store_id: str, account: str) -> str:
+    """The name of the log of one account of a store; quoted, so that it can be the name of a key."""
+    return f"orderctl/{store_id}/{quote(account, safe='')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A log of `size` batches with the Merkle root over their digests. `text` is what the lines in `signed` sign."""
+
+    text: str
+    origin: str
+    size: int
+    root: bytes
+    signed: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, origin: str, tree: GrowingTree, at: datetime) -> Self:
+        """The checkpoint of a log as it is now, unsigned."""
+        text = f"{origin}\n{tree.size}\n{_base64(tree.root)}\ntime {at:%Y-%m-%dT%H:%M:%SZ}\n"
+        return cls(text=text, origin=origin, size=tree.size, root=tree.root)
+
+    def __str__(self) -> str:
+        return "\n".join([self.text, *(f"{line}\n" for line in self.signed)]) if self.signed else self.text
+
+    def sign(self, key_file: Path) -> Self:
+        """The checkpoint with a signature by the key in the file. Raises UsageError."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - 16 ms
+
+        prefix, __, key = private_text(key_file, KEY_SETTING).rpartition(_PRIVATE)
+        name, key_hash, secret = _read_key(key) or ("", b"", b"")
+        signer = Ed25519PrivateKey.from_private_bytes(secret) if name else None
+        if prefix or not signer or key_hash != _key_hash(name, signer.public_key().public_bytes_raw()):
+            raise UsageError(
+                _("{key}: {path} holds no key", key=KEY_SETTING, path=key_file),
+                hint=_("make one: orderctl log checkpoint --new-key FILE"),
+            )
+        signature = _base64(key_hash + signer.sign(self.text.encode()))
+        return replace(self, signed=(*self.signed, f"{_SIGNED}{name} {signature}"))
+
+    def check_signature(self, verifier: str) -> str:
+        """The name of the key that signed. Raises UsageError for no key, OrderctlError without its signature."""
+        from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+        name, key_hash, public = _read_key(verifier.strip()) or ("", b"", b"")
+        if not name or key_hash != _key_hash(name, public):
+            raise UsageError(
+                _("--key does not hold a public key"),  # it may hold the private one: nothing of it is shown
+                hint=_("orderctl log checkpoint --new-key printed it"),
+            )
+        for line in self.signed:
+            signer, __, written = line.removeprefix(_SIGNED).rpartition(" ")
+            signature = _bytes(written)
+            if signer == name and signature[:_HASH_LENGTH] == key_hash:
+                try:
+                    Ed25519PublicKey.from_public_bytes(public).verify(signature[_HASH_LENGTH:], self.text.encode())
+                except InvalidSignature:
+                    break
+                return name
+        raise OrderctlError(
+            _("the checkpoint has no valid signature of the key {name}", name=name),
+            hint=_("somebody wrote or changed it who has not the key: take another copy"),
+        )
+
+
+def make_key(name: str) -> tuple[str, str]:
+    """A new Ed25519 key of this name: the text for its private file, and the public key, as Go's notes write them."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw()
+    hashed = _key_hash(name, public).hex()
+    secret = f"{_PRIVATE}{name}+{hashed}+{_base64(_ED25519 + key.private_bytes_raw())}\n"
+    return secret, f"{name}+{hashed}+{_base64(_ED25519 + public)}"
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The checkpoint in a file. Raises UsageError."""
+    try:
+        with path.open("rb") as stream:
+            written = stream.read(_LONGEST).decode().replace("\r\n", "\n")  # a mail may have changed them
+    except OSError as error:
+        raise UsageError(
+            _("{file} cannot be read: {why}", file=path, why=os_reason(error)), hint=_("check the path")
+        ) from error
+    except UnicodeDecodeError:
+        written = ""
+    text, blank, signatures = written.partition("\n\n")
+    text = f"{text}\n" if blank else text
+    signed = tuple(signatures.splitlines())
+    lines = text.splitlines()
+    root = _bytes(lines[2]) if len(lines) > 2 else b""  # noqa: PLR2004 - origin, size and root
+    sized = len(root) == sha256().digest_size and lines[1].isascii() and lines[1].isdecimal()
+    if not (sized and lines[0] and all(line.startswith(_SIGNED) for line in signed)):
+        raise UsageError(_("{file} is not a checkpoint", file=path), hint=_(_MAKE_ONE))
+    return Checkpoint(text=text, origin=lines[0], size=int(lines[1]), root=root, signed=signed)
+
+
+def inclusion_text(checkpoint: Checkpoint, leaves: Sequence[bytes], index: int) -> str:
+    """The proof that the leaf at `index` (from 0) is in the log of this checkpoint, as a tlog-proof."""
+    path = _lines(inclusion_proof(leaves, index))
+    return f"c2sp.org/tlog-proof@v1\nindex {index}\n{path}\n{checkpoint}"
+
+
+def consistency_text(checkpoint: Checkpoint, before: Checkpoint, leaves: Sequence[bytes]) -> str:
+    """The proof that the log of this checkpoint continues an earlier one, as the request to a tlog-witness.
+
+    Raises OrderctlError if it does not.
+    """
+    size = before.size
+    if before.origin != checkpoint.origin or size > len(leaves) or GrowingTree(leaves[:size]).root != before.root:
+        raise OrderctlError(
+            _("the log does not continue this checkpoint"), hint=_("orderctl log verify --since FILE tells why")
+        )
+    path = _lines(consistency_proof(leaves, size)) if size else ""
+    return f"old {size}\n{path}\n{checkpoint}"
+
+
+def _lines(nodes: Iterable[bytes]) -> str:
+    return "".join(f"{_base64(node)}\n" for node in nodes)
+
+
+def _read_key(text: str) -> tuple[str, bytes, bytes] | None:
+    """The name, the hash and the 32 bytes of a key as Go's notes write it; None if it is none."""
+    name, __, rest = text.partition("+")
+    hashed, __, written = rest.partition("+")
+    key = _bytes(written)
+    try:
+        key_hash = bytes.fromhex(hashed)
+    except ValueError:
+        return None
+    return (name, key_hash, key[1:]) if name and key[:1] == _ED25519 and len(key) == 33 else None  # noqa: PLR2004
+
+
+def _key_hash(name: str, public: bytes) -> bytes:
+    return sha256(f"{name}\n".encode() + _ED25519 + public).digest()[:_HASH_LENGTH]
+
+
+def _base64(content: bytes) -> str:
+    return b64encode(content).decode()
+
+
+def _bytes(text: str) -> bytes:
+    """What a text in base64 says; empty if it is none."""
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return b""
