@@ -26,7 +26,7 @@ _GROUPS = {
     N_("Output"): "--format --columns --sort --limit --after --count --null",
     N_("What is written"): "--output --lines --per-order --force --raw",
     N_("What the buyers are told"): "--reason --reasons --notify --message --message-file --edit --mail-per-order",
-    N_("Safety"): "--yes --dry-run --key --strict --expect --max-orders --ignore-unknown",
+    N_("Safety"): "--yes --dry-run --rehearse --key --strict --expect --max-orders --ignore-unknown",
     N_("Later"): "--save-plan --hold",
 }
 _GROUP_OF = {name: group for group, names in _GROUPS.items() for name in names.split()}

@@ -14,16 +14,28 @@ from orderctl.cli.context import Context
 from orderctl.cli.delivery import Delivery, Stopped, Stopping, deliver_mails
 from orderctl.cli.options import Expect, IgnoreUnknown, MaxOrders, ReportFormat, Strict
 from orderctl.cli.sources import reason_codes
+from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.errors import CommitUnknownError, DeclinedError, ExitCode, OrderctlError, UsageError, os_reason, reason_of
+from orderctl.errors import (
+    CommitUnknownError,
+    DeclinedError,
+    ExitCode,
+    MailUnavailableError,
+    OrderctlError,
+    UsageError,
+    os_reason,
+    reason_of,
+)
 from orderctl.language import N_, _, ngettext
-from orderctl.mail.outbox import DeliveryReport
+from orderctl.mail.outbox import DeliveryReport, MailQuery
+from orderctl.mail.queries import count_mails
+from orderctl.mail.service import try_delivery
 from orderctl.orders.document import Document
 from orderctl.rejection.confirmation import confirm_rejection
 from orderctl.rejection.document import dry_run_document, result_document
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, RequestKey
 from orderctl.rejection.sample_letters import SampleLetter, compose_samples
-from orderctl.rejection.service import Expectations, delivered_so_far, mails_left, targets_of
+from orderctl.rejection.service import Expectations, Rehearsal, delivered_so_far, mails_left, targets_of
 from orderctl.selection.notes import Reason, ReasonCodes
 from orderctl.terminal.prompts import can_ask, choose
 
@@ -36,6 +48,7 @@ class Run:
 
     `full`: show every order of the plan. `ask_about_mails`: ask whether to mail the buyers. `edit`: open an editor for
     the message to them. `save`: keep the plan instead of executing it. `hold`: execute it that much later.
+    `rehearse`: execute it, compose its mails, and take all of it back.
     `request`: the caller's key, with what is asked for under it.
     `write`: takes the JSON document of the report; without it the document goes to standard output.
     """
@@ -48,6 +61,7 @@ class Run:
     ask_about_mails: bool = False
     edit: bool = False
     save: bool = False
+    rehearse: bool = False
     request: RequestKey | None = None
     hold: timedelta | None = None
     write: Callable[[Document], None] | None = None
@@ -90,7 +104,7 @@ def check_can_ask(run: Run, *, look: str = "--dry-run") -> None:
 
     `look` is the option to name that only shows the plan.
     """
-    if not (run.yes or run.dry_run or run.save or can_ask()):
+    if not (run.yes or run.dry_run or run.save or run.rehearse or can_ask()):
         raise UsageError(
             _("there is no terminal to confirm on, and nothing was changed"),
             hint=_("look with {option}, then say yes with --yes", option=look),
@@ -138,7 +152,7 @@ def compose_letters(context: Context, store: Store, plan: RejectionPlan) -> tupl
 
 def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> str:
     """Ask for confirmation of the plan; returns how it was given. Raises DeclinedError."""
-    if run.yes or not plan.targets.count:
+    if run.yes or run.rehearse or not plan.targets.count:
         return "--yes"
     production = context.settings.flag("production")
     if not confirm_rejection(plan, store=store.label, production=production):
@@ -146,12 +160,16 @@ def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> st
     return N_("confirmed at the terminal")
 
 
-def executed(context: Context, plan: RejectionPlan, execute: Callable[[], RejectionResult]) -> RejectionResult:
-    """Execute the plan. After this, the store decides what the end of the run says (`ending.py`)."""
+def executed(
+    context: Context, store: Store, plan: RejectionPlan, run: Run, execute: Callable[[Store], RejectionResult]
+) -> RejectionResult:
+    """Execute the plan, or rehearse it. Once executed, the store decides what the end of the run says (`ending.py`)."""
+    if run.rehearse:
+        return _rehearsed(context, store, plan, execute)
     context.begun.append(plan.id)
     try:
         with context.screen.progress(N_("Rejecting")):
-            result = execute()
+            result = execute(store)
     except CommitUnknownError:
         raise
     except OrderctlError:
@@ -161,20 +179,46 @@ def executed(context: Context, plan: RejectionPlan, execute: Callable[[], Reject
     return result
 
 
+def _rehearsed(
+    context: Context, store: Store, plan: RejectionPlan, execute: Callable[[Store], RejectionResult]
+) -> RejectionResult:
+    """What executing the plan and sending its mails gives, if the mail server takes each of them. Nothing stays."""
+    delivery: DeliveryReport | None = None
+
+    def compose(connection: Connection) -> None:
+        nonlocal delivery
+        if not any(count_mails(connection, MailQuery(batch_id=plan.id)).values()):
+            return
+        try:
+            sending = Delivery(batch=plan.id).sending(context, lambda: False)
+            delivery = try_delivery(connection, sending, progress=progress)
+        except (MailUnavailableError, UsageError) as error:
+            delivery = DeliveryReport(stopped=error.sentence)
+
+    with context.screen.progress(N_("Rehearsing")) as progress:
+        result = execute(Rehearsal(store, compose))
+    return replace(result, delivery=delivery, rehearsed=True)
+
+
 def conclude(context: Context, store: Store, result: RejectionResult, run: Run) -> int:
-    """Send the mails that the batch queued, and report; returns the exit code."""
+    """Send the mails that the batch queued, unless it is a rehearsal, and report; returns the exit code."""
     figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
-    context.run_log.step("rejected", {**figures, "left_out": len(result.left_out), "mails": result.mails})
-    return report(context, run, _delivered(context, store, result, run))
+    step = "rehearsed" if run.rehearse else "rejected"
+    context.run_log.step(step, {**figures, "left_out": len(result.left_out), "mails": result.mails})
+    return report(context, run, result if run.rehearse else _delivered(context, store, result, run))
 
 
 def conclude_again(context: Context, store: Store, result: RejectionResult, run: Run) -> int:
-    """Send the mails that the first run under a key left, and report what it did; returns the exit code."""
+    """Send the mails that the first run under a key left, and report what it did; returns the exit code.
+
+    A rehearsal sends none: it reports how they stand.
+    """
     batch = result.plan.id
     context.screen.tell(_("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
     context.run_log.step("repeated", {"batch": batch})
     if result.mails:
-        last = _delivered(context, store, result, run) if mails_left(store, batch) else result
+        send = mails_left(store, batch) and not run.rehearse
+        last = _delivered(context, store, result, run) if send else result
         result = delivered_so_far(store, last)
     return report(context, run, result)
 
@@ -217,6 +261,8 @@ def report(context: Context, run: Run, result: RejectionResult) -> int:
             name=result.plan.by.selection,
         )
         context.screen.tell(taken_out)
+    if run.rehearse:
+        context.screen.insist(_("That was a rehearsal: nothing was changed, and nobody was told."))
     return result.exit_code
 
 

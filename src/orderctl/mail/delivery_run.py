@@ -72,6 +72,20 @@ class CarriedClock:
         return self._clock.now() + self._ahead
 
 
+def prepare_mail(
+    mail: Mail, facts: LetterContext | None, composer: "Composer", writer: Mailer, now: datetime
+) -> Job | Settlement:
+    """The mail with its message, or how it ends without one: its letter cannot be made, or its buyer is gone."""
+    try:
+        # A letter that was composed before is sent unchanged: one Message-ID stands for one text.
+        letter = mail.letter or (composer.compose(facts) if facts else None)
+        if letter is not None:
+            return Job(mail=mail, letter=letter, message=writer.write(mail, letter))
+    except Exception as error:  # noqa: BLE001 - a template may raise anything
+        return settlement(mail, unsendable(error), now)
+    return Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=GONE, attempts=mail.attempts)
+
+
 @dataclass(slots=True, kw_only=True)
 class DeliveryRun:
     """A delivery run: its parts, the mails in hand and the figures so far.
@@ -232,21 +246,11 @@ class DeliveryRun:
 
     def _compose(self, mail: Mail, facts: LetterContext | None) -> None:
         """Prepare the mail for sending. An error settles only this mail; the others go on."""
-        try:
-            job = self._job(mail, facts)
-        except Exception as error:  # noqa: BLE001 - a template may raise anything
-            self._settle(settlement(mail, unsendable(error), self.clock.now()))
-            return
-        if job is None:
-            gone = Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=GONE, attempts=mail.attempts)
-            self._settle(gone)
+        made = prepare_mail(mail, facts, self.composer, self.writer, self.clock.now())
+        if isinstance(made, Settlement):
+            self._settle(made)
         else:
-            self.ready.append(job)
-
-    def _job(self, mail: Mail, facts: LetterContext | None) -> Job | None:
-        # A letter that was composed before is sent unchanged: one Message-ID stands for one text.
-        letter = mail.letter or (self.composer.compose(facts) if facts else None)
-        return Job(mail=mail, letter=letter, message=self.writer.write(mail, letter)) if letter else None
+            self.ready.append(made)
 
     def _settle(self, settled: Settlement) -> None:
         """Settle a mail without asking a server."""

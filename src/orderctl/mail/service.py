@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from orderctl.core.times import Progress
@@ -15,9 +16,10 @@ from orderctl.database.endings import find_batch, find_mails
 from orderctl.database.store import Store
 from orderctl.errors import MailUnavailableError, StoreUnavailableError, UsageError
 from orderctl.language import _
-from orderctl.mail.delivery_run import CarriedClock, DeliveryRun
-from orderctl.mail.outbox import DeliveryReport, MailAction, MailQuery, MailState
-from orderctl.mail.queries import change_mails, count_due, expire_leases, find_put_off, mail_states
+from orderctl.mail.delivery_run import CHUNK, CarriedClock, DeliveryRun, prepare_mail
+from orderctl.mail.letter_context import queued_letters
+from orderctl.mail.outbox import DeliveryReport, MailAction, MailQuery, MailState, Settlement
+from orderctl.mail.queries import change_mails, count_due, expire_leases, find_put_off, list_mails, mail_states
 from orderctl.mail.transports import Mailer
 from orderctl.mail.workers import Pace
 
@@ -68,6 +70,24 @@ def deliver(
         put_off = find_put_off(connection, sending.clock.of(connection), sending.batch_id)
     round_ = _round(store, sending, limit=limit, progress=progress)
     return replace(round_.report, put_off=put_off)
+
+
+def try_delivery(connection: Connection, sending: Sending, *, progress: Progress) -> DeliveryReport:
+    """What sending the mails of a batch would give if the server took each: their messages are made, and not sent.
+
+    Raises MailUnavailableError and UsageError if no mail can be sent at all.
+    """
+    writer, now = sending.mailer_factory(), sending.clock.of(connection)
+    query = MailQuery(batch_id=sending.batch_id)
+    states: Counter[MailState] = Counter()
+    mails, total = list_mails(connection, query), len(mail_states(connection, query))
+    while together := list(islice(mails, CHUNK)):
+        facts = queued_letters(connection, [mail.id for mail in together])
+        for mail in together:
+            made = prepare_mail(mail, facts.get(mail.id), sending.composer, writer, now)
+            states[made.state if isinstance(made, Settlement) else MailState.SENT] += 1
+        progress(states.total(), total)
+    return DeliveryReport(sent=states[MailState.SENT], retry=states[MailState.RETRY], refused=states[MailState.REFUSED])
 
 
 def follow(

@@ -134,13 +134,13 @@ def dry_run_document(
 
 
 def result_document(result: RejectionResult) -> Document:
-    """A plan and what its batch did; `outcome` is nothing-to-do or rejected."""
+    """A plan and what its batch did; `outcome` is nothing-to-do or rejected. A rehearsal leaves no batch to name."""
     return {
         "schema": SCHEMA,
         "plan": plan_document(result.plan),
         "outcome": "nothing-to-do" if result.batch_id is None else "rejected",
-        "batch": result.batch_id,
-        "head": result.head and asdict(result.head),
+        "batch": None if result.rehearsed else result.batch_id,
+        "head": None if result.rehearsed or result.head is None else asdict(result.head),
         "rejected": result.rejected,
         "totals": amounts(result.totals),
         "left_out": [asdict(left) for left in result.left_out],

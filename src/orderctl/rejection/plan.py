@@ -231,7 +231,7 @@ class RejectionResult:
 
     `batch_id` and `head`, the place of the batch in the chain, are None if there was nothing to do. `unselected`
     counts the orders that were removed from the selection that they came from. `delivery` is None if no mail was sent
-    in this run.
+    in this run. `rehearsed`: all of it was taken back.
     """
 
     plan: RejectionPlan
@@ -243,6 +243,7 @@ class RejectionResult:
     head: Head | None = None
     unselected: int = 0
     delivery: DeliveryReport | None = None
+    rehearsed: bool = False
 
     @property
     def exit_code(self) -> ExitCode:

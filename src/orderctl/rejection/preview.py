@@ -95,7 +95,7 @@ def result_report(result: RejectionResult) -> RenderableType:
             _("{done} ({amounts}) as batch {batch}"),
             done=plain(ngettext("Rejected {number:,} order", "Rejected {number:,} orders", result.rejected), HEADING),
             amounts=_amounts(result.totals),
-            batch=Text(result.batch_id, "cyan"),
+            batch=Text("…" if result.rehearsed else result.batch_id, "cyan"),
         )
     ]
     if result.left_out:

@@ -1,8 +1,10 @@
 """The main job: plan a rejection, compare it with what the caller expects, execute it (design.md, section 6)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from orderctl.audit.log import Batch
 from orderctl.audit.queries import batch_of_request, get_batch
@@ -32,6 +34,7 @@ from orderctl.selection.queries import selected_orders
 from orderctl.selection.selection import Choice, FilterScope, SelectionScope
 from orderctl.selection.service import say_unknown
 
+T = TypeVar("T")
 _SETTLED = frozenset({MailState.SENT, MailState.CANCELLED})
 
 
@@ -202,6 +205,31 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
 
     executed = store.write(execute, landed=lambda connection: _landed(connection, plan))
     return result_of(plan, executed)
+
+
+class Rehearsal(Store):
+    """A store that takes back what is written, after `look` has seen it in the same transaction."""
+
+    def __init__(self, store: Store, look: Callable[[Connection], None]) -> None:
+        self.account, self.label = store.account, store.label
+        self._store = store
+        self._look = look
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """One consistent view of the store as it is."""
+        with self._store.snapshot() as connection:
+            yield connection
+
+    def write(self, work: Callable[[Connection], T], *, landed: object = None) -> T:  # noqa: ARG002 - no commit is lost
+        """Run `work` in one transaction, then `look`, and roll back. There is no commit, and nothing to land."""
+        made: list[T] = []
+        with self._store.foreseen(lambda connection: made.append(work(connection))) as connection:
+            if connection.dialect.name != "sqlite":
+                # What a commit would check at its end is checked now.
+                connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            self._look(connection)
+        return made[0]
 
 
 def first_run(store: Store, asked: RequestKey, choice: Choice) -> RejectionResult | None:

@@ -297,10 +297,13 @@ def _ready(context: Context, store: Store, text: str, run: Run) -> KeptPlan:
 
 def _execute(context: Context, store: Store, kept: KeptPlan, run: Run, how: str) -> int:
     operator = operator_of(context)
+    domain = context.mailing.message_domain
     result = executed(
         context,
+        store,
         kept.plan,
-        lambda: execute_kept(store, kept, operator, how=how, message_domain=context.mailing.message_domain),
+        run,
+        lambda into: execute_kept(into, kept, operator, how=how, message_domain=domain),
     )
     return conclude(context, store, result, run)
 

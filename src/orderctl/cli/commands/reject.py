@@ -70,7 +70,12 @@ Plan = Annotated[
 Key = Annotated[
     str | None, typer.Option(metavar="KEY", help="Reject once under this key; again, it gives the first result.")
 ]
-_WITH_PLAN = frozenset({"plan", "yes", "dry_run", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"})
+Rehearse = Annotated[
+    bool, typer.Option("--rehearse", help="Do all of it, letters too, and take it back; nothing is sent.")
+]
+_WITH_PLAN = frozenset(
+    {"plan", "yes", "dry_run", "rehearse", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +139,7 @@ def reject(
     told: Told,
     yes: Yes = False,
     dry_run: DryRun = False,
+    rehearse: Rehearse = False,
     full: Full = False,
     save_plan: SavePlan = False,
     hold: Hold = None,
@@ -153,8 +159,11 @@ def reject(
         full=full,
         edit=told.edit,
         save=save_plan,
+        rehearse=rehearse,
         hold=read_hold(hold),
     )
+    if rehearse:
+        _check_rehearsable({"--dry-run": dry_run, "--save-plan": save_plan, "--hold": bool(run.hold)})
     check_can_ask(run)
     if plan is not None:
         _check_plan_alone(ctx)
@@ -231,6 +240,16 @@ def _check_repeatable(options: Mapping[str, bool]) -> None:
         )
 
 
+def _check_rehearsable(options: Mapping[str, bool]) -> None:
+    """Raise UsageError for options with which a run rejects nothing, so that there is nothing to rehearse."""
+    given = [name for name, is_given in options.items() if is_given]
+    if given:
+        raise UsageError(
+            _("--rehearse tries a rejection, and {option} stops before one", option=given[0]),
+            hint=_("leave one of them out; a saved plan is rehearsed with: reject --plan ID --rehearse"),
+        )
+
+
 def _give_first_result(context: Context, store: Store, run: Run, choice: Choice) -> None:
     """If an earlier run used the key, end this one with the result of that one."""
     first = first_run(store, run.request, choice) if run.request else None
@@ -277,10 +296,13 @@ def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> in
     if run.hold and plan.targets.count:
         return keep_plan(context, store, plan, run, how=how)
     approved = plan.approve(by=context.actor, how=how, request=run.request)
+    domain = context.mailing.message_domain
     result = executed(
         context,
+        store,
         plan,
-        lambda: execute_rejection(store, approved, clock=context.clock, message_domain=context.mailing.message_domain),
+        run,
+        lambda into: execute_rejection(into, approved, clock=context.clock, message_domain=domain),
     )
     return conclude(context, store, result, run)
 
