@@ -80,6 +80,7 @@ TALKING = (
     ("mail", "retry", "{cancelled}"),
     ("mail", "settle", "{unknown}", "--sent"),
     ("log", "report", "{batch}", "-o", "{made}.pdf"),
+    ("log", "reentry", "{batch}", "-o", "{made}.csv"),
     ("store", "init"),
     ("store", "upgrade"),
     ("store", "backup", "{made}.db"),

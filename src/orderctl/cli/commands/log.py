@@ -1,4 +1,4 @@
-"""`orderctl log [ORDER|BATCH]`, `log verify|checkpoint|export|report`."""
+"""`orderctl log [ORDER|BATCH]`, `log verify|checkpoint|export|report|reentry`."""
 
 import shlex
 from collections.abc import Callable, Iterable
@@ -25,11 +25,12 @@ from orderctl.audit.service import record_of, take_checkpoint, verify_log
 from orderctl.audit.verification import LogVerdict, Noted, Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, ReportFormat, context_of, suggest_order_or_batch
+from orderctl.cli.options import AsReport, ReportFormat, context_of, suggest_batch, suggest_order_or_batch
 from orderctl.core.text import safe
 from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
 from orderctl.database.store import Store
 from orderctl.errors import OrderctlError, UsageError
+from orderctl.exporting.service import NEW_ID, ExportFormat, ExportRequest, reentered_orders, write_export
 from orderctl.files.safe import create_file, output_file
 from orderctl.filters.parser import is_term
 from orderctl.language import N_, _, ngettext
@@ -285,6 +286,49 @@ app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl l
 def _verified(context: Context, store: Store, noted: Noted, tell: Callable[[Tampering], None]) -> LogVerdict:
     with context.screen.progress(N_("Verifying")) as progress:
         return verify_log(store, noted=noted, report=tell, progress=progress)
+
+
+_ENTERED = {f".{each}": each for each in (ExportFormat.CSV, ExportFormat.XLSX, ExportFormat.JSONL)}
+
+
+@app.command(
+    epilog="Examples:\n\norderctl log reentry 2gi7a8q4 -o orders.csv\n\n"
+    "orderctl log reentry 2gi7a8q4 -o orders.xlsx --new-id 'NEW-{id}'"
+)
+def reentry(
+    ctx: typer.Context,
+    batch_id: Annotated[
+        str,
+        typer.Argument(metavar="BATCH", help="The batch's id, or its ending.", autocompletion=suggest_batch),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="The file to import: .csv, .xlsx or .jsonl.")
+    ],
+    new_id: Annotated[str, typer.Option(metavar="RULE", help="The new ids; {id} stands for the old one.")] = NEW_ID,
+    force: Force = False,
+) -> None:
+    """Write the orders that a batch rejected as new orders, for `import`: new ids, nothing confirmed yet."""
+    context = context_of(ctx)
+    format_ = _ENTERED.get(Path(output).suffix.lower())
+    if format_ is None:
+        raise UsageError(_("{file}: its ending is no format that import takes", file=output), hint=", ".join(_ENTERED))
+    request = ExportRequest(format=format_, path=output, by_line=format_ is ExportFormat.CSV, force=force)
+    with context.open_store() as store, store.snapshot() as connection:
+        batch = get_batch(connection, find_batch(connection, batch_id))
+        assert batch is not None  # noqa: S101 - found in the same snapshot
+        write_export(reentered_orders(connection, batch, new_id), request)
+    written = ngettext(
+        "{number:,} order written as a new one; enter it with: orderctl import {file}",
+        "{number:,} orders written as new ones; enter them with: orderctl import {file}",
+        batch.rejected,
+        file=shlex.quote(output),
+    )
+    context.screen.tell(written)
+
+
+def _verified(context: Context, anchor: str | None, tell: Callable[[Tampering], None]) -> LogVerdict:
+    with context.open_store() as store, context.screen.progress(N_("Verifying")) as progress:
+        return verify_log(store, anchor=anchor, report=tell, progress=progress)
 
 
 def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
