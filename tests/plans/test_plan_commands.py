@@ -104,6 +104,47 @@ def test_a_plan_is_saved_reviewed_and_run_as_planned(cli, store_url, tmp_path):
     assert "executed" in cli("plan", "list").out
 
 
+def test_two_plans_are_shown_side_by_side(cli, store_url):
+    first = saved_as(cli("reject", "P1", "P2", "P3", "--save-plan", "--reason", "dropped", "--format", "json"))
+    same = saved_as(cli("reject", "P3", "P2", "P1", "--save-plan", "--reason", "dropped", "--format", "json"))
+    ran = cli("plan", "diff", first[-8:], same, "--format", "json")
+    assert (ran.code, ran.json["same"], ran.json["changed"], ran.json["terms"]) == (0, True, [], [])
+    assert "nothing differs: both reject the same orders, as they are" in cli("plan", "diff", first, same).out
+    assert cli("plan", "diff", first).code == 0
+
+    with open_store(store_url) as store:
+        put(store, make_order("P1", total=12_050, status=Status.OC_CONFIRMED), make_order("P2", total=9_900))
+        put(store, make_order("P3", total=12_050, note="ring first"))
+    assert cli("plan", "diff", first).code == 3
+    second = saved_as(cli("reject", "P1", "P2", "P3", "P4", "--save-plan", "--notify", "--format", "json"))
+    ran = cli("plan", "diff", first, second, "--format", "json")
+    assert (ran.code, ran.json["same"]) == (3, False)
+    assert (ran.json["first"]["id"], ran.json["first"]["orders"], ran.json["second"]["orders"]) == (first, 3, 3)
+    why = "OC confirmed"
+    order = {"status": "needs-oc", "currency": "EUR"}
+    assert [each["id"] for each in ran.json["only_first"]] == ["P1"]
+    assert ran.json["only_first"][0] == {"id": "P1", **order, "total": "120.50", "skipped": why}
+    assert ran.json["only_second"] == [{"id": "P4", **order, "total": "30.00", "skipped": None}]
+    assert {each["id"]: each["changes"] for each in ran.json["changed"]} == {
+        "P2": [{"what": "total", "was": "120.50 EUR", "now": "99.00 EUR"}],
+        "P3": [{"what": "edited: version was 1, is 2", "was": "", "now": ""}],
+    }
+    assert ran.json["terms"] == [
+        {"what": "reason", "was": "dropped", "now": ""},
+        {"what": "mails", "was": "0", "now": "2"},
+    ]
+    ran = cli("plan", "diff", first[-8:], second[-8:])
+    assert ran.code == 3
+    for words in ("1 order only in " + first[-8:], f"P1: needs-oc, 120.50 EUR; skipped in {second[-8:]}: {why}",
+                  "1 order only in " + second[-8:], "P4: needs-oc, 30.00 EUR", "2 orders of both changed in between",
+                  "P2: total was 120.50 EUR, is 99.00 EUR", "reason was dropped, is -", "mails was 0, is 2"):  # fmt: skip
+        assert words in " ".join(ran.out.split())
+    back = cli("plan", "diff", second, first, "--format", "json").json
+    assert (back["only_first"], back["only_second"][0]["id"]) == (
+        [{"id": "P4", **order, "total": "30.00", "skipped": None}], "P1")  # fmt: skip
+    assert cli("plan", "diff", first, "nosuch99").code == 2
+
+
 def test_a_plan_edited_in_the_store_is_refused_with_3_and_says_so(cli, store_url):
     plan_id = saved_as(cli("reject", "P1", "P2", "--save-plan", "--format", "json"))
     with open_store(store_url) as store:

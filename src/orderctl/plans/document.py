@@ -5,8 +5,9 @@ from dataclasses import asdict
 from datetime import datetime
 
 from orderctl.core.ids import short_id
+from orderctl.core.money import plain_amount
 from orderctl.orders.document import SCHEMA, Document, amounts
-from orderctl.plans.plans import SavedPlan
+from orderctl.plans.plans import PlanComparison, PlannedOrder, SavedPlan
 from orderctl.rejection.document import plan_document
 from orderctl.rejection.plan import LeftOut, RejectionPlan
 
@@ -47,6 +48,31 @@ def differences_document(plan: RejectionPlan, changed: Iterable[LeftOut]) -> Doc
         "id": plan.id,
         "orders": plan.targets.count,
         "changed": [asdict(each) for each in changed],
+    }
+
+
+def comparison_document(first: SavedPlan, second: SavedPlan, found: PlanComparison) -> Document:
+    """What differs between two saved plans."""
+    return {
+        "schema": SCHEMA,
+        "first": {"id": first.id, "orders": first.targets, "totals": amounts(first.totals)},
+        "second": {"id": second.id, "orders": second.targets, "totals": amounts(second.totals)},
+        "same": found.is_same,
+        "only_first": list(map(_planned, found.only_first)),
+        "only_second": list(map(_planned, found.only_second)),
+        "changed": [asdict(each) for each in found.changed],
+        "terms": [asdict(each) for each in found.terms],
+    }
+
+
+def _planned(order: PlannedOrder) -> Document:
+    amount = order.amount
+    return {
+        "id": order.id,
+        "status": order.status or None,
+        "currency": amount and amount.currency,
+        "total": amount and plain_amount(amount.minor, amount.currency),
+        "skipped": order.skipped or None,
     }
 
 

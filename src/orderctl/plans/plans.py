@@ -18,7 +18,8 @@ from orderctl.core.text import safe
 from orderctl.core.times import duration_words, parse_duration
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.language import N_, _, ngettext
-from orderctl.rejection.plan import Identity, RejectionPlan
+from orderctl.orders.orders import OrderChange
+from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
 
 
 class PlanState(StrEnum):
@@ -290,6 +291,38 @@ class PlanTerms:
 
     lifetime: timedelta
     rule: SecondOperatorRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedOrder:
+    """An order of one plan that another one does not reject, as it was when its plan was saved.
+
+    `status` is empty and `amount` None if it had changed by then. `skipped` is why the other plan skips it; empty if
+    that was not asked about it.
+    """
+
+    id: str
+    status: str = ""
+    amount: Money | None = None
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanComparison:
+    """What differs between two plans. `changed` are the orders of both that changed between them.
+
+    `terms` are differences in what is done with them; their `what` is English, for programs.
+    """
+
+    only_first: tuple[PlannedOrder, ...]
+    only_second: tuple[PlannedOrder, ...]
+    changed: tuple[LeftOut, ...]
+    terms: tuple[OrderChange, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both plans do the same."""
+        return not (self.only_first or self.only_second or self.changed or self.terms)
 
 
 def read_terms(*, lifetime: str, always: bool, above_orders: int | None, above_amount: str) -> PlanTerms:

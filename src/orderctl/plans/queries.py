@@ -1,7 +1,7 @@
 """Saved plans in the store, and the orders of each as they were when it was saved (design.md, section 6, step 4)."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from orderctl.changes import ChangeKind
@@ -10,7 +10,7 @@ from orderctl.database.connection import Connection, Row, readable_instant
 from orderctl.language import N_, _
 from orderctl.orders.eligibility import STALE, eligible_sql, stale_sql
 from orderctl.orders.orders import GONE, SEEN_AGAIN, OrderChange
-from orderctl.plans.plans import PlanState, SavedPlan
+from orderctl.plans.plans import PlannedOrder, PlanState, SavedPlan
 from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
 
 _COLUMNS = (
@@ -131,6 +131,51 @@ def plan_differences(connection: Connection, plan: RejectionPlan, now: datetime)
             changes=_changes(row, done.get(row[0], [])),
         )
         for row in found
+    )
+
+
+def planned_orders(connection: Connection, plan_id: str, ids: Sequence[str]) -> tuple[PlannedOrder, ...]:
+    """These orders of a saved plan as they were when it was saved."""
+    found = connection.execute(
+        "SELECT order_id, was_status, was_currency, was_total FROM plan_order"
+        f" WHERE account = :account AND plan_id = :plan AND order_id IN ({connection.dialect.ids('ids')})",
+        {"plan": plan_id, "ids": connection.dialect.bind_ids(ids)},
+    )
+    known = {row[0]: PlannedOrder(id=row[0], status=row[1], amount=Money(row[2], row[3])) for row in found}
+    return tuple(known.get(order_id) or PlannedOrder(id=order_id) for order_id in ids)
+
+
+def changes_between(connection: Connection, first: RejectionPlan, second: RejectionPlan) -> tuple[LeftOut, ...]:
+    """The orders of both saved plans that changed between the two, sorted by id."""
+    before, after = first.targets.versions(), second.targets.versions()
+    ids = sorted(order_id for order_id, version in before.items() if after.get(order_id, version) != version)
+    names = [name.strip() for name in _FACTS.split(",")]
+    found = connection.execute(
+        f"SELECT b.order_id, {', '.join(f'{side}.was_{name}' for side in 'ba' for name in names)}"
+        " FROM plan_order AS a JOIN plan_order AS b ON b.account = :account AND b.plan_id = :second"
+        " AND b.order_id = a.order_id WHERE a.account = :account AND a.plan_id = :first"
+        f" AND a.order_id IN ({connection.dialect.ids('ids')})",
+        {"first": first.id, "second": second.id, "ids": connection.dialect.bind_ids(ids)},
+    )
+    facts = {row[0]: row[1:] for row in found}
+    unknown: Row = (None,) * 2 * len(names)
+    return tuple(
+        _between(order_id, before[order_id], after[order_id], facts.get(order_id, unknown)) for order_id in ids
+    )
+
+
+def _between(order_id: str, was: int, now: int, facts: Row) -> LeftOut:
+    """One order of two plans; `facts` are its later and its earlier ones, or NULLs."""
+    half = len(facts) // 2
+    differing = [] if facts[0] is None else _differing(facts[half:], facts[:half])
+    edited = OrderChange(_("edited: version was {was}, is {now}", was=was, now=now))
+    return LeftOut(
+        id=order_id,
+        planned_version=was,
+        version=now,
+        status=facts[0] or "",
+        batch_id=None,
+        changes=tuple(differing or [edited]),
     )
 
 

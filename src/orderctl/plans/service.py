@@ -11,21 +11,34 @@ from orderctl.database.connection import Connection
 from orderctl.database.endings import PLANS_LISTED, find_plan
 from orderctl.database.store import Store, login
 from orderctl.errors import UnexpectedPlanError, UsageError
-from orderctl.language import _
-from orderctl.plans.plans import EDITED, PlanState, PlanTerms, SavedPlan, SecondOperatorRule
+from orderctl.language import N_, _
+from orderctl.orders.eligibility import RULE_BY_CODE
+from orderctl.orders.orders import OrderChange
+from orderctl.plans.plans import (
+    EDITED,
+    PlanComparison,
+    PlannedOrder,
+    PlanState,
+    PlanTerms,
+    SavedPlan,
+    SecondOperatorRule,
+)
 from orderctl.plans.queries import (
     change_plan,
+    changes_between,
     due_plan_ids,
     get_plan,
     insert_plan,
     plan_differences,
     plan_text,
+    planned_orders,
 )
 from orderctl.rejection.assess import assess_choice
 from orderctl.rejection.execute import execute_plan, plan_outcome, wait_for_turn
 from orderctl.rejection.impact import RECENT
 from orderctl.rejection.plan import ApprovedPlan, Executed, Identity, LeftOut, RejectionPlan, RejectionResult
 from orderctl.rejection.service import result_of
+from orderctl.selection.notes import words_of
 from orderctl.selection.selection import Choice, IdList, IdScope
 
 
@@ -90,6 +103,36 @@ def differences(store: Store, plan: RejectionPlan, clock: Clock) -> tuple[LeftOu
     """The targets that are no longer as planned, each with what changed."""
     with store.snapshot() as connection:
         return plan_differences(connection, plan, clock.of(connection))
+
+
+def compare_plans(store: Store, first: RejectionPlan, second: RejectionPlan) -> PlanComparison:
+    """What differs between two saved plans."""
+    with store.snapshot() as connection:
+        return PlanComparison(
+            only_first=_only(connection, first, second),
+            only_second=_only(connection, second, first),
+            changed=changes_between(connection, first, second),
+            terms=_terms_between(first, second),
+        )
+
+
+def _only(connection: Connection, plan: RejectionPlan, other: RejectionPlan) -> tuple[PlannedOrder, ...]:
+    """The orders of the plan that are not in the other one."""
+    ids = sorted(plan.targets.versions().keys() - other.targets.versions().keys())
+    skipped = {order_id: RULE_BY_CODE[group.code].reason for group in other.skipped for order_id in group}
+    found = planned_orders(connection, plan.id, ids)
+    return tuple(replace(order, skipped=skipped.get(order.id, "")) for order in found)
+
+
+def _terms_between(first: RejectionPlan, second: RejectionPlan) -> tuple[OrderChange, ...]:
+    """What the plans do differently with their orders."""
+    pairs = [
+        (N_("mode"), first.mode.value, second.mode.value),
+        (N_("reason"), *(words_of(plan.reason, plan.reason_code) for plan in (first, second))),
+        (N_("mails"), str(first.mail.mails), str(second.mail.mails)),
+        (N_("message"), first.mail.message, second.mail.message),
+    ]
+    return tuple(OrderChange(what, was, now) for what, was, now in pairs if was != now)
 
 
 def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOut], clock: Clock) -> RejectionPlan:

@@ -1,6 +1,7 @@
 """Saved plans for people: the list, one plan, and what changed since it was made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from rich.console import Group, RenderableType
@@ -9,7 +10,7 @@ from rich.text import Text
 from orderctl.core.ids import short_id
 from orderctl.language import N_, _, ngettext
 from orderctl.orders.eligibility import Mode
-from orderctl.plans.plans import PlanState, SavedPlan
+from orderctl.plans.plans import PlanComparison, PlannedOrder, PlanState, SavedPlan
 from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
 from orderctl.rejection.preview import left_out_words
 from orderctl.terminal.amounts import full_hour, full_timestamp, shown_money
@@ -126,6 +127,46 @@ def changes_report(plan: RejectionPlan, changed: Sequence[LeftOut], limit: int |
     if limit is not None and len(changed) > limit:
         parts.append(plain("  " + _("… and {more:,} more", more=len(changed) - limit), FAINT))
     return Group(*parts)
+
+
+def comparison_report(first: SavedPlan, second: SavedPlan, found: PlanComparison) -> RenderableType:
+    """Two plans side by side, and what differs."""
+    names = short_id(first.id), short_id(second.id)
+    table = text_table(("", *names), [(_(name), *map(read, (first, second))) for name, read in _COMPARED])
+    if found.is_same:
+        return Group(table, plain(_("nothing differs: both reject the same orders, as they are")))
+    parts: list[RenderableType] = [table]
+    for name, other, orders in ((*names, found.only_first), (*names[::-1], found.only_second)):
+        if orders:
+            head = ngettext(
+                "{number:,} order only in {name}:", "{number:,} orders only in {name}:", len(orders), name=name
+            )
+            parts += [plain(head, "yellow"), *(plain(f"  {_planned_words(order, other)}") for order in orders)]
+    if found.changed:
+        head = ngettext(
+            "{number:,} order of both changed in between:",
+            "{number:,} orders of both changed in between:",
+            len(found.changed),
+        )
+        parts += [plain(head, "yellow"), *(plain(f"  {left_out_words(left)}") for left in found.changed)]
+    told = (replace(each, what=_(each.what), was=each.was or "-", now=each.now or "-") for each in found.terms)
+    parts += [plain(str(each), "yellow") for each in told]
+    return Group(*parts)
+
+
+_COMPARED: tuple[tuple[str, Callable[[SavedPlan], str]], ...] = (
+    (N_("Made"), lambda saved: _by(saved.made_at, saved.author)),
+    (N_("Orders"), lambda saved: f"{saved.targets:,}"),
+    (N_("Total"), lambda saved: ", ".join(map(shown_money, saved.totals))),
+)
+
+
+def _planned_words(order: PlannedOrder, other: str) -> str:
+    amount = shown_money(order.amount) if order.amount else ""
+    words = ": ".join(filter(None, (order.id, ", ".join(filter(None, (order.status, amount))))))
+    if order.skipped:
+        return _("{order}; skipped in {other}: {why}", order=words, other=other, why=_(order.skipped))
+    return words
 
 
 def _state(saved: SavedPlan, now: datetime) -> Text:

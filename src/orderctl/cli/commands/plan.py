@@ -16,6 +16,7 @@ from orderctl.cli.options import (
     ReportFormat,
     Yes,
     context_of,
+    suggest_plan,
     takes,
 )
 from orderctl.cli.run import (
@@ -34,7 +35,7 @@ from orderctl.core.times import parse_duration
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
 from orderctl.language import N_, _, ngettext
-from orderctl.plans.document import differences_document, kept_plan_document, saved_plan_document
+from orderctl.plans.document import comparison_document, differences_document, kept_plan_document, saved_plan_document
 from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SavedPlan, read_terms
 from orderctl.plans.queries import find_plans
 from orderctl.plans.service import (
@@ -42,6 +43,7 @@ from orderctl.plans.service import (
     Operator,
     approve_plan,
     cancel_plan,
+    compare_plans,
     differences,
     due_plans,
     execute_kept,
@@ -111,12 +113,24 @@ def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport 
     (context.screen.page if full else context.screen.show)(shown)
 
 
-@app.command(epilog="Examples:\n\norderctl plan diff 7qb3p16k")
-def diff(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT) -> None:
-    """Show which planned orders changed since, and how: running the plan leaves those out."""
+@app.command(epilog="Examples:\n\norderctl plan diff 7qb3p16k\n\norderctl plan diff 7qb3p16k 2gi7a8q4 --format json")
+def diff(
+    ctx: typer.Context,
+    plan_id: PlanId,
+    other: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[PLAN]", help="Another plan; else the orders as they are.", autocompletion=suggest_plan
+        ),
+    ] = None,
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Show which planned orders changed since, or how two plans differ; ends with 3 if there is a difference."""
     context = context_of(ctx)
     with context.open_store() as store:
         kept = load_plan(store, plan_id)
+        if other is not None:
+            raise typer.Exit(_compare(context, store, kept, load_plan(store, other), as_))
         changed = differences(store, kept.plan, context.clock)
     if as_ is not ReportFormat.TEXT:
         context.output.document(differences_document(kept.plan, changed), as_)
@@ -124,6 +138,19 @@ def diff(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT)
         from orderctl.plans.view import changes_report
 
         context.screen.show(changes_report(kept.plan, changed, None))
+    raise typer.Exit(ExitCode.UNEXPECTED_PLAN if changed else ExitCode.DONE)
+
+
+def _compare(context: Context, store: Store, first: KeptPlan, second: KeptPlan, as_: ReportFormat) -> int:
+    """Show how two plans differ; returns the exit code."""
+    found = compare_plans(store, first.plan, second.plan)
+    if as_ is not ReportFormat.TEXT:
+        context.output.document(comparison_document(first.saved, second.saved, found), as_)
+    else:
+        from orderctl.plans.view import comparison_report
+
+        context.screen.show(comparison_report(first.saved, second.saved, found))
+    return ExitCode.DONE if found.is_same else ExitCode.UNEXPECTED_PLAN
 
 
 @app.command(epilog="Examples:\n\norderctl plan approve 7qb3p16k\n\norderctl plan approve 7qb3p16k --hold 15m")
