@@ -137,7 +137,8 @@ def test_two_plans_are_shown_side_by_side(cli, store_url):
     assert ran.code == 3
     for words in ("1 order only in " + first[-8:], f"P1: needs-oc, 120.50 EUR; skipped in {second[-8:]}: {why}",
                   "1 order only in " + second[-8:], "P4: needs-oc, 30.00 EUR", "2 orders of both changed in between",
-                  "P2: total was 120.50 EUR, is 99.00 EUR", "reason was dropped, is -", "mails was 0, is 2"):  # fmt: skip
+                  "P2: total was 120.50 EUR, is 99.00 EUR", "reason was dropped, is -",
+                  "mails was 0, is 2"):  # fmt: skip
         assert words in " ".join(ran.out.split())
     back = cli("plan", "diff", second, first, "--format", "json").json
     assert (back["only_first"], back["only_second"][0]["id"]) == (
