@@ -171,12 +171,14 @@ class TotalChecks:
         """Hold an order's total against its lines; `row` is where the order begins."""
         if not order.lines:
             return
-        total = 0
+        total, several = 0, False
         for line in order.lines:
             total += line.total
-            if line.unit_price and line.quantity > 0:
-                self._see_price(line.sku, line.pieces, line.unit_price)
-        self._several += any(line.pieces != 1 for line in order.lines)
+            pieces = line.pieces
+            several = several or pieces != 1
+            if line.unit_price and pieces > 0:
+                self._see_price(line.sku, pieces, line.unit_price)
+        self._several += several
         if total == order.total:
             return
         if sum(line.unit_price for line in order.lines) == order.total:

@@ -109,7 +109,7 @@ class OrderLine:
     @property
     def pieces(self) -> int | Decimal:
         """The quantity as a number: a whole one, or one of up to three decimals."""
-        return pieces(self.quantity, self.quantity_decimals)
+        return pieces(self.quantity, self.quantity_decimals) if self.quantity_decimals else self.quantity
 
     @property
     def total(self) -> int:

@@ -13,7 +13,9 @@ def upgrade() -> None:
         sa.Column(
             "quantity_decimals",
             sa.SmallInteger(),
-            sa.CheckConstraint("quantity_decimals IN (0, 1, 2, 3)", name=op.f("ck_order_line_quantity_decimals")),
+            sa.CheckConstraint(
+                "(quantity_decimals & 3) = quantity_decimals", name=op.f("ck_order_line_quantity_decimals")
+            ),
             server_default="0",
             nullable=False,
         ),
