@@ -59,6 +59,15 @@ BEGIN
 END
 $$;
 
+-- What a batch remembers of the ids it was asked about, in stores that keep it.
+DO $$
+BEGIN
+    IF to_regclass('batch_verdict') IS NOT NULL THEN
+        GRANT INSERT ON batch_verdict, batch_origin TO orderctl_operator;
+    END IF;
+END
+$$;
+
 -- Saved plans, in stores that have them: they may be approved, cancelled and run, and not be made into others.
 DO $$
 BEGIN

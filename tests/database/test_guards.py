@@ -19,7 +19,7 @@ from support.stores import REFUSALS, open_store, raw
 @pytest.fixture
 def connection(store, store_url):
     put(store, make_order("G1"), make_order("G2", status=Status.OC_CONFIRMED))
-    reject(store, ids("G1"), RequestKey.of("NIGHT", ids("G1")))
+    reject(store, ids("G1", "G2"), RequestKey.of("NIGHT", ids("G1")))
     connection = raw(store_url)
     yield connection
     connection.close()
@@ -41,6 +41,13 @@ FORBIDDEN = {
     "delete event": "DELETE FROM order_event",
     "edit batch": "UPDATE batch SET rejected = 0",
     "delete batch": "DELETE FROM batch",
+    "edit verdict": "UPDATE batch_verdict SET code = ''",
+    "delete verdict": "DELETE FROM batch_verdict",
+    "late verdict": "INSERT INTO batch_verdict (account, batch_id, order_id, verdict)"
+    " SELECT account, id, 'late', 'unknown' FROM batch",
+    "edit origin": "UPDATE batch_origin SET source = ''",
+    "delete origin": "DELETE FROM batch_origin",
+    "late origin": "INSERT INTO batch_origin (account, batch_id, number) SELECT account, id, 99 FROM batch",
 }
 
 
@@ -50,7 +57,9 @@ def test_the_engine_refuses(connection, statement):
         connection.execute(statement)
 
 
-@pytest.mark.parametrize("table", ["orders", "order_event", "batch", "order_line", "mail", "mail_order"])
+@pytest.mark.parametrize(
+    "table", ["orders", "order_event", "batch", "order_line", "mail", "mail_order", "batch_verdict", "batch_origin"]
+)
 def test_postgresql_refuses_to_truncate(postgres_url, table):
     with psycopg.connect(postgres_url) as connection, pytest.raises(psycopg.errors.IntegrityError):
         connection.execute(f"TRUNCATE {table} CASCADE")
@@ -82,6 +91,8 @@ PROTECTED = {
     "mail_event": "SELECT {columns} FROM mail_event",
     "mail": "SELECT {columns} FROM mail",
     "mail_order": "SELECT {columns} FROM mail_order",
+    "batch_verdict": "SELECT {columns} FROM batch_verdict",
+    "batch_origin": "SELECT {columns} FROM batch_origin",
 }
 CONFLICT = ("", "OR REPLACE", "OR IGNORE", "OR ABORT", "OR FAIL", "OR ROLLBACK")
 ROWIDS = ("rowid", "_rowid_", "oid")
@@ -173,13 +184,15 @@ INTRUDER = {
     "mail_event": "id = 'second'",
     "mail": "id = (SELECT max(id) FROM mail)",
     "mail_order": "order_id = 'G3'",
+    "batch_verdict": "order_id = 'unknown'",
+    "batch_origin": "batch_id = (SELECT max(id) FROM batch)",
 }
 
 
 @pytest.mark.parametrize("table", PROTECTED)
 def test_nothing_takes_the_place_of_what_is_final(connection, store, table):
     put(store, make_order("G3"), make_order("G5"))
-    reject(store, ids("G3", "G5"), notify=True, per_order=True)
+    reject(store, ids("G3", "G5", "unknown"), notify=True, per_order=True)
     for event in ("first", "second"):
         connection.execute(
             "INSERT INTO mail_event (account, mail_id, id, action, from_state, to_state, actor, at)"

@@ -108,7 +108,8 @@ def test_an_auditor_reads_everything(run, tmp_path):
 
 
 TABLES = ("buyer", "orders", "order_line", "order_tag", "order_source", "selection_item", "saved_filter", "batch",
-          "order_event", "mail", "mail_order", "mail_event", "orderctl_version")  # fmt: skip
+          "order_event", "mail", "mail_order", "mail_event", "batch_verdict", "batch_origin",
+          "orderctl_version")  # fmt: skip
 EVERYONE = [
     *(f"TRUNCATE {table} CASCADE" for table in TABLES),
     *(f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in TABLES),
@@ -121,6 +122,8 @@ EVERYONE = [
     "DELETE FROM mail",
     "DELETE FROM mail_order",
     "DELETE FROM order_source",
+    "UPDATE batch_verdict SET code = 'x'",
+    "DELETE FROM batch_origin",
     "UPDATE mail SET recipient = 'thief@x.example'",
     "UPDATE mail_order SET order_id = 'R2'",
     "UPDATE orderctl_version SET version_num = '0'",
@@ -142,6 +145,7 @@ WRITES = [
     "INSERT INTO order_event (account, order_id, id, at) VALUES ('main', 'R2', 'x', now())",
     "INSERT INTO batch (account, id, position, at, mode) VALUES ('main', 'x', 9, now(), 'bulk')",
     "INSERT INTO mail SELECT * FROM mail",
+    "INSERT INTO batch_verdict (account, batch_id, order_id, verdict) VALUES ('main', 'x', 'x', 'unknown')",
     "INSERT INTO order_tag (account, order_id, tag) VALUES ('main', 'R2', 'x')",
     "DELETE FROM order_line",
     "UPDATE order_source SET source = 'x'",

@@ -1,10 +1,11 @@
 """Batches for people: the table that lists them, and one batch with its orders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
 
 from orderctl.audit.log import Batch
+from orderctl.audit.verdicts import Verdict, VerdictGroup, reason_of_code
 from orderctl.language import N_, _, ngettext
 from orderctl.orders.orders import OrderEvent
 from orderctl.orders.view import _SHOWN_EVENTS
@@ -31,8 +32,47 @@ def batch_table(batches: Sequence[Batch]) -> RuledTable:
     )
 
 
-def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
-    """A batch: who, how, why, and its orders."""
+_WORDS = {
+    "rejected": N_("rejected"),
+    "skipped": N_("skipped"),
+    "unknown": N_("unknown in this store"),
+    "taken-out": N_("taken out"),
+    "changed": N_("changed in between"),
+    "not-asked": N_("the batch was not asked about it"),
+}
+_LABELS = {
+    "skipped": N_("Skipped"),
+    "unknown": N_("Unknown"),
+    "taken-out": N_("Taken out"),
+    "changed": N_("Changed"),
+}
+
+
+def verdict_table(verdicts: Iterable[Verdict]) -> RuledTable:
+    """Verdicts, one id a row, each with where the id came from."""
+    return text_table(
+        (N_("Order"), N_("Verdict"), N_("Why"), N_("Orders of")),
+        (
+            (each.order_id, _(_WORDS[each.verdict]), _(each.reason) if each.reason else "", _from(each))
+            for each in verdicts
+        ),
+    )
+
+
+def _from(verdict: Verdict) -> str:
+    source = source_in_words(verdict.source)
+    return _("{source}, line {line:,}", source=source, line=verdict.line) if verdict.line else source
+
+
+def _told(group: VerdictGroup) -> str:
+    """How many ids have a verdict, why, and the first of them."""
+    listed, reason = listed_words(group.first, group.count), reason_of_code(group.code)
+    number = f"{group.count:,}"
+    return f"{number}: {_(reason)} ({listed})" if reason else f"{number}: {listed}"
+
+
+def batch_details(batch: Batch, events: Sequence[OrderEvent], groups: Sequence[VerdictGroup]) -> RenderableType:
+    """A batch: who, how, why, its orders, and why the others are not among them."""
     planned = ngettext("{number:,} planned order", "{number:,} planned orders", batch.planned)
     facts = [
         (_("Batch"), _("{id} (number {position:,})", id=batch.id, position=batch.position)),
@@ -44,7 +84,9 @@ def batch_details(batch: Batch, events: Sequence[OrderEvent]) -> RenderableType:
         (_("Reason"), batch.reason),
         (_("Message"), batch.message),
         (_("Rejected"), _("{rejected:,} of {planned}", rejected=batch.rejected, planned=planned)),
-        (_("Skipped"), f"{batch.skipped:,}" if batch.skipped else ""),
+        # Batches of earlier versions know how many they skipped, and not which.
+        (_("Skipped"), f"{batch.skipped:,}" if batch.skipped and not groups else ""),
+        *((_(_LABELS[group.verdict]), _told(group)) for group in groups),
         (_("Mails"), f"{batch.mails:,}"),
         (_("Digest"), batch.digest),
         (_("Orders"), listed_words([event.order_id for event in events[:_SHOWN_EVENTS]], len(events))),

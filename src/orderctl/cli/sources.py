@@ -123,7 +123,7 @@ def _scope(context: Context, store: Store, source: Source) -> Scope:
         _refuse_terms(store, source.ids)
         shown, more = ", ".join(ids.ids[:_SHOWN_IDS]), len(ids.ids) - _SHOWN_IDS
         words = _("ids {ids} and {number} more", ids=shown, number=more) if more > 0 else _("ids {ids}", ids=shown)
-        return IdScope(given=ids, words=words)
+        return IdScope(given=ids, words=words, origin=_("an argument"))
     if source.ids_file is not None:
         from_file = _("ids from {file}", file=source.ids_file)
         words = _("ids from standard input") if source.ids_file == "-" else from_file

@@ -55,6 +55,8 @@ _ORPHANS = {
     N_("{number:,} events"): ("order_event", _OF_ORDER),
     N_("{number:,} words of sources"): ("order_source", _OF_ORDER),
     N_("{number:,} selected orders"): ("selection_item", _OF_ORDER),
+    N_("{number:,} verdicts"): ("batch_verdict", _NO_BATCH),
+    N_("{number:,} origins of ids"): ("batch_origin", _NO_BATCH),
     N_("{number:,} mailed orders"): (
         "mail_order",
         f"{_OF_ORDER} OR NOT EXISTS (SELECT 1 FROM mail AS m WHERE m.account = :account AND m.id = t.mail_id)",

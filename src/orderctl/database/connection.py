@@ -127,7 +127,7 @@ class PostgresDialect:
         return f"FOR UPDATE OF {table} SKIP LOCKED"
 
     def ids(self, parameter: str) -> str:
-        return f"SELECT unnest(:{parameter}::text[])"
+        return f"SELECT unnest(:{parameter}::text[]) AS value"
 
     def bind_ids(self, ids: Sequence[str]) -> object:
         return list(ids)

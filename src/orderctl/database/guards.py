@@ -55,10 +55,14 @@ _FROZEN = [
 ]
 # Columns that a later migration adds. The guards of earlier migrations cannot name them.
 OF_0013 = ("gone_at",)
+# And tables.
+OF_0016 = ("batch_verdict", "batch_origin")
 OF_0011 = ("lines_digest", *OF_0013)
 _FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
 _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
-_LOGS = _FIRST_LOGS | _LATER_LOGS
+# What a batch remembers of the ids it was asked about; written before the batch itself.
+_MEMORY = {"batch_verdict": ("account", "batch_id", "order_id"), "batch_origin": ("account", "batch_id", "number")}
+_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY
 _MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "recipient", "language", "message_id", "created_at")
 _LETTER = ("subject", "text", "html")
 # A worker whose lease ran out finds its mail `unknown`, and still has its token.
@@ -138,7 +142,7 @@ def create_log_guards(dialect: str, log: str, execute: Callable[[str], object]) 
 
 
 def renew_guards(dialect: str, execute: Callable[[str], object], *, without: Sequence[str] = ()) -> None:
-    """Replace the guards of a store by those of today; `without` names columns that a later migration adds."""
+    """Replace the guards of a store by those of today; `without` names columns and tables that a later one adds."""
     statements = guard_statements(dialect, without)
     for statement in statements:
         if made := _TRIGGER.match(statement):
@@ -159,6 +163,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *_request_key(dialect),
         *_by_a_batch(dialect),
         *(() if set(OF_0013) <= set(without) else _gone(dialect)),
+        *(() if without else _memory(dialect)),
     )
 
 
@@ -382,6 +387,30 @@ def _request_key(dialect: str) -> Iterator[str]:
     if dialect == "sqlite":
         there = "EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND request_key = NEW.request_key)"
         yield _sqlite_trigger("batch_append_only_key", "INSERT ON batch", there, APPEND_ONLY)
+
+
+def _memory(dialect: str) -> Iterator[str]:
+    """What a batch remembers is append-only, and nothing is added once the batch is there."""
+    if dialect == "postgresql":
+        yield (
+            "CREATE FUNCTION orderctl_refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT 1"
+            " FROM batch AS b JOIN (SELECT DISTINCT account, batch_id FROM added) AS a ON a.account = b.account"
+            " AND a.batch_id = b.id) THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE ="
+            " 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+        )
+        yield _pg_own_tables("orderctl_refuse_late")
+    for table in _MEMORY:
+        yield from _of_log(dialect, table)
+        if dialect == "sqlite":
+            late = "EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND id = NEW.batch_id)"
+            yield _sqlite_trigger(f"{table}_append_only_late", f"INSERT ON {table}", late, APPEND_ONLY)
+            continue
+        # Once for each statement, as for `mail_order`.
+        yield (
+            f"CREATE TRIGGER {table}_append_only_late AFTER INSERT ON {table} REFERENCING NEW TABLE AS added"
+            f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_late('{APPEND_ONLY}')"
+        )
+        yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_append_only_late"
 
 
 def _any(conditions: Iterable[str]) -> str:

@@ -39,6 +39,7 @@ DAY = Text().with_variant(Date(), "postgresql")
 STATUSES = ("needs-oc", "oc-created", "oc-approved", "oc-declined", "oc-confirmed", "returned-to-cart", "rejected")
 MODES = ("bulk", "individual")
 MAIL_STATES = ("waiting", "claimed", "sending", "sent", "refused", "retry", "unknown", "cancelled")
+VERDICTS = ("skipped", "unknown", "taken-out", "changed")
 PLAN_STATES = ("saved", "approved", "held", "executed", "cancelled")
 OPEN = text("status NOT IN ('returned-to-cart', 'rejected')")
 
@@ -244,7 +245,7 @@ class OrderTagRow(SQLModel, table=True):
 
 
 class SelectionItemRow(SQLModel, table=True):
-    """One order of an operator's named selection, and how it came in."""
+    """One order of an operator's named selection, and how it came in; `line` is that of its file, or 0."""
 
     __tablename__ = "selection_item"
 
@@ -254,6 +255,7 @@ class SelectionItemRow(SQLModel, table=True):
     order_id: str = _key()
     origin: str = _text()
     added_at: datetime = _instant()
+    line: int = _count()
 
     __table_args__ = (_of_order(), {"sqlite_with_rowid": False})
 
@@ -338,6 +340,41 @@ class OrderEventRow(SQLModel, table=True):
     actor: str = _text()
     at: datetime = _instant()
     lines_digest: str = _text()
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class BatchVerdictRow(SQLModel, table=True):
+    """Why a batch did not reject an order that it was asked about. Append-only, and complete once the batch is there.
+
+    `code` is that of the rule for a skipped order, and of what changed for a changed one. The rejected orders are those
+    with the `batch_id`.
+    """
+
+    __tablename__ = "batch_verdict"
+
+    account: str = _key()
+    batch_id: str = _key()
+    order_id: str = _key()
+    verdict: str = Field(sa_column=Column(TEXT, nullable=False))
+    code: str = _text()
+
+    __table_args__ = (_one_of("verdict", VERDICTS), {"sqlite_with_rowid": False})
+
+
+class BatchOriginRow(SQLModel, table=True):
+    """Where the ids of a batch came from, in words, one row a source. Append-only like `batch_verdict`.
+
+    `lines` is a JSON object from id to line (0: the source has no lines); empty for the source of all other ids.
+    """
+
+    __tablename__ = "batch_origin"
+
+    account: str = _key()
+    batch_id: str = _key()
+    number: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
+    source: str = _text()
+    lines: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 

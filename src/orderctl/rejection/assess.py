@@ -14,7 +14,7 @@ from orderctl.orders.orders import OrderSummary, Status
 from orderctl.orders.queries import read_summary
 from orderctl.rejection.impact import Freshness, Impact, LargestOrder, NamedBuyers, SeasonShare
 from orderctl.rejection.plan import Assessment, MailPlan, Skipped, Targets
-from orderctl.selection.queries import choice_condition, with_exclusions
+from orderctl.selection.queries import choice_condition, origins_of, with_exclusions
 from orderctl.selection.selection import Choice, IdScope, InputSummary, SelectionScope
 
 # The orders that the plan rejects, and their groups. More conditions may follow with AND.
@@ -243,7 +243,6 @@ def _named(read: Read, name: str) -> NamedBuyers:
 
 
 HEAD = 20
-_SHOWN_UNKNOWN = 20
 _PARTS = (
     Part(
         "groups",
@@ -298,6 +297,7 @@ def assess_choice(
     buyers, mail = _mails(read.rows("mails"), notify=notify, per_order=per_order)
     return Assessment(
         given=with_exclusions(connection, _given(connection, choice, targets, skipped), choice),
+        origins=origins_of(connection, choice),
         targets=targets,
         skipped=skipped,
         totals=add_up(Money(group[1], group[4]) for group in eligible),
@@ -330,7 +330,7 @@ def _given(connection: Connection, choice: Choice, targets: Targets, skipped: tu
         return InputSummary(
             ids=len(scope.given.ids),
             duplicates=scope.given.duplicates,
-            unknown=tuple(unknown[:_SHOWN_UNKNOWN]),
+            unknown=tuple(unknown),
             unknown_count=len(unknown),
         )
     if isinstance(scope, SelectionScope):

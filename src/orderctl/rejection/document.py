@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,7 @@ def plan_document(plan: RejectionPlan) -> Document:
             for group in plan.skipped
         ],
         "given": {name: getattr(plan.given, name) for name in ("ids", "duplicates", "unknown", "unknown_count")},
+        "origins": [{"source": origin.source, "lines": json.loads(origin.lines or "{}")} for origin in plan.origins],
         "excluded": {
             "count": plan.given.excluded_count,
             "ids": plan.given.excluded,

@@ -1,18 +1,19 @@
 """Executes a plan in one transaction: statuses and events, digest, batch, and queued mails (design.md, section 6)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from orderctl.audit.log import AlikeLines, Batch, BatchDigester
 from orderctl.audit.queries import BATCHES, IN_BATCH, batch_of_request, get_batch, list_batches
+from orderctl.audit.verdicts import EDITED, REMOVED
 from orderctl.core.money import Money
 from orderctl.database.connection import Connection, Params, Row
 from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.filters.queries import summaries_sql
 from orderctl.language import _
 from orderctl.mail.outbox import MailState
-from orderctl.orders.eligibility import STALE, Mode, eligible_sql, stale_sql
+from orderctl.orders.eligibility import STALE, Mode, eligible_sql, refusal_sql, stale_sql
 from orderctl.orders.orders import OrderChange, OrderEvent, OrderSummary, Status
 from orderctl.orders.queries import read_summary
 from orderctl.rejection.plan import ApprovedPlan, Executed, KeyUsedError, LeftOut, RejectionPlan
@@ -202,6 +203,45 @@ def _queue_in_one_statement(connection: Connection, plan: RejectionPlan, bound: 
     return queued.rowcount
 
 
+_VERDICT = "INSERT INTO batch_verdict (account, batch_id, order_id, verdict, code)"
+
+
+def record_verdicts(connection: Connection, plan: RejectionPlan, *, complete: bool) -> None:
+    """Write why each id that is not rejected is not, and where all ids came from.
+
+    `complete`: every target was rejected. A rejected order has its batch already, and gets no row: see
+    `docs/decisions/0009-verdicts.md`.
+    """
+    dialect = connection.dialect
+    for number, origin in enumerate(plan.origins, 1):
+        connection.execute(
+            "INSERT INTO batch_origin (account, batch_id, number, source, lines)"
+            " VALUES (:account, :batch, :number, :source, :lines)",
+            {"batch": plan.id, "number": number, "source": origin.source, "lines": origin.lines},
+        )
+    groups: list[tuple[str, str, Sequence[str]]] = [
+        ("unknown", "", plan.given.unknown),
+        ("taken-out", "", plan.given.excluded),
+        *(("skipped", group.code, tuple(group)) for group in plan.skipped),
+    ]
+    for verdict, code, ids in groups:
+        if ids:
+            connection.execute(
+                f"{_VERDICT} SELECT :account, :batch, asked.value, :verdict, :code"
+                f" FROM ({dialect.ids('ids')}) AS asked",
+                {"batch": plan.id, "verdict": verdict, "code": code, "ids": dialect.bind_ids(ids)},
+            )
+    if not complete:
+        connection.execute(
+            f"{_VERDICT} SELECT :account, :batch, target.key, 'changed', CASE WHEN orders.id IS NULL THEN '{REMOVED}'"
+            f" ELSE coalesce({refusal_sql(plan.mode)}, CASE WHEN orders.version = target.value THEN '{STALE.code}'"
+            f" ELSE '{EDITED}' END) END FROM ({dialect.pairs('targets')}) AS target"
+            " LEFT JOIN orders ON orders.account = :account AND orders.id = target.key"
+            " WHERE orders.batch_id IS NULL OR orders.batch_id <> :batch",
+            {"batch": plan.id, "targets": plan.targets.packed},
+        )
+
+
 _TURN = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' orderctl batch ' || :account, 0))"
 
 
@@ -245,6 +285,7 @@ def execute_plan(connection: Connection, approved: ApprovedPlan, at: datetime, m
         digester.add(lines.of(events))
         rejected += len(events)
     mails = queue_mails(connection, plan, at, message_domain) if plan.mail.notify else 0
+    record_verdicts(connection, plan, complete=rejected == plan.targets.count)
     batch = _new_batch(connection, approved, at, rejected, mails)
     made = digester.finish(batch)
     batch = replace(batch, digest=made.digest, leaves=made.leaves)

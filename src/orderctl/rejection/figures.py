@@ -22,6 +22,7 @@ WARNING = "yellow"
 _SHOWN_GROUPS = 5
 _SHOWN_SKIPPED = 5
 _SHOWN_NOTES = 3
+_SHOWN_IDS = 20
 _NOTE_WIDTH = 60
 _MOST_OF_A_SEASON = 50
 
@@ -161,12 +162,12 @@ def _add_given(grid: Facts, given: InputSummary) -> None:
     if given.duplicates:
         grid.add(_("Duplicates"), _("{number:,} dropped", number=given.duplicates))
     if given.unknown_count:
-        listed = listed_words(tuple(given.unknown), given.unknown_count)
+        listed = listed_words(given.unknown[:_SHOWN_IDS], given.unknown_count)
         grid.add(_("Unknown"), plain(f"{given.unknown_count:,}: {listed}", WARNING))
 
 
 def _taken_out(given: InputSummary) -> Text:
-    listed = listed_words(tuple(given.excluded), given.excluded_count)
+    listed = listed_words(given.excluded[:_SHOWN_IDS], given.excluded_count)
     words = ngettext("{number:,} order: {listed}", "{number:,} orders: {listed}", given.excluded_count, listed=listed)
     text = plain(words) if given.excluded_count else Text(_("none"))
     if given.excluded_elsewhere:

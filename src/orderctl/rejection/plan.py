@@ -24,7 +24,7 @@ from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderChange, OrderSummary, Status
 from orderctl.rejection.impact import Impact, impact_document, read_impact
 from orderctl.selection.notes import OrderNotes
-from orderctl.selection.selection import Choice, FilterScope, IdScope, InputSummary
+from orderctl.selection.selection import Choice, FilterScope, IdScope, InputSummary, Origin
 
 PLAN_SCHEMA = 1
 _BLOCK_LENGTH = 300_000
@@ -140,6 +140,7 @@ class RejectionPlan:
     reason_code: str = ""
     notes: OrderNotes = field(default_factory=OrderNotes)
     given: InputSummary
+    origins: tuple[Origin, ...] = ()
     targets: Targets
     skipped: tuple[Skipped, ...]
     totals: tuple[Money, ...]
@@ -265,10 +266,12 @@ def _document(plan: RejectionPlan) -> dict[str, Any]:
     document = asdict(plan)
     document["made_at"] = plan.made_at.isoformat()
     if not plan.by.selection:
-        # This field and the next two are left out if unused, so that plans saved before they existed keep their digest.
+        # This field and the next three are left out if unused: plans saved before they existed keep their digest.
         del document["by"]["selection"]
     if plan.before_credits == plan.totals:
         del document["before_credits"]
+    if not plan.origins:
+        del document["origins"]
     if plan.max_age is None:
         del document["max_age"]
     else:
@@ -298,6 +301,7 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
         reason_code=document["reason_code"],
         notes=OrderNotes(**document["notes"]),
         given=InputSummary(**given),
+        origins=tuple(Origin(**origin) for origin in document.get("origins", ())),
         targets=Targets(**document["targets"]),
         skipped=tuple(Skipped(**group) for group in document["skipped"]),
         totals=_amounts(document["totals"]),
@@ -365,6 +369,7 @@ class Assessment:
     """The part of a plan that the store computes: the choice split by eligibility, and its figures."""
 
     given: InputSummary
+    origins: tuple[Origin, ...]
     targets: Targets
     skipped: tuple[Skipped, ...]
     totals: tuple[Money, ...]

@@ -12,7 +12,7 @@ from orderctl.mail.view import delivery_report, letter_text
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.orders.orders import OrderSummary
 from orderctl.rejection.figures import plan_figures
-from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, Skipped
+from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult
 from orderctl.rejection.sample_letters import SampleLetter
 from orderctl.search.view import order_table
 from orderctl.selection.selection import source_in_words
@@ -45,8 +45,8 @@ def plan_preview(
         if every is None and plan.targets.count > len(head):
             more = _("… and {more:,} more; --full shows all", more=plan.targets.count - len(head))
             parts.append(plain(f"  {more}", FAINT))
-    if every is not None and plan.skipped:
-        parts += [Text(), _skipped(plan.skipped)]
+    if every is not None and (plan.skipped or plan.given.unknown or plan.given.excluded):
+        parts += [Text(), _skipped(plan)]
     parts += [Text(), plan_figures(plan, now or plan.made_at, ask_about_mails=ask_about_mails)]
     if letters:
         parts += [Text(), letter_samples(letters)]
@@ -72,9 +72,11 @@ def _where(plan: RejectionPlan, store: str, *, production: bool) -> Text:
     )
 
 
-def _skipped(groups: Iterable[Skipped]) -> RuledTable:
-    """Every skipped order, with the reason."""
-    told = ((order_id, _(RULE_BY_CODE[group.code].reason)) for group in groups for order_id in group)
+def _skipped(plan: RejectionPlan) -> RuledTable:
+    """Every id that was given and is no target, with the reason."""
+    told = [(order_id, _(RULE_BY_CODE[group.code].reason)) for group in plan.skipped for order_id in group]
+    told += [(order_id, _("taken out")) for order_id in plan.given.excluded]
+    told += [(order_id, _("unknown in this store")) for order_id in plan.given.unknown]
     return text_table((N_("Skipped"), N_("Why")), told, indent=2)
 
 

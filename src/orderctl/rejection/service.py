@@ -35,6 +35,7 @@ from orderctl.selection.selection import Choice, FilterScope, SelectionScope
 from orderctl.selection.service import say_unknown
 
 T = TypeVar("T")
+_SHOWN_UNKNOWN = 20
 _SETTLED = frozenset({MailState.SENT, MailState.CANCELLED})
 
 
@@ -111,6 +112,7 @@ def prepare_rejection(
         reason_code=request.reason_code,
         notes=request.notes.among(found.targets.versions()) if request.notes else request.notes,
         given=found.given,
+        origins=found.origins,
         targets=found.targets,
         skipped=found.skipped,
         totals=found.totals,
@@ -131,8 +133,8 @@ def targets_of(store: Store, plan: RejectionPlan) -> tuple[OrderSummary, ...]:
 def check_expectations(plan: RejectionPlan, expected: Expectations) -> None:
     """Refuse a plan that is not what the caller expects."""
     if plan.given.unknown_count and not expected.ignore_unknown:
-        listed = ", ".join(plan.given.unknown)
-        more = plan.given.unknown_count - len(plan.given.unknown)
+        shown = plan.given.unknown[:_SHOWN_UNKNOWN]
+        listed, more = ", ".join(shown), plan.given.unknown_count - len(shown)
         raise UsageError(
             say_unknown(plan.given.unknown_count, listed, more),
             hint=_("mend the list, or leave them out with --ignore-unknown"),

@@ -5,6 +5,7 @@ is read back as the same ids.
 """
 
 import csv
+import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None, *, a
     a pipe it may mean that the command before failed.
     """
     seen: dict[str, OrderNote | None] = {}
+    lines: dict[str, int] = {}
     count = 0
     place = _Place(name)
     for cells, columns in _rows(stream, place):
@@ -94,11 +96,12 @@ def read_ids(stream: BinaryIO, name: str, codes: ReasonCodes | None = None, *, a
                 _("keep one of them"),
             )
         seen.setdefault(order_id, note)
+        lines.setdefault(order_id, place.line)
         count += 1
     if not (count or allow_empty):
         raise place.without_ids()
     notes = OrderNotes.pack(note for note in seen.values() if note)
-    return IdList(ids=tuple(seen), duplicates=count - len(seen), notes=notes)
+    return IdList(ids=tuple(seen), duplicates=count - len(seen), lines=json.dumps(lines) if lines else "", notes=notes)
 
 
 def id_line(order_id: str) -> str:

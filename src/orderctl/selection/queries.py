@@ -6,22 +6,28 @@ from datetime import datetime
 
 from orderctl.database.connection import Connection, Dialect, Fragment
 from orderctl.filters.queries import compile_filter, summaries_sql
+from orderctl.language import N_, english
 from orderctl.orders.orders import Order, OrderSummary, forms_of
 from orderctl.orders.queries import read_summary, stream_orders
-from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope, InputSummary
+from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope, InputSummary, Origin
 
 _MINE = "account = :account AND actor = :actor AND name = :name"
 
 
 def add_choice(connection: Connection, actor: str, name: str, choice: Choice, origin: str, at: datetime) -> int:
-    """Add the orders of a choice to a selection; returns how many were new."""
+    """Add the orders of a choice to a selection, each with its line in a file; returns how many were new."""
     condition = choice_condition(choice, connection.dialect)
+    lines = choice.scope.given.lines if isinstance(choice.scope, IdScope) else ""
+    # MATERIALIZED: SQLite then builds an index, and does not read all lines for each order.
+    with_ = f"WITH line AS MATERIALIZED ({connection.dialect.pairs('lines')}) " if lines else ""
     added = connection.execute(
-        "INSERT INTO selection_item (account, actor, name, order_id, origin, added_at)"
-        " SELECT account, :actor, :name, id, :origin, :at FROM orders"
+        f"INSERT INTO selection_item (account, actor, name, order_id, origin, added_at, line) {with_}"
+        f"SELECT account, :actor, :name, id, :origin, :at, {'coalesce(line.value, 0)' if lines else '0'} FROM orders"
+        f"{' LEFT JOIN line ON line.key = orders.id' if lines else ''}"
         f" WHERE account = :account AND {condition.sql} ON CONFLICT DO NOTHING",
         {
             **condition.params,
+            **({"lines": lines} if lines else {}),
             "actor": actor,
             "name": name,
             "origin": origin,
@@ -124,26 +130,50 @@ def _scope_condition(choice: Choice, dialect: Dialect) -> Fragment:
     )
 
 
-_SHOWN = 20
+def origins_of(connection: Connection, choice: Choice) -> tuple[Origin, ...]:
+    """Where the ids of a choice came from; those of a selection from what each order was added by."""
+    scope = choice.scope
+    if isinstance(scope, IdScope):
+        return (Origin(english(scope.origin or scope.words), scope.given.lines),)
+    if isinstance(scope, FilterScope):
+        return (Origin(english(scope.words)),)
+    found = connection.execute(
+        f"SELECT origin, {connection.dialect.json_object('order_id', 'line')} FROM selection_item"
+        " WHERE account = :account AND actor = :actor AND name = :name GROUP BY origin ORDER BY origin",
+        {"actor": scope.actor, "name": scope.name},
+    )
+    within = N_("selection {name}: {words}")
+    return tuple(
+        Origin(within.format(name=scope.name, words=source) if source else english(scope.words), lines)
+        for source, lines in found
+    )
 
 
 def with_exclusions(connection: Connection, given: InputSummary, choice: Choice) -> InputSummary:
-    """The summary, with the orders that `--except` took out, and the ids that it named in vain."""
-    if not choice.excluded.ids:
+    """The summary, with the ids that `--except` took out, and how many it named in vain."""
+    excluded = choice.excluded.ids
+    if not excluded:
         return given
+    taken_out = _taken_out(connection, choice)
+    return replace(
+        given,
+        excluded=taken_out,
+        excluded_count=len(taken_out),
+        excluded_elsewhere=len(excluded) - len(taken_out),
+    )
+
+
+def _taken_out(connection: Connection, choice: Choice) -> tuple[str, ...]:
+    if isinstance(choice.scope, IdScope):
+        excluded = set(choice.excluded.ids)
+        return tuple(sorted(order_id for order_id in choice.scope.given.ids if order_id in excluded))
     scope = choice_condition(replace(choice, excluded=IdList(ids=())), connection.dialect)
     found = connection.execute(
         f"SELECT id FROM orders WHERE account = :account AND ({scope.sql})"
         f" AND id IN ({connection.dialect.ids('taken_out')}) ORDER BY id",
         {**scope.params, "taken_out": connection.dialect.bind_ids(choice.excluded.ids)},
     )
-    taken_out = [str(order_id) for (order_id,) in found]
-    return replace(
-        given,
-        excluded=tuple(taken_out[:_SHOWN]),
-        excluded_count=len(taken_out),
-        excluded_elsewhere=len(choice.excluded.ids) - len(taken_out),
-    )
+    return tuple(str(order_id) for (order_id,) in found)
 
 
 def chosen_orders(connection: Connection, choice: Choice) -> Iterator[Order]:

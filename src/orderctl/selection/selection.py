@@ -1,5 +1,6 @@
 """The choice of orders that a command works on, and where it came from in words (design.md, section 6, step 1)."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -19,12 +20,14 @@ _TOLD = (
     N_("picked by hand"),
     N_("ids from standard input"),
     N_("ids from {file}"),
+    N_("an argument"),
     N_("ids {ids} and {number} more"),
     N_("ids {ids}"),
     N_("saved filter {name} [all orders]"),
     N_("saved filter {name} [{filter}]"),
     N_("filter [all orders]"),
     N_("filter [{filter}]"),
+    N_("selection {name}: {words}"),
     N_("selection {name}"),
 )
 
@@ -34,12 +37,27 @@ def source_in_words(source: str) -> str:
     return retell(source, _TOLD)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where ids came from, in English words, as the log keeps it.
+
+    `lines` is a JSON object from id to line (0: the source has no lines); empty if all other ids came from there.
+    """
+
+    source: str
+    lines: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdList:
-    """Order ids in the order given, each once, with the number of duplicates and the notes on orders."""
+    """Order ids in the order given, each once, with the number of duplicates and the notes on orders.
+
+    `lines` is a JSON object from id to its line in the file; empty if the ids come from none.
+    """
 
     ids: tuple[str, ...]
     duplicates: int = 0
+    lines: str = ""
     notes: OrderNotes = field(default_factory=OrderNotes)
 
     @classmethod
@@ -54,7 +72,15 @@ class IdList:
         if not names:
             return self
         ids = tuple(dict.fromkeys(names.get(order_id, order_id) for order_id in self.ids))
-        return IdList(ids=ids, duplicates=self.duplicates + len(self.ids) - len(ids), notes=self.notes.renamed(names))
+        lines: dict[str, int] = {}
+        for order_id, line in json.loads(self.lines or "{}").items():
+            lines.setdefault(names.get(order_id, order_id), line)
+        return IdList(
+            ids=ids,
+            duplicates=self.duplicates + len(self.ids) - len(ids),
+            lines=json.dumps(lines) if lines else "",
+            notes=self.notes.renamed(names),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +93,11 @@ class FilterScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdScope:
-    """The orders with these ids."""
+    """The orders with these ids. `origin` says where each came from, if `words` do not."""
 
     given: IdList
     words: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +159,8 @@ class SelectionReport:
 class InputSummary:
     """What happened to the ids that were given: how many, how many duplicates, which are unknown.
 
-    `excluded` are the first that `--except` took out; `excluded_elsewhere` counts ids of `--except` that were not
-    chosen.
+    `excluded` are those that `--except` took out; `excluded_elsewhere` counts ids of `--except` that were not chosen.
+    Plans saved by earlier versions hold the first 20 of both.
     """
 
     ids: int

@@ -147,9 +147,12 @@ def save_picks(store: Store, picks: Picks, *, actor: str, name: str, at: datetim
 
 
 def picked(choice: Choice, picks: Picks) -> Choice:
-    """The ticked orders of a choice, as a choice."""
+    """The ticked orders of a choice, as a choice; ids of a file keep their lines."""
+    lines = choice.scope.given.lines if isinstance(choice.scope, IdScope) else ""
     return Choice(
-        scope=IdScope(given=IdList(ids=picks.ticked), words=_("picked by hand from {words}", words=choice.words))
+        scope=IdScope(
+            given=IdList(ids=picks.ticked, lines=lines), words=_("picked by hand from {words}", words=choice.words)
+        )
     )
 
 

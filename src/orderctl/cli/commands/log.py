@@ -22,11 +22,13 @@ from orderctl.audit.log import Batch
 from orderctl.audit.queries import batch_events, batch_summaries, get_batch, list_batches
 from orderctl.audit.report import report_on
 from orderctl.audit.service import record_of, take_checkpoint, verify_log
+from orderctl.audit.verdicts import batch_verdicts, groups_document, verdict_groups, verdict_of_id, write_verdicts
 from orderctl.audit.verification import LogVerdict, Noted, Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
 from orderctl.cli.options import AsReport, ReportFormat, context_of, suggest_batch, suggest_order_or_batch
 from orderctl.core.text import safe
+from orderctl.database.connection import Connection
 from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
 from orderctl.database.store import Store
 from orderctl.errors import OrderctlError, UsageError
@@ -54,7 +56,19 @@ def log() -> None:
     """Who rejected what, when and why: `log` lists the batches, `log ORDER` and `log BATCH` show one."""
 
 
-@app.command(epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log 2gi7a8q4 --format json")
+class LogFormat(StrEnum):
+    """How the log is shown. `csv` is for the verdicts of one batch."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+@app.command(
+    epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log 2gi7a8q4 --format json\n\n"
+    "orderctl log 2gi7a8q4 10021 10022 --format csv   # what became of these two"
+)
 def show(
     ctx: typer.Context,
     subject: Annotated[
@@ -65,23 +79,31 @@ def show(
             autocompletion=suggest_order_or_batch,
         ),
     ] = None,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ID]...", help="Behind a batch: what became of these ids in it.", show_default=False),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, max=LARGEST, help="At most so many batches; 0: all.")] = _SHOWN,
-    as_: AsReport = ReportFormat.TEXT,
+    full: Annotated[bool, typer.Option("--full", help="Of a batch: what became of every id.")] = False,
+    as_: Annotated[
+        LogFormat, typer.Option("--format", help="csv: what became of every id of a batch.")
+    ] = LogFormat.TEXT,
 ) -> None:
-    """The batches, one batch, or one order's log; the word `show` may be left out."""
+    """The batches, one batch and what became of its ids, or one order's log; the word `show` may be left out."""
     context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
+        batch_id = _batch_id(connection, subject) if subject else None
+        if batch_id is None and (ids or full or as_ is LogFormat.CSV):
+            raise UsageError(
+                _("ids, --full and --format csv are for one batch"), hint=_("name it first: orderctl log BATCH ID")
+            )
         if subject is None:
             _batches(context, list_batches(connection, limit or None), as_)
             return
-        batch = get_batch(connection, subject)
-        order = None if batch else get_order(connection, subject)
-        # The id of an order may equal the ending of a batch: whole ids come first.
-        if batch is None and order is None and (batch_id := batch_ending(connection, subject)):
-            batch = get_batch(connection, batch_id)
-        if batch is not None:
-            _batch(context, batch, list(batch_events(connection, batch.id)), as_)
+        if batch_id is not None and (batch := get_batch(connection, batch_id)):
+            _batch(context, connection, batch, ids or None, as_, full=full)
             return
+        order = get_order(connection, subject)
         if order is None:
             raise UsageError(
                 _("there is no order and no batch {subject!r} in this store", subject=subject),
@@ -90,6 +112,13 @@ def show(
                 else _("orderctl log lists batches"),
             )
         _order(context, order.id, order_events(connection, order.id), as_)
+
+
+def _batch_id(connection: Connection, subject: str) -> str | None:
+    """The id of the batch that is meant. The id of an order may equal the ending of one: whole ids come first."""
+    if get_batch(connection, subject) is not None:
+        return subject
+    return None if get_order(connection, subject) else batch_ending(connection, subject)
 
 
 @app.command(
@@ -326,11 +355,6 @@ def reentry(
     context.screen.tell(written)
 
 
-def _verified(context: Context, anchor: str | None, tell: Callable[[Tampering], None]) -> LogVerdict:
-    with context.open_store() as store, context.screen.progress(N_("Verifying")) as progress:
-        return verify_log(store, anchor=anchor, report=tell, progress=progress)
-
-
 def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
     """What was read, and the digest to keep."""
     counted = {
@@ -378,8 +402,8 @@ def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
     return lines
 
 
-def _batches(context: Context, batches: Iterable[Batch], as_: ReportFormat) -> None:
-    if as_ is not ReportFormat.TEXT:
+def _batches(context: Context, batches: Iterable[Batch], as_: LogFormat) -> None:
+    if as_ is not LogFormat.TEXT:
         context.output.documents(map(batch_document, batches), as_)
     elif listed := list(batches):
         from orderctl.audit.view import batch_table
@@ -389,17 +413,35 @@ def _batches(context: Context, batches: Iterable[Batch], as_: ReportFormat) -> N
         context.screen.tell(_("nothing was rejected yet"))
 
 
-def _batch(context: Context, batch: Batch, events: list[OrderEvent], as_: ReportFormat) -> None:
-    if as_ is not ReportFormat.TEXT:
-        context.output.document(batch_document(batch) | {"events": list(map(event_document, events))}, as_)
+def _batch(
+    context: Context, connection: Connection, batch: Batch, ids: list[str] | None, as_: LogFormat, *, full: bool
+) -> None:
+    """One batch with its events and verdicts, or what became of some ids in it."""
+    if as_ is LogFormat.CSV:
+        write_verdicts(batch_verdicts(connection, batch, ids), context.output.stream)
+        return
+    if as_ is not LogFormat.TEXT and ids:
+        context.output.documents(map(verdict_of_id, batch_verdicts(connection, batch, ids)), as_)
+        return
+    groups, events = verdict_groups(connection, batch), batch_events(connection, batch.id)
+    if as_ is not LogFormat.TEXT:
+        told = {
+            "events": list(map(event_document, events)),
+            "verdict_counts": groups_document(batch, groups),
+            "verdicts": list(map(verdict_of_id, batch_verdicts(connection, batch))),
+        }
+        context.output.document(batch_document(batch) | told, as_)
+        return
+    from orderctl.audit.view import batch_details, verdict_table
+
+    if full or ids:
+        context.screen.table(lambda: verdict_table(batch_verdicts(connection, batch, ids)))
     else:
-        from orderctl.audit.view import batch_details
-
-        context.screen.page(batch_details(batch, events))
+        context.screen.page(batch_details(batch, list(events), groups))
 
 
-def _order(context: Context, order_id: str, events: tuple[OrderEvent, ...], as_: ReportFormat) -> None:
-    if as_ is not ReportFormat.TEXT:
+def _order(context: Context, order_id: str, events: tuple[OrderEvent, ...], as_: LogFormat) -> None:
+    if as_ is not LogFormat.TEXT:
         document = {"schema": SCHEMA, "order": order_id, "events": list(map(event_document, events))}
         context.output.document(document, as_)
     elif events:

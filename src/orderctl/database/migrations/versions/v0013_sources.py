@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.database.guards import renew_guards
+from orderctl.database.guards import OF_0016, renew_guards
 
 revision = "0013"
 down_revision = "0012"
@@ -39,4 +39,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "order_id", name=op.f("pk_order_source")),
         sqlite_with_rowid=False,
     )
-    renew_guards(dialect, op.execute)
+    renew_guards(dialect, op.execute, without=OF_0016)
