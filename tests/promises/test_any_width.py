@@ -9,7 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 
 from orderctl.audit.log import Batch
-from orderctl.audit.view import batch_details, batch_table
+from orderctl.audit.verdicts import Verdict, VerdictGroup
+from orderctl.audit.view import batch_details, batch_table, verdict_table
 from orderctl.core.money import Money
 from orderctl.mail.outbox import Letter, Mail, MailEvent, MailState
 from orderctl.mail.view import mail_details, mail_table
@@ -238,6 +239,12 @@ def result() -> RejectionResult:
 
 
 FILTERS = [("nightly", f"id:{LONG} status:needs-oc,oc-created buyer:雲商店", "mia", "2026-03-14 09:26")]
+GROUPS = [VerdictGroup("skipped", "invoiced", 7, (LONG, LONGER)), VerdictGroup("unknown", "", 1, ("nope",))]
+VERDICTS = [
+    Verdict(LONG, "rejected", "", "selection late: ids from /home/mia/late.csv", 1_234_567),
+    Verdict(LONGER, "skipped", "invoiced", f"filter [id:{LONG}]"),
+    Verdict(WIDE, "not-asked"),
+]
 VIEWS: dict[str, tuple[Callable[[], RenderableType], Sequence[str]]] = {
     "orders": (lambda: order_table(ORDERS), IN_ORDERS),
     "usual orders": (lambda: order_table(USUAL), ("10000", "10001", "10002", "1,200.50  EUR", "株式会")),
@@ -261,7 +268,8 @@ VIEWS: dict[str, tuple[Callable[[], RenderableType], Sequence[str]]] = {
     ),
     "log": (lambda: batch_table([BATCH]), (OWN, TIME[:-3], "2,345,678", "1,345,678")),
     "log of an order": (lambda: event_table([EVENT]), (OWN, TIME)),
-    "batch": (lambda: batch_details(BATCH, [EVENT]), (OWN, LONGER, TIME, "d" * 64, "1,234,567")),
+    "batch": (lambda: batch_details(BATCH, [EVENT], GROUPS), (OWN, LONGER, TIME, "d" * 64, "1,234,567", LONG)),
+    "verdicts": (lambda: verdict_table(VERDICTS), (LONG, LONGER)),
     "plans": (lambda: plan_table([saved()], NOW), (SHORT, "9", "1,234,567.89 EUR", f"{AMOUNTS[1]} USD")),
     "plan": (
         lambda: plan_details(saved(), Mode.BULK, order_table(USUAL), NOW),

@@ -248,7 +248,8 @@ def _lines(lines: Iterable[Sequence[Segment]], indent: int, *, first: int | None
 
 
 # What is never broken: ids, which are to be copied, and numbers. What holds ids among other words.
-_WHOLE = {"Batch", "Mail", "Plan", "Skipped", "Orders", "Rejected", "Mails"}
+_OF_ORDERS = {"Order", "Skipped"}
+_WHOLE = {"Batch", "Mail", "Plan", *_OF_ORDERS, "Orders", "Rejected", "Mails"}
 _OF_IDS = {"Detail", "Filter", "Name", "Setting"}
 _AMOUNTS = {"Total"}
 _LONGEST_AMOUNT = 32
@@ -267,7 +268,7 @@ def _shape(name: str) -> TableColumn:
     return TableColumn(
         title=_(name),
         whole=name in _WHOLE or name == when(),
-        least=LENGTH if name == "Skipped" else 0,
+        least=LENGTH if name in _OF_ORDERS else 0,
         keeps=_LONGEST_AMOUNT if name in _AMOUNTS else LENGTH if name in _OF_IDS else KEPT,
     )
 
