@@ -119,7 +119,7 @@ COMMANDS = {
         "commands.importing", "List the orders of which their source says otherwise.", _AROUND, "reconcile_app"
     ),
     "export": Entry("commands.export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
-    "stats": Entry("commands.stats", "Count orders and add up their amounts, with charts.", _AROUND),
+    "stats": Entry("commands.export", "Count orders and add up their amounts, with charts.", _AROUND, "stats_app"),
     "filter": Entry("commands.filters", "Keep filters under a name, for everyone on the store.", _AROUND),
     "mail": Entry("commands.mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
     "log": Entry("commands.log", "Who rejected what, when and why.", _RECORD),
