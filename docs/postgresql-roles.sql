@@ -68,6 +68,15 @@ BEGIN
 END
 $$;
 
+-- The policy is the owner's: operators read it. The database notes which batches were begun.
+DO $$
+BEGIN
+    IF to_regclass('batch_begun') IS NOT NULL THEN
+        GRANT INSERT ON batch_begun TO orderctl_operator;
+    END IF;
+END
+$$;
+
 -- Saved plans, in stores that have them: they may be approved, cancelled and run, and not be made into others.
 DO $$
 BEGIN

@@ -69,7 +69,7 @@ def test_postgresql_refuses_a_replica_session_too(postgres_url):
     with psycopg.connect(postgres_url) as connection:
         connection.execute("SET session_replication_role = replica")
         with pytest.raises(psycopg.errors.IntegrityError):
-            connection.execute("TRUNCATE batch")
+            connection.execute("TRUNCATE order_event")
 
 
 @pytest.mark.parametrize("table", ["orders", "order_event", "batch"])

@@ -36,6 +36,7 @@ from orderctl.plans.service import (
     still_as_planned,
 )
 from orderctl.rejection.plan import RejectionPlan
+from orderctl.rejection.policy import Policy
 from orderctl.search.queries import Page, list_ids
 from orderctl.selection.selection import Choice, IdList, IdScope
 from support.cli import Cli
@@ -169,7 +170,7 @@ def test_the_batch_says_who_made_approved_and_ran_the_plan(store):
         "plan = 'nonsense'",
         "plan_digest = digest",
         "author = 'ana'",
-        "approver = 'ana', state = 'approved'",
+        "how = 'plan approve', state = 'approved'",
         "expires_at = '2999-01-01T00:00:00.000000Z'",
         "second_operator = 1",
         "totals = 'nothing'",
@@ -328,15 +329,15 @@ def test_a_credit_brings_no_plan_below_a_limit_by_amount(store):
     assert (both.totals, both.before_credits) == ((Money("EUR", 499_999),), (Money("EUR", 5_000_000),))
     assert limit.terms.rule.why(both) == "50,000.00 EUR before credits, more than 10,000"
     with pytest.raises(UnexpectedPlanError, match="before credits"):
-        check_one_operator_suffices(both, limit.terms.rule)
+        check_one_operator_suffices(both, limit.terms.rule, Policy())
     saved = save_plan(store, both, MIA)
     assert load_plan(store, saved.id).plan == both
     with pytest.raises(UnexpectedPlanError, match="needs the approval of an operator other than its author"):
         run(store, saved, limit)
     assert save_plan(store, replace(both, id=new_id()), limit).second_operator
-    check_one_operator_suffices(plan_of(store, "G2", "G3", "G4"), limit.terms.rule)
+    check_one_operator_suffices(plan_of(store, "G2", "G3", "G4"), limit.terms.rule, Policy())
     with pytest.raises(UnexpectedPlanError, match="900,000 JPY, more"):
-        check_one_operator_suffices(plan_of(store, "G2", "G5"), limit.terms.rule)
+        check_one_operator_suffices(plan_of(store, "G2", "G5"), limit.terms.rule, Policy())
     assert rejected(store) == []
 
 

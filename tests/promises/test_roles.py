@@ -27,6 +27,8 @@ def url(postgres_url):
         for role in ROLES:
             if not owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [f"test_{role}"]).fetchone():
                 owner.execute(f"CREATE ROLE test_{role} LOGIN IN ROLE orderctl_{role}")
+        if not owner.execute("SELECT 1 FROM pg_roles WHERE rolname = 'test_second'").fetchone():
+            owner.execute("CREATE ROLE test_second LOGIN IN ROLE orderctl_operator")
     with open_store(postgres_url) as store:
         put_all(store, [make_order("R1"), make_order("R2"), make_order("R3", status=Status.OC_CONFIRMED)])
         reject(store, ids("R1"), notify=True)
@@ -108,7 +110,7 @@ def test_an_auditor_reads_everything(run, tmp_path):
 
 
 TABLES = ("buyer", "orders", "order_line", "order_tag", "order_source", "selection_item", "saved_filter", "batch",
-          "order_event", "mail", "mail_order", "mail_event", "batch_verdict", "batch_origin",
+          "order_event", "mail", "mail_order", "mail_event", "batch_verdict", "batch_origin", "policy", "batch_begun",
           "orderctl_version")  # fmt: skip
 EVERYONE = [
     *(f"TRUNCATE {table} CASCADE" for table in TABLES),
@@ -116,6 +118,10 @@ EVERYONE = [
     *(f"DROP TABLE {table} CASCADE" for table in TABLES),
     "UPDATE order_event SET actor = 'x'",
     "DELETE FROM order_event",
+    "INSERT INTO policy (account, position, at, rules) VALUES ('main', 1, now(), '{}')",
+    "UPDATE policy SET rules = '{}'",
+    "DELETE FROM policy",
+    "DELETE FROM batch_begun",
     "UPDATE batch SET reason = 'x'",
     "DELETE FROM batch",
     "DELETE FROM orders",
@@ -274,3 +280,97 @@ def test_an_operator_approves_and_runs_a_saved_plan_and_cannot_make_it_another(r
     assert run("auditor", "plan", "show", saved, "--format", "json").json["author"] == "mia (db: test_operator)"
     assert run("operator", "plan", "approve", saved).code == 0
     assert run("operator", "plan", "run", saved, "--yes", "--format", "json").json["rejected"] == 1
+
+
+HAND_EVENTS = (
+    "INSERT INTO order_event (account, order_id, id, batch_id, kind, from_status, to_status, at)"
+    " SELECT account, id, '{batch}', '{batch}', 'rejected', status, 'rejected', now()"
+    " FROM orders WHERE id IN ({orders})"
+)
+HAND_ORDERS = (
+    "UPDATE orders SET status = 'rejected', rejected_at = now(), batch_id = '{batch}', version = version + 1"
+    " WHERE id IN ({orders})"
+)
+HAND_BATCH = (
+    "INSERT INTO batch (account, id, position, at, mode, actor, approver)"
+    " SELECT account, '{batch}', max(position) + 1, now(), 'bulk', 'ana', 'bob (db: bob) (plan approve)' FROM batch"
+    " GROUP BY account"
+)
+
+
+def reject_by_hand(connection, orders, batch="hand"):
+    with connection.transaction():
+        for statement in (HAND_EVENTS, HAND_ORDERS, HAND_BATCH):
+            connection.execute(statement.format(orders=orders, batch=batch))
+
+
+@pytest.fixture
+def operator(url):
+    with psycopg.connect(as_role(url, "operator"), autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def owned(url, tmp_path):
+    """The program as the owner of the store runs it."""
+    return Cli(url, tmp_path / "owner")
+
+
+@pytest.fixture
+def second(url, tmp_path):
+    """The program as another operator runs it, with another login."""
+    return Cli(as_role(url, "second"), tmp_path / "second", ORDERCTL_ACTOR="bob")
+
+
+def test_an_operator_sets_no_looser_policy(run, owned, operator):
+    assert owned("policy", "set", "--max-orders", "1").code == 0
+    ran = run("operator", "policy", "set", "--max-orders", "100")
+    assert (ran.code, "may not do this" in ran.err) == (7, True)
+    assert run("operator", "policy", "show").lines == ["max_orders\t1"]
+    with pytest.raises(REFUSED):
+        operator.execute("INSERT INTO policy SELECT account, 2, at, actor, '', '{}', '', '' FROM policy")
+
+
+def test_an_operator_writes_no_batch_over_the_limit(url, owned, operator):
+    with open_store(url) as store:
+        put_all(store, [make_order("R4")])
+    assert owned("policy", "set", "--max-orders", "1").code == 0
+    with pytest.raises(psycopg.errors.IntegrityError, match="the policy of the store allows fewer orders a batch"):
+        reject_by_hand(operator, "'R2', 'R4'")
+    reject_by_hand(operator, "'R4'")
+
+
+def test_an_operator_approves_no_plan_of_their_own(run, owned, operator):
+    assert owned("policy", "set", "--second-operator-above-orders", "0").code == 0
+    saved = run("operator", "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
+    ran = run("operator", "plan", "approve", saved)
+    assert (ran.code, "one operator cannot be both" in ran.err) == (3, True)
+    with pytest.raises(psycopg.errors.IntegrityError, match="a plan names the login that wrote it"):
+        operator.execute("UPDATE plan SET state = 'approved', approver = 'bob', approver_login = 'bob'")
+    operator.execute("UPDATE plan SET state = 'approved', approver = 'bob', approver_login = 'test_operator'")
+    for batch in ("hand", saved):
+        with pytest.raises(psycopg.errors.IntegrityError, match="wants the approval of another operator"):
+            reject_by_hand(operator, "'R2'", batch)
+
+
+def test_an_operator_marks_no_confirmed_order(operator):
+    with pytest.raises(psycopg.errors.IntegrityError, match="by the rules of the mode of its batch"):
+        reject_by_hand(operator, "'R3'")
+
+
+def test_the_approval_of_another_login_suffices(run, owned, second):
+    assert owned("policy", "set", "--second-operator-above-orders", "0").code == 0
+    saved = run("operator", "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
+    assert second("plan", "approve", saved).code == 0
+    assert run("operator", "plan", "run", saved, "--yes", "--format", "json").json["rejected"] == 1
+
+
+def test_an_approval_is_worth_nothing_for_other_orders(run, url, owned, second, operator):
+    with open_store(url) as store:
+        put_all(store, [make_order("R4")])
+    assert owned("policy", "set", "--second-operator-above-orders", "0").code == 0
+    saved = run("operator", "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
+    assert second("plan", "approve", saved).code == 0
+    with pytest.raises(psycopg.errors.IntegrityError, match="wants the approval of another operator"):
+        reject_by_hand(operator, "'R2', 'R4'", saved)
+    reject_by_hand(operator, "'R2'", saved)

@@ -123,6 +123,7 @@ COMMANDS = {
     "filter": Entry("commands.filters", "Keep filters under a name, for everyone on the store.", _AROUND),
     "mail": Entry("commands.mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
     "log": Entry("commands.log", "Who rejected what, when and why.", _RECORD),
+    "policy": Entry("commands.policy", "What a batch may be, whatever the settings say.", _SETUP),
     "store": Entry("commands.store", "Make, upgrade, check and copy the database.", _SETUP),
     "config": Entry("commands.store", "Show the settings and where each came from.", _SETUP, "config_app"),
     "completion": Entry("completion", "Print the script that completes commands in bash, zsh or fish.", _SETUP),

@@ -289,13 +289,13 @@ def write_document(context: Context, run: Run, document: Document) -> None:
         context.output.document(document, run.as_)
 
 
-def read_reason(context: Context, text: str, run: Run, *, every_order_has_one: bool) -> Reason:
-    """The reason. Where the settings list codes, it has to begin with one of them.
+def read_reason(context: Context, store: Store, text: str, run: Run, *, every_order_has_one: bool) -> Reason:
+    """The reason. Where the settings or the store's policy list codes, it has to begin with one of them.
 
     If none is given, the operator chooses one; a dry run, and orders that each have a reason, need none.
     Raises UsageError.
     """
-    codes = reason_codes(context)
+    codes = reason_codes(context, store)
     if not text.strip():
         if not codes.words or run.dry_run or every_order_has_one:
             return Reason()

@@ -95,7 +95,7 @@ def read_choice(context: Context, store: Store, source: Source) -> Choice:
         )
     if source.ids_file == source.excepted_file == "-":
         raise UsageError(_("--ids - and --except-ids - cannot both read standard input"), hint=_("put one into a file"))
-    scope, excluded = _scope(context, store, source), _excluded(context, source)
+    scope, excluded = _scope(context, store, source), _excluded(source)
     if isinstance(scope, IdScope):
         scope = replace(scope, given=_as_stored(store, scope.given))
     return Choice(scope=scope, excluded=_as_stored(store, excluded))
@@ -110,11 +110,11 @@ def _as_stored(store: Store, given: IdList) -> IdList:
         return given.renamed(ids_as_stored(connection, odd))
 
 
-def _excluded(context: Context, source: Source) -> IdList:
+def _excluded(source: Source) -> IdList:
     named = read_id_arguments(source.excepted or ()).ids
     if source.excepted_file is None:
         return IdList.collect(named)
-    return IdList.collect((*named, *_read_ids(context, source.excepted_file, allow_empty=source.allow_empty).ids))
+    return IdList.collect((*named, *_read_ids(source.excepted_file, None, allow_empty=source.allow_empty).ids))
 
 
 def _scope(context: Context, store: Store, source: Source) -> Scope:
@@ -127,7 +127,8 @@ def _scope(context: Context, store: Store, source: Source) -> Scope:
     if source.ids_file is not None:
         from_file = _("ids from {file}", file=source.ids_file)
         words = _("ids from standard input") if source.ids_file == "-" else from_file
-        given = _read_ids(context, source.ids_file, notes=source.notes, allow_empty=source.allow_empty)
+        codes = reason_codes(context, store) if source.notes else None
+        given = _read_ids(source.ids_file, codes, allow_empty=source.allow_empty)
         return IdScope(given=given, words=words)
     if source.saved is not None:
         return _filter_scope(context, saved_expression(store, source.saved), source)
@@ -137,14 +138,13 @@ def _scope(context: Context, store: Store, source: Source) -> Scope:
     return SelectionScope(actor=context.actor, name=name, words=_("selection {name}", name=name))
 
 
-def _read_ids(context: Context, source: str, *, notes: bool = False, allow_empty: bool = False) -> IdList:
+def _read_ids(source: str, codes: ReasonCodes | None, *, allow_empty: bool) -> IdList:
     """Order ids from a file, or from standard input for `-`. Raises UsageError with file and line.
 
-    `notes`: read the reasons and messages of a CSV too. `allow_empty`: the file may hold no ids.
+    With `codes`, the reasons and messages of a CSV are read too. `allow_empty`: the file may hold no ids.
     """
     from orderctl.selection.id_file import read_ids
 
-    codes = reason_codes(context) if notes else None
     if source == "-":
         return read_ids(sys.stdin.buffer, _("standard input"), codes, allow_empty=allow_empty)
     try:
@@ -159,9 +159,13 @@ def _read_ids(context: Context, source: str, *, notes: bool = False, allow_empty
         ) from error
 
 
-def reason_codes(context: Context) -> ReasonCodes:
-    """The codes of reasons in the settings. Raises UsageError."""
-    return read_codes(context.settings.texts("reasons"))
+def reason_codes(context: Context, store: Store) -> ReasonCodes:
+    """The codes of reasons in the settings that the store's policy allows. Raises UsageError."""
+    from orderctl.rejection.policy import current_policy
+
+    with store.snapshot() as connection:
+        policy = current_policy(connection)
+    return read_codes(context.settings.texts("reasons")).within(policy.reason_codes)
 
 
 def read_max_age(context: Context, text: str | None = None) -> timedelta | None:

@@ -15,6 +15,15 @@ MAIL_MOVED = "a mail does not go this way from state to state"
 MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
 IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
 BY_A_BATCH = "an order becomes rejected by a batch alone"
+BY_THE_RULES = "an order becomes rejected by the rules of the mode of its batch"
+OWN_LOGIN = "a plan names the login that wrote it, and not another"
+# What the policy of the store refuses, in the order in which it is checked.
+POLICY_ORDERS = "the policy of the store allows fewer orders a batch"
+POLICY_AMOUNT = "the policy of the store allows less money a batch"
+POLICY_REASON = "the policy of the store wants a reason"
+POLICY_CODE = "the policy of the store wants a reason with one of its codes"
+POLICY_HOURS = "the policy of the store allows no batch at this hour"
+POLICY_SECOND = "the policy of the store wants the approval of another operator"
 # Far below the limits of the types: a sum of totals, or a version plus one, must not overflow.
 _AMOUNTS = 10**15
 _COUNTS = 2**31 - 1
@@ -53,16 +62,17 @@ _FROZEN = [
     "lines_digest",
     "gone_at",
 ]
-# Columns that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0013 = ("gone_at",)
-# And tables.
-OF_0016 = ("batch_verdict", "batch_origin")
+# Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
+OF_0017 = ("policy",)
+OF_0016 = ("batch_verdict", "batch_origin", *OF_0017)
+OF_0013 = ("gone_at", *OF_0016)
 OF_0011 = ("lines_digest", *OF_0013)
 _FIRST_LOGS = {"batch": ("account", "id"), "order_event": ("account", "order_id", "id")}
 _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 # What a batch remembers of the ids it was asked about; written before the batch itself.
 _MEMORY = {"batch_verdict": ("account", "batch_id", "order_id"), "batch_origin": ("account", "batch_id", "number")}
-_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY
+_LOGS_OF_0017 = {"policy": ("account", "position")}
+_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017
 _MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "recipient", "language", "message_id", "created_at")
 _LETTER = ("subject", "text", "html")
 # A worker whose lease ran out finds its mail `unknown`, and still has its token.
@@ -127,6 +137,23 @@ _EVENT_OF_BATCH = (
     "account = NEW.account AND order_id = NEW.id AND id = NEW.batch_id AND batch_id = NEW.batch_id"
     " AND to_status = 'rejected'"
 )
+# What `eligibility.RULES` says, which this room may not import; a test compares them. Over the row before the change.
+NEVER_REJECTED = (
+    "OLD.status = 'returned-to-cart' OR OLD.gone_at IS NOT NULL"
+    " OR OLD.invoices > 0 OR OLD.delivery_notes > 0 OR OLD.backlog_skus > 0"
+)
+SINGLY_REJECTED = "'oc-approved', 'oc-declined', 'oc-confirmed'"
+# The index `ix_order_event_singly` answers this: few events are of such an order.
+_SINGLY_IN_BULK = (
+    "NEW.mode = 'bulk' AND EXISTS (SELECT 1 FROM order_event WHERE account = NEW.account AND batch_id = NEW.id"
+    f" AND from_status IN ({SINGLY_REJECTED}))"
+)
+_IN_BATCH = "account = NEW.account AND batch_id = NEW.id"
+_EVENTS_IN_BATCH = (
+    "SELECT 1 FROM orders AS o JOIN order_event AS e ON e.account = o.account AND e.order_id = o.id"
+    " AND e.id = o.batch_id WHERE o.account = NEW.account AND o.batch_id = NEW.id"
+)
+_NO_REASON = f"EXISTS ({_EVENTS_IN_BATCH} AND e.detail = '' AND e.reason_code = '')"
 
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
@@ -155,15 +182,17 @@ def renew_guards(dialect: str, execute: Callable[[str], object], *, without: Seq
 def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ...]:
     """The statements that create the guards. A check compares them with the store."""
     later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
+    with_policy = not set(OF_0017) <= set(without)
     return (
         *_first(dialect, without),
         *later,
         *_bounds(dialect),
         *_mails(dialect),
         *_request_key(dialect),
-        *_by_a_batch(dialect),
+        *_by_a_batch(dialect, with_policy=with_policy),
         *(() if set(OF_0013) <= set(without) else _gone(dialect)),
-        *(() if without else _memory(dialect)),
+        *(() if set(OF_0016) <= set(without) else _memory(dialect)),
+        *(_policy(dialect) if with_policy else ()),
     )
 
 
@@ -221,9 +250,24 @@ def _moves(allowed: Mapping[str, tuple[str, ...]]) -> str:
     return _any(f"{was} AND NEW.state IN ({', '.join(map(repr, states))})" for was, states in allowed.items())
 
 
-def _by_a_batch(dialect: str) -> Iterator[str]:
+def _by_a_batch(dialect: str, *, with_policy: bool) -> Iterator[str]:
     """An existing order becomes rejected only together with the event of its batch."""
-    yield from _sqlite_by_a_batch() if dialect == "sqlite" else _pg_by_a_batch()
+    yield from (
+        _sqlite_by_a_batch(with_policy=with_policy) if dialect == "sqlite" else _pg_by_a_batch(with_policy=with_policy)
+    )
+
+
+def _policy(dialect: str) -> Iterator[str]:
+    """The rules of rejecting, and the policy of the store, for each batch, whatever program writes it."""
+    for log in _LOGS_OF_0017:
+        yield from _of_log(dialect, log)
+    forbidden = f"{_BECOMES_REJECTED} AND ({NEVER_REJECTED})"
+    if dialect == "sqlite":
+        yield _sqlite_trigger("orders_by_the_rules", "UPDATE OF status ON orders", forbidden, BY_THE_RULES)
+        yield from _sqlite_policy()
+    else:
+        yield from _pg_trigger("orders", "orders_by_the_rules", "UPDATE", forbidden, BY_THE_RULES)
+        yield from _pg_policy()
 
 
 def _sqlite(frozen: list[str]) -> Iterator[str]:
@@ -347,12 +391,13 @@ def _sqlite_place() -> Iterator[str]:
     yield _sqlite_trigger("batch_in_place", "INSERT ON batch", f"NEW.position IS NOT {last} + 1", IN_PLACE)
 
 
-def _sqlite_by_a_batch() -> Iterator[str]:
+def _sqlite_by_a_batch(*, with_policy: bool) -> Iterator[str]:
+    logged = f"{_EVENT_OF_BATCH} AND from_status = OLD.status" if with_policy else _EVENT_OF_BATCH
     there = "((account = NEW.account AND id = NEW.id) OR rowid = NEW.rowid) AND status <> 'rejected'"
     yield _sqlite_trigger(
         "orders_by_a_batch",
         "UPDATE OF status ON orders",
-        f"{_BECOMES_REJECTED} AND NOT EXISTS (SELECT 1 FROM order_event WHERE {_EVENT_OF_BATCH})",
+        f"{_BECOMES_REJECTED} AND NOT EXISTS (SELECT 1 FROM order_event WHERE {logged})",
         BY_A_BATCH,
     )
     # REPLACE would put an order that is imported as rejected in the place of an existing one.
@@ -531,7 +576,7 @@ def _pg_mails() -> Iterator[str]:
         yield from _pg_no_truncate(table, MAIL_KEPT)
 
 
-def _pg_by_a_batch() -> Iterator[str]:
+def _pg_by_a_batch(*, with_policy: bool) -> Iterator[str]:
     yield from _pg_trigger(
         "orders", "orders_by_a_batch", "UPDATE", f"{_BECOMES_REJECTED} AND NEW.batch_id IS NULL", BY_A_BATCH
     )
@@ -541,14 +586,150 @@ def _pg_by_a_batch() -> Iterator[str]:
     yield (
         "CREATE FUNCTION orderctl_refuse_without_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS ("
         f"SELECT 1 FROM changed WHERE status = 'rejected' AND batch_id IS NOT NULL AND {found} IS NULL) THEN "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+        f"{_PG_BEGIN_BATCHES if with_policy else ''}RETURN NULL; END $$"
     )
     yield _pg_own_tables("orderctl_refuse_without_event")
+    before = " OLD TABLE AS former" if with_policy else ""
     yield (
-        "CREATE TRIGGER orders_with_events AFTER UPDATE ON orders REFERENCING NEW TABLE AS changed FOR EACH STATEMENT "
-        f"EXECUTE FUNCTION orderctl_refuse_without_event('{BY_A_BATCH}')"
+        f"CREATE TRIGGER orders_with_events AFTER UPDATE ON orders REFERENCING{before} NEW TABLE AS changed"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_without_event('{BY_A_BATCH}')"
     )
     yield "ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_with_events"
+
+
+# A batch is written after its orders. Until then its row in `batch_begun` refers to nothing, and the foreign key lets
+# nobody commit. An order cannot join a batch that is there.
+_PG_BEGIN_BATCHES = (
+    "INSERT INTO batch_begun (account, id) SELECT DISTINCT account, batch_id FROM changed"
+    " WHERE status = 'rejected' AND batch_id IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = changed.account AND b.id = changed.batch_id)"
+    " ON CONFLICT DO NOTHING; "
+    "IF EXISTS (SELECT 1 FROM changed JOIN batch AS b ON b.account = changed.account AND b.id = changed.batch_id"
+    " WHERE changed.status = 'rejected' AND NOT EXISTS (SELECT 1 FROM former WHERE former.account = changed.account"
+    " AND former.id = changed.id AND former.status = 'rejected')) THEN "
+    "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+)
+# The orders of a batch that its plan does not have, whose approval is worth nothing for them.
+_PLANNED = {
+    "sqlite": "SELECT key FROM json_each(json_extract(plan, '$.plan.targets.packed'))",
+    "postgresql": "SELECT jsonb_object_keys((plan::jsonb #>> '{plan,targets,packed}')::jsonb)",
+}
+
+
+def _not_approved(dialect: str) -> str:
+    """No operator but its author approved the plan of the batch, or it has other orders than the plan."""
+    name = "lower(trim({}))"
+    logins = " AND approver_login <> author_login" if dialect == "postgresql" else ""
+    return (
+        "NOT EXISTS (SELECT 1 FROM plan WHERE account = NEW.account AND id = NEW.id AND state IN ('approved', 'held')"
+        f" AND {name.format('approver')} <> {name.format('author')}{logins} AND NOT EXISTS (SELECT 1 FROM orders"
+        f" WHERE {_IN_BATCH} AND orders.id NOT IN ({_PLANNED[dialect]})))"
+    )
+
+
+def _sqlite_policy() -> Iterator[str]:
+    """The time zones of hours are unknown to SQLite: the program alone checks those."""
+    rules = "(SELECT rules FROM policy WHERE account = NEW.account ORDER BY position DESC LIMIT 1)"
+    sums = f"(SELECT currency, sum(max(total, 0)) AS amount FROM orders WHERE {_IN_BATCH} GROUP BY currency)"
+
+    def rule(name: str) -> str:
+        return f"json_extract({rules}, '$.{name}')"
+
+    def more_orders(name: str) -> str:
+        counted = f"max(NEW.rejected, (SELECT count(*) FROM orders WHERE {_IN_BATCH}))"
+        return f"{rule(name)} IS NOT NULL AND {counted} > {rule(name)}"
+
+    def more_money(name: str) -> str:
+        limits = f"json_each({rules}, '$.{name}')"
+        over = f"SELECT 1 FROM {limits} AS most JOIN {sums} AS sums ON sums.currency = most.key"
+        return f"EXISTS (SELECT 1 FROM {limits}) AND EXISTS ({over} WHERE sums.amount > most.value)"
+
+    codes = f"SELECT value FROM json_each({rules}, '$.reason_codes')"
+    needs_second = _any([more_orders("second_operator_above_orders"), more_money("second_operator_above_amounts")])
+    refused = {
+        "batch_by_the_rules": (_SINGLY_IN_BULK, BY_THE_RULES),
+        "batch_policy_orders": (more_orders("max_orders"), POLICY_ORDERS),
+        "batch_policy_amount": (more_money("max_amounts"), POLICY_AMOUNT),
+        "batch_policy_reason": (f"{rule('reason_required')} AND NEW.reason = '' AND {_NO_REASON}", POLICY_REASON),
+        "batch_policy_code": (
+            f"EXISTS ({codes}) AND EXISTS ({_EVENTS_IN_BATCH} AND e.reason_code NOT IN ({codes}))",
+            POLICY_CODE,
+        ),
+        "batch_policy_second": (f"({needs_second}) AND {_not_approved('sqlite')}", POLICY_SECOND),
+    }
+    for name, (condition, message) in refused.items():
+        yield _sqlite_trigger(name, "INSERT ON batch", condition, message)
+
+
+def _pg_policy() -> Iterator[str]:
+    yield (
+        "CREATE FUNCTION orderctl_refuse_status() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NOT EXISTS (SELECT 1 FROM order_event WHERE {_EVENT_OF_BATCH} AND from_status = OLD.status) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+    )
+    yield _pg_own_tables("orderctl_refuse_status")
+    # After the statement that writes orders and events at once. Few orders are of such a status.
+    singly = f"{_BECOMES_REJECTED} AND OLD.status IN ({SINGLY_REJECTED})"
+    yield (
+        f"CREATE TRIGGER orders_singly AFTER UPDATE ON orders FOR EACH ROW WHEN ({singly}) "
+        f"EXECUTE FUNCTION orderctl_refuse_status('{BY_A_BATCH}')"
+    )
+    yield "ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_singly"
+    yield from _pg_batch()
+    own = "IS DISTINCT FROM session_user::text"
+    steps = ("approver", "approver_login", "approved_at")
+    changed = f"({_listed('NEW', steps)}) IS DISTINCT FROM ({_listed('OLD', steps)})"
+    inserted = f"NEW.author_login {own} OR (NEW.approver IS NOT NULL AND NEW.approver_login {own})"
+    yield from _pg_trigger("plan", "plan_own_login_insert", "INSERT", inserted, OWN_LOGIN)
+    yield from _pg_trigger(
+        "plan", "plan_own_login_update", "UPDATE", f"{changed} AND NEW.approver_login {own}", OWN_LOGIN
+    )
+
+
+def _pg_batch() -> Iterator[str]:
+    """The check of a batch when it is written: its orders are there by then, and none can be added later."""
+
+    def more_money(name: str) -> str:
+        most = f"jsonb_each_text(rule -> '{name}') AS most"
+        return f"EXISTS (SELECT 1 FROM {most} WHERE (sums ->> most.key)::numeric > most.value::numeric)"
+
+    opens, closes = "rule ->> 'opens'", "rule ->> 'closes'"
+    open_now = (
+        f"CASE WHEN {opens} < {closes} THEN hour >= {opens} AND hour < {closes}"
+        f" ELSE hour >= {opens} OR hour < {closes} END"
+    )
+    needs_second = _any(
+        ["number > (rule ->> 'second_operator_above_orders')::int", more_money("second_operator_above_amounts")]
+    )
+    wrong_code = f"EXISTS ({_EVENTS_IN_BATCH} AND NOT rule -> 'reason_codes' ? e.reason_code)"
+    refused = {
+        POLICY_ORDERS: "number > (rule ->> 'max_orders')::int",
+        POLICY_AMOUNT: more_money("max_amounts"),
+        POLICY_REASON: f"(rule ->> 'reason_required')::boolean AND NEW.reason = '' AND {_NO_REASON}",
+        POLICY_CODE: f"jsonb_array_length(rule -> 'reason_codes') > 0 AND {wrong_code}",
+        POLICY_HOURS: f"{opens} IS NOT NULL AND NOT {open_now}",
+        POLICY_SECOND: f"({needs_second}) AND {_not_approved('postgresql')}",
+    }
+    cases = " ".join(f"WHEN {condition} THEN '{message}'" for message, condition in refused.items())
+    yield (
+        "CREATE FUNCTION orderctl_refuse_batch() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " DECLARE rule jsonb; number bigint; sums jsonb; hour text; refused text; BEGIN "
+        # Waits for a transaction that began a batch of this id, and fails or finds its orders then.
+        "INSERT INTO batch_begun (account, id) VALUES (NEW.account, NEW.id) ON CONFLICT DO NOTHING; "
+        f"IF {_SINGLY_IN_BULK} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation';"
+        " END IF; "
+        "SELECT rules INTO rule FROM policy WHERE account = NEW.account ORDER BY position DESC LIMIT 1; "
+        "IF NOT FOUND THEN RETURN NEW; END IF; "
+        "SELECT greatest(NEW.rejected, coalesce(sum(orders), 0)), coalesce(jsonb_object_agg(currency, amount), '{}')"
+        " INTO number, sums FROM (SELECT currency, count(*) AS orders, sum(greatest(total, 0)) AS amount"
+        f" FROM orders WHERE {_IN_BATCH} GROUP BY currency) AS of_currency; "
+        "hour := to_char(clock_timestamp() AT TIME ZONE (rule ->> 'time_zone'), 'HH24:MI'); "
+        f"refused := CASE {cases} END; IF refused IS NOT NULL THEN RAISE EXCEPTION '%', refused"
+        " USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$"
+    )
+    yield _pg_own_tables("orderctl_refuse_batch")
+    yield from _pg_trigger("batch", "batch_policy", "INSERT", "true", BY_THE_RULES, "orderctl_refuse_batch")
 
 
 def _pg_log(log: str) -> Iterator[str]:
@@ -565,7 +746,7 @@ def _pg_no_truncate(table: str, message: str) -> Iterator[str]:
     yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate"
 
 
-def _listed(row: str, columns: list[str]) -> str:
+def _listed(row: str, columns: Iterable[str]) -> str:
     return ", ".join(f"{row}.{column}" for column in columns)
 
 

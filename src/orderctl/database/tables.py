@@ -42,6 +42,7 @@ MAIL_STATES = ("waiting", "claimed", "sending", "sent", "refused", "retry", "unk
 VERDICTS = ("skipped", "unknown", "taken-out", "changed")
 PLAN_STATES = ("saved", "approved", "held", "executed", "cancelled")
 OPEN = text("status NOT IN ('returned-to-cart', 'rejected')")
+SINGLY = text("from_status IN ('oc-approved', 'oc-declined', 'oc-confirmed')")
 
 
 def _key() -> Any:  # noqa: ANN401 - a pydantic field
@@ -323,6 +324,40 @@ class BatchRow(SQLModel, table=True):
     )
 
 
+class BatchBegunRow(SQLModel, table=True):
+    """A batch whose orders are rejected in this transaction; PostgreSQL refuses to commit without the batch itself."""
+
+    __tablename__ = "batch_begun"
+
+    account: str = _key()
+    id: str = _key()
+
+    __table_args__ = (
+        ForeignKeyConstraint(["account", "id"], ["batch.account", "batch.id"], deferrable=True, initially="DEFERRED"),
+        {"sqlite_with_rowid": False},
+    )
+
+
+class PolicyRow(SQLModel, table=True):
+    """What the batches of an account may be, from `at` until the next row. Append-only.
+
+    `rules` is JSON text. `digest` covers the row and `previous`, the digest of the row before.
+    """
+
+    __tablename__ = "policy"
+
+    account: str = _key()
+    position: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
+    at: datetime = _instant()
+    actor: str = _text()
+    actor_login: str = _text()
+    rules: str = _text()
+    previous: str = _text()
+    digest: str = _text()
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
 class OrderEventRow(SQLModel, table=True):
     """One line of an order's log. Append-only. `lines_digest` is that of the order when it was rejected."""
 
@@ -341,7 +376,11 @@ class OrderEventRow(SQLModel, table=True):
     at: datetime = _instant()
     lines_digest: str = _text()
 
-    __table_args__ = ({"sqlite_with_rowid": False},)
+    __table_args__ = (
+        # Tells whether a batch has an order that cannot be rejected in bulk.
+        Index("ix_order_event_singly", "account", "batch_id", sqlite_where=SINGLY, postgresql_where=SINGLY),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class BatchVerdictRow(SQLModel, table=True):

@@ -37,6 +37,7 @@ from orderctl.rejection.assess import assess_choice
 from orderctl.rejection.execute import execute_plan, plan_outcome, wait_for_turn
 from orderctl.rejection.impact import RECENT
 from orderctl.rejection.plan import ApprovedPlan, Executed, Identity, LeftOut, RejectionPlan, RejectionResult
+from orderctl.rejection.policy import Policy, check_alone, current_policy
 from orderctl.rejection.service import result_of
 from orderctl.selection.notes import words_of
 from orderctl.selection.selection import Choice, IdList, IdScope
@@ -63,14 +64,9 @@ class Operator:
         return Identity(actor=self.actor, login=login(connection))
 
 
-def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule) -> None:
-    """Raise UnexpectedPlanError if the plan needs a second operator."""
-    needs = rule.why(plan)
-    if needs:
-        raise UnexpectedPlanError(
-            _("this plan needs a second operator ({needs}); nothing was changed", needs=needs),
-            hint=_("keep it with --save-plan; another operator approves it with: orderctl plan approve"),
-        )
+def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule, policy: Policy) -> None:
+    """Raise UnexpectedPlanError if the plan needs a second operator, by the settings or by the store's policy."""
+    check_alone(policy.why_second_operator(plan) or rule.why(plan))
 
 
 def save_plan(
@@ -80,7 +76,7 @@ def save_plan(
 
     def keep(connection: Connection) -> SavedPlan:
         author, now = operator.identity(connection), operator.clock.for_record(connection)
-        needs = operator.terms.rule.why(plan)
+        needs = _needs(connection, operator, plan)
         saved = SavedPlan.of(plan, author=author, at=now, lifetime=operator.terms.lifetime, second_operator=bool(needs))
         if hold is not None:
             saved = saved.approve(author, now, how=how, due=now + hold)
@@ -173,7 +169,7 @@ def approve_plan(store: Store, text: str, operator: Operator, *, hold: timedelta
     def approve(connection: Connection, saved: SavedPlan) -> SavedPlan:
         by, now = operator.identity(connection), operator.clock.for_record(connection)
         kept = _loaded(connection, saved)
-        needs = operator.terms.rule.why(kept.plan)
+        needs = _needs(connection, operator, kept.plan)
         saved.check_approvable(by, now, needs=needs)
         return saved.approve(by, now, how="plan approve", due=now + hold if hold else None)
 
@@ -194,7 +190,7 @@ def load_runnable(store: Store, text: str, operator: Operator) -> KeptPlan:
     """A saved plan by its id or ending. Raises UnexpectedPlanError unless it may run now."""
     with store.snapshot() as connection:
         kept = _loaded(connection, _get(connection, find_plan(connection, text)))
-        _check_runnable(kept, operator, operator.clock.for_record(connection))
+        _check_runnable(connection, kept, operator, operator.clock.for_record(connection))
     return kept
 
 
@@ -217,7 +213,7 @@ def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, 
         # Read after the locks: the plan may have expired while this run waited.
         now, runner = operator.clock.for_record(connection), operator.identity(connection)
         current = _loaded(connection, saved)
-        _check_runnable(current, operator, now)
+        _check_runnable(connection, current, operator, now)
         execute_plan(connection, _approved(current, runner, how), now, message_domain)
         _take(connection, saved, saved.close(PlanState.EXECUTED, runner, now))
         return _outcome(connection, plan, now)
@@ -230,8 +226,18 @@ def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, 
     return result_of(plan, executed)
 
 
-def _check_runnable(kept: KeptPlan, operator: Operator, now: datetime) -> None:
-    kept.saved.check_runnable(now, needs=operator.terms.rule.why(kept.plan))
+def _check_runnable(connection: Connection, kept: KeptPlan, operator: Operator, now: datetime) -> None:
+    kept.saved.check_runnable(now, needs=_needs(connection, operator, kept.plan, now))
+
+
+def _needs(connection: Connection, operator: Operator, plan: RejectionPlan, now: datetime | None = None) -> str:
+    """Why the plan needs a second operator; empty if it does not. `now`: it runs at that time.
+
+    Raises UnexpectedPlanError if the policy of the store forbids it.
+    """
+    policy = current_policy(connection)
+    policy.check(plan, now)
+    return policy.why_second_operator(plan) or operator.terms.rule.why(plan)
 
 
 def _outcome(connection: Connection, plan: RejectionPlan, now: datetime) -> Executed:

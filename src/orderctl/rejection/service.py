@@ -29,6 +29,7 @@ from orderctl.rejection.plan import (
     RejectionResult,
     RequestKey,
 )
+from orderctl.rejection.policy import check_alone, current_policy
 from orderctl.selection.notes import OrderNotes
 from orderctl.selection.queries import selected_orders
 from orderctl.selection.selection import Choice, FilterScope, SelectionScope
@@ -93,6 +94,7 @@ def prepare_rejection(
     """
     with store.snapshot() as connection:
         at = clock.for_record(connection)
+        max_age = current_policy(connection).stricter_age(request.max_age)
         found = assess_choice(
             connection,
             request.choice,
@@ -100,14 +102,14 @@ def prepare_rejection(
             notify=request.notify,
             per_order=request.per_order,
             changed_since=at - RECENT,
-            seen_since=None if request.max_age is None else at - request.max_age,
+            seen_since=None if max_age is None else at - max_age,
         )
     return RejectionPlan(
         id=new_id(),
         made_at=at,
         by=request.by,
         mode=request.mode,
-        max_age=request.max_age,
+        max_age=max_age,
         reason=request.reason,
         reason_code=request.reason_code,
         notes=request.notes.among(found.targets.versions()) if request.notes else request.notes,
@@ -192,8 +194,8 @@ def check_any_target(plan: RejectionPlan, choice: Choice) -> None:
 def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, message_domain: str) -> RejectionResult:
     """Run an approved plan once, in one transaction; without targets, do nothing.
 
-    Raises UnexpectedPlanError if it ran before, KeyUsedError if another run with its request key was first,
-    StoreUnavailableError, CommitUnknownError.
+    Raises UnexpectedPlanError if it ran before or the policy of the store forbids it, KeyUsedError if another run with
+    its request key was first, StoreUnavailableError, CommitUnknownError.
     """
     plan = approved.plan
     if not plan.targets.count:
@@ -201,9 +203,10 @@ def execute_rejection(store: Store, approved: ApprovedPlan, *, clock: Clock, mes
 
     def execute(connection: Connection) -> Executed:
         wait_for_turn(connection)
-        return execute_plan(
-            connection, signed(approved, login(connection)), clock.for_record(connection), message_domain
-        )
+        at, policy = clock.for_record(connection), current_policy(connection)
+        policy.check(plan, at)
+        check_alone(policy.why_second_operator(plan))
+        return execute_plan(connection, signed(approved, login(connection)), at, message_domain)
 
     executed = store.write(execute, landed=lambda connection: _landed(connection, plan))
     return result_of(plan, executed)

@@ -1,7 +1,7 @@
 """Reasons, their codes, and the notes on single orders: a reason or a message of their own (design.md, section 3)."""
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orderctl.core.text import safe
@@ -58,6 +58,12 @@ class ReasonCodes:
             raise ValueError(_("begins with no code of the settings: {code!r}", code=safe(code[:LONGEST_CODE])))
         said = said or self.words[code]
         return Reason(f"{code}: {said}" if said else code, code)
+
+    def within(self, allowed: Sequence[str]) -> "ReasonCodes":
+        """Of the codes those that the policy of the store allows too; all of those where the settings have none."""
+        if not allowed:
+            return self
+        return ReasonCodes({code: self.words.get(code, "") for code in allowed if not self.words or code in self.words})
 
     def __str__(self) -> str:
         """The codes, for an error."""

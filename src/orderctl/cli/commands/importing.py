@@ -399,7 +399,7 @@ def _import_and_reject(
     if not ids or (report.figures.problems and not taken.skip_bad):
         return _imported(context, store, file, taken, check=run.dry_run)
     words = _("rejected at the source, by the {import_}", import_=file.detail)
-    why = read_reason(context, at_source.reason or _usual_reason(context), run, every_order_has_one=False)
+    why = read_reason(context, store, at_source.reason or _usual_reason(context, store), run, every_order_has_one=False)
     notify = whether_to_notify(context, None, run, said_something=False)
     request = RejectionRequest(
         choice=Choice(scope=IdScope(given=IdList(ids=ids), words=words)),
@@ -425,9 +425,9 @@ def _import_and_reject(
     return replace(report, rejection=SourceRejection(exit_code=code, document=next(iter(documents), None)))
 
 
-def _usual_reason(context: Context) -> str:
-    """The reason if none is given; empty if the settings list codes, one of which must be chosen."""
-    return "" if reason_codes(context).words else english(_REASON)
+def _usual_reason(context: Context, store: Store) -> str:
+    """The reason if none is given; empty if there are codes, one of which must be chosen."""
+    return "" if reason_codes(context, store).words else english(_REASON)
 
 
 def _list_maps(context: Context) -> None:

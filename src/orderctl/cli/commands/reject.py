@@ -48,6 +48,7 @@ from orderctl.language import N_, _
 from orderctl.orders.eligibility import Mode
 from orderctl.plans.service import check_one_operator_suffices
 from orderctl.rejection.plan import KeyUsedError, RejectionPlan, RequestKey
+from orderctl.rejection.policy import check_policy
 from orderctl.rejection.sample_letters import SampleLetter
 from orderctl.rejection.service import (
     RejectionRequest,
@@ -212,7 +213,7 @@ def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run:
     told, notes, needless, selection = asked.told, choice.notes, choice.all_have_reasons, choice.selection
     if asked.pick:
         choice = pick_choice(context, store, choice)
-    why = read_reason(context, told.reason, run, every_order_has_one=needless)
+    why = read_reason(context, store, told.reason, run, every_order_has_one=needless)
     said_something = bool(asked.message or told.edit or notes.messages)
     notify = whether_to_notify(context, told.notify, run, said_something=said_something)
     request = RejectionRequest(
@@ -274,8 +275,12 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
         plan, ask_about_mails = plan.without_mails(), False
     letters = show_preview(context, store, plan, full=run.full, ask_about_mails=ask_about_mails)
     check_expectations(plan, run.expected)
+    policy = check_policy(store, plan)
+    if rules := policy.rules():
+        listed = ", ".join(f"{name} {words}" for name, words in rules.items())
+        context.screen.tell(_("The store's policy is kept: {rules}.", rules=listed))
     if not (run.dry_run or run.save):
-        check_one_operator_suffices(plan, plan_terms(context).rule)
+        check_one_operator_suffices(plan, plan_terms(context).rule, policy)
     if ask_about_mails and not _agreed_on_mails(context):
         plan = plan.without_mails()
     if run.edit and plan.targets.count and plan.mail.mails:

@@ -13,13 +13,16 @@ from orderctl.audit.verification import Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context, config_file
 from orderctl.cli.options import AsReport, ReportFormat, context_of
+from orderctl.cli.sources import read_max_age
+from orderctl.core.times import duration_words
 from orderctl.database.check import Check, Health, check_store
 from orderctl.database.sqlite import backup_store
 from orderctl.errors import ExitCode, OrderctlError
 from orderctl.files.safe import create_file, create_folder
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import SCHEMA, Document
-from orderctl.settings import OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
+from orderctl.rejection.policy import current_policy
+from orderctl.settings import LARGEST, OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
 
 app = group_app()
 
@@ -188,7 +191,8 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every setting, its value and its origin; secrets are hidden."""
     context = context_of(ctx)
     settings = context.settings
-    rows = [(key, _shown(context, key, setting), setting.origin) for key, setting in settings.found.items()]
+    found = {**settings.found, **_by_policy(context)}
+    rows = [(key, _shown(context, key, setting), setting.origin) for key, setting in found.items()]
     if as_ is not ReportFormat.TEXT:
         listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
         context.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed}, as_)
@@ -313,6 +317,29 @@ def _toml(value: Value) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(_toml, value))}]"
     return str(value) if isinstance(value, int) else f'"{value or ""}"'
+
+
+def _by_policy(context: Context) -> dict[str, Setting]:
+    """The settings of which the store's policy is stricter, with what it says; none if the store cannot be read."""
+    settings = context.settings
+    try:
+        with context.open_store() as opened, opened.snapshot() as connection:
+            policy = current_policy(connection)
+    except OrderctlError:
+        return {}
+    stricter = {
+        key: most
+        for key, most in (
+            ("max_orders", policy.max_orders),
+            ("second_operator_above_orders", policy.second_operator_above_orders),
+        )
+        if most is not None and most < (LARGEST + 1 if (own := settings.number(key)) is None else own)
+    }
+    said: dict[str, Value] = {**stricter}
+    own_age = read_max_age(context)
+    if policy.longest_age is not None and policy.stricter_age(own_age) != own_age:
+        said["max_age"] = duration_words(policy.longest_age)
+    return {key: Setting(value, N_("the store's policy")) for key, value in said.items()}
 
 
 def _shown(context: Context, key: str, setting: Setting) -> str:

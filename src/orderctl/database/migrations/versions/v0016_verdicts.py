@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.database.guards import renew_guards
+from orderctl.database.guards import OF_0017, renew_guards
 
 revision = "0016"
 down_revision = "0015"
@@ -36,4 +36,4 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.add_column("selection_item", sa.Column("line", sa.Integer(), server_default="0", nullable=False))
-    renew_guards(op.get_bind().dialect.name, op.execute)
+    renew_guards(op.get_bind().dialect.name, op.execute, without=OF_0017)
