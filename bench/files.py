@@ -1,4 +1,4 @@
-"""Files: an import of orders, and an export to Excel, beside the bare libraries."""
+"""Files: imports of orders, and an export to Excel, beside the bare libraries; orders out of a database."""
 
 import csv
 import os
@@ -21,11 +21,20 @@ MOST_ROUNDS = 3  # each takes a minute or two
 IMPORT_GOAL = 3.0
 EXPORT_GOAL = 1.3
 AGAIN_GOAL = 1.0
+FROM_SQL_MEMORY_MB = 180
 _HEADER = ("id", "buyer_id", "buyer_name", "status", "season", "ordered", "currency", "total", "quantity", "note")
+_QUERY = f"""
+SELECT 'PO-' || lpad(n::text, 7, '0') AS id, 'B' || n * 7 % 5000 AS buyer_id, 'Maison Linden ' || n * 7 % 5000
+AS buyer_name, 'needs-oc' AS status, '26SS' AS season, timestamptz '2023-01-01Z' + n / {A_DAY} * interval '1 day'
+AS ordered, 'EUR' AS currency, round(n * 37 % 900000 / 100.0, 2) AS total, 1 + n % 60 AS quantity,
+'Please deliver in one go' AS note FROM generate_series(1, """
 
 
 def rows(stores: Stores, rounds: int) -> Iterator[Result]:
-    """An import into an empty store of each engine, and an export from SQLite, of at most 100,000 orders."""
+    """An import into an empty store of each engine, and an export from SQLite, of at most 100,000 orders.
+
+    Out of a database as many as the stores have, and a tenth of them: the memory stays the same.
+    """
     size, rounds = min(MOST, stores.size), min(MOST_ROUNDS, rounds)
     with tempfile.TemporaryDirectory(prefix="orderctl-bench-") as folder:
         file = Path(folder) / "orders.csv"
@@ -34,6 +43,8 @@ def rows(stores: Stores, rounds: int) -> Iterator[Result]:
             with _empty(engine, Path(folder), stores) as fresh:
                 yield _import(engine, fresh, file, size, rounds)
                 yield _import_again(engine, fresh, file, size, rounds)
+                if engine == "sqlite":
+                    yield from (_import_from_sql(fresh, Path(folder), stores, size) for size in _sizes(stores))
         yield _export(Path(folder), stores, size, rounds)
 
 
@@ -91,6 +102,24 @@ def _import_again(engine: str, fresh: Callable[[], str], file: Path, size: int, 
     first_cost, again_cost = in_turn(rounds, first, lambda: run(orderctl(store, "import", str(changed))))
     name = f"import {size:,} rows of CSV again, a tenth changed, {engine}"
     return Result(name, again_cost, first_cost, AGAIN_GOAL, units=size)
+
+
+def _sizes(stores: Stores) -> tuple[int, int]:
+    return stores.size // 10, stores.size
+
+
+def _import_from_sql(fresh: Callable[[], str], folder: Path, stores: Stores, size: int) -> Result:
+    """Orders that PostgreSQL makes up, into SQLite; there is no floor."""
+    settings = folder / "settings.toml"
+    url = stores._server.format(database="postgres")
+    settings.write_text(
+        f'[profile.default.sources.erp]\nurl = "{url}"\ntimeout = 3600\nquery = """{_QUERY}{size}) n"""\n'
+    )
+    settings.chmod(0o600)
+    command = orderctl(fresh(), "import", "--from-sql", "erp")
+    cost = run(command, environ={"ORDERCTL_CONFIG": str(settings)})
+    name = f"import {size:,} orders from PostgreSQL into SQLite"
+    return Result(name, cost, None, None, units=size, memory_goal_mb=FROM_SQL_MEMORY_MB)
 
 
 def _export(folder: Path, stores: Stores, size: int, rounds: int) -> Result:
