@@ -73,11 +73,16 @@ def run(
     stdout: int | None = None,
 ) -> Cost:
     """Run a process to its end; raises RuntimeError with what it said if its exit code is not allowed."""
-    with tempfile.TemporaryFile() as said, tempfile.NamedTemporaryFile() as figures:
+    # Each run sees another copy of one store, so none may remember the newest batch of another.
+    with (
+        tempfile.TemporaryFile() as said,
+        tempfile.NamedTemporaryFile() as figures,
+        tempfile.TemporaryDirectory() as state,
+    ):
         subprocess.run(
             [PYTHON, "-c", _STARTER, figures.name, *arguments],
             check=True,
-            env=_environ(environ or {}),
+            env=_environ(environ or {}) | {"XDG_STATE_HOME": state},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL if stdout is None else stdout,
             stderr=said,

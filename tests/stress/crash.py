@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 from orderctl.database.store import Store
 from orderctl.orders.orders import Status
@@ -259,6 +260,8 @@ def environ(url: str, folder: Path, port: int, transport: str = "smtp") -> dict[
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder / "home"),
+        # The copies of a store have its id, and each begins anew: none may know the newest batch of another.
+        "XDG_STATE_HOME": str(folder / "state" / quote(url, safe="")[-100:]),
         "ORDERCTL_STORE": url,
         "ORDERCTL_ACTOR": "mia",
         "ORDERCTL_MAIL_TRANSPORT": transport,
