@@ -42,9 +42,9 @@ def everything(url):
 
 
 def alike(document):
-    """A document without what differs between two runs: ids of plans, and times. Only a run has a batch to name."""
+    """A document without what differs between two runs: ids of plans, and times. Only a run has a batch in the chain."""
     plan = {name: value for name, value in document["plan"].items() if name not in ("id", "made_at")}
-    return document | {"plan": plan, "batch": None}
+    return document | {"plan": plan, "batch": None, "head": None}
 
 
 kinds = st.tuples(
