@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from orderctl.core.money import Money, add_up
-from orderctl.database.connection import Connection, read_day, read_instant
+from orderctl.database.connection import Connection, Dialect, read_day, read_instant
 from orderctl.filters.queries import summaries_sql
 from orderctl.orders.eligibility import Mode, refusal_sql
 from orderctl.orders.orders import OrderSummary, Status
@@ -273,7 +273,7 @@ def assess_choice(
 
     With `seen_since`, orders of which their source has not spoken since are stale. Changes nothing.
     """
-    pack, instant = connection.dialect.json_object, connection.dialect.instant
+    instant = connection.dialect.instant
     params: dict[str, object] = {"changed_since": instant(changed_since), "head": HEAD}
     if seen_since is not None:
         params["seen_since"] = instant(seen_since)
@@ -282,11 +282,7 @@ def assess_choice(
         choice,
         mode,
         (*_PARTS, *impact_parts(mode)),
-        objects={
-            "targets": f"{pack('id', 'version')} FROM (SELECT id, version FROM {PLANNED} ORDER BY id) AS target",
-            "refused": f"{pack('id', 'refusal')} FROM"
-            " (SELECT id, refusal FROM hit WHERE refusal IS NOT NULL ORDER BY id) AS refused_order",
-        },
+        objects=_by_id(connection.dialect),
         also=OPEN_PAIRS,
         params=params,
     )
@@ -307,6 +303,16 @@ def assess_choice(
         mail=mail,
         impact=impact_of(read, count_open_orders(connection, choice)),
     )
+
+
+def _by_id(dialect: Dialect) -> dict[str, str]:
+    """The targets with their versions and the refused orders with their reasons, each as an object by id."""
+    pack = dialect.json_object
+    return {
+        "targets": f"{pack('id', 'version')} FROM (SELECT id, version FROM {PLANNED} ORDER BY id) AS target",
+        "refused": f"{pack('id', 'refusal')} FROM"
+        " (SELECT id, refusal FROM hit WHERE refusal IS NOT NULL ORDER BY id) AS refused_order",
+    }
 
 
 def _skipped(refused: dict[str, str]) -> tuple[Skipped, ...]:
