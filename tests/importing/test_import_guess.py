@@ -473,6 +473,8 @@ def test_a_file_with_names_that_we_know_is_read_as_an_independent_reading_does(
 
 # What is no table, or one of which nothing says where it begins and what stands between its cells.
 UNREADABLE = ("stands twice", "is empty", "not CSV", "line break", "may be separated", "is no header")
+# What begins like a file of another kind.
+UNREADABLE += ("not for JSON", "HTML or XML", "are read from", "workbook", "Parquet")
 any_name = st.sampled_from(
     sorted({name for each in SYNONYMS["fields"].values() for names in each.values() for name in names})
 ) | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
