@@ -193,6 +193,11 @@ def config_file() -> Path:
     return Path(named) if named else platformdirs.user_config_path("orderctl") / "config.toml"
 
 
+def maps_folder() -> Path:
+    """Where the user's own column maps are kept: beside the settings."""
+    return config_file().parent / "maps"
+
+
 def _default_store() -> Path:
     """The path of the SQLite file in the user's data folder."""
     import platformdirs

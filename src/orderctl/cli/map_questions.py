@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from orderctl.cli.context import Context, config_file
+from orderctl.cli.context import Context, maps_folder
 from orderctl.files.safe import create_file, create_folder, safe_file_name, scratch_folder
 from orderctl.importing.column_map import kept_maps, map_names
 from orderctl.importing.figures import SourceRequest
@@ -20,11 +20,6 @@ from orderctl.terminal.prompts import ask, choose
 _SHOWN_ORDERS = 3
 _LONGEST_NAME = 60
 _CURRENCY_LETTERS = 3
-
-
-def maps_folder() -> Path:
-    """Where the user's own maps are kept: beside the settings."""
-    return config_file().parent / "maps"
 
 
 def ask_for_map(context: Context, path: Path, request: SourceRequest, *, keep: bool) -> FileSource:

@@ -12,7 +12,7 @@ import typer
 
 from orderctl.cli.apps import App
 from orderctl.cli.commands.reject import carry_out, whether_to_notify
-from orderctl.cli.context import Context
+from orderctl.cli.context import Context, maps_folder
 from orderctl.cli.options import (
     AsReport,
     FilterWords,
@@ -50,9 +50,6 @@ from orderctl.rejection.service import RejectionRequest
 from orderctl.search.columns import Column
 from orderctl.selection.selection import Choice, IdList, IdScope
 from orderctl.terminal.prompts import can_ask
-
-if TYPE_CHECKING:
-    from orderctl.importing.source import FileSource
 
 if TYPE_CHECKING:
     from orderctl.importing.source import FileSource
@@ -125,8 +122,6 @@ class Columns:
 
     def request(self, defaults: Mapping[str, str]) -> SourceRequest:
         """How the file is meant, with the values of `defaults`."""
-        from orderctl.cli.map_questions import maps_folder
-
         return SourceRequest(
             map_file=self.map_,
             map_name=self.from_,
@@ -342,7 +337,6 @@ def _opened(
 
 def _read(context: Context, name: str, columns: Columns, request: SourceRequest, *, check: bool) -> "FileSource":
     """Read the file or the source; at a terminal, ask about a file that no map recognises."""
-    from orderctl.cli.map_questions import ask_for_map
     from orderctl.importing.source import open_query, open_source
 
     read_at = context.clock.now()
@@ -360,6 +354,8 @@ def _read(context: Context, name: str, columns: Columns, request: SourceRequest,
     except UnknownTableError:
         if columns.from_sql or not can_ask():
             raise
+        from orderctl.cli.map_questions import ask_for_map
+
         source = ask_for_map(context, Path(name), request, keep=not check)
     return source
 
@@ -431,7 +427,6 @@ def _usual_reason(context: Context, store: Store) -> str:
 
 
 def _list_maps(context: Context) -> None:
-    from orderctl.cli.map_questions import maps_folder
     from orderctl.importing.column_map import kept_maps, map_names, named_map
     from orderctl.terminal.layout import text_table
 
