@@ -15,7 +15,7 @@ from message_list import page as message_page
 
 from orderctl.cli.app import COMMANDS
 from orderctl.cli.manual import TOPICS
-from orderctl.importing.column_map import ColumnMap, map_names, shipped_map
+from orderctl.importing.column_map import ColumnMap, map_names, named_map
 
 HERE = Path(__file__).resolve().parent
 _MADE = {
@@ -98,7 +98,7 @@ currency=EUR`, and the zone of its times `--timezone Europe/Paris`.
 
 
 def _map_page() -> str:
-    return "\n".join([_ABOUT_MAPS, *(line for name in map_names() for line in _map_section(name, shipped_map(name)))])
+    return "\n".join([_ABOUT_MAPS, *(line for name in map_names() for line in _map_section(name, named_map(name)))])
 
 
 def _map_section(name: str, found: ColumnMap) -> Iterator[str]:

@@ -20,7 +20,7 @@ from babel.messages.pofile import read_po, write_po
 from orderctl.cli.app import COMMANDS, app
 from orderctl.cli.apps import examples_and_notes
 from orderctl.cli.manual import TOPICS
-from orderctl.importing.column_map import map_names, shipped_map
+from orderctl.importing.column_map import map_names, named_map
 from orderctl.language import CATALOGUES, DOMAIN
 
 _SOURCES = CATALOGUES.parent
@@ -105,7 +105,7 @@ def _help_texts() -> Iterator[tuple[str, str]]:
         yield where, entry.panel
         yield from _of_command(where, root.load(name))
     yield from ((f"orderctl help {name}", topic.about) for name, topic in TOPICS.items())
-    yield from (("orderctl import --list-maps", shipped_map(name).about) for name in map_names())
+    yield from (("orderctl import --list-maps", named_map(name).about) for name in map_names())
 
 
 def _of_command(where: str, command: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a command of Typer's

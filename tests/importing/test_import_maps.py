@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderctl.errors import UsageError
-from orderctl.importing.column_map import map_names, read_map, recognised, shipped_map
+from orderctl.importing.column_map import map_names, named_map, read_map, recognised
 from orderctl.importing.figures import SourceRequest
 from orderctl.importing.map_draft import draft_map
 from orderctl.importing.source import open_source
@@ -341,11 +341,11 @@ def test_times_that_lost_their_offset_want_a_time_zone_said(cli, tmp_path):
     assert cli("show", "1", "--format", "json").json["order"]["ordered_at"] == "2026-07-01T07:50:26+00:00"
 
 
-def test_every_shipped_map_has_a_name_says_what_it_is_for_and_cites_its_source():
+def test_every_named_map_has_a_name_says_what_it_is_for_and_cites_its_source():
     for name in map_names():
-        assert shipped_map(name).about
-        assert recognised(shipped_map(name).recognised_by) == name
-        text = Path(shipped_map(name).file).read_text(encoding="utf-8")
+        assert named_map(name).about
+        assert recognised(named_map(name).recognised_by) == name
+        text = Path(named_map(name).file).read_text(encoding="utf-8")
         assert "Rejectable: " in text
         assert "Source" in text or name == "online-retail"
 
@@ -710,7 +710,7 @@ def test_a_map_of_five_lines_says_what_a_shipped_one_says_otherwise(tmp_path):
         'extends = "shopify"\n[columns]\nbrand = { first = ["Vendor 2"] }\n[status]\nPaid = "needs-oc"\n'
         '[defaults]\ncurrency = "EUR"\n'
     )
-    mine, theirs = read_map(path), shipped_map("shopify")
+    mine, theirs = read_map(path), named_map("shopify")
     assert (mine.columns, mine.rows, mine.zone, mine.about) == (theirs.columns, "lines", None, "")
     assert mine.combined == {**theirs.combined, "brand": mine.combined["brand"]}
     assert mine.status == {**theirs.status, "paid": "needs-oc"}
@@ -745,5 +745,5 @@ def test_a_map_that_would_not_do_what_it_says_is_refused(tmp_path, text, message
 
 
 def test_a_header_that_two_maps_know_equally_well_is_nobodys():
-    both = [*shipped_map("faire").recognised_by, *shipped_map("wix").recognised_by]
+    both = [*named_map("faire").recognised_by, *named_map("wix").recognised_by]
     assert recognised(both) is None

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderctl.core.money import decimals
-from orderctl.importing.column_map import _SIGNS, map_names, recognised, shipped_map
+from orderctl.importing.column_map import _SIGNS, map_names, named_map, recognised
 from orderctl.importing.figures import SourceRequest
 from orderctl.importing.service import FileImport, import_orders
 from orderctl.importing.source import open_source
@@ -504,7 +504,7 @@ def expected(order: Mapping, name: str) -> tuple:
     return order["lines"], int(order["pieces"]), int(total * 10 ** decimals(currency)), currency, at.astimezone(UTC)
 
 
-def test_every_shipped_map_has_a_sample_that_tells_open_delivered_and_cancelled():
+def test_every_named_map_has_a_sample_that_tells_open_delivered_and_cancelled():
     assert tuple(sorted(SAMPLES)) == map_names()
     for name, sample in SAMPLES.items():
         cases = {case.split()[0].rstrip(":,") for case in sample.cases}
@@ -592,7 +592,7 @@ def test_an_order_that_amazon_cancelled_has_neither_price_nor_currency(tmp_path)
 @given(st.data())
 def test_no_system_is_taken_for_another_whatever_columns_there_are_beside_its_own(data):
     name = data.draw(st.sampled_from(sorted(SAMPLES)))
-    signs = shipped_map(name).recognised_by
+    signs = named_map(name).recognised_by
     more = data.draw(
         st.lists(st.sampled_from([*SAMPLES[name].columns, "Notes 2", "Custom field", "Status", "Total", "SKU"]))
     )
@@ -604,10 +604,10 @@ def test_no_system_is_taken_for_another_whatever_columns_there_are_beside_its_ow
 
 
 def test_no_map_knows_the_columns_by_which_another_is_known():
-    signs = {name: {sign.lower() for sign in shipped_map(name).recognised_by} for name in map_names()}
+    signs = {name: {sign.lower() for sign in named_map(name).recognised_by} for name in map_names()}
     for name, columns in signs.items():
         assert recognised(SAMPLES[name].columns) == name
         assert not [other for other, known in signs.items() if other != name and known <= columns]
         # The whole map is not read to recognise a file: what stands on that line has to be all.
-        line = _SIGNS.search(Path(shipped_map(name).file).read_text(encoding="utf-8"))
-        assert line[0].count('"') == 2 * len(shipped_map(name).recognised_by)
+        line = _SIGNS.search(Path(named_map(name).file).read_text(encoding="utf-8"))
+        assert line[0].count('"') == 2 * len(named_map(name).recognised_by)

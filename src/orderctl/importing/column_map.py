@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -454,13 +455,7 @@ def kept_maps(folder: Path | None) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))} if folder else {}
 
 
-@cache
-def shipped_map(name: str) -> ColumnMap:
-    """The shipped map of that name. Raises UsageError naming what there is."""
-    return read_map(_path_of(name))
-
-
-def named_map(name: str, folder: Path | None) -> ColumnMap:
+def named_map(name: str, folder: Path | None = None) -> ColumnMap:
     """The map of that name, kept in the folder or shipped. Raises UsageError naming what there is."""
     kept = kept_maps(folder)
     return read_map(kept[name]) if name in kept else read_map(_path_of(name, kept))
@@ -485,13 +480,17 @@ def _signs() -> dict[str, frozenset[str]]:
     }
 
 
-def recognised(header: Iterable[str], folder: Path | None = None) -> str | None:
-    """The name of the map whose columns the header has, whatever their case and spaces.
+def kept_signs(folder: Path | None) -> dict[str, frozenset[str]]:
+    """By map of the user's own the columns by which it knows its file. Raises UsageError."""
+    return {name: frozenset(map(_plain, read_map(path).recognised_by)) for name, path in kept_maps(folder).items()}
+
+
+def recognised(header: Iterable[str], kept: Mapping[str, frozenset[str]] = MappingProxyType({})) -> str | None:
+    """The name of the map whose columns the header has, whatever their case and spaces; `kept` are the user's own.
 
     Of several it is the one that knows most of the header, a kept one before a shipped one; none if two know as much.
     """
     there = set(map(_plain, header))
-    kept = {name: frozenset(map(_plain, read_map(path).recognised_by)) for name, path in kept_maps(folder).items()}
     found = [
         ((len(signs), name in kept), name) for name, signs in {**_signs(), **kept}.items() if signs and there >= signs
     ]

@@ -1,6 +1,6 @@
 """A file of orders, read once, checked whole, and given as often as it is asked for; see `OrderSource`."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +22,7 @@ from orderctl.importing.column_map import (
     ColumnMap,
     check_zone,
     fitted,
+    kept_signs,
     mapped_fields,
     named_map,
     read_map,
@@ -201,7 +202,7 @@ def _read_orders(
 ) -> FileSource:
     """Read and check a table of orders, of which `name` is the file or the source."""
     found.remarks += table.remarks
-    if not found.columns.file and (map_name := recognised(table.header, request.kept_maps)):
+    if not found.columns.file and (map_name := recognised(table.header, kept_signs(request.kept_maps))):
         found.map_name, found.columns = map_name, _as_asked(named_map(map_name, request.kept_maps), request)
     if found.columns.file:
         found.columns = fitted(found.columns, table.header)
@@ -259,7 +260,7 @@ def layout_of(columns: ColumnMap, request: SourceRequest) -> Layout:
             sheet=request.sheet or columns.sheet,
             knows=lambda names: _names_columns_of(columns, names),
         )
-    knows = partial(_is_header, kept=request.kept_maps)
+    knows = partial(_is_header, kept=kept_signs(request.kept_maps))
     return Layout(encoding=encoding, header_row=request.header_row, sheet=request.sheet, knows=knows)
 
 
@@ -270,7 +271,7 @@ def _names_columns_of(columns: ColumnMap, names: Sequence[str]) -> bool:
     return bool(names) and asked.issubset(names)
 
 
-def _is_header(names: Sequence[str], kept: Path | None) -> bool:
+def _is_header(names: Sequence[str], kept: Mapping[str, frozenset[str]]) -> bool:
     """Whether the names are those of a shipped map, or our own."""
     found = [field_of(name) for name in names if name]
     return ("id" in found and len(found) > 1 and None not in found) or recognised(names, kept) is not None
