@@ -10,10 +10,9 @@ from itertools import combinations
 from orderctl.errors import UsageError
 from orderctl.files.cells import Cell, decimal_readings, written_currency
 from orderctl.importing.column_map import ColumnMap
-from orderctl.importing.fields import UNDECIDED
+from orderctl.importing.fields import AMOUNTS, UNDECIDED
 from orderctl.language import _
 
-_AMOUNTS = ("total", "unit_price", "line_total", "quantity", "line_quantity")
 _PRICES = ("total", "unit_price", "line_total")
 _DAYS = ("ordered", "delivery_from", "delivery_to")
 _NUMBERS = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:([ T])\d{1,2}:\d{2}(:\d{2})?)?")
@@ -28,7 +27,7 @@ class Evidence:
     def __init__(self, columns: ColumnMap, names: Iterable[str], today: date) -> None:
         names = set(names)
         self._map = columns
-        self._amounts = [name for name in _AMOUNTS if name in names] if columns.decimal_comma is None else []
+        self._amounts = [name for name in AMOUNTS if name in names] if columns.decimal_comma is None else []
         self._days = [] if columns.date_formats else [name for name in _DAYS if name in names]
         self._prices = [name for name in _PRICES if name in names]
         if "currency" in names or columns.defaults.get("currency"):

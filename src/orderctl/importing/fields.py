@@ -49,6 +49,8 @@ FIELDS = (*ORDER_FIELDS, *READ_LINE_FIELDS)
 PROTECTIONS = ("invoices", "delivery_notes", "backlog_skus")
 NEEDED = ("id", "status", "ordered", "currency")
 NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
+# What is read with a decimal mark.
+AMOUNTS = ("total", "unit_price", "line_total", "quantity", "line_quantity")
 # No fields of their own: the lines within a JSON object, and the mark of an order that was cancelled at the source.
 NESTED_LINES = "lines"
 REJECTED_MARK = "rejected"
@@ -106,3 +108,10 @@ def fields_by_name(header: Iterable[str], file: str) -> dict[str, str]:
             )
         found[name] = column
     return found
+
+
+def how_to_say_currency(map_name: str) -> str:
+    """What to do about a file without a currency; `map_name` is empty if no map reads it."""
+    if map_name:
+        return _("read by the column map {name}; say --default currency=EUR", name=map_name)
+    return _("say --default currency=EUR, or write it under [defaults] into a column map")

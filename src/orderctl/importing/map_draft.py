@@ -18,7 +18,7 @@ from orderctl.files.kinds import input_file
 from orderctl.files.safe import scratch_folder
 from orderctl.importing.column_map import ColumnMap, quoted
 from orderctl.importing.evidence import DayFormats
-from orderctl.importing.fields import FIELDS, NEEDED_OF_LINES, REJECTED_MARK, UNDECIDED, field_of
+from orderctl.importing.fields import AMOUNTS, FIELDS, NEEDED_OF_LINES, REJECTED_MARK, UNDECIDED, field_of
 from orderctl.importing.figures import SourceRequest
 from orderctl.importing.guess import (
     LOOKED_AT,
@@ -44,8 +44,6 @@ _DECIMAL_MARK = re.compile(r"\d([.,])\d{1,2}(?!\d)|,\d{3}(\.)\d|\.\d{3}(,)\d|['â
 _EITHER_MARK = re.compile(r"(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,])")
 _BOTH_WAYS = UNDECIDED.join(("true", "false"))
 _OF_ORDERS_AND_LINES = {"quantity": "line_quantity", "total": "line_total"}
-# The fields whose cells are read by `decimal_comma`.
-_AMOUNTS = ("total", "unit_price", "line_total", "quantity", "line_quantity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +198,7 @@ class MapDraft:
         if "decimal_comma" in self.answers:
             return self.answers["decimal_comma"]
         taken = {
-            name for field_ in _AMOUNTS if field_ in self.guess.fields for name in self.guess.fields[field_].columns
+            name for field_ in AMOUNTS if field_ in self.guess.fields for name in self.guess.fields[field_].columns
         }
         marks = set("".join(self.seen.decimals.get(name, "") for name in taken))
         sure = marks & {",", "."}

@@ -38,6 +38,7 @@ from orderctl.importing.fields import (
     UnknownTableError,
     field_of,
     fields_by_name,
+    how_to_say_currency,
 )
 from orderctl.importing.figures import ProblemGroup, RowProblem, SourceRequest, TotalChecks
 from orderctl.importing.orders import ReadingRules, Row, build_order, read_order_id
@@ -442,8 +443,4 @@ def _gap(rules: ReadingRules, missing: Sequence[str], map_name: str) -> UsageErr
             error,
             hint=_("name the columns so, or give a column map with [columns] and [defaults]: --make-map drafts one"),
         )
-    if map_name:
-        said = _("read by the column map {name}; say --default currency=EUR", name=map_name)
-    else:
-        said = _("say --default currency=EUR, or write it under [defaults] into a column map")
-    return UsageError(error, hint=said)
+    return UsageError(error, hint=how_to_say_currency(map_name))

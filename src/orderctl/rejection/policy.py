@@ -71,7 +71,7 @@ class Policy:
             "second_operator_above_amounts": _amounts(self.second_operator_above_amounts),
             "reason_required": self.reason_required and _("yes"),
             "reason_codes": ", ".join(self.reason_codes),
-            "max_age": self.max_age is not None and duration_words(timedelta(seconds=self.max_age)),
+            "max_age": self.longest_age is not None and duration_words(self.longest_age),
             "hours": self._hours(),
         }
         return {name: said for name, said in words.items() if said}

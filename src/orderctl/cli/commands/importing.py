@@ -31,7 +31,7 @@ from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UsageError
 from orderctl.files.cells import read_instant
 from orderctl.filters.queries import compile_filter
-from orderctl.importing.fields import FIELDS, UnknownTableError
+from orderctl.importing.fields import FIELDS, UnknownTableError, how_to_say_currency
 from orderctl.importing.figures import ImportCounts, ProblemGroup, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import (
     FileImport,
@@ -688,10 +688,7 @@ def _say_remedies(context: Context, problems: Sequence[ProblemGroup], map_name: 
         proposed = [StatusWord(each.value, each.rows, meaning_of(each.value)) for each in words]
         context.screen.insist("[status]", *(f"{quoted(each.word)} = {quoted(each.proposal)}" for each in proposed))
     if any(each.field == "currency" and not each.value for each in problems):
-        if map_name:
-            context.screen.insist(_("read by the column map {name}; say --default currency=EUR", name=map_name))
-        else:
-            context.screen.insist(_("say --default currency=EUR, or write it under [defaults] into a column map"))
+        context.screen.insist(how_to_say_currency(map_name))
 
 
 def _column(name: str, *, is_number: bool = False) -> Column:
