@@ -116,7 +116,7 @@ COMMANDS = {
     "untag": Entry("commands.changing", "Take a tag off orders.", _AROUND, "untag"),
     "import": Entry("commands.importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
     "reconcile": Entry(
-        "commands.importing", "List the orders of which their source says otherwise.", _AROUND, "reconcile_app"
+        "commands.search", "List the orders of which their source says otherwise.", _AROUND, "reconcile_app"
     ),
     "export": Entry("commands.export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
     "stats": Entry("commands.export", "Count orders and add up their amounts, with charts.", _AROUND, "stats_app"),

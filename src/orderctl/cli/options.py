@@ -114,6 +114,12 @@ class OrderFormat(StrEnum):
     JSONL = "jsonl"
 
 
+AsOrders = Annotated[
+    OrderFormat | None,
+    typer.Option("--format", help="table on a terminal, ids in a pipe, unless said otherwise."),
+]
+
+
 class ReportFormat(StrEnum):
     """How reports are written."""
 

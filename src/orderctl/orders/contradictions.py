@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from orderctl.database.connection import Connection, Fragment, read_instant
+from orderctl.language import N_
 from orderctl.orders.orders import Status
 
 
@@ -19,6 +20,19 @@ class Contradiction(StrEnum):
     DELIVERED = "delivered-there"
     OPEN = "open-there"
     CANCELLED = "cancelled-there"
+
+    @property
+    def words(self) -> str:
+        """What it says, not yet translated."""
+        return _WORDS[self]
+
+
+_WORDS = {
+    Contradiction.INVOICED: N_("rejected here, invoiced at the source"),
+    Contradiction.DELIVERED: N_("rejected here, delivered at the source"),
+    Contradiction.OPEN: N_("rejected here, open at the source"),
+    Contradiction.CANCELLED: N_("open here, cancelled at the source"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

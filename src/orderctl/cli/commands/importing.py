@@ -15,22 +15,18 @@ from orderctl.cli.commands.reject import carry_out, whether_to_notify
 from orderctl.cli.context import Context, maps_folder
 from orderctl.cli.options import (
     AsReport,
-    FilterWords,
     MaxAge,
     MaxOrders,
-    OrderFormat,
     ReportFormat,
-    SavedName,
     Yes,
     context_of,
     takes,
 )
 from orderctl.cli.run import Expected, Run, check_can_ask, read_reason
-from orderctl.cli.sources import filter_text_of, parse_filter, provenance, read_max_age, reason_codes
+from orderctl.cli.sources import provenance, read_max_age, reason_codes
 from orderctl.database.store import Store
-from orderctl.errors import ExitCode, UsageError
+from orderctl.errors import UsageError
 from orderctl.files.cells import read_instant
-from orderctl.filters.queries import compile_filter
 from orderctl.importing.fields import FIELDS, UnknownTableError, how_to_say_currency
 from orderctl.importing.figures import ImportCounts, ProblemGroup, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import (
@@ -43,18 +39,17 @@ from orderctl.importing.service import (
     write_error_report,
 )
 from orderctl.language import N_, _, english, ngettext
-from orderctl.orders.contradictions import Contradicted, Contradiction, contradictions
+from orderctl.orders.contradictions import Contradiction
 from orderctl.orders.document import Document
 from orderctl.orders.orders import IMPORT_OF, parse_tag
 from orderctl.rejection.service import RejectionRequest
-from orderctl.search.columns import Column
 from orderctl.selection.selection import Choice, IdList, IdScope
 from orderctl.terminal.prompts import can_ask
 
 if TYPE_CHECKING:
     from orderctl.importing.source import FileSource
 
-app, reconcile_app = App(), App()
+app = App()
 _PROTECTIONS = {
     "invoices": N_("invoices"),
     "delivery_notes": N_("delivery notes"),
@@ -575,14 +570,6 @@ def _say_freshness(context: Context, report: ImportReport) -> None:
         )
 
 
-_AGAINST_US = {
-    Contradiction.INVOICED: N_("rejected here, invoiced at the source"),
-    Contradiction.DELIVERED: N_("rejected here, delivered at the source"),
-    Contradiction.OPEN: N_("rejected here, open at the source"),
-    Contradiction.CANCELLED: N_("open here, cancelled at the source"),
-}
-
-
 def _say_against_us(context: Context, counts: ImportCounts) -> None:
     """The orders that are rejected here, and of which the file says otherwise."""
     for kind, ids in counts.against_us.items():
@@ -591,7 +578,7 @@ def _say_against_us(context: Context, counts: ImportCounts) -> None:
                 "{number:,} order is {what} ({ids}); see: orderctl reconcile",
                 "{number:,} orders are {what} ({ids}); see: orderctl reconcile",
                 len(ids),
-                what=_(_AGAINST_US[Contradiction(kind)]),
+                what=_(Contradiction(kind).words),
                 ids=_first_ids(ids),
             )
         )
@@ -689,67 +676,3 @@ def _say_remedies(context: Context, problems: Sequence[ProblemGroup], map_name: 
         context.screen.insist("[status]", *(f"{quoted(each.word)} = {quoted(each.proposal)}" for each in proposed))
     if any(each.field == "currency" and not each.value for each in problems):
         context.screen.insist(how_to_say_currency(map_name))
-
-
-def _column(name: str, *, is_number: bool = False) -> Column:
-    return Column(name=name, header="", fields=(name,), is_number=is_number)
-
-
-_RECONCILED = (
-    *map(_column, ("id", "contradiction", "status", "source", "seen", "source_status")),
-    _column("source_delivery_notes", is_number=True),
-    _column("source_invoices", is_number=True),
-)
-
-
-@reconcile_app.command(
-    epilog="Examples:\n\norderctl reconcile\n\norderctl reconcile source:shopify --format json\n\n"
-    "orderctl reconcile --format ids | orderctl archive --ids -   # settled: not listed again"
-)
-def reconcile(
-    ctx: typer.Context,
-    words: FilterWords = None,
-    saved: SavedName = None,
-    as_: Annotated[
-        OrderFormat | None,
-        typer.Option("--format", help="table on a terminal, ids in a pipe, unless said otherwise."),
-    ] = None,
-) -> None:
-    """List the orders of which their source says otherwise; ends with 3 if there are any. Archived ones are settled."""
-    context = context_of(ctx)
-    format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal else OrderFormat.IDS)
-    with context.open_store() as store:
-        wanted = parse_filter(context, filter_text_of(store, words, saved))
-        with store.snapshot() as connection:
-            found = list(contradictions(connection, compile_filter(wanted, connection.dialect)))
-    if format_ is OrderFormat.TABLE:
-        _reconciled_table(context, found)
-    elif format_ is OrderFormat.IDS:
-        from orderctl.selection.id_file import id_line
-
-        context.output.lines(id_line(each.id) for each in found)
-    else:
-        from orderctl.search.writers import WRITERS
-
-        rows = [each.row() for each in found]
-        block = {column.name: [row[column.name] for row in rows] for column in _RECONCILED}
-        WRITERS[format_.value]([block] if rows else [], _RECONCILED, context.output.stream)
-    raise typer.Exit(ExitCode.UNEXPECTED_PLAN if found else ExitCode.DONE)
-
-
-def _reconciled_table(context: Context, found: Sequence[Contradicted]) -> None:
-    from orderctl.terminal.amounts import timestamp, when
-    from orderctl.terminal.layout import text_table
-
-    rows = [(each.id, _(_AGAINST_US[each.contradiction]), each.source, timestamp(each.said.at)) for each in found]
-    if rows:
-        context.screen.page(text_table((N_("Order"), N_("What"), N_("Source"), when()), rows))
-    context.screen.tell(
-        ngettext(
-            "{number:,} order of which its source says otherwise",
-            "{number:,} orders of which their sources say otherwise",
-            len(rows),
-        )
-        if rows
-        else _("the sources say nothing against the orders here")
-    )

@@ -1,4 +1,4 @@
-"""`orderctl search` and `orderctl show`."""
+"""`orderctl search`, `orderctl show` and `orderctl reconcile`."""
 
 import shlex
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import typer
 from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
+    AsOrders,
     AsReport,
     FilterWords,
     OrderFormat,
@@ -24,10 +25,12 @@ from orderctl.cli.options import (
 from orderctl.cli.sources import filter_text_of, parse_filter, read_id_argument, read_max_age
 from orderctl.core.text import safe
 from orderctl.database.store import Store
-from orderctl.errors import UsageError
+from orderctl.errors import ExitCode, UsageError
 from orderctl.filters.filters import OrderFilter
 from orderctl.filters.parser import is_term
-from orderctl.language import _, ngettext
+from orderctl.filters.queries import compile_filter
+from orderctl.language import N_, _, ngettext
+from orderctl.orders.contradictions import Contradicted, contradictions
 from orderctl.orders.document import order_document
 from orderctl.orders.queries import get_order, order_events
 from orderctl.search.columns import DEFAULT_COLUMNS, Column, columns_of, fields_of, parse_columns
@@ -49,10 +52,7 @@ def search(
     ctx: typer.Context,
     words: FilterWords = None,
     saved: SavedName = None,
-    as_: Annotated[
-        OrderFormat | None,
-        typer.Option("--format", help="table on a terminal, ids in a pipe, unless said otherwise."),
-    ] = None,
+    as_: AsOrders = None,
     columns: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Columns, e.g. id,buyer,total.", autocompletion=suggest_columns)
     ] = None,
@@ -165,3 +165,67 @@ def show(
         from orderctl.orders.view import order_details
 
         context.screen.page(order_details(order, events, now=now, seen_since=seen_since))
+
+
+reconcile_app = App()
+
+
+def _column(name: str, *, is_number: bool = False) -> Column:
+    return Column(name=name, header="", fields=(name,), is_number=is_number)
+
+
+_RECONCILED = (
+    *map(_column, ("id", "contradiction", "status", "source", "seen", "source_status")),
+    _column("source_delivery_notes", is_number=True),
+    _column("source_invoices", is_number=True),
+)
+
+
+@reconcile_app.command(
+    epilog="Examples:\n\norderctl reconcile\n\norderctl reconcile source:shopify --format json\n\n"
+    "orderctl reconcile --format ids | orderctl archive --ids -   # settled: not listed again"
+)
+def reconcile(
+    ctx: typer.Context,
+    words: FilterWords = None,
+    saved: SavedName = None,
+    as_: AsOrders = None,
+) -> None:
+    """List the orders of which their source says otherwise; ends with 3 if there are any. Archived ones are settled."""
+    context = context_of(ctx)
+    format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal else OrderFormat.IDS)
+    with context.open_store() as store:
+        wanted = parse_filter(context, filter_text_of(store, words, saved))
+        with store.snapshot() as connection:
+            found = list(contradictions(connection, compile_filter(wanted, connection.dialect)))
+    if format_ is OrderFormat.TABLE:
+        _reconciled_table(context, found)
+    elif format_ is OrderFormat.IDS:
+        from orderctl.selection.id_file import id_line
+
+        context.output.lines(id_line(each.id) for each in found)
+    else:
+        from orderctl.search.writers import WRITERS
+
+        rows = [each.row() for each in found]
+        block = {column.name: [row[column.name] for row in rows] for column in _RECONCILED}
+        WRITERS[format_.value]([block] if rows else [], _RECONCILED, context.output.stream)
+    raise typer.Exit(ExitCode.UNEXPECTED_PLAN if found else ExitCode.DONE)
+
+
+def _reconciled_table(context: Context, found: Sequence[Contradicted]) -> None:
+    from orderctl.terminal.amounts import timestamp, when
+    from orderctl.terminal.layout import text_table
+
+    rows = [(each.id, _(each.contradiction.words), each.source, timestamp(each.said.at)) for each in found]
+    if rows:
+        context.screen.page(text_table((N_("Order"), N_("What"), N_("Source"), when()), rows))
+    context.screen.tell(
+        ngettext(
+            "{number:,} order of which its source says otherwise",
+            "{number:,} orders of which their sources say otherwise",
+            len(rows),
+        )
+        if rows
+        else _("the sources say nothing against the orders here")
+    )
