@@ -8,7 +8,7 @@ import typer
 from orderctl.cli.app import COMMANDS, app
 from orderctl.filters.saved import SavedFilter, save_filter
 from orderctl.orders.orders import Status
-from support.cli import Cli
+from support.cli import Cli, maildir_cli
 from support.factories import KUMO, MUTE, NOW, make_order, put, put_all
 from support.stores import open_store
 
@@ -17,13 +17,7 @@ ROOT = typer.main.get_command(app)
 
 @pytest.fixture
 def cli(store_url, tmp_path):
-    return Cli(
-        store_url,
-        tmp_path / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-        ORDERCTL_MAIL_SENDER="orders@brand.example",
-    )
+    return maildir_cli(store_url, tmp_path)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import typer
 from orderctl.cli.app import COMMANDS, app
 from orderctl.errors import ExitCode
 from orderctl.orders.orders import Status
-from support.cli import Cli
+from support.cli import Cli, maildir_cli
 from support.factories import ACME, KUMO, make_order, put_all
 from support.stores import open_store
 
@@ -98,7 +98,7 @@ def prepared(tmp_path_factory, _sqlite_template):
     store.write_bytes(Path(_sqlite_template).read_bytes())
     with open_store(str(store)) as opened:
         put_all(opened, [make_order(f"{number}", buyer=ACME) for number in (1001, 1002, 1003, 2001, 2002, 2003)])
-    cli = mailing(store, folder)
+    cli = maildir_cli(str(store), folder)
     del cli.environ["ORDERCTL_MAIL_MAILDIR"]
     cli.environ |= {"ORDERCTL_MAIL_TRANSPORT": "smtp", "ORDERCTL_MAIL_HOST": "127.0.0.1", "ORDERCTL_MAIL_PORT": "9"}
     rejected = ("reject", "2001", "2002", "2003", "--yes", "--notify", "--mail-per-order")
@@ -126,16 +126,6 @@ def cli(store_url, tmp_path):
     return Cli(store_url, tmp_path / "home")
 
 
-def mailing(store: Path, folder: Path) -> Cli:
-    return Cli(
-        str(store),
-        folder / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(folder / "mails"),
-        ORDERCTL_MAIL_SENDER="orders@brand.example",
-    )
-
-
 def test_the_commands_here_are_those_of_the_program():
     groups = {name: getattr(ROOT.load(name), "commands", {}) for name in COMMANDS}
     called = {call[: 1 + bool(groups.get(call[0]))] for call in READING + CHANGING + TALKING if call[0] in COMMANDS}
@@ -151,7 +141,7 @@ def test_a_result_that_cannot_be_written_ends_in_one_line_and_a_code_that_says_w
     for stdout in ("full", "closed", "unread"):
         folder = tmp_path / stdout
         folder.mkdir()
-        cli = mailing(Path(shutil.copy(store, folder / "store.db")), folder)
+        cli = maildir_cli(str(shutil.copy(store, folder / "store.db")), folder)
         args = [each.format_map(names | {"made": str(folder / "made")}) for each in call]
         ended = forks(*args, environ=cli.environ, stdout=stdout)
         assert (stdout, *how(ended)) == (stdout, *expected(call, stdout))
@@ -273,7 +263,7 @@ def test_the_screen_the_document_and_the_exit_code_say_the_same(prepared, tmp_pa
                     connection.execute(f"DROP TRIGGER {name}")
                 connection.execute("UPDATE batch SET reason = 'another'")
                 connection.commit()
-        cli = mailing(copy, folder)
+        cli = maildir_cli(str(copy), folder)
         cli.environ |= UNSET if "unset" in call else {}
         cli.environ |= {"ORDERCTL_LABLE": "x"} if "misspelt" in call else {}
         args = [each.format_map(names) for each in call if each not in {"edited", "unset", "misspelt"}]

@@ -7,7 +7,7 @@ import pytest
 
 from orderctl.orders.orders import Status
 from orderctl.plans.service import Operator, save_plan
-from support.cli import Cli
+from support.cli import maildir_cli
 from support.factories import KUMO, FixedClock, make_order, put, put_all
 from support.plans import FREE, plan_of
 from support.stores import open_store
@@ -31,13 +31,7 @@ def filled(store_url, tmp_path):
     with open_store(store_url) as store:
         put_all(store, [make_order(order_id, total=12_050) for order_id in ORDERS[:3]])
         put(store, make_order("P4", buyer=KUMO, total=3_000), make_order("P5", status=Status.OC_CONFIRMED))
-    return Cli(
-        store_url,
-        tmp_path / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-        ORDERCTL_MAIL_SENDER="orders@brand.example",
-    )
+    return maildir_cli(store_url, tmp_path)
 
 
 def rejected(cli):

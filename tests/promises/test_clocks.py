@@ -15,7 +15,7 @@ from orderctl.errors import OrderctlError
 from orderctl.plans.service import Operator, save_plan
 from orderctl.rejection.execute import wait_for_turn
 from orderctl.rejection.service import execute_rejection
-from support.cli import Cli
+from support.cli import maildir_cli
 from support.factories import NOW, FixedClock, make_order, put_all
 from support.plans import FREE, plan_of
 from support.stores import open_store
@@ -44,13 +44,7 @@ def on_postgres(postgres_url, tmp_path):
 def filled(url, tmp_path):
     with open_store(url) as store:
         put_all(store, map(make_order, IDS))
-    return Cli(
-        url,
-        tmp_path / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-        ORDERCTL_MAIL_SENDER="orders@brand.example",
-    )
+    return maildir_cli(url, tmp_path)
 
 
 def url_of(cli):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from support.cli import Cli
+from support.cli import maildir_cli
 from support.real_file import LOOK_ALIKE, MAP, OF_REAL, REAL, make_look_alike, real_or_not
 from support.smtp_server import PASSWORD, USER, body, ca_file, real_server
 
@@ -24,13 +24,7 @@ def retail(request, tmp_path):
 
 @pytest.fixture
 def cli(store_url, tmp_path):
-    return Cli(
-        store_url,
-        tmp_path / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-        ORDERCTL_MAIL_SENDER="Nord <orders@brand.example>",
-    )
+    return maildir_cli(store_url, tmp_path, ORDERCTL_MAIL_SENDER="Nord <orders@brand.example>")
 
 
 def test_a_file_is_refused_whole_then_taken_without_its_bad_rows_and_rejected_by_a_pipe(cli, retail, tmp_path):

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from orderctl.orders.orders import Status
-from support.cli import Cli
+from support.cli import Cli, maildir_cli
 from support.factories import make_order, put_all
 from support.project import ROOT
 from support.rejection import ids, reject
@@ -40,14 +40,7 @@ def run(url, tmp_path):
     """Run the program as one of the roles."""
 
     def call(role, *args, stdin=""):
-        cli = Cli(
-            as_role(url, role),
-            tmp_path / "home",
-            ORDERCTL_MAIL_TRANSPORT="maildir",
-            ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-            ORDERCTL_MAIL_SENDER="orders@brand.example",
-        )
-        return cli(*args, stdin=stdin)
+        return maildir_cli(as_role(url, role), tmp_path)(*args, stdin=stdin)
 
     return call
 

@@ -3,7 +3,7 @@
 import pytest
 
 from orderctl.orders.orders import Status
-from support.cli import Cli
+from support.cli import maildir_cli
 from support.factories import NOW, make_order, put
 from support.stores import open_store
 
@@ -21,13 +21,7 @@ def cli(store_url, tmp_path):
             make_order("I6", status=Status.REJECTED, rejected_at=NOW),
             make_order("I7", status=Status.OC_CONFIRMED, invoices=1),
         )
-    return Cli(
-        store_url,
-        tmp_path / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-        ORDERCTL_MAIL_SENDER="orders@brand.example",
-    )
+    return maildir_cli(store_url, tmp_path)
 
 
 def test_an_order_on_its_own_is_rejected_with_mail_and_log(cli, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderctl.orders.orders import Buyer, Status
-from support.cli import Cli
+from support.cli import Cli, maildir_cli
 from support.factories import ACME, KUMO, MUTE, make_order, put, put_all
 from support.stores import open_store, raw
 
@@ -20,17 +20,7 @@ TABLES = ("orders", "order_event", "batch", "mail", "mail_order", "mail_event", 
 
 @pytest.fixture
 def cli(store_url, tmp_path):
-    return with_mail(store_url, tmp_path)
-
-
-def with_mail(store_url, tmp_path):
-    return Cli(
-        store_url,
-        tmp_path / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-        ORDERCTL_MAIL_SENDER="orders@brand.example",
-    )
+    return maildir_cli(store_url, tmp_path)
 
 
 def everything(url):
@@ -63,7 +53,7 @@ options = st.lists(
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(kinds, min_size=1, max_size=6), options, st.booleans(), st.integers(0, 10**9))
 def test_a_rehearsal_says_what_the_run_says(store_url, tmp_path, found, given_options, notify, seed):
-    cli = with_mail(store_url, tmp_path)
+    cli = maildir_cli(store_url, tmp_path)
     names = [f"R{seed}-{number}" for number in range(len(found))]
     with open_store(store_url) as store:
         put_all(

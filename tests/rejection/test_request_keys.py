@@ -15,7 +15,7 @@ from orderctl.orders.orders import Status
 from orderctl.rejection.plan import KeyUsedError, RequestKey
 from orderctl.rejection.service import first_run
 from support.audit import found_in
-from support.cli import Cli
+from support.cli import Cli, maildir_cli
 from support.factories import KUMO, make_order, put
 from support.rejection import execute, ids, matching, plan_for, reject, statuses
 from support.stores import REFUSALS, open_store, raw, tamper
@@ -28,13 +28,7 @@ def cli(store_url, tmp_path):
     with open_store(store_url) as store:
         put(store, make_order("K1"), make_order("K2", buyer=KUMO), make_order("K3", status=Status.OC_CONFIRMED))
         put(store, make_order("K4"))
-    return Cli(
-        store_url,
-        tmp_path / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-        ORDERCTL_MAIL_SENDER="orders@brand.example",
-    )
+    return maildir_cli(store_url, tmp_path)
 
 
 CALL = ("reject", "K1", "K2", "K3", "--notify", "--yes", "--format", "json", "--key", "NIGHT-2026-11-28")

@@ -5,7 +5,7 @@ from email.policy import default
 
 import pytest
 
-from support.cli import Cli
+from support.cli import maildir_cli
 from support.factories import KUMO, MUTE, make_order, put
 from support.stores import open_store
 
@@ -14,13 +14,7 @@ from support.stores import open_store
 def cli(store_url, tmp_path):
     with open_store(store_url) as store:
         put(store, make_order("M1"), make_order("M2", buyer=KUMO, season="26FW"), make_order("M3", buyer=MUTE))
-    return Cli(
-        store_url,
-        tmp_path / "home",
-        ORDERCTL_MAIL_TRANSPORT="maildir",
-        ORDERCTL_MAIL_MAILDIR=str(tmp_path / "mails"),
-        ORDERCTL_MAIL_SENDER="orders@brand.example",
-    )
+    return maildir_cli(store_url, tmp_path)
 
 
 def the_mail(tmp_path):

@@ -64,6 +64,16 @@ class Cli:
         return Ran(ended.code, ended.out, ended.err)
 
 
+def maildir_cli(store_url: str, folder: Path, **environ: str) -> Cli:
+    """Calls on one store, from a home in the folder; mails are written to `mails` beside it."""
+    sends = {
+        "ORDERCTL_MAIL_TRANSPORT": "maildir",
+        "ORDERCTL_MAIL_MAILDIR": str(folder / "mails"),
+        "ORDERCTL_MAIL_SENDER": "orders@brand.example",
+    }
+    return Cli(store_url, folder / "home", **{**sends, **environ})
+
+
 class Started:
     """A run that goes on, with pipes; as far as it is used the same as `subprocess.Popen`."""
 
