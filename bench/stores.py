@@ -222,7 +222,8 @@ def postgres_store(server: str, size: int) -> str:
 
 def _schema_mark() -> str:
     """Changes with the schema and with what the stores are made of."""
-    texts = [Path(__file__), ROOT / "src/orderctl/database/guards.py", ROOT / "src/orderctl/database/store.py"]
+    guards = sorted((ROOT / "src/orderctl/database/guards").glob("*.py"))
+    texts = [Path(__file__), *guards, ROOT / "src/orderctl/database/store.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in texts)).hexdigest()[:8]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from orderctl.database import schema
 from orderctl.database.address import parse_address
-from orderctl.database.guards import guard_statements
+from orderctl.database.guards.statements import guard_statements
 from orderctl.database.store import CURRENT, REVISIONS
 from orderctl.errors import UsageError
 from orderctl.orders.queries import get_order
@@ -218,7 +218,7 @@ import sqlalchemy.dialects.postgresql.psycopg
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from orderctl.database.address import parse_address
-from orderctl.database.guards import guard_statements
+from orderctl.database.guards.statements import guard_statements
 from orderctl.database.schema import init_store, upgrade_store
 init_store(parse_address(sys.argv[2]))
 for line in sys.stdin:

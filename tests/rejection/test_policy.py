@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from orderctl.database.guards import NEVER_REJECTED, SINGLY_REJECTED
+from orderctl.database.guards.conditions import NEVER_REJECTED, SINGLY_REJECTED
 from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.orders.eligibility import RULES, Mode
 from orderctl.orders.orders import Status

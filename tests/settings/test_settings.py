@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orderctl.audit.queries import list_batches
-from orderctl.cli.commands.store import example
+from orderctl.cli.commands.owner.store import example
 from orderctl.errors import UsageError
 from orderctl.settings import OPTIONS, read_settings
 from support.cli import Cli

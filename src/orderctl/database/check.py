@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orderctl.database.address import Address
 from orderctl.database.connection import Connection
-from orderctl.database.guards import guard_statements
+from orderctl.database.guards.statements import guard_statements
 from orderctl.database.store import CURRENT, Engine, check_revision, make_engine
 from orderctl.errors import ExitCode, OrderctlError
 from orderctl.language import N_, _, enumerated

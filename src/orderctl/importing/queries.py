@@ -23,7 +23,7 @@ from orderctl.database.connection import (
     read_instant,
     recordset,
 )
-from orderctl.database.guards import ARRIVING
+from orderctl.database.guards.conditions import ARRIVING
 from orderctl.database.line_digests import digested, lines_digest
 from orderctl.errors import OrderctlError
 from orderctl.importing.fields import PROTECTIONS

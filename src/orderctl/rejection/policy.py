@@ -1,6 +1,6 @@
 """The policy of the store: what a batch may be, whatever the settings of its caller say (design.md, section 6b).
 
-The triggers of `database.guards` read the same rules, and refuse a batch that another program writes.
+The triggers in `database/guards` read the same rules, and refuse a batch that another program writes.
 """
 
 import hashlib

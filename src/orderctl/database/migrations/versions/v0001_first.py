@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.database.guards import create_guards
+from orderctl.database.guards.statements import create_guards
 
 revision = "0001"
 down_revision = None

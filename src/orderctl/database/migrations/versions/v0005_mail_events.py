@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.database.guards import create_log_guards
+from orderctl.database.guards.statements import create_log_guards
 
 revision = "0005"
 down_revision = "0004"

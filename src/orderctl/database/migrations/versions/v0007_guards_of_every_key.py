@@ -2,7 +2,8 @@
 
 from alembic import op
 
-from orderctl.database.guards import FIRST_VERSIONS, OF_0011, renew_guards
+from orderctl.database.guards.conditions import FIRST_VERSIONS
+from orderctl.database.guards.statements import OF_0011, renew_guards
 
 revision = "0007"
 down_revision = "0006"

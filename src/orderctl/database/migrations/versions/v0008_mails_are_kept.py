@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from orderctl.database.guards import OF_0011, renew_guards
+from orderctl.database.guards.statements import OF_0011, renew_guards
 
 revision = "0008"
 down_revision = "0007"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from orderctl.database.connection import Connection
-from orderctl.database.guards import OF_0013, renew_guards
+from orderctl.database.guards.statements import OF_0013, renew_guards
 from orderctl.database.line_digests import digest_open_orders
 from orderctl.database.postgres import PostgresConnection
 from orderctl.database.sqlite import SqliteConnection

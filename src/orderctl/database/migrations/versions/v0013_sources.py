@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.database.guards import OF_0016, renew_guards
+from orderctl.database.guards.statements import OF_0016, renew_guards
 
 revision = "0013"
 down_revision = "0012"

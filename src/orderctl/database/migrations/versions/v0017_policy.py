@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.database.guards import renew_guards
+from orderctl.database.guards.statements import renew_guards
 
 revision = "0017"
 down_revision = "0016"

@@ -1,0 +1,154 @@
+"""What the guards refuse and what they say then, as conditions that both engines read."""
+
+from collections.abc import Iterable, Mapping
+
+FINAL = "a rejected order is final"
+APPEND_ONLY = "the log is append-only"
+OUT_OF_BOUNDS = "a value is out of its bounds"
+MAIL_KEPT = "a queued mail keeps its recipient, its orders and its text, and a sent one is final"
+MAIL_MOVED = "a mail does not go this way from state to state"
+MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
+IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
+BY_A_BATCH = "an order becomes rejected by a batch alone"
+BY_THE_RULES = "an order becomes rejected by the rules of the mode of its batch"
+OWN_LOGIN = "a plan names the login that wrote it, and not another"
+# What the policy of the store refuses, in the order in which it is checked.
+POLICY_ORDERS = "the policy of the store allows fewer orders a batch"
+POLICY_AMOUNT = "the policy of the store allows less money a batch"
+POLICY_REASON = "the policy of the store wants a reason"
+POLICY_CODE = "the policy of the store wants a reason with one of its codes"
+POLICY_HOURS = "the policy of the store allows no batch at this hour"
+POLICY_SECOND = "the policy of the store wants the approval of another operator"
+# Far below the limits of the types: a sum of totals, or a version plus one, must not overflow.
+_AMOUNTS = 10**15
+_COUNTS = 2**31 - 1
+FIRST_VERSIONS = 10**9
+_ATTEMPTS = 10**6
+# A new order that is imported as rejected has this version until its status is set, so that no batch rejects it. Later
+# versions are higher.
+ARRIVING = 0
+_MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "recipient", "language", "message_id", "created_at")
+_LETTER = ("subject", "text", "html")
+# A worker whose lease ran out finds its mail `unknown`, and still has its token.
+_BY_SENDER = {
+    "OLD.state IN ('waiting', 'retry')": ("claimed",),
+    "OLD.state = 'claimed'": ("waiting", "retry", "sending", "refused", "unknown"),
+    "OLD.state = 'sending'": ("waiting", "retry", "sent", "refused", "unknown"),
+    "OLD.state = 'unknown' AND OLD.token IS NOT NULL": ("waiting", "retry", "sent", "refused"),
+}
+_BY_OPERATOR = {
+    "OLD.state IN ('waiting', 'retry', 'claimed')": ("cancelled",),
+    "OLD.state IN ('retry', 'refused', 'cancelled', 'unknown')": ("waiting",),
+    "OLD.state = 'unknown'": ("sent", "refused"),
+}
+LOGGED = (
+    "SELECT 1 FROM mail_event WHERE account = NEW.account AND mail_id = NEW.id AND from_state = OLD.state"
+    " AND to_state = NEW.state AND at = NEW.updated_at"
+)
+# One row with such a value would break every later run: sums overflow, and dates cannot be read.
+NUMBERS = {
+    "orders": {
+        "total": (-_AMOUNTS, _AMOUNTS),
+        "quantity": (-_AMOUNTS, _AMOUNTS),
+        "delivery_notes": (0, _COUNTS),
+        "invoices": (0, _COUNTS),
+        "backlog_skus": (0, _COUNTS),
+    },
+    "order_line": {
+        "number": (0, _COUNTS),
+        "quantity": (-_AMOUNTS, _AMOUNTS),
+        "unit_price": (-_AMOUNTS, _AMOUNTS),
+    },
+    "batch": {
+        "planned": (0, _COUNTS),
+        "rejected": (0, _COUNTS),
+        "skipped": (0, _COUNTS),
+        "mails": (0, _COUNTS),
+        "mail_per_order": (0, 1),
+    },
+    "mail": {"attempts": (0, _ATTEMPTS)},
+}
+INSTANTS = {
+    "orders": ("ordered_at", "archived_at", "rejected_at", "changed_at"),
+    "batch": ("at",),
+    "mail": ("next_attempt_at", "lease_until", "created_at", "updated_at"),
+}
+DAYS = {"orders": ("delivery_from", "delivery_to")}
+# An attempt that did not take place is taken back.
+ONE_ATTEMPT = "NEW.attempts NOT BETWEEN OLD.attempts - 1 AND OLD.attempts + 1"
+YEARS = ("0001-01-02", "9999-12-30")
+BECOMES_REJECTED = f"NEW.status = 'rejected' AND OLD.status <> 'rejected' AND OLD.version <> {ARRIVING}"
+EVENT_OF_BATCH = (
+    "account = NEW.account AND order_id = NEW.id AND id = NEW.batch_id AND batch_id = NEW.batch_id"
+    " AND to_status = 'rejected'"
+)
+# What `eligibility.RULES` says, which this room may not import; a test compares them. Over the row before the change.
+NEVER_REJECTED = (
+    "OLD.status = 'returned-to-cart' OR OLD.gone_at IS NOT NULL"
+    " OR OLD.invoices > 0 OR OLD.delivery_notes > 0 OR OLD.backlog_skus > 0"
+)
+SINGLY_REJECTED = "'oc-approved', 'oc-declined', 'oc-confirmed'"
+# The index `ix_order_event_singly` answers this: few events are of such an order.
+SINGLY_IN_BULK = (
+    "NEW.mode = 'bulk' AND EXISTS (SELECT 1 FROM order_event WHERE account = NEW.account AND batch_id = NEW.id"
+    f" AND from_status IN ({SINGLY_REJECTED}))"
+)
+IN_BATCH = "account = NEW.account AND batch_id = NEW.id"
+EVENTS_IN_BATCH = (
+    "SELECT 1 FROM orders AS o JOIN order_event AS e ON e.account = o.account AND e.order_id = o.id"
+    " AND e.id = o.batch_id WHERE o.account = NEW.account AND o.batch_id = NEW.id"
+)
+NO_REASON = f"EXISTS ({EVENTS_IN_BATCH} AND e.detail = '' AND e.reason_code = '')"
+
+
+def mail_changed(differs: str) -> str:
+    """The mail was already sent, or a column changed that must stay."""
+    return any_of(
+        [
+            "OLD.state = 'sent'",
+            *(f"NEW.{column} {differs} OLD.{column}" for column in _MAIL_KEEPS),
+            *(f"OLD.{column} IS NOT NULL AND NEW.{column} {differs} OLD.{column}" for column in _LETTER),
+        ]
+    )
+
+
+def mail_moved(differs: str) -> str:
+    """The change of state is not allowed, or the token does not come from a claim."""
+    moved = f"NEW.state <> OLD.state AND NOT ({_moves(_BY_SENDER)} OR {_moves(_BY_OPERATOR)})"
+    claimed = "NEW.state = 'claimed' AND OLD.state IN ('waiting', 'retry')"
+    taken = f"NEW.token IS NOT NULL AND NEW.token {differs} OLD.token AND NOT ({claimed})"
+    return f"OLD.state <> 'sent' AND ({any_of([moved, taken])})"
+
+
+def mail_acted_on() -> str:
+    """An operator made this change, not a worker, so the log of the mail must have a line for it."""
+    waits = "NEW.state = OLD.state AND OLD.state IN ('waiting', 'retry')"
+    put_off = f"{waits} AND NEW.next_attempt_at <> OLD.next_attempt_at"
+    return any_of([f"({_moves(_BY_OPERATOR)}) AND NOT ({_moves(_BY_SENDER)})", put_off])
+
+
+def _moves(allowed: Mapping[str, tuple[str, ...]]) -> str:
+    return any_of(f"{was} AND NEW.state IN ({', '.join(map(repr, states))})" for was, states in allowed.items())
+
+
+def any_of(conditions: Iterable[str]) -> str:
+    """One condition that is true when any of these is."""
+    return " OR ".join(f"({condition})" for condition in conditions)
+
+
+# The orders of a batch that its plan does not have, whose approval is worth nothing for them.
+_PLANNED = {
+    "sqlite": "SELECT key FROM json_each(json_extract(plan, '$.plan.targets.packed'))",
+    "postgresql": "SELECT jsonb_object_keys((plan::jsonb #>> '{plan,targets,packed}')::jsonb)",
+}
+
+
+def not_approved(dialect: str) -> str:
+    """No operator but its author approved the plan of the batch, or it has other orders than the plan."""
+    name = "lower(trim({}))"
+    logins = " AND approver_login <> author_login" if dialect == "postgresql" else ""
+    return (
+        "NOT EXISTS (SELECT 1 FROM plan WHERE account = NEW.account AND id = NEW.id AND state IN ('approved', 'held')"
+        f" AND {name.format('approver')} <> {name.format('author')}{logins} AND NOT EXISTS (SELECT 1 FROM orders"
+        f" WHERE {IN_BATCH} AND orders.id NOT IN ({_PLANNED[dialect]})))"
+    )

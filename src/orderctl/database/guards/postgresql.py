@@ -1,0 +1,282 @@
+"""The guards as triggers and functions of PostgreSQL."""
+
+from collections.abc import Iterable, Iterator
+
+from orderctl.database.guards.conditions import (
+    APPEND_ONLY,
+    ARRIVING,
+    BECOMES_REJECTED,
+    BY_A_BATCH,
+    BY_THE_RULES,
+    DAYS,
+    EVENT_OF_BATCH,
+    EVENTS_IN_BATCH,
+    FINAL,
+    FIRST_VERSIONS,
+    IN_BATCH,
+    IN_PLACE,
+    INSTANTS,
+    LOGGED,
+    MAIL_KEPT,
+    MAIL_MOVED,
+    MAIL_UNLOGGED,
+    NO_REASON,
+    NUMBERS,
+    ONE_ATTEMPT,
+    OUT_OF_BOUNDS,
+    OWN_LOGIN,
+    POLICY_AMOUNT,
+    POLICY_CODE,
+    POLICY_HOURS,
+    POLICY_ORDERS,
+    POLICY_REASON,
+    POLICY_SECOND,
+    SINGLY_IN_BULK,
+    SINGLY_REJECTED,
+    YEARS,
+    any_of,
+    mail_acted_on,
+    mail_changed,
+    mail_moved,
+    not_approved,
+)
+
+# A batch is written after its mails. The id of a mail is the id of its batch, a point and a number.
+_OF_BATCH = (
+    "SELECT 1 FROM batch AS b JOIN (SELECT DISTINCT account, split_part(mail_id, '.', 1) AS batch_id FROM added) AS a"
+    " ON a.account = b.account AND a.batch_id = b.id"
+)
+
+
+def first(frozen: list[str]) -> Iterator[str]:
+    """The functions that refuse, and the triggers of the first schema on PostgreSQL."""
+    yield (
+        "CREATE FUNCTION orderctl_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END $$"
+    )
+    yield (
+        "CREATE FUNCTION orderctl_refuse_line() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF EXISTS (SELECT 1 FROM orders WHERE status = 'rejected' AND ("
+        "(TG_OP <> 'INSERT' AND account = OLD.account AND id = OLD.order_id) OR "
+        "(TG_OP <> 'DELETE' AND account = NEW.account AND id = NEW.order_id))) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+        "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
+    )
+    yield own_tables("orderctl_refuse_line")
+    changed = f"({_listed('NEW', frozen)}) IS DISTINCT FROM ({_listed('OLD', frozen)})"
+    rejected = "OLD.status = 'rejected'"
+    yield from trigger("orders", "orders_final_update", "UPDATE", f"{rejected} AND {changed}", FINAL)
+    yield from trigger("orders", "orders_final_delete", "DELETE", rejected, FINAL)
+    for verb in ("insert", "update", "delete"):
+        yield from trigger(
+            "order_line", f"order_line_final_{verb}", verb.upper(), "true", FINAL, "orderctl_refuse_line"
+        )
+    for table in ("orders", "order_line"):
+        yield from _no_truncate(table, FINAL)
+
+
+def own_tables(function: str) -> str:
+    """Make a function use the store's own tables, even if a session has a temporary table `orders`."""
+    return (
+        "DO $do$ BEGIN EXECUTE format("
+        f"'ALTER FUNCTION {function}() SET search_path = %I, pg_temp', current_schema()); END $do$"
+    )
+
+
+def bounds(table: str) -> Iterator[str]:
+    """Numbers and instants within their bounds."""
+    wrong = {
+        **{column: f"NEW.{column} NOT BETWEEN {least} AND {most}" for column, (least, most) in NUMBERS[table].items()},
+        **{
+            column: f"NEW.{column} NOT BETWEEN '{YEARS[0]}' AND '{YEARS[1]}'"
+            for column in (*INSTANTS.get(table, ()), *DAYS.get(table, ()))
+        },
+    }
+    inserted = list(wrong.values())
+    updated = [f"NEW.{column} IS DISTINCT FROM OLD.{column} AND {bad}" for column, bad in wrong.items()]
+    if table == "orders":
+        inserted.append(f"NEW.version NOT BETWEEN {ARRIVING} AND {FIRST_VERSIONS}")
+        updated.append("NEW.version NOT IN (OLD.version, OLD.version + 1)")
+    if table == "mail":
+        updated.append(ONE_ATTEMPT)
+    if table == "batch":
+        inserted.append("NEW.at > now() + interval '1 day'")
+    else:
+        yield from trigger(table, f"{table}_bounds_update", "UPDATE", any_of(updated), OUT_OF_BOUNDS)
+    yield from trigger(table, f"{table}_bounds_insert", "INSERT", any_of(inserted), OUT_OF_BOUNDS)
+
+
+def place() -> Iterator[str]:
+    """Of two rejections at once, the second is refused like a violation of the unique index, and is retried."""
+    yield (
+        "CREATE FUNCTION orderctl_refuse_place() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM batch WHERE account = NEW.account) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'unique_violation', CONSTRAINT = 'ix_batch_account_position'; "
+        "END IF; RETURN NEW; END $$"
+    )
+    yield own_tables("orderctl_refuse_place")
+    yield from trigger("batch", "batch_in_place", "INSERT", "true", IN_PLACE, "orderctl_refuse_place")
+
+
+def mails() -> Iterator[str]:
+    """A mail keeps what it was queued as, and goes from state to state as allowed."""
+    for function, refused in (("mail", f"NOT EXISTS ({LOGGED})"), ("mail_order", f"EXISTS ({_OF_BATCH})")):
+        yield (
+            f"CREATE FUNCTION orderctl_refuse_{function}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF {refused} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; "
+            "END IF; RETURN NEW; END $$"
+        )
+        yield own_tables(f"orderctl_refuse_{function}")
+    changed, moved = mail_changed("IS DISTINCT FROM"), mail_moved("IS DISTINCT FROM")
+    acted_on, function = mail_acted_on(), "orderctl_refuse_mail"
+    yield from trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT)
+    yield from trigger("mail", "mail_kept_moves", "UPDATE", moved, MAIL_MOVED)
+    yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on, MAIL_UNLOGGED, function)
+    yield from trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
+    yield from trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT)
+    yield from trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)
+    # Once for each statement: a call for each of 100,000 rows takes half a second.
+    yield (
+        "CREATE TRIGGER mail_order_kept_insert AFTER INSERT ON mail_order REFERENCING NEW TABLE AS added"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_mail_order('{MAIL_KEPT}')"
+    )
+    yield "ALTER TABLE mail_order ENABLE ALWAYS TRIGGER mail_order_kept_insert"
+    for table in ("mail", "mail_order"):
+        yield from _no_truncate(table, MAIL_KEPT)
+
+
+def by_a_batch(*, with_policy: bool) -> Iterator[str]:
+    """An existing order becomes rejected only together with the event of its batch."""
+    yield from trigger(
+        "orders", "orders_by_a_batch", "UPDATE", f"{BECOMES_REJECTED} AND NEW.batch_id IS NULL", BY_A_BATCH
+    )
+    # Once for each statement, after it: a rejection writes orders and events in one statement, and a call for each
+    # order would add a quarter to its time. A scalar subquery is looked up by the key, however many events there are.
+    found = f"(SELECT 1 FROM order_event WHERE {EVENT_OF_BATCH.replace('NEW.', 'changed.')})"
+    yield (
+        "CREATE FUNCTION orderctl_refuse_without_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS ("
+        f"SELECT 1 FROM changed WHERE status = 'rejected' AND batch_id IS NOT NULL AND {found} IS NULL) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+        f"{_BEGIN_BATCHES if with_policy else ''}RETURN NULL; END $$"
+    )
+    yield own_tables("orderctl_refuse_without_event")
+    before = " OLD TABLE AS former" if with_policy else ""
+    yield (
+        f"CREATE TRIGGER orders_with_events AFTER UPDATE ON orders REFERENCING{before} NEW TABLE AS changed"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_without_event('{BY_A_BATCH}')"
+    )
+    yield "ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_with_events"
+
+
+# A batch is written after its orders. Until then its row in `batch_begun` refers to nothing, and the foreign key lets
+# nobody commit. An order cannot join a batch that is there.
+_BEGIN_BATCHES = (
+    "INSERT INTO batch_begun (account, id) SELECT DISTINCT account, batch_id FROM changed"
+    " WHERE status = 'rejected' AND batch_id IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = changed.account AND b.id = changed.batch_id)"
+    " ON CONFLICT DO NOTHING; "
+    "IF EXISTS (SELECT 1 FROM changed JOIN batch AS b ON b.account = changed.account AND b.id = changed.batch_id"
+    " WHERE changed.status = 'rejected' AND NOT EXISTS (SELECT 1 FROM former WHERE former.account = changed.account"
+    " AND former.id = changed.id AND former.status = 'rejected')) THEN "
+    "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+)
+
+
+def policy() -> Iterator[str]:
+    """The rules of the mode of a batch, the policy of the store, and the logins of plans."""
+    yield (
+        "CREATE FUNCTION orderctl_refuse_status() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF NOT EXISTS (SELECT 1 FROM order_event WHERE {EVENT_OF_BATCH} AND from_status = OLD.status) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+    )
+    yield own_tables("orderctl_refuse_status")
+    # After the statement that writes orders and events at once. Few orders are of such a status.
+    singly = f"{BECOMES_REJECTED} AND OLD.status IN ({SINGLY_REJECTED})"
+    yield (
+        f"CREATE TRIGGER orders_singly AFTER UPDATE ON orders FOR EACH ROW WHEN ({singly}) "
+        f"EXECUTE FUNCTION orderctl_refuse_status('{BY_A_BATCH}')"
+    )
+    yield "ALTER TABLE orders ENABLE ALWAYS TRIGGER orders_singly"
+    yield from _batch()
+    own = "IS DISTINCT FROM session_user::text"
+    steps = ("approver", "approver_login", "approved_at")
+    changed = f"({_listed('NEW', steps)}) IS DISTINCT FROM ({_listed('OLD', steps)})"
+    inserted = f"NEW.author_login {own} OR (NEW.approver IS NOT NULL AND NEW.approver_login {own})"
+    yield from trigger("plan", "plan_own_login_insert", "INSERT", inserted, OWN_LOGIN)
+    yield from trigger("plan", "plan_own_login_update", "UPDATE", f"{changed} AND NEW.approver_login {own}", OWN_LOGIN)
+
+
+def _batch() -> Iterator[str]:
+    """The check of a batch when it is written: its orders are there by then, and none can be added later."""
+
+    def more_money(name: str) -> str:
+        most = f"jsonb_each_text(rule -> '{name}') AS most"
+        return f"EXISTS (SELECT 1 FROM {most} WHERE (sums ->> most.key)::numeric > most.value::numeric)"
+
+    opens, closes = "rule ->> 'opens'", "rule ->> 'closes'"
+    open_now = (
+        f"CASE WHEN {opens} < {closes} THEN hour >= {opens} AND hour < {closes}"
+        f" ELSE hour >= {opens} OR hour < {closes} END"
+    )
+    needs_second = any_of(
+        ["number > (rule ->> 'second_operator_above_orders')::int", more_money("second_operator_above_amounts")]
+    )
+    wrong_code = f"EXISTS ({EVENTS_IN_BATCH} AND NOT rule -> 'reason_codes' ? e.reason_code)"
+    refused = {
+        POLICY_ORDERS: "number > (rule ->> 'max_orders')::int",
+        POLICY_AMOUNT: more_money("max_amounts"),
+        POLICY_REASON: f"(rule ->> 'reason_required')::boolean AND NEW.reason = '' AND {NO_REASON}",
+        POLICY_CODE: f"jsonb_array_length(rule -> 'reason_codes') > 0 AND {wrong_code}",
+        POLICY_HOURS: f"{opens} IS NOT NULL AND NOT {open_now}",
+        POLICY_SECOND: f"({needs_second}) AND {not_approved('postgresql')}",
+    }
+    cases = " ".join(f"WHEN {condition} THEN '{message}'" for message, condition in refused.items())
+    yield (
+        "CREATE FUNCTION orderctl_refuse_batch() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " DECLARE rule jsonb; number bigint; sums jsonb; hour text; refused text; BEGIN "
+        # Waits for a transaction that began a batch of this id, and fails or finds its orders then.
+        "INSERT INTO batch_begun (account, id) VALUES (NEW.account, NEW.id) ON CONFLICT DO NOTHING; "
+        f"IF {SINGLY_IN_BULK} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation';"
+        " END IF; "
+        "SELECT rules INTO rule FROM policy WHERE account = NEW.account ORDER BY position DESC LIMIT 1; "
+        "IF NOT FOUND THEN RETURN NEW; END IF; "
+        "SELECT greatest(NEW.rejected, coalesce(sum(orders), 0)), coalesce(jsonb_object_agg(currency, amount), '{}')"
+        " INTO number, sums FROM (SELECT currency, count(*) AS orders, sum(greatest(total, 0)) AS amount"
+        f" FROM orders WHERE {IN_BATCH} GROUP BY currency) AS of_currency; "
+        "hour := to_char(clock_timestamp() AT TIME ZONE (rule ->> 'time_zone'), 'HH24:MI'); "
+        f"refused := CASE {cases} END; IF refused IS NOT NULL THEN RAISE EXCEPTION '%', refused"
+        " USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$"
+    )
+    yield own_tables("orderctl_refuse_batch")
+    yield from trigger("batch", "batch_policy", "INSERT", "true", BY_THE_RULES, "orderctl_refuse_batch")
+
+
+def append_only(log: str) -> Iterator[str]:
+    """The rows of a log are added and never changed."""
+    yield from trigger(log, f"{log}_append_only_update", "UPDATE", "true", APPEND_ONLY)
+    yield from trigger(log, f"{log}_append_only_delete", "DELETE", "true", APPEND_ONLY)
+    yield from _no_truncate(log, APPEND_ONLY)
+
+
+def _no_truncate(table: str, message: str) -> Iterator[str]:
+    yield (
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT "
+        f"EXECUTE FUNCTION orderctl_refuse('{message}')"
+    )
+    yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate"
+
+
+def _listed(row: str, columns: Iterable[str]) -> str:
+    return ", ".join(f"{row}.{column}" for column in columns)
+
+
+def trigger(
+    table: str, name: str, event: str, when: str, message: str, function: str = "orderctl_refuse"
+) -> Iterator[str]:
+    """A trigger that refuses a row with this message, by a function that raises it."""
+    yield (
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW WHEN ({when}) "
+        f"EXECUTE FUNCTION {function}('{message}')"
+    )
+    # ALWAYS: `session_replication_role = replica` does not disable it.
+    yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"

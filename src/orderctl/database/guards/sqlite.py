@@ -1,0 +1,248 @@
+"""The guards as triggers of SQLite."""
+
+from collections.abc import Iterator
+
+from orderctl.database.guards.conditions import (
+    APPEND_ONLY,
+    ARRIVING,
+    BECOMES_REJECTED,
+    BY_A_BATCH,
+    BY_THE_RULES,
+    DAYS,
+    EVENT_OF_BATCH,
+    EVENTS_IN_BATCH,
+    FINAL,
+    FIRST_VERSIONS,
+    IN_BATCH,
+    IN_PLACE,
+    INSTANTS,
+    LOGGED,
+    MAIL_KEPT,
+    MAIL_MOVED,
+    MAIL_UNLOGGED,
+    NO_REASON,
+    NUMBERS,
+    ONE_ATTEMPT,
+    OUT_OF_BOUNDS,
+    POLICY_AMOUNT,
+    POLICY_CODE,
+    POLICY_ORDERS,
+    POLICY_REASON,
+    POLICY_SECOND,
+    SINGLY_IN_BULK,
+    YEARS,
+    any_of,
+    mail_acted_on,
+    mail_changed,
+    mail_moved,
+    not_approved,
+)
+
+# `UPDATE OF` fires only for the name that a statement uses, so each name of the rowid is listed.
+_ROWIDS = "rowid, _rowid_, oid"
+# Later rejections depend on these. SQLite would store a blob in a text column.
+_BATCH_TEXTS = ("account", "id", "digest", "previous")
+
+
+def first(frozen: list[str]) -> Iterator[str]:
+    """The triggers of the first schema on SQLite.
+
+    REPLACE deletes the row that has the new row's key, and fires no DELETE trigger unless a connection asks for it. So
+    every trigger on new rows looks for a row that would be replaced, by each key of the table and by the rowid.
+    """
+    yield from _orders(frozen)
+    yield from _lines()
+
+
+def _orders(frozen: list[str]) -> Iterator[str]:
+    changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in [*frozen, "rowid"])
+    there = (
+        "EXISTS (SELECT 1 FROM orders WHERE account = NEW.account AND id = NEW.id AND status = 'rejected')"
+        " OR EXISTS (SELECT 1 FROM orders WHERE rowid = NEW.rowid AND status = 'rejected')"
+    )
+    moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
+    # The first trigger refuses to change a rejected order, the second to replace one.
+    yield trigger("orders_final_update", "UPDATE ON orders", f"OLD.status = 'rejected' AND ({changed})", FINAL)
+    yield trigger("orders_final_move", f"UPDATE OF account, id, {_ROWIDS} ON orders", f"({moved}) AND ({there})", FINAL)
+    yield trigger("orders_final_delete", "DELETE ON orders", "OLD.status = 'rejected'", FINAL)
+    yield trigger("orders_final_insert", "INSERT ON orders", there, FINAL)
+
+
+def _lines() -> Iterator[str]:
+    def of(row: str) -> str:
+        mine = f"account = {row}.account AND id = {row}.order_id"
+        return f"EXISTS (SELECT 1 FROM orders WHERE {mine} AND status = 'rejected')"
+
+    there = (
+        "EXISTS (SELECT 1 FROM order_line AS l JOIN orders AS o ON o.account = l.account AND o.id = l.order_id"
+        " WHERE l.rowid = NEW.rowid AND o.status = 'rejected')"
+    )
+    moved = "NEW.order_id IS NOT OLD.order_id OR NEW.account IS NOT OLD.account"
+    update = f"{of('OLD')} OR (({moved}) AND {of('NEW')}) OR (NEW.rowid IS NOT OLD.rowid AND {there})"
+    yield trigger("order_line_final_insert", "INSERT ON order_line", f"{of('NEW')} OR {there}", FINAL)
+    yield trigger("order_line_final_update", "UPDATE ON order_line", update, FINAL)
+    yield trigger("order_line_final_delete", "DELETE ON order_line", of("OLD"), FINAL)
+
+
+def bounds(table: str) -> Iterator[str]:
+    """Numbers and instants within their bounds, of the type that the program writes."""
+    wrong = {
+        **{
+            column: f"typeof(NEW.{column}) <> 'integer' OR NEW.{column} NOT BETWEEN {least} AND {most}"
+            for column, (least, most) in NUMBERS[table].items()
+        },
+        **{column: no_time(column, "%Y-%m-%dT%H:%M:%S", 27) for column in INSTANTS.get(table, ())},
+        **{column: no_time(column, "%Y-%m-%d", 10) for column in DAYS.get(table, ())},
+    }
+    inserted = list(wrong.values())
+    updated = [f"NEW.{column} IS NOT OLD.{column} AND ({bad})" for column, bad in wrong.items()]
+    if table == "mail":
+        updated.append(ONE_ATTEMPT)
+    if table == "orders":
+        inserted.append(f"typeof(NEW.version) <> 'integer' OR NEW.version NOT BETWEEN {ARRIVING} AND {FIRST_VERSIONS}")
+        yield trigger(
+            "orders_next_version",
+            "UPDATE OF version ON orders",
+            "NEW.version NOT IN (OLD.version, OLD.version + 1) OR typeof(NEW.version) <> 'integer'",
+            OUT_OF_BOUNDS,
+        )
+    if table == "batch":
+        inserted += [f"typeof(NEW.{column}) <> 'text'" for column in _BATCH_TEXTS]
+        inserted.append("NEW.at > strftime('%Y-%m-%dT%H:%M:%f', 'now', '+1 day')")
+    else:
+        # Only of these columns: a rejection changes no other, and the check would run for a million rows.
+        columns = ", ".join(wrong)
+        yield trigger(
+            f"{table}_bounds_update",
+            f"UPDATE OF {columns}, {_ROWIDS} ON {table}",
+            any_of([*updated, "NEW.rowid < 1"]),
+            OUT_OF_BOUNDS,
+        )
+    if table != "mail":
+        # Not for mails: the check would cost 0.3 seconds for 100,000 of them.
+        yield trigger(f"{table}_bounds_insert", f"INSERT ON {table}", any_of(inserted), OUT_OF_BOUNDS)
+    # AFTER: before the insert, a rowid that SQLite chooses reads as -1.
+    yield trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
+
+
+def mails() -> Iterator[str]:
+    """A mail keeps what it was queued as, and goes from state to state as allowed."""
+    there = (
+        "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.id)"
+        " OR EXISTS (SELECT 1 FROM mail WHERE rowid = NEW.rowid)"
+    )
+    linked = (
+        "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.mail_id) OR EXISTS (SELECT 1"
+        " FROM mail_order WHERE account = NEW.account AND mail_id = NEW.mail_id AND order_id = NEW.order_id)"
+    )
+    changed = f"{mail_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
+    unlogged = f"({mail_acted_on()}) AND NOT EXISTS ({LOGGED})"
+    moved = mail_moved("IS NOT")
+    yield trigger("mail_kept_update", "UPDATE ON mail", changed, MAIL_KEPT)
+    yield trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved, MAIL_MOVED)
+    yield trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
+    yield trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
+    yield trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
+    yield trigger("mail_order_kept_update", "UPDATE ON mail_order", "1", MAIL_KEPT)
+    yield trigger("mail_order_kept_delete", "DELETE ON mail_order", "1", MAIL_KEPT)
+    yield trigger("mail_order_kept_insert", "INSERT ON mail_order", linked, MAIL_KEPT)
+
+
+def no_time(column: str, form: str, length: int) -> str:
+    """The column holds a text that `SqliteDialect` does not write and that cannot be read as a time."""
+    new = f"NEW.{column}"
+    ends = f" OR {new} NOT GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'" if length > len("2026-03-14") else ""
+    # A modifier makes SQLite normalise the date: 31 February becomes 3 March. Fractions are left out: SQLite rounds the
+    # last half millisecond up to the next second.
+    whole = f"substr({new}, 1, {min(length, 19)})"
+    other = f"strftime('{form}', {whole}, '+0 days') IS NOT {whole}"
+    years = f"{new} NOT BETWEEN '{YEARS[0]}' AND '{YEARS[1]}'"
+    return f"{new} IS NOT NULL AND (typeof({new}) <> 'text' OR length({new}) <> {length} OR {years} OR {other}{ends})"
+
+
+def place() -> Iterator[str]:
+    """A batch stands at the number after the last one."""
+    last = "(SELECT coalesce(max(position), 0) FROM batch WHERE account = NEW.account)"
+    yield trigger("batch_in_place", "INSERT ON batch", f"NEW.position IS NOT {last} + 1", IN_PLACE)
+
+
+def by_a_batch(*, with_policy: bool) -> Iterator[str]:
+    """An existing order becomes rejected only together with the event of its batch."""
+    logged = f"{EVENT_OF_BATCH} AND from_status = OLD.status" if with_policy else EVENT_OF_BATCH
+    there = "((account = NEW.account AND id = NEW.id) OR rowid = NEW.rowid) AND status <> 'rejected'"
+    yield trigger(
+        "orders_by_a_batch",
+        "UPDATE OF status ON orders",
+        f"{BECOMES_REJECTED} AND NOT EXISTS (SELECT 1 FROM order_event WHERE {logged})",
+        BY_A_BATCH,
+    )
+    # REPLACE would put an order that is imported as rejected in the place of an existing one.
+    yield trigger(
+        "orders_by_a_batch_insert",
+        "INSERT ON orders",
+        f"(NEW.status = 'rejected' OR NEW.version = {ARRIVING}) AND EXISTS (SELECT 1 FROM orders WHERE {there})",
+        BY_A_BATCH,
+    )
+    moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
+    yield trigger(
+        "orders_by_a_batch_move",
+        f"UPDATE OF account, id, {_ROWIDS} ON orders",
+        f"OLD.version = {ARRIVING} AND ({moved})",
+        BY_A_BATCH,
+    )
+
+
+def append_only(log: str, key: tuple[str, ...]) -> Iterator[str]:
+    """The rows of a log are added and never changed or replaced."""
+    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    there = f"EXISTS (SELECT 1 FROM {log} WHERE {same})"
+    if log == "batch":
+        there += (
+            " OR EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND position = NEW.position)"
+            " OR EXISTS (SELECT 1 FROM batch WHERE rowid = NEW.rowid)"
+        )
+    yield trigger(f"{log}_append_only_update", f"UPDATE ON {log}", "1", APPEND_ONLY)
+    yield trigger(f"{log}_append_only_delete", f"DELETE ON {log}", "1", APPEND_ONLY)
+    yield trigger(f"{log}_append_only_insert", f"INSERT ON {log}", there, APPEND_ONLY)
+
+
+def trigger(name: str, event: str, condition: str, message: str, *, when: str = "BEFORE") -> str:
+    """A trigger that refuses a row with this message."""
+    return (
+        f"CREATE TRIGGER {name} {when} {event} FOR EACH ROW WHEN {condition}"
+        f" BEGIN SELECT RAISE(ABORT, '{message}'); END"
+    )
+
+
+def policy() -> Iterator[str]:
+    """The time zones of hours are unknown to SQLite: the program alone checks those."""
+    rules = "(SELECT rules FROM policy WHERE account = NEW.account ORDER BY position DESC LIMIT 1)"
+    sums = f"(SELECT currency, sum(max(total, 0)) AS amount FROM orders WHERE {IN_BATCH} GROUP BY currency)"
+
+    def rule(name: str) -> str:
+        return f"json_extract({rules}, '$.{name}')"
+
+    def more_orders(name: str) -> str:
+        counted = f"max(NEW.rejected, (SELECT count(*) FROM orders WHERE {IN_BATCH}))"
+        return f"{rule(name)} IS NOT NULL AND {counted} > {rule(name)}"
+
+    def more_money(name: str) -> str:
+        limits = f"json_each({rules}, '$.{name}')"
+        over = f"SELECT 1 FROM {limits} AS most JOIN {sums} AS sums ON sums.currency = most.key"
+        return f"EXISTS (SELECT 1 FROM {limits}) AND EXISTS ({over} WHERE sums.amount > most.value)"
+
+    codes = f"SELECT value FROM json_each({rules}, '$.reason_codes')"
+    needs_second = any_of([more_orders("second_operator_above_orders"), more_money("second_operator_above_amounts")])
+    refused = {
+        "batch_by_the_rules": (SINGLY_IN_BULK, BY_THE_RULES),
+        "batch_policy_orders": (more_orders("max_orders"), POLICY_ORDERS),
+        "batch_policy_amount": (more_money("max_amounts"), POLICY_AMOUNT),
+        "batch_policy_reason": (f"{rule('reason_required')} AND NEW.reason = '' AND {NO_REASON}", POLICY_REASON),
+        "batch_policy_code": (
+            f"EXISTS ({codes}) AND EXISTS ({EVENTS_IN_BATCH} AND e.reason_code NOT IN ({codes}))",
+            POLICY_CODE,
+        ),
+        "batch_policy_second": (f"({needs_second}) AND {not_approved('sqlite')}", POLICY_SECOND),
+    }
+    for name, (condition, message) in refused.items():
+        yield trigger(name, "INSERT ON batch", condition, message)
