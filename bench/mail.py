@@ -30,9 +30,10 @@ from orderctl.database.address import parse_address
 from orderctl.database.clock import SystemClock
 from orderctl.database.schema import init_store
 from orderctl.database.store import Store, make_engine
+from orderctl.delivery.service import Sending, deliver
 from orderctl.importing.queries import OrderImport
 from orderctl.mail.letters import Composer
-from orderctl.mail.service import Sending, deliver
+from orderctl.mail.service import MailKind
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from orderctl.orders.orders import Buyer, Order, OrderLine, Status
 from orderctl.rejection.plan import Provenance
@@ -116,8 +117,7 @@ def ours(store_url: str, port: int, connections: int, mails: int) -> float:
     with Store(make_engine(parse_address(store_url)), "main") as store:
         started = time.perf_counter()
         sending = Sending(
-            composer=Composer(),
-            mailer_factory=lambda: SmtpMailer(settings),
+            kind=MailKind(composer=Composer(), sender=lambda: SmtpMailer(settings)),
             clock=SystemClock(),
             new_token=new_id,
             connections=connections,

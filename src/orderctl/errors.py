@@ -97,11 +97,11 @@ class OutputLostError(OrderctlError):
         self.closed = closed
 
 
-class MailUnavailableError(OrderctlError):
+class ServerUnavailableError(OrderctlError):
     """No mail can be sent at present. Queued mails wait."""
 
 
-class MailSetupError(MailUnavailableError):
+class ServerSetupError(ServerUnavailableError):
     """The mail server refuses us until a person corrects the settings. Queued mails wait."""
 
 

@@ -9,9 +9,9 @@ import typer
 
 from orderctl.cli.app import app
 from orderctl.cli.manual import TOPICS, pages
+from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import OrderctlError
 from orderctl.filters.filters import FILTER_FIELDS
-from orderctl.mail.outbox import MailState
 from orderctl.orders.orders import Status
 from support.cli import Cli
 from support.factories import make_order, put
@@ -122,7 +122,7 @@ def test_the_topics_know_everything_that_there_is(cli):
     assert [row[0] for row in statuses[1:8]] == list(Status)
     assert [row[-2:] for row in statuses[1:8]] == [["yes", "yes"]] * 2 + [["no", "yes"]] * 3 + [["no", "no"]] * 2
     states = [line.split()[0] for line in cli("help", "mail-states").lines if line.startswith("  ")]
-    assert states[: len(MailState)] == list(MailState)
+    assert states[: len(DeliveryState)] == list(DeliveryState)
     codes = {int(line.split()[0]) for line in cli("help", "exit-codes").lines}
     assert codes == {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130, 143}
     assert {error.exit_code for error in OrderctlError.__subclasses__()} <= codes

@@ -60,7 +60,8 @@ def test_help_and_completion_load_no_adapter_and_no_service(args, environ):
     found = loaded(*args, **environ)
     assert not found & (HEAVY | DRIVERS | {"platformdirs", "tomllib"})
     # The filter language, the columns and the sorts are what a shell offers without asking the store.
-    assert rooms_of(found) <= {"cli", "core", "errors", "filters", "language", "mail", "orders", "search", "settings"}
+    known = {"cli", "core", "delivery", "errors", "filters", "language", "mail", "orders", "search", "settings"}
+    assert rooms_of(found) <= known
     assert {name for name in found if name.startswith("orderctl.mail.")} <= {"orderctl.mail.transports"}
 
 

@@ -12,9 +12,9 @@ from orderctl.database import clock, schema, tables
 from orderctl.database.address import parse_address
 from orderctl.database.store import CURRENT, REVISIONS, VERSION_TABLE
 from orderctl.database.tables import metadata
+from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
 from orderctl.filters.saved import all_filters
-from orderctl.mail.outbox import MailState
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
 from orderctl.plans.plans import OPEN, PlanState
@@ -37,7 +37,7 @@ def test_the_migrations_make_what_the_tables_say(store_url):
     [
         (tables.STATUSES, Status),
         (tables.MODES, Mode),
-        (tables.MAIL_STATES, MailState),
+        (tables.MAIL_STATES, DeliveryState),
         (tables.PLAN_STATES, PlanState),
         (clock._OPEN.replace("'", "").split(", "), OPEN),
     ],

@@ -16,11 +16,12 @@ from pypdf import PdfReader
 from orderctl.cli.app import COMMANDS, app
 from orderctl.cli.manual import pages
 from orderctl.cli.options import OrderFormat
+from orderctl.delivery.outbox import GIVEN_UP, DeliveryState
 from orderctl.exporting.service import ExportFormat
 from orderctl.filters.filters import FILTER_FIELDS
 from orderctl.language import CATALOGUES, _, english, ngettext, retell, speech_for
 from orderctl.language.stored import kept, told
-from orderctl.mail.outbox import DETAILS, GIVEN_UP, UNREACHABLE, MailState
+from orderctl.mail.outbox import DETAILS, UNREACHABLE
 from orderctl.orders.eligibility import RULES
 from orderctl.orders.orders import Status
 from orderctl.plans.plans import PlanState
@@ -212,7 +213,7 @@ _NAMES = {
     *(word for each in pages(typer.Context(ROOT, info_name="orderctl")) for word in each.path.split()),
     *FILTER_FIELDS,
     *OPTIONS,
-    *(each.value for each in (*Status, *MailState, *PlanState, *ExportFormat, *OrderFormat)),
+    *(each.value for each in (*Status, *DeliveryState, *PlanState, *ExportFormat, *OrderFormat)),
     *(rule.code for rule in RULES),
 }
 _ALLOWED = re.compile(

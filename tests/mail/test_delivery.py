@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from orderctl.errors import MailUnavailableError
-from orderctl.mail.delivery_run import CHUNK
+from orderctl.delivery.outbox import CANCEL, RETRY, DeliveryReport, DeliveryState, PutOff
+from orderctl.delivery.run import CHUNK
+from orderctl.errors import ServerUnavailableError
 from orderctl.mail.letters import Composer
-from orderctl.mail.outbox import CANCEL, RETRY, DeliveryReport, MailQuery, MailState, PutOff
+from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import list_mails
 from orderctl.mail.smtp import SmtpMailer
 from orderctl.orders.orders import Buyer
@@ -46,7 +47,7 @@ def test_every_buyer_gets_their_letter(store):
     assert "90,000 JPY" in body(mails[KUMO.email])
     with store.snapshot() as connection:
         for mail in list_mails(connection, MailQuery()):
-            assert (mail.state, mail.last_error) == (MailState.SENT, "250 taken")
+            assert (mail.state, mail.last_error) == (DeliveryState.SENT, "250 taken")
             assert mail.letter.text == body(mails[mail.recipient])
             assert mail.message_id == mails[mail.recipient]["Message-ID"]
 
@@ -60,13 +61,13 @@ def test_without_due_mails_no_connection_is_made(store):
 
     assert run(store, never) == DeliveryReport()
     assert run(store, never, clock=later(1), batch_id="another") == DeliveryReport()
-    assert get(store, mail_id).state is MailState.CLAIMED
+    assert get(store, mail_id).state is DeliveryState.CLAIMED
 
 
 def test_more_than_a_chunk_and_no_more_than_the_limit(store, tmp_path):
     queue(store, CHUNK + 5)
     assert run(store, maildir(tmp_path / "m"), limit=CHUNK + 2) == DeliveryReport(sent=CHUNK + 2)
-    assert Counter(states(store).values()) == {MailState.SENT: CHUNK + 2, MailState.WAITING: 3}
+    assert Counter(states(store).values()) == {DeliveryState.SENT: CHUNK + 2, DeliveryState.WAITING: 3}
     assert run(store, maildir(tmp_path / "m")) == DeliveryReport(sent=3)
     assert len(list((tmp_path / "m" / "new").iterdir())) == CHUNK + 5
 
@@ -79,16 +80,16 @@ def test_each_outcome_is_kept_and_the_run_goes_on(store):
         assert report == DeliveryReport(sent=1, retry=2, refused=1, unknown=1)
         assert not report.complete
         assert states(store) == {
-            first: MailState.RETRY,
-            second: MailState.REFUSED,
-            third: MailState.UNKNOWN,
-            fourth: MailState.SENT,
-            fifth: MailState.RETRY,
+            first: DeliveryState.RETRY,
+            second: DeliveryState.REFUSED,
+            third: DeliveryState.UNKNOWN,
+            fourth: DeliveryState.SENT,
+            fifth: DeliveryState.RETRY,
         }
         assert get(store, first).last_error == "RCPT: 450 later"
         assert get(store, second).last_error == "RCPT: 550 no such user"
         assert get(store, first).next_attempt_at == NOW + timedelta(minutes=1)
-        waits = PutOff(mails=2, first=NOW + timedelta(minutes=1), last=NOW + timedelta(minutes=1))
+        waits = PutOff(number=2, first=NOW + timedelta(minutes=1), last=NOW + timedelta(minutes=1))
         assert run(store, smtp(inbox.port), clock=later(0.9)) == DeliveryReport(put_off=waits)
         assert run(store, smtp(inbox.port), clock=later(1)) == DeliveryReport(sent=2)
     assert get(store, first).attempts == 2
@@ -135,7 +136,7 @@ def test_a_sender_that_died_while_sending_leaves_an_unknown_that_is_not_resent(s
     claim(store, "died")
     start(store, first, "died")
     assert run(store, maildir(tmp_path / "m"), clock=later(11)) == DeliveryReport(sent=1)
-    assert states(store) == {first: MailState.UNKNOWN, second: MailState.SENT}
+    assert states(store) == {first: DeliveryState.UNKNOWN, second: DeliveryState.SENT}
     assert run(store, maildir(tmp_path / "m"), clock=later(10_000)) == DeliveryReport()
 
 
@@ -149,7 +150,7 @@ def test_a_server_that_is_not_there_stops_the_run_and_the_mails_wait(store):
         " check mail.host and mail.port, or try later"
     )
     assert not report.complete
-    assert set(states(store).values()) == {MailState.WAITING}
+    assert set(states(store).values()) == {DeliveryState.WAITING}
 
 
 def test_a_server_that_goes_away_stops_the_run_and_the_rest_wait(store):
@@ -158,7 +159,7 @@ def test_a_server_that_goes_away_stops_the_run_and_the_rest_wait(store):
         report = run(store, smtp(inbox.port))
     assert (report.sent, report.retry) == (1, 1)
     assert "turned us away (421)" in report.stopped
-    assert states(store) == {first: MailState.SENT, second: MailState.RETRY, third: MailState.WAITING}
+    assert states(store) == {first: DeliveryState.SENT, second: DeliveryState.RETRY, third: DeliveryState.WAITING}
     assert get(store, third).attempts == 0
 
 
@@ -167,7 +168,7 @@ def test_a_server_that_suddenly_wants_a_login_leaves_nothing_unclear(store):
     with scripted_server({"MAIL": ["250 ok", "530 login first"]}) as inbox:
         report = run(store, smtp(inbox.port))
     assert (report.sent, report.retry, "wants a login" in report.stopped) == (1, 0, True)
-    assert states(store) == {first: MailState.SENT, second: MailState.WAITING, third: MailState.WAITING}
+    assert states(store) == {first: DeliveryState.SENT, second: DeliveryState.WAITING, third: DeliveryState.WAITING}
     assert get(store, second).attempts == 0
 
 
@@ -175,8 +176,8 @@ BAD_TEMPLATES = [
     ("body.txt", "{{ nobody }}", "body.txt:1: the mail template is broken: 'nobody' is undefined"),
     ("subject.txt", "{% for %}", "subject.txt:1: the mail template is broken"),
     ("body.html", "{% include 'ja/nothing.html' %}", "the mail template ja/nothing.html is missing"),
-    ("subject.txt", "{{ '\\ud800' }}", "the letter cannot be written as a message: "),
-    ("body.txt", "{{ '\\udcff' }}", "the letter cannot be written as a message: "),
+    ("subject.txt", "{{ '\\ud800' }}", "it cannot be written as a message: "),
+    ("body.txt", "{{ '\\udcff' }}", "it cannot be written as a message: "),
 ]
 
 
@@ -190,9 +191,9 @@ def test_what_is_wrong_with_one_mail_settles_that_mail_alone(store, tmp_path, pa
     assert run(store, maildir(tmp_path / "m"), composer=composer) == DeliveryReport(sent=2, refused=1)
     ended = by_buyer(store)
     assert {buyer: mail.state for buyer, mail in ended.items()} == {
-        "acme": MailState.SENT,
-        "kumo": MailState.REFUSED,
-        "zoe": MailState.SENT,
+        "acme": DeliveryState.SENT,
+        "kumo": DeliveryState.REFUSED,
+        "zoe": DeliveryState.SENT,
     }
     assert said in ended["kumo"].last_error
     (tmp_path / "ja" / part).write_text("mended", encoding="utf-8")
@@ -230,7 +231,7 @@ def test_an_error_that_nobody_foresaw_settles_the_mail_that_met_it(store):
     with scripted_server() as inbox:
         settings = smtp(inbox.port)()._settings
         assert run(store, lambda: Faulty(settings)) == DeliveryReport(sent=1, refused=1, unknown=1)
-    assert states(store) == {first: MailState.REFUSED, second: MailState.UNKNOWN, third: MailState.SENT}
+    assert states(store) == {first: DeliveryState.REFUSED, second: DeliveryState.UNKNOWN, third: DeliveryState.SENT}
     assert get(store, first).last_error.endswith("RuntimeError: before the content")
 
 
@@ -243,7 +244,7 @@ def test_an_interruption_gives_back_what_was_not_begun(store, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         run(store, maildir(tmp_path / "m"), progress=interrupt)
-    assert states(store) == {first: MailState.SENT, second: MailState.WAITING, third: MailState.WAITING}
+    assert states(store) == {first: DeliveryState.SENT, second: DeliveryState.WAITING, third: DeliveryState.WAITING}
 
 
 def test_an_interruption_in_the_middle_of_a_mail_is_not_called_a_failure(store):
@@ -258,7 +259,7 @@ def test_an_interruption_in_the_middle_of_a_mail_is_not_called_a_failure(store):
         settings = smtp(inbox.port)()._settings
         with pytest.raises(KeyboardInterrupt):
             run(store, lambda: Interrupted(settings))
-    assert states(store) == {first: MailState.UNKNOWN, second: MailState.WAITING}
+    assert states(store) == {first: DeliveryState.UNKNOWN, second: DeliveryState.WAITING}
     assert "may have taken" in get(store, first).last_error
 
 
@@ -272,7 +273,7 @@ def test_a_run_that_is_told_to_stop_ends_between_two_mails(store, tmp_path):
         should_stop=lambda: len(sent) == 2,
     )
     assert report == DeliveryReport(sent=2)
-    assert Counter(states(store).values()) == {MailState.SENT: 2, MailState.WAITING: 1}
+    assert Counter(states(store).values()) == {DeliveryState.SENT: 2, DeliveryState.WAITING: 1}
 
 
 def test_a_mail_that_is_cancelled_during_the_run_is_not_sent(store, tmp_path):
@@ -283,7 +284,7 @@ def test_a_mail_that_is_cancelled_during_the_run_is_not_sent(store, tmp_path):
             act(store, CANCEL, second)
 
     assert run(store, maildir(tmp_path / "m"), progress=cancel_the_second) == DeliveryReport(sent=2)
-    assert states(store) == {first: MailState.SENT, second: MailState.CANCELLED, third: MailState.SENT}
+    assert states(store) == {first: DeliveryState.SENT, second: DeliveryState.CANCELLED, third: DeliveryState.SENT}
 
 
 def test_two_deliverers_at_once_send_each_mail_once(store_url, tmp_path):
@@ -305,14 +306,14 @@ def test_two_deliverers_at_once_send_each_mail_once(store_url, tmp_path):
     written = [read(path.read_bytes())["Message-ID"] for path in (tmp_path / "m" / "new").iterdir()]
     assert len(written) == len(set(written)) == 3 * CHUNK
     with open_store(store_url) as store:
-        assert set(states(store).values()) == {MailState.SENT}
+        assert set(states(store).values()) == {DeliveryState.SENT}
 
 
 def test_a_mailer_that_cannot_start_raises_nothing_else(store):
     (mail_id,) = queue(store, 1)
 
     def broken():
-        raise MailUnavailableError("no way out", hint="mend it")
+        raise ServerUnavailableError("no way out", hint="mend it")
 
     assert run(store, broken).stopped == "no way out; mend it"
-    assert get(store, mail_id).state is MailState.WAITING
+    assert get(store, mail_id).state is DeliveryState.WAITING

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from orderctl.mail.outbox import CANCEL, RETRY, MailState
+from orderctl.delivery.outbox import CANCEL, RETRY, DeliveryState
 from support.factories import FixedClock, make_order, put
 from support.mail import NOW, act, claim, mail_cli, queue, settle, start, states
 from support.rejection import execute, ids, plan_for
@@ -20,7 +20,9 @@ def outbox(sqlite_url, tmp_path):
     with open_store(sqlite_url) as store:
         mail_ids = queue(store, 4)
         claim(store, limit=3)
-        for mail_id, state in zip(mail_ids, (MailState.REFUSED, MailState.UNKNOWN, MailState.UNKNOWN), strict=False):
+        for mail_id, state in zip(
+            mail_ids, (DeliveryState.REFUSED, DeliveryState.UNKNOWN, DeliveryState.UNKNOWN), strict=False
+        ):
             start(store, mail_id)
             settle(store, mail_id, state, detail=f"as told {mail_id[-1]}")
     return mail_cli(sqlite_url, tmp_path / "home", 25), mail_ids, sqlite_url
@@ -51,7 +53,7 @@ def test_a_filter_leaves_alone_what_it_was_not_told_to_take(outbox):
         "1 mail will be sent again; send with: orderctl mail send",
     ]
     with open_store(url) as store:
-        assert states(store)[mail_ids[0]] is MailState.WAITING
+        assert states(store)[mail_ids[0]] is DeliveryState.WAITING
 
 
 def test_many_unknown_mails_are_sent_again_only_after_a_yes(outbox):
@@ -64,9 +66,9 @@ def test_many_unknown_mails_are_sent_again_only_after_a_yes(outbox):
         terminal.wait_for("2 mails of unknown fate may have arrived: send again, perhaps twice?")
         terminal.type("\r")
         assert terminal.end() == 4
-    assert found(url).count(MailState.UNKNOWN) == 2
+    assert found(url).count(DeliveryState.UNKNOWN) == 2
     assert cli(*asked, "--yes", "--reason", "not in the server's log").code == 0
-    assert found(url).count(MailState.WAITING) == 3
+    assert found(url).count(DeliveryState.WAITING) == 3
     shown = cli("mail", "show", mail_ids[1]).out
     assert "retry (was unknown)" in shown
     assert "mia" in shown
@@ -79,10 +81,10 @@ def test_ids_are_all_or_nothing(outbox):
     cli, mail_ids, url = outbox
     before = found(url)
     ran = cli("mail", "settle", "--sent", mail_ids[1], mail_ids[3])
-    assert (ran.code, f"mail {mail_ids[3]} is waiting" in ran.err) == (2, True)
+    assert (ran.code, f"{mail_ids[3]} is waiting" in ran.err) == (2, True)
     assert found(url) == before
     assert cli("mail", "settle", "--sent", mail_ids[1], mail_ids[2]).err == "2 mails settled as sent\n"
-    assert found(url).count(MailState.SENT) == 2
+    assert found(url).count(DeliveryState.SENT) == 2
 
 
 def test_mails_are_listed_by_filters_and_formats(outbox):
@@ -198,7 +200,7 @@ def test_mails_that_a_wrong_clock_put_off_for_years_are_told_of_and_mended(store
         first, second, third, fourth = queue(store, 4)
         assert claim(store, "wrong clock", now=ahead, limit=2) == [first, second]
         start(store, first, "wrong clock", ahead)
-        settle(store, first, MailState.RETRY, holder="wrong clock", now=ahead)
+        settle(store, first, DeliveryState.RETRY, holder="wrong clock", now=ahead)
         act(store, RETRY, third, clock=FixedClock(ahead))
         act(store, CANCEL, fourth)
     cli = mail_cli(store_url, tmp_path / "home", 25)

@@ -9,10 +9,11 @@ from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 
 from orderctl.core.addresses import ascii_address
-from orderctl.errors import MailUnavailableError, UnsendableError, UsageError
+from orderctl.delivery.outbox import DeliveryState
+from orderctl.errors import ServerUnavailableError, UnsendableError, UsageError
 from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.message import build_message
-from orderctl.mail.outbox import Letter, Mail, MailState
+from orderctl.mail.outbox import Letter, Mail
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from stress import names
 from support.factories import NOW
@@ -46,7 +47,7 @@ MAIL = Mail(
     recipient="achats@acme.example",
     language="fr",
     message_id="<orderctl.b.1@brand.example>",
-    state=MailState.SENDING,
+    state=DeliveryState.SENDING,
     attempts=1,
     next_attempt_at=NOW,
     created_at=NOW,
@@ -84,7 +85,7 @@ def test_many_mails_go_over_one_encrypted_logged_in_connection(security, tmp_pat
     with real_server(security) as inbox:
         with SmtpMailer(secured(inbox.port, security, tmp_path)) as mailer:
             outcomes = [hand_over(mailer, replace(MAIL, message_id=f"<b.{n}@brand.example>")) for n in range(3)]
-        assert [outcome.state for outcome in outcomes] == [MailState.SENT] * 3
+        assert [outcome.state for outcome in outcomes] == [DeliveryState.SENT] * 3
         assert outcomes[0].detail == "250 2.0.0 Ok: queued as 4F2A"
         assert inbox.envelopes == [(SENDER, ["achats@acme.example"])] * 3
         first = inbox.mails[0]
@@ -98,7 +99,9 @@ def test_many_mails_go_over_one_encrypted_logged_in_connection(security, tmp_pat
 def test_a_wrong_password_stops_the_run_and_is_not_repeated(security, tmp_path):
     with real_server(security) as inbox:
         wrong = secured(inbox.port, security, tmp_path, password="hunter2")
-        with pytest.raises(MailUnavailableError, match=r"refused the login of orders@brand.example \(535\)") as caught:
+        with pytest.raises(
+            ServerUnavailableError, match=r"refused the login of orders@brand.example \(535\)"
+        ) as caught:
             SmtpMailer(wrong).__enter__()
         assert "hunter2" not in f"{caught.value} {caught.value.hint} {wrong!r}"
 
@@ -106,7 +109,7 @@ def test_a_wrong_password_stops_the_run_and_is_not_repeated(security, tmp_path):
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_certificate_of_another_host_stops_the_run(security, tmp_path):
     with real_server(security, certificate_for="other.example") as inbox:
-        with pytest.raises(MailUnavailableError, match="certificate that is not trusted") as caught:
+        with pytest.raises(ServerUnavailableError, match="certificate that is not trusted") as caught:
             SmtpMailer(secured(inbox.port, security, tmp_path)).__enter__()
         assert "mail.ca_file" in caught.value.hint
 
@@ -115,27 +118,27 @@ def test_a_certificate_of_another_host_stops_the_run(security, tmp_path):
 def test_a_certificate_of_an_unknown_authority_stops_the_run(security, tmp_path):
     with (
         real_server(security) as inbox,
-        pytest.raises(MailUnavailableError, match="certificate that is not trusted"),
+        pytest.raises(ServerUnavailableError, match="certificate that is not trusted"),
     ):
         SmtpMailer(secured(inbox.port, security, tmp_path, ca_file=None)).__enter__()
 
 
 def test_a_server_without_starttls_gets_neither_password_nor_mail(tmp_path):
     with scripted_server() as inbox:
-        with pytest.raises(MailUnavailableError, match="does not offer starttls"):
+        with pytest.raises(ServerUnavailableError, match="does not offer starttls"):
             SmtpMailer(secured(inbox.port, "starttls", tmp_path)).__enter__()
         assert inbox.messages == []
 
 
 def test_a_server_that_does_not_speak_tls_stops_the_run(tmp_path):
-    with scripted_server() as inbox, pytest.raises(MailUnavailableError, match="did not agree on encryption"):
+    with scripted_server() as inbox, pytest.raises(ServerUnavailableError, match="did not agree on encryption"):
         SmtpMailer(secured(inbox.port, "tls", tmp_path)).__enter__()
 
 
 def test_a_server_that_is_not_there_stops_the_run():
     with scripted_server() as inbox:
         port = inbox.port
-    with pytest.raises(MailUnavailableError, match=f"{HOST}:{port} cannot be reached: Connection refused"):
+    with pytest.raises(ServerUnavailableError, match=f"{HOST}:{port} cannot be reached: Connection refused"):
         SmtpMailer(settings(port)).__enter__()
 
 
@@ -154,7 +157,7 @@ def test_a_server_that_is_not_there_stops_the_run():
 )
 def test_a_server_that_will_not_talk_stops_the_run(replies, said):
     with scripted_server(replies) as inbox:
-        with pytest.raises(MailUnavailableError) as caught:
+        with pytest.raises(ServerUnavailableError) as caught:
             SmtpMailer(settings(inbox.port, timeout_s=0.2)).__enter__()
         assert said in str(caught.value)
 
@@ -162,31 +165,31 @@ def test_a_server_that_will_not_talk_stops_the_run(replies, said):
 TIMED_OUT = "the connection was lost (Connection unexpectedly closed: timed out)"
 NO_END = "the connection was lost (Connection unexpectedly closed: its reply has no end)"
 ENDS = [
-    ({}, MailState.SENT, "250 taken"),
-    ({"MAIL": "451 try later"}, MailState.RETRY, "MAIL: 451 try later"),
-    ({"MAIL": "550 not you"}, MailState.REFUSED, "MAIL: 550 not you"),
-    ({"MAIL": "421 closing"}, MailState.RETRY, "MAIL: 421 closing"),
-    ({"MAIL": HANG}, MailState.RETRY, f"MAIL: {TIMED_OUT}"),
-    ({"RCPT": "450 greylisted"}, MailState.RETRY, "RCPT: 450 greylisted"),
-    ({"RCPT": "550 no such user"}, MailState.REFUSED, "RCPT: 550 no such user"),
-    ({"RCPT": "421 closing"}, MailState.RETRY, "RCPT: 421 closing"),
-    ({"RCPT": DROP}, MailState.RETRY, "RCPT: the connection was lost"),
-    ({"DATA": "452 disk full"}, MailState.RETRY, "DATA: 452 disk full"),
-    ({"DATA": "554 no"}, MailState.REFUSED, "DATA: 554 no"),
-    ({"DATA": DROP}, MailState.RETRY, "DATA: the connection was lost"),
-    ({"end": "452 disk full"}, MailState.RETRY, "end of data: 452 disk full"),
-    ({"end": "421 closing"}, MailState.RETRY, "end of data: 421 closing"),
-    ({"end": "554 spam"}, MailState.REFUSED, "end of data: 554 spam"),
-    ({"end": DROP}, MailState.UNKNOWN, "end of data: the connection was lost"),
-    ({"end": HANG}, MailState.UNKNOWN, f"end of data: {TIMED_OUT}"),
-    ({"MAIL": ENDLESS}, MailState.RETRY, f"MAIL: {NO_END}"),
-    ({"MAIL": DRIP}, MailState.RETRY, f"MAIL: {TIMED_OUT}"),
-    ({"RCPT": ENDLESS}, MailState.RETRY, f"RCPT: {NO_END}"),
-    ({"DATA": DRIP}, MailState.RETRY, f"DATA: {TIMED_OUT}"),
-    ({"end": ENDLESS}, MailState.UNKNOWN, f"end of data: {NO_END}"),
-    ({"end": DRIP}, MailState.UNKNOWN, f"end of data: {TIMED_OUT}"),
-    ({"end": "gibberish"}, MailState.UNKNOWN, "end of data: -1"),
-    ({"end": "250 \x1b[2Jtaken"}, MailState.SENT, r"250 \x1b[2Jtaken"),
+    ({}, DeliveryState.SENT, "250 taken"),
+    ({"MAIL": "451 try later"}, DeliveryState.RETRY, "MAIL: 451 try later"),
+    ({"MAIL": "550 not you"}, DeliveryState.REFUSED, "MAIL: 550 not you"),
+    ({"MAIL": "421 closing"}, DeliveryState.RETRY, "MAIL: 421 closing"),
+    ({"MAIL": HANG}, DeliveryState.RETRY, f"MAIL: {TIMED_OUT}"),
+    ({"RCPT": "450 greylisted"}, DeliveryState.RETRY, "RCPT: 450 greylisted"),
+    ({"RCPT": "550 no such user"}, DeliveryState.REFUSED, "RCPT: 550 no such user"),
+    ({"RCPT": "421 closing"}, DeliveryState.RETRY, "RCPT: 421 closing"),
+    ({"RCPT": DROP}, DeliveryState.RETRY, "RCPT: the connection was lost"),
+    ({"DATA": "452 disk full"}, DeliveryState.RETRY, "DATA: 452 disk full"),
+    ({"DATA": "554 no"}, DeliveryState.REFUSED, "DATA: 554 no"),
+    ({"DATA": DROP}, DeliveryState.RETRY, "DATA: the connection was lost"),
+    ({"end": "452 disk full"}, DeliveryState.RETRY, "end of data: 452 disk full"),
+    ({"end": "421 closing"}, DeliveryState.RETRY, "end of data: 421 closing"),
+    ({"end": "554 spam"}, DeliveryState.REFUSED, "end of data: 554 spam"),
+    ({"end": DROP}, DeliveryState.UNKNOWN, "end of data: the connection was lost"),
+    ({"end": HANG}, DeliveryState.UNKNOWN, f"end of data: {TIMED_OUT}"),
+    ({"MAIL": ENDLESS}, DeliveryState.RETRY, f"MAIL: {NO_END}"),
+    ({"MAIL": DRIP}, DeliveryState.RETRY, f"MAIL: {TIMED_OUT}"),
+    ({"RCPT": ENDLESS}, DeliveryState.RETRY, f"RCPT: {NO_END}"),
+    ({"DATA": DRIP}, DeliveryState.RETRY, f"DATA: {TIMED_OUT}"),
+    ({"end": ENDLESS}, DeliveryState.UNKNOWN, f"end of data: {NO_END}"),
+    ({"end": DRIP}, DeliveryState.UNKNOWN, f"end of data: {TIMED_OUT}"),
+    ({"end": "gibberish"}, DeliveryState.UNKNOWN, "end of data: -1"),
+    ({"end": "250 \x1b[2Jtaken"}, DeliveryState.SENT, r"250 \x1b[2Jtaken"),
 ]
 
 
@@ -199,13 +202,13 @@ def test_how_an_attempt_ends(replies, state, detail, offers):
         with SmtpMailer(settings(inbox.port, timeout_s=0.3)) as mailer:
             outcome = hand_over(mailer)
             assert (outcome.state, outcome.detail[: len(detail)]) == (state, detail)
-            assert hand_over(mailer).state is MailState.SENT
+            assert hand_over(mailer).state is DeliveryState.SENT
         assert body(read(inbox.messages[-1])) == LETTER.text
 
 
 def test_a_server_that_wants_a_login_stops_the_run():
     with scripted_server({"MAIL": "530 5.7.0 Authentication required"}) as inbox:
-        with SmtpMailer(settings(inbox.port)) as mailer, pytest.raises(MailUnavailableError, match="wants a login"):
+        with SmtpMailer(settings(inbox.port)) as mailer, pytest.raises(ServerUnavailableError, match="wants a login"):
             hand_over(mailer)
         assert inbox.messages == []
 
@@ -213,14 +216,14 @@ def test_a_server_that_wants_a_login_stops_the_run():
 def test_a_connection_that_was_idle_too_long_is_made_again():
     with scripted_server({"MAIL": ["250 ok", DROP]}) as inbox:
         with SmtpMailer(settings(inbox.port)) as mailer:
-            assert [hand_over(mailer).state for _ in range(2)] == [MailState.SENT] * 2
+            assert [hand_over(mailer).state for _ in range(2)] == [DeliveryState.SENT] * 2
         assert (inbox.connections, len(inbox.messages)) == (2, 2)
 
 
 def test_a_connection_carries_only_so_many_mails():
     with scripted_server() as inbox:
         with SmtpMailer(settings(inbox.port, max_per_connection=2)) as mailer:
-            assert [hand_over(mailer).state for _ in range(5)] == [MailState.SENT] * 5
+            assert [hand_over(mailer).state for _ in range(5)] == [DeliveryState.SENT] * 5
         assert (inbox.connections, len(inbox.messages)) == (3, 5)
 
 
@@ -318,7 +321,7 @@ def test_an_unsendable_mail_is_not_written_and_the_server_never_hears_of_it():
         with SmtpMailer(settings(inbox.port)) as mailer:
             with pytest.raises(UnsendableError, match="letters before the @"):
                 mailer.write(replace(MAIL, recipient="用户@acme.example"), LETTER)
-            assert hand_over(mailer).state is MailState.SENT
+            assert hand_over(mailer).state is DeliveryState.SENT
         assert len(inbox.messages) == 1
 
 
@@ -327,7 +330,7 @@ def test_a_maildir_holds_what_would_have_been_sent(tmp_path):
     with MaildirMailer(path, sender=SENDER, reply_to=None) as mailer:
         outcome = hand_over(mailer)
     (written,) = (path / "new").iterdir()
-    assert (outcome.state, outcome.detail) == (MailState.SENT, f"written to {written}")
+    assert (outcome.state, outcome.detail) == (DeliveryState.SENT, f"written to {written}")
     mail = read(written.read_bytes())
     assert (mail["To"], mail["Message-ID"]) == (MAIL.recipient, MAIL.message_id)
     assert body(mail) == LETTER.text
@@ -342,7 +345,7 @@ def test_a_maildir_wants_a_sender_too(tmp_path):
 
 def test_a_maildir_that_cannot_be_written_stops_the_run(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    with pytest.raises(MailUnavailableError, match="cannot be written"):
+    with pytest.raises(ServerUnavailableError, match="cannot be written"):
         MaildirMailer(tmp_path / "file", sender=SENDER, reply_to=None).__enter__()
 
 
@@ -353,8 +356,8 @@ def test_a_server_that_waits_for_content_although_it_refused_gets_none():
     with scripted_server(PIPELINING | {"RCPT": "550 no such user"}) as inbox:
         with SmtpMailer(settings(inbox.port)) as mailer:
             outcome = hand_over(mailer)
-            assert (outcome.state, outcome.detail) == (MailState.REFUSED, "RCPT: 550 no such user")
-            assert hand_over(mailer).state is MailState.SENT
+            assert (outcome.state, outcome.detail) == (DeliveryState.REFUSED, "RCPT: 550 no such user")
+            assert hand_over(mailer).state is DeliveryState.SENT
         assert inbox.connections == 1
         assert [bool(message) for message in inbox.messages] == [False, True]
 
@@ -363,7 +366,7 @@ def test_the_first_refusal_counts_although_the_connection_ends_after_it():
     with scripted_server(PIPELINING | {"MAIL": "550 not you", "RCPT": DROP}) as inbox:
         with SmtpMailer(settings(inbox.port)) as mailer:
             outcome = hand_over(mailer)
-        assert (outcome.state, outcome.detail) == (MailState.REFUSED, "MAIL: 550 not you")
+        assert (outcome.state, outcome.detail) == (DeliveryState.REFUSED, "MAIL: 550 not you")
 
 
 @pytest.mark.parametrize("offers", [{}, PIPELINING], ids=["one by one", "at once"])
@@ -371,7 +374,7 @@ def test_a_mail_that_is_not_ours_any_more_is_not_sent(offers):
     with scripted_server(offers) as inbox:
         with SmtpMailer(settings(inbox.port)) as mailer:
             assert mailer.send(MAIL, mailer.write(MAIL, LETTER), lambda: False) is None
-            assert hand_over(mailer).state is MailState.SENT
+            assert hand_over(mailer).state is DeliveryState.SENT
         assert [message for message in inbox.messages if message] == inbox.messages[-1:]
 
 
@@ -385,7 +388,7 @@ def test_a_maildir_with_a_link_in_it_is_not_written_through(tmp_path):
     elsewhere.mkdir()
     (tmp_path / "mails").mkdir()
     (tmp_path / "mails" / "tmp").symlink_to(elsewhere)
-    with pytest.raises(MailUnavailableError) as caught:
+    with pytest.raises(ServerUnavailableError) as caught:
         MaildirMailer(tmp_path / "mails", sender=SENDER, reply_to=None).connect()
     assert "it holds a link instead of a folder" in str(caught.value)
     assert list(elsewhere.iterdir()) == []

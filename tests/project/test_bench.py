@@ -9,7 +9,8 @@ from bench.goals import Goal, goals_of
 from bench.measuring import Cost, Result
 from bench.without import MESSAGE, WITHOUT
 
-from orderctl.mail.outbox import Letter, Mail, MailState
+from orderctl.delivery.outbox import DeliveryState
+from orderctl.mail.outbox import Letter, Mail
 from support.factories import NOW
 from support.project import ROOT
 
@@ -69,7 +70,7 @@ def test_a_message_says_the_same_without_the_trick():
     module.__spec__.loader.exec_module(module)
     mail = Mail(
         id="7.1", batch_id="7", buyer_id="b1", recipient="mia@shop.example", language="de",
-        message_id="<7.1@brand.example>", state=MailState.WAITING, attempts=0, next_attempt_at=NOW, created_at=NOW,
+        message_id="<7.1@brand.example>", state=DeliveryState.WAITING, attempts=0, next_attempt_at=NOW, created_at=NOW,
         updated_at=NOW, last_error="", orders=1,
     )  # fmt: skip
     letter = Letter(subject="Schöne Grüße", text="Größe M\n", html='<html lang="de"><p>Größe M</p></html>')

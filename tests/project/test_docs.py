@@ -16,8 +16,8 @@ from orderctl.core.text import cell_width
 from orderctl.database.postgres import SILENCE_S
 from orderctl.database.sqlite import LOCK_WAIT_S
 from orderctl.database.store import ATTEMPTS
+from orderctl.delivery.run import LEASE
 from orderctl.errors import ExitCode
-from orderctl.mail.delivery_run import LEASE
 from support.cli import Cli, running_shell
 from support.generator import docs_module
 from support.postgres_server import installed_package

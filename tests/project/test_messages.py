@@ -31,7 +31,7 @@ _DECIDED = {
 _KEPT_WITH_THE_MAIL = {
     "{address} has letters before the @ that not every mail server takes",
     "{address} is not one e-mail address: {why}",
-    "the letter cannot be written as a message: {why}",
+    "it cannot be written as a message: {why}",
     "the message's headers do not read back as they were meant",
     "{text} is not a Message-ID",
 }

@@ -24,7 +24,7 @@ def test_no_module_imports_a_test_module():
     modules = {path.stem for path in TESTS.rglob("test_*.py")} | {"conftest"}
     found = [f"{path.relative_to(ROOT)}: {name}" for path in files for name in imported(path)]
     assert [each for each in found if modules & set(re.split(r"\W+", each.partition(": ")[2]))] == []
-    assert "tests/mail/test_outbox.py: support.mail.claim" in found
+    assert "tests/delivery/test_outbox.py: support.mail.claim" in found
 
 
 def test_every_room_has_a_folder_of_tests():

@@ -12,7 +12,8 @@ from orderctl.audit.log import Batch
 from orderctl.audit.verdicts import Verdict, VerdictGroup
 from orderctl.audit.view import batch_details, batch_table, verdict_table
 from orderctl.core.money import Money
-from orderctl.mail.outbox import Letter, Mail, MailEvent, MailState
+from orderctl.delivery.outbox import DeliveryEvent, DeliveryState
+from orderctl.mail.outbox import Letter, Mail
 from orderctl.mail.view import mail_details, mail_table
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderEvent, OrderLine, OrderSummary, Status
@@ -125,7 +126,7 @@ def preview() -> RenderableType:
     return plan_preview(plan(), store="/a/store.db", production=True, letters=letters, every=ORDERS)
 
 
-def mail(number: int, state: MailState) -> Mail:
+def mail(number: int, state: DeliveryState) -> Mail:
     return Mail(
         id=f"{OWN}.{number}",
         batch_id=OWN,
@@ -144,13 +145,13 @@ def mail(number: int, state: MailState) -> Mail:
     )
 
 
-MAILS = (mail(1, MailState.SENT), mail(12_345, MailState.CANCELLED), mail(7, MailState.RETRY))
-MAIL_EVENT = MailEvent(
-    mail_id=f"{OWN}.1",
+MAILS = (mail(1, DeliveryState.SENT), mail(12_345, DeliveryState.CANCELLED), mail(7, DeliveryState.RETRY))
+MAIL_EVENT = DeliveryEvent(
+    item_id=f"{OWN}.1",
     id=OWN,
     action="retry",
-    from_state=MailState.REFUSED,
-    to_state=MailState.RETRY,
+    from_state=DeliveryState.REFUSED,
+    to_state=DeliveryState.RETRY,
     reason="the mailbox is there again",
     actor="mia",
     at=NOW,

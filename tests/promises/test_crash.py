@@ -60,8 +60,8 @@ def test_whatever_call_raises_after_the_change_the_run_says_what_it_did(request,
     [
         "threading.py: calls Worker._run",
         "queries.py: calls Cursor.fetchall",
-        "delivery_run.py: calls SimpleQueue.put",
-        "delivery_run.py: calls _GeneratorContextManager.__exit__",
+        "run.py: calls SimpleQueue.put",
+        "run.py: calls _GeneratorContextManager.__exit__",
     ],
 )
 def test_a_fault_beside_the_run_or_between_a_mail_and_its_record(forks, place):

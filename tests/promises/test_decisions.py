@@ -1,7 +1,7 @@
 """What the deciding modules say and give to the letter: mutation testing found these promised nowhere else."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pytest
@@ -9,16 +9,12 @@ import pytest
 from orderctl.audit.queries import batch_events, get_batch
 from orderctl.changes import Change, ChangeKind, apply_change
 from orderctl.core.money import Money
+from orderctl.delivery.outbox import DeliveryReport, DeliveryState, Outcome, Settlement, settlement
+from orderctl.delivery.queries import claim, in_sending, start
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.mail.letter_context import queued_letters
-from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailQuery, MailState, Outcome, Settlement, settlement
-from orderctl.mail.queries import (
-    claim_mails,
-    count_mails,
-    list_mails,
-    mails_in_sending,
-    start_sending,
-)
+from orderctl.mail.outbox import MAILS, Letter, Mail, MailQuery
+from orderctl.mail.queries import count_mails, list_mails
 from orderctl.orders.orders import Status
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult
 from orderctl.rejection.service import Expectations, _landed, check_expectations
@@ -158,9 +154,9 @@ def test_every_state_is_counted_also_where_there_is_none(store):
     result = reject(store, ids("D1"), notify=True)
     with store.snapshot() as connection:
         assert count_mails(connection, MailQuery(batch_id=result.batch_id)) == {
-            state: int(state is MailState.WAITING) for state in MailState
+            state: int(state is DeliveryState.WAITING) for state in DeliveryState
         }
-        assert count_mails(connection, MailQuery(batch_id="nobody's")) == dict.fromkeys(MailState, 0)
+        assert count_mails(connection, MailQuery(batch_id="nobody's")) == dict.fromkeys(DeliveryState, 0)
 
 
 def test_an_order_with_a_note_keeps_its_own_reason_and_message_and_the_others_those_of_the_batch(store):
@@ -212,20 +208,20 @@ def test_a_batch_that_left_some_out_adds_up_what_it_took_and_names_the_rest(stor
 def test_the_mails_that_are_being_sent_are_known_by_the_token_of_their_sender(store):
     put(store, make_order("D1"), make_order("D2", buyer=KUMO))
     batch_id = reject(store, ids("D1", "D2"), notify=True).batch_id
-    letter = Letter(subject="s", text="t", html="h")
+    letter = {"subject": "s", "text": "t", "html": "h"}
     until = CLOCK.at + timedelta(minutes=10)
 
     def begin(connection):
         for token in ("mine", "theirs"):
-            (mail,) = claim_mails(connection, token=token, until=until, now=CLOCK.at, limit=1, batch_id=batch_id)
-            assert mails_in_sending(connection, token) == frozenset()
-            assert start_sending(connection, token, {mail.id: letter}, until=until, now=CLOCK.at) == {mail.id}
+            (mail_id,) = claim(connection, MAILS, token=token, until=until, now=CLOCK.at, limit=1, batch_id=batch_id)
+            assert in_sending(connection, MAILS, token) == frozenset()
+            assert start(connection, MAILS, token, {mail_id: letter}, until=until, now=CLOCK.at) == {mail_id}
 
     store.write(begin)
     with store.snapshot() as connection:
-        assert mails_in_sending(connection, "mine") == {f"{batch_id}.1"}
-        assert mails_in_sending(connection, "theirs") == {f"{batch_id}.2"}
-        assert mails_in_sending(connection, "nobody's") == frozenset()
+        assert in_sending(connection, MAILS, "mine") == {f"{batch_id}.1"}
+        assert in_sending(connection, MAILS, "theirs") == {f"{batch_id}.2"}
+        assert in_sending(connection, MAILS, "nobody's") == frozenset()
 
 
 def test_two_delivery_reports_add_up_and_the_later_one_says_why_it_stopped():
@@ -244,26 +240,26 @@ def test_a_delivery_is_complete_when_every_mail_was_sent(what):
 @pytest.mark.parametrize(
     ("before", "outcome", "state", "attempts", "due"),
     [
-        (0, MailState.WAITING, MailState.WAITING, 0, None),
-        (2, MailState.WAITING, MailState.RETRY, 2, None),
-        (0, MailState.RETRY, MailState.RETRY, 1, CLOCK.at + timedelta(minutes=1)),
-        (10, MailState.RETRY, MailState.RETRY, 11, CLOCK.at + timedelta(hours=6)),
-        (0, MailState.SENT, MailState.SENT, 1, None),
-        (11, MailState.REFUSED, MailState.REFUSED, 12, None),
-        (11, MailState.UNKNOWN, MailState.UNKNOWN, 12, None),
+        (0, DeliveryState.WAITING, DeliveryState.WAITING, 0, None),
+        (2, DeliveryState.WAITING, DeliveryState.RETRY, 2, None),
+        (0, DeliveryState.RETRY, DeliveryState.RETRY, 1, CLOCK.at + timedelta(minutes=1)),
+        (10, DeliveryState.RETRY, DeliveryState.RETRY, 11, CLOCK.at + timedelta(hours=6)),
+        (0, DeliveryState.SENT, DeliveryState.SENT, 1, None),
+        (11, DeliveryState.REFUSED, DeliveryState.REFUSED, 12, None),
+        (11, DeliveryState.UNKNOWN, DeliveryState.UNKNOWN, 12, None),
     ],
 )
 def test_how_a_mail_is_left_after_an_attempt(sqlite_url, before, outcome, state, attempts, due):
     mail = replace(waiting_mail(sqlite_url), attempts=before)
     assert settlement(mail, Outcome(state=outcome, detail="why"), CLOCK.at) == Settlement(
-        mail_id=mail.id, state=state, detail="why", attempts=attempts, due=due
+        item_id=mail.id, state=state, detail="why", attempts=attempts, due=due
     )
 
 
 def test_the_twelfth_temporary_refusal_is_the_last(sqlite_url):
     mail = replace(waiting_mail(sqlite_url), attempts=11)
-    assert settlement(mail, Outcome(state=MailState.RETRY, detail="busy"), CLOCK.at) == Settlement(
-        mail_id=mail.id, state=MailState.REFUSED, detail="given up after 12 attempts: busy", attempts=12
+    assert settlement(mail, Outcome(state=DeliveryState.RETRY, detail="busy"), CLOCK.at) == Settlement(
+        item_id=mail.id, state=DeliveryState.REFUSED, detail="given up after 12 attempts: busy", attempts=12
     )
 
 
@@ -281,18 +277,20 @@ def test_a_mail_is_read_as_it_was_written(store):
     batch_id = reject(store, ids("D1", "D2"), notify=True).batch_id
     later = CLOCK.at + timedelta(minutes=3)
     asked = {"token": "mine", "until": later + timedelta(minutes=10), "limit": 1, "batch_id": None}
-    (mail,) = store.write(lambda connection: claim_mails(connection, now=later, **asked))
+    (mail_id,) = store.write(lambda connection: claim(connection, MAILS, now=later, **asked))
+    with store.snapshot() as connection:
+        (mail,) = list_mails(connection, MailQuery(ids=(mail_id,)))
     assert mail == Mail(
         id=f"{batch_id}.1", batch_id=batch_id, buyer_id="acme", recipient="achats@acme.example", language="fr",
-        message_id=f"<orderctl.{batch_id}.1@brand.example>", state=MailState.CLAIMED, attempts=0,
+        message_id=f"<orderctl.{batch_id}.1@brand.example>", state=DeliveryState.CLAIMED, attempts=0,
         next_attempt_at=CLOCK.at, created_at=CLOCK.at, updated_at=later, last_error="", orders=2,
     )  # fmt: skip
     letter = Letter(subject="s", text="t", html="h")
     begun = {"until": later, "now": later + timedelta(minutes=1)}
-    store.write(lambda connection: start_sending(connection, "mine", {mail.id: letter}, **begun))
+    store.write(lambda connection: start(connection, MAILS, "mine", {mail_id: asdict(letter)}, **begun))
     with store.snapshot() as connection:
         assert list(list_mails(connection, MailQuery(ids=(mail.id,)))) == [
-            replace(mail, state=MailState.SENDING, attempts=1, updated_at=begun["now"], letter=letter)
+            replace(mail, state=DeliveryState.SENDING, attempts=1, updated_at=begun["now"], letter=letter)
         ]
 
 

@@ -11,10 +11,11 @@ from orderctl.audit.log import digest_batch
 from orderctl.audit.queries import batch_events, list_batches
 from orderctl.core.money import Money
 from orderctl.database.store import login
+from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.letters import Composer
-from orderctl.mail.outbox import MailQuery, MailState
+from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import list_mails, mail_order_ids
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
@@ -222,7 +223,7 @@ def test_one_mail_a_buyer_with_an_address(store):
             "achats@acme.example": ("M1", "M2"),
             "order@kumo.example": ("M3",),
         }
-        assert {mail.state for mail in mails.values()} == {MailState.WAITING}
+        assert {mail.state for mail in mails.values()} == {DeliveryState.WAITING}
         assert {mail.message_id for mail in mails.values()} == {
             f"<orderctl.{result.batch_id}.{number}@brand.example>" for number in (1, 2)
         }

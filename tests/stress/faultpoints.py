@@ -211,8 +211,8 @@ def _let_the_server_live_later(shift: timedelta) -> None:
 def _wait_for_locks(seconds: float) -> None:
     with contextlib.suppress(ImportError):
         from orderctl.database import postgres, sqlite  # noqa: PLC0415
-        from orderctl.mail import delivery_run  # noqa: PLC0415
+        from orderctl.delivery import run  # noqa: PLC0415
 
-        delivery_run._STORE_PAUSES_S = (seconds,)
+        run._STORE_PAUSES_S = (seconds,)
         sqlite.LOCK_WAIT_S = seconds
         postgres._OPTIONS = postgres._OPTIONS.replace("30s", f"{seconds:g}s")

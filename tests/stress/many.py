@@ -23,10 +23,11 @@ from orderctl.core.ids import new_id
 from orderctl.database.address import parse_address
 from orderctl.database.clock import SystemClock
 from orderctl.database.store import Store, make_engine
+from orderctl.delivery.service import Sending, deliver
 from orderctl.errors import OrderctlError, StoreUnavailableError
 from orderctl.importing.queries import OrderImport
 from orderctl.mail.letters import Composer
-from orderctl.mail.service import Sending, deliver
+from orderctl.mail.service import MailKind
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from orderctl.orders.orders import Buyer, Status
 from orderctl.rejection.plan import Provenance
@@ -129,7 +130,9 @@ _JOBS = (Worker.reject, Worker.reject, Worker.reject, Worker.change, Worker.chan
 
 
 def _sending(port: int) -> Sending:
-    return Sending(composer=Composer(), mailer_factory=lambda: SmtpMailer(_smtp(port)), clock=CLOCK, new_token=new_id)
+    return Sending(
+        kind=MailKind(composer=Composer(), sender=lambda: SmtpMailer(_smtp(port))), clock=CLOCK, new_token=new_id
+    )
 
 
 def _smtp(port: int) -> SmtpSettings:

@@ -5,7 +5,7 @@ machine works in an account of its own, next to one whose orders have the same i
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -18,11 +18,13 @@ from orderctl.audit.service import verify_log
 from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
 from orderctl.database.address import parse_address
 from orderctl.database.store import Store, make_engine
+from orderctl.delivery.outbox import DeliveryState, Settlement, pause_after
+from orderctl.delivery.queries import claim, expire_leases, settle, start
 from orderctl.errors import UnexpectedPlanError
 from orderctl.filters.parser import parse_filter
 from orderctl.importing.queries import OrderImport
-from orderctl.mail.outbox import Letter, MailQuery, MailState, Settlement, pause_after
-from orderctl.mail.queries import claim_mails, expire_leases, list_mails, settle_mails, start_sending
+from orderctl.mail.outbox import MAILS, Letter, MailQuery
+from orderctl.mail.queries import claimed_mails, list_mails
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
 from orderctl.orders.queries import get_order
@@ -82,7 +84,7 @@ class Services(RuleBasedStateMachine):
         self.clock = FixedClock(NOW)
         self.model: dict[str, Expected] = {}
         self.batches = 0
-        self.mails: dict[str, MailState] = {}
+        self.mails: dict[str, DeliveryState] = {}
         self._stack = ExitStack()
         self.store = self._stack.enter_context(Store(make_engine(parse_address(self.url)), self.account))
 
@@ -185,24 +187,36 @@ class Services(RuleBasedStateMachine):
         reachable = [each for each in ids if self.model[each].buyer in ("acme", "kumo")]
         return reachable if per_order else sorted({self.model[each].buyer for each in reachable})
 
-    @rule(outcome=st.sampled_from((MailState.SENT, MailState.RETRY, MailState.REFUSED, MailState.UNKNOWN, None)))
+    @rule(
+        outcome=st.sampled_from(
+            (DeliveryState.SENT, DeliveryState.RETRY, DeliveryState.REFUSED, DeliveryState.UNKNOWN, None)
+        )
+    )
     def somebody_sends_a_mail(self, outcome) -> None:
         """One mail: claimed, begun, settled; `None` dies in between."""
         now, token = self.clock.now(), _new_id()
         until = now + timedelta(minutes=5)
-        self.store.write(lambda connection: expire_leases(connection, now))
+        self.store.write(lambda connection: expire_leases(connection, MAILS, now))
         claimed = self.store.write(
-            lambda connection: claim_mails(connection, token=token, until=until, now=now, limit=1, batch_id=None)
+            lambda connection: claimed_mails(
+                connection, claim(connection, MAILS, token=token, until=until, now=now, limit=1, batch_id=None)
+            )
         )
         for mail in claimed:
-            assert self.mails.get(mail.id, MailState.WAITING) in (MailState.WAITING, MailState.RETRY, MailState.CLAIMED)
-            started = self.store.write(partial(_start, token=token, begun={mail.id: LETTER}, until=until, now=now))
+            assert self.mails.get(mail.id, DeliveryState.WAITING) in (
+                DeliveryState.WAITING,
+                DeliveryState.RETRY,
+                DeliveryState.CLAIMED,
+            )
+            started = self.store.write(
+                partial(_start, token=token, begun={mail.id: asdict(LETTER)}, until=until, now=now)
+            )
             assert started == {mail.id}
-            self.mails[mail.id] = MailState.UNKNOWN
+            self.mails[mail.id] = DeliveryState.UNKNOWN
             if outcome is not None:
-                due = now + pause_after(mail.attempts + 1) if outcome is MailState.RETRY else None
+                due = now + pause_after(mail.attempts + 1) if outcome is DeliveryState.RETRY else None
                 settled = [
-                    Settlement(mail_id=mail.id, state=outcome, detail="said", attempts=mail.attempts + 1, due=due)
+                    Settlement(item_id=mail.id, state=outcome, detail="said", attempts=mail.attempts + 1, due=due)
                 ]
                 assert self.store.write(partial(_settle, token=token, settled=settled, now=now)) == {mail.id}
                 self.mails[mail.id] = outcome
@@ -228,9 +242,9 @@ class Services(RuleBasedStateMachine):
         assert len(batches) == self.batches
         assert len(states) == sum(batch.mails for batch in batches)
         for mail_id, state in states.items():
-            wanted = self.mails.get(mail_id, MailState.WAITING)
+            wanted = self.mails.get(mail_id, DeliveryState.WAITING)
             # One whose sender died is being sent until its lease runs out.
-            assert state == wanted or (wanted is MailState.UNKNOWN and state is MailState.SENDING)
+            assert state == wanted or (wanted is DeliveryState.UNKNOWN and state is DeliveryState.SENDING)
 
     @invariant()
     def the_log_is_whole_and_nobody_elses_order_changed(self) -> None:
@@ -248,11 +262,11 @@ _ids = count(1)
 
 
 def _start(connection, *, token, begun, until, now):
-    return start_sending(connection, token, begun, until=until, now=now)
+    return start(connection, MAILS, token, begun, until=until, now=now)
 
 
 def _settle(connection, *, token, settled, now):
-    return settle_mails(connection, token, settled, now)
+    return settle(connection, MAILS, token, settled, now)
 
 
 def _new_id() -> str:

@@ -22,21 +22,18 @@ from orderctl.database.address import parse_address
 from orderctl.database.schema import init_store
 from support.postgres_server import running_server
 
-MODULES = ("orders.eligibility", "rejection.plan", "rejection.service", "rejection.execute", "mail.outbox")
-OF_SQL = ("rejection.execute", "mail.queries")
+MODULES = ("orders.eligibility", "rejection.plan", "rejection.service", "rejection.execute", "delivery.outbox")
+OF_SQL = ("rejection.execute", "delivery.queries")
 MARK, EQUIVALENT = "__mutmut_", "the same SQL"
 LIVING = ("survived", "no tests")
 MUTMUT = Path(sys.executable).with_name("mutmut")
-# What picks, leases and settles mails; the other queries list and show them.
-PICKING = (
-    "claim_mails", "count_due", "start_sending", "mails_in_sending", "settle_mails",
-    "renew_lease", "release_lease", "expire_leases",
-)  # fmt: skip
+# What picks, leases and settles; the other queries tell of it.
+PICKING = ("claim", "count_due", "start", "in_sending", "settle", "renew_lease", "release_lease", "expire_leases")
 NAMES = {
     **{module: (f"orderctl.{module}.*",) for module in MODULES},
-    "mail.queries": (
-        *(f"orderctl.mail.queries.x_{each}__mutmut_*" for each in PICKING),
-        "orderctl.mail.queries.x__*",
+    "delivery.queries": (
+        *(f"orderctl.delivery.queries.x_{each}__mutmut_*" for each in PICKING),
+        "orderctl.delivery.queries.x__*",
     ),
 }
 

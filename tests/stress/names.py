@@ -16,9 +16,10 @@ from email.utils import quote
 from quopri import decodestring
 
 from orderctl.core.addresses import ascii_address
+from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import UnsendableError
 from orderctl.mail.message import build_message
-from orderctl.mail.outbox import Letter, Mail, MailState
+from orderctl.mail.outbox import Letter, Mail
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 FAMILY = "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{MAN}\N{ZERO WIDTH JOINER}\N{GIRL}"
@@ -112,7 +113,7 @@ def check(sample: Sample) -> None:
     """Write the message and read it as a mail program would."""
     mail = Mail(
         id="b.1", batch_id="b", buyer_id="acme", recipient=sample.recipient, language="en",
-        message_id="<b.1@b.example>", state=MailState.SENDING, attempts=1, next_attempt_at=NOW, created_at=NOW,
+        message_id="<b.1@b.example>", state=DeliveryState.SENDING, attempts=1, next_attempt_at=NOW, created_at=NOW,
         updated_at=NOW, last_error="", orders=1,
     )  # fmt: skip
     letter = Letter(subject=sample.subject, text="Hello\n", html="<p>Hello</p>\n")

@@ -1,15 +1,18 @@
 """Mails of the outbox, a run of the delivery, and the program with a mail server of its own."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from itertools import count
 
 from orderctl.core.ids import new_id
+from orderctl.delivery import queries as rows
+from orderctl.delivery import service as delivery
+from orderctl.delivery.outbox import Outcome, settlement
 from orderctl.mail.letters import Composer
 from orderctl.mail.maildir import MaildirMailer
-from orderctl.mail.outbox import Letter, MailQuery, Outcome, settlement
-from orderctl.mail.queries import claim_mails, list_mails, settle_mails, start_sending
-from orderctl.mail.service import Sending, act_on_mails, deliver, pick_mails
+from orderctl.mail.outbox import MAILS, Letter, MailQuery
+from orderctl.mail.queries import list_mails
+from orderctl.mail.service import MailKind, pick_mails
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from support.cli import Cli
 from support.factories import make_order, put
@@ -32,17 +35,18 @@ def queue(store, orders=3):
 
 
 def claim(store, holder="t", *, limit=10, now=NOW, batch_id=None):
-    claimed = store.write(
-        lambda connection: claim_mails(
-            connection, token=holder, until=now + 10 * MINUTE, now=now, limit=limit, batch_id=batch_id
+    return store.write(
+        lambda connection: rows.claim(
+            connection, MAILS, token=holder, until=now + 10 * MINUTE, now=now, limit=limit, batch_id=batch_id
         )
     )
-    return [mail.id for mail in claimed]
 
 
 def start(store, mail_id, holder="t", now=NOW):
     started = store.write(
-        lambda connection: start_sending(connection, holder, {mail_id: LETTER}, until=now + 10 * MINUTE, now=now)
+        lambda connection: rows.start(
+            connection, MAILS, holder, {mail_id: asdict(LETTER)}, until=now + 10 * MINUTE, now=now
+        )
     )
     return started == {mail_id}
 
@@ -52,7 +56,7 @@ def settle(store, mail_id, state, *, holder="t", detail="", now=NOW):
         [mail] = list_mails(connection, MailQuery(ids=(mail_id,)))
         as_claimed = replace(mail, attempts=mail.attempts - 1)
         settled = settlement(as_claimed, Outcome(state=state, detail=detail), now)
-        return settle_mails(connection, holder, [settled], now)
+        return rows.settle(connection, MAILS, holder, [settled], now)
 
     return store.write(work) == {mail_id}
 
@@ -65,7 +69,7 @@ def get(store, mail_id):
 def act(store, action, *mail_ids, clock=CLOCK, reason="", **query):
     """What an operator does; gives how many mails changed."""
     picked = pick_mails(store, action, MailQuery(ids=mail_ids, **query))
-    return act_on_mails(store, action, picked, actor="mia", reason=reason, clock=clock, new_id=new_id)
+    return delivery.act(store, MAILS, action, picked, actor="mia", reason=reason, clock=clock, new_id=new_id)
 
 
 def states(store):
@@ -92,14 +96,13 @@ def maildir(path):
 
 
 def run(store, mailer_factory, *, clock=CLOCK, composer=COMPOSER, limit=None, progress=None, **how):
-    sending = Sending(
-        composer=composer,
-        mailer_factory=mailer_factory,
+    sending = delivery.Sending(
+        kind=MailKind(composer=composer, sender=mailer_factory),
         clock=clock,
         new_token=lambda: f"run{next(_tokens)}",
         **how,
     )
-    return deliver(store, sending, limit=limit, progress=progress)
+    return delivery.deliver(store, sending, limit=limit, progress=progress)
 
 
 def mail_cli(url, home, port, **more):

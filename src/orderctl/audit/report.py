@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from orderctl.audit.log import Batch
 from orderctl.core.money import Money, add_up
+from orderctl.delivery.outbox import DeliveryState
 from orderctl.language import N_, _
-from orderctl.mail.outbox import MailState
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderSummary
 from orderctl.selection.selection import source_in_words
@@ -48,7 +48,7 @@ class BatchReport:
     buyers: int
     charts: tuple[Chart, ...]
     listed: tuple[OrderSummary, ...]
-    mails: tuple[tuple[MailState, int], ...]
+    mails: tuple[tuple[DeliveryState, int], ...]
 
     @property
     def unlisted(self) -> int:
@@ -92,7 +92,7 @@ class BatchReport:
         )
 
 
-def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[MailState, int]) -> BatchReport:
+def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[DeliveryState, int]) -> BatchReport:
     """Add up the orders of a batch in one pass."""
     listed: list[OrderSummary] = []
     buyers: set[str] = set()

@@ -12,9 +12,10 @@ from orderctl.cli.context import Context
 from orderctl.cli.options import BatchId
 from orderctl.core.ids import new_id
 from orderctl.database.store import Store
+from orderctl.delivery.outbox import DeliveryReport
+from orderctl.delivery.service import Sending, deliver, follow
 from orderctl.language import N_, ngettext
-from orderctl.mail.outbox import DeliveryReport
-from orderctl.mail.service import Sending, deliver, follow
+from orderctl.mail.service import MailKind
 from orderctl.settings import LARGEST, MAX_CONNECTIONS
 
 Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
@@ -87,11 +88,10 @@ class Delivery:
     rate: Rate = None
     connections: Connections = None
 
-    def sending(self, context: Context, stop: Callable[[], bool]) -> Sending:
+    def sending(self, context: Context, stop: Callable[[], bool]) -> Sending[MailKind]:
         """What the settings and these options say of a delivery. Raises UsageError."""
         return Sending(
-            composer=context.mailing.composer(),
-            mailer_factory=context.mailing.mailer_factory(),
+            kind=MailKind(composer=context.mailing.composer(), sender=context.mailing.mailer_factory()),
             clock=context.clock,
             new_token=new_id,
             batch_id=self.batch,
@@ -109,7 +109,7 @@ def deliver_mails(context: Context, store: Store, stop: Stopping, wanted: Delive
             return deliver(store, sending, limit=wanted.limit, progress=progress)
     from orderctl.mail.view import delivery_figures
 
-    sending.mailer_factory()
+    sending.kind.ready()
     context.screen.tell(
         ngettext(
             "following the outbox of {store} over {number:,} connection",

@@ -14,10 +14,10 @@ from orderctl.cli.apps import App, Page, below, page_of
 from orderctl.cli.context import Context
 from orderctl.cli.options import context_of
 from orderctl.core.text import cell_width, close_words, padded, pieces
+from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import ExitCode, UsageError
 from orderctl.filters.filters import FILTER_FIELDS, Kind
 from orderctl.language import N_, _
-from orderctl.mail.outbox import MailState
 from orderctl.orders.eligibility import RULES, Mode
 from orderctl.orders.orders import Status
 
@@ -52,16 +52,16 @@ def _pages_in(folder: str) -> dict[str, Topic]:
 
 
 _MAIL_STATES = {
-    MailState.WAITING: N_("waits for: orderctl mail send"),
-    MailState.CLAIMED: N_("a worker has taken it and will send it"),
-    MailState.SENDING: N_("it is being handed to the mail server"),
-    MailState.SENT: N_("the mail server took it"),
-    MailState.REFUSED: N_("the mail server refused it for good; look at the address, then: orderctl mail retry"),
-    MailState.RETRY: N_("refused for now; it is tried again by itself"),
-    MailState.UNKNOWN: N_(
+    DeliveryState.WAITING: N_("waits for: orderctl mail send"),
+    DeliveryState.CLAIMED: N_("a worker has taken it and will send it"),
+    DeliveryState.SENDING: N_("it is being handed to the mail server"),
+    DeliveryState.SENT: N_("the mail server took it"),
+    DeliveryState.REFUSED: N_("the mail server refused it for good; look at the address, then: orderctl mail retry"),
+    DeliveryState.RETRY: N_("refused for now; it is tried again by itself"),
+    DeliveryState.UNKNOWN: N_(
         "the connection broke before the answer: find out, then: orderctl mail retry, or mail settle"
     ),
-    MailState.CANCELLED: N_("somebody decided that it will not be sent"),
+    DeliveryState.CANCELLED: N_("somebody decided that it will not be sent"),
 }
 
 
@@ -121,7 +121,7 @@ def mail_states(_context: Context) -> Iterator[str]:
     yield _("reject --notify queues a mail for each buyer, in the same transaction as the rejection, and sends it.")
     yield _("A mail that fails stays in the outbox with its error; the rejection stands. Nobody is told twice.")
     yield ""
-    yield from _aligned([(state.value, _(_MAIL_STATES[state])) for state in MailState])
+    yield from _aligned([(state.value, _(_MAIL_STATES[state])) for state in DeliveryState])
     yield ""
     yield from _examples(
         "orderctl mail list --state unknown", "orderctl mail send", "orderctl reject 10021 --notify --message 'Sorry.'"

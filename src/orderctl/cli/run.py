@@ -16,18 +16,19 @@ from orderctl.cli.options import Expect, IgnoreUnknown, MaxOrders, ReportFormat,
 from orderctl.cli.sources import reason_codes
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
+from orderctl.delivery.outbox import DeliveryReport
 from orderctl.errors import (
     CommitUnknownError,
     DeclinedError,
     ExitCode,
-    MailUnavailableError,
     OrderctlError,
+    ServerUnavailableError,
     UsageError,
     os_reason,
     reason_of,
 )
 from orderctl.language import N_, _, ngettext
-from orderctl.mail.outbox import DeliveryReport, MailQuery
+from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import count_mails
 from orderctl.mail.service import try_delivery
 from orderctl.orders.document import Document
@@ -192,7 +193,7 @@ def _rehearsed(
         try:
             sending = Delivery(batch=plan.id).sending(context, lambda: False)
             delivery = try_delivery(connection, sending, progress=progress)
-        except (MailUnavailableError, UsageError) as error:
+        except (ServerUnavailableError, UsageError) as error:
             delivery = DeliveryReport(stopped=error.sentence)
 
     with context.screen.progress(N_("Rehearsing")) as progress:

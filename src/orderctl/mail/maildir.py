@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Self
 
 from orderctl.core.addresses import check_own_addresses
-from orderctl.errors import MailUnavailableError, os_reason
+from orderctl.delivery.outbox import DeliveryState, Outcome
+from orderctl.delivery.workers import Begin
+from orderctl.errors import ServerUnavailableError, os_reason
 from orderctl.language import _
 from orderctl.mail.message import build_message
-from orderctl.mail.outbox import NO_MAILDIR, WRITTEN, Letter, Mail, MailState, Outcome
-from orderctl.mail.transports import Begin
+from orderctl.mail.outbox import NO_MAILDIR, WRITTEN, Letter, Mail
 
 _PRIVATE = 0o700
 
@@ -28,7 +29,7 @@ class MaildirMailer:
         self._reply_to = reply_to
 
     def __enter__(self) -> Self:
-        """Create the folder if it is missing. Raises MailUnavailableError."""
+        """Create the folder if it is missing. Raises ServerUnavailableError."""
         self.connect()
         return self
 
@@ -41,7 +42,7 @@ class MaildirMailer:
         return True
 
     def connect(self) -> None:
-        """Create the folder if it is missing. Raises MailUnavailableError."""
+        """Create the folder if it is missing. Raises ServerUnavailableError."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             for folder in (self._path, *(self._path / name for name in ("tmp", "new", "cur"))):
@@ -57,14 +58,14 @@ class MaildirMailer:
         return build_message(mail, letter, sender=self._sender, reply_to=self._reply_to)
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:  # noqa: ARG002 - it names its recipient
-        """Write one message, whole or not at all. Raises MailUnavailableError."""
+        """Write one message, whole or not at all. Raises ServerUnavailableError."""
         if not begin():
             return None
         try:
             written = self._write(message.replace(b"\r\n", b"\n"))
         except OSError as error:
             raise self._unavailable(error) from error
-        return Outcome(state=MailState.SENT, detail=_(WRITTEN, path=written))
+        return Outcome(state=DeliveryState.SENT, detail=_(WRITTEN, path=written))
 
     def _write(self, message: bytes) -> Path:
         """Write to `tmp`, then move to `new` once all of it is on the disk, as Maildir requires."""
@@ -76,8 +77,8 @@ class MaildirMailer:
             os.fsync(file.fileno())
         return unfinished.rename(finished)
 
-    def _unavailable(self, error: OSError) -> MailUnavailableError:
-        return MailUnavailableError(
+    def _unavailable(self, error: OSError) -> ServerUnavailableError:
+        return ServerUnavailableError(
             _(NO_MAILDIR, path=self._path, why=os_reason(error)),
             hint=_("see mail.maildir"),
         )

@@ -17,9 +17,10 @@ from email.utils import format_datetime, parseaddr
 from functools import lru_cache
 
 from orderctl.core.addresses import ascii_address, own_address
+from orderctl.delivery.outbox import NO_MESSAGE
 from orderctl.errors import UnsendableError
 from orderctl.language import _
-from orderctl.mail.outbox import NO_MESSAGE, NO_MESSAGE_ID, ODD_HEADERS, Letter, Mail
+from orderctl.mail.outbox import NO_MESSAGE_ID, ODD_HEADERS, Letter, Mail
 
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
 _LANGUAGE = re.compile(r'<html[^>]*\slang="([A-Za-z0-9-]+)"')

@@ -17,7 +17,9 @@ import yagmail
 
 from orderctl.core.addresses import ascii_address, check_own_addresses, own_address
 from orderctl.core.text import safe
-from orderctl.errors import MailSetupError, MailUnavailableError, UsageError, os_reason
+from orderctl.delivery.outbox import NOT_TAKEN, PERHAPS_TAKEN, DeliveryState, Outcome
+from orderctl.delivery.workers import Begin
+from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError, os_reason
 from orderctl.language import _
 from orderctl.mail.message import build_message
 from orderctl.mail.outbox import (
@@ -26,17 +28,12 @@ from orderctl.mail.outbox import (
     NO_ENCRYPTION,
     NO_LOGIN,
     NO_STARTTLS,
-    NOT_TAKEN,
-    PERHAPS_TAKEN,
     TURNED_AWAY,
     UNREACHABLE,
     UNTRUSTED,
     Letter,
     Mail,
-    MailState,
-    Outcome,
 )
-from orderctl.mail.transports import Begin
 
 SECURITIES = ("starttls", "tls", "none")
 # RFC 5321: the first digit of a reply.
@@ -190,7 +187,7 @@ class SmtpMailer:
         self._used = 0
 
     def __enter__(self) -> Self:
-        """Connect and log in. Raises MailUnavailableError."""
+        """Connect and log in. Raises ServerUnavailableError."""
         self.connect()
         return self
 
@@ -206,7 +203,7 @@ class SmtpMailer:
         return self._connection is not None and self._used < self._settings.max_per_connection
 
     def connect(self) -> None:
-        """Connect again if the connection ended or carried enough mails. Raises MailUnavailableError."""
+        """Connect again if the connection ended or carried enough mails. Raises ServerUnavailableError."""
         if not self.connected:
             self._leave()
             self._connection = _log_in(self._settings)
@@ -217,7 +214,7 @@ class SmtpMailer:
         return build_message(mail, letter, sender=self._settings.sender, reply_to=self._settings.reply_to)
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
-        """Hand one mail to the server; None if `begin` refused. Raises MailUnavailableError."""
+        """Hand one mail to the server; None if `begin` refused. Raises ServerUnavailableError."""
         recipient = ascii_address(mail.recipient)
         idle = self._used > 0
         try:
@@ -250,9 +247,9 @@ class SmtpMailer:
             # A command may be unfinished.
             self._drop()
             raise
-        if outcome.state is MailState.UNKNOWN:
+        if outcome.state is DeliveryState.UNKNOWN:
             self._drop()
-        elif outcome.state is not MailState.SENT:
+        elif outcome.state is not DeliveryState.SENT:
             self._reset(connection)
         return outcome
 
@@ -314,7 +311,7 @@ def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome |
         except _Lost as lost:
             raise _Lost(step, refused or lost.outcome) from lost
         if code // 100 != good:
-            refused = refused or _refusal(step, code, text, otherwise=MailState.RETRY)
+            refused = refused or _refusal(step, code, text, otherwise=DeliveryState.RETRY)
             if not at_once:
                 break
     return refused
@@ -325,50 +322,50 @@ def _hand_over(connection: smtplib.SMTP, message: bytes) -> Outcome:
     try:
         connection.send(_stuffed(message))
     except OSError as error:
-        raise _Lost("content", _no_answer(MailState.RETRY, "content", error)) from error
+        raise _Lost("content", _no_answer(DeliveryState.RETRY, "content", error)) from error
     try:
         connection.send(b".\r\n")
         code, reply = connection.getreply()
     except OSError as error:
-        raise _Lost("end of data", _no_answer(MailState.UNKNOWN, "end of data", error)) from error
+        raise _Lost("end of data", _no_answer(DeliveryState.UNKNOWN, "end of data", error)) from error
     text = _shown(reply)
     if code // 100 == _YES:
-        return Outcome(state=MailState.SENT, detail=f"{code} {text}".strip())
-    return _refusal("end of data", code, text, otherwise=MailState.UNKNOWN)
+        return Outcome(state=DeliveryState.SENT, detail=f"{code} {text}".strip())
+    return _refusal("end of data", code, text, otherwise=DeliveryState.UNKNOWN)
 
 
 def _speak(connection: smtplib.SMTP, step: str, command: str) -> None:
     try:
         connection.send(f"{command}\r\n".encode("ascii"))
     except OSError as error:
-        raise _Lost(step, _no_answer(MailState.RETRY, step, error)) from error
+        raise _Lost(step, _no_answer(DeliveryState.RETRY, step, error)) from error
 
 
 def _reply(connection: smtplib.SMTP, step: str) -> tuple[int, str]:
     try:
         code, reply = connection.getreply()
     except OSError as error:
-        raise _Lost(step, _no_answer(MailState.RETRY, step, error)) from error
+        raise _Lost(step, _no_answer(DeliveryState.RETRY, step, error)) from error
     text = _shown(reply)
     if code in (_CLOSING, _NO_REPLY):
-        raise _Lost(step, _refusal(step, code, text, otherwise=MailState.RETRY))
+        raise _Lost(step, _refusal(step, code, text, otherwise=DeliveryState.RETRY))
     if code in _LOGIN_WANTED:
-        raise MailSetupError(
+        raise ServerSetupError(
             _(LOGIN_WANTED, reply=f"{code} {text}"),
             hint=_("check mail.user and the password"),
         )
     return code, text
 
 
-def _refusal(step: str, code: int, text: str, *, otherwise: MailState) -> Outcome:
+def _refusal(step: str, code: int, text: str, *, otherwise: DeliveryState) -> Outcome:
     """The outcome of a reply other than yes; `otherwise` is for one that is no SMTP reply."""
     detail = f"{step}: {code} {text}".strip()
-    states = {_NOT_NOW: MailState.RETRY, _NEVER: MailState.REFUSED}
+    states = {_NOT_NOW: DeliveryState.RETRY, _NEVER: DeliveryState.REFUSED}
     return Outcome(state=states.get(code // 100, otherwise), detail=detail)
 
 
-def _no_answer(state: MailState, step: str, error: OSError) -> Outcome:
-    detail = PERHAPS_TAKEN if state is MailState.UNKNOWN else NOT_TAKEN
+def _no_answer(state: DeliveryState, step: str, error: OSError) -> Outcome:
+    detail = PERHAPS_TAKEN if state is DeliveryState.UNKNOWN else NOT_TAKEN
     return Outcome(state=state, detail=_(detail, step=step, why=safe(str(error))))
 
 
@@ -383,7 +380,7 @@ def _stuffed(message: bytes) -> bytes:
 
 
 def _log_in(settings: SmtpSettings) -> smtplib.SMTP:
-    """A connection that is encrypted, verified and logged in. Raises MailUnavailableError."""
+    """A connection that is encrypted, verified and logged in. Raises ServerUnavailableError."""
     client = _client(settings)
     try:
         client.login()
@@ -432,33 +429,33 @@ def _tls(settings: SmtpSettings) -> ssl.SSLContext:
         ) from None
 
 
-def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError:
+def _unavailable(settings: SmtpSettings, error: OSError) -> ServerUnavailableError:
     """Why the connection failed, in one sentence, without anything that was sent to log in."""
     where = {"host": settings.host, "port": settings.port}
     match error:
         case ssl.SSLCertVerificationError():
-            return MailSetupError(
+            return ServerSetupError(
                 _(UNTRUSTED, **where, why=error.verify_message),
                 hint=_("check mail.host; a private authority's certificate goes into mail.ca_file"),
             )
         case ssl.SSLError():
-            return MailSetupError(
+            return ServerSetupError(
                 _(NO_ENCRYPTION, **where),
                 hint=_("check mail.security and mail.port (587 starttls, 465 tls)"),
             )
         case smtplib.SMTPAuthenticationError() if error.smtp_code // 100 == _NEVER:
-            return MailSetupError(
+            return ServerSetupError(
                 _(LOGIN_REFUSED, **where, user=settings.user, code=error.smtp_code),
                 hint=_("check mail.user and the password"),
             )
         case smtplib.SMTPNotSupportedError():
             lacking = NO_STARTTLS if settings.security == "starttls" else NO_LOGIN
-            return MailSetupError(
+            return ServerSetupError(
                 _(lacking, **where),
                 hint=_("check mail.security and mail.port"),
             )
         case smtplib.SMTPResponseException():
-            return MailUnavailableError(
+            return ServerUnavailableError(
                 _(TURNED_AWAY, **where, code=error.smtp_code),
                 hint=_("try again later"),
             )
@@ -466,7 +463,7 @@ def _unavailable(settings: SmtpSettings, error: OSError) -> MailUnavailableError
             why = _("no answer within {seconds:g} s", seconds=settings.timeout_s)
         case _:
             why = os_reason(error)
-    return MailUnavailableError(
+    return ServerUnavailableError(
         _(UNREACHABLE, **where, why=why),
         hint=_("check mail.host and mail.port, or try later"),
     )

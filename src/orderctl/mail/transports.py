@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
+from orderctl.delivery.workers import Sender
 from orderctl.errors import UnsendableError, UsageError
 from orderctl.language import _
 from orderctl.settings import Settings
 
 if TYPE_CHECKING:
+    from orderctl.delivery.workers import Pace
     from orderctl.mail.letters import Composer
-    from orderctl.mail.outbox import Letter, Mail, Outcome
-    from orderctl.mail.workers import Pace
-
-# Called once for each mail, just before the server could take it: whether the store recorded the start and this run
-# still holds the mail.
-Begin = Callable[[], bool]
+    from orderctl.mail.outbox import Letter, Mail
 
 
-class Mailer(Protocol):
-    """One connection that sends mails, as a context manager that opens and closes it.
-
-    `connect` and `send` may raise MailUnavailableError: then no mail was handed over.
-    """
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *exc: object) -> None: ...
-
-    @property
-    def connected(self) -> bool:
-        """Whether the next mail can use the connection."""
-
-    def connect(self) -> None:
-        """Connect again if needed."""
+class Mailer(Sender["Mail", bytes], Protocol):
+    """One connection that sends mails, and writes them as messages."""
 
     def write(self, mail: Mail, letter: Letter) -> bytes:
         """The mail as an internet message. Needs no connection. Raises UnsendableError."""
-
-    def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
-        """Hand one mail over and return how that ended; None if `begin` returned false and nothing was sent."""
 
 
 _NO_DOMAIN = "orderctl.invalid"
@@ -68,7 +49,7 @@ class Mailing:
 
     def pace(self, rate: str | None = None) -> Pace:
         """How fast mails are sent: by `rate`, else by the settings. Raises UsageError."""
-        from orderctl.mail.workers import Pace
+        from orderctl.delivery.workers import Pace
 
         given = self._settings.text("mail.rate") if rate is None else rate
         return Pace.parse(given, where="mail.rate" if rate is None else "--rate")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from orderctl.delivery.outbox import DeliveryEvent, DeliveryReport, DeliveryState, PutOff
 from orderctl.language import N_, _, in_words, ngettext
-from orderctl.mail.outbox import DeliveryReport, Letter, Mail, MailEvent, MailState, PutOff
+from orderctl.mail.outbox import Letter, Mail
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.terminal.amounts import full_timestamp, timestamp, when
 from orderctl.terminal.layout import RuledTable, TableColumn, facts_table, text_table, was
@@ -20,7 +21,7 @@ from orderctl.terminal.styles import FAINT, HEADING, Framed, Sentence, plain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_WAITS = frozenset({MailState.WAITING, MailState.RETRY})
+_WAITS = frozenset({DeliveryState.WAITING, DeliveryState.RETRY})
 
 
 def mail_table(mails: Sequence[Mail]) -> RuledTable:
@@ -48,7 +49,7 @@ def mail_table(mails: Sequence[Mail]) -> RuledTable:
 
 def _below(mail: Mail) -> str:
     """What went wrong with a mail, and when it is tried again."""
-    if mail.state is MailState.SENT:
+    if mail.state is DeliveryState.SENT:
         return ""
     words = [in_words(mail.last_error)] if mail.last_error else []
     if mail.state in _WAITS and (mail.attempts or mail.next_attempt_at > datetime.now(UTC)):
@@ -57,7 +58,7 @@ def _below(mail: Mail) -> str:
 
 
 def mail_details(
-    mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[MailEvent]
+    mail: Mail, letter: Letter | None, order_ids: Sequence[str], events: Sequence[DeliveryEvent]
 ) -> RenderableType:
     """A mail: its state, what operators did with it, and its letter."""
     facts = [
@@ -80,7 +81,7 @@ def mail_details(
     return Group(*parts)
 
 
-def _event_table(events: Sequence[MailEvent]) -> RenderableType:
+def _event_table(events: Sequence[DeliveryEvent]) -> RenderableType:
     return text_table(
         (when(), N_("What"), N_("Who"), N_("Why")),
         (
@@ -91,15 +92,15 @@ def _event_table(events: Sequence[MailEvent]) -> RenderableType:
 
 
 MAIL_STYLES = {
-    MailState.SENT: "green",
-    MailState.REFUSED: "red",
-    MailState.UNKNOWN: "bold red",
-    MailState.RETRY: "yellow",
-    MailState.CANCELLED: "dim",
+    DeliveryState.SENT: "green",
+    DeliveryState.REFUSED: "red",
+    DeliveryState.UNKNOWN: "bold red",
+    DeliveryState.RETRY: "yellow",
+    DeliveryState.CANCELLED: "dim",
 }
 
 
-def state_text(state: MailState) -> Text:
+def state_text(state: DeliveryState) -> Text:
     """A mail's state in its colour."""
     return Text(state.value, style=MAIL_STYLES.get(state, ""))
 
@@ -139,15 +140,20 @@ def _put_off(waiting: PutOff) -> str:
     first, last = full_timestamp(waiting.first), full_timestamp(waiting.last)
     if first == last:
         return ngettext(
-            "{number:,} mail waits until {first}", "{number:,} mails wait until {first}", waiting.mails, first=first
+            "{number:,} mail waits until {first}", "{number:,} mails wait until {first}", waiting.number, first=first
         )
-    return _("{number:,} mails wait, due from {first} to {last}", number=waiting.mails, first=first, last=last)
+    return _("{number:,} mails wait, due from {first} to {last}", number=waiting.number, first=first, last=last)
 
 
-def mail_document(mail: Mail, order_ids: Iterable[str], events: Iterable[MailEvent] = ()) -> Document:
+def mail_document(mail: Mail, order_ids: Iterable[str], events: Iterable[DeliveryEvent] = ()) -> Document:
     """One mail with the ids of its orders and what operators did with it (design.md, section 8)."""
     document = asdict(mail) | {"schema": SCHEMA, "state": mail.state.value, "order_ids": list(order_ids)}
     for name in ("next_attempt_at", "created_at", "updated_at"):
         document[name] = document[name].isoformat()
-    document["events"] = [asdict(event) | {"at": event.at.isoformat()} for event in events]
+    document["events"] = [_event_document(event) for event in events]
     return document
+
+
+def _event_document(event: DeliveryEvent) -> Document:
+    document = asdict(event)
+    return {"mail_id": document.pop("item_id")} | document | {"at": event.at.isoformat()}

@@ -9,10 +9,10 @@ from orderctl.audit.queries import BATCHES, IN_BATCH, batch_of_request, get_batc
 from orderctl.audit.verdicts import EDITED, REMOVED
 from orderctl.core.money import Money
 from orderctl.database.connection import Connection, Params, Row
+from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.filters.queries import summaries_sql
 from orderctl.language import _
-from orderctl.mail.outbox import MailState
 from orderctl.orders.eligibility import STALE, Mode, eligible_sql, refusal_sql, stale_sql
 from orderctl.orders.orders import OrderChange, OrderEvent, OrderSummary, Status
 from orderctl.orders.queries import read_summary
@@ -145,7 +145,7 @@ _MAIL = (
 )
 _MAIL_ORDER = "mail_order (account, mail_id, order_id, message)"
 _MAIL_ID = "CAST(:batch || '.' || number AS TEXT)"
-_QUEUED = f"'{MailState.WAITING}', :at, :at, :at"
+_QUEUED = f"'{DeliveryState.WAITING}', :at, :at, :at"
 
 
 def queue_mails(connection: Connection, plan: RejectionPlan, at: datetime, message_domain: str) -> int:

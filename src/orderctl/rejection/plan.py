@@ -17,9 +17,9 @@ from typing import Any
 from orderctl.audit.log import Head
 from orderctl.core.money import Money
 from orderctl.core.text import fold
+from orderctl.delivery.outbox import DeliveryReport
 from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
 from orderctl.language import _
-from orderctl.mail.outbox import DeliveryReport
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderChange, OrderSummary, Status
 from orderctl.rejection.impact import Impact, impact_document, read_impact

@@ -5,11 +5,13 @@ from dataclasses import fields, replace
 from orderctl.core.money import add_up
 from orderctl.database.endings import BATCHES_LISTED, find_batch
 from orderctl.database.store import Store
+from orderctl.delivery.outbox import DeliveryState
+from orderctl.delivery.service import Sending
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.language import _
 from orderctl.mail.letter_context import queued_letters
-from orderctl.mail.outbox import Letter, LetterContext, Mail, MailState
-from orderctl.mail.service import Sending
+from orderctl.mail.outbox import Letter, LetterContext, Mail
+from orderctl.mail.service import MailKind
 from orderctl.orders.orders import OrderSummary
 from orderctl.orders.samples import sample_orders
 from orderctl.rejection.sample_letters import sample_letters_of
@@ -18,9 +20,9 @@ from orderctl.rejection.service import RejectionRequest, prepare_rejection
 MARK = "[Sample]"
 
 
-def send_sample(sending: Sending, facts: LetterContext, to: str, *, domain: str) -> Letter:
+def send_sample(sending: Sending[MailKind], facts: LetterContext, to: str, *, domain: str) -> Letter:
     """Send the letter to an address instead of its buyer; returns it as sent. Raises OrderctlError."""
-    composed = sending.composer.compose(facts)
+    composed = sending.kind.composer.compose(facts)
     letter = replace(composed, subject=f"{MARK} {composed.subject}")
     mail_id, now = sending.new_token(), sending.clock.now()
     mail = Mail(
@@ -30,7 +32,7 @@ def send_sample(sending: Sending, facts: LetterContext, to: str, *, domain: str)
         recipient=to,
         language=facts.language,
         message_id=f"<orderctl.sample.{mail_id}@{domain}>",
-        state=MailState.SENDING,
+        state=DeliveryState.SENDING,
         attempts=1,
         next_attempt_at=now,
         created_at=now,
@@ -38,10 +40,10 @@ def send_sample(sending: Sending, facts: LetterContext, to: str, *, domain: str)
         last_error="",
         orders=len(facts.orders),
     )
-    with sending.mailer_factory() as mailer:
+    with sending.kind.sender() as mailer:
         mailer.connect()
         outcome = mailer.send(mail, mailer.write(mail, letter), lambda: True)
-    if outcome is None or outcome.state is not MailState.SENT:
+    if outcome is None or outcome.state is not DeliveryState.SENT:
         said = outcome.detail if outcome else _("it was not taken")
         raise OrderctlError(
             _("the sample was not sent: {said}", said=said), hint=_("orderctl config check looks at the settings")
@@ -59,7 +61,7 @@ def facts_of_batch(store: Store, batch_id: str) -> LetterContext:
     return facts
 
 
-def facts_of_request(store: Store, request: RejectionRequest, sending: Sending) -> LetterContext:
+def facts_of_request(store: Store, request: RejectionRequest, sending: Sending[MailKind]) -> LetterContext:
     """The content of the first mail that a rejection would send. Raises UsageError if there would be none."""
     plan = prepare_rejection(store, replace(request, notify=True), clock=sending.clock, new_id=sending.new_token)
     with store.snapshot() as connection:

@@ -11,9 +11,10 @@ from orderctl.audit.queries import batch_of_request, get_batch
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store, login
+from orderctl.delivery.outbox import DeliveryReport, DeliveryState
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.language import _, ngettext
-from orderctl.mail.outbox import DeliveryReport, MailQuery, MailState
+from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import count_mails
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderSummary
@@ -37,7 +38,7 @@ from orderctl.selection.service import say_unknown
 
 T = TypeVar("T")
 _SHOWN_UNKNOWN = 20
-_SETTLED = frozenset({MailState.SENT, MailState.CANCELLED})
+_SETTLED = frozenset({DeliveryState.SENT, DeliveryState.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,10 +288,10 @@ def delivered_so_far(store: Store, result: RejectionResult) -> RejectionResult:
         counts = count_mails(connection, MailQuery(batch_id=result.batch_id))
     delivery = replace(
         result.delivery or DeliveryReport(),
-        sent=counts[MailState.SENT],
-        retry=counts[MailState.RETRY],
-        refused=counts[MailState.REFUSED],
-        unknown=counts[MailState.UNKNOWN],
+        sent=counts[DeliveryState.SENT],
+        retry=counts[DeliveryState.RETRY],
+        refused=counts[DeliveryState.REFUSED],
+        unknown=counts[DeliveryState.UNKNOWN],
     )
     return replace(result, delivery=delivery)
 

@@ -26,21 +26,15 @@ from orderctl.core.ids import new_id
 from orderctl.core.times import parse_duration
 from orderctl.database.endings import find_batch
 from orderctl.database.store import Store
+from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction, DeliveryState
+from orderctl.delivery.queries import list_events
+from orderctl.delivery.service import Sending, act
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.language import _, ngettext
 from orderctl.mail.letter_context import queued_letters
-from orderctl.mail.outbox import (
-    CANCEL,
-    NOT_SENT,
-    RETRY,
-    SENT,
-    LetterContext,
-    MailAction,
-    MailQuery,
-    MailState,
-)
-from orderctl.mail.queries import count_mails, list_mails, mail_events, mail_order_ids
-from orderctl.mail.service import Sending, act_on_mails, found_in, pick_mails
+from orderctl.mail.outbox import MAILS, LetterContext, MailQuery
+from orderctl.mail.queries import count_mails, list_mails, mail_order_ids
+from orderctl.mail.service import MailKind, found_in, pick_mails
 from orderctl.mail.view import delivery_report, mail_details, mail_document, mail_table
 from orderctl.rejection.sample_mail import facts_of_batch, facts_of_request, invented_facts, send_sample
 from orderctl.rejection.service import RejectionRequest
@@ -53,7 +47,7 @@ MailIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="[MAIL]...", help="Ids of mails, or their endings.", autocompletion=suggest_mail),
 ]
-States = Annotated[list[MailState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
+States = Annotated[list[DeliveryState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
 BuyerText = Annotated[
     str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
 ]
@@ -189,7 +183,7 @@ def show(
     context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
         [found] = list_mails(connection, found_in(connection, MailQuery(ids=(mail_id,))))
-        orders, events = mail_order_ids(connection, found.id), mail_events(connection, found.id)
+        orders, events = mail_order_ids(connection, found.id), list_events(connection, MAILS, found.id)
         facts = None if found.letter else queued_letters(connection, [found.id]).get(found.id)
     if as_ is not ReportFormat.TEXT:
         context.output.document(mail_document(found, orders, events), as_)
@@ -313,17 +307,18 @@ def settle(
 
 
 def _act(
-    context: Context, action: MailAction, mails: MailChoice, done: Callable[[int], str], *, reason: str, yes: bool
+    context: Context, action: DeliveryAction, mails: MailChoice, done: Callable[[int], str], *, reason: str, yes: bool
 ) -> None:
     """Apply the action; tell which mails were left alone, and what was done to how many."""
     query = mails.named(context)
     with context.open_store() as store:
         picked = pick_mails(store, action, query)
-        unknown = picked.count(MailState.UNKNOWN)
-        if unknown and not yes and (len(picked.mails) > 1 or not query.ids):
+        unknown = picked.count(DeliveryState.UNKNOWN)
+        if unknown and not yes and (len(picked.states) > 1 or not query.ids):
             _confirm(unknown)
-        changed = act_on_mails(
+        changed = act(
             store,
+            MAILS,
             action,
             picked,
             actor=context.actor,
@@ -332,13 +327,13 @@ def _act(
             new_id=new_id,
         )
     left = ", ".join(_counted(state, number) for state, number in picked.left.items())
-    if left or not picked.mails:
+    if left or not picked.states:
         context.screen.tell(_("left as they are: {mails}", mails=left) if left else _("no such mail"))
-    if changed < len(picked.mails):
+    if changed < len(picked.states):
         stayed = ngettext(
             "{number:,} mail changed in between and stayed as they are",
             "{number:,} mails changed in between and stayed as they are",
-            len(picked.mails) - changed,
+            len(picked.states) - changed,
         )
         context.screen.warn(stayed)
     if changed:
@@ -384,7 +379,7 @@ def send_sample_mail(
     context.screen.tell(_("a sample was sent to {address}: {subject}", address=address, subject=letter.subject))
 
 
-def _facts(context: Context, store: Store, sending: Sending, source: Source) -> LetterContext:
+def _facts(context: Context, store: Store, sending: Sending[MailKind], source: Source) -> LetterContext:
     if not source.given:
         with store.snapshot() as connection:
             selected = selection_size(connection, context.actor, DEFAULT_SELECTION)

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
+from orderctl.delivery.outbox import DeliveryReport, DeliveryState
+from orderctl.delivery.queries import expire_leases
+from orderctl.delivery.run import MAX_TROUBLES
+from orderctl.delivery.workers import Pace
 from orderctl.errors import UsageError
-from orderctl.mail.delivery_run import MAX_TROUBLES
-from orderctl.mail.outbox import DeliveryReport, MailState
-from orderctl.mail.queries import expire_leases
-from orderctl.mail.workers import Pace
+from orderctl.mail.outbox import MAILS
 from support.factories import FixedClock
 from support.mail import MINUTE, NOW, get, mail_cli, maildir, queue, run, smtp, states
 from support.smtp_server import busy_server, read, scripted_server
@@ -67,24 +68,26 @@ def test_three_workers_share_an_outbox_and_one_that_is_killed_loses_and_repeats_
             killed.kill()
             killed.wait()
             # What the killed one had leased is free when the lease ends: that moment comes now.
-            wait_until(lambda: not counted(postgres_url)[MailState.WAITING], "the mails that nobody had leased")
+            wait_until(lambda: not counted(postgres_url)[DeliveryState.WAITING], "the mails that nobody had leased")
             with psycopg.connect(postgres_url, autocommit=True) as raw:
                 # Rows that a worker has in hand are left to it.
                 raw.execute(
                     "UPDATE mail SET lease_until = now() - interval '1 s' WHERE id IN"
                     " (SELECT id FROM mail WHERE lease_until IS NOT NULL FOR UPDATE SKIP LOCKED)"
                 )
-            done = {MailState.SENT, MailState.UNKNOWN}
+            done = {DeliveryState.SENT, DeliveryState.UNKNOWN}
             wait_until(lambda: not counted(postgres_url).keys() - done, "the end of all mails")
             ends = [stop(worker) for worker in others]
     assert [code for code, _, _ in ends] == [143, 143]
     assert all("sent" in out for _, out, _ in ends)
     received, found = Counter(message_ids(inbox)), counted(postgres_url)
     assert set(received.values()) == {1}
-    assert found[MailState.UNKNOWN] <= connections
-    assert mails - found[MailState.UNKNOWN] <= len(received) <= mails
+    assert found[DeliveryState.UNKNOWN] <= connections
+    assert mails - found[DeliveryState.UNKNOWN] <= len(received) <= mails
     with open_store(postgres_url) as store:
-        sent = {get(store, mail_id).message_id for mail_id, state in states(store).items() if state is MailState.SENT}
+        sent = {
+            get(store, mail_id).message_id for mail_id, state in states(store).items() if state is DeliveryState.SENT
+        }
     assert sent <= received.keys()
 
 
@@ -100,7 +103,7 @@ def test_a_signal_lets_the_mail_in_hand_be_finished_and_gives_back_the_rest(sqli
     assert code == ENDED[number]
     sent = len(inbox.messages)
     assert 1 <= sent < 5
-    assert counted(sqlite_url) == {MailState.SENT: sent, MailState.WAITING: 5 - sent}
+    assert counted(sqlite_url) == {DeliveryState.SENT: sent, DeliveryState.WAITING: 5 - sent}
     assert out == f"{sent} mail{'s'[: sent > 1]} sent\n"
     assert "orderctl mail send" in err
 
@@ -111,7 +114,7 @@ def test_a_second_signal_leaves_at_once_and_says_what_nobody_can_know(sqlite_url
     with busy_server(delay_s=20) as inbox:
         cli = mail_cli(sqlite_url, tmp_path / "home", inbox.port)
         with workers(cli, 1) as (worker,):
-            wait_until(lambda: counted(sqlite_url)[MailState.SENDING], "a mail on its way")
+            wait_until(lambda: counted(sqlite_url)[DeliveryState.SENDING], "a mail on its way")
             wait_until(lambda: inbox.messages, "its content at the server")
             worker.send_signal(signal.SIGTERM)
             time.sleep(0.5)
@@ -119,7 +122,7 @@ def test_a_second_signal_leaves_at_once_and_says_what_nobody_can_know(sqlite_url
             started = time.monotonic()
             code, _, _ = stop(worker)
     assert (code, time.monotonic() - started < 5) == (143, True)
-    assert counted(sqlite_url) == {MailState.UNKNOWN: 1, MailState.WAITING: 1}
+    assert counted(sqlite_url) == {DeliveryState.UNKNOWN: 1, DeliveryState.WAITING: 1}
 
 
 def test_a_worker_takes_up_what_is_queued_later(store_url, tmp_path):
@@ -129,7 +132,7 @@ def test_a_worker_takes_up_what_is_queued_later(store_url, tmp_path):
             with open_store(store_url) as store:
                 queue(store, 3)
             wait_until(lambda: len(inbox.messages) == 3, "the mails")
-            wait_until(lambda: counted(store_url) == {MailState.SENT: 3}, "their record")
+            wait_until(lambda: counted(store_url) == {DeliveryState.SENT: 3}, "their record")
             assert stop(worker)[0] == 143
 
 
@@ -142,7 +145,7 @@ def test_a_refused_login_ends_a_worker_with_one_sentence_and_no_attempt(sqlite_u
     assert "wants a login" in ran.out
     with open_store(sqlite_url) as store:
         mail = get(store, mail_id)
-    assert (mail.state, mail.attempts) == (MailState.WAITING, 0)
+    assert (mail.state, mail.attempts) == (DeliveryState.WAITING, 0)
 
 
 def test_follow_and_limit_exclude_each_other(sqlite_url, tmp_path):
@@ -180,16 +183,16 @@ def test_several_connections_send_at_once(store):
 
 
 def test_a_server_that_only_puts_off_is_given_time_and_then_left_alone(store, monkeypatch):
-    monkeypatch.setattr("orderctl.mail.workers._FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr("orderctl.delivery.workers._FIRST_PAUSE_S", 0.01)
     queue(store, MAX_TROUBLES + 4)
     with scripted_server({"RCPT": ["451 not now"] * 50}) as inbox:
         started = time.monotonic()
         report = run(store, smtp(inbox.port))
         took = time.monotonic() - started
     assert (report.retry, report.sent) == (MAX_TROUBLES, 0)
-    assert report.stopped == f"the mail server put off {MAX_TROUBLES} mails in a row, at last: RCPT: 451 not now"
+    assert report.stopped == f"the server put off {MAX_TROUBLES} in a row, at last: RCPT: 451 not now"
     assert took >= 0.01 * (2 ** (MAX_TROUBLES - 1) - 1)
-    assert Counter(states(store).values()) == {MailState.RETRY: MAX_TROUBLES, MailState.WAITING: 4}
+    assert Counter(states(store).values()) == {DeliveryState.RETRY: MAX_TROUBLES, DeliveryState.WAITING: 4}
 
 
 def test_leases_are_renewed_while_a_server_is_slow(sqlite_url):
@@ -199,13 +202,13 @@ def test_leases_are_renewed_while_a_server_is_slow(sqlite_url):
 
         def a_minute_passes(_done, _total):
             clock.at += MINUTE
-            other.write(lambda connection: expire_leases(connection, clock.at))
+            other.write(lambda connection: expire_leases(connection, MAILS, clock.at))
 
         with busy_server() as inbox:
             report = run(store, smtp(inbox.port), clock=clock, progress=a_minute_passes)
         assert report == DeliveryReport(sent=3)
         assert len(inbox.messages) == 3
-        assert get(store, first).state is MailState.SENT
+        assert get(store, first).state is DeliveryState.SENT
 
 
 def test_at_most_one_mail_a_connection_is_marked_as_being_sent(sqlite_url):

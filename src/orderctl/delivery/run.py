@@ -1,50 +1,37 @@
-"""One delivery run, over one SMTP connection or several (design.md, section 7).
+"""One delivery run, over one connection or several (design.md, section 7).
 
-The thread of the caller claims, composes and records mails. Each connection has a worker (`workers.py`) that waits for
-its server. One transaction for all workers records which mails are about to be sent and how earlier ones ended:
+The thread of the caller claims, prepares and records deliveries. Each connection has a worker (`workers.py`) that waits
+for its server. One transaction for all workers records which are about to be sent and how earlier ones ended:
 docs/decisions/0004-mails-are-recorded-in-groups.md says why that is safe.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, TypeVar
 
 from orderctl.core.times import Progress
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.errors import MailSetupError, MailUnavailableError, StoreUnavailableError, UsageError
-from orderctl.language import _
-from orderctl.mail.letter_context import queued_letters
-from orderctl.mail.outbox import (
-    GONE,
+from orderctl.delivery.outbox import (
     INTERRUPTED,
     NOT_BEGUN,
     DeliveryReport,
-    LetterContext,
-    Mail,
-    MailState,
+    DeliveryState,
+    Item,
+    Outbox,
     Outcome,
     Settlement,
     settlement,
 )
-from orderctl.mail.queries import (
-    claim_mails,
-    mails_in_sending,
-    release_lease,
-    renew_lease,
-    settle_mails,
-    start_sending,
-)
-from orderctl.mail.transports import Mailer
-from orderctl.mail.workers import Job, Notice, Pace, Worker, unsendable
-
-if TYPE_CHECKING:
-    from orderctl.mail.letters import Composer
+from orderctl.delivery.queries import claim, in_sending, release_lease, renew_lease, settle, start
+from orderctl.delivery.workers import Job, Notice, Pace, Sender, Worker
+from orderctl.errors import ServerSetupError, ServerUnavailableError, StoreUnavailableError, UsageError
+from orderctl.language import _
 
 CHUNK = 20
 LEASE = timedelta(minutes=2)
@@ -53,8 +40,8 @@ _RENEWED_EVERY = LEASE / 4
 _LOOK_S = 0.1  # how often a waiting run checks whether to stop
 _GOODBYE_S = 5.0
 _STORE_PAUSES_S = (0.5, 1, 2, 4, 8)
-_UNHEARD = "a thread that sends mails ended without a word"
-_NOT_BEGUN = Outcome(state=MailState.WAITING, detail=NOT_BEGUN)
+_UNHEARD = "a thread that sends ended without a word"
+_NOT_BEGUN = Outcome(state=DeliveryState.WAITING, detail=NOT_BEGUN)
 
 
 class CarriedClock:
@@ -72,30 +59,42 @@ class CarriedClock:
         return self._clock.now() + self._ahead
 
 
-def prepare_mail(
-    mail: Mail, facts: LetterContext | None, composer: "Composer", writer: Mailer, now: datetime
-) -> Job | Settlement:
-    """The mail with its message, or how it ends without one: its letter cannot be made, or its buyer is gone."""
-    try:
-        # A letter that was composed before is sent unchanged: one Message-ID stands for one text.
-        letter = mail.letter or (composer.compose(facts) if facts else None)
-        if letter is not None:
-            return Job(mail=mail, letter=letter, message=writer.write(mail, letter))
-    except Exception as error:  # noqa: BLE001 - a template may raise anything
-        return settlement(mail, unsendable(error), now)
-    return Settlement(mail_id=mail.id, state=MailState.REFUSED, detail=GONE, attempts=mail.attempts)
+ItemT = TypeVar("ItemT", bound=Item)
+FactsT = TypeVar("FactsT")
+
+
+class Kind(Protocol[ItemT, FactsT]):
+    """A kind of deliveries: where they wait, what they are made of, and who takes them."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Their table."""
+
+    def ready(self) -> None:
+        """Make what all of a run share. Raises ServerUnavailableError or UsageError if nothing can be sent at all."""
+
+    def read(self, connection: Connection, ids: Sequence[str], /) -> Sequence[ItemT]:
+        """The claimed deliveries of these ids, longest due first."""
+
+    def facts(self, connection: Connection, items: Sequence[ItemT], /) -> Mapping[str, FactsT]:
+        """What they are made of, by id."""
+
+    def prepare(self, item: ItemT, facts: FactsT | None, now: datetime, /) -> Job | Settlement:
+        """What to hand over, or how the delivery ends without that. Raises nothing that other deliveries share."""
+
+    def sender(self) -> Sender[ItemT, Any]:
+        """A new connection, not opened yet."""
 
 
 @dataclass(slots=True, kw_only=True)
 class DeliveryRun:
-    """A delivery run: its parts, the mails in hand and the figures so far.
+    """A delivery run: its parts, what is in hand and the figures so far.
 
     `stopped` says why it ended early. `needs_person`: trying again without a person is useless.
     """
 
     store: Store
-    composer: "Composer"
-    mailer_factory: Callable[[], Mailer]
+    kind: Kind[Any, Any]
     clock: CarriedClock
     token: str
     batch_id: str | None
@@ -105,15 +104,14 @@ class DeliveryRun:
     progress: Progress | None
     should_stop: Callable[[], bool]
     renewed: datetime
-    writer: Mailer
     workers: list[Worker] = field(default_factory=list)
     notices: SimpleQueue[Notice] = field(default_factory=SimpleQueue)
     free: deque[Worker] = field(default_factory=deque)
-    claimed: deque[tuple[Mail, LetterContext | None]] = field(default_factory=deque)
+    claimed: deque[tuple[Item, object]] = field(default_factory=deque)
     ready: deque[Job] = field(default_factory=deque)
     starting: list[Job] = field(default_factory=list)
     settling: list[Settlement] = field(default_factory=list)
-    figures: dict[MailState, int] = field(default_factory=dict)
+    figures: dict[DeliveryState, int] = field(default_factory=dict)
     asked: int = 0
     handled: int = 0
     stopped: str = ""
@@ -121,15 +119,15 @@ class DeliveryRun:
     failure: BaseException | None = None
 
     def run(self, connections: int) -> None:
-        """Send until nothing is left or the run has to stop, then wait for the mails that a server has.
+        """Send until nothing is left or the run has to stop, then wait for what a server has.
 
-        Other errors are raised after the mails that were not begun are given back.
+        Other errors are raised after what was not begun is given back.
         """
-        self.workers = [Worker(self.mailer_factory(), self.notices) for __ in range(min(connections, self.total))]
+        self.workers = [Worker(self.kind.sender(), self.notices) for __ in range(min(connections, self.total))]
         try:
             try:
                 self._send_all()
-            except (MailUnavailableError, UsageError) as error:
+            except (ServerUnavailableError, UsageError) as error:
                 self._stop(error.sentence, needs_person=True)
                 self._send_all()
         except BaseException:
@@ -143,10 +141,10 @@ class DeliveryRun:
     def report(self) -> DeliveryReport:
         """The figures of the run so far."""
         return DeliveryReport(
-            sent=self.figures.get(MailState.SENT, 0),
-            retry=self.figures.get(MailState.RETRY, 0),
-            refused=self.figures.get(MailState.REFUSED, 0),
-            unknown=self.figures.get(MailState.UNKNOWN, 0),
+            sent=self.figures.get(DeliveryState.SENT, 0),
+            retry=self.figures.get(DeliveryState.RETRY, 0),
+            refused=self.figures.get(DeliveryState.REFUSED, 0),
+            unknown=self.figures.get(DeliveryState.UNKNOWN, 0),
             stopped=self.stopped,
         )
 
@@ -178,39 +176,42 @@ class DeliveryRun:
             worker.give(job)
 
     def _record(self) -> None:
-        """Record in one transaction which mails begin and how others ended; then let the former go."""
+        """Record in one transaction which deliveries begin and how others ended; then let the former go."""
         now = self.clock.now()
         due = now - self.renewed >= _RENEWED_EVERY
         if not (self.starting or self.settling or due):
             return
-        begun = {job.mail.id: job.letter for job in self.starting}
+        begun = {job.item.id: job.recorded for job in self.starting}
+        outbox = self.kind.outbox
 
         def work(connection: Connection) -> frozenset[str]:
-            started = start_sending(connection, self.token, begun, until=now + LEASE, now=now) if begun else frozenset()
+            started: frozenset[str] = frozenset()
+            if begun:
+                started = start(connection, outbox, self.token, begun, until=now + LEASE, now=now)
             if self.settling:
-                settle_mails(connection, self.token, self.settling, now)
+                settle(connection, outbox, self.token, self.settling, now)
             if due:
-                renew_lease(connection, self.token, now + LEASE)
+                renew_lease(connection, outbox, self.token, now + LEASE)
             return started
 
-        # `work` runs twice if a commit is lost. Settling and renewing twice changes nothing, but a mail that is already
+        # `work` runs twice if a commit is lost. Settling and renewing twice changes nothing, but what is already
         # `sending` cannot be started again: `landed` reads those back.
         started = self._write(
-            work, landed=lambda connection: mails_in_sending(connection, self.token) & begun.keys() or None
+            work, landed=lambda connection: in_sending(connection, outbox, self.token) & begun.keys() or None
         )
         self.settling.clear()
         self.renewed = now if due else self.renewed
         while self.starting:
-            # Removed first: once it has its answer, a server may have the mail, whatever happens here.
+            # Removed first: once it has its answer, a server may have it, whatever happens here.
             job = self.starting.pop(0)
-            job.answer.put(job.mail.id in started)
+            job.answer.put(job.item.id in started)
 
     def _write(
         self,
         work: Callable[[Connection], frozenset[str]],
         landed: Callable[[Connection], frozenset[str] | None],
     ) -> frozenset[str]:
-        """Write, and retry for a while if the store is away: only this run knows how these mails ended."""
+        """Write, and retry for a while if the store is away: only this run knows how these ended."""
         for pause_s in _STORE_PAUSES_S:
             try:
                 return self.store.write(work, landed=landed)
@@ -219,41 +220,50 @@ class DeliveryRun:
         return self.store.write(work, landed=landed)
 
     def _work_ahead(self) -> bool:
-        """Claim mails or compose one while the servers work; False if there is nothing to do."""
+        """Claim deliveries or prepare one while the servers work; False if there is nothing to do."""
         if len(self.ready) >= 2 * len(self.workers):
             return False
         if not self.claimed and self.asked < self.total:
             self._claim()
         if not self.claimed:
             return False
-        self._compose(*self.claimed.popleft())
+        self._prepare(*self.claimed.popleft())
         return True
 
     def _claim(self) -> None:
-        """Lease the next mails and read the content of their letters. Mails that were put off are not due again."""
+        """Lease the next ones and read what they are made of. What was put off is not due again."""
         most = min(max(CHUNK, 2 * len(self.workers)), self.total - self.asked)
-        until = self.clock.now() + LEASE
-        mails = self.store.write(
-            lambda connection: claim_mails(
-                connection, token=self.token, until=until, now=self.started, limit=most, batch_id=self.batch_id
-            )
-        )
-        self.asked = self.asked + len(mails) if mails else self.total
-        if mails:
-            with self.store.snapshot() as connection:
-                facts = queued_letters(connection, [mail.id for mail in mails if mail.letter is None])
-            self.claimed.extend((mail, facts.get(mail.id)) for mail in mails)
+        until, kind = self.clock.now() + LEASE, self.kind
 
-    def _compose(self, mail: Mail, facts: LetterContext | None) -> None:
-        """Prepare the mail for sending. An error settles only this mail; the others go on."""
-        made = prepare_mail(mail, facts, self.composer, self.writer, self.clock.now())
+        def work(connection: Connection) -> Sequence[Item]:
+            ids = claim(
+                connection,
+                kind.outbox,
+                token=self.token,
+                until=until,
+                now=self.started,
+                limit=most,
+                batch_id=self.batch_id,
+            )
+            return kind.read(connection, ids) if ids else ()
+
+        items = self.store.write(work)
+        self.asked = self.asked + len(items) if items else self.total
+        if items:
+            with self.store.snapshot() as connection:
+                facts = kind.facts(connection, items)
+            self.claimed.extend((item, facts.get(item.id)) for item in items)
+
+    def _prepare(self, item: Item, facts: object) -> None:
+        """Make ready for sending. An error settles only this one; the others go on."""
+        made = self.kind.prepare(item, facts, self.clock.now())
         if isinstance(made, Settlement):
             self._settle(made)
         else:
             self.ready.append(made)
 
     def _settle(self, settled: Settlement) -> None:
-        """Settle a mail without asking a server."""
+        """Settle a delivery without asking a server."""
         self.settling.append(settled)
         self._count(settled.state)
 
@@ -282,11 +292,11 @@ class DeliveryRun:
             worker.job = None
             outcome = self._failed(job, notice.error) if notice.error else notice.outcome
             if outcome is not None:
-                self.settling.append(settlement(job.mail, outcome, self.clock.now()))
+                self.settling.append(settlement(job.item, outcome, self.clock.now()))
             self._count(outcome.state if outcome else None)
             if outcome is not None and worker.troubles >= MAX_TROUBLES:
                 why = _(
-                    "the mail server put off {number} mails in a row, at last: {detail}",
+                    "the server put off {number} in a row, at last: {detail}",
                     number=worker.troubles,
                     detail=outcome.detail,
                 )
@@ -296,10 +306,10 @@ class DeliveryRun:
 
     def _failed(self, job: Job, error: BaseException) -> Outcome:
         """The outcome of an attempt that raised an error. Without a connection there was no attempt."""
-        if isinstance(error, MailUnavailableError) or not job.begun:
-            detail = error.message if isinstance(error, MailUnavailableError) else str(error)
-            return Outcome(state=MailState.WAITING, detail=detail)
-        return Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED)
+        if isinstance(error, ServerUnavailableError) or not job.begun:
+            detail = error.message if isinstance(error, ServerUnavailableError) else str(error)
+            return Outcome(state=DeliveryState.WAITING, detail=detail)
+        return Outcome(state=DeliveryState.UNKNOWN, detail=INTERRUPTED)
 
     def _worker_ended(self, worker: Worker, error: BaseException | None) -> None:
         """Go on with the workers that are left, unless that is useless."""
@@ -308,13 +318,13 @@ class DeliveryRun:
             self.free.remove(worker)
         if error is None:
             return
-        if not isinstance(error, MailUnavailableError):
+        if not isinstance(error, ServerUnavailableError):
             self.failure = self.failure or error
-        elif isinstance(error, MailSetupError) or not self.workers:
-            self._stop(error.sentence, needs_person=isinstance(error, MailSetupError))
+        elif isinstance(error, ServerSetupError) or not self.workers:
+            self._stop(error.sentence, needs_person=isinstance(error, ServerSetupError))
 
-    def _count(self, state: MailState | None) -> None:
-        """Count one more finished mail; None and WAITING have no figure."""
+    def _count(self, state: DeliveryState | None) -> None:
+        """Count one more that is finished; None and WAITING have no figure."""
         self.handled += 1
         if state is not None:
             self.figures[state] = self.figures.get(state, 0) + 1
@@ -322,27 +332,27 @@ class DeliveryRun:
             self.progress(self.handled, self.total)
 
     def _abandon(self) -> None:
-        """Settle the mails in hand as far as is known, without waiting for a server."""
+        """Settle what is in hand as far as is known, without waiting for a server."""
         self._listen(wait=False)
         for worker in self.workers:
             if worker.job is None:
                 continue
             begun = worker.job not in self.starting
-            outcome = Outcome(state=MailState.UNKNOWN, detail=INTERRUPTED) if begun else _NOT_BEGUN
-            self.settling.append(settlement(worker.job.mail, outcome, self.clock.now()))
+            outcome = Outcome(state=DeliveryState.UNKNOWN, detail=INTERRUPTED) if begun else _NOT_BEGUN
+            self.settling.append(settlement(worker.job.item, outcome, self.clock.now()))
             self._count(outcome.state)
         for job in self.starting:
             job.answer.put(False)
         self.starting.clear()
 
     def _close(self) -> None:
-        """End the workers, and give back the mails that were not begun."""
+        """End the workers, and give back what was not begun."""
         for worker in self.workers:
             worker.close()
         self._record()
         now = self.clock.now()
-        self.store.write(lambda connection: release_lease(connection, self.token, now))
+        self.store.write(lambda connection: release_lease(connection, self.kind.outbox, self.token, now))
         for worker in self.workers:
-            # A worker with a mail in hand was abandoned: do not wait for its server.
+            # A worker with something in hand was abandoned: do not wait for its server.
             if worker.job is None:
                 worker.join(_GOODBYE_S)

@@ -1,0 +1,233 @@
+"""Delivers what waits in an outbox, once or continuously; applies what operators do (design.md, section 7)."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from orderctl.core.times import Progress
+from orderctl.database.clock import Clock
+from orderctl.database.connection import Connection
+from orderctl.database.store import Store
+from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Outbox
+from orderctl.delivery.queries import change, count_due, expire_leases, find_put_off
+from orderctl.delivery.run import CarriedClock, DeliveryRun, Kind
+from orderctl.delivery.workers import Pace
+from orderctl.errors import ServerUnavailableError, StoreUnavailableError, UsageError
+from orderctl.language import _
+
+POLL_S = 3.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 300.0
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """The result of one look into the outbox. `needs_person`: looking again is useless."""
+
+    due: int
+    report: DeliveryReport
+    needs_person: bool = False
+
+
+KindT = TypeVar("KindT", bound=Kind[Any, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending(Generic[KindT]):
+    """What a delivery needs: its kind, its pace, when to stop, and perhaps of which batch alone."""
+
+    kind: KindT
+    clock: Clock
+    new_token: Callable[[], str]
+    batch_id: str | None = None
+    connections: int = 1
+    pace: Pace = field(default_factory=Pace)
+    should_stop: Callable[[], bool] = lambda: False
+
+
+def deliver(
+    store: Store, sending: Sending[Any], *, limit: int | None = None, progress: Progress | None = None
+) -> DeliveryReport:
+    """Send what is due. The server is connected to only if there is any.
+
+    If nothing can be sent at all (no connection, a login that fails), the run ends: `stopped` of the report says why,
+    and what was not begun is due again. An interruption gives it back too, and is raised again. What waits for a later
+    time is counted in `put_off`.
+    """
+    with store.snapshot() as connection:
+        put_off = find_put_off(connection, sending.kind.outbox, sending.clock.of(connection), sending.batch_id)
+    round_ = _round(store, sending, limit=limit, progress=progress)
+    return replace(round_.report, put_off=put_off)
+
+
+def follow(
+    store: Store,
+    sending: Sending[Any],
+    *,
+    tell: Callable[[str], None],
+    done: Callable[[DeliveryReport], None],
+    poll_s: float = POLL_S,
+) -> DeliveryReport:
+    """Deliver as things fall due, until told to stop.
+
+    `tell` is called for trouble that may pass, `done` after each round with due ones. Trouble that needs a person (a
+    refused login) ends it, as it ends `deliver`.
+    """
+    total, troubles = DeliveryReport(), 0
+    while not sending.should_stop():
+        try:
+            round_ = _round(store, sending)
+        except StoreUnavailableError as error:
+            round_ = _Round(due=0, report=DeliveryReport(stopped=error.sentence))
+        total = total.plus(round_.report)
+        if round_.due:
+            done(round_.report)
+        if round_.needs_person:
+            return total
+        if round_.report.stopped:
+            troubles += 1
+            pause_s = min(_FIRST_PAUSE_S * 2 ** (troubles - 1), _LONGEST_PAUSE_S)
+            tell(_("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
+        else:
+            troubles, pause_s = 0, 0 if round_.due else poll_s
+        # Jitter, so that processes that were started together do not poll together.
+        _wait(pause_s * random.uniform(0.5, 1.5), sending.should_stop)  # noqa: S311
+    return total
+
+
+def _round(
+    store: Store, sending: Sending[Any], *, limit: int | None = None, progress: Progress | None = None
+) -> _Round:
+    """Send what is due now."""
+    outbox = sending.kind.outbox
+
+    def expire(connection: Connection) -> datetime:
+        now = sending.clock.of(connection)
+        expire_leases(connection, outbox, now)
+        return now
+
+    started = store.write(expire)
+    with store.snapshot() as connection:
+        due = count_due(connection, outbox, started, sending.batch_id)
+    total = due if limit is None else min(due, limit)
+    if not total:
+        return _Round(due=0, report=DeliveryReport())
+    try:
+        sending.kind.ready()
+    except (ServerUnavailableError, UsageError) as error:
+        return _Round(due=total, report=DeliveryReport(stopped=error.sentence), needs_person=True)
+    run = DeliveryRun(
+        store=store,
+        kind=sending.kind,
+        clock=CarriedClock(sending.clock, started),
+        token=sending.new_token(),
+        batch_id=sending.batch_id,
+        started=started,
+        renewed=started,
+        total=total,
+        pace=sending.pace,
+        progress=progress,
+        should_stop=sending.should_stop,
+    )
+    run.run(sending.connections)
+    return _Round(due=total, report=run.report(), needs_person=run.needs_person)
+
+
+def _wait(seconds: float, should_stop: Callable[[], bool]) -> None:
+    end = time.monotonic() + seconds
+    while not should_stop() and (left := end - time.monotonic()) > 0:
+        time.sleep(min(_LOOK_S, left))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """What an action applies to, each by its id with its state, and how many it leaves alone, by state."""
+
+    states: Mapping[str, DeliveryState]
+    left: Mapping[DeliveryState, int]
+
+    def count(self, state: DeliveryState) -> int:
+        """How many of them are in the state."""
+        return sum(1 for each in self.states.values() if each is state)
+
+
+def pick(
+    outbox: Outbox,
+    action: DeliveryAction,
+    found: Mapping[str, DeliveryState],
+    *,
+    named: Sequence[str],
+    states: Sequence[DeliveryState],
+) -> Picked:
+    """Those of `found` that the action applies to.
+
+    One that is `named` by its id must be in a state that allows the action, else UsageError. Filters without a state
+    select the states `unasked` of the action, and leave others alone.
+    """
+    if named:
+        for item_id in named:
+            _check(outbox, action, item_id, found[item_id])
+        return Picked(states=found, left={})
+    wanted = [state for state in action.allowed if state in states] if states else action.unasked
+    if states and not wanted:
+        raise UsageError(
+            _("only those that are {allowed} can become {to}", allowed=_or(action.allowed), to=action.to),
+            hint=_("name another --state"),
+        )
+    in_question = {item_id: state for item_id, state in found.items() if not states or state in states}
+    return Picked(
+        states={item_id: state for item_id, state in in_question.items() if state in wanted},
+        left=dict(Counter(state for state in in_question.values() if state not in wanted)),
+    )
+
+
+def act(
+    store: Store,
+    outbox: Outbox,
+    action: DeliveryAction,
+    picked: Picked,
+    *,
+    actor: str,
+    reason: str,
+    clock: Clock,
+    new_id: Callable[[], str],
+) -> int:
+    """Apply the action in one transaction to what was picked and whose state is unchanged; returns how many."""
+    if not picked.states:
+        return 0
+    event_id = new_id()
+    return store.write(
+        lambda connection: change(
+            connection,
+            outbox,
+            action,
+            picked.states,
+            event_id=event_id,
+            actor=actor,
+            reason=reason,
+            at=clock.of(connection),
+        )
+    )
+
+
+def _check(outbox: Outbox, action: DeliveryAction, item_id: str, state: DeliveryState) -> None:
+    if state not in action.allowed:
+        raise UsageError(
+            _(
+                "{item_id} is {state}; only one that is {allowed} can become {to}",
+                item_id=item_id,
+                state=state,
+                allowed=_or(action.allowed),
+                to=action.to,
+            ),
+            hint=_("look first: orderctl {table} show {item_id}", table=outbox.table, item_id=item_id),
+        )
+
+
+def _or(states: tuple[DeliveryState, ...]) -> str:
+    *others, last = states
+    return _("{others} or {last}", others=", ".join(others), last=last) if others else str(last)
