@@ -46,7 +46,7 @@ lock: $(or $(UV),$(OWN_UV))  ## what is installed here: the newest that pyprojec
 stress: $(EXTRA)test  ## kill, break and fuzz it for a quarter of an hour, then a table (SEED=1 MINUTES=14 WORKERS=2)
 	@PYTHONPATH=tests $(BIN)/python -m stress
 
-mutate: $(EXTRA)test $(EXTRA)mutate  ## change the deciding modules one place at a time: do their tests notice (MODULES=mail.queries)
+mutate: $(EXTRA)test $(EXTRA)mutate  ## change the deciding modules one place at a time: do their tests notice (MODULES=delivery.queries)
 	@PYTHONPATH=tests $(BIN)/python -m stress.mutate $(MODULES)
 
 check: $(EXTRA)dev  ## lint, format, types, import layers
