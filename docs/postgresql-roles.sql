@@ -9,6 +9,8 @@
 --   CREATE ROLE worker1 LOGIN IN ROLE orderctl_mailer;
 --   CREATE ROLE audit LOGIN IN ROLE orderctl_auditor;
 --
+-- None of them sees a row until the owner has made it a member of an account: orderctl member add mia
+--
 -- Nobody but the owner can drop, disable or replace the triggers that keep a rejection final, the log append-only, and
 -- a sent mail sent:
 -- nobody works as the owner from day to day.
@@ -42,19 +44,40 @@ BEGIN
 END
 $$;
 
--- The operator works on orders. No UPDATE or DELETE on the log, no DELETE of orders, mails or batches.
-GRANT INSERT, UPDATE ON buyer, orders TO orderctl_operator;
-GRANT INSERT, UPDATE, DELETE ON order_line, order_tag, selection_item, saved_filter TO orderctl_operator;
+-- The operator works on orders. No UPDATE or DELETE on the log, no DELETE of orders, mails or batches. UPDATE by column:
+-- nothing moves to another account or id, and a queued mail keeps its recipient, its batch and its buyer.
+GRANT INSERT, UPDATE (name, name_folded, email, contact, country, language) ON buyer TO orderctl_operator;
+GRANT INSERT ON orders TO orderctl_operator;
+GRANT INSERT, DELETE ON order_line, order_tag, selection_item TO orderctl_operator;
+GRANT INSERT, UPDATE (expression, actor, saved_at), DELETE ON saved_filter TO orderctl_operator;
 GRANT INSERT ON batch, order_event TO orderctl_operator;
-GRANT INSERT, UPDATE (state, attempts, next_attempt_at, lease_until, token, subject, text, html, last_error, updated_at)
+GRANT INSERT (account, id, batch_id, buyer_id, recipient, language, message_id, state, next_attempt_at, created_at,
+              updated_at),
+      UPDATE (state, attempts, next_attempt_at, lease_until, token, subject, text, html, last_error, updated_at)
     ON mail TO orderctl_operator;
 GRANT INSERT ON mail_order, mail_event TO orderctl_operator;
+
+-- Of an order, everything but its account and id, as far as the store has the column.
+DO $$
+BEGIN
+    EXECUTE (
+        SELECT format('GRANT UPDATE (%s) ON orders TO orderctl_operator', string_agg(quote_ident(attname), ', '))
+        FROM pg_attribute
+        WHERE attrelid = 'orders'::regclass AND attnum > 0 AND NOT attisdropped AND attname IN (
+            'buyer_id', 'brand', 'status', 'reference', 'season', 'ordered_at', 'terms', 'delivery_address',
+            'billing_address', 'country', 'delivery_from', 'delivery_to', 'currency', 'total', 'quantity',
+            'delivery_notes', 'invoices', 'backlog_skus', 'note', 'folded', 'fingerprint', 'archived_at', 'rejected_at',
+            'changed_at', 'batch_id', 'version', 'lines_digest', 'gone_at')
+    );
+END
+$$;
 
 -- What the sources said of the orders, in stores that keep it.
 DO $$
 BEGIN
     IF to_regclass('order_source') IS NOT NULL THEN
-        GRANT INSERT, UPDATE ON order_source TO orderctl_operator;
+        GRANT INSERT, UPDATE (source, seen_at, status, delivery_notes, invoices, import_id)
+            ON order_source TO orderctl_operator;
     END IF;
 END
 $$;
@@ -93,5 +116,12 @@ $$;
 
 -- The mail worker reads what letters are made of, and notes how each mail went. It can neither reject nor add mails.
 GRANT SELECT ON mail, mail_order, batch, orders, buyer, orderctl_version TO orderctl_mailer;
+DO $$
+BEGIN
+    IF to_regclass('member') IS NOT NULL THEN
+        GRANT SELECT ON member TO orderctl_mailer;
+    END IF;
+END
+$$;
 GRANT UPDATE (state, attempts, next_attempt_at, lease_until, token, subject, text, html, last_error, updated_at)
     ON mail TO orderctl_mailer;

@@ -58,6 +58,8 @@ def lonely_url(postgres_url):
     with psycopg.connect(postgres_url, autocommit=True) as owner:
         owner.execute(f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
         owner.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}")
+        member = "INSERT INTO member (account, login, number, action, at) VALUES ('main', %s, 1, 'add', now())"
+        owner.execute(member, [role])
     yield postgres_url.replace("postgres@", f"{role}@")
     with psycopg.connect(postgres_url, autocommit=True) as owner:
         owner.execute(f"DROP OWNED BY {role}")

@@ -29,6 +29,11 @@ def url(postgres_url):
                 owner.execute(f"CREATE ROLE test_{role} LOGIN IN ROLE orderctl_{role}")
         if not owner.execute("SELECT 1 FROM pg_roles WHERE rolname = 'test_second'").fetchone():
             owner.execute("CREATE ROLE test_second LOGIN IN ROLE orderctl_operator")
+        for role in (*ROLES, "second"):
+            owner.execute(
+                "INSERT INTO member (account, login, number, action, at) VALUES ('main', %s, 1, 'add', now())",
+                [f"test_{role}"],
+            )
     with open_store(postgres_url) as store:
         put_all(store, [make_order("R1"), make_order("R2"), make_order("R3", status=Status.OC_CONFIRMED)])
         reject(store, ids("R1"), notify=True)
@@ -104,7 +109,7 @@ def test_an_auditor_reads_everything(run, tmp_path):
 
 TABLES = ("buyer", "orders", "order_line", "order_tag", "order_source", "selection_item", "saved_filter", "batch",
           "order_event", "mail", "mail_order", "mail_event", "batch_verdict", "batch_origin", "policy", "batch_begun",
-          "orderctl_version")  # fmt: skip
+          "member", "orderctl_version")  # fmt: skip
 EVERYONE = [
     *(f"TRUNCATE {table} CASCADE" for table in TABLES),
     *(f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in TABLES),
@@ -124,6 +129,24 @@ EVERYONE = [
     "UPDATE batch_verdict SET code = 'x'",
     "DELETE FROM batch_origin",
     "UPDATE mail SET recipient = 'thief@x.example'",
+    "UPDATE orders SET id = 'R9' WHERE id = 'R2'",
+    "UPDATE orders SET account = 'other'",
+    "UPDATE buyer SET id = 'x'",
+    "UPDATE order_line SET quantity = 9",
+    "UPDATE order_tag SET tag = 'x'",
+    "UPDATE selection_item SET actor = 'x'",
+    "UPDATE saved_filter SET name = 'x'",
+    "UPDATE order_source SET order_id = 'x'",
+    (
+        "INSERT INTO mail (account, id, state, next_attempt_at, created_at, updated_at, text)"
+        " VALUES ('main', 'x', 'waiting', now(), now(), now(), 'ours')"
+    ),
+    "INSERT INTO member (account, login, number, action, at) VALUES ('other', session_user, 1, 'add', now())",
+    "UPDATE member SET account = 'other'",
+    "DELETE FROM member",
+    "ALTER TABLE orders DISABLE ROW LEVEL SECURITY",
+    "DROP POLICY of_members ON orders",
+    "CREATE POLICY mine ON orders USING (true)",
     "UPDATE mail_order SET order_id = 'R2'",
     "UPDATE orderctl_version SET version_num = '0'",
     "DROP TRIGGER orders_final_update ON orders",
@@ -177,8 +200,7 @@ def test_nobody_breaks_out(url):
     "statement",
     [
         "UPDATE orders SET status = 'needs-oc', rejected_at = NULL, batch_id = NULL WHERE id = 'R1'",
-        "UPDATE orders SET id = 'R9' WHERE id = 'R1'",
-        "UPDATE order_line SET quantity = 9 WHERE order_id = 'R1'",
+        "UPDATE orders SET season = 'x' WHERE id = 'R1'",
         "DELETE FROM order_line WHERE order_id = 'R1'",
         "INSERT INTO orders SELECT * FROM orders ON CONFLICT (account, id) DO UPDATE SET note = 'x'",
     ],

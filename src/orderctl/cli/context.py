@@ -87,8 +87,8 @@ class Context:
         password = settings.secret(file="store_password_file", keyring="store_keyring", user=user)
         return address.with_password(password) if password else address
 
-    def open_store(self) -> "Store":
-        """The store with the account of the settings, as a context manager."""
+    def open_store(self, *, members_only: bool = True) -> "Store":
+        """The store with the account of the settings, as a context manager; see `Store` for `members_only`."""
         from orderctl.database.store import Store, make_engine
 
         return Store(
@@ -97,6 +97,7 @@ class Context:
             self.settings.text("label"),
             watch=self._watch if self._is_watched() else None,
             committed=self.note_change,
+            members_only=members_only,
         )
 
     def check_head(self, store: "Store") -> None:

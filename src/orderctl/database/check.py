@@ -9,7 +9,7 @@ from orderctl.database.address import Address
 from orderctl.database.connection import Connection
 from orderctl.database.guards.statements import guard_statements
 from orderctl.database.store import CURRENT, Engine, check_revision, make_engine
-from orderctl.errors import ExitCode, OrderctlError
+from orderctl.errors import ExitCode, OrderctlError, StoreUnavailableError
 from orderctl.language import N_, _, enumerated
 
 
@@ -112,6 +112,8 @@ def _file(address: Address) -> Iterator[Check]:
 def _revision(connection: Connection, engine: Engine) -> Check:
     try:
         check_revision(connection, engine.shown)
+    except StoreUnavailableError as error:
+        return Check("account", ok=False, detail=error.sentence)
     except OrderctlError as error:
         return Check("schema", ok=False, detail=error.sentence)
     return Check("schema", ok=True, detail=_("revision {revision}", revision=CURRENT))
@@ -122,6 +124,8 @@ def _guards(connection: Connection) -> Check:
     expected = guard_statements(connection.dialect.name)
     check = _sqlite_guards if connection.dialect.name == "sqlite" else _postgres_guards
     wrong = list(check(connection, expected))
+    if connection.dialect.name != "sqlite":
+        wrong += _unprotected(connection)
     count = sum(1 for statement in expected if _TRIGGER.match(statement))
     found = (
         _("the store does not guard itself: {triggers}", triggers=enumerated(wrong))
@@ -167,6 +171,23 @@ def _postgres_guards(connection: Connection, expected: tuple[str, ...]) -> Itera
                 yield _("{name} is missing", name=f"{made[1]}()")
             elif bodies[made[1]] != made[2]:
                 yield _("{name} was altered", name=f"{made[1]}()")
+
+
+def _unprotected(connection: Connection) -> Iterator[str]:
+    """The tables that do not hold each login to its accounts, by the one policy that all of them share."""
+    found = connection.execute(
+        "SELECT c.relname, c.relrowsecurity AND (c.relforcerowsecurity OR c.relname = 'member'),"
+        " array_agg(p.polname || ' ' || pg_get_expr(p.polqual, p.polrelid))"
+        " FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'account'"
+        " LEFT JOIN pg_policy AS p ON p.polrelid = c.oid"
+        " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace GROUP BY c.oid ORDER BY c.relname"
+    ).fetchall()
+    policies = {table: policy for table, _on, policy in found}
+    for table, is_on, policy in found:
+        if not is_on or policy[0] is None:
+            yield _("{name} is switched off", name=f"row level security of {table}")
+        elif table != "member" and policy != policies.get("orders"):
+            yield _("{name} was altered", name=f"of_members on {table}")
 
 
 def _name(pattern: re.Pattern[str], statement: str) -> str:

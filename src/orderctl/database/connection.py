@@ -30,6 +30,7 @@ class Dialect(Protocol):
 
     name: str
     login: str
+    accounts: str  # a subquery of the accounts that the login is a member of; empty where there are no logins
     present: str  # the database's clock as an expression; empty where it has none
 
     def ids(self, parameter: str) -> str:
@@ -71,6 +72,7 @@ class SqliteDialect:
 
     name = "sqlite"
     login = "''"
+    accounts = ""
     present = ""
 
     def lock(self, table: str) -> str:  # noqa: ARG002 - SQLite locks the file: one transaction writes at a time
@@ -118,6 +120,11 @@ class PostgresDialect:
 
     name = "postgresql"
     login = "session_user"  # who logged in: neither SET ROLE nor a SECURITY DEFINER function changes it
+    accounts = (
+        "SELECT m.account FROM member AS m WHERE m.login = session_user::text AND m.action = 'add' AND NOT EXISTS"
+        " (SELECT 1 FROM member AS later WHERE later.account = m.account AND later.login = m.login"
+        " AND later.number > m.number)"
+    )
     present = "clock_timestamp()"  # now() would be the time at which the transaction began, before its locks
 
     def lock(self, table: str) -> str:
@@ -223,8 +230,8 @@ def recordset(dialect: Dialect, columns: Mapping[str, str], parameter: str = "ro
     return f"SELECT * FROM json_to_recordset(CAST(:{parameter} AS json)) AS r({typed})"
 
 
-def packed(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows as the JSON array that `recordset` reads; days and instants are ISO 8601 text."""
+def packed(rows: Sequence[Mapping[str, object] | Row]) -> str:
+    """Rows as a JSON array, as `recordset` reads them if they are mappings; days and instants are ISO 8601 text."""
     return json.dumps(rows, default=lambda value: value.isoformat())
 
 

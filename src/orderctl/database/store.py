@@ -8,11 +8,11 @@ from typing import Any, Protocol, Self, TypeVar
 
 from orderctl.database.address import Address
 from orderctl.database.connection import CommitLostError, Connection
-from orderctl.errors import CommitUnknownError, OrderctlError
+from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError
 from orderctl.language import N_, _
 
 VERSION_TABLE = "orderctl_version"
-REVISIONS = tuple(f"{number:04}" for number in range(1, 18))
+REVISIONS = (*(f"{number:04}" for number in range(1, 18)), "0019")
 CURRENT = REVISIONS[-1]
 # "ordc": marks a SQLite file as a store. On PostgreSQL it is the number of the schema's lock.
 APPLICATION_ID = 0x6F726463
@@ -51,12 +51,15 @@ class Store:
         *,
         watch: Callable[[Connection], Connection] | None = None,
         committed: Callable[[], None] | None = None,
+        members_only: bool = True,
     ) -> None:
+        """`members_only`: on PostgreSQL, raise for a login that is no member of the account, and would see nothing."""
         self._engine = engine
         self.account = account
         self.label = label or engine.shown
         self._watch = watch or (lambda connection: connection)
         self._committed = committed or (lambda: None)
+        self._members_only = members_only
         self._checked = False
 
     @contextmanager
@@ -134,13 +137,16 @@ class Store:
     def _check(self, connection: Connection) -> None:
         """Check the revision of the schema, once for each `Store`."""
         if not self._checked:
-            check_revision(connection, self._engine.shown)
+            check_revision(connection, self._engine.shown, members_only=self._members_only)
             self._checked = True
 
 
-def check_revision(connection: Connection, shown: str) -> None:
-    """Raise OrderctlError unless this is an orderctl store of the current revision."""
-    revision = stored_revision(connection)
+def check_revision(connection: Connection, shown: str, *, members_only: bool = True) -> None:
+    """Raise OrderctlError unless this is an orderctl store of the current revision.
+
+    Raises StoreUnavailableError, with `members_only`, for a login that is no member of the account.
+    """
+    revision, stranger = _stored(connection)
     if revision is None:
         raise OrderctlError(
             _(
@@ -169,16 +175,39 @@ def check_revision(connection: Connection, shown: str) -> None:
             ),
             hint=_("upgrade orderctl to the version that the others use"),
         )
+    if stranger and members_only:
+        raise StoreUnavailableError(
+            _(
+                "the login {login!r} is no member of the account {account!r} of the store {shown}",
+                login=stranger,
+                account=connection.account,
+                shown=shown,
+            ),
+            hint=_("its owner adds it: orderctl member add {login}", login=stranger),
+        )
 
 
 def stored_revision(connection: Connection) -> str | None:
     """The revision of the schema; None if this database holds no store."""
-    if connection.dialect.name == "sqlite":
-        found = connection.execute(f"SELECT 1 FROM sqlite_master WHERE name = '{VERSION_TABLE}'").fetchone()
+    return _stored(connection)[0]
+
+
+def _stored(connection: Connection) -> tuple[str | None, str]:
+    """The revision of the schema, None without a store; and the login, if the policies of the account shut it out."""
+    dialect = connection.dialect
+    if dialect.name == "sqlite":
+        found = connection.execute(f"SELECT 0 FROM sqlite_master WHERE name = '{VERSION_TABLE}'").fetchone()
     else:
-        found = connection.execute(f"SELECT 1 WHERE to_regclass('{VERSION_TABLE}') IS NOT NULL").fetchone()
-    row = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone() if found else None
-    return row[0] if row else None
+        found = connection.execute(
+            f"SELECT to_regclass('member') IS NOT NULL WHERE to_regclass('{VERSION_TABLE}') IS NOT NULL"
+        ).fetchone()
+    if found is None:
+        return None, ""
+    # In the same statement: to ask for it costs a run nothing.
+    shut_out = f"row_security_active('orders') AND NOT :account IN ({dialect.accounts})"
+    stranger = f"CASE WHEN {shut_out} THEN {dialect.login} ELSE '' END" if found[0] else "''"
+    row = connection.execute(f"SELECT version_num, {stranger} FROM {VERSION_TABLE}").fetchone()
+    return (row[0], row[1]) if row else (None, "")
 
 
 def make_engine(address: Address) -> Engine:

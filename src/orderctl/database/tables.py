@@ -40,6 +40,7 @@ STATUSES = ("needs-oc", "oc-created", "oc-approved", "oc-declined", "oc-confirme
 MODES = ("bulk", "individual")
 MAIL_STATES = ("waiting", "claimed", "sending", "sent", "refused", "retry", "unknown", "cancelled")
 VERDICTS = ("skipped", "unknown", "taken-out", "changed")
+MEMBER_ACTIONS = ("add", "remove")
 PLAN_STATES = ("saved", "approved", "held", "executed", "cancelled")
 OPEN = text("status NOT IN ('returned-to-cart', 'rejected')")
 SINGLY = text("from_status IN ('oc-approved', 'oc-declined', 'oc-confirmed')")
@@ -356,6 +357,25 @@ class PolicyRow(SQLModel, table=True):
     digest: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class MemberRow(SQLModel, table=True):
+    """What the owner did with a login's membership of an account; the newest row of a login counts. Append-only.
+
+    Unused on SQLite, which has no logins.
+    """
+
+    __tablename__ = "member"
+
+    account: str = _key()
+    login: str = _key()
+    number: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
+    action: str = Field(sa_column=Column(TEXT, nullable=False))
+    at: datetime = _instant()
+    actor: str = _text()
+    actor_login: str = _text()
+
+    __table_args__ = (_one_of("action", MEMBER_ACTIONS), {"sqlite_with_rowid": False})
 
 
 class OrderEventRow(SQLModel, table=True):

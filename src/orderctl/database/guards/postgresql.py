@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from orderctl.database.connection import PostgresDialect
 from orderctl.database.guards.conditions import (
     APPEND_ONLY,
     ARRIVING,
@@ -31,6 +32,7 @@ from orderctl.database.guards.conditions import (
     POLICY_ORDERS,
     POLICY_REASON,
     POLICY_SECOND,
+    RECIPIENT,
     SINGLY_IN_BULK,
     SINGLY_REJECTED,
     YEARS,
@@ -143,6 +145,43 @@ def mails() -> Iterator[str]:
     yield "ALTER TABLE mail_order ENABLE ALWAYS TRIGGER mail_order_kept_insert"
     for table in ("mail", "mail_order"):
         yield from _no_truncate(table, MAIL_KEPT)
+
+
+def recipients() -> Iterator[str]:
+    """A mail that is queued goes to the address of its buyer, and nobody adds one to a batch that is there."""
+    addressed = "SELECT 1 FROM buyer AS b WHERE b.account = m.account AND b.id = m.buyer_id AND b.email = m.recipient"
+    late = (
+        "SELECT 1 FROM batch AS b JOIN (SELECT DISTINCT account, batch_id FROM added) AS a"
+        " ON a.account = b.account AND a.batch_id = b.id"
+    )
+    yield (
+        "CREATE FUNCTION orderctl_refuse_recipient() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF EXISTS ({late}) OR EXISTS (SELECT 1 FROM added AS m WHERE NOT EXISTS ({addressed})) THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+    )
+    yield own_tables("orderctl_refuse_recipient")
+    yield (
+        "CREATE TRIGGER mail_to_its_buyer AFTER INSERT ON mail REFERENCING NEW TABLE AS added"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_recipient('{RECIPIENT}')"
+    )
+    yield "ALTER TABLE mail ENABLE ALWAYS TRIGGER mail_to_its_buyer"
+
+
+def row_security(table: str) -> Iterator[str]:
+    """A login sees and writes the rows of the accounts that it is a member of; the owner is no exception.
+
+    `session_user` is who logged in, also inside views and functions of the owner. The subquery stands alone, so that
+    it runs once for each statement: a function would be called for each row, and double the time of a rejection.
+    """
+    yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
+    yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
+    yield f"CREATE POLICY of_members ON {table} USING (account = ANY (ARRAY({PostgresDialect.accounts})))"
+
+
+def member_security() -> Iterator[str]:
+    """A login sees its own rows. Not forced: the owner has to be able to add the first member of an account."""
+    yield "ALTER TABLE member ENABLE ROW LEVEL SECURITY"
+    yield "CREATE POLICY of_members ON member FOR SELECT USING (login = session_user::text)"
 
 
 def by_a_batch(*, with_policy: bool) -> Iterator[str]:

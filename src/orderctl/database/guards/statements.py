@@ -50,7 +50,8 @@ _FROZEN = [
     "gone_at",
 ]
 # Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0017 = ("policy",)
+OF_0019 = ("member",)
+OF_0017 = ("policy", *OF_0019)
 OF_0016 = ("batch_verdict", "batch_origin", *OF_0017)
 OF_0013 = ("gone_at", *OF_0016)
 OF_0011 = ("lines_digest", *OF_0013)
@@ -59,7 +60,8 @@ _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 # What a batch remembers of the ids it was asked about; written before the batch itself.
 _MEMORY = {"batch_verdict": ("account", "batch_id", "order_id"), "batch_origin": ("account", "batch_id", "number")}
 _LOGS_OF_0017 = {"policy": ("account", "position")}
-_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017
+_LOGS_OF_0019 = {"member": ("account", "login", "number")}
+_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0019
 
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
@@ -99,6 +101,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *(() if set(OF_0013) <= set(without) else _gone(dialect)),
         *(() if set(OF_0016) <= set(without) else _memory(dialect)),
         *(_policy(dialect) if with_policy else ()),
+        *(() if set(OF_0019) <= set(without) else _members(dialect)),
     )
 
 
@@ -146,6 +149,14 @@ def _policy(dialect: str) -> Iterator[str]:
     else:
         yield from postgresql.trigger("orders", "orders_by_the_rules", "UPDATE", forbidden, BY_THE_RULES)
         yield from postgresql.policy()
+
+
+def _members(dialect: str) -> Iterator[str]:
+    """Who was a member of an account is kept. On PostgreSQL a mail goes to its buyer, and is queued with its batch."""
+    for log in _LOGS_OF_0019:
+        yield from _of_log(dialect, log)
+    if dialect == "postgresql":
+        yield from postgresql.recipients()
 
 
 def _gone(dialect: str) -> Iterator[str]:

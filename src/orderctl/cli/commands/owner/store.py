@@ -16,6 +16,7 @@ from orderctl.cli.options import AsReport, ReportFormat, context_of
 from orderctl.cli.sources import read_max_age
 from orderctl.core.times import duration_words
 from orderctl.database.check import Check, Health, check_store
+from orderctl.database.members import join
 from orderctl.database.sqlite import backup_store
 from orderctl.errors import ExitCode, OrderctlError
 from orderctl.files.safe import create_file, create_folder
@@ -25,6 +26,7 @@ from orderctl.rejection.policy import current_policy
 from orderctl.settings import LARGEST, OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
 
 app = group_app()
+_MEMBERS = "0019"  # the revision from which on accounts have members on PostgreSQL
 
 
 @app.callback()
@@ -34,11 +36,14 @@ def store() -> None:
 
 @app.command(epilog="Examples:\n\norderctl store init\n\norderctl --store orders.db store init")
 def init(ctx: typer.Context) -> None:
-    """Make the store; does nothing if it is there."""
+    """Make the store; does nothing if it is there. On PostgreSQL your login becomes a member of the account in use."""
     context = context_of(ctx)
     from orderctl.database.schema import init_store
 
     made = init_store(context.address)
+    if made and context.address.path is None:
+        with context.open_store(members_only=False) as opened:
+            join(opened, actor=context.actor, clock=context.clock)
     where = context.address.shown
     context.screen.tell(
         _("made the store {store}", store=where) if made else _("the store is there already: {store}", store=where)
@@ -54,6 +59,10 @@ def upgrade(ctx: typer.Context) -> None:
     before, after, copy = upgrade_with_copy(context.address, context.clock.now())
     if copy is not None:
         context.screen.tell(_("copied the store as it was to {file}", file=copy))
+    if context.address.path is None and before < _MEMBERS:
+        context.screen.warn(
+            _("every login but the owner's is shut out of its account now until the owner adds it: orderctl member add")
+        )
     context.screen.tell(
         _("the store is of revision {revision}", revision=after)
         if before == after
@@ -119,7 +128,7 @@ def _document(store: str, health: Health) -> Document:
 def _checks(context: Context, *, quick: bool) -> Iterator[Check]:
     usable = True
     for found in check_store(context.address, context.settings.text("account"), quick=quick):
-        usable = usable and (found.ok or found.name not in {"schema", "integrity"})
+        usable = usable and (found.ok or found.name not in {"schema", "account", "integrity"})
         yield found
     if usable and not quick:
         yield _log(context)
