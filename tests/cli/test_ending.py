@@ -88,6 +88,13 @@ TALKING = (
     ("store", "upgrade"),
     ("store", "backup", "{made}.db"),
 )
+# A file has no logins: refused as a wrong call, whatever becomes of standard output.
+REFUSED = (
+    ("member", "add", "mia"),
+    ("member", "remove", "mia"),
+    ("member", "list"),
+    ("member", "history"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +135,14 @@ def cli(store_url, tmp_path):
 
 def test_the_commands_here_are_those_of_the_program():
     groups = {name: getattr(ROOT.load(name), "commands", {}) for name in COMMANDS}
-    called = {call[: 1 + bool(groups.get(call[0]))] for call in READING + CHANGING + TALKING if call[0] in COMMANDS}
+    called = {
+        call[: 1 + bool(groups.get(call[0]))] for call in READING + CHANGING + TALKING + REFUSED if call[0] in COMMANDS
+    }
     every = {(name, *sub) for name, subs in groups.items() for sub in (((each,) for each in subs) if subs else [()])}
     assert called - {("log",)} == every - {("log", "show")}
 
 
-@pytest.mark.parametrize("call", READING + CHANGING + TALKING, ids=" ".join)
+@pytest.mark.parametrize("call", READING + CHANGING + TALKING + REFUSED, ids=" ".join)
 def test_a_result_that_cannot_be_written_ends_in_one_line_and_a_code_that_says_what_was_done(
     forks, prepared, tmp_path, call
 ):
@@ -150,6 +159,8 @@ def test_a_result_that_cannot_be_written_ends_in_one_line_and_a_code_that_says_w
 def expected(call, stdout):
     if call in CHANGING:
         return NOT_REPORTED, True
+    if call in REFUSED:
+        return ExitCode.WRONG_CALL, False
     if call in TALKING or stdout == "unread":
         return DONE, False
     return FAILED, True

@@ -136,7 +136,6 @@ SERVED = (
     "PGUSER=owner createdb orders",
     "orderctl --store postgresql://owner@db.example/orders store init",
     "orderctl help postgresql-roles | psql postgresql://owner@db.example/orders -v ON_ERROR_STOP=1",
-    "psql postgresql://postgres@db.example/orders -c 'GRANT orderctl_auditor TO audit'",
     "PGUSER=owner createdb orders_new",
 )
 BEFORE = {
@@ -222,13 +221,13 @@ def shell(tmp_path, sqlite_url, postgres_server, inbox):
             LOSING_PORT=str(losing.port),
         ) as shell,
     ):
-        for role in ("orders", "owner", "audit"):
+        for role in ("orders", "owner"):
             admin.execute(f"CREATE ROLE {role} LOGIN CREATEDB CREATEROLE")
         yield shell
         for database in ("orders", "orders_new"):
             admin.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
-        for role in ("orders", "owner", "audit"):
-            admin.execute(f"DROP ROLE {role}")
+        for role in ("mia", "backup", "orders", "owner"):
+            admin.execute(f"DROP ROLE IF EXISTS {role}")
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/install.md", "docs/tour.md", *HOW_TOS])
