@@ -110,7 +110,8 @@ ANOTHER_ACCOUNT = [
     ),
     (
         "INSERT INTO orders (account, id, status, ordered_at, currency, total, quantity)"
-        " VALUES ('rival', 'rival-2', 'needs-oc', now(), 'EUR', 1, 1) ON CONFLICT (account, id) DO UPDATE SET note = 'x'"
+        " VALUES ('rival', 'rival-2', 'needs-oc', now(), 'EUR', 1, 1)"
+        " ON CONFLICT (account, id) DO UPDATE SET note = 'x'"
     ),
     "INSERT INTO order_line (account, order_id, number, quantity, unit_price) VALUES ('rival', 'rival-2', 99, 1, 1)",
     "INSERT INTO order_tag (account, order_id, tag) VALUES ('rival', 'rival-2', 'x')",
