@@ -100,6 +100,15 @@ BEGIN
 END
 $$;
 
+-- What operators do besides rejecting, in stores that keep it: added, and never changed.
+DO $$
+BEGIN
+    IF to_regclass('act') IS NOT NULL THEN
+        GRANT INSERT ON act TO orderctl_operator;
+    END IF;
+END
+$$;
+
 -- Saved plans, in stores that have them: they may be approved, cancelled and run, and not be made into others.
 DO $$
 BEGIN

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from orderctl.database.acts import Act, record_act
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
@@ -75,7 +76,7 @@ _CHANGES = {
 def apply_change(
     connection: Connection, choice: Choice, change: Change, *, event_id: str, actor: str, at: datetime
 ) -> int:
-    """Change the chosen orders; returns how many changed."""
+    """Change the chosen orders, and record the act; returns how many changed."""
     ids = _log_change(connection, choice, change, event_id, actor, at)
     changed = {"changed": connection.dialect.bind_ids(ids)}
     among = f"id IN ({connection.dialect.ids('changed')})"
@@ -97,6 +98,11 @@ def apply_change(
                 {"tag": change.tag, **changed},
             )
             _touch(connection, among, at, changed)
+    if ids:
+        record_act(
+            connection,
+            Act(kind=change.kind, subject=event_id, actor=actor, at=at, detail=change.tag).of_keys(ids),
+        )
     return len(ids)
 
 

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderctl.audit.log import digest_batch
-from orderctl.audit.merkle import GrowingTree, consistency_proof, entry_hash, inclusion_proof
+from orderctl.audit.proofs.merkle import GrowingTree, consistency_proof, entry_hash, inclusion_proof
 from orderctl.audit.service import record_of
+from orderctl.database.acts import read_acts
 from support.audit import cut_last_batch
 from support.cli import Cli
 from support.factories import make_order, put_all
@@ -25,7 +26,9 @@ from support.project import ROOT
 from support.rejection import ids, reject
 from support.stores import open_store, tamper
 
-NOT_KNOWN = "not known: whether the newest batches were cut off, or all was written anew (--since CHECKPOINT tells)"
+NOT_KNOWN = (
+    "not known: whether the newest batches or acts were cut off, or all was written anew (--since CHECKPOINT tells)"
+)
 CUT = (
     "checkpoint: its newest batch is number 3, and that of the store 2: the last ones were cut off,"
     " or an old backup was put back"
@@ -157,17 +160,20 @@ def test_a_checkpoint_is_a_signed_note(cli, batches, store_url, tmp_path):
     made = cli("log", "checkpoint", "--new-key", str(tmp_path / "key"))
     name, hashed, public = made.out.strip().split("+", 2)
     assert (made.code, stat.S_IMODE((tmp_path / "key").stat().st_mode)) == (0, 0o600)
-    secret = (tmp_path / "key").read_text().strip().rpartition("+")[2]
+    secret = (tmp_path / "key").read_text().strip().split("+", 4)[4]
     assert secret not in made.out + made.err
     cli.environ["ORDERCTL_CHECKPOINT_KEY_FILE"] = str(tmp_path / "key")
     ran = cli("log", "checkpoint")
     assert (ran.code, ran.err) == (0, "")
     text, _, signature = ran.out.partition("\n\n")
-    origin, size, root, at = text.split("\n")
+    origin, size, root, at, acts = text.split("\n")
     assert re.fullmatch("orderctl/[0-9a-f]{32}/main", origin)
     assert (origin, size) == (name, "3")
     assert base64.b64decode(root) == naive_root([digest.encode() for digest in digests(store_url)])
     assert re.fullmatch(r"time 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", at)
+    with open_store(store_url) as store, store.snapshot() as connection:
+        made = [act.digest.encode() for act in read_acts(connection)]
+    assert acts == f"acts {len(made)} {base64.b64encode(naive_root(made)).decode()}"
     dash, signer, written = signature.removesuffix("\n").split(" ")
     key = base64.b64decode(public)
     assert (dash, signer, key[0], len(key)) == ("—", name, 1, 33)
@@ -345,7 +351,7 @@ def test_a_proof_of_a_batch_is_checked_without_the_store(cli, batches, store_url
     proof, checkpoint = ran.out.split("\n\n")
     head, index, *path = proof.split("\n")
     assert (ran.code, head, index) == (0, "c2sp.org/tlog-proof@v1", "index 1")
-    _, size, root, _ = checkpoint.strip().split("\n")
+    _, size, root, *_ = checkpoint.strip().split("\n")
     leaf = entry_hash(digests(store_url)[1].encode())
     assert root_of_inclusion(leaf, 1, int(size), proven(path)) == base64.b64decode(root)
     page = (ROOT / "docs/reference/log.md").read_text()
@@ -367,7 +373,7 @@ def test_a_witness_gets_the_proof_that_the_log_goes_on(cli, elsewhere, batches, 
     ran = cli("log", "checkpoint", "--since", str(tmp_path / "kept"))
     proof, checkpoint, signature = ran.out.split("\n\n")
     old, *path = proof.split("\n")
-    _, size, root, _ = checkpoint.split("\n")
+    _, size, root, *_ = checkpoint.split("\n")
     assert (ran.code, old, size, signature[:2]) == (0, "old 3", "4", "— ")
     assert roots_of_consistency(3, 4, before, proven(path)) == (before, base64.b64decode(root))
     compute_anew(store_url)

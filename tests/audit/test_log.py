@@ -80,16 +80,22 @@ def batches(store_url):
     return made
 
 
+NOT_KNOWN = (
+    "not known: whether the newest batches or acts were cut off, or all was written anew (--since CHECKPOINT tells)"
+)
+
+
 def test_a_log_that_nobody_touched_is_as_written(cli, batches):
     ran = cli("log", "verify")
     assert (ran.code, ran.err) == (0, "")
     assert ran.lines[:3] == [
         "as written: 3 batches and 5 events of them",
-        "no digest covers 2 events outside batches (imports as rejected: 1, archiving, tags)",
-        "not known: whether the newest batches were cut off, or all was written anew (--since CHECKPOINT tells)",
+        "2 acts besides rejecting, and 2 events of orders (imported as rejected: 1)",
+        NOT_KNOWN,
     ]
-    assert ran.lines[3] == f"head: batch {batches[2]}, number 3"
-    head = ran.lines[4].split()[-1]
+    assert ran.lines[3].startswith("newest act: number 2, ")
+    assert ran.lines[4] == f"head: batch {batches[2]}, number 3"
+    head = ran.lines[5].split()[-1]
     (verdict,) = cli("log", "verify", "--format", "json", "--anchor", head).json
     assert verdict == {
         "schema": 1,
@@ -101,8 +107,11 @@ def test_a_log_that_nobody_touched_is_as_written(cli, batches):
         "anchored": True,
         "continues": None,
         "outside_batches": {"events": 2, "imported_as_rejected": 1},
+        "acts": 2,
+        "earlier": 0,
         "unknown_lines": 0,
         "head": {"batch": batches[2], "position": 3, "digest": head},
+        "act_head": {"position": 2, "digest": ran.lines[3].split()[-1]},
     }
 
 
@@ -338,6 +347,9 @@ def test_tampering_is_told_to_programs_too(cli, batches, store_url):
         "batch_id": batches[1],
         "order_id": "L3",
         "event_id": batches[1],
+        "act": None,
+        "act_kind": None,
+        "subject": None,
     }
     assert (ran.code, verdict["outcome"], verdict["tampered"]) == (1, "tampered", 1)
     ran = cli("log", "verify")

@@ -367,3 +367,35 @@ def test_an_upgrade_whose_connection_is_cut_can_be_run_again(postgres_server, tm
         cli = Cli(url, tmp_path / "home")
         assert (cli("store", "upgrade").code, cli("search").code) == (0, 0)
         admin.execute("DROP DATABASE cut_store WITH (FORCE)")
+
+
+def test_what_was_logged_before_there_were_acts_is_covered_by_the_first_one(empty_url, tmp_path):
+    make_store(empty_url, "0017")
+    order = FIRST_DATA["orders"]
+    events = {"account": "main", "order_id": "U1", "actor": "mia", "at": AT}
+    run_sql(
+        empty_url,
+        inserted("buyer", FIRST_DATA["buyer"]),
+        inserted("orders", order),
+        inserted("orders", order | {"account": "other", "buyer_id": None}),
+        inserted("order_event", events | {"id": "e1", "kind": "tagged", "detail": "late"}),
+        inserted("order_event", events | {"id": "e2", "kind": "archived"}),
+    )
+    cli = Cli(empty_url, tmp_path / "home")
+    assert cli("store", "upgrade").code == 0
+    assert cli("tag", "early", "U1").code == 0
+    assert run_sql(empty_url, ("SELECT account, position, kind, number FROM act ORDER BY 1, 2", [])) == [
+        ("main", 1, "earlier", 2),
+        ("main", 2, "tagged", 1),
+    ]
+    ran = cli("log", "verify")
+    said = "2 records are from before acts were recorded; one digest covers all of them"
+    assert (ran.code, said in ran.lines) == (0, True)
+    for statement, rows in (
+        ("UPDATE order_event SET detail = 'later' WHERE id = 'e1'", 2),
+        ("DELETE FROM order_event WHERE id = 'e2'", 1),
+    ):
+        tamper(empty_url, statement)
+        ran = cli("log", "verify")
+        named = f"act 1 (earlier): what was logged before it, 2 rows, is not as it was then: {rows} rows"
+        assert (ran.code, ran.lines[0]) == (1, named)

@@ -109,7 +109,7 @@ def test_an_auditor_reads_everything(run, tmp_path):
 
 TABLES = ("buyer", "orders", "order_line", "order_tag", "order_source", "selection_item", "saved_filter", "batch",
           "order_event", "mail", "mail_order", "mail_event", "batch_verdict", "batch_origin", "policy", "batch_begun",
-          "member", "orderctl_version")  # fmt: skip
+          "member", "act", "orderctl_version")  # fmt: skip
 EVERYONE = [
     *(f"TRUNCATE {table} CASCADE" for table in TABLES),
     *(f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in TABLES),
@@ -120,6 +120,8 @@ EVERYONE = [
     "UPDATE policy SET rules = '{}'",
     "DELETE FROM policy",
     "DELETE FROM batch_begun",
+    "UPDATE act SET actor = 'x'",
+    "DELETE FROM act",
     "UPDATE batch SET reason = 'x'",
     "DELETE FROM batch",
     "DELETE FROM orders",
@@ -166,6 +168,7 @@ WRITES = [
     "UPDATE orders SET version = version",
     "INSERT INTO order_event (account, order_id, id, at) VALUES ('main', 'R2', 'x', now())",
     "INSERT INTO batch (account, id, position, at, mode) VALUES ('main', 'x', 9, now(), 'bulk')",
+    "INSERT INTO act (account, position, at, kind, login) VALUES ('main', 1, now(), 'x', session_user)",
     "INSERT INTO mail SELECT * FROM mail",
     "INSERT INTO batch_verdict (account, batch_id, order_id, verdict) VALUES ('main', 'x', 'x', 'unknown')",
     "INSERT INTO order_tag (account, order_id, tag) VALUES ('main', 'R2', 'x')",
@@ -335,6 +338,17 @@ def owned(url, tmp_path):
 def second(url, tmp_path):
     """The program as another operator runs it, with another login."""
     return Cli(as_role(url, "second"), tmp_path / "second", ORDERCTL_ACTOR="bob")
+
+
+def test_an_act_names_the_login_that_wrote_it(run, operator):
+    assert run("operator", "tag", "late", "R2").code == 0
+    acts = operator.execute("SELECT position, actor, login, kind FROM act").fetchall()
+    assert [(position, login, kind) for position, _, login, kind in acts] == [(1, "test_operator", "tagged")]
+    with pytest.raises(psycopg.errors.IntegrityError, match="an act names the login that wrote it, and not another"):
+        operator.execute(
+            "INSERT INTO act (account, position, at, kind, login, previous)"
+            " SELECT account, 2, now(), 'x', 'postgres', digest FROM act"
+        )
 
 
 def test_an_operator_sets_no_looser_policy(run, owned, operator):

@@ -6,7 +6,7 @@ from itertools import count
 
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.importing.queries import OrderImport
+from orderctl.importing.queries import OrderImport, Sighting
 from orderctl.orders.orders import Buyer, Order, OrderLine, Status
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
@@ -63,5 +63,12 @@ def put(store: Store, *orders: Order) -> None:
 
 
 def put_all(store: Store, orders: Iterable[Order]) -> None:
-    rows = list(orders)
-    store.write(lambda connection: OrderImport(connection).store(rows, actor="test", at=NOW, detail="test"))
+    rows, seen = list(orders), Sighting(at=NOW)
+    by = {"actor": "test", "at": NOW, "detail": "test"}
+
+    def write(connection: Connection) -> None:
+        writer = OrderImport(connection)
+        writer.store(rows, **by, seen=seen)
+        writer.record_acts(seen, **by)
+
+    store.write(write)

@@ -7,7 +7,10 @@ import psycopg
 from orderctl.database.address import parse_address
 from orderctl.database.store import Store, make_engine
 
-_GUARDED = ("orders", "order_line", "order_event", "batch", "batch_verdict", "batch_origin", "mail", "mail_order")
+_GUARDED = (
+    *("orders", "order_line", "order_event", "batch", "batch_verdict", "batch_origin", "mail", "mail_order"),
+    *("mail_event", "plan", "policy", "act"),
+)
 REFUSALS = (sqlite3.IntegrityError, psycopg.errors.IntegrityError)
 
 

@@ -44,8 +44,11 @@ def verdict_document(verdict: LogVerdict) -> Document:
         "anchored": verdict.anchored,
         "continues": verdict.continues,
         "outside_batches": {"events": verdict.loose, "imported_as_rejected": verdict.imported},
+        "acts": verdict.acts,
+        "earlier": verdict.earlier,
         "unknown_lines": verdict.unknown_lines,
         "head": head and {"batch": head.id, "position": head.position, "digest": head.digest},
+        "act_head": verdict.act_head and asdict(verdict.act_head),
     }
 
 

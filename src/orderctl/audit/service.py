@@ -5,9 +5,10 @@ from datetime import datetime
 from itertools import groupby
 from typing import Generic, TypeVar
 
-from orderctl.audit.checkpoint import Checkpoint, origin_of
+from orderctl.audit.acts import check_acts
 from orderctl.audit.log import LoggedBatch
-from orderctl.audit.merkle import GrowingTree, entry_hash
+from orderctl.audit.proofs.checkpoint import Checkpoint, origin_of
+from orderctl.audit.proofs.merkle import GrowingTree, entry_hash
 from orderctl.audit.queries import (
     batch_chain,
     chained_digests,
@@ -24,10 +25,11 @@ from orderctl.audit.queries import (
 )
 from orderctl.audit.verification import BatchCheck, Chain, Continuation, Kind, LogVerdict, Noted, Tampering
 from orderctl.core.times import Progress
+from orderctl.database.acts import read_acts
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.language import _, enumerated, ngettext
-from orderctl.orders.orders import IMPORTED, OrderEvent
+from orderctl.orders.orders import OrderEvent
 
 T = TypeVar("T")
 _REPORT_EVERY = 5_000
@@ -53,8 +55,9 @@ def verify_log(
 def take_checkpoint(connection: Connection, account: str, at: datetime) -> tuple[Checkpoint, dict[str, bytes]]:
     """The checkpoint of the log as it is, unsigned, and the hash of each batch's digest by its id."""
     leaves = {batch_id: entry_hash(digest.encode()) for batch_id, digest in chained_digests(connection)}
+    acts = GrowingTree(entry_hash(act.digest.encode()) for act in read_acts(connection))
     store_id, __ = newest_head(connection)
-    return Checkpoint.of(origin_of(store_id, account), GrowingTree(leaves.values()), at), leaves
+    return Checkpoint.of(origin_of(store_id, account), GrowingTree(leaves.values()), acts, at), leaves
 
 
 def record_of(connection: Connection) -> Iterator[LoggedBatch]:
@@ -70,7 +73,7 @@ def _tamperings(
 ) -> Iterator[Tampering]:
     yield from _batches(connection, verdict, continuation, _counted(connection, progress))
     yield from _lost(connection)
-    yield from _loose(connection, verdict)
+    yield from check_acts(connection, verdict, continuation)
     for order_id in unproven_orders(connection):
         yield Tampering(kind=Kind.ORDER, order_id=order_id, problem=_("is rejected, and the log does not say by whom"))
     for order_id in reopened_orders(connection):
@@ -117,21 +120,6 @@ def _lost(connection: Connection) -> Iterator[Tampering]:
         ]
         problem = _("was removed: {records} still refer to it", records=enumerated(named))
         yield Tampering(kind=Kind.BATCH, batch_id=lost.id, problem=problem)
-
-
-def _loose(connection: Connection, verdict: LogVerdict) -> Iterator[Tampering]:
-    """Check the events outside batches. One that rejects an order would have to be in a batch."""
-    for event in loose_events(connection):
-        verdict.loose += 1
-        if event.kind == IMPORTED:
-            verdict.imported += 1
-        elif event.to_status == "rejected" and event.batch_id is None:
-            yield Tampering(
-                kind=Kind.EVENT,
-                order_id=event.order_id,
-                event_id=event.id,
-                problem=_("is a rejection outside any batch"),
-            )
 
 
 class _Groups(Generic[T]):

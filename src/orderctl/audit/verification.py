@@ -9,9 +9,10 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 
-from orderctl.audit.checkpoint import Checkpoint
 from orderctl.audit.log import LEAF_LENGTH, Batch, Head, event_line, header_line, leaf
-from orderctl.audit.merkle import GrowingTree, entry_hash
+from orderctl.audit.proofs.checkpoint import Checkpoint, Extent
+from orderctl.audit.proofs.merkle import GrowingTree, entry_hash
+from orderctl.database.acts import Act
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.orders import OrderEvent, Status
 
@@ -29,6 +30,10 @@ class Kind(StrEnum):
     ANCHOR = "anchor"
     CHECKPOINT = "checkpoint"
     HEAD = "head"
+    ACT = "act"
+    MAIL = "mail"
+    PLAN = "plan"
+    POLICY = "policy"
 
 
 _RECORDS = {
@@ -39,25 +44,36 @@ _RECORDS = {
     Kind.ANCHOR: N_("anchor"),
     Kind.CHECKPOINT: N_("checkpoint"),
     Kind.HEAD: N_("head"),
+    Kind.ACT: N_("act {number} ({what})"),
+    Kind.MAIL: N_("log of mail {subject}"),
+    Kind.PLAN: N_("plan {subject}"),
+    Kind.POLICY: N_("policy {subject}"),
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tampering:
-    """One record that was changed after it was written, and what is wrong with it."""
+    """One record that was changed after it was written, and what is wrong with it.
+
+    `act` is the number of an act; `subject` is the id of a mail or a plan, or the number of a policy.
+    """
 
     kind: Kind
     problem: str
     batch_id: str | None = None
     order_id: str | None = None
     event_id: str | None = None
+    act: int | None = None
+    act_kind: str | None = None
+    subject: str | None = None
 
     @property
     def record(self) -> str:
         """The record in words."""
         if self.kind is Kind.EVENT and self.batch_id:
             return _("event of order {order} in batch {batch}", order=self.order_id, batch=self.batch_id)
-        return _(_RECORDS[self.kind], order=self.order_id, batch=self.batch_id)
+        told = {"number": self.act, "what": self.act_kind, "subject": self.subject}
+        return _(_RECORDS[self.kind], order=self.order_id, batch=self.batch_id, **told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +103,9 @@ class LostBatch:
 
 @dataclass(slots=True, kw_only=True)
 class LogVerdict:
-    """What a verification read and found. `loose` counts the events outside batches, which no digest covers.
+    """What a verification read and found. `loose` counts the events outside batches, of which the acts tell.
 
+    `earlier` counts the rows that were there before acts were recorded: the first act covers all of them together.
     `unknown_lines` counts the orders that were rejected by a version that kept no digest of their lines. `anchored` and
     `continues` say whether the anchor and the checkpoint were found; None if there was none to look for. `went_back`:
     the batch that the user saw last is not there.
@@ -99,7 +116,10 @@ class LogVerdict:
     loose: int = 0
     imported: int = 0
     unknown_lines: int = 0
+    acts: int = 0
+    earlier: int = 0
     head: Batch | None = None
+    act_head: Head | None = None
     anchored: bool | None = None
     continues: bool | None = None
     went_back: bool = False
@@ -118,28 +138,61 @@ class Noted:
     seen: Head | None = None
 
 
+class _Beginning:
+    """Compares the beginning of a chain with what a checkpoint says of it."""
+
+    def __init__(self, noted: Extent) -> None:
+        self._noted = noted
+        self._tree = GrowingTree()
+        self._root: bytes | None = None
+        self._take_root()
+
+    def add(self, digest: str) -> None:
+        """Take the next digest of the chain."""
+        self._tree.add(entry_hash(digest.encode()))
+        self._take_root()
+
+    @property
+    def missing(self) -> int | None:
+        """How long the chain is, if it is too short; None if it is not."""
+        return self._tree.size if self._tree.size < self._noted.size else None
+
+    @property
+    def is_other(self) -> bool:
+        """Whether the chain is long enough, and not the one of the checkpoint."""
+        return self.missing is None and self._root != self._noted.root
+
+    def _take_root(self) -> None:
+        if self._tree.size == self._noted.size:
+            self._root = self._tree.root
+
+
 class Continuation:
-    """Compares the batches, oldest first, with what was noted elsewhere."""
+    """Compares the batches and the acts, oldest first, with what was noted elsewhere."""
 
     def __init__(self, noted: Noted, origin: str) -> None:
         self._noted = noted
         self._origin = origin
-        self._tree = GrowingTree()
-        self._root: bytes | None = None
+        checkpoint = noted.checkpoint
+        self._batches = _Beginning(Extent(checkpoint.size, checkpoint.root)) if checkpoint else None
+        self._acts = _Beginning(checkpoint.acts) if checkpoint and checkpoint.acts else None
         self._anchored = self._seen = False
-        self._take_root()
 
     def take(self, batch: Batch) -> None:
         """Take the next batch."""
         noted = self._noted
         self._anchored = self._anchored or batch.digest == (noted.anchor or "").strip().lower()
         self._seen = self._seen or batch.as_head == noted.seen
-        if noted.checkpoint:
-            self._tree.add(entry_hash(batch.digest.encode()))
-            self._take_root()
+        if self._batches:
+            self._batches.add(batch.digest)
+
+    def take_act(self, act: Act) -> None:
+        """Take the next act."""
+        if self._acts:
+            self._acts.add(act.digest)
 
     def check(self, verdict: LogVerdict) -> Iterator[Tampering]:
-        """Compare the whole chain, and note the results in the verdict."""
+        """Compare the whole chains, and note the results in the verdict."""
         noted, head = self._noted, verdict.head.as_head if verdict.head else None
         if noted.anchor is not None:
             verdict.anchored = self._anchored
@@ -157,22 +210,32 @@ class Continuation:
     def _against(self, checkpoint: Checkpoint) -> Iterator[str]:
         if checkpoint.origin != self._origin:
             yield _("is of the log {theirs}, and this is {ours}", theirs=checkpoint.origin, ours=self._origin)
-        if self._tree.size < checkpoint.size:
+        if self._batches and self._batches.missing is not None:
             yield _(
                 "its newest batch is number {noted:,}, and that of the store {held:,}: the last ones were cut off,"
                 " or an old backup was put back",
                 noted=checkpoint.size,
-                held=self._tree.size,
+                held=self._batches.missing,
             )
-        elif self._root != checkpoint.root:
+        elif self._batches and self._batches.is_other:
             yield _(
                 "covers other batches than the store has up to number {noted:,}: the chain was computed anew",
                 noted=checkpoint.size,
             )
-
-    def _take_root(self) -> None:
-        if self._noted.checkpoint and self._tree.size == self._noted.checkpoint.size:
-            self._root = self._tree.root
+        if self._acts and checkpoint.acts:
+            noted = checkpoint.acts.size
+            if self._acts.missing is not None:
+                yield _(
+                    "its newest act is number {noted:,}, and that of the store {held:,}: the last ones were cut off,"
+                    " or an old backup was put back",
+                    noted=noted,
+                    held=self._acts.missing,
+                )
+            elif self._acts.is_other:
+                yield _(
+                    "covers other acts than the store has up to number {noted:,}: the chain was computed anew",
+                    noted=noted,
+                )
 
 
 def went_back(seen: Head, newest: Head | None) -> str:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 CONNECT_WAIT_S = 10
 SILENCE_S = 30.0
 # Another batch took the position in the chain, or has the caller's key. A retry sees it.
-_TAKEN = frozenset({"ix_batch_account_position", "ix_batch_account_request_key"})
+_TAKEN = frozenset({"ix_batch_account_position", "ix_batch_account_request_key", "pk_act"})
 _FETCH = 2_000
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The kernel finds out in about a minute that a peer is gone.
@@ -142,7 +142,7 @@ class PostgresEngine:
 
     @staticmethod
     def asks_for_retry(error: Exception) -> bool:
-        """Serialization failure (40001), deadlock (40P01), or two batches with one position or one key."""
+        """Serialization failure (40001), deadlock (40P01), or two batches or acts in one place."""
         if isinstance(error, errors.UniqueViolation):
             return error.diag.constraint_name in _TAKEN
         return isinstance(error, errors.SerializationFailure | errors.DeadlockDetected)

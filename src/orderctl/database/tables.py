@@ -376,6 +376,28 @@ class MemberRow(SQLModel, table=True):
     actor_login: str = _text()
 
     __table_args__ = (_one_of("action", MEMBER_ACTIONS), {"sqlite_with_rowid": False})
+class ActRow(SQLModel, table=True):
+    """What an operator did besides rejecting, in one row. Append-only; `position` and `previous` chain the acts.
+
+    `content` is a digest of the `number` rows of other tables that tell it, which `subject` finds.
+    """
+
+    __tablename__ = "act"
+
+    account: str = _key()
+    position: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
+    at: datetime = _instant()
+    actor: str = _text()
+    login: str = _text()
+    kind: str = Field(sa_column=Column(TEXT, nullable=False))
+    subject: str = _text()
+    detail: str = _text()
+    number: int = _count()
+    content: str = _text()
+    previous: str = _text()
+    digest: str = _text()
+
+    __table_args__ = (*_readable("at"), {"sqlite_with_rowid": False})
 
 
 class OrderEventRow(SQLModel, table=True):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from orderctl.database.acts import Act, record_act
 from orderctl.database.connection import Connection, Dialect, packed, read_instant, recordset
 from orderctl.delivery.outbox import (
     DIED,
@@ -233,7 +234,7 @@ def change(
     reason: str,
     at: datetime,
 ) -> int:
-    """Apply an action to the deliveries that still have the state given, end their leases, and log it."""
+    """Apply an action to the deliveries that still have the state given, end their leases, log it, and record the act."""
     dialect, table = connection.dialect, outbox.table
     wanted = connection.execute(
         f"SELECT id, state FROM {table} WHERE account = :account AND id IN ({dialect.ids('items')})"
@@ -253,6 +254,9 @@ def change(
         f" lease_until = NULL, updated_at = :at WHERE {which}",
         {**bound, "detail": kept(action.detail, outbox.details)},
     )
+    if same:
+        act = Act(kind=f"{table}-{action.name}", subject=event_id, actor=actor, at=at, detail=reason)
+        record_act(connection, act.told_by((item_id, states[item_id].value, action.to.value) for item_id in same))
     return changed.rowcount
 
 

@@ -13,6 +13,7 @@ from datetime import date, datetime
 
 from orderctl.core.ids import new_id
 from orderctl.core.text import fold
+from orderctl.database.acts import Act, record_act
 from orderctl.database.connection import (
     Connection,
     Dialect,
@@ -115,6 +116,7 @@ class OrderImport:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._written: dict[str, Buyer] = {}
+        self._logged: dict[str, list[str]] = {}  # the ids of the orders that have an event, by its kind
 
     def store(
         self,
@@ -175,6 +177,13 @@ class OrderImport:
             bound,
         )
         return ImportCounts(gone=ids)
+
+    def record_acts(self, seen: Sighting, *, actor: str, at: datetime, detail: str) -> None:
+        """Record what the import did to orders besides writing them: one act for each kind of event, at its end."""
+        for kind, ids in sorted(self._logged.items()):
+            act = Act(kind=kind, subject=seen.import_id, actor=actor, at=at, detail=kept(detail, DETAILS))
+            record_act(self._connection, act.of_keys(ids))
+        self._logged.clear()
 
     def _event(self, seen: Sighting, actor: str, at: datetime, detail: str) -> dict[str, object]:
         return {
@@ -278,6 +287,7 @@ class OrderImport:
         """Change orders that are locked, with an event for each."""
         if not ids:
             return
+        self._logged.setdefault(kind, []).extend(ids)
         dialect = self._connection.dialect
         self._connection.execute(
             "INSERT INTO order_event (account, order_id, id, kind, detail, actor, at)"
@@ -378,6 +388,7 @@ class OrderImport:
         """New orders that come as rejected ones become it last: from then on the guards let nothing through."""
         if not ids:
             return
+        self._logged.setdefault(IMPORTED, []).extend(ids)
         dialect = self._connection.dialect
         arrived = f"account = :account AND version = {ARRIVING} AND id IN ({dialect.ids('ids')})"
         self._connection.execute(

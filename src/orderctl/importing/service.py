@@ -96,15 +96,17 @@ class FileImport:
         """Write all orders of the file; each call begins with the first one."""
         counts, at = ImportCounts(), self.clock.of(connection)
         seen, done = Sighting(source=self.said_by, at=self._said_at(at)), 0
+        writer = OrderImport(connection)
         for chunk in _chunks(self.source.orders()):
-            counts += OrderImport(connection).store(
+            counts += writer.store(
                 chunk, actor=self.actor, at=at, detail=self.detail, lower_counts=self.lower_counts, seen=seen
             )
             done += len(chunk)
             if self.progress:
                 self.progress(done, self.source.figures.orders)
         if self.complete:
-            counts += OrderImport(connection).mark_gone(seen, actor=self.actor, at=at, detail=self.detail)
+            counts += writer.mark_gone(seen, actor=self.actor, at=at, detail=self.detail)
+        writer.record_acts(seen, actor=self.actor, at=at, detail=self.detail)
         return counts
 
     def foresee(self, store: Store) -> ImportCounts:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from orderctl.changes import ChangeKind
 from orderctl.core.money import Money, format_amount
+from orderctl.database.acts import PLAN_ACT, Act, plan_rows, record_act
 from orderctl.database.connection import Connection, Row, readable_instant
 from orderctl.language import N_, _
 from orderctl.orders.eligibility import STALE, eligible_sql, stale_sql
@@ -99,6 +100,13 @@ def change_plan(connection: Connection, before: SavedPlan, after: SavedPlan) -> 
         {**_plan_values(connection, after), "before": before.digest},
     )
     return changed.rowcount == 1
+
+
+def record_step(connection: Connection, saved: SavedPlan) -> None:
+    """Record the last step of a plan that was just stored as an act, over its row."""
+    by = saved.closed_by or saved.approver or saved.author
+    act = Act(kind=f"{PLAN_ACT}{saved.state}", subject=saved.id, actor=by.actor, at=saved.last_step)
+    record_act(connection, act.told_by(plan_rows(connection, saved.id)))
 
 
 def plan_differences(connection: Connection, plan: RejectionPlan, now: datetime) -> tuple[LeftOut, ...]:

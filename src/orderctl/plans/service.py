@@ -32,6 +32,7 @@ from orderctl.plans.queries import (
     plan_differences,
     plan_text,
     planned_orders,
+    record_step,
 )
 from orderctl.rejection.assess import assess_choice
 from orderctl.rejection.execute import execute_plan, plan_outcome, wait_for_turn
@@ -81,6 +82,7 @@ def save_plan(
         if hold is not None:
             saved = saved.approve(author, now, how=how, due=now + hold)
         insert_plan(connection, saved, plan)
+        record_step(connection, saved)
         return saved
 
     def kept(connection: Connection) -> SavedPlan | None:
@@ -272,6 +274,7 @@ def _take(connection: Connection, before: SavedPlan, after: SavedPlan) -> None:
         raise UnexpectedPlanError(
             _("{plan} was changed at this moment", plan=before.name), hint=_("look: orderctl plan list")
         )
+    record_step(connection, after)
 
 
 def _get(connection: Connection, plan_id: str, *, lock: bool = False) -> SavedPlan:

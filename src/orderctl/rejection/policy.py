@@ -3,7 +3,6 @@
 The triggers in `database/guards` read the same rules, and refuse a batch that another program writes.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from orderctl.core.money import Money
 from orderctl.core.times import duration_words
+from orderctl.database.acts import POLICY_SET, Act, policy_digest, record_act
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection, Row, readable_instant
 from orderctl.database.store import Store, login
@@ -162,15 +162,8 @@ class PolicyRecord:
 
     def with_digest(self) -> "PolicyRecord":
         """The record with SHA-256 over all of its fields, the digest of the record before among them."""
-        covered = [
-            self.position,
-            self.at.isoformat(),
-            self.by.actor,
-            self.by.login,
-            self.policy.to_json(),
-            self.previous,
-        ]
-        return replace(self, digest=hashlib.sha256(json.dumps(covered).encode()).hexdigest())
+        by, rules = self.by, self.policy.to_json()
+        return replace(self, digest=policy_digest(self.position, self.at, by.actor, by.login, rules, self.previous))
 
 
 _COLUMNS = "position, at, actor, actor_login, rules, previous, digest"
@@ -221,6 +214,8 @@ def set_policy(store: Store, policy: Policy, *, actor: str, clock: Clock) -> Pol
                 "digest": record.digest,
             },
         )
+        act = Act(kind=POLICY_SET, subject=str(record.position), actor=actor, at=record.at, content=record.digest)
+        record_act(connection, act)
         return record
 
     return store.write(keep)

@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
-from orderctl.audit.checkpoint import (
+from orderctl.audit.document import batch_document, tampering_document, verdict_document, write_record
+from orderctl.audit.heads import seen_head
+from orderctl.audit.log import Batch
+from orderctl.audit.proofs.checkpoint import (
     KEY_SETTING,
     Checkpoint,
     consistency_text,
@@ -16,9 +19,6 @@ from orderctl.audit.checkpoint import (
     make_key,
     read_checkpoint,
 )
-from orderctl.audit.document import batch_document, tampering_document, verdict_document, write_record
-from orderctl.audit.heads import seen_head
-from orderctl.audit.log import Batch
 from orderctl.audit.queries import batch_events, batch_summaries, get_batch, list_batches
 from orderctl.audit.report import report_on
 from orderctl.audit.service import record_of, take_checkpoint, verify_log
@@ -376,14 +376,23 @@ def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
             if signed
             else _("the log continues the checkpoint of number {number:,}; its signature was not checked", number=size)
         )
-    if verdict.loose:
+    if verdict.acts or verdict.loose:
+        acts = ngettext("{number:,} act", "{number:,} acts", verdict.acts)
         loose = ngettext(
-            "no digest covers {number:,} event outside batches (imports as rejected: {imported:,}, archiving, tags)",
-            "no digest covers {number:,} events outside batches (imports as rejected: {imported:,}, archiving, tags)",
+            "{acts} besides rejecting, and {number:,} event of orders (imported as rejected: {imported:,})",
+            "{acts} besides rejecting, and {number:,} events of orders (imported as rejected: {imported:,})",
             verdict.loose,
+            acts=acts,
             imported=verdict.imported,
         )
         lines.append(loose)
+    if verdict.earlier:
+        earlier = ngettext(
+            "{number:,} record is from before acts were recorded; one digest covers it",
+            "{number:,} records are from before acts were recorded; one digest covers all of them",
+            verdict.earlier,
+        )
+        lines.append(earlier)
     if verdict.unknown_lines:
         unknown = ngettext(
             "no digest covers the lines of {number:,} order, which an earlier version rejected",
@@ -393,8 +402,16 @@ def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
         lines.append(unknown)
     if noted.anchor is None and noted.checkpoint is None and not verdict.tampered:
         lines.append(
-            _("not known: whether the newest batches were cut off, or all was written anew (--since CHECKPOINT tells)")
+            _(
+                "not known: whether the newest batches or acts were cut off, or all was written anew"
+                " (--since CHECKPOINT tells)"
+            )
         )
+    if noted.checkpoint and verdict.continues and noted.checkpoint.acts is None:
+        lines.append(_("not known: whether acts were cut off: the checkpoint is of an earlier version"))
+    if verdict.act_head and not verdict.tampered:
+        newest = verdict.act_head
+        lines.append(_("newest act: number {position:,}, {digest}", position=newest.position, digest=newest.digest))
     if verdict.head and not verdict.tampered:
         head = verdict.head
         lines.append(_("head: batch {batch}, number {position:,}", batch=head.id, position=head.position))

@@ -10,9 +10,11 @@ RECIPIENT = "a mail is queued with its batch, and to the address of its buyer"
 MAIL_MOVED = "a mail does not go this way from state to state"
 MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
 IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
+ACT_IN_PLACE = "the log is append-only: an act follows the last one, and names its digest"
 BY_A_BATCH = "an order becomes rejected by a batch alone"
 BY_THE_RULES = "an order becomes rejected by the rules of the mode of its batch"
 OWN_LOGIN = "a plan names the login that wrote it, and not another"
+ACT_OF_LOGIN = "an act names the login that wrote it, and not another"
 # What the policy of the store refuses, in the order in which it is checked.
 POLICY_ORDERS = "the policy of the store allows fewer orders a batch"
 POLICY_AMOUNT = "the policy of the store allows less money a batch"
@@ -100,6 +102,13 @@ EVENTS_IN_BATCH = (
     " AND e.id = o.batch_id WHERE o.account = NEW.account AND o.batch_id = NEW.id"
 )
 NO_REASON = f"EXISTS ({EVENTS_IN_BATCH} AND e.detail = '' AND e.reason_code = '')"
+
+
+_LAST_ACT = "(SELECT {} FROM act WHERE account = NEW.account ORDER BY position DESC LIMIT 1)"
+ACT_OUT_OF_PLACE = (
+    f"NEW.position <> coalesce({_LAST_ACT.format('position')}, 0) + 1"
+    f" OR NEW.previous <> coalesce({_LAST_ACT.format('digest')}, '')"
+)
 
 
 def mail_changed(differs: str) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from orderctl.database.connection import PostgresDialect
 from orderctl.database.guards.conditions import (
+    ACT_IN_PLACE,
+    ACT_OF_LOGIN,
+    ACT_OUT_OF_PLACE,
     APPEND_ONLY,
     ARRIVING,
     BECOMES_REJECTED,
@@ -118,6 +121,20 @@ def place() -> Iterator[str]:
     )
     yield own_tables("orderctl_refuse_place")
     yield from trigger("batch", "batch_in_place", "INSERT", "true", IN_PLACE, "orderctl_refuse_place")
+
+
+def acts() -> Iterator[str]:
+    """An act stands behind the last one, or is refused and retried like a batch; and it names its own login."""
+    yield (
+        "CREATE FUNCTION orderctl_refuse_act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {ACT_OUT_OF_PLACE} THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'unique_violation', CONSTRAINT = 'pk_act'; "
+        "END IF; RETURN NEW; END $$"
+    )
+    yield own_tables("orderctl_refuse_act")
+    yield from trigger("act", "act_in_place", "INSERT", "true", ACT_IN_PLACE, "orderctl_refuse_act")
+    other = "NEW.login IS DISTINCT FROM session_user::text"
+    yield from trigger("act", "act_of_login", "INSERT", other, ACT_OF_LOGIN)
 
 
 def mails() -> Iterator[str]:

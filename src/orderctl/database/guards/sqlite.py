@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from orderctl.database.guards.conditions import (
+    ACT_IN_PLACE,
+    ACT_OUT_OF_PLACE,
     APPEND_ONLY,
     ARRIVING,
     BECOMES_REJECTED,
@@ -164,6 +166,11 @@ def place() -> Iterator[str]:
     """A batch stands at the number after the last one."""
     last = "(SELECT coalesce(max(position), 0) FROM batch WHERE account = NEW.account)"
     yield trigger("batch_in_place", "INSERT ON batch", f"NEW.position IS NOT {last} + 1", IN_PLACE)
+
+
+def acts() -> Iterator[str]:
+    """An act stands behind the last one."""
+    yield trigger("act_in_place", "INSERT ON act", ACT_OUT_OF_PLACE, ACT_IN_PLACE)
 
 
 def by_a_batch(*, with_policy: bool) -> Iterator[str]:

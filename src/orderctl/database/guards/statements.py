@@ -50,7 +50,8 @@ _FROZEN = [
     "gone_at",
 ]
 # Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0019 = ("member",)
+OF_0022 = ("act",)
+OF_0019 = ("member", *OF_0022)
 OF_0017 = ("policy", *OF_0019)
 OF_0016 = ("batch_verdict", "batch_origin", *OF_0017)
 OF_0013 = ("gone_at", *OF_0016)
@@ -61,7 +62,8 @@ _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 _MEMORY = {"batch_verdict": ("account", "batch_id", "order_id"), "batch_origin": ("account", "batch_id", "number")}
 _LOGS_OF_0017 = {"policy": ("account", "position")}
 _LOGS_OF_0019 = {"member": ("account", "login", "number")}
-_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0019
+_LOGS_OF_0022 = {"act": ("account", "position")}
+_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0019 | _LOGS_OF_0022
 
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
@@ -102,6 +104,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *(() if set(OF_0016) <= set(without) else _memory(dialect)),
         *(_policy(dialect) if with_policy else ()),
         *(() if set(OF_0019) <= set(without) else _members(dialect)),
+        *(() if set(OF_0022) <= set(without) else _acts(dialect)),
     )
 
 
@@ -157,6 +160,11 @@ def _members(dialect: str) -> Iterator[str]:
         yield from _of_log(dialect, log)
     if dialect == "postgresql":
         yield from postgresql.recipients()
+def _acts(dialect: str) -> Iterator[str]:
+    """Acts are added at the end of their chain."""
+    for log in _LOGS_OF_0022:
+        yield from _of_log(dialect, log)
+    yield from sqlite.acts() if dialect == "sqlite" else postgresql.acts()
 
 
 def _gone(dialect: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from orderctl.database.guards.postgresql import member_security, row_security
-from orderctl.database.guards.statements import renew_guards
+from orderctl.database.guards.statements import OF_0022, renew_guards
 
 revision = "0019"
 down_revision = "0017"
@@ -57,7 +57,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     dialect = op.get_bind().dialect.name
-    renew_guards(dialect, op.execute)
+    renew_guards(dialect, op.execute, without=OF_0022)
     if dialect != "postgresql":
         return
     op.execute(OWNERS)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from orderctl.audit.merkle import GrowingTree, consistency_proof, inclusion_proof
+from orderctl.audit.proofs.merkle import GrowingTree, consistency_proof, inclusion_proof
 from orderctl.core.secrets import private_text
 from orderctl.errors import OrderctlError, UsageError, os_reason
 from orderctl.language import N_, _
@@ -23,6 +23,8 @@ _PRIVATE = "PRIVATE+KEY+"
 _SIGNED = "— "
 _ED25519 = b"\1"
 _HASH_LENGTH = 4
+_ROOT_LENGTH = sha256().digest_size
+_ACTS = "acts "
 _LONGEST = 100_000
 _MAKE_ONE = N_("make one: orderctl log checkpoint -o FILE")
 
@@ -32,21 +34,37 @@ def origin_of(store_id: str, account: str) -> str:
     return f"orderctl/{store_id}/{quote(account, safe='')}"
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How long a chain was, and the Merkle root over the digests in it."""
+
+    size: int
+    root: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A log of `size` batches with the Merkle root over their digests. `text` is what the lines in `signed` sign."""
+    """A log of `size` batches with the Merkle root over their digests. `text` is what the lines in `signed` sign.
+
+    `acts` is what it says of the acts of operators; None in a checkpoint of an earlier version.
+    """
 
     text: str
     origin: str
     size: int
     root: bytes
+    acts: Extent | None = None
     signed: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, origin: str, tree: GrowingTree, at: datetime) -> Self:
-        """The checkpoint of a log as it is now, unsigned."""
-        text = f"{origin}\n{tree.size}\n{_base64(tree.root)}\ntime {at:%Y-%m-%dT%H:%M:%SZ}\n"
-        return cls(text=text, origin=origin, size=tree.size, root=tree.root)
+    def of(cls, origin: str, batches: GrowingTree, acts: GrowingTree, at: datetime) -> Self:
+        """The checkpoint of a log as it is now, unsigned. What the form does not know stands in lines at its end."""
+        text = (
+            f"{origin}\n{batches.size}\n{_base64(batches.root)}\ntime {at:%Y-%m-%dT%H:%M:%SZ}\n"
+            f"{_ACTS}{acts.size} {_base64(acts.root)}\n"
+        )
+        extent = Extent(acts.size, acts.root)
+        return cls(text=text, origin=origin, size=batches.size, root=batches.root, acts=extent)
 
     def __str__(self) -> str:
         return "\n".join([self.text, *(f"{line}\n" for line in self.signed)]) if self.signed else self.text
@@ -118,11 +136,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
     text = f"{text}\n" if blank else text
     signed = tuple(signatures.splitlines())
     lines = text.splitlines()
-    root = _bytes(lines[2]) if len(lines) > 2 else b""  # noqa: PLR2004 - origin, size and root
-    sized = len(root) == sha256().digest_size and lines[1].isascii() and lines[1].isdecimal()
-    if not (sized and lines[0] and all(line.startswith(_SIGNED) for line in signed)):
+    batches = _extent(*lines[1:3])
+    told = [line.removeprefix(_ACTS) for line in lines[3:] if line.startswith(_ACTS)]
+    acts = [_extent(*each.split(" ")) for each in told]
+    if batches is None or None in acts or len(acts) > 1 or not all(line.startswith(_SIGNED) for line in signed):
         raise UsageError(_("{file} is not a checkpoint", file=path), hint=_(_MAKE_ONE))
-    return Checkpoint(text=text, origin=lines[0], size=int(lines[1]), root=root, signed=signed)
+    return Checkpoint(
+        text=text, origin=lines[0], size=batches.size, root=batches.root, acts=acts[0] if acts else None, signed=signed
+    )
+
+
+def _extent(*written: str) -> Extent | None:
+    """A number and a root as a checkpoint writes them; None if they are none."""
+    if len(written) != 2:  # noqa: PLR2004
+        return None
+    size, root = written[0], _bytes(written[1])
+    return Extent(int(size), root) if size.isascii() and size.isdecimal() and len(root) == _ROOT_LENGTH else None
 
 
 def inclusion_text(checkpoint: Checkpoint, leaves: Sequence[bytes], index: int) -> str:
