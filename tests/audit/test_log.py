@@ -15,7 +15,7 @@ from orderctl.audit.log import (
     event_line,
 )
 from orderctl.changes import Change, ChangeKind, apply_change
-from orderctl.database.line_digests import TOGETHER, lines_digest
+from orderctl.database.line_digests import TOGETHER, lines_digest, order_digest
 from orderctl.orders.orders import OrderLine, Status
 from orderctl.rejection.service import execute_rejection
 from support.audit import BATCH, EVENT, found_in
@@ -36,6 +36,11 @@ def test_a_digest_never_changes_whatever_later_versions_add():
         "52368c695f646919",
         "3e9af56092fe5b00",
         "7aa1081367be4e44",
+    ]
+    amounts = ("EUR", 12_050, 5)
+    assert [order_digest("1001", amounts, [line]), order_digest("1001", amounts, [])] == [
+        "ta800d622e1952f3d",
+        "t56df872c8080c782",
     ]
 
 
@@ -121,7 +126,7 @@ def test_an_empty_log_is_as_written(cli):
 
 
 # Of what order L3 has in it once its only line is of one piece.
-CHANGED = lines_digest("L3", [(1, "AB-12", "Linen shirt", "white", "M", 1, 2_410)])
+CHANGED = order_digest("L3", ("EUR", 12_050, 5), [(1, "AB-12", "Linen shirt", "white", "M", 1, 2_410)])
 _RESET = "UPDATE orders SET status = 'needs-oc', rejected_at = NULL, batch_id = NULL WHERE id"
 TAMPERINGS = {
     "an edited event": (
@@ -245,7 +250,7 @@ TAMPERINGS = {
         ["order old: came as rejected and is not any more"],
     ),
     **{
-        f"a line {how}": ([statement], ["order L3: its lines are not those that batch {1} rejected"])
+        f"a line {how}": ([statement], ["order L3: its lines or amounts are not those that batch {1} rejected"])
         for how, statement in {
             "changed": "UPDATE order_line SET unit_price = 1 WHERE order_id = 'L3'",
             "in other units": "UPDATE order_line SET quantity_decimals = 1 WHERE order_id = 'L3'",
@@ -259,12 +264,23 @@ TAMPERINGS = {
             ),
         }.items()
     },
+    **{
+        f"a changed {column}": (
+            [f"UPDATE orders SET {column} = {value} WHERE id = 'L3'"],
+            ["order L3: its lines or amounts are not those that batch {1} rejected"],
+        )
+        for column, value in {"total": "total + 1", "quantity": "quantity + 1", "currency": "'USD'"}.items()
+    },
+    "the total of an order that came as rejected": (
+        ["UPDATE orders SET total = total + 1 WHERE id = 'old'"],
+        ["order old: its lines or amounts are not those that it came with"],
+    ),
     "a line and its order's digest": (
         [
             "UPDATE order_line SET quantity = 1 WHERE order_id = 'L3'",
             f"UPDATE orders SET lines_digest = '{CHANGED}' WHERE id = 'L3'",
         ],
-        ["order L3: its lines are not those that batch {1} rejected"],
+        ["order L3: its lines or amounts are not those that batch {1} rejected"],
     ),
     "a line and both digests": (
         [
@@ -275,13 +291,13 @@ TAMPERINGS = {
         ["event of order L3 in batch {1}: was edited"],
     ),
     "a digest of lines": (
-        ["UPDATE orders SET lines_digest = '0123456789abcdef' WHERE id = 'L3'"],
-        ["order L3: the digest of its lines is not the one in the log of batch {1}"],
+        ["UPDATE orders SET lines_digest = 't0123456789abcdef' WHERE id = 'L3'"],
+        ["order L3: the digest of its lines and amounts is not the one in the log of batch {1}"],
     ),
     "a line and no digest": (
         ["UPDATE order_line SET quantity = 1 WHERE order_id = 'L3'", "UPDATE orders SET lines_digest = ''"],
         [
-            f"order L{number}: the digest of its lines is not the one in the log of batch {{{batch}}}"
+            f"order L{number}: the digest of its lines and amounts is not the one in the log of batch {{{batch}}}"
             for number, batch in ((1, 0), (2, 0), (3, 1), (4, 1), (5, 2))
         ],
     ),
@@ -300,12 +316,12 @@ TAMPERINGS = {
         ],
         [
             "event of order L3 in batch {1}: was edited",
-            "order L3: its lines are not those that batch {1} rejected",
+            "order L3: its lines or amounts are not those that batch {1} rejected",
         ],
     ),
     "a line of an order that came as rejected": (
         ["UPDATE order_line SET sku = 'ZZ' WHERE order_id = 'old'"],
-        ["order old: its lines are not those that it came with"],
+        ["order old: its lines or amounts are not those that it came with"],
     ),
     "a mail removed": (
         ["DELETE FROM mail"],

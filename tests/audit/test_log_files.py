@@ -92,12 +92,18 @@ def test_the_export_as_a_table_holds_the_same_records(cli, batches):
 
 def test_a_report_is_pages_with_everything_on_them(cli, batches, tmp_path):
     file = tmp_path / "report.pdf"
+    assert cli("tag", "late", "F4").code == 0
     assert cli("log", "report", batches[0], "-o", str(file)).code == 0
     text = "\n".join(page.extract_text() for page in PdfReader(file).pages)
-    digest = json.loads(cli("log", batches[0], "--format", "json").out)["digest"]
+    digest, newest = (json.loads(cli("log", each, "--format", "json").out)["digest"] for each in batches[:2])
+    act = json.loads(cli("log", "verify", "--format", "json").out)[-1]["act_head"]
     for words in (
         batches[0],
         digest,
+        newest,
+        "(number 2)",
+        act["digest"],
+        f"(number {act['position']})",
         "style dropped",
         "Approved by mia",
         "雲商店",
@@ -118,6 +124,8 @@ def test_a_report_is_one_page_that_needs_nothing_and_runs_nothing(cli, batches, 
     for forbidden in ("<script", "http:", "https:", "src=", "href=", "url(", "\u202e"):
         assert forbidden not in page, forbidden
     assert "<svg" in page
+    newest = json.loads(cli("log", batches[1], "--format", "json").out)["digest"]
+    assert f"<code>{newest} (number 2)</code>" in page
 
 
 def test_a_report_is_of_the_newest_batch_unless_said(cli, batches, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from orderctl.audit.log import digest_batch
 from orderctl.database import schema
 from orderctl.database.address import parse_address
-from orderctl.database.line_digests import lines_digest
+from orderctl.database.line_digests import lines_digest, order_digest
 from orderctl.database.store import CURRENT, REVISIONS
 from stress.proxy import Cut, proxied
 from support.audit import BATCH, EVENT
@@ -152,9 +152,9 @@ def test_lines_have_digests_from_the_upgrade_on_and_earlier_batches_stay_as_they
     assert cli("store", "upgrade").code == 0
     digests = run_sql(empty_url, ("SELECT account, id, lines_digest FROM orders ORDER BY 1, 2", []))
     assert digests == [
-        ("main", "U1", lines_digest("U1", [(1, "AB-12", "", "", "", 5, 24)])),
+        ("main", "U1", order_digest("U1", ("EUR", 12_050, 5), [(1, "AB-12", "", "", "", 5, 24)])),
         ("main", "U2", ""),
-        ("other", "U1", lines_digest("U1", [])),
+        ("other", "U1", order_digest("U1", ("EUR", 12_050, 5), [])),
     ]
     ran = cli("log", "verify")
     unknown = "no digest covers the lines of 1 order, which an earlier version rejected"
@@ -186,6 +186,34 @@ def test_lines_of_before_quantities_had_decimals_keep_their_digest(empty_url, tm
     assert cli("log", "verify").code == 0
     tamper(empty_url, "UPDATE order_line SET quantity_decimals = 2")
     assert cli("log", "verify").code != 0
+
+
+def test_totals_have_digests_from_the_upgrade_on_and_earlier_batches_stay_as_they_are(empty_url, tmp_path):
+    make_store(empty_url, "0017")
+    at = datetime.fromisoformat(AT)
+    line = (1, "AB-12", "", "", "", 5, 24)
+    batch, digest = replace(BATCH, at=at), lines_digest("U2", [])
+    event = replace(EVENT, order_id="U2", at=at, lines_digest=digest)
+    digested = digest_batch(batch, [event])
+    row = asdict(batch) | {"digest": digested.digest, "leaves": digested.leaves, "account": "main", "at": AT}
+    rejected = {"id": "U2", "status": "rejected", "rejected_at": AT, "batch_id": batch.id, "lines_digest": digest}
+    run_sql(
+        empty_url,
+        inserted("buyer", FIRST_DATA["buyer"]),
+        inserted("orders", FIRST_DATA["orders"] | rejected),
+        inserted("orders", FIRST_DATA["orders"] | {"lines_digest": lines_digest("U1", [line])}),
+        inserted("order_line", FIRST_DATA["order_line"]),
+        inserted("order_event", asdict(event) | {"account": "main", "at": AT}),
+        inserted("batch", row | {"mail_per_order": 0, "request_key": None}),
+    )
+    cli = Cli(empty_url, tmp_path / "home")
+
+    assert cli("store", "upgrade").code == 0
+    assert cli("log", "verify").code == 0
+    assert cli("reject", "U1", "--yes").code == 0
+    tamper(empty_url, "UPDATE orders SET total = total + 1")
+    ran = cli("log", "verify", "--format", "json")
+    assert [each["order_id"] for each in ran.json[:-1]] == ["U1"]
 
 
 _UNREACHABLE = "the mail server mx.example:25 cannot be reached: Connection refused"

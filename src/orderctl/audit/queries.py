@@ -6,7 +6,7 @@ from itertools import islice
 from orderctl.audit.log import Batch, Head
 from orderctl.audit.verification import LostBatch, MarkedOrder
 from orderctl.database.connection import Columns, Connection, Row, read_instant
-from orderctl.database.line_digests import TOGETHER, digests_of
+from orderctl.database.line_digests import TOGETHER, digests_of, has_total
 from orderctl.filters.queries import summaries_sql
 from orderctl.orders.orders import IMPORTED, OrderEvent, OrderSummary
 from orderctl.orders.queries import EVENTS, read_event, read_summary
@@ -46,6 +46,14 @@ def newest_head(connection: Connection) -> tuple[str, Head | None]:
         return "", None
     store_id, position, digest = row
     return store_id, None if position is None else Head(position, digest)
+
+
+def newest_act(connection: Connection) -> Head | None:
+    """The newest act; None if there is none."""
+    row = connection.execute(
+        "SELECT position, digest FROM act WHERE account = :account ORDER BY position DESC LIMIT 1"
+    ).fetchone()
+    return Head(*row) if row else None
 
 
 def digest_at(connection: Connection, position: int) -> str | None:
@@ -113,9 +121,9 @@ def unbatched_orders(connection: Connection) -> Iterator[MarkedOrder]:
 
 
 def _marked(connection: Connection, found: Iterator[Row]) -> Iterator[MarkedOrder]:
-    """These orders with the digest of their lines as they are now, if they have one to compare with."""
+    """These orders with the digest of their lines and amounts as they are now, if they have one to compare with."""
     while together := list(islice(found, TOGETHER)):
-        lines = digests_of(connection, [order_id for order_id, *__, known in together if known])
+        lines = digests_of(connection, {order_id: has_total(known) for order_id, *__, known in together if known})
         for order_id, batch_id, status, at, known in together:
             yield MarkedOrder(
                 id=order_id,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from orderctl.audit.log import Batch
+from orderctl.audit.log import Batch, Head
 from orderctl.core.money import Money, add_up
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.language import N_, _
@@ -41,9 +41,14 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchReport:
-    """One batch with its orders. `listed` may hold fewer than `batch.rejected`."""
+    """One batch with its orders. `listed` may hold fewer than `batch.rejected`.
+
+    `head` and `act_head` are the newest batch and act of the log when the report was made; None if there is none.
+    """
 
     batch: Batch
+    head: Head | None
+    act_head: Head | None
     totals: tuple[Money, ...]
     buyers: int
     charts: tuple[Chart, ...]
@@ -81,6 +86,19 @@ class BatchReport:
         return tuple((label, words) for label, words in told if words)
 
     @property
+    def digests(self) -> tuple[tuple[str, str], ...]:
+        """The digests of the batch and of the newest records of the log, to be compared with those of the store."""
+        told = [
+            (_("Digest"), self.batch.digest),
+            (_("Digest before"), self.batch.previous or _("none: the first")),
+        ]
+        for label, head in ((_("Newest batch"), self.head), (_("Newest act"), self.act_head)):
+            if head is not None:
+                words = _("{digest} (number {position:,})", digest=head.digest, position=head.position)
+                told.append((label, words))
+        return tuple(told)
+
+    @property
     def counts(self) -> tuple[tuple[str, str], ...]:
         """The figures at the top."""
         return (
@@ -92,7 +110,14 @@ class BatchReport:
         )
 
 
-def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[DeliveryState, int]) -> BatchReport:
+def report_on(
+    batch: Batch,
+    orders: Iterable[OrderSummary],
+    mails: dict[DeliveryState, int],
+    *,
+    head: Head | None,
+    act_head: Head | None,
+) -> BatchReport:
     """Add up the orders of a batch in one pass."""
     listed: list[OrderSummary] = []
     buyers: set[str] = set()
@@ -109,6 +134,8 @@ def report_on(batch: Batch, orders: Iterable[OrderSummary], mails: dict[Delivery
     seasons = (Money(currency, minor) for (currency, name, __), (_n, minor) in sums.items() if name == first)
     return BatchReport(
         batch=batch,
+        head=head,
+        act_head=act_head,
         totals=add_up(seasons),
         buyers=len(buyers - {""}),
         charts=tuple(_charts(sums)),

@@ -86,8 +86,7 @@ def _story(report: BatchReport) -> Iterator[Flowable]:
     yield shaded_table([figures], [WIDTH / len(figures)] * len(figures), SHADE)
     yield from (Text("  +  ".join(map(str, report.totals)), size=_SECTION, bold=True), Spacer(0, GAP))
     yield facts_table(report.facts, labels=_LABELS)
-    digests = (_("Digest"), batch.digest), (_("Digest before"), batch.previous or _("none: the first"))
-    yield facts_table(digests, labels=_LABELS)
+    yield facts_table(report.digests, labels=_LABELS)
     for number, chart in enumerate(report.charts):
         yield KeepTogether([*([] if number else _section(_("Rejected amount"))), *_chart(chart)])
     yield from (CondPageBreak(_BEGUN), *_section(_("Orders ({number:,})", number=batch.rejected)))

@@ -80,7 +80,7 @@ def _tamperings(
         yield Tampering(kind=Kind.ORDER, order_id=order_id, problem=_("came as rejected and is not any more"))
     for order in unbatched_orders(connection):
         if order.lines != order.lines_digest:
-            problem = _("its lines are not those that it came with")
+            problem = _("its lines or amounts are not those that it came with")
             yield Tampering(kind=Kind.ORDER, order_id=order.id, problem=problem)
     yield from continuation.check(verdict)
 

@@ -371,10 +371,12 @@ class BatchCheck:
         """Compare the order's lines with the digest in its event; without an intact event, with its own digest."""
         expected = order.lines_digest if recorded is None else recorded
         if expected and order.lines not in {None, expected}:
-            problem = _("its lines are not those that batch {batch} rejected", batch=self._batch.id)
+            problem = _("its lines or amounts are not those that batch {batch} rejected", batch=self._batch.id)
             self._wrong_order(order.id, problem)
         elif order.lines_digest != expected:
-            problem = _("the digest of its lines is not the one in the log of batch {batch}", batch=self._batch.id)
+            problem = _(
+                "the digest of its lines and amounts is not the one in the log of batch {batch}", batch=self._batch.id
+            )
             self._wrong_order(order.id, problem)
 
     def _without_event(self, order: MarkedOrder) -> None:

@@ -128,14 +128,6 @@ def read_acts(connection: Connection, order: str = "position") -> Iterator[Act]:
     return (Act(**_COLUMNS.values(row)) for row in found)
 
 
-def newest_act(connection: Connection) -> tuple[int, str] | None:
-    """The position and the digest of the newest act; None if there is none."""
-    row = connection.execute(
-        "SELECT position, digest FROM act WHERE account = :account ORDER BY position DESC LIMIT 1"
-    ).fetchone()
-    return (row[0], row[1]) if row else None
-
-
 def loose_rows(connection: Connection) -> Iterator[Row]:
     """Every event of an order outside batches, sorted by its id, kind and order.
 

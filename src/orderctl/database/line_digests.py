@@ -1,8 +1,8 @@
-"""Digests of the lines of orders, computed from the store a block of orders at a time."""
+"""Digests of the lines and amounts of orders, computed from the store a block of orders at a time."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 
@@ -16,24 +16,35 @@ _DIGEST = {"id": "text", "digest": "text"}
 
 
 def digests_of(
-    connection: Connection, ids: Sequence[str], *, quantity_decimals: str = "quantity_decimals"
+    connection: Connection, ids: Mapping[str, bool], *, quantity_decimals: str = "quantity_decimals"
 ) -> dict[str, str]:
-    """The lines digest of each of these orders, by its id. `quantity_decimals` is "0" where there is no such column."""
+    """The digest of each of these orders, by its id; of its lines alone where the value is false.
+
+    `quantity_decimals` is "0" where there is no such column.
+    """
     dialect = connection.dialect
+    asked = {"ids": dialect.bind_ids(list(ids))}
+    whole = connection.execute(
+        f"SELECT id, currency, total, quantity FROM orders WHERE account = :account AND id IN ({dialect.ids('ids')})",
+        {"ids": dialect.bind_ids([order_id for order_id, with_total in ids.items() if with_total])},
+    )
+    amounts = {order_id: tuple(told) for order_id, *told in whole}
     found = connection.execute(
         f"SELECT order_id, {_LINE_COLUMNS}, {quantity_decimals} FROM order_line WHERE account = :account"
         f" AND order_id IN ({dialect.ids('ids')}) ORDER BY order_id, number",
-        {"ids": dialect.bind_ids(ids)},
+        asked,
     )
-    of_lines = {
-        order_id: lines_digest(order_id, digested(row[1:] for row in lines))
-        for order_id, lines in groupby(found, itemgetter(0))
+    of_lines = {order_id: digested(row[1:] for row in lines) for order_id, lines in groupby(found, itemgetter(0))}
+    return {
+        order_id: order_digest(order_id, amounts.get(order_id, ()), of_lines.get(order_id, ()))
+        if with_total
+        else lines_digest(order_id, of_lines.get(order_id, ()))
+        for order_id, with_total in ids.items()
     }
-    return {order_id: of_lines.get(order_id) or lines_digest(order_id, ()) for order_id in ids}
 
 
-def digest_open_orders(connection: Connection) -> None:
-    """Write the lines digest of each order of the account that is not rejected, in a store of revision 0010."""
+def digest_open_orders(connection: Connection, *, quantity_decimals: str = "quantity_decimals") -> None:
+    """Write the digest of each order of the account that is not rejected."""
     last = ""
     while rows := connection.execute(
         "SELECT id FROM orders WHERE account = :account AND id > :last AND status <> 'rejected'"
@@ -41,7 +52,7 @@ def digest_open_orders(connection: Connection) -> None:
         {"last": last},
     ).fetchall():
         ids = [order_id for (order_id,) in rows]
-        found = digests_of(connection, ids, quantity_decimals="0")
+        found = digests_of(connection, dict.fromkeys(ids, True), quantity_decimals=quantity_decimals)
         digests = [{"id": order_id, "digest": digest} for order_id, digest in found.items()]
         connection.execute(
             # MATERIALIZED: otherwise SQLite reads all the rows again for each order of the account.
@@ -53,6 +64,7 @@ def digest_open_orders(connection: Connection) -> None:
 
 
 _LINES_DIGEST_LENGTH = 16
+_WITH_TOTAL = "t"
 _of_lines = json.JSONEncoder(default=repr).encode
 
 
@@ -64,9 +76,20 @@ def digested(lines: Iterable[Sequence[object]]) -> list[Sequence[object]]:
 def lines_digest(order_id: str, lines: Iterable[Sequence[object]]) -> str:
     """The digest of an order's lines, as `digested`: number, SKU, name, colour, size, quantity, unit price, decimals.
 
-    Never change it: the digests of all rejected orders were made like this. It covers the id, so that a forger must
-    find other lines for this order and not for any of a million. A value of an unexpected type, which only somebody's
-    own SQL writes, is digested as Python prints it.
+    Orders that a version before revision 0022 rejected have it: never change it. It covers the id, so that a forger
+    must find other lines for this order and not for any of a million. A value of an unexpected type, which only
+    somebody's own SQL writes, is digested as Python prints it.
     """
     content = _of_lines((order_id, *lines)).encode()
     return hashlib.sha256(content).hexdigest()[:_LINES_DIGEST_LENGTH]
+
+
+def order_digest(order_id: str, amounts: Sequence[object], lines: Iterable[Sequence[object]]) -> str:
+    """The digest of an order's currency, total and number of pieces, and of its lines. Never change it either."""
+    content = _of_lines((order_id, amounts, *lines)).encode()
+    return f"{_WITH_TOTAL}{hashlib.sha256(content).hexdigest()[:_LINES_DIGEST_LENGTH]}"
+
+
+def has_total(digest: str) -> bool:
+    """Whether a digest covers the total of its order, and not the lines alone."""
+    return digest.startswith(_WITH_TOTAL)

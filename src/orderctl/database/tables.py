@@ -118,7 +118,7 @@ class BuyerRow(SQLModel, table=True):
 
 
 class OrderRow(SQLModel, table=True):
-    """One purchase order. `total` is in minor units of `currency`; `lines_digest` covers its lines as written.
+    """One purchase order. `total` is in minor units of `currency`; `lines_digest` covers both and its lines.
 
     `gone_at`: since when its source has it no longer.
     """

@@ -25,7 +25,7 @@ from orderctl.database.connection import (
     recordset,
 )
 from orderctl.database.guards.conditions import ARRIVING
-from orderctl.database.line_digests import digested, lines_digest
+from orderctl.database.line_digests import digested, order_digest
 from orderctl.errors import OrderctlError
 from orderctl.importing.fields import PROTECTIONS
 from orderctl.importing.figures import ImportCounts, Unsaid
@@ -521,7 +521,9 @@ def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> dict
         **_said_of(order, status, instant=dialect.instant, day=dialect.day),
         "folded": order.searched_text,
         "fingerprint": digest,
-        "lines_digest": lines_digest(order.id, digested(sorted(_contents(order)))),
+        "lines_digest": order_digest(
+            order.id, (order.currency, order.total, order.quantity), digested(sorted(_contents(order)))
+        ),
         "archived_at": order.archived_at and dialect.instant(order.archived_at),
     }
 

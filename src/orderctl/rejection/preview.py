@@ -111,6 +111,10 @@ def result_report(result: RejectionResult) -> RenderableType:
             result.mails,
         )
         parts.append(plain(waiting))
+    if result.head is not None and not result.rehearsed:
+        head = result.head
+        words = _("head of the log: number {position:,}, {digest}", position=head.position, digest=head.digest)
+        parts.append(plain(words, "dim"))
     return Group(*parts)
 
 

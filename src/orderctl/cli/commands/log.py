@@ -19,7 +19,7 @@ from orderctl.audit.proofs.checkpoint import (
     make_key,
     read_checkpoint,
 )
-from orderctl.audit.queries import batch_events, batch_summaries, get_batch, list_batches
+from orderctl.audit.queries import batch_events, batch_summaries, get_batch, list_batches, newest_act, newest_head
 from orderctl.audit.report import report_on
 from orderctl.audit.service import record_of, take_checkpoint, verify_log
 from orderctl.audit.verdicts import batch_verdicts, groups_document, verdict_groups, verdict_of_id, write_verdicts
@@ -298,8 +298,13 @@ def report(
         )
         if batch is None:
             raise UsageError(_("nothing was rejected yet"), hint=_(BATCHES_LISTED))
+        __, head = newest_head(connection)
         found = report_on(
-            batch, batch_summaries(connection, batch.id), count_mails(connection, MailQuery(batch_id=batch.id))
+            batch,
+            batch_summaries(connection, batch.id),
+            count_mails(connection, MailQuery(batch_id=batch.id)),
+            head=head,
+            act_head=newest_act(connection),
         )
     from orderctl.audit.report_file import write_report
 

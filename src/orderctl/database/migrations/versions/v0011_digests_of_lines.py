@@ -24,7 +24,7 @@ def upgrade() -> None:
     # Open orders alone: what a rejected one was like when it was rejected, nobody can tell any more. Were they left for
     # the next import, an order that no file brings again would be rejected without a digest.
     for account in bound.exec_driver_sql("SELECT DISTINCT account FROM orders").scalars().all():
-        digest_open_orders(_of_account(bound, account))
+        digest_open_orders(_of_account(bound, account), quantity_decimals="0")
     renew_guards(bound.dialect.name, op.execute, without=OF_0013)
 
 

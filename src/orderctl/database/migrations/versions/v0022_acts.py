@@ -9,7 +9,9 @@ from alembic import op
 from orderctl.database.acts import record_earlier
 from orderctl.database.clock import database_time
 from orderctl.database.connection import Connection
+from orderctl.database.guards.postgresql import row_security
 from orderctl.database.guards.statements import renew_guards
+from orderctl.database.line_digests import digest_open_orders
 from orderctl.database.postgres import PostgresConnection
 from orderctl.database.sqlite import SqliteConnection
 
@@ -53,6 +55,9 @@ def upgrade() -> None:
     for account in sorted(bound.exec_driver_sql(accounts).scalars().all()):
         connection = _of_account(bound, account)
         record_earlier(connection, database_time(connection, datetime.now(UTC)))
+    # From now on the digest of an order covers its total. Those that are rejected keep the one in their log.
+    for account in bound.exec_driver_sql("SELECT DISTINCT account FROM orders").scalars().all():
+        digest_open_orders(_of_account(bound, account))
 
 
 def _of_account(bound: sa.Connection, account: str) -> Connection:
