@@ -376,6 +376,8 @@ class MemberRow(SQLModel, table=True):
     actor_login: str = _text()
 
     __table_args__ = (_one_of("action", MEMBER_ACTIONS), {"sqlite_with_rowid": False})
+
+
 class ActRow(SQLModel, table=True):
     """What an operator did besides rejecting, in one row. Append-only; `position` and `previous` chain the acts.
 

@@ -234,7 +234,7 @@ def change(
     reason: str,
     at: datetime,
 ) -> int:
-    """Apply an action to the deliveries that still have the state given, end their leases, log it, and record the act."""
+    """Apply an action to the deliveries that still have the state given, end their leases, log it, record the act."""
     dialect, table = connection.dialect, outbox.table
     wanted = connection.execute(
         f"SELECT id, state FROM {table} WHERE account = :account AND id IN ({dialect.ids('items')})"

@@ -160,6 +160,8 @@ def _members(dialect: str) -> Iterator[str]:
         yield from _of_log(dialect, log)
     if dialect == "postgresql":
         yield from postgresql.recipients()
+
+
 def _acts(dialect: str) -> Iterator[str]:
     """Acts are added at the end of their chain."""
     for log in _LOGS_OF_0022:
