@@ -9,6 +9,7 @@ from orderctl.audit.log import (
     DIGESTED_FIELDS,
     DIGESTED_LATER,
     NOT_DIGESTED,
+    SEALED_FIELDS,
     AlikeLines,
     Batch,
     digest_batch,
@@ -42,6 +43,15 @@ def test_a_digest_never_changes_whatever_later_versions_add():
         "ta800d622e1952f3d",
         "t56df872c8080c782",
     ]
+
+
+def test_a_salted_batch_is_digested_without_the_texts_that_may_be_erased():
+    salted = replace(BATCH, salt="00" * 16)
+    erased = replace(salted, source="", reason="", message="", salt="", seal=salted.sealed)
+    assert digest_batch(salted, [EVENT]).digest == digest_batch(erased, [EVENT]).digest
+    for field in SEALED_FIELDS:
+        assert digest_batch(replace(salted, **{field: "x"}), []).digest != digest_batch(salted, []).digest
+    assert salted.sealed == "7567bb409cfa0420cec5c0395a4d3003e633920c11806e37019fbbfe33b1144d"
 
 
 def test_no_two_events_share_a_line_whatever_they_hold():
@@ -115,6 +125,7 @@ def test_a_log_that_nobody_touched_is_as_written(cli, batches):
         "acts": 2,
         "earlier": 0,
         "unknown_lines": 0,
+        "erasures": {"buyers": 0, "batches": 0},
         "head": {"batch": batches[2], "position": 3, "digest": head},
         "act_head": {"position": 2, "digest": ran.lines[3].split()[-1]},
     }
@@ -366,6 +377,7 @@ def test_tampering_is_told_to_programs_too(cli, batches, store_url):
         "act": None,
         "act_kind": None,
         "subject": None,
+        "erasure": None,
     }
     assert (ran.code, verdict["outcome"], verdict["tampered"]) == (1, "tampered", 1)
     ran = cli("log", "verify")

@@ -47,6 +47,7 @@ def verdict_document(verdict: LogVerdict) -> Document:
         "acts": verdict.acts,
         "earlier": verdict.earlier,
         "unknown_lines": verdict.unknown_lines,
+        "erasures": {"buyers": verdict.erasures, "batches": verdict.erased},
         "head": head and {"batch": head.id, "position": head.position, "digest": head.digest},
         "act_head": verdict.act_head and asdict(verdict.act_head),
     }

@@ -23,12 +23,22 @@ from orderctl.audit.queries import (
     unbatched_orders,
     unproven_orders,
 )
-from orderctl.audit.verification import BatchCheck, Chain, Continuation, Kind, LogVerdict, Noted, Tampering
+from orderctl.audit.verification import (
+    BatchCheck,
+    Chain,
+    Continuation,
+    Kind,
+    LogVerdict,
+    Noted,
+    Tampering,
+    check_erasures,
+)
 from orderctl.core.times import Progress
 from orderctl.database.acts import read_acts
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.language import _, enumerated, ngettext
+from orderctl.orders.erasures import erasures
 from orderctl.orders.orders import OrderEvent
 
 T = TypeVar("T")
@@ -89,12 +99,16 @@ def _batches(
     connection: Connection, verdict: LogVerdict, continuation: Continuation, tick: Callable[[int], None]
 ) -> Iterator[Tampering]:
     """Check the chain, and each batch against its events, its orders and its mails."""
-    chain, mails = Chain(), mails_by_batch(connection)
+    chain, mails, erased = Chain(), mails_by_batch(connection), erasures(connection)
+    yield from check_erasures(erased)
+    stays = {batch_id: digest for erasure in erased for batch_id, digest in erasure.batches.items()}
+    verdict.erasures = len(erased)
     events = _Groups(chained_events(connection), _owner)
     orders = _Groups(marked_orders(connection), lambda order: order.batch_id or "")
     for batch in batch_chain(connection):
         yield from chain.check(batch)
-        check = BatchCheck(batch)
+        verdict.erased += batch.id in stays and not batch.seal
+        check = BatchCheck(batch, stays.get(batch.id))
         yield from check.run((event for __, event in events.of(batch.id)), orders.of(batch.id))
         if mails.get(batch.id, 0) != batch.mails:
             problem = _(

@@ -4,7 +4,7 @@ import hashlib
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
@@ -14,6 +14,7 @@ from orderctl.audit.proofs.checkpoint import Checkpoint, Extent
 from orderctl.audit.proofs.merkle import GrowingTree, entry_hash
 from orderctl.database.acts import Act
 from orderctl.language import N_, _, english, ngettext
+from orderctl.orders.erasures import Erasure
 from orderctl.orders.orders import OrderEvent, Status
 
 MOST_NAMED = 1_000
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     EVENT = "event"
     ORDER = "order"
     MAILS = "mails"
+    ERASURE = "erasure"
     ANCHOR = "anchor"
     CHECKPOINT = "checkpoint"
     HEAD = "head"
@@ -41,6 +43,7 @@ _RECORDS = {
     Kind.ORDER: N_("order {order}"),
     Kind.BATCH: N_("batch {batch}"),
     Kind.MAILS: N_("mails of batch {batch}"),
+    Kind.ERASURE: N_("erasure {erasure}"),
     Kind.ANCHOR: N_("anchor"),
     Kind.CHECKPOINT: N_("checkpoint"),
     Kind.HEAD: N_("head"),
@@ -66,13 +69,14 @@ class Tampering:
     act: int | None = None
     act_kind: str | None = None
     subject: str | None = None
+    erasure: int | None = None
 
     @property
     def record(self) -> str:
         """The record in words."""
         if self.kind is Kind.EVENT and self.batch_id:
             return _("event of order {order} in batch {batch}", order=self.order_id, batch=self.batch_id)
-        told = {"number": self.act, "what": self.act_kind, "subject": self.subject}
+        told = {"number": self.act, "what": self.act_kind, "subject": self.subject, "erasure": self.erasure}
         return _(_RECORDS[self.kind], order=self.order_id, batch=self.batch_id, **told)
 
 
@@ -106,7 +110,8 @@ class LogVerdict:
     """What a verification read and found. `loose` counts the events outside batches, of which the acts tell.
 
     `earlier` counts the rows that were there before acts were recorded: the first act covers all of them together.
-    `unknown_lines` counts the orders that were rejected by a version that kept no digest of their lines. `anchored` and
+    `unknown_lines` counts the orders that were rejected by a version that kept no digest of their lines. `erasures`
+    counts the erased buyers, and `erased` the batches that are held against the record of an erasure. `anchored` and
     `continues` say whether the anchor and the checkpoint were found; None if there was none to look for. `went_back`:
     the batch that the user saw last is not there.
     """
@@ -118,6 +123,8 @@ class LogVerdict:
     unknown_lines: int = 0
     acts: int = 0
     earlier: int = 0
+    erasures: int = 0
+    erased: int = 0
     head: Batch | None = None
     act_head: Head | None = None
     anchored: bool | None = None
@@ -249,6 +256,19 @@ def went_back(seen: Head, newest: Head | None) -> str:
     return _("batch number {seen:,} is not the one that this computer saw", seen=seen.position)
 
 
+def check_erasures(found: Iterable[Erasure]) -> Iterator[Tampering]:
+    """Check the erasures, oldest first: each must have its digest, and name the digest of the one before."""
+    before = None
+    for erasure in found:
+        position, previous = (before.position + 1, before.digest) if before else (1, "")
+        before = erasure
+        if erasure.with_digest().digest != erasure.digest:
+            yield Tampering(kind=Kind.ERASURE, erasure=erasure.position, problem=_("was edited"))
+        if (erasure.position, erasure.previous) != (position, previous):
+            problem = _("does not follow the one before it: one was removed")
+            yield Tampering(kind=Kind.ERASURE, erasure=erasure.position, problem=problem)
+
+
 class Chain:
     """Checks the batches, oldest first: each must have the next position and name the digest of the one before."""
 
@@ -302,11 +322,18 @@ class _Named:
 
 
 class BatchCheck:
-    """Checks one batch in one pass over its events and orders, in constant memory."""
+    """Checks one batch in one pass over its events and orders, in constant memory.
 
-    def __init__(self, batch: Batch) -> None:
+    `stays` is the digest over what an erasure left of it; None if it was not erased. What was sealed is held against
+    its own digest too.
+    """
+
+    def __init__(self, batch: Batch, stays: str | None = None) -> None:
         self._batch = batch
-        self._digest = hashlib.sha256(header_line(batch))
+        unsealed = header_line(replace(batch, seal=""))
+        self._proofs = [(hashlib.sha256(unsealed), batch.digest if stays is None else stays)]
+        if stays is not None and batch.seal:
+            self._proofs.append((hashlib.sha256(header_line(batch)), batch.digest))
         self._leaves = _Leaves(batch.leaves)
         self.events = 0
         self.unknown_lines = 0
@@ -338,7 +365,8 @@ class BatchCheck:
         for event in events:
             self.events += 1
             line = event_line(event)
-            self._digest.update(line)
+            for digest, __ in self._proofs:
+                digest.update(line)
             if self._leaves.take(leaf(line)):
                 matched += 1
                 recorded = event.lines_digest
@@ -385,7 +413,7 @@ class BatchCheck:
 
     def _verdict(self) -> Iterator[Tampering]:
         batch = self._batch
-        if self._digest.hexdigest() == batch.digest:
+        if all(digest.hexdigest() == expected for digest, expected in self._proofs):
             if self._leaves.wrong:
                 problem = _("its short digests of events were edited")
                 yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)

@@ -288,7 +288,7 @@ class BatchRow(SQLModel, table=True):
     """One executed rejection. `position` and `previous` chain the batches of an account.
 
     For a call with a key of its own, `request_digest` covers what it asked for, and `request_plan` is the plan that
-    ran.
+    ran. `salt` is digested with the texts that may be erased, and erased with them; `seal` is that digest then.
     """
 
     __tablename__ = "batch"
@@ -317,6 +317,8 @@ class BatchRow(SQLModel, table=True):
     request_key: str | None = _optional_text()
     request_digest: str = _text()
     request_plan: str = _text()
+    salt: str = _text()
+    seal: str = _text()
 
     __table_args__ = (
         _one_of("mode", MODES),
@@ -400,6 +402,31 @@ class ActRow(SQLModel, table=True):
     digest: str = _text()
 
     __table_args__ = (*_readable("at"), {"sqlite_with_rowid": False})
+
+
+class ErasureRow(SQLModel, table=True):
+    """That the personal data of a buyer was erased. Append-only.
+
+    `batches` is JSON text: for each batch whose texts were erased too, the digest over what stays of it. `digest`
+    covers the row and `previous`, the digest of the row before.
+    """
+
+    __tablename__ = "erasure"
+
+    account: str = _key()
+    position: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
+    at: datetime = _instant()
+    actor: str = _text()
+    actor_login: str = _text()
+    buyer_id: str = _text()
+    orders: int = _count()
+    mails: int = _count()
+    plans: int = _count()
+    batches: str = _text()
+    previous: str = _text()
+    digest: str = _text()
+
+    __table_args__ = (Index(None, "account", "buyer_id", unique=True), {"sqlite_with_rowid": False})
 
 
 class OrderEventRow(SQLModel, table=True):

@@ -1,5 +1,6 @@
 """Executes a plan in one transaction: statuses and events, digest, batch, and queued mails (design.md, section 6)."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -326,6 +327,7 @@ def _new_batch(connection: Connection, approved: ApprovedPlan, at: datetime, rej
         previous=last.digest if last else "",
         request_key=request.key if request else "",
         request_digest=request.digest if request else "",
+        salt=os.urandom(16).hex(),
     )
 
 

@@ -405,6 +405,15 @@ def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
             verdict.unknown_lines,
         )
         lines.append(unknown)
+    if verdict.erasures:
+        lines.append(
+            ngettext(
+                "the data of {number:,} buyer was erased; batches held against the record of it: {batches:,}",
+                "the data of {number:,} buyers was erased; batches held against the record of it: {batches:,}",
+                verdict.erasures,
+                batches=verdict.erased,
+            )
+        )
     if noted.anchor is None and noted.checkpoint is None and not verdict.tampered:
         lines.append(
             _(

@@ -45,6 +45,14 @@ from orderctl.database.guards.conditions import (
     mail_moved,
     not_approved,
 )
+from orderctl.database.guards.erasing import (
+    ERASABLE,
+    STAYS_ERASED,
+    Erasable,
+    is_erasure,
+    is_named_again,
+    of_orders,
+)
 
 # A batch is written after its mails. The id of a mail is the id of its batch, a point and a number.
 _OF_BATCH = (
@@ -53,8 +61,8 @@ _OF_BATCH = (
 )
 
 
-def first(frozen: list[str]) -> Iterator[str]:
-    """The functions that refuse, and the triggers of the first schema on PostgreSQL."""
+def first(frozen: list[str], *, erasing: bool) -> Iterator[str]:
+    """The functions that refuse, and the triggers of the first schema; `erasing`: but for an erasure."""
     yield (
         "CREATE FUNCTION orderctl_refuse() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END $$"
@@ -70,7 +78,11 @@ def first(frozen: list[str]) -> Iterator[str]:
     yield own_tables("orderctl_refuse_line")
     changed = f"({_listed('NEW', frozen)}) IS DISTINCT FROM ({_listed('OLD', frozen)})"
     rejected = "OLD.status = 'rejected'"
-    yield from trigger("orders", "orders_final_update", "UPDATE", f"{rejected} AND {changed}", FINAL)
+    refuse = "orderctl_refuse"
+    if erasing:
+        refuse = _unless_erased("orders")
+        yield from _refusing_unerased("orders", of_orders(frozen))
+    yield from trigger("orders", "orders_final_update", "UPDATE", f"{rejected} AND {changed}", FINAL, refuse)
     yield from trigger("orders", "orders_final_delete", "DELETE", rejected, FINAL)
     for verb in ("insert", "update", "delete"):
         yield from trigger(
@@ -78,6 +90,34 @@ def first(frozen: list[str]) -> Iterator[str]:
         )
     for table in ("orders", "order_line"):
         yield from _no_truncate(table, FINAL)
+
+
+def _unless_erased(table: str) -> str:
+    return f"orderctl_refuse_unerased_{table}"
+
+
+def _refusing_unerased(table: str, erasable: Erasable) -> Iterator[str]:
+    """The function that refuses a change of a row, unless it is an erasure."""
+    yield (
+        f"CREATE FUNCTION {_unless_erased(table)}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {is_erasure('postgresql', erasable)} THEN RETURN NEW; END IF; "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END $$"
+    )
+    yield own_tables(_unless_erased(table))
+
+
+def erased() -> Iterator[str]:
+    """A buyer who was erased stays so, whatever a file says later."""
+    yield (
+        "CREATE FUNCTION orderctl_refuse_named_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {is_named_again('postgresql')} THEN "
+        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+        "RETURN NEW; END $$"
+    )
+    yield own_tables("orderctl_refuse_named_again")
+    for event in ("INSERT", "UPDATE"):
+        name = f"buyer_stays_erased_{event.lower()}"
+        yield from trigger("buyer", name, event, "true", STAYS_ERASED, "orderctl_refuse_named_again")
 
 
 def own_tables(function: str) -> str:
@@ -137,7 +177,7 @@ def acts() -> Iterator[str]:
     yield from trigger("act", "act_of_login", "INSERT", other, ACT_OF_LOGIN)
 
 
-def mails() -> Iterator[str]:
+def mails(*, erasing: bool) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
     for function, refused in (("mail", f"NOT EXISTS ({LOGGED})"), ("mail_order", f"EXISTS ({_OF_BATCH})")):
         yield (
@@ -148,11 +188,16 @@ def mails() -> Iterator[str]:
         yield own_tables(f"orderctl_refuse_{function}")
     changed, moved = mail_changed("IS DISTINCT FROM"), mail_moved("IS DISTINCT FROM")
     acted_on, function = mail_acted_on(), "orderctl_refuse_mail"
-    yield from trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT)
+    unerased = {"mail": "orderctl_refuse", "mail_order": "orderctl_refuse"}
+    if erasing:
+        for table in unerased:
+            yield from _refusing_unerased(table, ERASABLE[table])
+            unerased[table] = _unless_erased(table)
+    yield from trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT, unerased["mail"])
     yield from trigger("mail", "mail_kept_moves", "UPDATE", moved, MAIL_MOVED)
     yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on, MAIL_UNLOGGED, function)
     yield from trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
-    yield from trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT)
+    yield from trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT, unerased["mail_order"])
     yield from trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)
     # Once for each statement: a call for each of 100,000 rows takes half a second.
     yield (
@@ -307,9 +352,13 @@ def _batch() -> Iterator[str]:
     yield from trigger("batch", "batch_policy", "INSERT", "true", BY_THE_RULES, "orderctl_refuse_batch")
 
 
-def append_only(log: str) -> Iterator[str]:
-    """The rows of a log are added and never changed."""
-    yield from trigger(log, f"{log}_append_only_update", "UPDATE", "true", APPEND_ONLY)
+def append_only(log: str, *, erasing: bool) -> Iterator[str]:
+    """The rows of a log are added and never changed, but by an erasure."""
+    refuse = "orderctl_refuse"
+    if erasing and log in ERASABLE:
+        refuse = _unless_erased(log)
+        yield from _refusing_unerased(log, ERASABLE[log])
+    yield from trigger(log, f"{log}_append_only_update", "UPDATE", "true", APPEND_ONLY, refuse)
     yield from trigger(log, f"{log}_append_only_delete", "DELETE", "true", APPEND_ONLY)
     yield from _no_truncate(log, APPEND_ONLY)
 

@@ -39,6 +39,7 @@ from orderctl.database.guards.conditions import (
     mail_moved,
     not_approved,
 )
+from orderctl.database.guards.erasing import ERASABLE, STAYS_ERASED, is_erasure, is_named_again, of_orders
 
 # `UPDATE OF` fires only for the name that a statement uses, so each name of the rowid is listed.
 _ROWIDS = "rowid, _rowid_, oid"
@@ -46,17 +47,17 @@ _ROWIDS = "rowid, _rowid_, oid"
 _BATCH_TEXTS = ("account", "id", "digest", "previous")
 
 
-def first(frozen: list[str]) -> Iterator[str]:
-    """The triggers of the first schema on SQLite.
+def first(frozen: list[str], *, erasing: bool) -> Iterator[str]:
+    """The triggers of the first schema on SQLite; `erasing`: an erasure may change what is frozen.
 
     REPLACE deletes the row that has the new row's key, and fires no DELETE trigger unless a connection asks for it. So
     every trigger on new rows looks for a row that would be replaced, by each key of the table and by the rowid.
     """
-    yield from _orders(frozen)
+    yield from _orders(frozen, erasing=erasing)
     yield from _lines()
 
 
-def _orders(frozen: list[str]) -> Iterator[str]:
+def _orders(frozen: list[str], *, erasing: bool) -> Iterator[str]:
     changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in [*frozen, "rowid"])
     there = (
         "EXISTS (SELECT 1 FROM orders WHERE account = NEW.account AND id = NEW.id AND status = 'rejected')"
@@ -64,7 +65,10 @@ def _orders(frozen: list[str]) -> Iterator[str]:
     )
     moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
     # The first trigger refuses to change a rejected order, the second to replace one.
-    yield trigger("orders_final_update", "UPDATE ON orders", f"OLD.status = 'rejected' AND ({changed})", FINAL)
+    final = f"OLD.status = 'rejected' AND ({changed})"
+    if erasing:
+        final += f" AND NOT ({is_erasure('sqlite', of_orders(frozen))})"
+    yield trigger("orders_final_update", "UPDATE ON orders", final, FINAL)
     yield trigger("orders_final_move", f"UPDATE OF account, id, {_ROWIDS} ON orders", f"({moved}) AND ({there})", FINAL)
     yield trigger("orders_final_delete", "DELETE ON orders", "OLD.status = 'rejected'", FINAL)
     yield trigger("orders_final_insert", "INSERT ON orders", there, FINAL)
@@ -127,7 +131,7 @@ def bounds(table: str) -> Iterator[str]:
     yield trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
 
 
-def mails() -> Iterator[str]:
+def mails(*, erasing: bool) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
     there = (
         "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.id)"
@@ -140,12 +144,15 @@ def mails() -> Iterator[str]:
     changed = f"{mail_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
     unlogged = f"({mail_acted_on()}) AND NOT EXISTS ({LOGGED})"
     moved = mail_moved("IS NOT")
+    if erasing:
+        changed = f"({changed}) AND NOT ({is_erasure('sqlite', ERASABLE['mail'])})"
     yield trigger("mail_kept_update", "UPDATE ON mail", changed, MAIL_KEPT)
     yield trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved, MAIL_MOVED)
     yield trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
     yield trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
     yield trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
-    yield trigger("mail_order_kept_update", "UPDATE ON mail_order", "1", MAIL_KEPT)
+    other = f"NOT ({is_erasure('sqlite', ERASABLE['mail_order'])})" if erasing else "1"
+    yield trigger("mail_order_kept_update", "UPDATE ON mail_order", other, MAIL_KEPT)
     yield trigger("mail_order_kept_delete", "DELETE ON mail_order", "1", MAIL_KEPT)
     yield trigger("mail_order_kept_insert", "INSERT ON mail_order", linked, MAIL_KEPT)
 
@@ -199,8 +206,8 @@ def by_a_batch(*, with_policy: bool) -> Iterator[str]:
     )
 
 
-def append_only(log: str, key: tuple[str, ...]) -> Iterator[str]:
-    """The rows of a log are added and never changed or replaced."""
+def append_only(log: str, key: tuple[str, ...], *, erasing: bool) -> Iterator[str]:
+    """The rows of a log are added and never changed or replaced, but by an erasure."""
     same = " AND ".join(f"{column} = NEW.{column}" for column in key)
     there = f"EXISTS (SELECT 1 FROM {log} WHERE {same})"
     if log == "batch":
@@ -208,7 +215,8 @@ def append_only(log: str, key: tuple[str, ...]) -> Iterator[str]:
             " OR EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND position = NEW.position)"
             " OR EXISTS (SELECT 1 FROM batch WHERE rowid = NEW.rowid)"
         )
-    yield trigger(f"{log}_append_only_update", f"UPDATE ON {log}", "1", APPEND_ONLY)
+    changed = f"NOT ({is_erasure('sqlite', ERASABLE[log])})" if erasing and log in ERASABLE else "1"
+    yield trigger(f"{log}_append_only_update", f"UPDATE ON {log}", changed, APPEND_ONLY)
     yield trigger(f"{log}_append_only_delete", f"DELETE ON {log}", "1", APPEND_ONLY)
     yield trigger(f"{log}_append_only_insert", f"INSERT ON {log}", there, APPEND_ONLY)
 
@@ -219,6 +227,13 @@ def trigger(name: str, event: str, condition: str, message: str, *, when: str = 
         f"CREATE TRIGGER {name} {when} {event} FOR EACH ROW WHEN {condition}"
         f" BEGIN SELECT RAISE(ABORT, '{message}'); END"
     )
+
+
+def erased() -> Iterator[str]:
+    """A buyer who was erased stays so, whatever a file says later."""
+    for event in ("INSERT", "UPDATE"):
+        name = f"buyer_stays_erased_{event.lower()}"
+        yield trigger(name, f"{event} ON buyer", is_named_again("sqlite"), STAYS_ERASED)
 
 
 def policy() -> Iterator[str]:

@@ -50,7 +50,8 @@ _FROZEN = [
     "gone_at",
 ]
 # Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0022 = ("act",)
+OF_0021 = ("erasure",)
+OF_0022 = ("act", *OF_0021)
 OF_0019 = ("member", *OF_0022)
 OF_0017 = ("policy", *OF_0019)
 OF_0016 = ("batch_verdict", "batch_origin", *OF_0017)
@@ -63,7 +64,8 @@ _MEMORY = {"batch_verdict": ("account", "batch_id", "order_id"), "batch_origin":
 _LOGS_OF_0017 = {"policy": ("account", "position")}
 _LOGS_OF_0019 = {"member": ("account", "login", "number")}
 _LOGS_OF_0022 = {"act": ("account", "position")}
-_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0019 | _LOGS_OF_0022
+_LOGS_OF_0021 = {"erasure": ("account", "position")}
+_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0019 | _LOGS_OF_0022 | _LOGS_OF_0021
 
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
@@ -74,7 +76,7 @@ def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
 
 def create_log_guards(dialect: str, log: str, execute: Callable[[str], object]) -> None:
     """Create the triggers of a log that a later migration adds."""
-    for statement in _of_log(dialect, log):
+    for statement in _of_log(dialect, log, erasing=False):
         execute(statement)
 
 
@@ -91,20 +93,22 @@ def renew_guards(dialect: str, execute: Callable[[str], object], *, without: Seq
 
 def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ...]:
     """The statements that create the guards. A check compares them with the store."""
-    later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log))
+    erasing = not set(OF_0021) <= set(without)
+    later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log, erasing=erasing))
     with_policy = not set(OF_0017) <= set(without)
     return (
         *_first(dialect, without),
         *later,
         *_bounds(dialect),
-        *_mails(dialect),
+        *_mails(dialect, erasing=erasing),
         *_request_key(dialect),
         *_by_a_batch(dialect, with_policy=with_policy),
         *(() if set(OF_0013) <= set(without) else _gone(dialect)),
-        *(() if set(OF_0016) <= set(without) else _memory(dialect)),
+        *(() if set(OF_0016) <= set(without) else _memory(dialect, erasing=erasing)),
         *(_policy(dialect) if with_policy else ()),
         *(() if set(OF_0019) <= set(without) else _members(dialect)),
         *(() if set(OF_0022) <= set(without) else _acts(dialect)),
+        *(_erased(dialect) if erasing else ()),
     )
 
 
@@ -113,13 +117,18 @@ _TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) (?:FO
 
 def _first(dialect: str, without: Sequence[str]) -> Iterator[str]:
     frozen = [column for column in _FROZEN if column not in without]
-    yield from sqlite.first(frozen) if dialect == "sqlite" else postgresql.first(frozen)
+    erasing = not set(OF_0021) <= set(without)
+    yield from (
+        sqlite.first(frozen, erasing=erasing) if dialect == "sqlite" else postgresql.first(frozen, erasing=erasing)
+    )
     for log in _FIRST_LOGS:
-        yield from _of_log(dialect, log)
+        yield from _of_log(dialect, log, erasing=erasing)
 
 
-def _of_log(dialect: str, log: str) -> Iterator[str]:
-    return sqlite.append_only(log, _LOGS[log]) if dialect == "sqlite" else postgresql.append_only(log)
+def _of_log(dialect: str, log: str, *, erasing: bool) -> Iterator[str]:
+    if dialect == "sqlite":
+        return sqlite.append_only(log, _LOGS[log], erasing=erasing)
+    return postgresql.append_only(log, erasing=erasing)
 
 
 def _bounds(dialect: str) -> Iterator[str]:
@@ -128,8 +137,8 @@ def _bounds(dialect: str) -> Iterator[str]:
     yield from sqlite.place() if dialect == "sqlite" else postgresql.place()
 
 
-def _mails(dialect: str) -> Iterator[str]:
-    yield from sqlite.mails() if dialect == "sqlite" else postgresql.mails()
+def _mails(dialect: str, *, erasing: bool) -> Iterator[str]:
+    yield from sqlite.mails(erasing=erasing) if dialect == "sqlite" else postgresql.mails(erasing=erasing)
 
 
 def _by_a_batch(dialect: str, *, with_policy: bool) -> Iterator[str]:
@@ -144,7 +153,7 @@ def _by_a_batch(dialect: str, *, with_policy: bool) -> Iterator[str]:
 def _policy(dialect: str) -> Iterator[str]:
     """The rules of rejecting, and the policy of the store, for each batch, whatever program writes it."""
     for log in _LOGS_OF_0017:
-        yield from _of_log(dialect, log)
+        yield from _of_log(dialect, log, erasing=False)
     forbidden = f"{BECOMES_REJECTED} AND ({NEVER_REJECTED})"
     if dialect == "sqlite":
         yield sqlite.trigger("orders_by_the_rules", "UPDATE OF status ON orders", forbidden, BY_THE_RULES)
@@ -157,7 +166,7 @@ def _policy(dialect: str) -> Iterator[str]:
 def _members(dialect: str) -> Iterator[str]:
     """Who was a member of an account is kept. On PostgreSQL a mail goes to its buyer, and is queued with its batch."""
     for log in _LOGS_OF_0019:
-        yield from _of_log(dialect, log)
+        yield from _of_log(dialect, log, erasing=False)
     if dialect == "postgresql":
         yield from postgresql.recipients()
 
@@ -165,8 +174,13 @@ def _members(dialect: str) -> Iterator[str]:
 def _acts(dialect: str) -> Iterator[str]:
     """Acts are added at the end of their chain."""
     for log in _LOGS_OF_0022:
-        yield from _of_log(dialect, log)
+        yield from _of_log(dialect, log, erasing=False)
     yield from sqlite.acts() if dialect == "sqlite" else postgresql.acts()
+def _erased(dialect: str) -> Iterator[str]:
+    """Erasures are recorded for good, and a buyer who was erased stays so."""
+    for log in _LOGS_OF_0021:
+        yield from _of_log(dialect, log, erasing=False)
+    yield from sqlite.erased() if dialect == "sqlite" else postgresql.erased()
 
 
 def _gone(dialect: str) -> Iterator[str]:
@@ -187,7 +201,7 @@ def _request_key(dialect: str) -> Iterator[str]:
         yield sqlite.trigger("batch_append_only_key", "INSERT ON batch", there, APPEND_ONLY)
 
 
-def _memory(dialect: str) -> Iterator[str]:
+def _memory(dialect: str, *, erasing: bool) -> Iterator[str]:
     """What a batch remembers is append-only, and nothing is added once the batch is there."""
     if dialect == "postgresql":
         yield (
@@ -198,7 +212,7 @@ def _memory(dialect: str) -> Iterator[str]:
         )
         yield postgresql.own_tables("orderctl_refuse_late")
     for table in _MEMORY:
-        yield from _of_log(dialect, table)
+        yield from _of_log(dialect, table, erasing=erasing)
         if dialect == "sqlite":
             late = "EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND id = NEW.batch_id)"
             yield sqlite.trigger(f"{table}_append_only_late", f"INSERT ON {table}", late, APPEND_ONLY)

@@ -10,7 +10,7 @@ from orderctl.database.acts import record_earlier
 from orderctl.database.clock import database_time
 from orderctl.database.connection import Connection
 from orderctl.database.guards.postgresql import row_security
-from orderctl.database.guards.statements import renew_guards
+from orderctl.database.guards.statements import OF_0021, renew_guards
 from orderctl.database.line_digests import digest_open_orders
 from orderctl.database.postgres import PostgresConnection
 from orderctl.database.sqlite import SqliteConnection
@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "position", name=op.f("pk_act")),
         sqlite_with_rowid=False,
     )
-    renew_guards(dialect, op.execute)
+    renew_guards(dialect, op.execute, without=OF_0021)
     if dialect == "postgresql":
         for statement in row_security("act"):
             op.execute(statement)

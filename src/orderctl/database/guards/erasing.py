@@ -1,0 +1,88 @@
+"""What an erasure may change of rows that are frozen otherwise (design.md, section 5c).
+
+A text may become the mark of an erasure, or empty. The erasure is recorded, and is of this buyer or names the batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+STAYS_ERASED = "an erased buyer stays erased"
+_OF_BUYER = "e.buyer_id = OLD.buyer_id"
+_OF_MAIL = "e.buyer_id = (SELECT buyer_id FROM mail WHERE account = OLD.account AND id = OLD.mail_id)"
+_OF_ORDER = "e.buyer_id = (SELECT buyer_id FROM orders WHERE account = OLD.account AND id = OLD.order_id)"
+_MARKS = {
+    "sqlite": "'erased on ' || substr(e.at, 1, 10)",
+    "postgresql": "'erased on ' || to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
+}
+_SAME = {"sqlite": "IS", "postgresql": "IS NOT DISTINCT FROM"}
+
+
+def _in_batches(column: str) -> str:
+    return f"e.batches LIKE '%\"' || {column} || '\"%'"
+
+
+@dataclass(frozen=True, slots=True)
+class Erasable:
+    """The columns of a table by what an erasure does with them.
+
+    `of` finds its erasure. `texts` become the mark or empty; `derived` are computed anew from them; `kept` stay.
+    """
+
+    of: str
+    texts: tuple[str, ...]
+    kept: tuple[str, ...]
+    derived: tuple[str, ...] = ()
+    has_rowid: bool = False
+
+
+_EVENT = ("account", "order_id", "id", "batch_id", "kind", "from_status", "to_status", "reason_code", "actor", "at")
+_BATCH = ("account", "id", "position", "at", "actor", "approver", "host", "program", "mode", "reason_code")
+_MAIL = ("account", "id", "batch_id", "buyer_id", "language", "message_id", "state", "attempts", "next_attempt_at")
+ERASABLE = {
+    "mail": Erasable(
+        _OF_BUYER,
+        ("recipient", "subject", "text", "html", "last_error"),
+        (*_MAIL, "lease_until", "token", "created_at", "updated_at"),
+        has_rowid=True,
+    ),
+    "mail_order": Erasable(_OF_MAIL, ("message",), ("account", "mail_id", "order_id")),
+    "mail_event": Erasable(
+        _OF_MAIL, ("reason",), ("account", "mail_id", "id", "action", "from_state", "to_state", "actor", "at")
+    ),
+    "order_event": Erasable(f"({_OF_ORDER} OR {_in_batches('OLD.batch_id')})", ("detail",), (*_EVENT, "lines_digest")),
+    "batch": Erasable(
+        _in_batches("OLD.id"),
+        ("source", "reason", "message", "request_digest", "salt"),
+        (*_BATCH, "mail_per_order", "planned", "rejected", "skipped", "mails", "digest", "previous", "request_key"),
+        ("leaves", "seal", "request_plan"),
+        has_rowid=True,
+    ),
+    "batch_origin": Erasable(_in_batches("OLD.batch_id"), ("source",), ("account", "batch_id", "number", "lines")),
+}
+_ORDER_TEXTS = ("reference", "delivery_address", "billing_address", "note")
+_ORDER_DERIVED = ("folded", "fingerprint")
+
+
+def of_orders(frozen: Sequence[str]) -> Erasable:
+    """What an erasure may change of a rejected order, of whose columns these are frozen."""
+    kept = tuple(column for column in frozen if column not in (*_ORDER_TEXTS, *_ORDER_DERIVED))
+    return Erasable(_OF_BUYER, _ORDER_TEXTS, kept, _ORDER_DERIVED, has_rowid=True)
+
+
+def is_erasure(dialect: str, erasable: Erasable) -> str:
+    """The change of a row is an erasure that is recorded, and nothing else."""
+    same, mark = _SAME[dialect], _MARKS[dialect]
+    kept = (*erasable.kept, *(("rowid",) if erasable.has_rowid and dialect == "sqlite" else ()))
+    stays = " AND ".join(f"NEW.{column} {same} OLD.{column}" for column in kept)
+    blank = " AND ".join(f"(NEW.{text} {same} OLD.{text} OR NEW.{text} IN ('', {mark}))" for text in erasable.texts)
+    return (
+        f"{stays} AND EXISTS (SELECT 1 FROM erasure AS e WHERE e.account = OLD.account AND {erasable.of} AND {blank})"
+    )
+
+
+def is_named_again(dialect: str) -> str:
+    """A buyer who was erased gets a name or an address again."""
+    blank = f"NEW.name = {_MARKS[dialect]} AND NEW.email IS NULL AND NEW.contact IS NULL"
+    return (
+        f"EXISTS (SELECT 1 FROM erasure AS e WHERE e.account = NEW.account AND e.buyer_id = NEW.id AND NOT ({blank}))"
+    )

@@ -1,0 +1,188 @@
+"""Erasures of the personal data of buyers: the record of each, the mark that it leaves, and what names a buyer.
+
+The rules are in design.md, section 5c.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from orderctl.core.text import fold
+from orderctl.database.connection import Connection, Row, readable_instant
+from orderctl.orders.orders import Buyer, Order
+
+# The kind of event of an order whose buyer was erased.
+ERASED = "erased"
+
+
+def mark_of(at: datetime) -> str:
+    """What stands where a text was erased. The guards of the store know these words: never change them."""
+    return f"erased on {at.astimezone(UTC):%Y-%m-%d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """One erasure: whose data, when and by whom, and how many orders, letters and plans had any.
+
+    `batches` holds, for each batch whose texts were erased too, the digest over what stays of it. `digest` covers all
+    of it and `previous`, the digest of the erasure before. `position` counts from 1 in each account.
+    """
+
+    position: int
+    at: datetime
+    actor: str
+    actor_login: str
+    buyer_id: str
+    orders: int
+    mails: int
+    plans: int
+    batches: Mapping[str, str] = field(default_factory=dict)
+    previous: str = ""
+    digest: str = ""
+
+    @property
+    def mark(self) -> str:
+        """What stands where its texts were."""
+        return mark_of(self.at)
+
+    def with_digest(self) -> "Erasure":
+        """The erasure with SHA-256 over all of its fields."""
+        covered = [getattr(self, name) for name in _DIGESTED] + [self.at.isoformat(), sorted(self.batches.items())]
+        return replace(self, digest=hashlib.sha256(json.dumps(covered).encode()).hexdigest())
+
+
+# Never change them: the digests of all erasures depend on them.
+_DIGESTED = ("position", "actor", "actor_login", "buyer_id", "orders", "mails", "plans", "previous")
+_NAMES = (
+    "position",
+    "at",
+    "actor",
+    "actor_login",
+    "buyer_id",
+    "orders",
+    "mails",
+    "plans",
+    "batches",
+    "previous",
+    "digest",
+)
+_COLUMNS = ", ".join(_NAMES)
+
+
+def erasures(connection: Connection) -> tuple[Erasure, ...]:
+    """Every erasure of the account, oldest first. One that somebody edited has another digest than it should."""
+    found = connection.execute(f"SELECT {_COLUMNS} FROM erasure WHERE account = :account ORDER BY position")
+    return tuple(map(_read, found.fetchall()))
+
+
+def insert_erasure(connection: Connection, erasure: Erasure) -> None:
+    """Record an erasure, before the texts become marks: the guards look for it."""
+    values = {name: getattr(erasure, name) for name in _NAMES}
+    values |= {"at": connection.dialect.instant(erasure.at), "batches": json.dumps(dict(erasure.batches))}
+    connection.execute(
+        f"INSERT INTO erasure (account, {_COLUMNS}) VALUES (:account, {', '.join(f':{name}' for name in _NAMES)})",
+        values,
+    )
+
+
+def erased_buyers(connection: Connection, buyer_ids: Iterable[str]) -> dict[str, str]:
+    """The mark of each of these buyers who is erased, by id."""
+    dialect = connection.dialect
+    found = connection.execute(
+        f"SELECT buyer_id, at FROM erasure WHERE account = :account AND buyer_id IN ({dialect.ids('ids')})",
+        {"ids": dialect.bind_ids(sorted(set(buyer_ids)))},
+    )
+    return {buyer_id: mark_of(readable_instant(at) or _UNREADABLE) for buyer_id, at in found.fetchall()}
+
+
+_UNREADABLE = datetime.fromtimestamp(0, UTC)
+
+
+def _read(row: Row) -> Erasure:
+    values = dict(zip(_NAMES, row, strict=True))
+    try:
+        batches = {str(batch_id): str(digest) for batch_id, digest in json.loads(values["batches"]).items()}
+    except (ValueError, TypeError, AttributeError):  # edited: the digest does not match then
+        batches = {}
+    return Erasure(**values | {"at": readable_instant(values["at"]) or _UNREADABLE, "batches": batches})
+
+
+class Words:
+    """The words that name a buyer: name, contact and mail addresses, as whole words, in any case and without accents.
+
+    A name that is nothing but the id names nobody: the id stays.
+    """
+
+    def __init__(self, buyer: Buyer, *addresses: str) -> None:
+        given = {fold(each.strip()) for each in (buyer.name, buyer.contact, buyer.email, *addresses) if each}
+        wanted = sorted(given - {fold(buyer.id), ""}, key=len, reverse=True)
+        listed = "|".join(map(re.escape, wanted))
+        self._pattern = re.compile(rf"(?<!\w)(?:{listed})(?!\w)") if wanted else None
+
+    def are_in(self, text: str) -> bool:
+        """Whether the text names the buyer; JSON is read as what it stands for."""
+        return bool(self._pattern and text and self._pattern.search(fold(_plain(text))))
+
+    def blanked(self, text: str, mark: str) -> str:
+        """The mark instead of a text that names the buyer."""
+        return mark if self.are_in(text) else text
+
+    def blanked_json(self, value: object, mark: str) -> object:
+        """A JSON value with the mark instead of each text in it that names the buyer. Keys stay: they are ids."""
+        if isinstance(value, str):
+            return self.blanked(value, mark)
+        if isinstance(value, list):
+            return [self.blanked_json(each, mark) for each in value]
+        if isinstance(value, dict):
+            return {key: self.blanked_json(each, mark) for key, each in value.items()}
+        return value
+
+
+def _plain(text: str) -> str:
+    if not text.startswith(("{", "[")) or "\\u" not in text:
+        return text
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+def blanked_order(order: Order, mark: str) -> Order:
+    """An order of an erased buyer as the store takes it from a file: without what the file says of the person."""
+    buyer = order.buyer
+    if buyer is None:
+        return order
+    words = Words(buyer)
+    return replace(
+        order,
+        buyer=replace(buyer, name=mark, email=None, contact=None),
+        reference=words.blanked(order.reference, mark),
+        delivery_address=order.delivery_address and mark,
+        billing_address=order.billing_address and mark,
+        note=order.note and mark,
+    )
+
+
+def without_erased(connection: Connection, orders: Sequence[Order]) -> tuple[Sequence[Order], tuple[str, ...]]:
+    """The orders of a file, those of erased buyers blanked; and the erased buyers of whom it still says anything."""
+    marks = erased_buyers(connection, (order.buyer.id for order in orders if order.buyer))
+    if not marks:
+        return orders, ()
+    blanked, told = [], set[str]()
+    for order in orders:
+        mark = marks.get(order.buyer.id) if order.buyer else None
+        blank = order if mark is None else blanked_order(order, mark)
+        if order.buyer and mark is not None and _says_more(order, blank):
+            told.add(order.buyer.id)
+        blanked.append(blank)
+    return blanked, tuple(sorted(told))
+
+
+def _says_more(order: Order, blank: Order) -> bool:
+    """Whether a file says more of an erased buyer than the mark: our own export says no more."""
+    if order.buyer and order.buyer.name == order.buyer.id:  # the file names nobody
+        blank = replace(blank, buyer=replace(order.buyer, email=None, contact=None))
+    return order != blank
