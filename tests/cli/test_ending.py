@@ -46,6 +46,7 @@ READING = (
     ("log", "export"),
     ("log", "checkpoint"),
     ("policy", "show", "--format", "json"),
+    ("buyer", "erase", "--older-than", "9y", "--format", "json"),
     ("policy", "history", "--format", "json"),
     ("store", "check", "--quick"),
     ("config", "show"),

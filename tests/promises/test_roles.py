@@ -109,7 +109,7 @@ def test_an_auditor_reads_everything(run, tmp_path):
 
 TABLES = ("buyer", "orders", "order_line", "order_tag", "order_source", "selection_item", "saved_filter", "batch",
           "order_event", "mail", "mail_order", "mail_event", "batch_verdict", "batch_origin", "policy", "batch_begun",
-          "member", "act", "orderctl_version")  # fmt: skip
+          "member", "act", "erasure", "orderctl_version")  # fmt: skip
 EVERYONE = [
     *(f"TRUNCATE {table} CASCADE" for table in TABLES),
     *(f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in TABLES),
@@ -119,6 +119,9 @@ EVERYONE = [
     "INSERT INTO policy (account, position, at, rules) VALUES ('main', 1, now(), '{}')",
     "UPDATE policy SET rules = '{}'",
     "DELETE FROM policy",
+    "INSERT INTO erasure (account, position, at, buyer_id) VALUES ('main', 1, now(), 'acme')",
+    "UPDATE erasure SET buyer_id = 'x'",
+    "DELETE FROM erasure",
     "DELETE FROM batch_begun",
     "UPDATE act SET actor = 'x'",
     "DELETE FROM act",

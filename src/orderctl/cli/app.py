@@ -125,6 +125,7 @@ COMMANDS = {
     "log": Entry("commands.log", "Who rejected what, when and why.", _RECORD),
     "policy": Entry("commands.owner.policy", "What a batch may be, whatever the settings say.", _SETUP),
     "member": Entry("commands.owner.member", "Which logins work on this account, on PostgreSQL.", _SETUP),
+    "buyer": Entry("commands.owner.buyer", "Erase the personal data of buyers.", _SETUP),
     "store": Entry("commands.owner.store", "Make, upgrade, check and copy the database.", _SETUP),
     "config": Entry("commands.owner.store", "Show the settings and where each came from.", _SETUP, "config_app"),
     "completion": Entry("completion", "Print the script that completes commands in bash, zsh or fish.", _SETUP),

@@ -237,6 +237,9 @@ class PostgresEngine:
         given["options"] = f"{_OPTIONS} {given.get('options', '')}".strip()
         return {"application_name": "orderctl", **given, "autocommit": True}
 
+    def sweep(self) -> None:
+        """Nothing: which old rows may go, the server's VACUUM knows, and its owner decides when (personal-data.md)."""
+
     def close(self) -> None:
         """Close the connection, if one is open."""
         if self._raw is not None:

@@ -147,6 +147,19 @@ class SqliteEngine:
             raw.execute(pragma)
         return raw
 
+    def sweep(self) -> None:
+        """Write the file anew without what was deleted in it, and empty the write-ahead log beside it.
+
+        Raises StoreUnavailableError if another program keeps old pages in use.
+        """
+        with self.translating():
+            raw = self.connect()
+            raw.execute("VACUUM")
+            busy = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            message, hint = _FAILURES["SQLITE_BUSY"]
+            raise StoreUnavailableError(_(message, shown=self.shown, wait=LOCK_WAIT_S), hint=_(hint))
+
     def close(self) -> None:
         """Close the connection, if one is open."""
         if self._raw is not None:

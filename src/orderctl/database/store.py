@@ -32,6 +32,7 @@ class Engine(Protocol):
     def reading(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
     def writing(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
     def connect(self) -> Any: ...  # noqa: ANN401, D102
+    def sweep(self) -> None: ...  # noqa: D102
     def translating(self) -> AbstractContextManager[None]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -109,6 +110,10 @@ class Store:
                     self._committed()
                     return result
         raise CommitUnknownError(hint=_(_LATER)) from lost
+
+    def sweep(self) -> None:
+        """On SQLite, take out of the file what was deleted in it. Raises StoreUnavailableError if it is in use."""
+        self._engine.sweep()
 
     def __enter__(self) -> Self:
         return self

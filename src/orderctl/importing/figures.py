@@ -113,7 +113,7 @@ class ImportCounts:
     that the file rejects and the store does not: they keep their status. `unsaid` holds by field what protects an order
     and is not said. `gone` are those that a complete file of their source has no longer, `seen_again` those that were.
     Of `older` the store has later word than the file. `against_us` holds by contradiction the orders that are rejected
-    here, and not in the file.
+    here, and not in the file. `erased` are the ids of erased buyers of whom the file still says something.
     """
 
     created: int = 0
@@ -127,6 +127,7 @@ class ImportCounts:
     seen_again: tuple[str, ...] = ()
     older: int = 0
     against_us: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    erased: tuple[str, ...] = ()
 
     def __add__(self, other: ImportCounts) -> ImportCounts:
         unsaid = dict(self.unsaid)
@@ -148,6 +149,7 @@ class ImportCounts:
             seen_again=self.seen_again + other.seen_again,
             older=self.older + other.older,
             against_us=against_us,
+            erased=tuple(sorted({*self.erased, *other.erased})),
         )
 
 

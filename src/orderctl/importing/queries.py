@@ -32,6 +32,7 @@ from orderctl.importing.figures import ImportCounts, Unsaid
 from orderctl.language import _
 from orderctl.language.stored import kept
 from orderctl.orders.contradictions import Said, contradiction
+from orderctl.orders.erasures import without_erased
 from orderctl.orders.orders import DETAILS, GONE, IMPORTED, SEEN_AGAIN, Buyer, Order, Status, forms_of
 from orderctl.orders.queries import LINES, stream_orders
 
@@ -130,26 +131,30 @@ class OrderImport:
     ) -> ImportCounts:
         """Create new orders, update changed ones. What a file does not say stays; tags are added.
 
-        `seen`: whose word the orders are, and of when; of now if it is not given.
+        `seen`: whose word the orders are, and of when; of now if it is not given. What a file says of a buyer who was
+        erased stays out.
         """
         seen = seen or Sighting(at=at)
         event = self._event(seen, actor, at, detail)
         counts = ImportCounts()
-        for chunk in _chunks(orders):
+        for said in _chunks(orders):
+            chunk, erased = without_erased(self._connection, said)
             self._store_buyers(order.buyer for order in chunk if order.buyer)
             lock = self._connection.dialect.lock("o")
             found = self._sorted(chunk, seen.at, lower_counts=lower_counts, lock=lock)
             self._write(found, event)
             self._note_sighting(found, seen)
             self._see_again(found.counts.seen_again, event)
-            counts += found.counts
+            counts += replace(found.counts, erased=erased)
         return counts
 
     def foresee(self, orders: Sequence[Order], seen_at: datetime, *, lower_counts: bool) -> ImportCounts:
         """What `store` would do with what a source said then."""
         counts = ImportCounts()
-        for chunk in _chunks(orders):
-            counts += self._sorted(chunk, seen_at, lower_counts=lower_counts, lock="").counts
+        for said in _chunks(orders):
+            chunk, erased = without_erased(self._connection, said)
+            found = self._sorted(chunk, seen_at, lower_counts=lower_counts, lock="")
+            counts += replace(found.counts, erased=erased)
         return counts
 
     def mark_gone(self, seen: Sighting, *, actor: str, at: datetime, detail: str) -> ImportCounts:

@@ -130,10 +130,20 @@ class Words:
         """The mark instead of a text that names the buyer."""
         return mark if self.are_in(text) else text
 
+    def _blanked_text(self, text: str, mark: str) -> str:
+        """A text in JSON, which may be packed JSON itself."""
+        if not self.are_in(text):
+            return text
+        try:
+            packed = json.loads(text) if text.startswith(("{", "[")) else None
+        except ValueError:
+            packed = None
+        return mark if packed is None else json.dumps(self.blanked_json(packed, mark))
+
     def blanked_json(self, value: object, mark: str) -> object:
         """A JSON value with the mark instead of each text in it that names the buyer. Keys stay: they are ids."""
         if isinstance(value, str):
-            return self.blanked(value, mark)
+            return self._blanked_text(value, mark)
         if isinstance(value, list):
             return [self.blanked_json(each, mark) for each in value]
         if isinstance(value, dict):

@@ -109,6 +109,17 @@ def record_step(connection: Connection, saved: SavedPlan) -> None:
     record_act(connection, act.told_by(plan_rows(connection, saved.id)))
 
 
+def rewrite_plan(connection: Connection, saved: SavedPlan, text: str) -> None:
+    """Write a closed plan from which texts were erased, with its digests."""
+    connection.execute(
+        f"UPDATE plan SET plan = :plan, plan_digest = :plan_digest, reason = :reason, digest = :digest WHERE {_ONE}",
+        {
+            "plan": text,
+            **{name: getattr(saved, name) for name in ("id", "plan_digest", "reason", "digest")},
+        },
+    )
+
+
 def plan_differences(connection: Connection, plan: RejectionPlan, now: datetime) -> tuple[LeftOut, ...]:
     """The targets that are no longer as planned, and that the plan's own batch did not reject."""
     since = plan.seen_since(now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -166,6 +166,11 @@ class RejectionPlan:
     def with_message(self, message: str) -> RejectionPlan:
         """The same plan with a message to the buyers."""
         return replace(self, mail=replace(self.mail, message=message))
+
+    def blanked(self, blank: Callable[[object], object]) -> RejectionPlan:
+        """The same plan with other texts: `blank` takes and returns its JSON document."""
+        document: Any = blank(json.loads(_canonical(_document(self))))
+        return _from_document(document)
 
     def approve(self, *, by: str, how: str, request: RequestKey | None = None) -> ApprovedPlan:
         """Make the approved plan, which alone can run; `how` is the answer or flag that approved it."""

@@ -458,6 +458,7 @@ def _say(context: Context, report: ImportReport, map_name: str, as_: ReportForma
     if apart:
         _say_rejected_at_source(context, apart)
     _say_against_us(context, counts)
+    _say_erased(context, counts)
     _say_left_out(context, figures)
     _say_totals(context, figures)
     if report.errors:
@@ -566,6 +567,21 @@ def _say_freshness(context: Context, report: ImportReport) -> None:
                 "{number:,} orders that were gone are there again ({ids})",
                 len(counts.seen_again),
                 ids=_first_ids(counts.seen_again),
+            )
+        )
+
+
+def _say_erased(context: Context, counts: ImportCounts) -> None:
+    """The buyers who were erased here, and not at the source."""
+    if counts.erased:
+        context.screen.warn(
+            ngettext(
+                "{number:,} buyer was erased here, and the file still has their data ({ids}): it stays out of the "
+                "store; erase it at the source too",
+                "{number:,} buyers were erased here, and the file still has their data ({ids}): it stays out of the "
+                "store; erase it at the source too",
+                len(counts.erased),
+                ids=_first_ids(counts.erased),
             )
         )
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 STAYS_ERASED = "an erased buyer stays erased"
 _OF_BUYER = "e.buyer_id = OLD.buyer_id"
-_OF_MAIL = "e.buyer_id = (SELECT buyer_id FROM mail WHERE account = OLD.account AND id = OLD.mail_id)"
 _OF_ORDER = "e.buyer_id = (SELECT buyer_id FROM orders WHERE account = OLD.account AND id = OLD.order_id)"
 _MARKS = {
     "sqlite": "'erased on ' || substr(e.at, 1, 10)",
@@ -19,6 +18,13 @@ _SAME = {"sqlite": "IS", "postgresql": "IS NOT DISTINCT FROM"}
 
 def _in_batches(column: str) -> str:
     return f"e.batches LIKE '%\"' || {column} || '\"%'"
+
+
+def _of_mail(column: str) -> str:
+    return f"(SELECT {column} FROM mail WHERE account = OLD.account AND id = OLD.mail_id)"
+
+
+_OF_MAIL = f"(e.buyer_id = {_of_mail('buyer_id')} OR {_in_batches(_of_mail('batch_id'))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ _BATCH = ("account", "id", "position", "at", "actor", "approver", "host", "progr
 _MAIL = ("account", "id", "batch_id", "buyer_id", "language", "message_id", "state", "attempts", "next_attempt_at")
 ERASABLE = {
     "mail": Erasable(
-        _OF_BUYER,
+        f"({_OF_BUYER} OR {_in_batches('OLD.batch_id')})",
         ("recipient", "subject", "text", "html", "last_error"),
         (*_MAIL, "lease_until", "token", "created_at", "updated_at"),
         has_rowid=True,

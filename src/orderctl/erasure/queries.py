@@ -1,0 +1,333 @@
+"""The personal data of a buyer in the store: what there is of it, what forbids to erase it, and the erasure itself."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from orderctl.audit.log import Batch, BatchDigest, digest_batch
+from orderctl.audit.queries import batch_chain, batch_events
+from orderctl.core.text import fold
+from orderctl.database.connection import Connection, packed, recordset
+from orderctl.erasure.scope import Scope, blanked_batch, blanked_event
+from orderctl.errors import OrderctlError
+from orderctl.filters.saved import all_filters
+from orderctl.language import _
+from orderctl.mail.outbox import MailState
+from orderctl.orders.erasures import ERASED, Erasure, Words, erasures
+from orderctl.orders.orders import Buyer, Status
+from orderctl.orders.queries import read_buyer
+from orderctl.plans.plans import OPEN, PlanState, SavedPlan
+from orderctl.plans.queries import find_plans, plan_text, rewrite_plan
+from orderctl.rejection.plan import RejectionPlan
+
+_SETTLED = f"'{Status.REJECTED}', '{Status.RETURNED_TO_CART}'"
+# Open business: nobody put it away, its source still has it, and not all of it was delivered.
+_OPEN_ORDER = (
+    f"o.status NOT IN ({_SETTLED}) AND o.archived_at IS NULL AND o.gone_at IS NULL"
+    " AND NOT (o.delivery_notes > 0 AND o.backlog_skus = 0)"
+)
+_UNSETTLED = (MailState.WAITING, MailState.CLAIMED, MailState.SENDING, MailState.RETRY, MailState.UNKNOWN)
+_OPEN_MAIL = f"state IN ({', '.join(repr(state.value) for state in _UNSETTLED)})"
+_OF_BUYER = "account = :account AND buyer_id = :buyer"
+
+
+def get_buyer(connection: Connection, buyer_id: str) -> Buyer | None:
+    """One buyer, whose row is locked until the end of a writing transaction; None if there is none."""
+    row = connection.execute(
+        "SELECT id, name, email, contact, country, language FROM buyer WHERE account = :account AND id = :buyer",
+        {"buyer": buyer_id},
+    ).fetchone()
+    return read_buyer(row) if row else None
+
+
+def lock_buyer(connection: Connection, buyer_id: str) -> None:
+    """Wait for imports that write this buyer, and make others wait."""
+    if lock := connection.dialect.lock("buyer"):
+        connection.execute(f"SELECT 1 FROM buyer WHERE account = :account AND id = :buyer {lock}", {"buyer": buyer_id})
+
+
+def due_buyers(connection: Connection, before: datetime) -> tuple[str, ...]:
+    """The buyers whose newest order is older than this, who have no open business and are not erased."""
+    found = connection.execute(
+        "SELECT o.buyer_id FROM orders AS o WHERE o.account = :account AND o.buyer_id IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM erasure AS e WHERE e.account = :account AND e.buyer_id = o.buyer_id) GROUP BY o.buyer_id"
+        f" HAVING max(o.ordered_at) < :before AND sum(CASE WHEN {_OPEN_ORDER} THEN 1 ELSE 0 END) = 0"
+        " ORDER BY o.buyer_id",
+        {"before": connection.dialect.instant(before)},
+    )
+    return tuple(buyer_id for (buyer_id,) in found.fetchall())
+
+
+def scope_of(connection: Connection, buyer: Buyer) -> Scope:
+    """What the store holds of the buyer."""
+    bound = {"buyer": buyer.id}
+    recipients = connection.execute(f"SELECT DISTINCT recipient FROM mail WHERE {_OF_BUYER}", bound).fetchall()
+    words = Words(buyer, *(recipient for (recipient,) in recipients))
+    details = _naming_details(connection, words)
+    batches = set(details) | _naming_batches(connection, words)
+    return Scope(
+        buyer=buyer,
+        words=words,
+        orders=_count(connection, f"orders WHERE {_OF_BUYER}", **bound),
+        mails=_count(connection, f"mail WHERE {_OF_BUYER}", **bound),
+        open_orders=_count(connection, f"orders AS o WHERE o.{_OF_BUYER} AND {_OPEN_ORDER}", **bound),
+        open_mails=_count(connection, f"mail WHERE {_OF_BUYER} AND {_OPEN_MAIL}", **bound)
+        + _open_mails_of(connection, buyer.id, batches),
+        plans=tuple(_naming_plans(connection, words, {*PlanState} - OPEN)),
+        open_plans=tuple(_open_plans(connection, buyer.id, words)),
+        filters=tuple(
+            kept.name for kept in all_filters(connection) if words.are_in(kept.expression) or words.are_in(kept.name)
+        ),
+        tags=tuple(tag for tag in _tags(connection) if words.are_in(tag)),
+        batches=tuple(sorted(batches)),
+        details=details,
+    )
+
+
+def _count(connection: Connection, of: str, **bound: object) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {of}", bound).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _tags(connection: Connection) -> list[str]:
+    found = connection.execute("SELECT DISTINCT tag FROM order_tag WHERE account = :account ORDER BY tag")
+    return [tag for (tag,) in found.fetchall()]
+
+
+def _open_mails_of(connection: Connection, buyer_id: str, batches: set[str]) -> int:
+    """The letters to others that are still to be written with words of these batches."""
+    dialect = connection.dialect
+    return _count(
+        connection,
+        f"mail WHERE account = :account AND buyer_id <> :buyer AND batch_id IN ({dialect.ids('batches')})"
+        f" AND {_OPEN_MAIL}",
+        buyer=buyer_id,
+        batches=dialect.bind_ids(sorted(batches)),
+    )
+
+
+def _naming_batches(connection: Connection, words: Words) -> set[str]:
+    """The batches whose words, plan, sources of ids, or words on single orders or mails name the buyer."""
+    found = connection.stream("SELECT id, source, reason, message, request_plan FROM batch WHERE account = :account")
+    named = {batch_id for batch_id, *texts in found if any(map(words.are_in, texts))}
+    origins = connection.stream("SELECT batch_id, source FROM batch_origin WHERE account = :account")
+    named |= {batch_id for batch_id, source in origins if words.are_in(source)}
+    for table, column in _OF_MAILS:
+        said = connection.stream(
+            f"SELECT DISTINCT m.batch_id, t.{column} FROM {table} AS t JOIN mail AS m ON m.account = :account"
+            f" AND m.id = t.mail_id WHERE t.account = :account AND t.{column} <> ''"
+        )
+        named |= {batch_id for batch_id, text in said if words.are_in(text)}
+    return named
+
+
+_OF_MAILS = (("mail_order", "message"), ("mail_event", "reason"))
+
+
+def _naming_details(connection: Connection, words: Words) -> dict[str, tuple[str, ...]]:
+    """The reasons that name the buyer, by batch."""
+    found = connection.stream(
+        "SELECT DISTINCT batch_id, detail FROM order_event WHERE account = :account AND batch_id IS NOT NULL"
+        " AND detail <> ''"
+    )
+    details: dict[str, tuple[str, ...]] = {}
+    for batch_id, detail in found:
+        if words.are_in(detail):
+            details[batch_id] = (*details.get(batch_id, ()), detail)
+    return details
+
+
+def _naming_plans(connection: Connection, words: Words, states: set[PlanState]) -> Iterator[SavedPlan]:
+    for saved in find_plans(connection, states, None):
+        if words.are_in(saved.reason) or words.are_in(plan_text(connection, saved.id)):
+            yield saved
+
+
+def _open_plans(connection: Connection, buyer_id: str, words: Words) -> Iterator[str]:
+    """The open plans that name the buyer or have an order of theirs."""
+    planned = {
+        plan_id
+        for (plan_id,) in connection.execute(
+            "SELECT DISTINCT p.plan_id FROM plan_order AS p JOIN orders AS o ON o.account = :account"
+            " AND o.id = p.order_id WHERE p.account = :account AND o.buyer_id = :buyer",
+            {"buyer": buyer_id},
+        )
+    }
+    named = {saved.id for saved in _naming_plans(connection, words, set(OPEN))}
+    return (saved.id for saved in find_plans(connection, OPEN, None) if saved.id in planned | named)
+
+
+def affected_batches(connection: Connection, scope: Scope, mark: str) -> Iterator[tuple[Batch, BatchDigest]]:
+    """Each batch with words of the buyer as it stays, and the digest over that.
+
+    Raises OrderctlError for one that is not as it was written: an erasure would hide that.
+    """
+    wanted = set(scope.batches)
+    stays = {batch_id: digest for each in erasures(connection) for batch_id, digest in each.batches.items()}
+    for batch in [each for each in batch_chain(connection) if each.id in wanted]:
+        before = digest_batch(replace(batch, seal=""), batch_events(connection, batch.id))
+        if before.digest != stays.get(batch.id, batch.digest):
+            raise OrderctlError(
+                _("batch {batch} names the buyer and is not as it was written; nothing was changed", batch=batch.id),
+                hint=_("see: orderctl log verify"),
+            )
+        after = blanked_batch(batch, scope, mark)
+        events = (blanked_event(event, scope, mark) for event in batch_events(connection, batch.id))
+        yield after, digest_batch(replace(after, seal=""), events)
+
+
+def blank_all(connection: Connection, scope: Scope, erasure: Erasure, stays: list[tuple[Batch, BatchDigest]]) -> None:
+    """Put the mark in the place of each text of the buyer. The erasure is recorded already."""
+    bound: dict[str, object] = {"buyer": scope.buyer.id, "mark": erasure.mark}
+    connection.execute(
+        "UPDATE buyer SET name = :mark, name_folded = :folded, email = NULL, contact = NULL"
+        " WHERE account = :account AND id = :buyer",
+        {**bound, "folded": fold(erasure.mark)},
+    )
+    _blank_orders(connection, scope, erasure)
+    _blank_mails(connection, bound)
+    _blank_letters_to_others(connection, scope, erasure.mark)
+    for batch, digest in stays:
+        _blank_batch(connection, batch, digest, scope, erasure.mark)
+    _blank_origins(connection, scope, erasure.mark)
+    for saved in scope.plans:
+        _blank_plan(connection, saved, scope.words, erasure.mark)
+
+
+def _blank_orders(connection: Connection, scope: Scope, erasure: Erasure) -> None:
+    """The orders, with an event for each; and what was said of them outside batches."""
+    mark, dialect = erasure.mark, connection.dialect
+    found = connection.execute(
+        f"SELECT id, reference, note <> '' FROM orders WHERE {_OF_BUYER}", {"buyer": scope.buyer.id}
+    )
+    rows = [
+        {"id": order_id, "reference": reference, "folded": fold(f"{order_id}\n{reference}\n{mark if noted else ''}")}
+        for order_id, reference, noted in (
+            (order_id, scope.words.blanked(reference, mark), noted) for order_id, reference, noted in found.fetchall()
+        )
+    ]
+    at = {"mark": mark, "at": dialect.instant(erasure.at)}
+    blank = ", ".join(f"{name} = CASE WHEN orders.{name} = '' THEN '' ELSE :mark END" for name in _ORDER_TEXTS)
+    connection.execute(
+        # MATERIALIZED: otherwise SQLite reads all the rows again for each order of the account.
+        f"WITH r AS MATERIALIZED ({recordset(dialect, dict.fromkeys(('id', 'reference', 'folded'), 'text'))})"
+        f" UPDATE orders SET {blank}, reference = r.reference, folded = r.folded, fingerprint = '', changed_at = :at,"
+        " version = orders.version + 1 FROM r WHERE orders.account = :account AND orders.id = r.id",
+        {"rows": packed(rows), **at},
+    )
+    ids = {"ids": dialect.bind_ids([str(row["id"]) for row in rows])}
+    loose = connection.execute(
+        "SELECT order_id, id, detail FROM order_event WHERE account = :account AND batch_id IS NULL AND detail <> ''"
+        f" AND order_id {dialect.among('ids')}",
+        ids,
+    ).fetchall()
+    for order_id, event_id, detail in loose:
+        if scope.words.are_in(detail):
+            connection.execute(
+                "UPDATE order_event SET detail = :mark WHERE account = :account AND order_id = :order AND id = :event",
+                {"mark": mark, "order": order_id, "event": event_id},
+            )
+    connection.execute(
+        "INSERT INTO order_event (account, order_id, id, kind, actor, at)"
+        f" SELECT account, id, :event, '{ERASED}', :actor, :at FROM orders WHERE {_OF_BUYER}",
+        {"buyer": scope.buyer.id, "event": f"erasure.{erasure.position}", "actor": erasure.actor, "at": at["at"]},
+    )
+
+
+_ORDER_TEXTS = ("delivery_address", "billing_address", "note")
+
+
+def _blank_mails(connection: Connection, bound: dict[str, object]) -> None:
+    """The letters to the buyer, with what operators said of them."""
+    blank = ", ".join(
+        f"{name} = CASE WHEN {name} IS NULL THEN NULL WHEN {name} = '' THEN '' ELSE :mark END"
+        for name in ("subject", "text", "html", "last_error")
+    )
+    connection.execute(f"UPDATE mail SET recipient = :mark, {blank} WHERE {_OF_BUYER}", bound)
+    for table, column in _OF_MAILS:
+        connection.execute(
+            f"UPDATE {table} SET {column} = :mark WHERE account = :account AND {column} <> ''"
+            f" AND mail_id IN (SELECT id FROM mail WHERE {_OF_BUYER})",
+            bound,
+        )
+
+
+def _blank_letters_to_others(connection: Connection, scope: Scope, mark: str) -> None:
+    """Letters to others with words of the same batches, as far as they name the buyer."""
+    dialect = connection.dialect
+    others = {"batches": dialect.bind_ids(scope.batches), "buyer": scope.buyer.id}
+    in_batches = f"m.account = :account AND m.batch_id IN ({dialect.ids('batches')}) AND m.buyer_id <> :buyer"
+    letters = connection.execute(
+        f"SELECT m.id, m.subject, m.text, m.html FROM mail AS m WHERE {in_batches} AND m.subject IS NOT NULL", others
+    )
+    named = [mail_id for mail_id, *texts in letters.fetchall() if any(scope.words.are_in(text or "") for text in texts)]
+    connection.execute(
+        "UPDATE mail SET subject = :mark, text = :mark, html = :mark WHERE account = :account"
+        f" AND id IN ({dialect.ids('ids')})",
+        {"mark": mark, "ids": dialect.bind_ids(named)},
+    )
+    for table, column in _OF_MAILS:
+        said = connection.execute(
+            f"SELECT DISTINCT t.mail_id, t.{column} FROM {table} AS t JOIN mail AS m ON m.account = :account"
+            f" AND m.id = t.mail_id WHERE t.account = :account AND t.{column} <> '' AND {in_batches}",
+            others,
+        )
+        for mail_id, text in said.fetchall():
+            if scope.words.are_in(text):
+                connection.execute(
+                    f"UPDATE {table} SET {column} = :mark WHERE account = :account AND mail_id = :mail"
+                    f" AND {column} = :text",
+                    {"mark": mark, "mail": mail_id, "text": text},
+                )
+
+
+def _blank_batch(connection: Connection, batch: Batch, digest: BatchDigest, scope: Scope, mark: str) -> None:
+    row = connection.execute(
+        "SELECT request_plan FROM batch WHERE account = :account AND id = :batch", {"batch": batch.id}
+    ).fetchone()
+    texts = ("source", "reason", "message", "request_digest", "salt", "seal")
+    connection.execute(
+        f"UPDATE batch SET {', '.join(f'{name} = :{name}' for name in texts)}, leaves = :leaves, request_plan = :plan"
+        " WHERE account = :account AND id = :batch",
+        {
+            "batch": batch.id,
+            "leaves": digest.leaves,
+            "plan": _blanked_plan(row[0] if row else "", scope.words, mark)[0],
+            **{name: getattr(batch, name) for name in texts},
+        },
+    )
+    for detail in scope.details.get(batch.id, ()):
+        connection.execute(
+            "UPDATE order_event SET detail = :mark WHERE account = :account AND batch_id = :batch AND detail = :detail",
+            {"mark": mark, "batch": batch.id, "detail": detail},
+        )
+
+
+def _blank_origins(connection: Connection, scope: Scope, mark: str) -> None:
+    """Where the ids of batches and of selections came from."""
+    for table, column in (("batch_origin", "source"), ("selection_item", "origin")):
+        found = connection.execute(f"SELECT DISTINCT {column} FROM {table} WHERE account = :account").fetchall()
+        for (text,) in found:
+            if scope.words.are_in(text):
+                connection.execute(
+                    f"UPDATE {table} SET {column} = :mark WHERE account = :account AND {column} = :text",
+                    {"mark": mark, "text": text},
+                )
+
+
+def _blank_plan(connection: Connection, saved: SavedPlan, words: Words, mark: str) -> None:
+    """A closed plan and its row, with new digests. One that somebody edited stays an edited one."""
+    text, digest = _blanked_plan(plan_text(connection, saved.id), words, mark)
+    after = replace(saved, reason=words.blanked(saved.reason, mark), plan_digest=digest or saved.plan_digest)
+    rewrite_plan(connection, after.with_digest() if saved.is_intact else after, text)
+
+
+def _blanked_plan(text: str, words: Words, mark: str) -> tuple[str, str]:
+    """A plan in JSON without words of the buyer, and its digest; empty where it cannot be read and names the buyer."""
+    if not words.are_in(text):
+        return text, ""
+    try:
+        plan = RejectionPlan.from_json(text).blanked(lambda document: words.blanked_json(document, mark))
+    except ValueError:
+        return "", ""
+    return plan.to_json(), plan.digest
