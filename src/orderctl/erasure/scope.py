@@ -64,7 +64,7 @@ class Scope:
 def _first(names: tuple[str, ...]) -> str:
     more = len(names) - _SHOWN
     listed = ", ".join(map(safe, names[:_SHOWN]))
-    return _("{listed} and {number:,} more", listed=listed, number=more) if more > 0 else listed
+    return _("{listed} and {more:,} more", listed=listed, more=more) if more > 0 else listed
 
 
 def blanked_batch(batch: Batch, scope: Scope, mark: str) -> Batch:
