@@ -9,7 +9,7 @@ from orderctl.audit.log import (
     DIGESTED_FIELDS,
     DIGESTED_LATER,
     NOT_DIGESTED,
-    SEALED_FIELDS,
+    SALTED_FIELDS,
     AlikeLines,
     Batch,
     digest_batch,
@@ -47,11 +47,11 @@ def test_a_digest_never_changes_whatever_later_versions_add():
 
 def test_a_salted_batch_is_digested_without_the_texts_that_may_be_erased():
     salted = replace(BATCH, salt="00" * 16)
-    erased = replace(salted, source="", reason="", message="", salt="", seal=salted.sealed)
+    erased = replace(salted, source="", reason="", message="", salt="", texts_digest=salted.salted_digest)
     assert digest_batch(salted, [EVENT]).digest == digest_batch(erased, [EVENT]).digest
-    for field in SEALED_FIELDS:
+    for field in SALTED_FIELDS:
         assert digest_batch(replace(salted, **{field: "x"}), []).digest != digest_batch(salted, []).digest
-    assert salted.sealed == "7567bb409cfa0420cec5c0395a4d3003e633920c11806e37019fbbfe33b1144d"
+    assert salted.salted_digest == "7567bb409cfa0420cec5c0395a4d3003e633920c11806e37019fbbfe33b1144d"
 
 
 def test_no_two_events_share_a_line_whatever_they_hold():

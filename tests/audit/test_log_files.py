@@ -52,10 +52,10 @@ def digests_again(lines):
                 header["reason_code"] = record["reason_code"]
             if record["request_key"]:
                 header |= {name: record[name] for name in ("request_key", "request_digest")}
-            if record["salt"] or record["seal"]:
+            if record["salt"] or record["texts_digest"]:
                 texts = [header.pop(name, "") for name in ("source", "reason", "message", "request_digest")]
                 salted = hashlib.sha256(json.dumps([record["salt"], *texts]).encode()).hexdigest()
-                header["sealed"] = salted if record["salt"] else record["seal"]
+                header["salted"] = salted if record["salt"] else record["texts_digest"]
             digest = found[record["digest"]] = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
         elif record["batch_id"]:
             fields = [record[name] for name in EVENT]

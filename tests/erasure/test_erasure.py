@@ -252,7 +252,8 @@ def test_a_batch_that_was_edited_is_not_erased(cli, told, store_url):
 
 @pytest.mark.parametrize("position", [1, 2])
 @pytest.mark.parametrize(
-    "change", ["source = 'another'", "message = 'another'", "host = 'x'", "seal = 'ab'", "salt = '00'", "leaves = ''"]
+    "change",
+    ["source = 'another'", "message = 'another'", "host = 'x'", "texts_digest = 'ab'", "salt = '00'", "leaves = ''"],
 )
 def test_what_stays_of_an_erased_batch_is_still_proved(cli, told, store_url, position, change):
     assert cli("buyer", "erase", "B17", "--yes").code == 0

@@ -28,7 +28,7 @@ class Batch:
 
     `position` numbers the batches of the account from 1. `digest` covers the batch, its events and `previous`, the
     digest of the batch before (empty for the first). `request_key` is the key that the caller gave. With a `salt`, the
-    texts that may be erased are digested as `sealed`; `seal` is what that was before they were erased.
+    texts that may be erased are digested as `salted_digest`; `texts_digest` is what that was before they were erased.
     """
 
     id: str
@@ -54,14 +54,14 @@ class Batch:
     request_key: str = ""
     request_digest: str = ""
     salt: str = ""
-    seal: str = ""
+    texts_digest: str = ""
 
     @property
-    def sealed(self) -> str:
+    def salted_digest(self) -> str:
         """The digest of the texts that may be erased, with the salt; empty for a batch that has none."""
         if not self.salt:
-            return self.seal
-        texts = json.dumps([self.salt, *(getattr(self, name) for name in SEALED_FIELDS)])
+            return self.texts_digest
+        texts = json.dumps([self.salt, *(getattr(self, name) for name in SALTED_FIELDS)])
         return hashlib.sha256(texts.encode()).hexdigest()
 
     @property
@@ -111,9 +111,9 @@ DIGESTED_FIELDS = (
 )
 # Fields that were added later, with their defaults. They are digested only if set, so that older digests stay valid.
 DIGESTED_LATER: dict[str, object] = {"reason_code": "", "request_key": "", "request_digest": ""}
-NOT_DIGESTED = ("digest", "leaves", "salt", "seal")
-# What may be erased. A batch with a salt has one digest of these instead: `sealed`.
-SEALED_FIELDS = ("source", "reason", "message", "request_digest")
+NOT_DIGESTED = ("digest", "leaves", "salt", "texts_digest")
+# What may be erased. A batch with a salt has one digest of these instead: `salted_digest`.
+SALTED_FIELDS = ("source", "reason", "message", "request_digest")
 
 
 def digest_batch(batch: Batch, events: Iterable[OrderEvent]) -> BatchDigest:
@@ -180,8 +180,8 @@ def header_line(batch: Batch) -> bytes:
     """The bytes of a batch that are digested: a JSON object."""
     header = {name: getattr(batch, name) for name in DIGESTED_FIELDS}
     header |= {name: getattr(batch, name) for name, unset in DIGESTED_LATER.items() if getattr(batch, name) != unset}
-    if sealed := batch.sealed:
-        header = {name: value for name, value in header.items() if name not in SEALED_FIELDS} | {"sealed": sealed}
+    if salted := batch.salted_digest:
+        header = {name: value for name, value in header.items() if name not in SALTED_FIELDS} | {"salted": salted}
     return json.dumps(header | {"at": batch.at.isoformat()}, sort_keys=True).encode()
 
 

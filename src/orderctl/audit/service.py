@@ -107,7 +107,7 @@ def _batches(
     orders = _Groups(marked_orders(connection), lambda order: order.batch_id or "")
     for batch in batch_chain(connection):
         yield from chain.check(batch)
-        verdict.erased += batch.id in stays and not batch.seal
+        verdict.erased += batch.id in stays and not batch.texts_digest
         check = BatchCheck(batch, stays.get(batch.id))
         yield from check.run((event for __, event in events.of(batch.id)), orders.of(batch.id))
         if mails.get(batch.id, 0) != batch.mails:

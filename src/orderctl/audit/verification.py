@@ -324,15 +324,15 @@ class _Named:
 class BatchCheck:
     """Checks one batch in one pass over its events and orders, in constant memory.
 
-    `stays` is the digest over what an erasure left of it; None if it was not erased. What was sealed is held against
+    `stays` is the digest over what an erasure left of it; None if it was not erased. What was salted is held against
     its own digest too.
     """
 
     def __init__(self, batch: Batch, stays: str | None = None) -> None:
         self._batch = batch
-        unsealed = header_line(replace(batch, seal=""))
-        self._proofs = [(hashlib.sha256(unsealed), batch.digest if stays is None else stays)]
-        if stays is not None and batch.seal:
+        plain = header_line(replace(batch, texts_digest=""))
+        self._proofs = [(hashlib.sha256(plain), batch.digest if stays is None else stays)]
+        if stays is not None and batch.texts_digest:
             self._proofs.append((hashlib.sha256(header_line(batch)), batch.digest))
         self._leaves = _Leaves(batch.leaves)
         self.events = 0

@@ -288,7 +288,7 @@ class BatchRow(SQLModel, table=True):
     """One executed rejection. `position` and `previous` chain the batches of an account.
 
     For a call with a key of its own, `request_digest` covers what it asked for, and `request_plan` is the plan that
-    ran. `salt` is digested with the texts that may be erased, and erased with them; `seal` is that digest then.
+    ran. `salt` is digested with the texts that may be erased, and erased with them; `texts_digest` is that digest then.
     """
 
     __tablename__ = "batch"
@@ -318,7 +318,7 @@ class BatchRow(SQLModel, table=True):
     request_digest: str = _text()
     request_plan: str = _text()
     salt: str = _text()
-    seal: str = _text()
+    texts_digest: str = _text()
 
     __table_args__ = (
         _one_of("mode", MODES),

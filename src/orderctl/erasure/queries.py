@@ -165,7 +165,7 @@ def affected_batches(connection: Connection, scope: Scope, mark: str) -> Iterato
     wanted = set(scope.batches)
     stays = {batch_id: digest for each in erasures(connection) for batch_id, digest in each.batches.items()}
     for batch in [each for each in batch_chain(connection) if each.id in wanted]:
-        before = digest_batch(replace(batch, seal=""), batch_events(connection, batch.id))
+        before = digest_batch(replace(batch, texts_digest=""), batch_events(connection, batch.id))
         if before.digest != stays.get(batch.id, batch.digest):
             raise OrderctlError(
                 _("batch {batch} names the buyer and is not as it was written; nothing was changed", batch=batch.id),
@@ -173,7 +173,7 @@ def affected_batches(connection: Connection, scope: Scope, mark: str) -> Iterato
             )
         after = blanked_batch(batch, scope, mark)
         events = (blanked_event(event, scope, mark) for event in batch_events(connection, batch.id))
-        yield after, digest_batch(replace(after, seal=""), events)
+        yield after, digest_batch(replace(after, texts_digest=""), events)
 
 
 def blank_all(connection: Connection, scope: Scope, erasure: Erasure, stays: list[tuple[Batch, BatchDigest]]) -> None:
@@ -285,7 +285,7 @@ def _blank_batch(connection: Connection, batch: Batch, digest: BatchDigest, scop
     row = connection.execute(
         "SELECT request_plan FROM batch WHERE account = :account AND id = :batch", {"batch": batch.id}
     ).fetchone()
-    texts = ("source", "reason", "message", "request_digest", "salt", "seal")
+    texts = ("source", "reason", "message", "request_digest", "salt", "texts_digest")
     connection.execute(
         f"UPDATE batch SET {', '.join(f'{name} = :{name}' for name in texts)}, leaves = :leaves, request_plan = :plan"
         " WHERE account = :account AND id = :batch",

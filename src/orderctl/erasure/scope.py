@@ -70,8 +70,8 @@ def _first(names: tuple[str, ...]) -> str:
 def blanked_batch(batch: Batch, scope: Scope, mark: str) -> Batch:
     """A batch as an erasure leaves it.
 
-    Its salt goes with its texts. Where only sealed texts go, the seal stays in its place. Where a reason goes, which
-    each event repeats, the seal goes too: nobody can try out words against the batch's digest then.
+    Its salt goes with its texts. Where only salted texts go, their digest stays. Where a reason goes, which each event
+    repeats, that digest goes too: nobody can try out words against the batch's digest then.
     """
     blanked = scope.words.blanked
     after = replace(
@@ -84,7 +84,7 @@ def blanked_batch(batch: Batch, scope: Scope, mark: str) -> Batch:
     if after == batch and not in_events:
         return batch
     request_digest = batch.request_digest if after.source == batch.source else ""
-    return replace(after, request_digest=request_digest, salt="", seal="" if in_events else batch.sealed)
+    return replace(after, request_digest=request_digest, salt="", texts_digest="" if in_events else batch.salted_digest)
 
 
 def blanked_event(event: OrderEvent, scope: Scope, mark: str) -> OrderEvent:

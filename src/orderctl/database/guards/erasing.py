@@ -60,7 +60,7 @@ ERASABLE = {
         _in_batches("OLD.id"),
         ("source", "reason", "message", "request_digest", "salt"),
         (*_BATCH, "mail_per_order", "planned", "rejected", "skipped", "mails", "digest", "previous", "request_key"),
-        ("leaves", "seal", "request_plan"),
+        ("leaves", "texts_digest", "request_plan"),
         has_rowid=True,
     ),
     "batch_origin": Erasable(_in_batches("OLD.batch_id"), ("source",), ("account", "batch_id", "number", "lines")),

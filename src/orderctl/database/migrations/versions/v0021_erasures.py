@@ -26,7 +26,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index(op.f("ix_erasure_account_buyer_id"), "erasure", ["account", "buyer_id"], unique=True)
-    for name in ("salt", "seal"):
+    for name in ("salt", "texts_digest"):
         op.add_column("batch", sa.Column(name, TEXT, server_default="", nullable=False))
     dialect = op.get_bind().dialect.name
     renew_guards(dialect, op.execute)
