@@ -132,6 +132,11 @@ LOST = (
     "ORDERCTL_MAIL_PORT=$LOSING_PORT ORDERCTL_MAIL_SECURITY=none ORDERCTL_MAIL_USER="
     " orderctl reject PO-1000 PO-1001 --notify || test $? = 5"
 )
+SETTLED = (
+    "printf 'id,status,ordered,currency,total,buyer_id,buyer_name\\n"
+    "Z1,needs-oc,2022-03-01T08:00:00Z,EUR,1.20,acme,Acme\\n'"
+    " > settled.csv && orderctl import settled.csv && orderctl archive Z1"
+)
 SERVED = (
     "PGUSER=owner createdb orders",
     "orderctl --store postgresql://owner@db.example/orders store init",
@@ -150,6 +155,7 @@ BEFORE = {
     "docs/howto/limits.md": (STORE, 0, 0),
     "docs/howto/mail-set-up.md": (STORE, 0, 1),
     "docs/howto/mail-worker.md": ((*STORE, LOST), 2, 0),
+    "docs/howto/personal-data.md": ((STORE[0], SETTLED), 0, 0),
     "docs/howto/pipes.md": ((*STORE, SAVED, LARGE), 109, 0),
     "docs/howto/postgresql.md": ((), 0, 0),
 }
