@@ -1,7 +1,12 @@
 """Acts: what operators do besides rejecting is a chain too, and what was cut off, changed or renumbered is named."""
 
+import hashlib
+import json
+import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 
@@ -15,6 +20,7 @@ from support import mail
 from support.audit import found_in
 from support.cli import Cli
 from support.factories import NOW, FixedClock, make_order, put, put_all
+from support.project import ROOT
 from support.rejection import ids, reject
 from support.stores import REFUSALS, open_store, raw, tamper
 
@@ -255,6 +261,25 @@ def test_a_checkpoint_of_an_earlier_version_says_nothing_of_acts(acts, cli, stor
     ran = cli(*since)
     said = "not known: whether acts were cut off: the checkpoint is of an earlier version"
     assert (ran.code, said in ran.lines) == (0, True)
+
+
+def test_an_auditor_computes_the_digest_of_each_act_from_the_export(acts, cli, tmp_path):
+    page = (ROOT / "docs/reference/log.md").read_text()
+    (script,) = [each for each in re.findall("```python\n(.*?)```", page, re.DOTALL) if "ACT = " in each]
+
+    def said():
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+            patch.chdir(tmp_path)
+            exec(script, {})  # noqa: S102 - as the page says it
+        return out.getvalue().splitlines()
+
+    file = tmp_path / "log.jsonl"
+    assert cli("log", "export", "-o", str(file)).code == 0
+    assert said() == [f"{act.position} {act.kind} ok" for act in acts]
+    file.write_text(file.read_text().replace('"late"', '"early"'))
+    assert said()[2] == "3 tagged WRONG"
+    archived = sorted(["C1", "C2", "C3"])
+    assert acts[1].content == hashlib.sha256("".join(f"{json.dumps(each)}\n" for each in archived).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("written", ["acts", "acts 1", "acts x {root}", "acts 1 x", "acts 1 {root}\nacts 1 {root}"])

@@ -9,6 +9,7 @@ from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, TextIO
 
 from orderctl.audit.log import Batch, LoggedBatch, event_line, leaf
+from orderctl.database.acts import Act
 from orderctl.files.csv import csv_rows, escape_formula
 from orderctl.files.safe import output_file, text_in
 from orderctl.language import english
@@ -55,22 +56,25 @@ def verdict_document(verdict: LogVerdict) -> Document:
 
 _BATCH = tuple(field.name for field in fields(Batch) if field.name != "leaves")
 _EVENT = tuple(field.name for field in fields(OrderEvent))
-_COLUMNS = ("record", *_EVENT, "leaf", *(name for name in _BATCH if name not in _EVENT))
+_ACT = tuple(field.name for field in fields(Act))
+_COLUMNS = tuple(dict.fromkeys(("record", *_EVENT, "leaf", *_BATCH, *_ACT)))
 
 
-def write_record(batches: Iterable[LoggedBatch], path: str | None, format_: str, *, force: bool) -> Counter[str]:
+def write_record(
+    batches: Iterable[LoggedBatch], acts: Iterable[Act], path: str | None, format_: str, *, force: bool
+) -> Counter[str]:
     """Write the log to a new private file or to standard output; returns how many records of each kind.
 
     Raises UsageError if the file exists and `force` is not set.
     """
     written: Counter[str] = Counter()
     with output_file(path, force=force) as out, text_in(out) as text:
-        {"jsonl": _write_lines, "csv": _write_table}[format_](_records(batches, written), text)
+        {"jsonl": _write_lines, "csv": _write_table}[format_](_records(batches, acts, written), text)
     return written
 
 
-def _records(batches: Iterable[LoggedBatch], written: Counter[str]) -> Iterator[dict[str, object]]:
-    """Each batch, followed by its events. Counts them in `written`."""
+def _records(batches: Iterable[LoggedBatch], acts: Iterable[Act], written: Counter[str]) -> Iterator[dict[str, object]]:
+    """Each batch, followed by its events; the events outside batches, and the acts. Counts them in `written`."""
     for logged in batches:
         if logged.batch is not None:
             document = asdict(logged.batch) | {"at": logged.batch.at.isoformat()}
@@ -86,6 +90,9 @@ def _records(batches: Iterable[LoggedBatch], written: Counter[str]) -> Iterator[
                 "at": event.at.isoformat(),
                 "leaf": leaf(event_line(event)),
             }
+    for act in acts:
+        written["act"] += 1
+        yield {"record": "act", **asdict(act), "at": act.at.isoformat(), "batch_id": None}
 
 
 def _write_lines(records: Iterable[dict[str, object]], out: TextIO) -> None:

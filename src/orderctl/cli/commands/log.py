@@ -28,6 +28,7 @@ from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
 from orderctl.cli.options import AsReport, ReportFormat, context_of, suggest_batch, suggest_order_or_batch
 from orderctl.core.text import safe
+from orderctl.database.acts import read_acts
 from orderctl.database.connection import Connection
 from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
 from orderctl.database.store import Store
@@ -260,12 +261,12 @@ def export(
     as_: Annotated[RecordFormat | None, typer.Option("--format", help="By the file's ending if not said.")] = None,
     force: Force = False,
 ) -> None:
-    """Write every batch and event with its digests, for an auditor: JSON lines or CSV."""
+    """Write every batch, event and act with its digests, for an auditor: JSON lines or CSV."""
     context = context_of(ctx)
     path = None if output == "-" else output
     format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
     with context.open_store() as store, store.snapshot() as connection:
-        written = write_record(record_of(connection), path, format_, force=force)
+        written = write_record(record_of(connection), read_acts(connection), path, format_, force=force)
     told = _(
         "{batches}, {rows}, written to {file}",
         batches=ngettext("{number:,} batch", "{number:,} batches", written["batch"]),
