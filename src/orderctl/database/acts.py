@@ -6,7 +6,8 @@ covers the rows that tell it one by one: events of orders or of mails, a plan, a
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii
@@ -16,11 +17,13 @@ from orderctl.database.connection import Columns, Connection, Row, readable_inst
 _UNREADABLE = datetime.fromtimestamp(0, UTC)  # stands for an instant that somebody edited: no digest matches it
 # The first act of an account that had a log before there were acts: it covers what was there.
 EARLIER = "earlier"
+# It is covered anew when an erasure took words out of what was there.
+EARLIER_ERASED = "earlier-erased"
 # Of an act on orders, the kind is that of the events that tell it. The others are these, or begin like these.
 POLICY_SET = "policy-set"
 MAIL_ACT, PLAN_ACT = "mail-", "plan-"
 _COLUMNS = Columns(
-    "position, at, actor, login, kind, subject, detail, number, content, previous, digest",
+    "position, at, actor, login, kind, subject, detail, salt, detail_digest, number, content, previous, digest",
     at=lambda value: readable_instant(value) or _UNREADABLE,
 )
 # One transaction at a time adds to the chain of an account. It waits here, and not for a number that is taken: a long
@@ -33,7 +36,8 @@ class Act:
     """One act: who did what, and when. `subject` is the id of the events, the plan or the policy that tell it.
 
     `number` is how many rows tell it, and `content` a digest of them. `position` numbers the acts of the account from
-    1; `previous` is the digest of the act before, empty for the first. `record_act` fills in what stands last.
+    1; `previous` is the digest of the act before, empty for the first. `detail` may name a person: it is digested with
+    the `salt`, and `detail_digest` is what that was before it was erased. `record_act` fills in what stands last.
     """
 
     kind: str
@@ -41,6 +45,8 @@ class Act:
     actor: str
     at: datetime
     detail: str = ""
+    salt: str = ""
+    detail_digest: str = ""
     number: int = 1
     content: str = ""
     login: str = ""
@@ -58,12 +64,19 @@ class Act:
             self.login,
             self.kind,
             self.subject,
-            self.detail,
+            self.salted_digest,
             self.number,
             self.content,
             self.previous,
         )
         return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
+
+    @property
+    def salted_digest(self) -> str:
+        """The digest of the detail with the salt; empty if there was no detail."""
+        if not self.salt:
+            return self.detail_digest
+        return hashlib.sha256(json.dumps([self.salt, self.detail]).encode()).hexdigest()
 
     def of_keys(self, keys: Iterable[str]) -> "Act":
         """The act told by the rows with these keys, which alone differ between them."""
@@ -113,6 +126,7 @@ def record_act(connection: Connection, act: Act) -> Act:
     ).fetchone()
     login, position, previous = row or ("", None, None)
     act = replace(act, at=act.at.astimezone(UTC), login=login, position=(position or 0) + 1, previous=previous or "")
+    act = replace(act, salt=os.urandom(16).hex() if act.detail else "")
     act = replace(act, digest=act.expected_digest)
     names = _COLUMNS.names
     connection.execute(
@@ -183,17 +197,45 @@ def plan_rows(connection: Connection, plan_id: str | None = None) -> Iterator[Ro
     return (tuple(columns.values(row).values()) for row in found)
 
 
+def erase_details(connection: Connection, is_named: Callable[[str], bool], mark: str) -> None:
+    """Put the mark in the place of each detail that names somebody, and keep its digest."""
+    for act in [each for each in read_acts(connection) if each.salt and is_named(each.detail)]:
+        connection.execute(
+            "UPDATE act SET detail = :mark, salt = '', detail_digest = :digest"
+            " WHERE account = :account AND position = :position",
+            {"mark": mark, "digest": act.salted_digest, "position": act.position},
+        )
+
+
 def record_earlier(connection: Connection, at: datetime) -> None:
     """Record the first act of an account: a digest of what its logs hold, if they hold anything."""
-    content = Content()
-    for rows in (loose_rows(connection), mail_rows(connection), policy_rows(connection)):
-        for row in rows:
-            content.add(*row)
+    content = _earlier_content(connection, None)
     if content.number:
-        record_act(
-            connection,
-            Act(kind=EARLIER, subject="", actor="", at=at, number=content.number, content=content.digest),
-        )
+        act = Act(kind=EARLIER, subject="", actor="", at=at, number=content.number, content=content.digest)
+        record_act(connection, act)
+
+
+def record_earlier_again(connection: Connection, actor: str, at: datetime) -> None:
+    """Cover anew what was there before acts were recorded, if an erasure took words out of it."""
+    covering = [act for act in read_acts(connection) if act.kind in {EARLIER, EARLIER_ERASED}]
+    if not covering:
+        return
+    content = _earlier_content(connection, covering[0].at)
+    if content.digest != covering[-1].content:
+        again = Act(kind=EARLIER_ERASED, subject="", actor=actor, at=at, number=content.number, content=content.digest)
+        record_act(connection, again)
+
+
+def _earlier_content(connection: Connection, until: datetime | None) -> Content:
+    """What no act tells of: the events outside batches and of mails, and the policies, until then."""
+    content, told = Content(), {(act.subject, act.kind) for act in read_acts(connection)} if until else set()
+    logs = ((loose_rows(connection), 5, ""), (mail_rows(connection), 5, MAIL_ACT), (policy_rows(connection), 1, None))
+    for rows, when, kinds in logs:
+        for row in rows:
+            key = (str(row[0]), POLICY_SET if kinds is None else f"{kinds}{row[1]}")
+            if until is None or (row[when] is not None and row[when] <= until and key not in told):
+                content.add(*row)
+    return content
 
 
 def _line(said: tuple[object, ...]) -> str:

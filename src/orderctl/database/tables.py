@@ -396,6 +396,8 @@ class ActRow(SQLModel, table=True):
     kind: str = Field(sa_column=Column(TEXT, nullable=False))
     subject: str = _text()
     detail: str = _text()
+    salt: str = _text()
+    detail_digest: str = _text()
     number: int = _count()
     content: str = _text()
     previous: str = _text()

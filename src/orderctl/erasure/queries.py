@@ -7,12 +7,13 @@ from datetime import datetime
 from orderctl.audit.log import Batch, BatchDigest, digest_batch
 from orderctl.audit.queries import batch_chain, batch_events
 from orderctl.core.text import fold
+from orderctl.database.acts import PLAN_ACT, Act, erase_details, plan_rows, record_act, record_earlier_again
 from orderctl.database.connection import Connection, packed, recordset
+from orderctl.delivery.outbox import DeliveryState
 from orderctl.erasure.scope import Scope, blanked_batch, blanked_event
 from orderctl.errors import OrderctlError
 from orderctl.filters.saved import all_filters
 from orderctl.language import _
-from orderctl.mail.outbox import MailState
 from orderctl.orders.erasures import ERASED, Erasure, Words, erasures
 from orderctl.orders.orders import Buyer, Status
 from orderctl.orders.queries import read_buyer
@@ -26,7 +27,13 @@ _OPEN_ORDER = (
     f"o.status NOT IN ({_SETTLED}) AND o.archived_at IS NULL AND o.gone_at IS NULL"
     " AND NOT (o.delivery_notes > 0 AND o.backlog_skus = 0)"
 )
-_UNSETTLED = (MailState.WAITING, MailState.CLAIMED, MailState.SENDING, MailState.RETRY, MailState.UNKNOWN)
+_UNSETTLED = (
+    DeliveryState.WAITING,
+    DeliveryState.CLAIMED,
+    DeliveryState.SENDING,
+    DeliveryState.RETRY,
+    DeliveryState.UNKNOWN,
+)
 _OPEN_MAIL = f"state IN ({', '.join(repr(state.value) for state in _UNSETTLED)})"
 _OF_BUYER = "account = :account AND buyer_id = :buyer"
 
@@ -331,3 +338,20 @@ def _blanked_plan(text: str, words: Words, mark: str) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return plan.to_json(), plan.digest
+
+
+def record_erasure(connection: Connection, scope: Scope, erasure: Erasure) -> None:
+    """Record the erasure as acts: of the orders, of each plan, and of what was there before acts were recorded."""
+    erase_details(connection, scope.words.are_in, erasure.mark)
+    for saved in scope.plans:
+        plan = Act(kind=f"{PLAN_ACT}{ERASED}", subject=saved.id, actor=erasure.actor, at=erasure.at)
+        record_act(connection, plan.told_by(plan_rows(connection, saved.id)))
+    event_id = f"erasure.{erasure.position}"
+    found = connection.execute(
+        "SELECT order_id FROM order_event WHERE account = :account AND id = :event", {"event": event_id}
+    )
+    ids = [order_id for (order_id,) in found.fetchall()]
+    if ids:
+        act = Act(kind=ERASED, subject=event_id, actor=erasure.actor, at=erasure.at)
+        record_act(connection, act.of_keys(ids))
+    record_earlier_again(connection, erasure.actor, erasure.at)

@@ -7,7 +7,15 @@ from orderctl.core.text import safe
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store, login
-from orderctl.erasure.queries import affected_batches, blank_all, due_buyers, get_buyer, lock_buyer, scope_of
+from orderctl.erasure.queries import (
+    affected_batches,
+    blank_all,
+    due_buyers,
+    get_buyer,
+    lock_buyer,
+    record_erasure,
+    scope_of,
+)
 from orderctl.erasure.scope import ErasureReport, Scope
 from orderctl.errors import StoreUnavailableError, UnexpectedPlanError, UsageError
 from orderctl.language import _, enumerated
@@ -46,6 +54,7 @@ def erase_buyer(store: Store, buyer_id: str, *, actor: str, clock: Clock) -> Era
         erasure = replace(erasure, batches={batch.id: made.digest for batch, made in stays}).with_digest()
         insert_erasure(connection, erasure)
         blank_all(connection, report.scope, erasure, stays)
+        record_erasure(connection, report.scope, erasure)
         return replace(report, erasure=erasure)
 
     return store.write(erase)

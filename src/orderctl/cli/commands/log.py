@@ -1,7 +1,7 @@
 """`orderctl log [ORDER|BATCH]`, `log verify|checkpoint|export|report|reentry`."""
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -382,39 +382,7 @@ def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
             if signed
             else _("the log continues the checkpoint of number {number:,}; its signature was not checked", number=size)
         )
-    if verdict.acts or verdict.loose:
-        acts = ngettext("{number:,} act", "{number:,} acts", verdict.acts)
-        loose = ngettext(
-            "{acts} besides rejecting, and {number:,} event of orders (imported as rejected: {imported:,})",
-            "{acts} besides rejecting, and {number:,} events of orders (imported as rejected: {imported:,})",
-            verdict.loose,
-            acts=acts,
-            imported=verdict.imported,
-        )
-        lines.append(loose)
-    if verdict.earlier:
-        earlier = ngettext(
-            "{number:,} record is from before acts were recorded; one digest covers it",
-            "{number:,} records are from before acts were recorded; one digest covers all of them",
-            verdict.earlier,
-        )
-        lines.append(earlier)
-    if verdict.unknown_lines:
-        unknown = ngettext(
-            "no digest covers the lines of {number:,} order, which an earlier version rejected",
-            "no digest covers the lines of {number:,} orders, which an earlier version rejected",
-            verdict.unknown_lines,
-        )
-        lines.append(unknown)
-    if verdict.erasures:
-        lines.append(
-            ngettext(
-                "the data of {number:,} buyer was erased; batches held against the record of it: {batches:,}",
-                "the data of {number:,} buyers was erased; batches held against the record of it: {batches:,}",
-                verdict.erasures,
-                batches=verdict.erased,
-            )
-        )
+    lines += _beside(verdict)
     if noted.anchor is None and noted.checkpoint is None and not verdict.tampered:
         lines.append(
             _(
@@ -432,6 +400,43 @@ def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
         lines.append(_("head: batch {batch}, number {position:,}", batch=head.id, position=head.position))
         lines.append(_("keep elsewhere, for --anchor: {digest}", digest=head.digest))
     return lines
+
+
+def _beside(verdict: LogVerdict) -> Iterator[str]:
+    """What was read beside the batches, and what no digest of today covers."""
+    if verdict.acts or verdict.loose:
+        acts = ngettext("{number:,} act", "{number:,} acts", verdict.acts)
+        loose = ngettext(
+            "{acts} besides rejecting, and {number:,} event of orders (imported as rejected: {imported:,})",
+            "{acts} besides rejecting, and {number:,} events of orders (imported as rejected: {imported:,})",
+            verdict.loose,
+            acts=acts,
+            imported=verdict.imported,
+        )
+        yield loose
+    if verdict.earlier:
+        earlier = ngettext(
+            "{number:,} record is from before acts were recorded; one digest covers it",
+            "{number:,} records are from before acts were recorded; one digest covers all of them",
+            verdict.earlier,
+        )
+        yield earlier
+    if verdict.unknown_lines:
+        unknown = ngettext(
+            "no digest covers the lines of {number:,} order, which an earlier version rejected",
+            "no digest covers the lines of {number:,} orders, which an earlier version rejected",
+            verdict.unknown_lines,
+        )
+        yield unknown
+    if verdict.erasures:
+        yield (
+            ngettext(
+                "the data of {number:,} buyer was erased; batches held against the record of it: {batches:,}",
+                "the data of {number:,} buyers was erased; batches held against the record of it: {batches:,}",
+                verdict.erasures,
+                batches=verdict.erased,
+            )
+        )
 
 
 def _batches(context: Context, batches: Iterable[Batch], as_: LogFormat) -> None:

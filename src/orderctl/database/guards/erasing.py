@@ -63,6 +63,12 @@ ERASABLE = {
         ("leaves", "texts_digest", "request_plan"),
         has_rowid=True,
     ),
+    "act": Erasable(
+        "1 = 1",
+        ("detail", "salt"),
+        ("account", "position", "at", "actor", "login", "kind", "subject", "number", "content", "previous", "digest"),
+        ("detail_digest",),
+    ),
     "batch_origin": Erasable(_in_batches("OLD.batch_id"), ("source",), ("account", "batch_id", "number", "lines")),
 }
 _ORDER_TEXTS = ("reference", "delivery_address", "billing_address", "note")

@@ -107,7 +107,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *(() if set(OF_0016) <= set(without) else _memory(dialect, erasing=erasing)),
         *(_policy(dialect) if with_policy else ()),
         *(() if set(OF_0019) <= set(without) else _members(dialect)),
-        *(() if set(OF_0022) <= set(without) else _acts(dialect)),
+        *(() if set(OF_0022) <= set(without) else _acts(dialect, erasing=erasing)),
         *(_erased(dialect) if erasing else ()),
     )
 
@@ -171,11 +171,13 @@ def _members(dialect: str) -> Iterator[str]:
         yield from postgresql.recipients()
 
 
-def _acts(dialect: str) -> Iterator[str]:
+def _acts(dialect: str, *, erasing: bool) -> Iterator[str]:
     """Acts are added at the end of their chain."""
     for log in _LOGS_OF_0022:
-        yield from _of_log(dialect, log, erasing=False)
+        yield from _of_log(dialect, log, erasing=erasing)
     yield from sqlite.acts() if dialect == "sqlite" else postgresql.acts()
+
+
 def _erased(dialect: str) -> Iterator[str]:
     """Erasures are recorded for good, and a buyer who was erased stays so."""
     for log in _LOGS_OF_0021:

@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("login", TEXT, server_default="", nullable=False),
         sa.Column("kind", TEXT, nullable=False),
         sa.Column("subject", TEXT, server_default="", nullable=False),
-        sa.Column("detail", TEXT, server_default="", nullable=False),
+        *(sa.Column(name, TEXT, server_default="", nullable=False) for name in ("detail", "salt", "detail_digest")),
         sa.Column("number", sa.Integer(), server_default="0", nullable=False),
         *(sa.Column(name, TEXT, server_default="", nullable=False) for name in ("content", "previous", "digest")),
         sa.CheckConstraint(READABLE[dialect], name=op.f("ck_act_at")),
