@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from orderctl.database.guards.conditions import NEVER_REJECTED, SINGLY_REJECTED
 from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.orders.eligibility import RULES, Mode
 from orderctl.orders.orders import Status
@@ -235,14 +234,6 @@ def test_the_database_keeps_each_rule_of_the_table(store, store_url, code, mode)
             by_hand(store_url, mode=mode)
     else:
         by_hand(store_url, mode=mode)
-
-
-def test_the_guards_name_what_the_table_of_rules_names():
-    for rule in RULES:
-        name = rule.status or rule.counted or rule.marked
-        if rule.status is not Status.REJECTED:
-            assert (str(name) in NEVER_REJECTED) == (rule.modes == frozenset(Mode))
-            assert (f"'{name}'" in SINGLY_REJECTED) == (rule.modes == frozenset({Mode.BULK}))
 
 
 @pytest.mark.parametrize("was", ["needs-oc", ""])

@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from orderctl.database.guards.conditions import SINGLY_REJECTED
+
 SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
     "ck": "ck_%(table_name)s_%(constraint_name)s",
@@ -43,7 +45,7 @@ VERDICTS = ("skipped", "unknown", "taken-out", "changed")
 MEMBER_ACTIONS = ("add", "remove")
 PLAN_STATES = ("saved", "approved", "held", "executed", "cancelled")
 OPEN = text("status NOT IN ('returned-to-cart', 'rejected')")
-SINGLY = text("from_status IN ('oc-approved', 'oc-declined', 'oc-confirmed')")
+SINGLY = text(f"from_status IN ({SINGLY_REJECTED})")
 
 
 def _key() -> Any:  # noqa: ANN401 - a pydantic field

@@ -1,15 +1,17 @@
 """Whether an order may be rejected: one table of rules with two readings (design.md, section 3).
 
-`refusal` reads the table in Python. `refusal_sql` and `eligible_sql` turn the same table into SQL, for plans over a
-million orders and for the guarded `UPDATE`. Nothing else decides.
+The table is `core/grounds.py`, from which the triggers are made too; its words are here. `refusal` reads it in
+Python. `refusal_sql` and `eligible_sql` turn it into SQL, for plans over a million orders and for the guarded `UPDATE`.
+Nothing else decides.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Protocol
 
+from orderctl.core.grounds import GROUNDS, Ground
 from orderctl.language import N_, _
 from orderctl.orders.orders import Order, OrderEvent, Status
 
@@ -37,19 +39,16 @@ class Facts(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One reason not to reject an order: a status, a count above zero, or a mark that is set.
+class Rule(Ground):
+    """A ground not to reject an order, with its words: the reason, and what the operator can do instead."""
 
-    `advice` says what the operator can do instead; `modes` are the ways of rejecting that it forbids.
-    """
-
-    code: str
     reason: str
     advice: str
-    status: Status | None = None
-    counted: Literal["delivery_notes", "invoices", "backlog_skus"] | None = None
-    marked: Literal["gone_at"] | None = None
-    modes: frozenset[Mode] = frozenset(Mode)
+
+    @property
+    def modes(self) -> frozenset[Mode]:
+        """The ways of rejecting that it forbids."""
+        return _BULK_ONLY if self.singly else _EITHER
 
     def applies_to(self, order: Facts) -> bool:
         """Whether the rule applies to the order, whatever the mode."""
@@ -60,67 +59,36 @@ class Rule:
         return self.counted is not None and getattr(order, self.counted) > 0
 
 
-_BULK_ONLY = frozenset({Mode.BULK})
+_BULK_ONLY, _EITHER = frozenset({Mode.BULK}), frozenset(Mode)
 _SINGLE = N_("reject it on its own: orderctl reject {id} --individual")
-# The first rule that applies is the reason that is shown, so the final ones come first.
-RULES: tuple[Rule, ...] = (
-    Rule(
-        code="already-rejected",
-        reason=N_("already rejected"),
-        advice=N_("nothing is left to do: a rejection is final"),
-        status=Status.REJECTED,
+# The reason and the advice of each ground.
+_WORDS = {
+    "already-rejected": (N_("already rejected"), N_("nothing is left to do: a rejection is final")),
+    "returned-to-cart": (N_("returned to cart"), N_("the buyer has it back; it comes again as a new order")),
+    "gone": (
+        N_("is gone from its source"),
+        N_("nothing is left to do there; an import that has it again makes it rejectable"),
     ),
-    Rule(
-        code="returned-to-cart",
-        reason=N_("returned to cart"),
-        advice=N_("the buyer has it back; it comes again as a new order"),
-        status=Status.RETURNED_TO_CART,
+    "invoiced": (
+        N_("has an invoice"),
+        N_("cancel the invoice where it was made, import with --lower-counts, then reject"),
     ),
-    Rule(
-        code="gone",
-        reason=N_("is gone from its source"),
-        advice=N_("nothing is left to do there; an import that has it again makes it rejectable"),
-        marked="gone_at",
+    "delivered": (
+        N_("has a delivery note"),
+        N_("cancel the delivery note where it was made, import with --lower-counts, then reject"),
     ),
-    Rule(
-        code="invoiced",
-        reason=N_("has an invoice"),
-        advice=N_("cancel the invoice where it was made, import with --lower-counts, then reject"),
-        counted="invoices",
+    "backlog": (
+        N_("has backlog SKUs"),
+        N_("clear the backlog where it is kept, import with --lower-counts, then reject"),
     ),
-    Rule(
-        code="delivered",
-        reason=N_("has a delivery note"),
-        advice=N_("cancel the delivery note where it was made, import with --lower-counts, then reject"),
-        counted="delivery_notes",
-    ),
-    Rule(
-        code="backlog",
-        reason=N_("has backlog SKUs"),
-        advice=N_("clear the backlog where it is kept, import with --lower-counts, then reject"),
-        counted="backlog_skus",
-    ),
-    Rule(
-        code="oc-approved",
-        reason=N_("OC approved by buyer"),
-        advice=_SINGLE,
-        status=Status.OC_APPROVED,
-        modes=_BULK_ONLY,
-    ),
-    Rule(
-        code="oc-declined",
-        reason=N_("OC rejected by buyer"),
-        advice=_SINGLE,
-        status=Status.OC_DECLINED,
-        modes=_BULK_ONLY,
-    ),
-    Rule(
-        code="oc-confirmed",
-        reason=N_("OC confirmed"),
-        advice=_SINGLE,
-        status=Status.OC_CONFIRMED,
-        modes=_BULK_ONLY,
-    ),
+    "oc-approved": (N_("OC approved by buyer"), _SINGLE),
+    "oc-declined": (N_("OC rejected by buyer"), _SINGLE),
+    "oc-confirmed": (N_("OC confirmed"), _SINGLE),
+}
+RULES = tuple(
+    Rule(**asdict(ground) | {"status": ground.status and Status(ground.status)}, reason=reason, advice=advice)
+    for ground in GROUNDS
+    for reason, advice in (_WORDS[ground.code],)
 )
 # Not among the others: it depends on how old the caller allows an order to be.
 STALE = Rule(
@@ -183,7 +151,7 @@ def refusal_sql(mode: Mode, *, or_stale: bool = False) -> str:
 
     `or_stale`: an order is stale unless its source has spoken of it since `:seen_since`.
     """
-    cases = [f"WHEN {_condition(rule)} THEN '{rule.code}'" for rule in rules_for(mode)]
+    cases = [f"WHEN {rule.sql()} THEN '{rule.code}'" for rule in rules_for(mode)]
     if or_stale:
         cases.append(f"WHEN {stale_sql('orders.id')} THEN '{STALE.code}'")
     return f"CASE {' '.join(cases)} END"
@@ -191,7 +159,7 @@ def refusal_sql(mode: Mode, *, or_stale: bool = False) -> str:
 
 def eligible_sql(mode: Mode) -> str:
     """A condition over a row of `orders` that no rule applies. It guards the `UPDATE`."""
-    return " AND ".join(f"NOT ({_condition(rule)})" for rule in rules_for(mode))
+    return " AND ".join(f"NOT ({rule.sql()})" for rule in rules_for(mode))
 
 
 def stale_sql(order_id: str) -> str:
@@ -200,11 +168,3 @@ def stale_sql(order_id: str) -> str:
         "NOT EXISTS (SELECT 1 FROM order_source AS seen WHERE seen.account = :account"
         f" AND seen.order_id = {order_id} AND seen.seen_at >= :seen_since)"
     )
-
-
-def _condition(rule: Rule) -> str:
-    if rule.status is not None:
-        return f"status = '{rule.status}'"
-    if rule.marked is not None:
-        return f"{rule.marked} IS NOT NULL"
-    return f"{rule.counted} > 0"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from orderctl.core.grounds import GROUNDS
+
 FINAL = "a rejected order is final"
 APPEND_ONLY = "the log is append-only"
 OUT_OF_BOUNDS = "a value is out of its bounds"
@@ -85,12 +87,11 @@ EVENT_OF_BATCH = (
     "account = NEW.account AND order_id = NEW.id AND id = NEW.batch_id AND batch_id = NEW.batch_id"
     " AND to_status = 'rejected'"
 )
-# What `eligibility.RULES` says, which this room may not import; a test compares them. Over the row before the change.
-NEVER_REJECTED = (
-    "OLD.status = 'returned-to-cart' OR OLD.gone_at IS NOT NULL"
-    " OR OLD.invoices > 0 OR OLD.delivery_notes > 0 OR OLD.backlog_skus > 0"
+# Over the row before the change. An order that is rejected already has triggers of its own.
+NEVER_REJECTED = " OR ".join(
+    ground.sql("OLD.") for ground in GROUNDS if not ground.singly and ground.status != "rejected"
 )
-SINGLY_REJECTED = "'oc-approved', 'oc-declined', 'oc-confirmed'"
+SINGLY_REJECTED = ", ".join(f"'{ground.status}'" for ground in GROUNDS if ground.singly)
 # The index `ix_order_event_singly` answers this: few events are of such an order.
 SINGLY_IN_BULK = (
     "NEW.mode = 'bulk' AND EXISTS (SELECT 1 FROM order_event WHERE account = NEW.account AND batch_id = NEW.id"
