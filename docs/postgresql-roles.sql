@@ -50,12 +50,16 @@ GRANT INSERT, UPDATE (name, name_folded, email, contact, country, language) ON b
 GRANT INSERT ON orders TO orderctl_operator;
 GRANT INSERT, DELETE ON order_line, order_tag, selection_item TO orderctl_operator;
 GRANT INSERT, UPDATE (expression, actor, saved_at), DELETE ON saved_filter TO orderctl_operator;
-GRANT INSERT ON batch, order_event TO orderctl_operator;
+GRANT INSERT ON batch TO orderctl_operator;
 GRANT INSERT (account, id, batch_id, buyer_id, recipient, language, message_id, state, next_attempt_at, created_at,
               updated_at),
       UPDATE (state, attempts, next_attempt_at, lease_until, token, subject, text, html, last_error, updated_at)
     ON mail TO orderctl_operator;
-GRANT INSERT ON mail_order, mail_event TO orderctl_operator;
+GRANT INSERT ON mail_order TO orderctl_operator;
+-- All columns of the logs but `actor_login`: the database writes there who is logged in.
+GRANT INSERT (account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at, lines_digest)
+    ON order_event TO orderctl_operator;
+GRANT INSERT (account, mail_id, id, action, from_state, to_state, reason, actor, at) ON mail_event TO orderctl_operator;
 
 -- Of an order, everything but its account and id, as far as the store has the column.
 DO $$
@@ -91,14 +95,7 @@ BEGIN
 END
 $$;
 
--- The policy is the owner's: operators read it. The database notes which batches were begun.
-DO $$
-BEGIN
-    IF to_regclass('batch_begun') IS NOT NULL THEN
-        GRANT INSERT ON batch_begun TO orderctl_operator;
-    END IF;
-END
-$$;
+-- The policy is the owner's: operators read it. Nobody writes `batch_begun` but the triggers, as the owner.
 
 -- What operators do besides rejecting, in stores that keep it: added, and never changed.
 DO $$
@@ -109,16 +106,13 @@ BEGIN
 END
 $$;
 
--- Saved plans, in stores that have them: they may be approved, cancelled and run, and not be made into others.
+-- Operators save plans and change none of them: functions of the owner approve and close them. They write down who is
+-- logged in, and refuse an approval by the author.
 DO $$
 BEGIN
     IF to_regclass('plan') IS NOT NULL THEN
-        GRANT INSERT, UPDATE (state, approver, approver_login, approved_at, how, due_at, expires_at, closed_at,
-                              closed_by, closed_by_login, digest)
-            ON plan TO orderctl_operator;
-    END IF;
-    IF to_regclass('plan_order') IS NOT NULL THEN
-        GRANT INSERT ON plan_order TO orderctl_operator;
+        GRANT INSERT ON plan, plan_order TO orderctl_operator;
+        GRANT EXECUTE ON FUNCTION orderctl_lock_plan, orderctl_approve_plan, orderctl_close_plan TO orderctl_operator;
     END IF;
 END
 $$;

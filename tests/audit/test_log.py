@@ -15,11 +15,12 @@ from orderctl.audit.log import (
     digest_batch,
     event_line,
 )
+from orderctl.audit.verification import BatchCheck, MarkedOrder
 from orderctl.changes import Change, ChangeKind, apply_change
 from orderctl.database.line_digests import TOGETHER, lines_digest, order_digest
 from orderctl.orders.orders import OrderLine, Status
 from orderctl.rejection.service import execute_rejection
-from support.audit import BATCH, EVENT, found_in
+from support.audit import AT, BATCH, EVENT, digest_of_before, found_in
 from support.cli import Cli
 from support.factories import NOW, FixedClock, make_order, put, put_all
 from support.rejection import ids, plan_for, reject
@@ -27,11 +28,23 @@ from support.stores import open_store, tamper
 
 
 def test_a_digest_never_changes_whatever_later_versions_add():
+    with_lines = replace(EVENT, lines_digest="0123456789abcdef")
+    assert [digest_of_before(BATCH, [event]) for event in (EVENT, with_lines)] == [
+        "d97afc69283829c395ad00c3bdcfe3dd38348df7fb99362ec14ef77ee1e2b733",
+        "87516ca61877b91768bc1f16c861112b9f5d0b6e6275c8d396d8c1c130215f31",
+    ]
+    for event in (EVENT, with_lines):
+        leaves = digest_batch(BATCH, [event]).leaves
+        check = BatchCheck(replace(BATCH, digest=digest_of_before(BATCH, [event]), leaves=leaves))
+        order = MarkedOrder(id="1001", batch_id="b1", status="rejected", rejected_at=AT,
+                            lines_digest=event.lines_digest, lines=event.lines_digest)  # fmt: skip
+        assert list(check.run([event], [order])) == []
     digested = digest_batch(BATCH, [EVENT])
-    assert digested.digest == "d97afc69283829c395ad00c3bdcfe3dd38348df7fb99362ec14ef77ee1e2b733"
-    assert digested.leaves == "fd02231f"
-    digested = digest_batch(BATCH, [replace(EVENT, lines_digest="0123456789abcdef")])
-    assert digested.digest == "87516ca61877b91768bc1f16c861112b9f5d0b6e6275c8d396d8c1c130215f31"
+    assert (digested.leaves, digested.digest, digested.events_digest) == (
+        "fd02231f",
+        "1100f7dc7189684e0230be05768705af86048fad11bd24f21495f1a362f9dbb3",
+        "c05fd6e3901581a96268f755d786c970227c5a9991994603663b51f76eb5d42b",
+    )
     line = (1, "AB-12", "Linen shirt", "écru", "M", 5, 2_410)
     assert [lines_digest("1001", [line]), lines_digest("1001", []), lines_digest("1002", [line])] == [
         "52368c695f646919",

@@ -22,7 +22,7 @@ from orderctl.filters.parser import parse_filter
 from orderctl.orders.orders import Status
 from orderctl.orders.queries import get_order
 from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SecondOperatorRule, read_terms
-from orderctl.plans.queries import find_plans
+from orderctl.plans.queries import find_plans, get_plan
 from orderctl.plans.service import (
     Operator,
     approve_plan,
@@ -61,7 +61,7 @@ MIA = operator()
 
 
 def save(store, *ids, by=MIA, hold=None):
-    return save_plan(store, plan_of(store, *ids), by, how="--yes", hold=hold)
+    return save_plan(store, plan_of(store, *ids, actor=by.actor), by, how="--yes", hold=hold)
 
 
 def run(store, saved, by=MIA):
@@ -145,20 +145,22 @@ def test_what_is_asked_about_is_what_a_run_does_and_the_plan_stays_the_saved_one
     assert done.plan == plan
 
 
-def test_the_batch_says_who_made_approved_and_ran_the_plan(store):
+def test_the_batch_says_who_made_approved_and_ran_the_plan(store, store_url):
     put(store, make_order("B1"), make_order("B2"))
     with store.snapshot() as connection:
         known = f" (db: {login(connection)})" if login(connection) else ""
+    other = " (db: ana_db)" if known else ""
     first = save(store, "B1")
-    approve_plan(store, first.id, operator("ana"))
+    with AsLogin(store_url, "ana_db") as others:
+        approve_plan(others, first.id, operator("ana"))
     run(store, first, operator("cron"))
     second = save(store, "B2")
     run(store, second)
     with store.snapshot() as connection:
-        approvers = [(batch.actor, batch.approver) for batch in list_batches(connection, None)]
+        approvers = [(str(batch.by), batch.approver) for batch in list_batches(connection, None)]
     assert approvers == [
-        ("mia", f"mia{known} (plan run, --yes)"),
-        ("mia", f"ana{known} (plan approve; run by cron{known}, --yes)"),
+        (f"mia{known}", f"mia{known} (plan run, --yes)"),
+        (f"mia{known}", f"ana{other} (plan approve; run by cron{known}, --yes)"),
     ]
 
 
@@ -249,6 +251,34 @@ def test_under_the_rule_another_operator_approves(store, store_url):
         with pytest.raises(UnexpectedPlanError, match="approved already, by ana"):
             approve_plan(others, saved.id, operator("eva", terms=STRICT))
     assert run(store, saved, operator(terms=STRICT)).rejected == 1
+
+
+def test_an_approval_is_never_the_authors_also_without_the_rule(store, store_url):
+    put(store, make_order("W1"), make_order("W2"))
+    saved, held = save(store, "W1"), save(store, "W2", hold=HOUR)
+    for plan in (saved, held):
+        for name in ("mia", " MIA "):
+            with pytest.raises(UnexpectedPlanError, match="one operator cannot be both") as caught:
+                approve_plan(store, plan.id, operator(name))
+            assert caught.value.hint.startswith("it may run without an approval: orderctl plan run ")
+    assert not held.is_approved
+    assert "by mia" in held.story
+    assert held.story.endswith(", who confirmed it")
+    with AsLogin(store_url, "ana_db") as others:
+        assert approve_plan(others, held.id, operator("ana")).is_approved
+
+
+def test_a_plan_says_who_may_run_it(store, store_url):
+    put(store, make_order("M1"), make_order("M2"))
+    free, strict = save(store, "M1"), save(store, "M2", by=operator(terms=STRICT))
+    assert [plan.may_run(NOW, needs="") for plan in (free, strict)] == ["any-operator", "after-approval"]
+    assert free.may_run(NOW, needs="the store's policy") == "after-approval"
+    assert free.may_run(NOW + 25 * HOUR, needs="") == "nobody"
+    with AsLogin(store_url, "ana_db") as others:
+        assert approve_plan(others, strict.id, operator("ana")).may_run(NOW, needs="any") == "any-operator"
+    run(store, strict)
+    with store.snapshot() as connection:
+        assert get_plan(connection, strict.id).may_run(NOW, needs="") == "nobody"
 
 
 def test_the_rule_stays_with_the_plan_and_catches_plans_made_without_it(store):

@@ -1,9 +1,13 @@
 """The least-privilege roles of docs/postgresql-roles.sql on a real server: what each may do, and what none can."""
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import psycopg
 import pytest
 
 from orderctl.orders.orders import Status
+from support.by_hand import write_batch
 from support.cli import Cli, maildir_cli
 from support.factories import make_order, put_all
 from support.project import ROOT
@@ -283,13 +287,16 @@ def test_nobody_else_reads_anything(url):
             connection.execute(f"SELECT * FROM {table}")
 
 
-def test_an_operator_approves_and_runs_a_saved_plan_and_cannot_make_it_another(run, url):
+def test_an_operator_approves_and_runs_a_saved_plan_and_cannot_make_it_another(run, url, second):
     saved = run("operator", "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
     with psycopg.connect(as_role(url, "operator"), autocommit=True) as operator:
         for sql in (
             "UPDATE plan SET plan = '{}'",
             "UPDATE plan SET author = 'ana', digest = ''",
             "UPDATE plan SET second_operator = 0",
+            "UPDATE plan SET state = 'approved', approver = 'bob', approver_login = session_user",
+            "UPDATE plan SET expires_at = now() + interval '1 year'",
+            "UPDATE plan SET state = 'executed', closed_at = now()",
             "DELETE FROM plan",
             "UPDATE plan_order SET was_total = 0",
             "DELETE FROM plan_order",
@@ -299,30 +306,13 @@ def test_an_operator_approves_and_runs_a_saved_plan_and_cannot_make_it_another(r
     for role in ("mailer", "auditor"):
         assert run(role, "plan", "approve", saved).code == 7
     assert run("auditor", "plan", "show", saved, "--format", "json").json["author"] == "mia (db: test_operator)"
-    assert run("operator", "plan", "approve", saved).code == 0
+    assert second("plan", "approve", saved).code == 0
     assert run("operator", "plan", "run", saved, "--yes", "--format", "json").json["rejected"] == 1
 
 
-HAND_EVENTS = (
-    "INSERT INTO order_event (account, order_id, id, batch_id, kind, from_status, to_status, at)"
-    " SELECT account, id, '{batch}', '{batch}', 'rejected', status, 'rejected', now()"
-    " FROM orders WHERE id IN ({orders})"
-)
-HAND_ORDERS = (
-    "UPDATE orders SET status = 'rejected', rejected_at = now(), batch_id = '{batch}', version = version + 1"
-    " WHERE id IN ({orders})"
-)
-HAND_BATCH = (
-    "INSERT INTO batch (account, id, position, at, mode, actor, approver)"
-    " SELECT account, '{batch}', max(position) + 1, now(), 'bulk', 'ana', 'bob (db: bob) (plan approve)' FROM batch"
-    " GROUP BY account"
-)
-
-
-def reject_by_hand(connection, orders, batch="hand"):
+def reject_by_hand(connection, *orders, **wrong):
     with connection.transaction():
-        for statement in (HAND_EVENTS, HAND_ORDERS, HAND_BATCH):
-            connection.execute(statement.format(orders=orders, batch=batch))
+        write_batch(connection, orders, **wrong)
 
 
 @pytest.fixture
@@ -368,8 +358,8 @@ def test_an_operator_writes_no_batch_over_the_limit(url, owned, operator):
         put_all(store, [make_order("R4")])
     assert owned("policy", "set", "--max-orders", "1").code == 0
     with pytest.raises(psycopg.errors.IntegrityError, match="the policy of the store allows fewer orders a batch"):
-        reject_by_hand(operator, "'R2', 'R4'")
-    reject_by_hand(operator, "'R4'")
+        reject_by_hand(operator, "R2", "R4")
+    reject_by_hand(operator, "R4")
 
 
 def test_an_operator_approves_no_plan_of_their_own(run, owned, operator):
@@ -377,17 +367,16 @@ def test_an_operator_approves_no_plan_of_their_own(run, owned, operator):
     saved = run("operator", "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
     ran = run("operator", "plan", "approve", saved)
     assert (ran.code, "one operator cannot be both" in ran.err) == (3, True)
-    with pytest.raises(psycopg.errors.IntegrityError, match="a plan names the login that wrote it"):
+    with pytest.raises(REFUSED):
         operator.execute("UPDATE plan SET state = 'approved', approver = 'bob', approver_login = 'bob'")
-    operator.execute("UPDATE plan SET state = 'approved', approver = 'bob', approver_login = 'test_operator'")
     for batch in ("hand", saved):
         with pytest.raises(psycopg.errors.IntegrityError, match="wants the approval of another operator"):
-            reject_by_hand(operator, "'R2'", batch)
+            reject_by_hand(operator, "R2", batch=batch)
 
 
 def test_an_operator_marks_no_confirmed_order(operator):
     with pytest.raises(psycopg.errors.IntegrityError, match="by the rules of the mode of its batch"):
-        reject_by_hand(operator, "'R3'")
+        reject_by_hand(operator, "R3")
 
 
 def test_the_approval_of_another_login_suffices(run, owned, second):
@@ -404,5 +393,240 @@ def test_an_approval_is_worth_nothing_for_other_orders(run, url, owned, second, 
     saved = run("operator", "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
     assert second("plan", "approve", saved).code == 0
     with pytest.raises(psycopg.errors.IntegrityError, match="wants the approval of another operator"):
-        reject_by_hand(operator, "'R2', 'R4'", saved)
-    reject_by_hand(operator, "'R2'", saved)
+        reject_by_hand(operator, "R2", "R4", batch=saved)
+    reject_by_hand(operator, "R2", **of_plan(saved))
+
+
+def of_plan(saved):
+    """What the batch of a plan says that `second` approved and an operator ran."""
+    approver = "bob (db: test_second) (plan approve; run by mia (db: test_operator), by hand)"
+    return {"batch": saved, "approver": approver}
+
+
+HOUR = timedelta(hours=1)
+HAND_MADE = {
+    "another login": ({"actor_login": "ceo"}, "a batch names the login that made it"),
+    "no login": ({"actor_login": ""}, "a batch names the login that made it"),
+    "another approver": ({"approver": "bob (db: bob) (plan approve)"}, "a batch names who approved it"),
+    "an approver without a login": ({"approver": "mia (--yes)"}, "a batch names who approved it"),
+    "another time": ({"at": datetime.now(UTC) - HOUR}, "of the time at which it is written"),
+    "a time to come": ({"at": datetime.now(UTC) + HOUR}, "of the time at which it is written"),
+    "more orders": ({"rejected": 3, "planned": 3}, "a batch counts its own orders"),
+    "fewer orders": ({"rejected": 1}, "a batch counts its own orders"),
+    "fewer planned than rejected": ({"planned": 1}, "a batch counts its own orders"),
+    "mails that nobody queued": ({"mails": 1}, "a batch counts its own orders"),
+    "no batch before it": ({"previous": ""}, "a batch names the digest of the batch before it"),
+    "another batch before it": ({"previous": "0" * 64}, "a batch names the digest of the batch before it"),
+    "events of another actor": ({"event": {"actor": "ceo"}}, "the events of a batch are of its orders, its actor"),
+    "events of another kind": ({"event": {"kind": "tagged"}}, "the events of a batch are of its orders, its actor"),
+    "events of another time": ({"event": {"at": datetime.now(UTC) - HOUR}}, "of the time at which it is written"),
+    "events with other lines": ({"event": {"lines_digest": "x"}}, "the events of a batch are of its orders"),
+    "an event of another batch": ({"event": {"batch_id": "other"}}, "an order becomes rejected by a batch alone"),
+    "another digest": ({"digest": {"digest": "0" * 64}}, "the digest of a batch is that of its fields"),
+    "no digest": ({"digest": {"digest": ""}}, "the digest of a batch is that of its fields"),
+    "the digest of an earlier version": ({"digest": {"events_digest": ""}}, "the digest of a batch is that of"),
+    "a reason after its digest": ({"digest": {"reason": "another"}}, "the digest of a batch is that of its fields"),
+}
+
+
+@pytest.mark.parametrize(("wrong", "said"), HAND_MADE.values(), ids=HAND_MADE)
+def test_an_operator_makes_no_batch_by_hand_that_is_not_whole(run, url, operator, wrong, said):
+    with open_store(url) as store:
+        put_all(store, [make_order("R4")])
+    with pytest.raises(psycopg.errors.IntegrityError, match=said):
+        reject_by_hand(operator, "R2", "R4", **wrong)
+    assert run("auditor", "search", "status:rejected").lines == ["R1"]
+    assert run("auditor", "log", "verify").code == 0
+
+
+def test_a_batch_without_its_orders_is_refused(operator):
+    with pytest.raises(psycopg.errors.IntegrityError, match="a batch counts its own orders"):
+        reject_by_hand(operator, "R9", rejected=1, planned=1)
+
+
+def test_a_whole_batch_by_hand_names_the_login_whatever_the_actor_calls_itself(run, operator):
+    reject_by_hand(operator, "R2", actor="ceo", reason='Größe "M" \\ \n\t\x7f 🧵 縫')
+    assert run("auditor", "log", "verify").code == 0
+    ran = run("auditor", "log", "hand")
+    assert "ceo (db: test_operator)" in ran.out
+
+
+def test_nothing_is_added_to_a_batch_that_is_there(operator):
+    (batch,) = operator.execute("SELECT id FROM batch").fetchone()
+    for columns, values in (("batch_id", f"'{batch}'"), ("detail", "''")):
+        with pytest.raises(psycopg.errors.IntegrityError, match="append-only"):
+            operator.execute(
+                f"INSERT INTO order_event (account, order_id, id, kind, at, {columns})"
+                f" VALUES ('main', 'R2', '{batch}', 'rejected', now(), {values})"
+            )
+
+
+def test_a_batch_has_no_events_of_orders_that_it_does_not_reject(operator):
+    with pytest.raises(psycopg.errors.IntegrityError, match="an order becomes rejected by a batch alone"):
+        reject_by_hand(operator, "R2", event={"order_id": "R3"})
+    operator.execute("BEGIN")
+    operator.execute(
+        "INSERT INTO order_event (account, order_id, id, batch_id, at) VALUES ('main', 'R3', 'x', 'hand', now())"
+    )
+    with pytest.raises(psycopg.errors.IntegrityError, match="a batch counts its own orders"):
+        write_batch(operator, ["R2"])
+    operator.execute("ROLLBACK")
+
+
+def test_the_database_writes_down_who_did_what_and_when(run, operator):
+    assert run("operator", "tag", "late", "R2").code == 0
+    found = operator.execute("SELECT actor_login FROM order_event WHERE kind = 'tagged'").fetchall()
+    assert found == [("test_operator",)]
+    assert "(db: test_operator)" in run("operator", "show", "R2").out
+    columns = (
+        "INSERT INTO order_event (account, order_id, id, kind, actor, {}) VALUES ('main', 'R2', 'x', 'tagged', 'x', {})"
+    )
+    with pytest.raises(REFUSED):
+        operator.execute(columns.format("at, actor_login", "now(), 'ceo'"))
+    with pytest.raises(psycopg.errors.IntegrityError, match="of the time at which it is written"):
+        operator.execute(columns.format("at", "now() - interval '1 hour'"))
+    with pytest.raises(REFUSED):
+        operator.execute(
+            "INSERT INTO mail_event (account, mail_id, id, action, from_state, to_state, actor, at, actor_login)"
+            " VALUES ('main', 'x', 'x', 'retry', 'sent', 'waiting', 'x', now(), 'ceo')"
+        )
+    with pytest.raises(psycopg.errors.IntegrityError, match="of the time at which it is written"):
+        operator.execute(
+            "INSERT INTO mail_event (account, mail_id, id, action, from_state, to_state, actor, at)"
+            " VALUES ('main', 'x', 'x', 'retry', 'sent', 'waiting', 'x', now() - interval '1 hour')"
+        )
+
+
+PLAN = "SELECT id, digest, state, expires_at, made_at FROM plan"
+BEGUN = (
+    "INSERT INTO plan (account, id, made_at, author, author_login, expires_at, state, {columns})"
+    " VALUES ('main', 'x', {made}, 'mia', session_user, now() + interval '1 day', {state}, {values})"
+)
+
+
+def step(connection, function, *values):
+    marks = ", ".join(["%s"] * (len(values) + 1))
+    return connection.execute(f"SELECT orderctl_{function}_plan({marks})", ["main", *values]).fetchone()[0]
+
+
+@pytest.fixture
+def saved(run, url):
+    """A saved plan of `mia`."""
+    assert run("operator", "reject", "R2", "--save-plan").code == 0
+    with psycopg.connect(url) as owner:
+        return owner.execute(PLAN).fetchone()
+
+
+@pytest.mark.parametrize("approver", ["bob", "mia"])
+def test_an_operator_approves_no_own_plan_through_the_function_of_the_owner(operator, saved, approver):
+    plan_id, digest, _, expires, _ = saved
+    with pytest.raises(psycopg.errors.IntegrityError, match="an approval is that of another operator"):
+        step(operator, "approve", plan_id, digest, approver, datetime.now(UTC), "", None, expires, "x")
+
+
+WRONG_STEPS = {
+    "an approval at another time": lambda s: (
+        "approve",
+        s[0],
+        s[1],
+        "bob",
+        datetime.now(UTC) - HOUR,
+        "",
+        None,
+        s[3],
+        "x",
+    ),
+    "a longer life": lambda s: ("approve", s[0], s[1], "bob", datetime.now(UTC), "", None, s[3] + HOUR, "x"),
+    "an execution without a batch": lambda s: ("close", s[0], s[1], "executed", datetime.now(UTC), "bob", "x"),
+    "a way back": lambda s: ("close", s[0], s[1], "saved", datetime.now(UTC), "bob", "x"),
+    "a cancellation at another time": lambda s: ("close", s[0], s[1], "cancelled", datetime.now(UTC) - HOUR, "b", "x"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_STEPS.values(), ids=WRONG_STEPS)
+def test_the_functions_of_the_owner_take_a_plan_no_other_way(url, saved, wrong):
+    with (
+        psycopg.connect(as_role(url, "second"), autocommit=True) as other,
+        pytest.raises(psycopg.errors.IntegrityError, match="a plan does not go this way from state to state"),
+    ):
+        step(other, *wrong(saved))
+
+
+def test_a_cancelled_plan_stays_cancelled(run, url, saved):
+    assert run("operator", "plan", "cancel", saved[0]).code == 0
+    with psycopg.connect(as_role(url, "second"), autocommit=True) as other:
+        plan_id, digest, _, expires, _ = other.execute(PLAN).fetchone()
+        with pytest.raises(psycopg.errors.IntegrityError, match="a plan does not go this way"):
+            step(other, "approve", plan_id, digest, "bob", datetime.now(UTC), "", None, expires, "x")
+
+
+@pytest.mark.parametrize("role", ["mailer", "auditor", "stranger"])
+def test_nobody_else_calls_the_functions_of_the_owner(url, saved, role):
+    test_nobody_else_reads_anything(url)  # makes the stranger
+    with psycopg.connect(as_role(url, role), autocommit=True) as connection:
+        for call in (("lock", saved[0]), ("close", saved[0], saved[1], "cancelled", datetime.now(UTC), "x", "x")):
+            with pytest.raises(REFUSED):
+                step(connection, *call)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"state": "'approved'", "columns": "approver, approver_login", "values": "'bob', session_user"},
+            "go this way",
+        ),
+        ({"state": "'held'", "columns": "approver, approver_login", "values": "'bob', 'bob'"}, "names the login"),
+        ({"state": "'saved'", "columns": "closed_at", "values": "now()"}, "go this way"),
+        ({"made": "now() - interval '1 hour'"}, "of the time at which it is written"),
+    ],
+    ids=["approved at once", "held by another", "closed at once", "made at another time"],
+)
+def test_a_plan_by_hand_begins_as_the_program_begins_it(operator, given, said):
+    values = {"state": "'saved'", "columns": "how", "values": "''", "made": "now()", **given}
+    with pytest.raises(psycopg.errors.IntegrityError, match=said):
+        operator.execute(BEGUN.format(**values))
+
+
+def test_the_batch_of_a_saved_plan_by_hand_names_who_made_approved_and_ran_it(run, second, operator, saved):
+    assert second("plan", "approve", saved[0]).code == 0
+    for wrong in (
+        {"approver": "carl (db: carl) (plan approve; run by mia (db: test_operator), --yes)"},
+        {"approver": "bob (db: test_second) (plan approve; run by ceo (db: ceo), --yes)"},
+    ):
+        with pytest.raises(psycopg.errors.IntegrityError, match="a batch names who approved it"):
+            reject_by_hand(operator, "R2", **of_plan(saved[0]) | wrong)
+    with pytest.raises(psycopg.errors.IntegrityError, match="a batch names the login that made it"):
+        reject_by_hand(operator, "R2", **of_plan(saved[0]), actor="ceo")
+    reject_by_hand(operator, "R2", **of_plan(saved[0]))
+    assert run("auditor", "log", "verify").code == 0
+
+
+# Every way in which a caller can ask for looser limits: none of them reaches the store.
+LOOSER = {
+    "ORDERCTL_MAX_ORDERS": "100000",
+    "ORDERCTL_REQUIRE_SECOND_OPERATOR": "false",
+    "ORDERCTL_SECOND_OPERATOR_ABOVE_ORDERS": "100000",
+    "ORDERCTL_ACTOR": "bob",
+}
+LIMITS = "require_second_operator = false\nsecond_operator_above_orders = 100000\nmax_orders = 100000\n"
+SETTINGS = f"[profile.loose]\naccount = 'main'\n{LIMITS}"
+
+
+@pytest.mark.parametrize("way", ["variables", "settings", "profile", "flags"])
+def test_no_setting_of_the_caller_loosens_what_the_store_holds(url, owned, tmp_path, way):
+    for rule in (["--max-orders", "1"], ["--second-operator-above-orders", "0"]):
+        assert owned("policy", "set", *rule).code == 0
+    cli = Cli(as_role(url, "operator"), tmp_path / way, **(LOOSER if way == "variables" else {}))
+    path = Path(cli("config", "path").out.strip())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if way in ("settings", "profile"):
+        path.write_text(SETTINGS if way == "profile" else f'default_profile = "loose"\n{SETTINGS}')
+    options = ["--profile", "loose"] if way == "profile" else []
+    flags = ["--max-orders", "100000"] if way == "flags" else []
+    assert cli(*options, "reject", "R2", "--yes", *flags).code == 3
+    assert cli(*options, "reject", "R3", "--yes", *flags).code == 3
+    saved = cli(*options, "reject", "R2", "--save-plan", "--format", "json").json["saved"]["id"]
+    assert cli(*options, "plan", "approve", saved).code == 3
+    assert cli(*options, "plan", "run", saved, "--yes").code == 3
+    assert cli(*options, "search", "status:rejected").lines == ["R1"]

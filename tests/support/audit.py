@@ -1,8 +1,9 @@
 """A batch and an event of the log, and what a verification names."""
 
+import hashlib
 from datetime import UTC, datetime
 
-from orderctl.audit.log import Batch
+from orderctl.audit.log import Batch, event_line, header_line
 from orderctl.audit.service import verify_log
 from orderctl.audit.verification import Noted
 from orderctl.orders.orders import OrderEvent
@@ -41,6 +42,11 @@ EVENT = OrderEvent(
     actor="mia",
     at=AT,
 )
+
+
+def digest_of_before(batch, events):
+    """The digest of a batch as versions before 0020 made it: over its fields and its events themselves."""
+    return hashlib.sha256(header_line(batch) + b"".join(map(event_line, events))).hexdigest()
 
 
 def found_in(url, **noted):

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
 from itertools import islice
 from json.encoder import encode_basestring_ascii
 
+from orderctl.core.identity import Identity
 from orderctl.language import english
 from orderctl.orders.orders import OrderEvent
 
@@ -27,8 +27,9 @@ class Batch:
     """One executed rejection, as stored.
 
     `position` numbers the batches of the account from 1. `digest` covers the batch, its events and `previous`, the
-    digest of the batch before (empty for the first). `request_key` is the key that the caller gave. With a `salt`, the
-    texts that may be erased are digested as `salted_digest`; `texts_digest` is what that was before they were erased.
+    digest of the batch before (empty for the first): the events by their own digest, or in batches of earlier versions,
+    whose `events_digest` is empty, themselves. `request_key` is the key that the caller gave. With a `salt`, the texts
+    that may be erased are digested as `salted_digest`; `texts_digest` is what that was before they were erased.
     """
 
     id: str
@@ -55,6 +56,8 @@ class Batch:
     request_digest: str = ""
     salt: str = ""
     texts_digest: str = ""
+    actor_login: str = ""
+    events_digest: str = ""
 
     @property
     def salted_digest(self) -> str:
@@ -63,6 +66,11 @@ class Batch:
             return self.texts_digest
         texts = json.dumps([self.salt, *(getattr(self, name) for name in SALTED_FIELDS)])
         return hashlib.sha256(texts.encode()).hexdigest()
+
+    @property
+    def by(self) -> Identity:
+        """The actor with their login."""
+        return Identity(actor=self.actor, login=self.actor_login)
 
     @property
     def as_head(self) -> Head:
@@ -84,11 +92,13 @@ class BatchDigest:
 
     digest: str
     leaves: str
+    events_digest: str = ""
 
 
 LEAF_LENGTH = 8
 _LEAF_BYTES = LEAF_LENGTH // 2
-_BLOCK = 1_000
+# So many events are digested together. Never change it: the digests of all events depend on it.
+BLOCK = 1_000
 # The fields that a digest covers. Never change them: the digests of all batches depend on them.
 DIGESTED_FIELDS = (
     "id",
@@ -109,43 +119,84 @@ DIGESTED_FIELDS = (
     "mails",
     "previous",
 )
-# Fields that were added later, with their defaults. They are digested only if set, so that older digests stay valid.
-DIGESTED_LATER: dict[str, object] = {"reason_code": "", "request_key": "", "request_digest": ""}
-NOT_DIGESTED = ("digest", "leaves", "salt", "texts_digest")
 # What may be erased. A batch with a salt has one digest of these instead: `salted_digest`.
 SALTED_FIELDS = ("source", "reason", "message", "request_digest")
+# Fields that were added later, with their defaults. They are digested only if set, so that older digests stay valid.
+DIGESTED_LATER: dict[str, object] = {
+    "reason_code": "",
+    "request_key": "",
+    "request_digest": "",
+    "actor_login": "",
+    "events_digest": "",
+}
+NOT_DIGESTED = ("digest", "leaves", "salt", "texts_digest")
 
 
 def digest_batch(batch: Batch, events: Iterable[OrderEvent]) -> BatchDigest:
-    """The digest of a batch: SHA-256 over its header and its events, which must be sorted by order id."""
+    """The digest of a batch with these events, which must be sorted by order id."""
     digester = BatchDigester()
     digester.add(map(event_line, events))
     return digester.finish(batch)
 
 
-class BatchDigester:
-    """Computes a digest from the lines of a batch as they come, before its header is known.
+def digest_again(batch: Batch, events: Iterable[OrderEvent]) -> BatchDigest:
+    """The digest of a stored batch by the rule of its version; an `events_digest` that it has is computed anew."""
+    if batch.events_digest:
+        return digest_batch(batch, events)
+    digest, leaves = hashlib.sha256(header_line(batch)), list[str]()
+    for line in map(event_line, events):
+        digest.update(line)
+        leaves.append(leaf(line))
+    return BatchDigest(digest.hexdigest(), "".join(leaves), "")
 
-    The digest begins with the header, so the lines are kept until then. They are much alike and compress well.
-    """
+
+class BatchDigester:
+    """Computes the digest of a batch from the lines of its events as they come, before its header is known."""
 
     def __init__(self) -> None:
         self._leaves: list[bytes] = []
-        self._lines: list[bytes] = []
+        self._events = EventsDigest()
 
     def add(self, lines: Iterable[bytes]) -> None:
         """Add lines, sorted by order id."""
         rest = iter(lines)
-        while block := list(islice(rest, _BLOCK)):
+        while block := list(islice(rest, BLOCK)):
             self._leaves.append(b"".join([blake2b(line, digest_size=_LEAF_BYTES).digest() for line in block]))
-            self._lines.append(zlib.compress(b"".join(block), 1))
+            self._events.add(block)
 
     def finish(self, batch: Batch) -> BatchDigest:
         """The digest of the batch that these lines belong to."""
-        digest = hashlib.sha256(header_line(batch))
-        for block in self._lines:
-            digest.update(zlib.decompress(block))
-        return BatchDigest(digest.hexdigest(), b"".join(self._leaves).hex())
+        events = self._events.hexdigest()
+        header = hashlib.sha256(header_line(replace(batch, events_digest=events)))
+        return BatchDigest(header.hexdigest(), b"".join(self._leaves).hex(), events)
+
+
+class EventsDigest:
+    """SHA-256 over the SHA-256 of each block of lines.
+
+    By blocks, because PostgreSQL computes it too, and would have to hold all lines at once.
+    """
+
+    def __init__(self) -> None:
+        self._whole = hashlib.sha256()
+        self._rest: list[bytes] = []
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        """Add lines, sorted by order id."""
+        self._rest.extend(lines)
+        while len(self._rest) >= BLOCK:
+            self._close(self._rest[:BLOCK])
+            del self._rest[:BLOCK]
+
+    def hexdigest(self) -> str:
+        """The digest of all lines. None can be added after it."""
+        if self._rest:
+            self._close(self._rest)
+            self._rest = []
+        return self._whole.hexdigest()
+
+    def _close(self, block: list[bytes]) -> None:
+        self._whole.update(hashlib.sha256(b"".join(block)).digest())
 
 
 class AlikeLines:
@@ -168,7 +219,7 @@ class AlikeLines:
 
     def _middle(self, lines: str, rest: Sequence[str]) -> str:
         """The part of a line between the order id and the lines digest, cached. Each order may have its own."""
-        if len(self._middles) >= _BLOCK:
+        if len(self._middles) >= BLOCK:
             self._middles.clear()
         line = event_line(self._event("", lines, *rest)).decode().removeprefix('[""')
         middle = line.removesuffix(f"{encode_basestring_ascii(lines)}]\n") if lines else line

@@ -73,7 +73,7 @@ class BatchReport:
         told = [
             (_("Batch"), _("{id} (number {position:,})", id=batch.id, position=batch.position)),
             (_("When"), f"{batch.at:%Y-%m-%d %H:%M:%S} UTC"),
-            (_("Who"), _("{actor} on {host}", actor=batch.actor, host=batch.host)),
+            (_("Who"), _("{actor} on {host}", actor=batch.by, host=batch.host)),
             (_("Approved by"), batch.approver),
             (_("Key"), batch.request_key),
             (_("Reason"), batch.reason),

@@ -22,7 +22,7 @@ def batch_table(batches: Sequence[Batch]) -> RuledTable:
             (
                 batch.id,
                 timestamp(batch.at),
-                batch.actor,
+                str(batch.by),
                 f"{batch.rejected:,}",
                 f"{batch.mails:,}",
                 batch.reason,
@@ -77,7 +77,7 @@ def batch_details(batch: Batch, events: Sequence[OrderEvent], groups: Sequence[V
     facts = [
         (_("Batch"), _("{id} (number {position:,})", id=batch.id, position=batch.position)),
         (_("When"), full_timestamp(batch.at, seconds=True)),
-        (_("Who"), _("{actor} on {host}, {program}", actor=batch.actor, host=batch.host, program=batch.program)),
+        (_("Who"), _("{actor} on {host}, {program}", actor=batch.by, host=batch.host, program=batch.program)),
         (_("Approved"), batch.approver),
         (_("Orders of"), source_in_words(batch.source)),
         (_("Key"), batch.request_key),

@@ -44,7 +44,7 @@ class Health:
 
 
 _TRIGGER = re.compile(r"\ACREATE TRIGGER (\w+) ")
-_FUNCTION = re.compile(r"\ACREATE FUNCTION (\w+)\(\).*\$\$(.*)\$\$\Z", re.DOTALL)
+_FUNCTION = re.compile(r"\ACREATE FUNCTION (\w+)\(.*?\$\$(.*)\$\$\Z", re.DOTALL)
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _OF_ORDER = "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account AND o.id = t.order_id)"
 _NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = t.batch_id)"

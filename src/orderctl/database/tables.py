@@ -289,8 +289,10 @@ class StoreIdentityRow(SQLModel, table=True):
 class BatchRow(SQLModel, table=True):
     """One executed rejection. `position` and `previous` chain the batches of an account.
 
-    For a call with a key of its own, `request_digest` covers what it asked for, and `request_plan` is the plan that
-    ran. `salt` is digested with the texts that may be erased, and erased with them; `texts_digest` is that digest then.
+    `actor_login` is the login of the actor, empty on SQLite. `events_digest` covers the events, and `digest` covers it;
+    batches of before 0020 have none. For a call with a key of its own, `request_digest` covers what it asked for, and
+    `request_plan` is the plan that ran. `salt` is digested with the texts that may be erased, and erased with them;
+    `texts_digest` is that digest then.
     """
 
     __tablename__ = "batch"
@@ -300,6 +302,7 @@ class BatchRow(SQLModel, table=True):
     position: int = _big()
     at: datetime = _instant()
     actor: str = _text()
+    actor_login: str = _text()
     approver: str = _text()
     host: str = _text()
     program: str = _text()
@@ -316,6 +319,7 @@ class BatchRow(SQLModel, table=True):
     digest: str = _text()
     leaves: str = _text()
     previous: str = _text()
+    events_digest: str = _text()
     request_key: str | None = _optional_text()
     request_digest: str = _text()
     request_plan: str = _text()
@@ -330,12 +334,16 @@ class BatchRow(SQLModel, table=True):
 
 
 class BatchBegunRow(SQLModel, table=True):
-    """A batch whose orders are rejected in this transaction; PostgreSQL refuses to commit without the batch itself."""
+    """A batch whose orders are rejected in this transaction; PostgreSQL refuses to commit without the batch itself.
+
+    `events` counts the events that were written for it.
+    """
 
     __tablename__ = "batch_begun"
 
     account: str = _key()
     id: str = _key()
+    events: int = _count()
 
     __table_args__ = (
         ForeignKeyConstraint(["account", "id"], ["batch.account", "batch.id"], deferrable=True, initially="DEFERRED"),
@@ -434,7 +442,10 @@ class ErasureRow(SQLModel, table=True):
 
 
 class OrderEventRow(SQLModel, table=True):
-    """One line of an order's log. Append-only. `lines_digest` is that of the order when it was rejected."""
+    """One line of an order's log. Append-only. `lines_digest` is that of the order when it was rejected.
+
+    PostgreSQL itself sets `actor_login`, to the login that writes the line.
+    """
 
     __tablename__ = "order_event"
 
@@ -448,6 +459,7 @@ class OrderEventRow(SQLModel, table=True):
     detail: str = _text()
     reason_code: str = _text()
     actor: str = _text()
+    actor_login: str = _text()
     at: datetime = _instant()
     lines_digest: str = _text()
 
@@ -538,7 +550,7 @@ class MailOrderRow(SQLModel, table=True):
 
 
 class MailEventRow(SQLModel, table=True):
-    """What an operator did with a mail. Append-only."""
+    """What an operator did with a mail. Append-only. `actor_login` as of an `order_event`."""
 
     __tablename__ = "mail_event"
 
@@ -550,6 +562,7 @@ class MailEventRow(SQLModel, table=True):
     to_state: str = Field(sa_column=Column(TEXT, nullable=False))
     reason: str = _text()
     actor: str = Field(sa_column=Column(TEXT, nullable=False))
+    actor_login: str = _text()
     at: datetime = _instant()
 
     __table_args__ = ({"sqlite_with_rowid": False},)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from orderctl.core.identity import Identity
 from orderctl.errors import ExitCode
 from orderctl.language import N_, _
 
@@ -230,3 +231,9 @@ class DeliveryEvent:
     reason: str
     actor: str
     at: datetime
+    actor_login: str = ""
+
+    @property
+    def by(self) -> Identity:
+        """Who did it, with their login."""
+        return Identity(actor=self.actor, login=self.actor_login)

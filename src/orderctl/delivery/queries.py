@@ -204,8 +204,8 @@ def expire_leases(connection: Connection, outbox: Outbox, now: datetime) -> int:
 def list_events(connection: Connection, outbox: Outbox, item_id: str) -> tuple[DeliveryEvent, ...]:
     """What operators did with the delivery, oldest first."""
     found = connection.execute(
-        f"SELECT {outbox.table}_id, id, action, from_state, to_state, reason, actor, at FROM {outbox.table}_event"
-        f" WHERE account = :account AND {outbox.table}_id = :item ORDER BY id",
+        f"SELECT {outbox.table}_id, id, action, from_state, to_state, reason, actor, at, actor_login"
+        f" FROM {outbox.table}_event WHERE account = :account AND {outbox.table}_id = :item ORDER BY id",
         {"item": item_id},
     )
     return tuple(
@@ -218,6 +218,7 @@ def list_events(connection: Connection, outbox: Outbox, item_id: str) -> tuple[D
             reason=row[5],
             actor=row[6],
             at=read_instant(row[7]),
+            actor_login=row[8],
         )
         for row in found
     )

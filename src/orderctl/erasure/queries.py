@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from orderctl.audit.log import Batch, BatchDigest, digest_batch
+from orderctl.audit.log import Batch, BatchDigest, digest_again
 from orderctl.audit.queries import batch_chain, batch_events
 from orderctl.core.text import fold
 from orderctl.database.acts import PLAN_ACT, Act, erase_details, plan_rows, record_act, record_earlier_again
@@ -172,7 +172,7 @@ def affected_batches(connection: Connection, scope: Scope, mark: str) -> Iterato
     wanted = set(scope.batches)
     stays = {batch_id: digest for each in erasures(connection) for batch_id, digest in each.batches.items()}
     for batch in [each for each in batch_chain(connection) if each.id in wanted]:
-        before = digest_batch(replace(batch, texts_digest=""), batch_events(connection, batch.id))
+        before = digest_again(replace(batch, texts_digest=""), batch_events(connection, batch.id))
         if before.digest != stays.get(batch.id, batch.digest):
             raise OrderctlError(
                 _("batch {batch} names the buyer and is not as it was written; nothing was changed", batch=batch.id),
@@ -180,7 +180,8 @@ def affected_batches(connection: Connection, scope: Scope, mark: str) -> Iterato
             )
         after = blanked_batch(batch, scope, mark)
         events = (blanked_event(event, scope, mark) for event in batch_events(connection, batch.id))
-        yield after, digest_batch(replace(after, texts_digest=""), events)
+        made = digest_again(replace(after, texts_digest=""), events)
+        yield replace(after, events_digest=made.events_digest), made
 
 
 def blank_all(connection: Connection, scope: Scope, erasure: Erasure, stays: list[tuple[Batch, BatchDigest]]) -> None:
@@ -292,7 +293,7 @@ def _blank_batch(connection: Connection, batch: Batch, digest: BatchDigest, scop
     row = connection.execute(
         "SELECT request_plan FROM batch WHERE account = :account AND id = :batch", {"batch": batch.id}
     ).fetchone()
-    texts = ("source", "reason", "message", "request_digest", "salt", "texts_digest")
+    texts = ("source", "reason", "message", "request_digest", "salt", "texts_digest", "events_digest")
     connection.execute(
         f"UPDATE batch SET {', '.join(f'{name} = :{name}' for name in texts)}, leaves = :leaves, request_plan = :plan"
         " WHERE account = :account AND id = :batch",

@@ -85,7 +85,7 @@ def _event_table(events: Sequence[DeliveryEvent]) -> RenderableType:
     return text_table(
         (when(), N_("What"), N_("Who"), N_("Why")),
         (
-            (timestamp(event.at, seconds=True), was(event.action, event.from_state), event.actor, event.reason)
+            (timestamp(event.at, seconds=True), was(event.action, event.from_state), str(event.by), event.reason)
             for event in events
         ),
     )

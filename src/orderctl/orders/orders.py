@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cache, lru_cache
 from unicodedata import normalize
 
+from orderctl.core.identity import Identity
 from orderctl.core.money import Money, rounded_half_up
 from orderctl.core.text import fold, plain_name
 from orderctl.language import N_, _, in_every_language
@@ -207,7 +208,8 @@ DETAILS = {"import": IMPORT_OF}
 class OrderEvent:
     """One line of an order's log. `batch_id` is set if a batch wrote it, `reason_code` if the reason has a code.
 
-    `lines_digest` is the digest of the order's lines at that time; empty if unknown.
+    `lines_digest` is the digest of the order's lines at that time; empty if unknown. The database sets `actor_login`,
+    if it has logins.
     """
 
     order_id: str
@@ -221,6 +223,12 @@ class OrderEvent:
     at: datetime
     reason_code: str = ""
     lines_digest: str = ""
+    actor_login: str = ""
+
+    @property
+    def by(self) -> Identity:
+        """The actor with the login that wrote the line. For the line of a batch, the batch knows the login."""
+        return Identity(actor=self.actor, login="" if self.batch_id else self.actor_login)
 
 
 # The kinds of event of an order that a complete import of its source has no longer, and of one that it has again.

@@ -101,7 +101,7 @@ _ORDER = Columns(
 _BUYER = Columns("id, name, email, contact, country, language")
 LINES = Columns("number, sku, name, color, size, quantity, unit_price, quantity_decimals")
 EVENTS = Columns(
-    "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest",
+    "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest, actor_login",
     at=read_instant,
 )
 _SEEN = Columns("source, seen_at", seen_at=read_instant)

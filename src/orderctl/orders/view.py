@@ -125,7 +125,7 @@ def event_table(events: Sequence[OrderEvent]) -> RuledTable:
             (
                 timestamp(event.at, seconds=True),
                 was(event.kind, event.from_status),
-                event.actor,
+                str(event.by),
                 "; ".join(part for part in (in_words(event.detail), _of_batch(event.batch_id)) if part),
             )
             for event in events
@@ -162,7 +162,7 @@ def _since(order: Order, explanation: Explanation) -> Text:
     """When the order got its status, from whom, and by which batch."""
     parts = [full_timestamp(explanation.since, seconds=True)] if explanation.since else []
     if explanation.event:
-        parts.append(_("{event} by {actor}", event=explanation.event.kind, actor=explanation.event.actor))
+        parts.append(_("{event} by {actor}", event=explanation.event.kind, actor=explanation.event.by))
     if order.batch_id:
         parts.append(_("batch {id}", id=order.batch_id))
     return plain(", ".join(parts))

@@ -21,6 +21,7 @@ def saved_plan_document(saved: SavedPlan, now: datetime) -> Document:
         "state": saved.state_at(now),
         "author": str(saved.author),
         "approver": None if saved.approver is None else str(saved.approver),
+        "is_approved": saved.is_approved,
         "how": saved.how,
         "second_operator": saved.second_operator,
         "orders": saved.targets,
@@ -34,10 +35,15 @@ def saved_plan_document(saved: SavedPlan, now: datetime) -> Document:
     }
 
 
-def kept_plan_document(saved: SavedPlan, plan: RejectionPlan, now: datetime) -> Document:
-    """A saved plan with every target and its version, and every skipped order, for review elsewhere."""
+def kept_plan_document(saved: SavedPlan, plan: RejectionPlan, now: datetime, *, needs: str) -> Document:
+    """A saved plan with every target and its version, and every skipped order, for review elsewhere.
+
+    `needs` says why it needs a second operator.
+    """
     return saved_plan_document(saved, now) | {
-        "plan": plan_document(plan) | {"versions": dict(sorted(plan.targets.versions().items()))}
+        "may_run": saved.may_run(now, needs=needs).value,
+        "needs": needs,
+        "plan": plan_document(plan) | {"versions": dict(sorted(plan.targets.versions().items()))},
     }
 
 

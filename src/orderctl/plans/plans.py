@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from orderctl.core.identity import Identity
 from orderctl.core.ids import short_id
 from orderctl.core.money import Money, decimals
 from orderctl.core.text import safe
@@ -19,7 +20,7 @@ from orderctl.core.times import duration_words, parse_duration
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.language import N_, _, ngettext
 from orderctl.orders.orders import OrderChange
-from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
+from orderctl.rejection.plan import LeftOut, RejectionPlan
 
 
 class PlanState(StrEnum):
@@ -30,6 +31,14 @@ class PlanState(StrEnum):
     HELD = "held"
     EXECUTED = "executed"
     CANCELLED = "cancelled"
+
+
+class MayRun(StrEnum):
+    """Who may run a saved plan."""
+
+    ANY_OPERATOR = "any-operator"
+    AFTER_APPROVAL = "after-approval"
+    NOBODY = "nobody"
 
 
 OPEN = frozenset({PlanState.SAVED, PlanState.APPROVED, PlanState.HELD})
@@ -102,9 +111,24 @@ class SavedPlan:
         made = {"plan": self.name, "at": self.made_at, "author": _said(self.author)}
         if self.approver is None:
             return _("{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}", **made)
+        if not self.is_approved:
+            return _("{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}, who confirmed it", **made)
         approver = _said(self.approver)
         return _(
             "{plan}, made at {at:%Y-%m-%d %H:%M} UTC by {author}, approved by {approver}", **made, approver=approver
+        )
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether another operator than the author approved it. `reject --hold` names the author, who confirmed it."""
+        return self.approver is not None and not self.approver.may_be(self.author)
+
+    def may_run(self, now: datetime, *, needs: str) -> "MayRun":
+        """Who may run the plan; `needs` says why it needs a second operator."""
+        if self.state_at(now) != self.state or self.state not in OPEN:
+            return MayRun.NOBODY
+        return (
+            MayRun.AFTER_APPROVAL if (needs or self.second_operator) and not self.is_approved else MayRun.ANY_OPERATOR
         )
 
     @property
@@ -196,9 +220,7 @@ class SavedPlan:
                     "orderctl plan cancel {id} stops it; orderctl plan run --due runs it then", id=short_id(self.id)
                 ),
             )
-        if not (needs or self.second_operator):
-            return
-        if self.approver is None or self.approver.may_be(self.author):
+        if (needs or self.second_operator) and not self.is_approved:
             raise UnexpectedPlanError(
                 self._needs_another(needs),
                 hint=_("another operator reads and approves it: orderctl plan approve {id}", id=short_id(self.id)),
@@ -224,13 +246,14 @@ class SavedPlan:
         self.check_intact()
         self.check_open()
         self.check_current(now)
-        only_by_author = self.approver is not None and self.approver.may_be(self.author)
-        if self.approver is not None and (by.may_be(self.author) or not only_by_author):
+        if self.is_approved:
             raise UnexpectedPlanError(
                 _("{plan} is approved already, by {approver}", plan=self.name, approver=_said(self.approver)),
                 hint=_("nothing is to do"),
             )
-        if (needs or self.second_operator) and by.may_be(self.author):
+        if by.may_be(self.author):
+            wants = _("another operator, with another login to the database where it has logins, approves it")
+            none = _("it may run without an approval: orderctl plan run {id}", id=short_id(self.id))
             raise UnexpectedPlanError(
                 _(
                     "{plan} was made by {author}, and you are {by}: one operator cannot be both",
@@ -238,7 +261,7 @@ class SavedPlan:
                     author=_said(self.author),
                     by=_said(by),
                 ),
-                hint=_("another operator, with another login to the database where it has logins, approves it"),
+                hint=wants if needs or self.second_operator else none,
             )
 
 

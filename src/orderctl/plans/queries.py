@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from orderctl.changes import ChangeKind
+from orderctl.core.identity import Identity
 from orderctl.core.money import Money, format_amount
 from orderctl.database.acts import PLAN_ACT, Act, plan_rows, record_act
 from orderctl.database.connection import Connection, Row, readable_instant
@@ -12,7 +13,7 @@ from orderctl.language import N_, _
 from orderctl.orders.eligibility import STALE, eligible_sql, stale_sql
 from orderctl.orders.orders import GONE, SEEN_AGAIN, OrderChange
 from orderctl.plans.plans import PlannedOrder, PlanState, SavedPlan
-from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
+from orderctl.rejection.plan import LeftOut, RejectionPlan
 
 _COLUMNS = (
     "id, made_at, author, author_login, targets, totals, reason, plan_digest, second_operator, expires_at, state,"
@@ -20,11 +21,13 @@ _COLUMNS = (
 )
 _NAMES = tuple(_COLUMNS.split(", "))
 _ONE = "account = :account AND id = :id"
-# The columns that a step may change; docs/postgresql-roles.sql forbids operators to change the others.
+# The columns that a step may change.
 _STEPS = (
     *("state", "approver", "approver_login", "approved_at", "how", "due_at", "expires_at"),
     *("closed_at", "closed_by", "closed_by_login", "digest"),
 )
+_APPROVE = "orderctl_approve_plan(:account, :id, :before, :approver, :approved_at, :how, :due_at, :expires_at, :digest)"
+_CLOSE = "orderctl_close_plan(:account, :id, :before, :state, :closed_at, :closed_by, :digest)"
 _FACTS = "status, currency, total, quantity, delivery_notes, invoices, backlog_skus"
 _DONE_BY: dict[str, str] = {
     ChangeKind.ARCHIVED: N_("archived by {actor}"),
@@ -58,8 +61,10 @@ def insert_plan(connection: Connection, saved: SavedPlan, plan: RejectionPlan) -
 
 def get_plan(connection: Connection, plan_id: str, *, lock: bool = False) -> SavedPlan | None:
     """One plan; None if there is none. With `lock`, its row is locked until the end of the transaction."""
-    suffix = connection.dialect.lock("plan") if lock else ""
-    row = connection.execute(f"SELECT {_COLUMNS} FROM plan WHERE {_ONE} {suffix}", {"id": plan_id}).fetchone()
+    if lock and connection.dialect.name != "sqlite":
+        # A row that one may not change can be locked by its owner alone.
+        connection.execute("SELECT orderctl_lock_plan(:account, :id)", {"id": plan_id})
+    row = connection.execute(f"SELECT {_COLUMNS} FROM plan WHERE {_ONE}", {"id": plan_id}).fetchone()
     return _saved(row) if row else None
 
 
@@ -94,12 +99,17 @@ def due_plan_ids(connection: Connection, now: datetime) -> tuple[str, ...]:
 
 
 def change_plan(connection: Connection, before: SavedPlan, after: SavedPlan) -> bool:
-    """Store a step; False if the row changed since `before` was read."""
-    changed = connection.execute(
-        f"UPDATE plan SET {', '.join(f'{name} = :{name}' for name in _STEPS)} WHERE {_ONE} AND digest = :before",
-        {**_plan_values(connection, after), "before": before.digest},
-    )
-    return changed.rowcount == 1
+    """Store a step; False if the row changed since `before` was read.
+
+    On PostgreSQL functions of the owner do it, which set the login and check the time: operators cannot change plans.
+    """
+    values = {**_plan_values(connection, after), "before": before.digest}
+    if connection.dialect.name == "sqlite":
+        steps = ", ".join(f"{name} = :{name}" for name in _STEPS)
+        changed = connection.execute(f"UPDATE plan SET {steps} WHERE {_ONE} AND digest = :before", values)
+        return changed.rowcount == 1
+    row = connection.execute(f"SELECT {_APPROVE if after.closed_at is None else _CLOSE}", values).fetchone()
+    return row is not None and row[0] == 1
 
 
 def record_step(connection: Connection, saved: SavedPlan) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orderctl.audit.queries import get_batch
+from orderctl.core.identity import Identity
 from orderctl.core.ids import short_id
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
@@ -37,7 +38,7 @@ from orderctl.plans.queries import (
 from orderctl.rejection.assess import assess_choice
 from orderctl.rejection.execute import execute_plan, plan_outcome, wait_for_turn
 from orderctl.rejection.impact import RECENT
-from orderctl.rejection.plan import ApprovedPlan, Executed, Identity, LeftOut, RejectionPlan, RejectionResult
+from orderctl.rejection.plan import ApprovedPlan, Executed, LeftOut, RejectionPlan, RejectionResult
 from orderctl.rejection.policy import Policy, check_alone, current_policy
 from orderctl.rejection.service import result_of
 from orderctl.selection.notes import words_of
@@ -67,7 +68,7 @@ class Operator:
 
 def check_one_operator_suffices(plan: RejectionPlan, rule: SecondOperatorRule, policy: Policy) -> None:
     """Raise UnexpectedPlanError if the plan needs a second operator, by the settings or by the store's policy."""
-    check_alone(policy.why_second_operator(plan) or rule.why(plan))
+    check_alone(_why(policy, rule, plan))
 
 
 def save_plan(
@@ -95,6 +96,16 @@ def load_plan(store: Store, text: str) -> KeptPlan:
     """A saved plan by its id or ending. Raises UnexpectedPlanError if it was edited in the store."""
     with store.snapshot() as connection:
         return _loaded(connection, _get(connection, find_plan(connection, text)))
+
+
+def needs_second_operator(store: Store, plan: RejectionPlan, rule: SecondOperatorRule) -> str:
+    """Why the plan needs a second operator, by the settings or by the store's policy; empty if it does not."""
+    with store.snapshot() as connection:
+        return _why(current_policy(connection), rule, plan)
+
+
+def _why(policy: Policy, rule: SecondOperatorRule, plan: RejectionPlan) -> str:
+    return policy.why_second_operator(plan) or rule.why(plan)
 
 
 def differences(store: Store, plan: RejectionPlan, clock: Clock) -> tuple[LeftOut, ...]:
@@ -239,7 +250,7 @@ def _needs(connection: Connection, operator: Operator, plan: RejectionPlan, now:
     """
     policy = current_policy(connection)
     policy.check(plan, now)
-    return policy.why_second_operator(plan) or operator.terms.rule.why(plan)
+    return _why(policy, operator.terms.rule, plan)
 
 
 def _outcome(connection: Connection, plan: RejectionPlan, now: datetime) -> Executed:
@@ -253,8 +264,10 @@ def _approved(kept: KeptPlan, runner: Identity, how: str) -> ApprovedPlan:
     """The approved plan, with its approver or else with whoever runs it."""
     saved = kept.saved
     if saved.approver is None:
-        return kept.plan.approve(by=str(runner), how=f"plan run, {how}")
-    return kept.plan.approve(by=str(saved.approver), how=f"{saved.how}; run by {runner}, {how}")
+        by, how = runner, f"plan run, {how}"
+    else:
+        by, how = saved.approver, f"{saved.how}; run by {runner}, {how}"
+    return kept.plan.approve(by=str(by), how=how, login=saved.author.login)
 
 
 def _step(store: Store, text: str, step: Callable[[Connection, SavedPlan], SavedPlan]) -> SavedPlan:

@@ -7,11 +7,12 @@ from datetime import datetime
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from orderctl.core.identity import Identity
 from orderctl.core.ids import short_id
 from orderctl.language import N_, _, ngettext
 from orderctl.orders.eligibility import Mode
-from orderctl.plans.plans import PlanComparison, PlannedOrder, PlanState, SavedPlan
-from orderctl.rejection.plan import Identity, LeftOut, RejectionPlan
+from orderctl.plans.plans import MayRun, PlanComparison, PlannedOrder, PlanState, SavedPlan
+from orderctl.rejection.plan import LeftOut, RejectionPlan
 from orderctl.rejection.preview import left_out_words
 from orderctl.terminal.amounts import full_hour, full_timestamp, shown_money
 from orderctl.terminal.layout import RuledTable, facts_table, text_table
@@ -49,15 +50,18 @@ def plan_table(plans: Sequence[SavedPlan], now: datetime) -> RuledTable:
                 f"{saved.targets:,}",
                 ", ".join(map(shown_money, saved.totals)),
                 str(saved.author),
-                str(saved.approver or ""),
+                str(saved.approver) if saved.is_approved else "",
             )
             for saved in plans
         ),
     )
 
 
-def plan_details(saved: SavedPlan, mode: Mode, preview: RenderableType, now: datetime) -> RenderableType:
-    """One plan: what it would do, its author, approver and state."""
+def plan_details(saved: SavedPlan, mode: Mode, preview: RenderableType, now: datetime, *, needs: str) -> RenderableType:
+    """One plan: what it would do, its author, approver and state, and who may run it.
+
+    `needs` says why it needs a second operator.
+    """
     state = _state(saved, now)
     if saved.time_left(now):
         state.append(f", {saved.time_left(now)}")
@@ -66,14 +70,22 @@ def plan_details(saved: SavedPlan, mode: Mode, preview: RenderableType, now: dat
         (_("State"), state),
         (_("Mode"), _("individual: by the rules for one order") if mode is Mode.INDIVIDUAL else ""),
         (_("Made"), _by(saved.made_at, saved.author)),
-        (_("Approved"), _approval(saved)),
-        (_("Needs"), "" if saved.approver or not saved.second_operator else _("another operator's approval")),
+        (_("Approved") if saved.is_approved else _("Confirmed"), _approval(saved)),
+        (_("May run it"), _(_MAY_RUN[saved.may_run(now, needs=needs)])),
+        (_("Because"), needs),
         (_("Due"), _at(saved.due_at)),
         (_("Expires"), _at(saved.expires_at) if saved.closed_at is None else ""),
         (_("Closed"), _by(saved.closed_at, saved.closed_by)),
         (_("Digest"), saved.plan_digest),
     ]
     return Group(preview, Text(), facts_table(facts))
+
+
+_MAY_RUN = {
+    MayRun.ANY_OPERATOR: N_("any operator, its author too"),
+    MayRun.AFTER_APPROVAL: N_("nobody until another operator approves it"),
+    MayRun.NOBODY: N_("nobody any more"),
+}
 
 
 def _by(at: datetime | None, actor: Identity | None) -> str:
@@ -101,7 +113,7 @@ def kept_report(saved: SavedPlan, now: datetime) -> RenderableType:
     if saved.state is PlanState.HELD and saved.due_at:
         text.append(" " + _("(at {time}, by: orderctl plan run --due)", time=full_hour(saved.due_at)))
         further = _("Until then this stops it: orderctl plan cancel {name}", name=name)
-    elif saved.second_operator and saved.approver is None:
+    elif saved.second_operator and not saved.is_approved:
         further = _("Another operator reads and approves it: orderctl plan approve {name}", name=name)
     else:
         further = _("orderctl plan show {name} shows it, orderctl plan run {name} rejects its orders", name=name)

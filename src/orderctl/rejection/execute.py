@@ -289,7 +289,7 @@ def execute_plan(connection: Connection, approved: ApprovedPlan, at: datetime, m
     record_verdicts(connection, plan, complete=rejected == plan.targets.count)
     batch = _new_batch(connection, approved, at, rejected, mails)
     made = digester.finish(batch)
-    batch = replace(batch, digest=made.digest, leaves=made.leaves)
+    batch = replace(batch, digest=made.digest, leaves=made.leaves, events_digest=made.events_digest)
     _insert_batch(connection, batch, approved)
     return replace(_executed(connection, plan, batch), unselected=_unselect(connection, plan))
 
@@ -309,6 +309,7 @@ def _new_batch(connection: Connection, approved: ApprovedPlan, at: datetime, rej
         position=last.position + 1 if last else 1,
         at=at,
         actor=plan.by.actor,
+        actor_login=approved.login,
         approver=f"{approved.approver} ({approved.how})",
         host=plan.by.host,
         program=plan.by.program,

@@ -16,7 +16,6 @@ from typing import Any
 
 from orderctl.audit.log import Head
 from orderctl.core.money import Money
-from orderctl.core.text import fold
 from orderctl.delivery.outbox import DeliveryReport
 from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
 from orderctl.language import _
@@ -172,9 +171,12 @@ class RejectionPlan:
         document: Any = blank(json.loads(_canonical(_document(self))))
         return _from_document(document)
 
-    def approve(self, *, by: str, how: str, request: RequestKey | None = None) -> ApprovedPlan:
-        """Make the approved plan, which alone can run; `how` is the answer or flag that approved it."""
-        return ApprovedPlan(plan=self, approver=by, how=how, request=request)
+    def approve(self, *, by: str, how: str, request: RequestKey | None = None, login: str = "") -> ApprovedPlan:
+        """Make the approved plan, which alone can run; `how` is the answer or flag that approved it.
+
+        `login` is the database login of whoever made the plan.
+        """
+        return ApprovedPlan(plan=self, approver=by, how=how, request=request, login=login)
 
     def to_json(self) -> str:
         """The plan as canonical JSON text, with its schema version and digest."""
@@ -208,12 +210,16 @@ class RejectionPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovedPlan:
-    """A plan that somebody approved, with a request key if there is one. Made by `RejectionPlan.approve`."""
+    """A plan that somebody approved, with a request key if there is one. Made by `RejectionPlan.approve`.
+
+    `login` is the database login of the plan's actor; empty on SQLite.
+    """
 
     plan: RejectionPlan
     approver: str
     how: str
     request: RequestKey | None = None
+    login: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,23 +338,6 @@ def _summary(document: Mapping[str, Any]) -> OrderSummary:
             "delivery_from": delivery and datetime.fromisoformat(delivery).date(),
         }
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """An actor; `login` is the database's name for the connected user, empty on SQLite."""
-
-    actor: str
-    login: str = ""
-
-    def __str__(self) -> str:
-        """As in the log: `mia (db: ops)`."""
-        return f"{self.actor} (db: {self.login})" if self.login else self.actor
-
-    def may_be(self, other: Identity) -> bool:
-        """Whether both may be one person: the same name in any case, or the same database login."""
-        same_name = fold(self.actor.strip()) == fold(other.actor.strip())
-        return same_name or bool(self.login and self.login == other.login)
 
 
 LONGEST_KEY = 200

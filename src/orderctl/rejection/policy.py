@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from orderctl.core.identity import Identity
 from orderctl.core.money import Money
 from orderctl.core.times import duration_words
 from orderctl.database.acts import POLICY_SET, Act, policy_digest, record_act
@@ -18,7 +19,7 @@ from orderctl.database.store import Store, login
 from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.language import _, ngettext
 from orderctl.rejection.execute import wait_for_turn
-from orderctl.rejection.plan import Identity, RejectionPlan
+from orderctl.rejection.plan import RejectionPlan
 from orderctl.selection.notes import Reason
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from orderctl.audit.log import Batch
 from orderctl.audit.queries import batch_of_request, get_batch
+from orderctl.core.identity import Identity
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store, login
@@ -24,7 +25,6 @@ from orderctl.rejection.impact import RECENT
 from orderctl.rejection.plan import (
     ApprovedPlan,
     Executed,
-    Identity,
     Provenance,
     RejectionPlan,
     RejectionResult,
@@ -328,9 +328,9 @@ def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
 
 
 def signed(approved: ApprovedPlan, login: str) -> ApprovedPlan:
-    """The same approval with the approver's database login."""
+    """The same approval with the database login of whoever approved and made the plan, who are one."""
     who = str(Identity(actor=approved.approver, login=login))
-    return approved.plan.approve(by=who, how=approved.how, request=approved.request)
+    return approved.plan.approve(by=who, how=approved.how, request=approved.request, login=login)
 
 
 def _landed(connection: Connection, plan: RejectionPlan) -> Executed | None:

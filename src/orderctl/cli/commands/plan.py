@@ -49,6 +49,7 @@ from orderctl.plans.service import (
     execute_kept,
     load_plan,
     load_runnable,
+    needs_second_operator,
     save_plan,
     still_as_planned,
 )
@@ -99,8 +100,9 @@ def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport 
         with store.snapshot() as connection:
             now = context.clock.of(connection)
         kept = load_plan(store, plan_id)
+        needs = needs_second_operator(store, kept.plan, plan_terms(context).rule)
         if as_ is not ReportFormat.TEXT:
-            context.output.document(kept_plan_document(kept.saved, kept.plan, now), as_)
+            context.output.document(kept_plan_document(kept.saved, kept.plan, now, needs=needs), as_)
             return
         letters = compose_samples(store, context.mailing.composer(), kept.plan)
         every = targets_of(store, kept.plan) if full else None
@@ -109,7 +111,7 @@ def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport 
 
     production = context.settings.flag("production")
     preview = plan_preview(kept.plan, store=store.label, production=production, letters=letters, every=every, now=now)
-    shown = plan_details(kept.saved, kept.plan.mode, preview, now)
+    shown = plan_details(kept.saved, kept.plan.mode, preview, now, needs=needs)
     (context.screen.page if full else context.screen.show)(shown)
 
 

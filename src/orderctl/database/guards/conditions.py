@@ -17,6 +17,17 @@ BY_A_BATCH = "an order becomes rejected by a batch alone"
 BY_THE_RULES = "an order becomes rejected by the rules of the mode of its batch"
 OWN_LOGIN = "a plan names the login that wrote it, and not another"
 ACT_OF_LOGIN = "an act names the login that wrote it, and not another"
+OWN_TIME = "what is recorded is of the time at which it is written"
+OWN_APPROVAL = "an approval is that of another operator than the author"
+PLAN_STEP = "a plan does not go this way from state to state"
+# What makes a batch whole, in the order in which it is checked.
+BATCH_PREVIOUS = "a batch names the digest of the batch before it"
+BATCH_LOGIN = "a batch names the login that made it, and not another"
+BATCH_PLAN = "the batch of a saved plan rejects orders of the plan, while it may run"
+BATCH_APPROVER = "a batch names who approved it, and their login"
+BATCH_EVENTS = "the events of a batch are of its orders, its actor and its time"
+BATCH_COUNTS = "a batch counts its own orders, events and mails"
+BATCH_DIGEST = "the digest of a batch is that of its fields and its events"
 # What the policy of the store refuses, in the order in which it is checked.
 POLICY_ORDERS = "the policy of the store allows fewer orders a batch"
 POLICY_AMOUNT = "the policy of the store allows less money a batch"
@@ -147,19 +158,24 @@ def any_of(conditions: Iterable[str]) -> str:
     return " OR ".join(f"({condition})" for condition in conditions)
 
 
-# The orders of a batch that its plan does not have, whose approval is worth nothing for them.
-_PLANNED = {
+PLAN_OPEN = "'approved', 'held', 'saved'"
+# The orders of a plan: for others its approval is worth nothing.
+PLANNED = {
     "sqlite": "SELECT key FROM json_each(json_extract(plan, '$.plan.targets.packed'))",
     "postgresql": "SELECT jsonb_object_keys((plan::jsonb #>> '{plan,targets,packed}')::jsonb)",
 }
 
 
+def own_approval(plan: str, dialect: str) -> str:
+    """Whoever approved the plan may be its author: the same name or, where there are logins, the same login."""
+    same = f"lower(trim({plan}.approver)) = lower(trim({plan}.author))"
+    return f"({same} OR {plan}.approver_login = {plan}.author_login)" if dialect == "postgresql" else same
+
+
 def not_approved(dialect: str) -> str:
     """No operator but its author approved the plan of the batch, or it has other orders than the plan."""
-    name = "lower(trim({}))"
-    logins = " AND approver_login <> author_login" if dialect == "postgresql" else ""
     return (
         "NOT EXISTS (SELECT 1 FROM plan WHERE account = NEW.account AND id = NEW.id AND state IN ('approved', 'held')"
-        f" AND {name.format('approver')} <> {name.format('author')}{logins} AND NOT EXISTS (SELECT 1 FROM orders"
-        f" WHERE {IN_BATCH} AND orders.id NOT IN ({_PLANNED[dialect]})))"
+        f" AND approver IS NOT NULL AND NOT {own_approval('plan', dialect)} AND NOT EXISTS (SELECT 1 FROM orders"
+        f" WHERE {IN_BATCH} AND orders.id NOT IN ({PLANNED[dialect]})))"
     )

@@ -42,7 +42,19 @@ class Erasable:
 
 
 _EVENT = ("account", "order_id", "id", "batch_id", "kind", "from_status", "to_status", "reason_code", "actor", "at")
-_BATCH = ("account", "id", "position", "at", "actor", "approver", "host", "program", "mode", "reason_code")
+_BATCH = (
+    "account",
+    "id",
+    "position",
+    "at",
+    "actor",
+    "actor_login",
+    "approver",
+    "host",
+    "program",
+    "mode",
+    "reason_code",
+)
 _MAIL = ("account", "id", "batch_id", "buyer_id", "language", "message_id", "state", "attempts", "next_attempt_at")
 ERASABLE = {
     "mail": Erasable(
@@ -53,14 +65,18 @@ ERASABLE = {
     ),
     "mail_order": Erasable(_OF_MAIL, ("message",), ("account", "mail_id", "order_id")),
     "mail_event": Erasable(
-        _OF_MAIL, ("reason",), ("account", "mail_id", "id", "action", "from_state", "to_state", "actor", "at")
+        _OF_MAIL,
+        ("reason",),
+        ("account", "mail_id", "id", "action", "from_state", "to_state", "actor", "actor_login", "at"),
     ),
-    "order_event": Erasable(f"({_OF_ORDER} OR {_in_batches('OLD.batch_id')})", ("detail",), (*_EVENT, "lines_digest")),
+    "order_event": Erasable(
+        f"({_OF_ORDER} OR {_in_batches('OLD.batch_id')})", ("detail",), (*_EVENT, "actor_login", "lines_digest")
+    ),
     "batch": Erasable(
         _in_batches("OLD.id"),
         ("source", "reason", "message", "request_digest", "salt"),
         (*_BATCH, "mail_per_order", "planned", "rejected", "skipped", "mails", "digest", "previous", "request_key"),
-        ("leaves", "texts_digest", "request_plan"),
+        ("leaves", "texts_digest", "events_digest", "request_plan"),
         has_rowid=True,
     ),
     "act": Erasable(

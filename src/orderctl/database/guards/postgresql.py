@@ -76,7 +76,7 @@ def first(frozen: list[str], *, erasing: bool) -> Iterator[str]:
         "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
     )
     yield own_tables("orderctl_refuse_line")
-    changed = f"({_listed('NEW', frozen)}) IS DISTINCT FROM ({_listed('OLD', frozen)})"
+    changed = f"({listed('NEW', frozen)}) IS DISTINCT FROM ({listed('OLD', frozen)})"
     rejected = "OLD.status = 'rejected'"
     refuse = "orderctl_refuse"
     if erasing:
@@ -121,10 +121,14 @@ def erased() -> Iterator[str]:
 
 
 def own_tables(function: str) -> str:
-    """Make a function use the store's own tables, even if a session has a temporary table `orders`."""
+    """Make a function use the store's own tables, even if a session has a temporary table `orders`.
+
+    `function` has its types in parentheses if it takes any.
+    """
+    named = function if "(" in function else f"{function}()"
     return (
         "DO $do$ BEGIN EXECUTE format("
-        f"'ALTER FUNCTION {function}() SET search_path = %I, pg_temp', current_schema()); END $do$"
+        f"'ALTER FUNCTION {named} SET search_path = %I, pg_temp', current_schema()); END $do$"
     )
 
 
@@ -254,9 +258,12 @@ def by_a_batch(*, with_policy: bool) -> Iterator[str]:
     # Once for each statement, after it: a rejection writes orders and events in one statement, and a call for each
     # order would add a quarter to its time. A scalar subquery is looked up by the key, however many events there are.
     found = f"(SELECT 1 FROM order_event WHERE {EVENT_OF_BATCH.replace('NEW.', 'changed.')})"
+    # Nobody else writes `batch_begun`.
+    definer = " SECURITY DEFINER" if with_policy else ""
     yield (
-        "CREATE FUNCTION orderctl_refuse_without_event() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS ("
-        f"SELECT 1 FROM changed WHERE status = 'rejected' AND batch_id IS NOT NULL AND {found} IS NULL) THEN "
+        f"CREATE FUNCTION orderctl_refuse_without_event() RETURNS trigger LANGUAGE plpgsql{definer} AS $$ BEGIN "
+        "IF EXISTS (SELECT 1 FROM changed WHERE status = 'rejected' AND batch_id IS NOT NULL"
+        f" AND {found} IS NULL) THEN "
         "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
         f"{_BEGIN_BATCHES if with_policy else ''}RETURN NULL; END $$"
     )
@@ -301,7 +308,7 @@ def policy() -> Iterator[str]:
     yield from _batch()
     own = "IS DISTINCT FROM session_user::text"
     steps = ("approver", "approver_login", "approved_at")
-    changed = f"({_listed('NEW', steps)}) IS DISTINCT FROM ({_listed('OLD', steps)})"
+    changed = f"({listed('NEW', steps)}) IS DISTINCT FROM ({listed('OLD', steps)})"
     inserted = f"NEW.author_login {own} OR (NEW.approver IS NOT NULL AND NEW.approver_login {own})"
     yield from trigger("plan", "plan_own_login_insert", "INSERT", inserted, OWN_LOGIN)
     yield from trigger("plan", "plan_own_login_update", "UPDATE", f"{changed} AND NEW.approver_login {own}", OWN_LOGIN)
@@ -333,7 +340,7 @@ def _batch() -> Iterator[str]:
     }
     cases = " ".join(f"WHEN {condition} THEN '{message}'" for message, condition in refused.items())
     yield (
-        "CREATE FUNCTION orderctl_refuse_batch() RETURNS trigger LANGUAGE plpgsql AS $$"
+        "CREATE FUNCTION orderctl_refuse_batch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
         " DECLARE rule jsonb; number bigint; sums jsonb; hour text; refused text; BEGIN "
         # Waits for a transaction that began a batch of this id, and fails or finds its orders then.
         "INSERT INTO batch_begun (account, id) VALUES (NEW.account, NEW.id) ON CONFLICT DO NOTHING; "
@@ -371,7 +378,8 @@ def _no_truncate(table: str, message: str) -> Iterator[str]:
     yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate"
 
 
-def _listed(row: str, columns: Iterable[str]) -> str:
+def listed(row: str, columns: Iterable[str]) -> str:
+    """These columns of a row."""
     return ", ".join(f"{row}.{column}" for column in columns)
 
 

@@ -7,6 +7,8 @@ from orderctl.database.guards.conditions import (
     ACT_OUT_OF_PLACE,
     APPEND_ONLY,
     ARRIVING,
+    BATCH_COUNTS,
+    BATCH_PREVIOUS,
     BECOMES_REJECTED,
     BY_A_BATCH,
     BY_THE_RULES,
@@ -26,6 +28,8 @@ from orderctl.database.guards.conditions import (
     NUMBERS,
     ONE_ATTEMPT,
     OUT_OF_BOUNDS,
+    OWN_APPROVAL,
+    PLAN_STEP,
     POLICY_AMOUNT,
     POLICY_CODE,
     POLICY_ORDERS,
@@ -38,6 +42,7 @@ from orderctl.database.guards.conditions import (
     mail_changed,
     mail_moved,
     not_approved,
+    own_approval,
 )
 from orderctl.database.guards.erasing import ERASABLE, STAYS_ERASED, is_erasure, is_named_again, of_orders
 
@@ -268,3 +273,19 @@ def policy() -> Iterator[str]:
     }
     for name, (condition, message) in refused.items():
         yield trigger(name, "INSERT ON batch", condition, message)
+
+
+def recording() -> Iterator[str]:
+    """A batch counts its orders and follows the one before it, and nobody approves a plan of their own."""
+    last = "(SELECT digest FROM batch WHERE account = NEW.account AND position = NEW.position - 1)"
+    counted = f"NEW.rejected IS NOT (SELECT count(*) FROM orders WHERE {IN_BATCH}) OR NEW.planned < NEW.rejected"
+    changed = any_of(f"NEW.{column} IS NOT OLD.{column}" for column in ("approver", "approved_at"))
+    own = f"NEW.approver IS NOT NULL AND ({changed}) AND {own_approval('NEW', 'sqlite')}"
+    begun = "NEW.state NOT IN ('saved', 'held') OR (NEW.state = 'held') <> (NEW.approver IS NOT NULL)"
+    other = f"NEW.previous IS NOT coalesce({last}, '')"
+    # After the other triggers and the unique indexes, which say more; of those after it, one looks at the rowid.
+    for name, wrong, message in (("previous", other, BATCH_PREVIOUS), ("counts", counted, BATCH_COUNTS)):
+        condition = f"NEW.rowid >= 1 AND ({wrong})"
+        yield trigger(f"batch_whole_{name}", "INSERT ON batch", condition, message, when="AFTER")
+    yield trigger("plan_own_approval", "UPDATE OF approver, approved_at ON plan", own, OWN_APPROVAL)
+    yield trigger("plan_begins_open", "INSERT ON plan", begun, PLAN_STEP)

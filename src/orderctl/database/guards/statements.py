@@ -18,6 +18,7 @@ from orderctl.database.guards.conditions import (
     OUT_OF_BOUNDS,
     YEARS,
 )
+from orderctl.database.guards.recording import recording
 
 # The columns that archiving changes are missing here: a rejected order may still be archived.
 _FROZEN = [
@@ -50,7 +51,8 @@ _FROZEN = [
     "gone_at",
 ]
 # Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0021 = ("erasure",)
+OF_0020 = ("actor_login", "events_digest")
+OF_0021 = ("erasure", *OF_0020)
 OF_0022 = ("act", *OF_0021)
 OF_0019 = ("member", *OF_0022)
 OF_0017 = ("policy", *OF_0019)
@@ -109,6 +111,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *(() if set(OF_0019) <= set(without) else _members(dialect)),
         *(() if set(OF_0022) <= set(without) else _acts(dialect, erasing=erasing)),
         *(_erased(dialect) if erasing else ()),
+        *(() if set(OF_0020) <= set(without) else _recording(dialect)),
     )
 
 
@@ -183,6 +186,14 @@ def _erased(dialect: str) -> Iterator[str]:
     for log in _LOGS_OF_0021:
         yield from _of_log(dialect, log, erasing=False)
     yield from sqlite.erased() if dialect == "sqlite" else postgresql.erased()
+
+
+def _recording(dialect: str) -> Iterator[str]:
+    """Who recorded something and when, and that a batch is whole. SQLite knows neither logins nor SHA-256."""
+    if dialect == "sqlite":
+        yield from sqlite.recording()
+    else:
+        yield from recording()
 
 
 def _gone(dialect: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from orderctl.database.guards.postgresql import row_security
-from orderctl.database.guards.statements import renew_guards
+from orderctl.database.guards.statements import OF_0020, renew_guards
 
 revision = "0021"
 down_revision = "0022"
@@ -29,7 +29,7 @@ def upgrade() -> None:
     for name in ("salt", "texts_digest"):
         op.add_column("batch", sa.Column(name, TEXT, server_default="", nullable=False))
     dialect = op.get_bind().dialect.name
-    renew_guards(dialect, op.execute)
+    renew_guards(dialect, op.execute, without=OF_0020)
     if dialect == "postgresql":
         for statement in row_security("erasure"):
             op.execute(statement)
