@@ -102,7 +102,7 @@ class ColumnMap:
         A map that says what other words mean takes none of ours for theirs, but for a code that nobody else has.
         """
         text = read_text(cell, LONGEST_NAME)
-        code = self.status.get(text.casefold())
+        code = None if text == OTHER_WORDS else self.status.get(text.casefold())
         if code is None:
             code = status_named(text) if self.other_status is None else _CODES.get(text)
         if code is None:
