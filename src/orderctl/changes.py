@@ -13,7 +13,7 @@ from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.selection.queries import choice_condition
-from orderctl.selection.selection import Choice, IdScope
+from orderctl.selection.selection import Choice
 from orderctl.selection.service import refuse_unknown
 
 
@@ -165,7 +165,7 @@ def change_orders(
 
 def _report(connection: Connection, request: ChangeRequest) -> ChangeReport:
     """How many orders are chosen, and how many of them the change would change."""
-    scope, change = request.choice.scope, request.change
+    change = request.change
     unknown = refuse_unknown(connection, request.choice, ignore=request.ignore_unknown)
     condition = choice_condition(request.choice, connection.dialect)
     [(chosen, changing)] = connection.execute(
@@ -178,7 +178,7 @@ def _report(connection: Connection, request: ChangeRequest) -> ChangeReport:
         chosen=chosen,
         changing=changing,
         unknown=unknown,
-        duplicates=scope.given.duplicates if isinstance(scope, IdScope) else 0,
+        duplicates=request.choice.given.duplicates,
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pytest
 
@@ -91,7 +92,11 @@ def test_every_id_of_a_file_has_its_verdict_and_line(cli, store_url, tmp_path):
     plan = cli("reject", *choice, "--dry-run", "--format", "json").json["plan"]
     assert (sorted(plan["given"]["unknown"]), sorted(plan["excluded"]["ids"])) == (UNKNOWN, TAKEN_OUT)
     assert plan["origins"] == [
-        {"source": f"ids from {given}", "lines": {order_id: line for line, order_id in enumerate(asked, 2)}}
+        {
+            "source": f"ids from {given}",
+            "count": len(asked),
+            "lines": {order_id: line for line, order_id in enumerate(asked, 2)},
+        }
     ]
     full = cli("reject", *choice, "--dry-run", "--full").err
     assert all(order_id in full for order_id in asked)
@@ -114,6 +119,56 @@ def test_every_id_of_a_file_has_its_verdict_and_line(cli, store_url, tmp_path):
         "Changed 1: already rejected (C3)",
     ):
         assert words in shown
+    assert cli("log", "verify").code == 0
+    assert cli("store", "check").code == 0
+
+
+def test_one_batch_from_three_joined_sources_has_the_verdict_and_the_source_of_each_id(cli, store_url, tmp_path):
+    listed, picked_out = tmp_path / "late.txt", tmp_path / "out.txt"
+    by_list = [*REJECTED[:50], *SKIPPED, *UNKNOWN, *TAKEN_OUT[:5], "C1"]
+    by_selection = [*REJECTED[40:80], *TAKEN_OUT, "C2"]
+    by_filter = [*REJECTED[70:], *TAKEN_OUT[20:], "C3"]
+    listed.write_text("# late\n" + "\n".join(by_list) + "\n")
+    picked_out.write_text("\n".join(TAKEN_OUT[3:20]) + "\n")
+    assert cli("tag", "late", *by_filter, "--yes").code == 0
+    assert cli("tag", "vip", *TAKEN_OUT[20:]).code == 0
+    assert cli("select", "--name", "friday", "--ids", "-", stdin="\n".join(by_selection)).code == 0
+    hand = [option for order_id in TAKEN_OUT[:3] for option in ("--except", order_id)]
+    sets = ("--plus", "friday", "--plus", "tag:late", "--minus", f"@{picked_out}", "--minus", "tag:vip")
+    choice = ("--ids", str(listed), *sets, *hand, "--ignore-unknown")
+
+    of_list = {each: (f"ids from {listed}", line) for line, each in enumerate(by_list, 2)}
+    of_selection = {each: ("selection friday: ids from standard input", n) for n, each in enumerate(by_selection, 1)}
+    of_filter = dict.fromkeys(by_filter, ("filter [tag:late]", None))
+    sources = of_filter | of_selection | of_list
+    numbers = (len(of_list), len(of_selection.keys() - of_list), len(of_filter.keys() - of_selection - of_list.keys()))
+    ran = cli("reject", *choice, "--dry-run", "--format", "json")
+    told = {each["source"]: each["count"] for each in ran.json["plan"]["origins"]}
+    assert tuple(told.values()) == numbers, told
+    preview = " ".join(cli("reject", *choice, "--dry-run").err.split())
+    for number, source in zip(numbers, told, strict=True):
+        assert f"{number} ids: {source}" in preview
+    words = f"from ids from {listed}, plus selection friday, plus filter [tag:late], minus filter [tag:vip], except 20"
+    assert words in preview
+
+    batch = run_changed(cli, store_url, *choice)
+    wanted = {**VERDICTS, **dict.fromkeys(UNKNOWN, ("unknown", ""))}
+    found, counts = said(cli, batch)
+    assert found == {order_id: (*verdict, *sources[order_id]) for order_id, verdict in wanted.items()}
+    assert counts == {**COUNTS, "unknown": 30}
+    rows = stored(store_url, f"SELECT order_id, verdict, code FROM batch_verdict WHERE batch_id = '{batch}'")
+    assert rows == sorted((each, *verdict) for each, verdict in wanted.items() if verdict[0] != "rejected")
+    assert stored(store_url, f"SELECT id FROM orders WHERE batch_id = '{batch}'") == [(each,) for each in REJECTED]
+    origins = stored(store_url, f"SELECT source, lines FROM batch_origin WHERE batch_id = '{batch}'")
+    kept = {
+        order_id: (source, line or None)
+        for source, lines in origins
+        for order_id, line in json.loads(lines or "{}").items()
+    }
+    assert kept == {order_id: source for order_id, source in sources.items() if source != ("filter [tag:late]", None)}
+    assert [source for source, lines in origins if not lines] == ["filter [tag:late]"]
+    left = cli("select", "--name", "friday").lines
+    assert set(left) == {*TAKEN_OUT, "C2"}, "rejected orders leave the selection that they came from"
     assert cli("log", "verify").code == 0
     assert cli("store", "check").code == 0
 

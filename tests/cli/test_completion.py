@@ -67,6 +67,8 @@ def asked(cli, line, shell="bash"):
         ("orderctl reject --filter 'tag:late sea", ["tag:late season:"]),
         ("orderctl reject --saved ", ["dropped"]),
         ("orderctl reject --name f", ["friday"]),
+        ("orderctl reject 1001 --plus fri", ["friday"]),
+        ("orderctl reject 1001 --minus tag:l", ["tag:late"]),
         ("orderctl reject 1001 10", ["1001", "1002"]),
         ("orderctl reject --except 20", ["2001", "2002"]),
         ("orderctl show 2", ["2001", "2002"]),

@@ -26,6 +26,8 @@ READING = (
     ("search",),
     ("search", "--format", "csv"),
     ("select",),
+    ("select", "list"),
+    ("select", "--format", "json"),
     ("show", "1001"),
     ("reject", "1001", "--dry-run", "--format", "json"),
     ("plan", "list"),

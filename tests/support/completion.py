@@ -24,4 +24,4 @@ def fill(store_url):
         saved = SavedFilter(name="dropped", expression="tag:late", actor="mia", saved_at=NOW)
         store.write(lambda connection: save_filter(connection, saved, over=None))
         chosen = Choice(scope=IdScope(given=IdList(ids=("1001",)), words="ids"))
-        store.write(lambda connection: add_choice(connection, "mia", "friday", chosen, "test", NOW))
+        store.write(lambda connection: add_choice(connection, "mia", "friday", chosen, NOW))

@@ -21,8 +21,8 @@ _WIDEST = 100
 _LEFT = 26  # the column where the words about an option begin; longer options have a line of their own
 _MANY = 12  # a command with more options has them in groups
 _GROUPS = {
-    N_("Which orders"): "ID FILTER --ids --allow-empty --saved --filter --name --all --except --except-ids --individual"
-    " --pick --plan",
+    N_("Which orders"): "ID FILTER --ids --allow-empty --saved --filter --name --all --plus --only --minus"
+    " --except --except-ids --individual --pick --plan",
     N_("Output"): "--format --columns --sort --limit --after --count --null",
     N_("What is written"): "--output --lines --per-order --force --raw",
     N_("What the buyers are told"): "--reason --reasons --notify --message --message-file --edit --mail-per-order",

@@ -41,6 +41,11 @@ suggest_saved = _from_store(Suggestion.SAVED_FILTER)
 suggest_selection = _from_store(Suggestion.SELECTION)
 
 
+def suggest_set(ctx: typer.Context, incomplete: str) -> Iterable[Suggested]:
+    """Selections, and terms of a filter."""
+    return [*((name, "") for name in suggest_selection(ctx, incomplete)), *suggest_filter(ctx, incomplete)]
+
+
 def suggest_columns(ctx: typer.Context, incomplete: str) -> Iterable[str]:  # noqa: ARG001 - as Typer calls it
     """Columns, separated by commas."""
     before, comma, __ = incomplete.rpartition(",")
@@ -156,6 +161,25 @@ ExceptedFile = Annotated[
 Excepted = Annotated[
     list[str] | None,
     typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.", autocompletion=suggest_order),
+]
+Plus = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plus",
+        metavar="SET",
+        help="Join more orders: a selection, a filter, saved:NAME, or @FILE with ids; repeatable.",
+        autocompletion=suggest_set,
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only", metavar="SET", help="Keep only what is in this set too; repeatable.", autocompletion=suggest_set
+    ),
+]
+Minus = Annotated[
+    list[str] | None,
+    typer.Option("--minus", metavar="SET", help="Take a set out again; repeatable.", autocompletion=suggest_set),
 ]
 IgnoreUnknown = Annotated[bool, typer.Option("--ignore-unknown", help="Leave out ids the store does not know.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

@@ -27,7 +27,7 @@ from orderctl.errors import (
     os_reason,
     reason_of,
 )
-from orderctl.language import N_, _, ngettext
+from orderctl.language import N_, _, enumerated, ngettext
 from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import count_mails
 from orderctl.mail.service import try_delivery
@@ -259,7 +259,7 @@ def report(context: Context, run: Run, result: RejectionResult) -> int:
             "{number:,} order taken out of the selection {name}",
             "{number:,} orders taken out of the selection {name}",
             result.unselected,
-            name=result.plan.by.selection,
+            name=enumerated(result.plan.by.selections),
         )
         context.screen.tell(taken_out)
     if run.rehearse:

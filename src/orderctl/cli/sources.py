@@ -18,7 +18,10 @@ from orderctl.cli.options import (
     ExceptedFile,
     FilterText,
     IdsFile,
+    Minus,
+    Only,
     OrderIds,
+    Plus,
     SavedName,
     SelectionName,
     takes,
@@ -33,7 +36,7 @@ from orderctl.filters.saved import all_filters, get_filter
 from orderctl.language import _, english
 from orderctl.orders.orders import parse_order_id
 from orderctl.selection.notes import ReasonCodes, read_codes
-from orderctl.selection.queries import ids_as_stored, selection_size, unknown_ids
+from orderctl.selection.queries import ids_as_stored, selection_names, selection_size, unknown_ids
 from orderctl.selection.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
 from orderctl.selection.service import refuse_everything
 
@@ -57,6 +60,9 @@ class Source:
     filter_text: FilterText = None
     name: SelectionName = None
     everything: Everything = False
+    plus: Plus = None
+    only: Only = None
+    minus: Minus = None
     excepted: Excepted = None
     excepted_file: ExceptedFile = None
     allow_empty: AllowEmpty = False
@@ -74,11 +80,18 @@ class Source:
         }
         return [name for name, is_given in named.items() if is_given]
 
+    @property
+    def sets(self) -> list[str]:
+        """The options with a set that were given."""
+        named = {"--plus": self.plus, "--only": self.only, "--minus": self.minus}
+        return [name for name, given in named.items() if given]
+
 
 def choose(context: Context, store: Store, source: Source) -> Choice:
     """The choice of the arguments; without a source, the default selection.
 
-    Raises UsageError for two sources, an unknown saved filter, an empty selection, and an empty filter without `--all`.
+    Raises UsageError for two sources that are not joined by `--plus`, an unknown saved filter, an empty selection, and
+    an empty filter without `--all`.
     """
     choice = read_choice(context, store, source)
     refuse_empty_selection(store, choice)
@@ -86,19 +99,62 @@ def choose(context: Context, store: Store, source: Source) -> Choice:
 
 
 def read_choice(context: Context, store: Store, source: Source) -> Choice:
-    """The same as `choose`, but the selection may be empty."""
+    """The same as `choose`, but selections may be empty."""
+    _refuse_ambiguous(source)
+    scope = _scope(context, store, source)
+    if isinstance(scope, IdScope):
+        scope = replace(scope, given=_as_stored(store, scope.given))
+    plus, only, minus = (
+        [_set(context, store, text, source) for text in texts or ()]
+        for texts in (source.plus, source.only, source.minus)
+    )
+    listed = [each.given for each in minus if isinstance(each, IdScope)]
+    return Choice(
+        scope=scope,
+        plus=tuple(plus),
+        only=tuple(only),
+        minus=tuple(each for each in minus if not isinstance(each, IdScope)),
+        excluded=IdList.joined([_as_stored(store, _excluded(source)), *listed]),
+    )
+
+
+def _refuse_ambiguous(source: Source) -> None:
+    """Raise UsageError for sources of which nobody can say how they go together, or that read the same input."""
     given = source.given
     if len(given) > 1:
         raise UsageError(
             _("{one} and {other} are two sources of orders", one=given[0], other=given[1]),
-            hint=_("give one of them"),
+            hint=_("--plus SET joins a second one, --only SET keeps what is in both; see orderctl help reject"),
         )
-    if source.ids_file == source.excepted_file == "-":
-        raise UsageError(_("--ids - and --except-ids - cannot both read standard input"), hint=_("put one into a file"))
-    scope, excluded = _scope(context, store, source), _excluded(source)
-    if isinstance(scope, IdScope):
-        scope = replace(scope, given=_as_stored(store, scope.given))
-    return Choice(scope=scope, excluded=_as_stored(store, excluded))
+    if source.plus and not (given or source.everything):
+        raise UsageError(
+            _("--plus joins orders to others, and there are none"),
+            hint=_("say which ones first: ids, --ids, --saved, --filter, or --name for a selection"),
+        )
+    files = {"--ids -": source.ids_file, "--except-ids -": source.excepted_file}
+    reading = [name for name, file in files.items() if file == "-"]
+    for name, texts in (("--plus @-", source.plus), ("--only @-", source.only), ("--minus @-", source.minus)):
+        reading += [name for text in texts or () if text == "@-"]
+    if len(reading) > 1:
+        raise UsageError(
+            _("{one} and {other} cannot both read standard input", one=reading[0], other=reading[1]),
+            hint=_("put one into a file"),
+        )
+
+
+def _set(context: Context, store: Store, text: str, source: Source) -> Scope:
+    """The orders of `--plus`, `--only` or `--minus`: `@FILE`, `saved:NAME`, a filter, or a selection's name."""
+    if text.startswith("@"):
+        scope = _file_scope(context, store, text[1:], source)
+        return replace(scope, given=_as_stored(store, scope.given))
+    kind, colon, name = text.partition(":")
+    if kind == "saved" and colon:
+        expression = saved_expression(store, name)
+        return FilterScope(filter=parse_filter(context, expression), words=_filter_words(name, expression))
+    if any(map(is_term, text.split())):
+        wanted = parse_filter(context, text)
+        return FilterScope(filter=wanted, words=_filter_words(None, wanted.text))
+    return _selection_scope(context, text)
 
 
 def _as_stored(store: Store, given: IdList) -> IdList:
@@ -125,17 +181,22 @@ def _scope(context: Context, store: Store, source: Source) -> Scope:
         words = _("ids {ids} and {number} more", ids=shown, number=more) if more > 0 else _("ids {ids}", ids=shown)
         return IdScope(given=ids, words=words, origin=_("an argument"))
     if source.ids_file is not None:
-        from_file = _("ids from {file}", file=source.ids_file)
-        words = _("ids from standard input") if source.ids_file == "-" else from_file
-        codes = reason_codes(context, store) if source.notes else None
-        given = _read_ids(source.ids_file, codes, allow_empty=source.allow_empty)
-        return IdScope(given=given, words=words)
+        return _file_scope(context, store, source.ids_file, source)
     if source.saved is not None:
         return _filter_scope(context, saved_expression(store, source.saved), source)
     if source.filter_text is not None or source.everything:
         return _filter_scope(context, source.filter_text or "", source)
-    name = source.name or DEFAULT_SELECTION
+    return _selection_scope(context, source.name or DEFAULT_SELECTION)
+
+
+def _selection_scope(context: Context, name: str) -> SelectionScope:
     return SelectionScope(actor=context.actor, name=name, words=_("selection {name}", name=name))
+
+
+def _file_scope(context: Context, store: Store, file: str, source: Source) -> IdScope:
+    words = _("ids from standard input") if file == "-" else _("ids from {file}", file=file)
+    codes = reason_codes(context, store) if source.notes else None
+    return IdScope(given=_read_ids(file, codes, allow_empty=source.allow_empty), words=words)
 
 
 def _read_ids(source: str, codes: ReasonCodes | None, *, allow_empty: bool) -> IdList:
@@ -185,8 +246,8 @@ def read_max_age(context: Context, text: str | None = None) -> timedelta | None:
         ) from None
 
 
-def provenance(context: Context, source: str, *, selection: str = "") -> "Provenance":
-    """Who acts, and from where, for the log. `selection`: the name of the selection that the orders come from."""
+def provenance(context: Context, source: str, *, selections: Sequence[str] = ()) -> "Provenance":
+    """Who acts, and from where, for the log. `selections`: the names of those that orders come from."""
     from orderctl.rejection.plan import Provenance
 
     return Provenance(
@@ -195,7 +256,8 @@ def provenance(context: Context, source: str, *, selection: str = "") -> "Proven
         host=socket.gethostname(),
         program=f"orderctl {__version__}",
         source=english(source),
-        selection=selection,
+        selection=selections[0] if selections else "",
+        more_selections=tuple(selections[1:]),
     )
 
 
@@ -213,18 +275,22 @@ def _country_code(name: str) -> str | None:
     return None if code == name else code
 
 
-def refuse_empty_selection(store: Store, choice: Choice) -> None:
-    """Raise UsageError if the choice is an empty selection."""
-    scope = choice.scope
-    if not isinstance(scope, SelectionScope):
+def refuse_empty_selection(store: Store, choice: Choice, *, but: str | None = None) -> None:
+    """Raise UsageError if a selection of the choice is empty, which a misspelt one is. `but`: one that may be."""
+    scopes = (choice.scope, *choice.plus, *choice.only, *choice.minus)
+    selections = [scope for scope in scopes if isinstance(scope, SelectionScope) and scope.name != but]
+    if not selections:
         return
     with store.snapshot() as connection:
-        size = selection_size(connection, scope.actor, scope.name)
-    if not size:
-        raise UsageError(
-            _("the selection {name!r} is empty", name=scope.name),
-            hint=_("give order ids, --ids, --saved or --filter, or: orderctl select"),
-        )
+        empty = [each.name for each in selections if not selection_size(connection, each.actor, each.name)]
+        known = [name for name, __ in selection_names(connection, selections[0].actor)]
+    if not empty:
+        return
+    if selections[0] is choice.scope and empty[0] == selections[0].name:
+        hint = _("give order ids, --ids, --saved or --filter, or: orderctl select")
+    else:
+        hint = _("the selections: {names}; a filter has a field, as in tag:late", names=", ".join(known) or "-")
+    raise UsageError(_("the selection {name!r} is empty", name=empty[0]), hint=hint)
 
 
 def _refuse_terms(store: Store, words: Sequence[str]) -> None:

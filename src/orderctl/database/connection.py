@@ -24,6 +24,12 @@ class Fragment:
     sql: str
     params: Mapping[str, object] = field(default_factory=dict)
 
+    def renamed(self, suffix: str) -> "Fragment":
+        """The same with a suffix to the names of its parameters, so that several stand in one statement."""
+        names = {name: f"{name}_{suffix}" for name in self.params}
+        sql = _PARAMETER.sub(lambda found: f":{names.get(found[1], found[1])}", self.sql)
+        return Fragment(sql, {names[name]: value for name, value in self.params.items()})
+
 
 class Dialect(Protocol):
     """What SQLite and PostgreSQL spell differently."""

@@ -28,6 +28,8 @@ CATALOGUES = Path(__file__).parent
 _VARIABLES = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
 _in_english: ContextVar[bool] = ContextVar("in_english", default=False)
 _NO_VALUES: Mapping[str, object] = {}
+# The values of a template that are made from a template themselves.
+_RETOLD = frozenset({"words", "part"})
 
 
 class Said(str):
@@ -125,15 +127,14 @@ def retell(text: str, templates: Iterable[str]) -> str:
     """An English text in the operator's language, if it was made from one of the templates.
 
     For texts that come without their values: messages of libraries, and those that a digest covers. The values in these
-    templates have no format; one named `words` was made from one of the templates too.
+    templates have no format; those named `words` and `part` were made from one of the templates too.
     """
     if not language():
         return text
     for template in templates:
         if found := _pattern(template).fullmatch(text):
             values: dict[str, object] = found.groupdict()
-            if "words" in values:
-                values["words"] = retell(str(values["words"]), templates)
+            values |= {name: retell(str(values[name]), templates) for name in _RETOLD & values.keys()}
             return _(template, **values)
     return text
 

@@ -14,8 +14,8 @@ from orderctl.orders.orders import OrderSummary, Status
 from orderctl.orders.queries import read_summary
 from orderctl.rejection.impact import Freshness, Impact, LargestOrder, NamedBuyers, SeasonShare
 from orderctl.rejection.plan import Assessment, MailPlan, Skipped, Targets
-from orderctl.selection.queries import choice_condition, origins_of, with_exclusions
-from orderctl.selection.selection import Choice, IdScope, InputSummary, SelectionScope
+from orderctl.selection.queries import choice_condition, origins_of, taken_out
+from orderctl.selection.selection import Choice, FilterScope, InputSummary
 
 # The orders that the plan rejects, and their groups. More conditions may follow with AND.
 PLANNED = "hit WHERE refusal IS NULL"
@@ -165,7 +165,7 @@ def count_open_orders(connection: Connection, choice: Choice) -> OpenTotals:
 
 
 def _is_long(choice: Choice) -> bool:
-    return isinstance(choice.scope, IdScope) and len(choice.scope.given.ids) > _LONG_LIST
+    return len(choice.given.ids) > _LONG_LIST
 
 
 def impact_of(read: Read, open_totals: OpenTotals) -> Impact:
@@ -292,7 +292,7 @@ def assess_choice(
     skipped = _skipped(json.loads(read.packed["refused"]))
     buyers, mail = _mails(read.rows("mails"), notify=notify, per_order=per_order)
     return Assessment(
-        given=with_exclusions(connection, _given(connection, choice, targets, skipped), choice),
+        given=_given(connection, choice, targets, skipped),
         origins=origins_of(connection, choice),
         targets=targets,
         skipped=skipped,
@@ -323,30 +323,26 @@ def _skipped(refused: dict[str, str]) -> tuple[Skipped, ...]:
 
 
 def _given(connection: Connection, choice: Choice, targets: Targets, skipped: tuple[Skipped, ...]) -> InputSummary:
-    scope = choice.scope
-    found = targets.count + sum(same.count for same in skipped)
-    if isinstance(scope, IdScope):
-        taken_out = set(choice.excluded.ids)
-        unknown = [each for each in scope.given.ids if each not in taken_out] if taken_out else list(scope.given.ids)
-        if len(unknown) == found:
-            unknown = []
-        else:
-            known = {*targets, *(order_id for same in skipped for order_id in same)}
-            unknown = [each for each in unknown if each not in known]
-        return InputSummary(
-            ids=len(scope.given.ids),
-            duplicates=scope.given.duplicates,
-            unknown=tuple(unknown),
-            unknown_count=len(unknown),
-        )
-    if isinstance(scope, SelectionScope):
-        row = connection.execute(
-            "SELECT count(*) FROM selection_item"
-            " WHERE account = :account AND actor = :selected_by AND name = :selection",
-            {"selected_by": scope.actor, "selection": scope.name},
-        ).fetchone()
-        return InputSummary(ids=row[0] if row else 0)
-    return InputSummary(ids=found)
+    """What became of the ids that the choice names, but for targets and skipped orders."""
+    excluded, given = taken_out(connection, choice), choice.given
+    out, found = {*excluded}, targets.count + sum(same.count for same in skipped)
+    unknown = [order_id for order_id in given.ids if order_id not in out]
+    if choice.is_listed and len(unknown) == found:
+        unknown = []
+    elif unknown:
+        known = {*targets, *(order_id for same in skipped for order_id in same)}
+        unknown = [order_id for order_id in unknown if order_id not in known]
+    finds = len(choice.sources) == 1 and isinstance(choice.scope, FilterScope)
+    return InputSummary(
+        # What a filter alone finds and `--except` takes out was not given.
+        ids=found if finds else found + len(unknown) + len(excluded),
+        duplicates=given.duplicates,
+        unknown=tuple(unknown),
+        unknown_count=len(unknown),
+        excluded=excluded,
+        excluded_count=len(excluded),
+        excluded_elsewhere=sum(1 for order_id in choice.excluded.ids if order_id not in out),
+    )
 
 
 def _head(connection: Connection, ids: list[str]) -> tuple[OrderSummary, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from orderctl.core.money import plain_amount
 from orderctl.orders.document import SCHEMA, Document, amounts
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.rejection.impact import percent_of
+from orderctl.selection.selection import ids_by_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,7 @@ def plan_document(plan: RejectionPlan) -> Document:
             for group in plan.skipped
         ],
         "given": {name: getattr(plan.given, name) for name in ("ids", "duplicates", "unknown", "unknown_count")},
-        "origins": [{"source": origin.source, "lines": json.loads(origin.lines or "{}")} for origin in plan.origins],
+        "origins": _origins(plan),
         "excluded": {
             "count": plan.given.excluded_count,
             "ids": plan.given.excluded,
@@ -52,6 +52,15 @@ def plan_document(plan: RejectionPlan) -> Document:
         "impact": _impact(plan.impact),
         "mail": asdict(plan.mail) | {"languages": dict(plan.mail.languages)},
     }
+
+
+def _origins(plan: RejectionPlan) -> list[Document]:
+    """Where the ids came from, how many from each source, and their lines; 0 where a source has none."""
+    counted = ids_by_origin(plan.origins, plan.given.ids)
+    return [
+        {"source": source, "count": count, "lines": origin.line_of()}
+        for origin, (source, count) in zip(plan.origins, counted, strict=True)
+    ]
 
 
 def _notes(notes: OrderNotes) -> list[Document]:

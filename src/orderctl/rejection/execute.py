@@ -350,16 +350,19 @@ def _insert_batch(connection: Connection, batch: Batch, approved: ApprovedPlan) 
 
 
 def _unselect(connection: Connection, plan: RejectionPlan) -> int:
-    """Remove the rejected orders from the selection that they came from; returns how many."""
-    if not plan.by.selection:
+    """Remove the rejected orders from the selections that they came from; returns how many orders it concerned."""
+    if not plan.by.selections:
         return 0
+    dialect = connection.dialect
     taken = connection.execute(
-        "DELETE FROM selection_item WHERE account = :account AND actor = :actor AND name = :name"
+        "DELETE FROM selection_item WHERE account = :account AND actor = :actor"
+        f" AND name IN ({dialect.ids('names')})"
         " AND EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account"
-        " AND o.id = selection_item.order_id AND o.batch_id = :batch)",
-        {"actor": plan.by.actor, "name": plan.by.selection, "batch": plan.id},
+        " AND o.id = selection_item.order_id AND o.batch_id = :batch)"
+        " RETURNING order_id",
+        {"actor": plan.by.actor, "names": dialect.bind_ids(plan.by.selections), "batch": plan.id},
     )
-    return taken.rowcount
+    return len({order_id for (order_id,) in taken})
 
 
 def _executed(connection: Connection, plan: RejectionPlan, batch: Batch) -> Executed:

@@ -13,15 +13,16 @@ from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
 from orderctl.rejection.plan import MailPlan, RejectionPlan, Skipped
 from orderctl.selection.notes import OrderNotes
-from orderctl.selection.selection import InputSummary
+from orderctl.selection.selection import InputSummary, ids_by_origin, source_in_words
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.layout import Facts, RuledTable, TableColumn, days_words, listed_words
-from orderctl.terminal.styles import FAINT, plain
+from orderctl.terminal.styles import FAINT, Sentence, plain
 
 WARNING = "yellow"
 _SHOWN_GROUPS = 5
 _SHOWN_SKIPPED = 5
 _SHOWN_NOTES = 3
+_SHOWN_ORIGINS = 10
 _SHOWN_IDS = 20
 _NOTE_WIDTH = 60
 _MOST_OF_A_SEASON = 50
@@ -39,6 +40,8 @@ def plan_figures(plan: RejectionPlan, now: datetime, *, ask_about_mails: bool = 
         _add_freshness(grid, plan, now)
     for group in plan.skipped:
         grid.add(_("Skipped"), _skipped(group))
+    if len(plan.origins) > 1:
+        grid.add(_("From"), _origins(plan))
     _add_given(grid, plan.given)
     if plan.targets.count:
         grid.add(_("Reason"), plain(plan.reason or _("none given"), "" if plan.reason else FAINT))
@@ -164,6 +167,18 @@ def _add_given(grid: Facts, given: InputSummary) -> None:
     if given.unknown_count:
         listed = listed_words(given.unknown[:_SHOWN_IDS], given.unknown_count)
         grid.add(_("Unknown"), plain(f"{given.unknown_count:,}: {listed}", WARNING))
+
+
+def _origins(plan: RejectionPlan) -> Text:
+    """How many ids each source gave. An id that several have counts for the first of them."""
+    told = [
+        ngettext("{number:,} id: {source}", "{number:,} ids: {source}", number, source=source_in_words(source))
+        for source, number in ids_by_origin(plan.origins, plan.given.ids)
+    ]
+    lines = told[:_SHOWN_ORIGINS]
+    if len(told) > _SHOWN_ORIGINS:
+        lines.append(_("… and {more:,} more", more=len(told) - _SHOWN_ORIGINS))
+    return Sentence("\n").join(map(plain, lines))
 
 
 def _taken_out(given: InputSummary) -> Text:

@@ -23,7 +23,7 @@ from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderChange, OrderSummary, Status
 from orderctl.rejection.impact import Impact, impact_document, read_impact
 from orderctl.selection.notes import OrderNotes
-from orderctl.selection.selection import Choice, FilterScope, IdScope, InputSummary, Origin
+from orderctl.selection.selection import Choice, FilterScope, IdScope, InputSummary, Origin, Scope
 
 PLAN_SCHEMA = 1
 _BLOCK_LENGTH = 300_000
@@ -88,7 +88,8 @@ class MailPlan:
 class Provenance:
     """Who rejects, from which host, with which program version, and how the orders were chosen, in words.
 
-    `selection` is the actor's selection that the orders come from, if any. Rejected orders are removed from it.
+    `selection` is the actor's selection that orders come from, if any, and `more_selections` are further ones.
+    Rejected orders are removed from them.
     """
 
     account: str
@@ -97,6 +98,12 @@ class Provenance:
     program: str
     source: str
     selection: str = ""
+    more_selections: tuple[str, ...] = ()
+
+    @property
+    def selections(self) -> tuple[str, ...]:
+        """The names of all selections that orders come from."""
+        return (self.selection, *self.more_selections) if self.selection else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +125,12 @@ class RequestKey:
                 ),
             )
         # The digest is stored with the batch: never change what it covers.
-        document = {**_chosen(choice), "except": sorted(choice.excluded.ids), **options}
+        joined = {
+            name: [_chosen(scope) for scope in scopes]
+            for name, scopes in (("plus", choice.plus), ("only", choice.only), ("minus", choice.minus))
+            if scopes
+        }
+        document = {**_chosen(choice.scope), **joined, "except": sorted(choice.excluded.ids), **options}
         return cls(key=key, digest=hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest())
 
 
@@ -277,8 +289,10 @@ def _document(plan: RejectionPlan) -> dict[str, Any]:
     document = asdict(plan)
     document["made_at"] = plan.made_at.isoformat()
     if not plan.by.selection:
-        # This field and the next three are left out if unused: plans saved before they existed keep their digest.
+        # This field and the next four are left out if unused: plans saved before they existed keep their digest.
         del document["by"]["selection"]
+    if not plan.by.more_selections:
+        del document["by"]["more_selections"]
     if plan.before_credits == plan.totals:
         del document["before_credits"]
     if not plan.origins:
@@ -305,7 +319,7 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
     return RejectionPlan(
         id=document["id"],
         made_at=datetime.fromisoformat(document["made_at"]),
-        by=Provenance(**document["by"]),
+        by=Provenance(**{**document["by"], "more_selections": tuple(document["by"].get("more_selections", ()))}),
         mode=Mode(document["mode"]),
         max_age=timedelta(seconds=document["max_age"]) if "max_age" in document else None,
         reason=document["reason"],
@@ -348,9 +362,8 @@ class KeyUsedError(UnexpectedPlanError):
     """Another run with the same request key was first; this one changed nothing."""
 
 
-def _chosen(choice: Choice) -> dict[str, object]:
-    """The choice as it was written, not the orders found: those change with every rejection."""
-    scope = choice.scope
+def _chosen(scope: Scope) -> dict[str, object]:
+    """The orders as they were asked for, not those found: they change with every rejection."""
     if isinstance(scope, IdScope):
         return {"ids": sorted(scope.given.ids), "notes": scope.given.notes.packed}
     if isinstance(scope, FilterScope):

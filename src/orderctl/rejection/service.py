@@ -33,7 +33,7 @@ from orderctl.rejection.plan import (
 from orderctl.rejection.policy import check_alone, current_policy
 from orderctl.selection.notes import OrderNotes
 from orderctl.selection.queries import selected_orders
-from orderctl.selection.selection import Choice, FilterScope, SelectionScope
+from orderctl.selection.selection import Choice, SelectionScope
 from orderctl.selection.service import say_unknown
 
 T = TypeVar("T")
@@ -180,7 +180,7 @@ def check_any_target(plan: RejectionPlan, choice: Choice) -> None:
 
     A filter names no order: for a nightly job it is normal to find only orders that were rejected before.
     """
-    if plan.targets.count or not plan.skipped_count or isinstance(choice.scope, FilterScope):
+    if plan.targets.count or not plan.skipped_count or not choice.names_orders:
         return
     raise UnexpectedPlanError(
         ngettext(
@@ -275,11 +275,16 @@ def _plan_of(batch: Batch, text: str) -> RejectionPlan:
 
 def _has_others(connection: Connection, choice: Choice, plan: RejectionPlan) -> bool:
     """Whether a selection, from which the first run removed its orders, has got other orders since."""
-    if not isinstance(choice.scope, SelectionScope):
+    selections = [scope for scope in choice.sources if isinstance(scope, SelectionScope)]
+    if not selections:
         return False
-    known = {*plan.targets, *(order_id for group in plan.skipped for order_id in group), *choice.excluded.ids}
-    selected = selected_orders(connection, choice.scope.actor, choice.scope.name, None)
-    return any(order.id not in known for order in selected)
+    skipped = (order_id for group in plan.skipped for order_id in group)
+    known = {*plan.targets, *skipped, *plan.given.excluded, *choice.excluded.ids}
+    return any(
+        order.id not in known
+        for scope in selections
+        for order in selected_orders(connection, scope.actor, scope.name, None)
+    )
 
 
 def delivered_so_far(store: Store, result: RejectionResult) -> RejectionResult:

@@ -1,40 +1,89 @@
 """Named selections of each operator in the store, and the condition that finds the orders of a choice."""
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 
-from orderctl.database.connection import Connection, Dialect, Fragment
+from orderctl.database.connection import Connection, Dialect, Fragment, Params, read_instant
+from orderctl.filters.filters import with_archived
 from orderctl.filters.queries import compile_filter, summaries_sql
 from orderctl.language import N_, english
 from orderctl.orders.orders import Order, OrderSummary, forms_of
 from orderctl.orders.queries import read_summary, stream_orders
-from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope, InputSummary, Origin
+from orderctl.selection.selection import (
+    Choice,
+    FilterScope,
+    IdScope,
+    Origin,
+    Scope,
+    Selection,
+    SelectionItem,
+    SelectionScope,
+)
 
 _MINE = "account = :account AND actor = :actor AND name = :name"
 
 
-def add_choice(connection: Connection, actor: str, name: str, choice: Choice, origin: str, at: datetime) -> int:
-    """Add the orders of a choice to a selection, each with its line in a file; returns how many were new."""
-    condition = choice_condition(choice, connection.dialect)
-    lines = choice.scope.given.lines if isinstance(choice.scope, IdScope) else ""
+def add_choice(connection: Connection, actor: str, name: str, choice: Choice, at: datetime) -> int:
+    """Add the orders of a choice to a selection, each with where it came from; returns how many were new.
+
+    What is in the selection already keeps its origin.
+    """
+    limits = _limits(choice, connection.dialect)
+    bound = {"actor": actor, "name": name, "at": connection.dialect.instant(at)}
+    return sum(_add(connection, scope, limits, bound) for scope in choice.sources)
+
+
+def _add(connection: Connection, scope: Scope, limits: Fragment, bound: Params) -> int:
+    columns = "INSERT INTO selection_item (account, actor, name, order_id, origin, added_at, line)"
+    if isinstance(scope, SelectionScope):
+        added = connection.execute(
+            f"{columns} SELECT account, :actor, :name, order_id,"
+            " CASE WHEN origin = '' THEN :origin ELSE :within || origin END, :at, line FROM selection_item AS item"
+            " WHERE account = :account AND actor = :selected_by AND name = :selection AND EXISTS"
+            f" (SELECT 1 FROM orders WHERE account = :account AND id = item.order_id AND {limits.sql})"
+            " ON CONFLICT DO NOTHING",
+            {
+                **limits.params,
+                **bound,
+                "selected_by": scope.actor,
+                "selection": scope.name,
+                "origin": english(scope.words),
+                "within": _WITHIN.format(name=scope.name, words=""),
+            },
+        )
+        return added.rowcount
+    condition = _condition(scope, connection.dialect)
+    lines = scope.given.lines if isinstance(scope, IdScope) else ""
     # MATERIALIZED: SQLite then builds an index, and does not read all lines for each order.
     with_ = f"WITH line AS MATERIALIZED ({connection.dialect.pairs('lines')}) " if lines else ""
     added = connection.execute(
-        f"INSERT INTO selection_item (account, actor, name, order_id, origin, added_at, line) {with_}"
+        f"{columns} {with_}"
         f"SELECT account, :actor, :name, id, :origin, :at, {'coalesce(line.value, 0)' if lines else '0'} FROM orders"
         f"{' LEFT JOIN line ON line.key = orders.id' if lines else ''}"
-        f" WHERE account = :account AND {condition.sql} ON CONFLICT DO NOTHING",
+        f" WHERE account = :account AND {condition.sql} AND {limits.sql} ON CONFLICT DO NOTHING",
         {
             **condition.params,
+            **limits.params,
             **({"lines": lines} if lines else {}),
-            "actor": actor,
-            "name": name,
-            "origin": origin,
-            "at": connection.dialect.instant(at),
+            **bound,
+            "origin": _origin_words(scope),
         },
     )
     return added.rowcount
+
+
+def keep_within(connection: Connection, actor: str, name: str, choice: Choice) -> int:
+    """Remove from a selection what the choice's `only` and `minus` forbid; returns how many."""
+    if not (choice.only or choice.minus or choice.excluded.ids):
+        return 0
+    limits = _limits(choice, connection.dialect)
+    removed = connection.execute(
+        f"DELETE FROM selection_item WHERE {_MINE} AND NOT EXISTS"
+        f" (SELECT 1 FROM orders WHERE account = :account AND id = selection_item.order_id AND {limits.sql})",
+        {**limits.params, "actor": actor, "name": name},
+    )
+    return removed.rowcount
 
 
 def remove_choice(connection: Connection, actor: str, name: str, choice: Choice) -> int:
@@ -72,6 +121,35 @@ def selection_names(connection: Connection, actor: str) -> tuple[tuple[str, int]
     return tuple((name, size) for name, size in found)
 
 
+def selections_of(connection: Connection, actor: str) -> tuple[Selection, ...]:
+    """The operator's selections, by name."""
+    found = connection.execute(
+        "SELECT name, count(*), count(DISTINCT origin), max(added_at) FROM selection_item"
+        " WHERE account = :account AND actor = :actor GROUP BY name ORDER BY name",
+        {"actor": actor},
+    )
+    return tuple(Selection(name, orders, sources, read_instant(at)) for name, orders, sources, at in found)
+
+
+def selection_sources(connection: Connection, actor: str, name: str) -> tuple[tuple[str, int], ...]:
+    """Where the orders of a selection came from, in English words, and how many; the most first."""
+    found = connection.execute(
+        f"SELECT origin, count(*) AS orders FROM selection_item WHERE {_MINE} GROUP BY origin"
+        " ORDER BY orders DESC, origin",
+        {"actor": actor, "name": name},
+    )
+    return tuple((origin, orders) for origin, orders in found)
+
+
+def selection_items(connection: Connection, actor: str, name: str) -> Iterator[SelectionItem]:
+    """The orders of a selection with where each came from, sorted by id."""
+    found = connection.stream(
+        f"SELECT order_id, origin, line, added_at FROM selection_item WHERE {_MINE} ORDER BY order_id",
+        {"actor": actor, "name": name},
+    )
+    return (SelectionItem(order_id, source, line, read_instant(at)) for order_id, source, line, at in found)
+
+
 def selected_orders(connection: Connection, actor: str, name: str, limit: int | None) -> Iterator[OrderSummary]:
     """The summaries of the selected orders, newest first."""
     where = f"id IN (SELECT order_id FROM selection_item WHERE {_MINE})"
@@ -107,73 +185,157 @@ def _known_ids(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 
 def choice_condition(choice: Choice, dialect: Dialect) -> Fragment:
-    """A condition that holds for the orders of the choice, without the excluded ones."""
-    chosen = _scope_condition(choice, dialect)
-    if not choice.excluded.ids:
-        return chosen
+    """A condition over a row of `orders` that holds for the orders of the choice."""
+    joined = _joined(choice.sources, dialect)
+    if not (choice.only or choice.minus or choice.excluded.ids):
+        return joined
+    return _all_of(joined, _limits(choice, dialect))
+
+
+def _all_of(*fragments: Fragment) -> Fragment:
     return Fragment(
-        f"({chosen.sql}) AND NOT id {dialect.among('excluded')}",
-        {**chosen.params, "excluded": dialect.bind_ids(choice.excluded.ids)},
+        " AND ".join(f"({each.sql})" for each in fragments),
+        {name: value for each in fragments for name, value in each.params.items()},
     )
 
 
-def _scope_condition(choice: Choice, dialect: Dialect) -> Fragment:
-    scope = choice.scope
+def _joined(sources: Sequence[Scope], dialect: Dialect) -> Fragment:
+    """A condition that holds for the orders of each source."""
+    if len(sources) == 1:
+        return _condition(sources[0], dialect)
+    # One list of ids, and not OR: the orders are then looked up by their ids, and not all of them read.
+    ids = [_ids(scope, dialect).renamed(f"plus{number}") for number, scope in enumerate(sources)]
+    return Fragment(
+        f"id IN ({' UNION ALL '.join(each.sql for each in ids)})",
+        {name: value for each in ids for name, value in each.params.items()},
+    )
+
+
+def _limits(choice: Choice, dialect: Dialect) -> Fragment:
+    """A condition that holds for orders that are in each of `only`, and that nothing takes out."""
+    only = [_condition(scope, dialect).renamed(f"only{number}") for number, scope in enumerate(choice.only)]
+    minus = [_outside(scope, dialect).renamed(f"minus{number}") for number, scope in enumerate(choice.minus)]
+    taken = Fragment(f"NOT id {dialect.among('excluded')}", {"excluded": dialect.bind_ids(choice.excluded.ids)})
+    limits = [*only, *minus, *([taken] if choice.excluded.ids else [])]
+    return _all_of(*limits) if limits else Fragment("1 = 1")
+
+
+def _outside(scope: FilterScope | SelectionScope, dialect: Dialect) -> Fragment:
+    """A condition that holds for orders that are not in the scope. A filter takes archived orders out too."""
+    if isinstance(scope, FilterScope):
+        found = compile_filter(with_archived(scope.filter), dialect)
+        return Fragment(f"NOT ({found.sql})", found.params)
+    # Not IN: PostgreSQL would read a long list anew for each order.
+    return Fragment(
+        f"NOT EXISTS ({_SELECTED} AND order_id = id)", {"selected_by": scope.actor, "selection": scope.name}
+    )
+
+
+_SELECTED = (
+    "SELECT order_id FROM selection_item WHERE account = :account AND actor = :selected_by AND name = :selection"
+)
+
+
+def _condition(scope: Scope, dialect: Dialect) -> Fragment:
     if isinstance(scope, FilterScope):
         return compile_filter(scope.filter, dialect)
     if isinstance(scope, IdScope):
         return Fragment(f"id {dialect.among('given')}", {"given": dialect.bind_ids(scope.given.ids)})
-    return Fragment(
-        "id IN (SELECT order_id FROM selection_item"
-        " WHERE account = :account AND actor = :selected_by AND name = :selection)",
-        {"selected_by": scope.actor, "selection": scope.name},
-    )
+    return Fragment(f"id IN ({_SELECTED})", {"selected_by": scope.actor, "selection": scope.name})
+
+
+def _ids(scope: Scope, dialect: Dialect) -> Fragment:
+    """A query for the ids of a scope."""
+    if isinstance(scope, FilterScope):
+        found = compile_filter(scope.filter, dialect)
+        return Fragment(f"SELECT id FROM orders WHERE account = :account AND {found.sql}", found.params)
+    if isinstance(scope, IdScope):
+        return Fragment(dialect.ids("given"), {"given": dialect.bind_ids(scope.given.ids)})
+    return Fragment(_SELECTED, {"selected_by": scope.actor, "selection": scope.name})
+
+
+_WITHIN = N_("selection {name}: {words}")
+
+
+def _origin_words(scope: FilterScope | IdScope) -> str:
+    return english(scope.origin or scope.words) if isinstance(scope, IdScope) else english(scope.words)
 
 
 def origins_of(connection: Connection, choice: Choice) -> tuple[Origin, ...]:
-    """Where the ids of a choice came from; those of a selection from what each order was added by."""
-    scope = choice.scope
-    if isinstance(scope, IdScope):
-        return (Origin(english(scope.origin or scope.words), scope.given.lines),)
-    if isinstance(scope, FilterScope):
-        return (Origin(english(scope.words)),)
-    found = connection.execute(
-        f"SELECT origin, {connection.dialect.json_object('order_id', 'line')} FROM selection_item"
-        " WHERE account = :account AND actor = :actor AND name = :name GROUP BY origin ORDER BY origin",
-        {"actor": scope.actor, "name": scope.name},
+    """Where the ids of a choice came from; those of a selection from what each order was added by.
+
+    Each id has one origin: that of the first of the choice's sources that has it.
+    """
+    sources = choice.sources
+    if len(sources) == 1:
+        scope = sources[0]
+        if isinstance(scope, SelectionScope):
+            return _origins_of_items(connection, scope)
+        return (Origin(_origin_words(scope), scope.given.lines if isinstance(scope, IdScope) else ""),)
+    origins: list[Origin] = []
+    for number, scope in enumerate(sources):
+        before = sources[:number]
+        if isinstance(scope, IdScope):
+            listed = {order_id for other in before if isinstance(other, IdScope) for order_id in other.given.ids}
+            lines = json.loads(scope.given.lines or "{}")
+            own = {order_id: lines.get(order_id, 0) for order_id in scope.given.ids if order_id not in listed}
+            origins.append(Origin(_origin_words(scope), json.dumps(own)))
+        elif isinstance(scope, SelectionScope):
+            origins += _origins_of_items(connection, scope, before)
+        elif number == len(sources) - 1:
+            origins.append(Origin(_origin_words(scope)))
+        else:
+            origins.append(_origin_of_found(connection, scope, before))
+    return tuple(origins)
+
+
+def _own(scope: Scope, before: Sequence[Scope], dialect: Dialect) -> Fragment:
+    """A query for the ids of a scope that none of those before it has."""
+    # EXCEPT, and not NOT IN: PostgreSQL would read a long list anew for each id.
+    ids = [_ids(each, dialect).renamed(f"own{number}") for number, each in enumerate((scope, *before))]
+    return Fragment(
+        " EXCEPT ".join(each.sql for each in ids),
+        {name: value for each in ids for name, value in each.params.items()},
     )
-    within = N_("selection {name}: {words}")
+
+
+def _origins_of_items(
+    connection: Connection, scope: SelectionScope, before: Sequence[Scope] = ()
+) -> tuple[Origin, ...]:
+    own = _own(scope, before, connection.dialect) if before else Fragment("")
+    found = connection.execute(
+        f"SELECT origin, {connection.dialect.json_object('order_id', 'line')} FROM selection_item WHERE {_MINE}"
+        f"{f' AND order_id IN ({own.sql})' if before else ''} GROUP BY origin ORDER BY origin",
+        {**own.params, "actor": scope.actor, "name": scope.name},
+    )
     return tuple(
-        Origin(within.format(name=scope.name, words=source) if source else english(scope.words), lines)
+        Origin(_WITHIN.format(name=scope.name, words=source) if source else english(scope.words), lines)
         for source, lines in found
     )
 
 
-def with_exclusions(connection: Connection, given: InputSummary, choice: Choice) -> InputSummary:
-    """The summary, with the ids that `--except` took out, and how many it named in vain."""
-    excluded = choice.excluded.ids
-    if not excluded:
-        return given
-    taken_out = _taken_out(connection, choice)
-    return replace(
-        given,
-        excluded=taken_out,
-        excluded_count=len(taken_out),
-        excluded_elsewhere=len(excluded) - len(taken_out),
-    )
+def _origin_of_found(connection: Connection, scope: FilterScope, before: Sequence[Scope]) -> Origin:
+    own = _own(scope, before, connection.dialect)
+    row = connection.execute(
+        f"SELECT {connection.dialect.json_object('id', '0')} FROM ({own.sql}) AS found", own.params
+    ).fetchone()
+    return Origin(_origin_words(scope), row[0] if row else "{}")
 
 
-def _taken_out(connection: Connection, choice: Choice) -> tuple[str, ...]:
-    if isinstance(choice.scope, IdScope):
-        excluded = set(choice.excluded.ids)
-        return tuple(sorted(order_id for order_id in choice.scope.given.ids if order_id in excluded))
-    scope = choice_condition(replace(choice, excluded=IdList(ids=())), connection.dialect)
-    found = connection.execute(
-        f"SELECT id FROM orders WHERE account = :account AND ({scope.sql})"
-        f" AND id IN ({connection.dialect.ids('taken_out')}) ORDER BY id",
-        {**scope.params, "taken_out": connection.dialect.bind_ids(choice.excluded.ids)},
-    )
-    return tuple(str(order_id) for (order_id,) in found)
+def taken_out(connection: Connection, choice: Choice) -> tuple[str, ...]:
+    """The ids that the sources of a choice have, and that it takes out again; sorted."""
+    listed = {*choice.excluded.ids} & {*choice.given.ids} if choice.excluded.ids else set[str]()
+    if choice.only or choice.minus:
+        limits = _limits(choice, connection.dialect)
+        limits = Fragment(f"NOT ({limits.sql})", limits.params)
+    elif choice.excluded.ids and not choice.is_listed:
+        bound = {"taken_out": connection.dialect.bind_ids(choice.excluded.ids)}
+        limits = Fragment(f"id IN ({connection.dialect.ids('taken_out')})", bound)
+    else:
+        return tuple(sorted(listed))
+    condition = _all_of(_joined(choice.sources, connection.dialect), limits)
+    found = connection.execute(f"SELECT id FROM orders WHERE account = :account AND {condition.sql}", condition.params)
+    return tuple(sorted({str(order_id) for (order_id,) in found} | listed))
 
 
 def chosen_orders(connection: Connection, choice: Choice) -> Iterator[Order]:

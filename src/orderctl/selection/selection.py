@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
 from typing import Self
 
 from orderctl.filters.filters import OrderFilter
@@ -11,10 +13,14 @@ from orderctl.selection.notes import OrderNotes
 
 DEFAULT_SELECTION = "default"
 _EXCEPT_ONE, _EXCEPT = N_("{words}, except 1 id"), N_("{words}, except {number} ids")
+_PLUS, _ONLY, _MINUS = N_("{words}, plus {part}"), N_("{words}, only {part}"), N_("{words}, minus {part}")
 # The templates of the words for a choice. The log keeps them in English: the digest of a batch covers them.
 _TOLD = (
     _EXCEPT_ONE,
     _EXCEPT,
+    _MINUS,
+    _ONLY,
+    _PLUS,
     N_("rejected at the source, by the {import_}"),
     N_("picked by hand from {words}"),
     N_("picked by hand"),
@@ -39,13 +45,25 @@ def source_in_words(source: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where ids came from, in English words, as the log keeps it.
+    """Where ids came from, in English words, as the log keeps it. An id has one origin.
 
     `lines` is a JSON object from id to line (0: the source has no lines); empty if all other ids came from there.
     """
 
     source: str
     lines: str = ""
+
+    def line_of(self) -> dict[str, int]:
+        """The line of each id, decoded."""
+        lines: dict[str, int] = json.loads(self.lines or "{}")
+        return lines
+
+
+def ids_by_origin(origins: Iterable[Origin], ids: int) -> list[tuple[str, int]]:
+    """How many of so many ids came from where; those without a line of their own came from the rest."""
+    named = [(origin, len(origin.line_of())) for origin in origins]
+    rest = max(0, ids - sum(number for __, number in named))
+    return [(origin.source, number if origin.lines else rest) for origin, number in named]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +84,26 @@ class IdList:
         given = list(ids)
         unique = tuple(dict.fromkeys(given))
         return cls(ids=unique, duplicates=len(given) - len(unique))
+
+    @classmethod
+    def joined(cls, lists: Iterable["IdList"]) -> "IdList":
+        """The ids of all lists, each once; the first list that names an id says its line.
+
+        Raises UsageError if two lists have different notes on one order.
+        """
+        parts = list(lists)
+        if len(parts) == 1:
+            return parts[0]
+        lines: dict[str, int] = {}
+        for part in reversed(parts):
+            lines |= json.loads(part.lines or "{}")
+        unique = dict.fromkeys(chain.from_iterable(part.ids for part in parts))
+        return IdList(
+            ids=tuple(unique),
+            duplicates=sum(len(part.ids) + part.duplicates for part in parts) - len(unique),
+            lines=json.dumps(lines) if lines else "",
+            notes=OrderNotes.pack(chain.from_iterable(part.notes for part in parts)).renamed({}),
+        )
 
     def renamed(self, names: Mapping[str, str]) -> "IdList":
         """The list with ids replaced by `names`, each still once."""
@@ -110,37 +148,91 @@ class SelectionScope:
 
 
 Scope = FilterScope | IdScope | SelectionScope
+# What says most of where an id came from stands first: a list has lines, a selection knows what was put into it.
+_MOST_EXACT = (IdScope, SelectionScope, FilterScope)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A scope, without the ids that `--except` takes out."""
+    """A set of orders: those of `scope` and of each of `plus`, which are in each of `only`, and in none of `minus`.
+
+    `excluded`: ids that are taken out too (`--except`, `--minus @FILE`).
+    """
 
     scope: Scope
+    plus: tuple[Scope, ...] = ()
+    only: tuple[Scope, ...] = ()
+    minus: tuple[FilterScope | SelectionScope, ...] = ()
     excluded: IdList = field(default_factory=lambda: IdList(ids=()))
+
+    @property
+    def sources(self) -> tuple[Scope, ...]:
+        """The sources that are joined. An id that is in several comes from the first: lists, selections, filters."""
+        return tuple(sorted((self.scope, *self.plus), key=lambda scope: _MOST_EXACT.index(type(scope))))
+
+    @property
+    def given(self) -> IdList:
+        """The ids that are named one by one, with what their lists say of them."""
+        lists = [scope.given for scope in self.sources if isinstance(scope, IdScope)]
+        return IdList.joined(lists) if lists else IdList(ids=())
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether all of its orders are named one by one."""
+        return all(isinstance(scope, IdScope) for scope in self.sources)
+
+    @property
+    def names_orders(self) -> bool:
+        """Whether some of its orders are named, by ids or in a selection, and not only found by a filter."""
+        return not all(isinstance(scope, FilterScope) for scope in self.sources)
 
     @property
     def notes(self) -> OrderNotes:
         """The reasons and messages that were given with the ids."""
-        return self.scope.given.notes if isinstance(self.scope, IdScope) else OrderNotes()
+        return self.given.notes
 
     @property
-    def selection(self) -> str:
-        """The name of the selection that the orders come from; empty if there is none."""
-        return self.scope.name if isinstance(self.scope, SelectionScope) else ""
+    def from_selections(self) -> tuple[str, ...]:
+        """The names of the selections that orders come from."""
+        return tuple(dict.fromkeys(scope.name for scope in self.sources if isinstance(scope, SelectionScope)))
 
     @property
     def all_have_reasons(self) -> bool:
         """Whether each order was given with its own reason."""
-        return isinstance(self.scope, IdScope) and 0 < len(self.scope.given.ids) == self.notes.reasons
+        given = self.given
+        return self.is_listed and 0 < len(given.ids) == given.notes.reasons
 
     @property
     def words(self) -> str:
         """The choice in words; the log keeps them in English."""
-        if not self.excluded.ids:
-            return self.scope.words
+        words = self.scope.words
+        for template, scopes in ((_PLUS, self.plus), (_ONLY, self.only), (_MINUS, self.minus)):
+            for scope in scopes:
+                words = _(template, words=words, part=scope.words)
         number = len(self.excluded.ids)
-        return _(_EXCEPT_ONE if number == 1 else _EXCEPT, words=self.scope.words, number=f"{number:,}")
+        if not number:
+            return words
+        return _(_EXCEPT_ONE if number == 1 else _EXCEPT, words=words, number=f"{number:,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A named selection: how many orders it holds, from how many sources, and when the last of them was added."""
+
+    name: str
+    orders: int
+    sources: int
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionItem:
+    """One order of a selection: where it came from, in English, and its line there; 0 if the source has none."""
+
+    order_id: str
+    source: str
+    line: int
+    added_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,31 +9,38 @@ from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
 from orderctl.filters.filters import OrderFilter
-from orderctl.language import _, english, ngettext
+from orderctl.language import _, ngettext
 from orderctl.orders.orders import Order
 from orderctl.selection.picking import Picks
 from orderctl.selection.queries import (
     add_choice,
     chosen_orders,
     delete_selection,
+    keep_within,
     remove_choice,
     selected_orders,
     selection_size,
     unknown_ids,
 )
-from orderctl.selection.selection import Choice, IdList, IdScope, SelectionReport, SelectionScope
+from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope, SelectionReport
 
 _SHOWN_IDS = 10
 
 
 def add_to_selection(store: Store, choice: Choice, *, actor: str, name: str, at: datetime) -> SelectionReport:
-    """Add the orders of a choice to a selection. Unknown ids are reported, not added."""
+    """Add the orders of a choice to a selection, and keep its limits. Unknown ids are reported, not added.
+
+    What the choice says with `only` and `minus` holds for what was in the selection before, too.
+    """
     return _change(
         store,
         choice,
         actor,
         name,
-        lambda connection: (add_choice(connection, actor, name, choice, english(choice.words), at), 0),
+        lambda connection: (
+            add_choice(connection, actor, name, choice, at),
+            keep_within(connection, actor, name, choice),
+        ),
     )
 
 
@@ -57,7 +64,7 @@ def refuse_everything(wanted: OrderFilter, *, everything: bool) -> None:
 
 def refuse_unknown(connection: Connection, choice: Choice, *, ignore: bool) -> tuple[str, ...]:
     """The ids of the choice that are unknown. Raises UsageError if there are any, unless `ignore` is set."""
-    unknown = unknown_ids(connection, choice.scope.given.ids) if isinstance(choice.scope, IdScope) else ()
+    unknown = unknown_ids(connection, given) if (given := choice.given.ids) else ()
     if unknown and not ignore:
         shown = unknown[:_SHOWN_IDS]
         raise UsageError(
@@ -86,15 +93,15 @@ def _change(
     store: Store, choice: Choice, actor: str, name: str, change: Callable[[Connection], tuple[int, int]]
 ) -> SelectionReport:
     def work_on(connection: Connection) -> SelectionReport:
-        given = choice.scope.given if isinstance(choice.scope, IdScope) else None
+        given = choice.given
         added, removed = change(connection)
         return SelectionReport(
             name=name,
             size=selection_size(connection, actor, name),
             added=added,
             removed=removed,
-            unknown=unknown_ids(connection, given.ids) if given else (),
-            duplicates=given.duplicates if given else 0,
+            unknown=unknown_ids(connection, given.ids) if given.ids else (),
+            duplicates=given.duplicates,
         )
 
     return store.write(work_on)
@@ -139,7 +146,7 @@ def save_picks(store: Store, picks: Picks, *, actor: str, name: str, at: datetim
     """Add the newly ticked orders to the selection and remove the unticked ones, in one transaction."""
 
     def change(connection: Connection) -> SelectionReport:
-        added = add_choice(connection, actor, name, _of(picks.added), "picked by hand", at)
+        added = add_choice(connection, actor, name, _of(picks.added), at)
         removed = remove_choice(connection, actor, name, _of(picks.removed))
         return SelectionReport(name=name, size=selection_size(connection, actor, name), added=added, removed=removed)
 
@@ -148,17 +155,17 @@ def save_picks(store: Store, picks: Picks, *, actor: str, name: str, at: datetim
 
 def picked(choice: Choice, picks: Picks) -> Choice:
     """The ticked orders of a choice, as a choice; ids of a file keep their lines."""
-    lines = choice.scope.given.lines if isinstance(choice.scope, IdScope) else ""
     return Choice(
         scope=IdScope(
-            given=IdList(ids=picks.ticked, lines=lines), words=_("picked by hand from {words}", words=choice.words)
+            given=IdList(ids=picks.ticked, lines=choice.given.lines),
+            words=_("picked by hand from {words}", words=choice.words),
         )
     )
 
 
 def starts_ticked(choice: Choice) -> bool:
     """Whether the choice lists single orders, so that picking starts with all of them ticked."""
-    return isinstance(choice.scope, IdScope | SelectionScope)
+    return not any(isinstance(scope, FilterScope) for scope in choice.sources)
 
 
 def _of(ids: tuple[str, ...]) -> Choice:

@@ -104,7 +104,7 @@ def _confirm(found: ChangeReport, run: _Run) -> None:
 
 def _tell(context: Context, found: ChangeReport) -> None:
     """Tell the counts; warn if the filter itself hides the orders that were to be unarchived."""
-    change, scope, dry_run = found.request.change, found.request.choice.scope, found.request.dry_run
+    change, choice, dry_run = found.request.change, found.request.choice, found.request.dry_run
     words = [(would_be_words if dry_run else done_words)(change, found.changing)]
     if found.unchanged:
         words.append(_("{number:,} unchanged", number=found.unchanged))
@@ -114,7 +114,8 @@ def _tell(context: Context, found: ChangeReport) -> None:
         words.append(_("{number:,} given twice", number=found.duplicates))
     told = "; ".join(words)
     context.screen.tell(_("A dry run: {words}", words=told) if dry_run else told)
-    if change.kind is ChangeKind.UNARCHIVED and isinstance(scope, FilterScope) and scope.filter.leaves_out_archived:
+    filters = [scope.filter for scope in (*choice.sources, *choice.only) if isinstance(scope, FilterScope)]
+    if change.kind is ChangeKind.UNARCHIVED and any(wanted.leaves_out_archived for wanted in filters):
         context.screen.warn(_("the filter leaves archived orders out; add archived:yes to it"))
 
 

@@ -210,7 +210,7 @@ def _reject(context: Context, store: Store, asked: _Asked, run: Run) -> int:
 
 def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run: Run) -> tuple[RejectionRequest, bool]:
     """The request for a plan, after questions about what was not given; and whether to ask about mails later."""
-    told, notes, needless, selection = asked.told, choice.notes, choice.all_have_reasons, choice.selection
+    told, notes, needless, selections = asked.told, choice.notes, choice.all_have_reasons, choice.from_selections
     if asked.pick:
         choice = pick_choice(context, store, choice)
     why = read_reason(context, store, told.reason, run, every_order_has_one=needless)
@@ -218,7 +218,7 @@ def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run:
     notify = whether_to_notify(context, told.notify, run, said_something=said_something)
     request = RejectionRequest(
         choice=choice,
-        by=provenance(context, choice.words, selection=selection),
+        by=provenance(context, choice.words, selections=selections),
         mode=Mode.INDIVIDUAL if asked.individual else Mode.BULK,
         max_age=asked.max_age,
         reason=why.text,
@@ -328,7 +328,13 @@ def _check_plan_alone(ctx: typer.Context) -> None:
 
 def _check_single(source: Source) -> None:
     """Raise UsageError unless exactly one order is named, by its id."""
-    if source.given != ["ids"] or len(set(source.ids or ())) != 1 or source.excepted or source.excepted_file:
+    if (
+        source.given != ["ids"]
+        or len(set(source.ids or ())) != 1
+        or source.sets
+        or source.excepted
+        or source.excepted_file
+    ):
         raise UsageError(_("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 

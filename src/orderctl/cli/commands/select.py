@@ -1,7 +1,7 @@
 """`orderctl select`, and `--pick`, which lets the operator tick orders in a full-screen list."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Annotated
 
@@ -11,22 +11,37 @@ from orderctl.cli.apps import App
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AllowEmpty,
+    AsOrders,
     Everything,
     FilterWords,
     IdsFile,
+    Minus,
+    Only,
+    OrderFormat,
     Pick,
+    Plus,
     SavedName,
     SelectionName,
     context_of,
 )
-from orderctl.cli.sources import Source, choose, filter_text_of, parse_filter
+from orderctl.cli.sources import Source, choose, filter_text_of, parse_filter, read_choice, refuse_empty_selection
+from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.errors import DeclinedError, UsageError
+from orderctl.files.csv import csv_rows, escape_formula
 from orderctl.filters.filters import OrderFilter
 from orderctl.language import N_, _, ngettext
+from orderctl.orders.document import SCHEMA, Document
 from orderctl.selection.picking import PickList, Picks
-from orderctl.selection.queries import selected_orders, selection_names, selection_size
-from orderctl.selection.selection import DEFAULT_SELECTION, Choice, SelectionReport
+from orderctl.selection.queries import (
+    selected_orders,
+    selection_items,
+    selection_names,
+    selection_size,
+    selection_sources,
+    selections_of,
+)
+from orderctl.selection.selection import DEFAULT_SELECTION, Choice, SelectionReport, SelectionScope, source_in_words
 from orderctl.selection.service import (
     add_to_selection,
     clear_selection,
@@ -40,12 +55,16 @@ from orderctl.terminal.prompts import can_ask, open_terminal
 
 app = App()
 _SHOWN = 50
+_SHOWN_SOURCES = 10
+_DOCUMENTS = frozenset({OrderFormat.CSV, OrderFormat.JSON, OrderFormat.JSONL})
 
 
 @app.command(
     epilog="Examples:\n\norderctl select status:needs-oc tag:late\n\n"
     "orderctl select --pick status:needs-oc country:FR\n\n"
-    "orderctl select --ids orders.txt --name friday\n\norderctl select country:JP --remove\n\norderctl select"
+    "orderctl select --ids orders.txt --name friday\n\norderctl select country:JP --remove\n\n"
+    "orderctl select --name monday --plus friday --plus tag:late --minus vip\n\n"
+    "orderctl select list\n\norderctl select"
 )
 def select(
     ctx: typer.Context,
@@ -54,43 +73,75 @@ def select(
     ids_file: IdsFile = None,
     allow_empty: AllowEmpty = False,
     everything: Everything = False,
+    plus: Plus = None,
+    only: Only = None,
+    minus: Minus = None,
     name: SelectionName = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the orders out instead of putting them in.")] = False,
     clear: Annotated[bool, typer.Option("--clear", help="Empty the selection.")] = False,
     pick: Pick = False,
+    as_: AsOrders = None,
 ) -> None:
-    """Collect orders in a named selection; without arguments, show it."""
+    """Collect orders in a named selection; without arguments, show it. `select list` lists the selections."""
     context = context_of(ctx)
     chosen = name or DEFAULT_SELECTION
-    asks = bool(words or saved or ids_file is not None or everything)
+    sets = Source(plus=plus, only=only, minus=minus, allow_empty=allow_empty)
+    asks = bool(words or saved or ids_file is not None or everything or sets.sets)
+    _refuse_together(sets, asks=asks and words != ["list"], remove=remove, clear=clear, pick=pick, as_=as_)
     with context.open_store() as store:
         if clear:
-            if asks or pick:
-                raise UsageError(
-                    _("--clear empties the selection and takes no orders"), hint=_("run the two one by one")
-                )
             _report(context, clear_selection(store, actor=context.actor, name=chosen))
+        elif words == ["list"]:
+            list_selections(context, store, as_)
         elif not (asks or pick):
-            _show(context, store, chosen)
+            show_selection(context, store, chosen, as_)
         else:
-            source = _source(store, words, saved, ids_file)
-            source = replace(source, everything=everything or pick, allow_empty=allow_empty)
+            # Without a source of its own, the sets are about what the selection holds.
+            source = replace(sets, name=chosen)
+            if words or saved or ids_file is not None or everything or not sets.sets:
+                source = replace(_source(store, sets, words, saved, ids_file), everything=everything or pick)
             if pick:
                 _pick(context, store, source, chosen)
             else:
                 _change(context, store, source, chosen, remove=remove)
 
 
-def _source(store: Store, words: list[str] | None, saved: str | None, ids_file: str | None) -> Source:
+def _refuse_together(
+    sets: Source, *, asks: bool, remove: bool, clear: bool, pick: bool, as_: OrderFormat | None
+) -> None:
+    """Raise UsageError for options of which each wants something else."""
+    if clear and (asks or pick):
+        raise UsageError(_("--clear empties the selection and takes no orders"), hint=_("run the two one by one"))
+    if remove and sets.sets:
+        raise UsageError(
+            _("--remove takes orders out, and {option} makes a set to keep", option=sets.sets[0]),
+            hint=_("--minus SET takes a set out of the selection"),
+        )
+    if as_ and (asks or clear or pick):
+        raise UsageError(
+            _("--format is about what a selection holds, and this call changes it"), hint=_("run the two one by one")
+        )
+
+
+def _source(store: Store, sets: Source, words: list[str] | None, saved: str | None, ids_file: str | None) -> Source:
     if ids_file is not None and (words or saved):
-        raise UsageError(_("--ids and a filter are two sources of orders"), hint=_("give one of them"))
+        raise UsageError(
+            _("--ids and a filter are two sources of orders"),
+            hint=_("--plus SET joins a second one, --only SET keeps what is in both; see orderctl help reject"),
+        )
     if ids_file is not None:
-        return Source(ids_file=ids_file)
-    return Source(filter_text=filter_text_of(store, words, saved))
+        return replace(sets, ids_file=ids_file)
+    return replace(sets, filter_text=filter_text_of(store, words, saved))
 
 
 def _change(context: Context, store: Store, source: Source, name: str, *, remove: bool) -> None:
-    choice = choose(context, store, source)
+    choice = read_choice(context, store, source)
+    refuse_empty_selection(store, choice, but=name)
+    if any(isinstance(scope, SelectionScope) and scope.name == name for scope in choice.minus):
+        raise UsageError(
+            _("the selection {name!r} cannot be taken out of itself", name=name),
+            hint=_("empty it: orderctl select --clear"),
+        )
     if remove:
         _report(context, remove_from_selection(store, choice, actor=context.actor, name=name))
         return
@@ -134,27 +185,73 @@ def _report(context: Context, report: SelectionReport) -> None:
     context.screen.tell(told)
 
 
-def _show(context: Context, store: Store, name: str) -> None:
+def list_selections(context: Context, store: Store, as_: OrderFormat | None) -> None:
+    """List the operator's selections: a table on a terminal, names and numbers of orders in a pipe."""
     with store.snapshot() as connection:
-        size = selection_size(connection, context.actor, name)
-        if not context.output.is_terminal:
+        found = selections_of(connection, context.actor)
+    if as_ in _DOCUMENTS:
+        rows = [{**asdict(each), "added_at": each.added_at.isoformat()} for each in found]
+        _write(context, rows, ("name", "orders", "sources", "added_at"), as_)
+    elif as_ is OrderFormat.IDS or not (as_ or context.output.is_terminal):
+        context.output.lines(f"{each.name}\t{each.orders}" for each in found)
+    elif not found:
+        context.screen.tell(_("no selections; orderctl select FILTER --name NAME makes one"))
+    else:
+        from orderctl.terminal.amounts import timestamp
+        from orderctl.terminal.layout import text_table
+
+        titles = (N_("Selection"), N_("Orders"), N_("Sources"), N_("Added to"))
+        shown = [(each.name, f"{each.orders:,}", f"{each.sources:,}", timestamp(each.added_at)) for each in found]
+        context.screen.table(lambda: text_table(titles, shown))
+
+
+def _write(context: Context, rows: Iterable[Document], columns: Sequence[str], as_: OrderFormat | None) -> None:
+    """Write rows as JSON or JSON lines, or as CSV under a header."""
+    if as_ is not OrderFormat.CSV:
+        context.output.documents(({"schema": SCHEMA, **row} for row in rows), str(as_))
+        return
+    writer = csv_rows(context.output.stream)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in row.values()])
+
+
+def show_selection(context: Context, store: Store, name: str, as_: OrderFormat | None) -> None:
+    """What a selection holds, and where each order came from."""
+    with store.snapshot() as connection:
+        if as_ in _DOCUMENTS:
+            rows = (
+                {**asdict(item), "line": item.line or None, "added_at": item.added_at.isoformat()}
+                for item in selection_items(connection, context.actor, name)
+            )
+            _write(context, rows, ("order_id", "source", "line", "added_at"), as_)
+        elif as_ is OrderFormat.IDS or not (as_ or context.output.is_terminal):
             from orderctl.selection.id_file import id_line
 
             selected = selected_orders(connection, context.actor, name, None)
             context.output.lines(id_line(order.id) for order in selected)
-            return
-        from orderctl.search.view import order_table
+        else:
+            _show(context, connection, name)
 
-        context.screen.page(order_table(selected_orders(connection, context.actor, name, _SHOWN)))
-        others = [
-            f"{other} ({number:,})" for other, number in selection_names(connection, context.actor) if other != name
-        ]
+
+def _show(context: Context, connection: Connection, name: str) -> None:
+    from orderctl.search.view import order_table
+
+    size = selection_size(connection, context.actor, name)
+    context.screen.page(order_table(selected_orders(connection, context.actor, name, _SHOWN)))
     if size > _SHOWN:
         context.screen.tell(_("selection {name}: {shown:,} of {number:,} orders", name=name, shown=_SHOWN, number=size))
     else:
         context.screen.tell(
             ngettext("selection {name}: {number:,} order", "selection {name}: {number:,} orders", size, name=name)
         )
+    for source, orders in selection_sources(connection, context.actor, name)[:_SHOWN_SOURCES]:
+        context.screen.tell(
+            ngettext(
+                "{number:,} order: {source}", "{number:,} orders: {source}", orders, source=source_in_words(source)
+            )
+        )
+    others = [f"{other} ({number:,})" for other, number in selection_names(connection, context.actor) if other != name]
     if others:
         context.screen.tell(_("other selections: {names}", names=", ".join(others)))
 
