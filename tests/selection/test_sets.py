@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from orderctl.orders.orders import Status
 from orderctl.selection.queries import chosen_orders, origins_of, selection_items, taken_out
-from orderctl.selection.selection import Choice, IdList, IdScope, SelectionScope, ids_by_origin
+from orderctl.selection.selection import Choice, IdList, IdScope, SelectionScope, ids_by_origin, source_in_words
 from orderctl.selection.service import add_to_selection, clear_selection
 from support.cli import Cli
 from support.factories import NOW, make_order, put
@@ -212,3 +212,21 @@ def test_a_saved_filter_and_a_key_go_with_sets(cli):
     assert cli(*call).json["batch"] == first.json["batch"]
     other = cli(*(each if each != "tag:vip" else "tag:late" for each in call))
     assert (other.code, "for other orders or options" in other.err) == (3, True)
+
+
+def test_other_commands_take_sets_and_a_word_is_still_a_filter(cli):
+    ran = cli("export", "K0", "--plus", "tag:vip", "--only", "tag:late", "--format", "csv")
+    assert [row["id"] for row in csv.DictReader(io.StringIO(ran.out))] == ["K0", "K1", "K3"]
+    assert cli("archive", "K0", "--plus", "tag:vip", "--minus", "tag:late").err.startswith("2 orders archived")
+    assert "selection default" in cli("select", '"list"').err
+
+
+def test_a_set_is_told_in_the_language_of_the_operator(monkeypatch):
+    words = (
+        "ids from a.txt, plus selection friday, only filter [tag:late], minus saved filter vip [tag:vip], except 2 ids"
+    )
+    assert source_in_words(words) == words
+    monkeypatch.setenv("LANGUAGE", "ja")
+    told = source_in_words(words)
+    for english in ("plus", "only", "minus", "except", "selection", "ids from"):
+        assert english not in told

@@ -267,74 +267,69 @@ def origins_of(connection: Connection, choice: Choice) -> tuple[Origin, ...]:
     Each id has one origin: that of the first of the choice's sources that has it.
     """
     sources = choice.sources
-    if len(sources) == 1:
-        scope = sources[0]
-        if isinstance(scope, SelectionScope):
-            return _origins_of_items(connection, scope)
-        return (Origin(_origin_words(scope), scope.given.lines if isinstance(scope, IdScope) else ""),)
+    if len(sources) == 1 and not isinstance(sources[0], SelectionScope):
+        return (Origin(_origin_words(sources[0]), sources[0].given.lines if isinstance(sources[0], IdScope) else ""),)
+    # The last filter has what no other source has, and is not asked.
+    asked = sources[:-1] if isinstance(sources[-1], FilterScope) else sources
+    rows = [_with_lines(scope, connection.dialect).renamed(f"of{number}") for number, scope in enumerate(asked)]
+    every = " UNION ALL ".join(
+        f"SELECT id, {number} AS source, origin, line FROM ({each.sql}) AS source_{number}"
+        for number, each in enumerate(rows)
+    )
+    found = connection.execute(
+        # Sorted by a window, and not joined: without fresh statistics PostgreSQL would compare each id with each other.
+        f"SELECT source, origin, {connection.dialect.json_object('id', 'line')} FROM (SELECT id, source, origin, line,"
+        f" row_number() OVER (PARTITION BY id ORDER BY source) AS place FROM ({every}) AS every_id) AS first_id"
+        " WHERE place = 1 GROUP BY source, origin ORDER BY source, origin",
+        {name: value for each in rows for name, value in each.params.items()},
+    )
+    lines: dict[int, list[tuple[str, str]]] = {}
+    for number, origin, packed in found:
+        lines.setdefault(number, []).append((origin, packed))
     origins: list[Origin] = []
     for number, scope in enumerate(sources):
-        before = sources[:number]
-        if isinstance(scope, IdScope):
-            listed = {order_id for other in before if isinstance(other, IdScope) for order_id in other.given.ids}
-            lines = json.loads(scope.given.lines or "{}")
-            own = {order_id: lines.get(order_id, 0) for order_id in scope.given.ids if order_id not in listed}
-            origins.append(Origin(_origin_words(scope), json.dumps(own)))
-        elif isinstance(scope, SelectionScope):
-            origins += _origins_of_items(connection, scope, before)
-        elif number == len(sources) - 1:
-            origins.append(Origin(_origin_words(scope)))
+        if isinstance(scope, SelectionScope):
+            origins += [Origin(_within(scope, origin), packed) for origin, packed in lines.get(number, ())]
         else:
-            origins.append(_origin_of_found(connection, scope, before))
+            packed = lines.get(number, [("", "{}")])[0][1] if number < len(asked) else ""
+            origins.append(Origin(_origin_words(scope), packed))
     return tuple(origins)
 
 
-def _own(scope: Scope, before: Sequence[Scope], dialect: Dialect) -> Fragment:
-    """A query for the ids of a scope that none of those before it has."""
-    # EXCEPT, and not NOT IN: PostgreSQL would read a long list anew for each id.
-    ids = [_ids(each, dialect).renamed(f"own{number}") for number, each in enumerate((scope, *before))]
-    return Fragment(
-        " EXCEPT ".join(each.sql for each in ids),
-        {name: value for each in ids for name, value in each.params.items()},
-    )
+def _within(scope: SelectionScope, origin: str) -> str:
+    return _WITHIN.format(name=scope.name, words=origin) if origin else english(scope.words)
 
 
-def _origins_of_items(
-    connection: Connection, scope: SelectionScope, before: Sequence[Scope] = ()
-) -> tuple[Origin, ...]:
-    own = _own(scope, before, connection.dialect) if before else Fragment("")
-    found = connection.execute(
-        f"SELECT origin, {connection.dialect.json_object('order_id', 'line')} FROM selection_item WHERE {_MINE}"
-        f"{f' AND order_id IN ({own.sql})' if before else ''} GROUP BY origin ORDER BY origin",
-        {**own.params, "actor": scope.actor, "name": scope.name},
-    )
-    return tuple(
-        Origin(_WITHIN.format(name=scope.name, words=source) if source else english(scope.words), lines)
-        for source, lines in found
-    )
-
-
-def _origin_of_found(connection: Connection, scope: FilterScope, before: Sequence[Scope]) -> Origin:
-    own = _own(scope, before, connection.dialect)
-    row = connection.execute(
-        f"SELECT {connection.dialect.json_object('id', '0')} FROM ({own.sql}) AS found", own.params
-    ).fetchone()
-    return Origin(_origin_words(scope), row[0] if row else "{}")
+def _with_lines(scope: Scope, dialect: Dialect) -> Fragment:
+    """A query for the ids of a scope, what each was added by, and its line; 0 where it has none."""
+    if isinstance(scope, SelectionScope):
+        selected = _SELECTED.replace("SELECT order_id", "SELECT order_id AS id, origin, line")
+        return Fragment(selected, {"selected_by": scope.actor, "selection": scope.name})
+    if isinstance(scope, IdScope):
+        lines = json.loads(scope.given.lines or "{}")
+        own = json.dumps({order_id: lines.get(order_id, 0) for order_id in scope.given.ids})
+        return Fragment(
+            f"SELECT key AS id, '' AS origin, value AS line FROM ({dialect.pairs('lines')}) AS pair", {"lines": own}
+        )
+    found = _ids(scope, dialect)
+    return Fragment(f"SELECT id, '' AS origin, 0 AS line FROM ({found.sql}) AS found", found.params)
 
 
 def taken_out(connection: Connection, choice: Choice) -> tuple[str, ...]:
     """The ids that the sources of a choice have, and that it takes out again; sorted."""
     listed = {*choice.excluded.ids} & {*choice.given.ids} if choice.excluded.ids else set[str]()
+    dialect, orders = connection.dialect, "SELECT id FROM orders WHERE account = :account AND"
+    joined = _joined(choice.sources, dialect)
     if choice.only or choice.minus:
-        limits = _limits(choice, connection.dialect)
-        limits = Fragment(f"NOT ({limits.sql})", limits.params)
+        # EXCEPT, and not NOT: PostgreSQL would read a long list anew for each order.
+        kept = choice_condition(choice, dialect)
+        taken = Fragment(f"{orders} {joined.sql} EXCEPT {orders} {kept.sql}", {**joined.params, **kept.params})
     elif choice.excluded.ids and not choice.is_listed:
-        bound = {"taken_out": connection.dialect.bind_ids(choice.excluded.ids)}
-        limits = Fragment(f"id IN ({connection.dialect.ids('taken_out')})", bound)
+        bound = {"taken_out": dialect.bind_ids(choice.excluded.ids)}
+        taken = Fragment(f"{orders} ({joined.sql}) AND id IN ({dialect.ids('taken_out')})", {**joined.params, **bound})
     else:
         return tuple(sorted(listed))
-    condition = _all_of(_joined(choice.sources, connection.dialect), limits)
-    found = connection.execute(f"SELECT id FROM orders WHERE account = :account AND {condition.sql}", condition.params)
+    found = connection.execute(taken.sql, taken.params)
     return tuple(sorted({str(order_id) for (order_id,) in found} | listed))
 
 
