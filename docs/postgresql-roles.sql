@@ -128,3 +128,19 @@ END
 $$;
 GRANT UPDATE (state, attempts, next_attempt_at, lease_until, token, subject, text, html, last_error, updated_at)
     ON mail TO orderctl_mailer;
+
+-- What the systems are told, in stores that keep it: queued with the rejection, sent by operators and by the mail worker.
+DO $$
+BEGIN
+    IF to_regclass('writeback') IS NOT NULL THEN
+        GRANT INSERT (account, id, batch_id, order_id, system, system_key, state, next_attempt_at, created_at, updated_at)
+            ON writeback TO orderctl_operator;
+        GRANT INSERT (account, writeback_id, id, action, from_state, to_state, reason, actor, at)
+            ON writeback_event TO orderctl_operator, orderctl_mailer;
+        GRANT SELECT ON writeback, writeback_event, order_event, act TO orderctl_mailer;
+        GRANT UPDATE (state, attempts, next_attempt_at, lease_until, token, last_error, updated_at)
+            ON writeback TO orderctl_operator, orderctl_mailer;
+        GRANT INSERT ON act TO orderctl_mailer;
+    END IF;
+END
+$$;

@@ -37,11 +37,11 @@ def test_the_migrations_make_what_the_tables_say(store_url):
     [
         (tables.STATUSES, Status),
         (tables.MODES, Mode),
-        (tables.MAIL_STATES, DeliveryState),
+        (tables.DELIVERY_STATES, DeliveryState),
         (tables.PLAN_STATES, PlanState),
         (clock._OPEN.replace("'", "").split(", "), OPEN),
     ],
-    ids=["statuses", "modes", "mail states", "plan states", "open plans"],
+    ids=["statuses", "modes", "delivery states", "plan states", "open plans"],
 )
 def test_the_codes_of_the_database_room_are_those_of_the_rooms_above(codes, known):
     assert set(codes) == set(known)

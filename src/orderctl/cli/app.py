@@ -122,6 +122,7 @@ COMMANDS = {
     "stats": Entry("commands.export", "Count orders and add up their amounts, with charts.", _AROUND, "stats_app"),
     "filter": Entry("commands.filters", "Keep filters under a name, for everyone on the store.", _AROUND),
     "mail": Entry("commands.mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
+    "writeback": Entry("commands.writeback", "What the systems are told of rejected orders.", _RECORD),
     "log": Entry("commands.log", "Who rejected what, when and why.", _RECORD),
     "policy": Entry("commands.owner.policy", "What a batch may be, whatever the settings say.", _SETUP),
     "member": Entry("commands.owner.member", "Which logins work on this account, on PostgreSQL.", _SETUP),

@@ -1,10 +1,10 @@
 """Delivery for the commands: its options, and how a signal ends it."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import typer
 
@@ -12,11 +12,16 @@ from orderctl.cli.context import Context
 from orderctl.cli.options import BatchId
 from orderctl.core.ids import new_id
 from orderctl.database.store import Store
-from orderctl.delivery.outbox import DeliveryReport
-from orderctl.delivery.service import Sending, deliver, follow
-from orderctl.language import N_, ngettext
+from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Outbox
+from orderctl.delivery.service import Picked, Sending, act, deliver, follow
+from orderctl.delivery.workers import Pace
+from orderctl.errors import DeclinedError, UsageError
+from orderctl.language import N_, _, ngettext
 from orderctl.mail.service import MailKind
 from orderctl.settings import LARGEST, MAX_CONNECTIONS
+from orderctl.systems.systems import SystemSettings, configured
+from orderctl.terminal.prompts import can_ask, yes_or_no
+from orderctl.writeback.service import WritebackKind
 
 Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
 Connections = Annotated[
@@ -102,19 +107,56 @@ class Delivery:
 
 
 def deliver_mails(context: Context, store: Store, stop: Stopping, wanted: Delivery) -> DeliveryReport:
-    """Send the mails that are due; with `follow`, go on until a signal comes."""
+    """Send the mails that are due; with `follow`, go on until a signal comes, and tell the systems too."""
     sending = wanted.sending(context, stop)
-    if not wanted.follow:
-        with context.screen.progress(N_("Mailing")) as progress:
-            return deliver(store, sending, limit=wanted.limit, progress=progress)
+    if wanted.follow:
+        sending.kind.ready()
+        return _follow(context, store, [*_to_systems(context, stop, wanted, configured(context.settings)), sending])
+    with context.screen.progress(N_("Mailing")) as progress:
+        return deliver(store, sending, limit=wanted.limit, progress=progress)
+
+
+def tell_systems(
+    context: Context, store: Store, stop: Stopping, wanted: Delivery, systems: Mapping[str, SystemSettings]
+) -> DeliveryReport:
+    """Tell the systems of what is due; with `follow`, go on until a signal comes, and send mails if they are set up."""
+    sendings = _to_systems(context, stop, wanted, systems)
+    if wanted.follow:
+        mails = [wanted.sending(context, stop)] if context.settings.text("mail.transport") else []
+        return _follow(context, store, [*sendings, *mails])
+    total = DeliveryReport()
+    for sending in sendings:
+        with context.screen.progress(_("Telling {system}", system=sending.kind.system.name)) as progress:
+            total = total.plus(deliver(store, sending, limit=wanted.limit, progress=progress))
+    return total
+
+
+def _to_systems(
+    context: Context, stop: Callable[[], bool], wanted: Delivery, systems: Mapping[str, SystemSettings]
+) -> list[Sending[WritebackKind]]:
+    return [
+        Sending(
+            kind=WritebackKind(system=system, actor=context.actor, clock=context.clock, new_id=new_id),
+            clock=context.clock,
+            new_token=new_id,
+            batch_id=wanted.batch,
+            connections=wanted.connections or system.number("connections") or 1,
+            pace=Pace.parse(wanted.rate or system.text("rate"), where=f"systems.{system.name}.rate"),
+            should_stop=stop,
+        )
+        for system in systems.values()
+    ]
+
+
+def _follow(context: Context, store: Store, sendings: Sequence[Sending[Any]]) -> DeliveryReport:
+    """Deliver whatever falls due in any of the outboxes, until a signal comes."""
     from orderctl.mail.view import delivery_figures
 
-    sending.kind.ready()
     context.screen.tell(
         ngettext(
             "following the outbox of {store} over {number:,} connection",
             "following the outbox of {store} over {number:,} connections",
-            sending.connections,
+            sum(sending.connections for sending in sendings),
             store=store.label,
         )
     )
@@ -122,4 +164,56 @@ def deliver_mails(context: Context, store: Store, stop: Stopping, wanted: Delive
     def tell_round(report: DeliveryReport) -> None:
         context.screen.tell(delivery_figures(report))
 
-    return follow(store, sending, tell=context.screen.warn, done=tell_round)
+    return follow(store, sendings, tell=context.screen.warn, done=tell_round)
+
+
+def act_and_tell(
+    context: Context,
+    store: Store,
+    outbox: Outbox,
+    action: DeliveryAction,
+    picked: Picked,
+    done: Callable[[int], str],
+    *,
+    reason: str,
+    ask: Callable[[int], str] | None,
+) -> None:
+    """Apply the action; tell what was left alone, and what was done to how many.
+
+    `ask` gives the question for so many of unknown fate. Raises DeclinedError, or UsageError without a terminal.
+    """
+    unknown = picked.count(DeliveryState.UNKNOWN)
+    if unknown and ask:
+        _confirm(unknown, ask)
+    changed = act(
+        store, outbox, action, picked, actor=context.actor, reason=reason.strip(), clock=context.clock, new_id=new_id
+    )
+    left = ", ".join(counted(state, number) for state, number in picked.left.items())
+    if left or not picked.states:
+        context.screen.tell(_("left as they are: {left}", left=left) if left else _("there is none of that kind"))
+    if changed < len(picked.states):
+        stayed = ngettext(
+            "{number:,} changed in between and stayed as it is",
+            "{number:,} changed in between and stayed as they are",
+            len(picked.states) - changed,
+        )
+        context.screen.warn(stayed)
+    if changed:
+        context.screen.tell(done(changed))
+
+
+def counted(state: str, number: int) -> str:
+    """How many are in a state."""
+    return _("{number:,} {state}", number=number, state=state)
+
+
+def _confirm(unknown: int, ask: Callable[[int], str]) -> None:
+    if not can_ask():
+        unasked = ngettext(
+            "{number:,} of unknown fate may have arrived, and there is no terminal to confirm on",
+            "{number:,} of unknown fate may have arrived, and there is no terminal to confirm on",
+            unknown,
+        )
+        raise UsageError(unasked, hint=_("find out at the server, then say yes with --yes"))
+    if not yes_or_no(ask(unknown)):
+        raise DeclinedError(_("declined; nothing was changed"))

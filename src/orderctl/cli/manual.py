@@ -52,6 +52,7 @@ def _pages_in(folder: str) -> dict[str, Topic]:
 
 
 _MAIL_STATES = {
+    DeliveryState.HELD: N_("waits until the system of its orders has cancelled them; see: orderctl writeback list"),
     DeliveryState.WAITING: N_("waits for: orderctl mail send"),
     DeliveryState.CLAIMED: N_("a worker has taken it and will send it"),
     DeliveryState.SENDING: N_("it is being handed to the mail server"),

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from orderctl.cli.context import Context
-from orderctl.cli.delivery import Delivery, Stopped, Stopping, deliver_mails
+from orderctl.cli.delivery import Delivery, Stopped, Stopping, deliver_mails, tell_systems
 from orderctl.cli.options import Expect, IgnoreUnknown, MaxOrders, ReportFormat, Strict
 from orderctl.cli.sources import reason_codes
 from orderctl.database.connection import Connection
@@ -38,6 +38,7 @@ from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, Req
 from orderctl.rejection.sample_letters import SampleLetter, compose_samples
 from orderctl.rejection.service import Expectations, Rehearsal, delivered_so_far, mails_left, targets_of
 from orderctl.selection.notes import Reason, ReasonCodes
+from orderctl.systems.systems import configured
 from orderctl.terminal.prompts import can_ask, choose
 
 _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
@@ -225,8 +226,12 @@ def conclude_again(context: Context, store: Store, result: RejectionResult, run:
 
 
 def _delivered(context: Context, store: Store, result: RejectionResult, run: Run) -> RejectionResult:
-    """The result after its mails were sent, or could not be."""
-    if not result.mails or result.batch_id is None:
+    """The result after its systems were told and its mails sent, or could not be."""
+    if result.batch_id is None:
+        return result
+    if result.writebacks:
+        result = _written_back(context, store, result, run)
+    if not result.mails:
         return result
     try:
         with Stopping() as stop:
@@ -244,6 +249,26 @@ def _delivered(context: Context, store: Store, result: RejectionResult, run: Run
         report(context, run, result)
         raise KeyboardInterrupt(_("interrupted; the mails that are left wait for: orderctl mail send")) from None
     return replace(result, delivery=delivery)
+
+
+def _written_back(context: Context, store: Store, result: RejectionResult, run: Run) -> RejectionResult:
+    """The result after its systems were told, or could not be: then the write-backs wait, and so do their mails."""
+    try:
+        with Stopping() as stop:
+            systems = configured(context.settings)
+            told = tell_systems(context, store, stop, Delivery(batch=result.batch_id), systems)
+        stop.check(told)
+    except OrderctlError as error:
+        told = DeliveryReport(stopped=error.sentence)
+    except Stopped:
+        report(context, run, replace(result, written_back=told))
+        raise
+    except KeyboardInterrupt:
+        report(context, run, result)
+        raise KeyboardInterrupt(
+            _("interrupted; what is left waits for: orderctl writeback send, orderctl mail send")
+        ) from None
+    return replace(result, written_back=told)
 
 
 def report(context: Context, run: Run, result: RejectionResult) -> int:

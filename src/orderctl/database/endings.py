@@ -1,4 +1,4 @@
-"""Finds plans, batches and mails by their id or its ending."""
+"""Finds plans, batches, mails and write-backs by their id or its ending."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from orderctl.language import N_, _
 PLANS_LISTED = N_("orderctl plan list shows them")
 BATCHES_LISTED = N_("orderctl log lists batches")
 MAILS_LISTED = N_("orderctl mail list shows them")
+WRITEBACKS_LISTED = N_("orderctl writeback list shows them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,12 @@ _MAIL = _Kind(
     listed=MAILS_LISTED,
 )
 
+_WRITEBACK = _Kind(
+    missing=N_("there is no write-back {text!r} in this store"),
+    several=N_("{text!r} is the ending of several write-backs: {found}"),
+    listed=WRITEBACKS_LISTED,
+)
+
 
 def find_plan(connection: Connection, text: str) -> str:
     """The id of the only plan whose id ends in `text`. Raises UsageError if there is none or more than one."""
@@ -63,15 +70,26 @@ def batch_ending(connection: Connection, text: str) -> str | None:
 
 def find_mails(connection: Connection, texts: Sequence[str]) -> tuple[str, ...]:
     """The ids of the mails with these ids or endings, each once. Raises UsageError as `find_plan` does."""
-    whole = _among(connection, "mail", texts) if texts else ()
-    found = (text if text in whole else _only(_MAIL, text, partial(_mails_ending, connection, text)) for text in texts)
+    return _deliveries(connection, "mail", _MAIL, texts)
+
+
+def find_writebacks(connection: Connection, texts: Sequence[str]) -> tuple[str, ...]:
+    """The ids of the write-backs with these ids or endings, each once. Raises UsageError as `find_plan` does."""
+    return _deliveries(connection, "writeback", _WRITEBACK, texts)
+
+
+def _deliveries(connection: Connection, table: str, kind: _Kind, texts: Sequence[str]) -> tuple[str, ...]:
+    whole = _among(connection, table, texts) if texts else ()
+    found = (
+        text if text in whole else _only(kind, text, partial(_numbered, connection, table, text)) for text in texts
+    )
     return tuple(dict.fromkeys(found))
 
 
-def _mails_ending(connection: Connection, text: str) -> Iterable[str]:
-    """The mails whose ids end in `text`. A mail's id is the id of its batch, a point and a number."""
+def _numbered(connection: Connection, table: str, text: str) -> Iterable[str]:
+    """The ids that end in `text`. The id of a delivery is the id of its batch, a point and a number."""
     ending, number = split_mail_id(text)
-    return _among(connection, "mail", [f"{batch_id}.{number}" for batch_id in ids_ending(connection, "batch", ending)])
+    return _among(connection, table, [f"{batch_id}.{number}" for batch_id in ids_ending(connection, "batch", ending)])
 
 
 def _among(connection: Connection, table: str, ids: Sequence[str]) -> frozenset[str]:

@@ -40,7 +40,7 @@ DAY = Text().with_variant(Date(), "postgresql")
 # The codes of enumerations that this room may not import. A test compares them.
 STATUSES = ("needs-oc", "oc-created", "oc-approved", "oc-declined", "oc-confirmed", "returned-to-cart", "rejected")
 MODES = ("bulk", "individual")
-MAIL_STATES = ("waiting", "claimed", "sending", "sent", "refused", "retry", "unknown", "cancelled")
+DELIVERY_STATES = ("held", "waiting", "claimed", "sending", "sent", "refused", "retry", "unknown", "cancelled")
 VERDICTS = ("skipped", "unknown", "taken-out", "changed")
 MEMBER_ACTIONS = ("add", "remove")
 PLAN_STATES = ("saved", "approved", "held", "executed", "cancelled")
@@ -530,7 +530,7 @@ class MailRow(SQLModel, table=True):
     updated_at: datetime = _instant()
 
     __table_args__ = (
-        _one_of("state", MAIL_STATES),
+        _one_of("state", DELIVERY_STATES),
         Index(None, "account", "state", "next_attempt_at", "id"),
         Index(None, "account", "batch_id"),
     )
@@ -564,6 +564,53 @@ class MailEventRow(SQLModel, table=True):
     actor: str = Field(sa_column=Column(TEXT, nullable=False))
     actor_login: str = _text()
     at: datetime = _instant()
+
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+
+class WritebackRow(SQLModel, table=True):
+    """The cancellation that a system is to be given for one rejected order."""
+
+    __tablename__ = "writeback"
+
+    account: str = _key()
+    id: str = _key()
+    batch_id: str = _text()
+    order_id: str = _text()
+    system: str = _text()
+    system_key: str = _text()
+    state: str = Field(sa_column=Column(TEXT, nullable=False))
+    attempts: int = _count()
+    next_attempt_at: datetime = _instant()
+    lease_until: datetime | None = _optional_instant()
+    token: str | None = _optional_text()
+    last_error: str = _text()
+    created_at: datetime = _instant()
+    updated_at: datetime = _instant()
+
+    __table_args__ = (
+        _one_of("state", DELIVERY_STATES),
+        Index(None, "account", "state", "next_attempt_at", "id"),
+        Index(None, "account", "batch_id", "order_id"),
+        Index(None, "account", "order_id"),
+    )
+
+
+class WritebackEventRow(SQLModel, table=True):
+    """What an operator did with a write-back. Append-only."""
+
+    __tablename__ = "writeback_event"
+
+    account: str = _key()
+    writeback_id: str = _key()
+    id: str = _key()
+    action: str = Field(sa_column=Column(TEXT, nullable=False))
+    from_state: str = Field(sa_column=Column(TEXT, nullable=False))
+    to_state: str = Field(sa_column=Column(TEXT, nullable=False))
+    reason: str = _text()
+    actor: str = Field(sa_column=Column(TEXT, nullable=False))
+    at: datetime = _instant()
+    actor_login: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from orderctl.core.identity import Identity
+from orderctl.database.connection import Fragment
 from orderctl.errors import ExitCode
 from orderctl.language import N_, _
 
@@ -51,6 +52,7 @@ LONGEST_LEASE = timedelta(hours=1)
 class DeliveryState(StrEnum):
     """The state of a delivery (design.md, section 7)."""
 
+    HELD = "held"
     WAITING = "waiting"
     CLAIMED = "claimed"
     SENDING = "sending"
@@ -66,12 +68,14 @@ class Outbox:
     """The table of a kind of deliveries, and that of its events.
 
     `details` are the messages that it keeps, by code. `recorded` are the columns, with their types, that are written
-    when a delivery begins: what will be handed over.
+    when a delivery begins: what will be handed over. `only` is a condition on its rows, with AND before it, for a run
+    that delivers a part of it.
     """
 
     table: str
     details: Mapping[str, str]
     recorded: Mapping[str, str] = field(default_factory=dict)
+    only: Fragment = field(default_factory=lambda: Fragment(""))
 
 
 class Item(Protocol):
@@ -119,7 +123,7 @@ class PutOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReport:
-    """The result of a delivery run, in deliveries. `put_off` are those that were not due."""
+    """The result of a delivery run, in deliveries. `put_off` are those that were not due, `held` wait for others."""
 
     sent: int = 0
     retry: int = 0
@@ -127,11 +131,12 @@ class DeliveryReport:
     unknown: int = 0
     stopped: str = ""
     put_off: PutOff | None = None
+    held: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether everything was sent and nothing waits."""
-        return not (self.retry or self.refused or self.unknown or self.stopped or self.put_off)
+        return not (self.retry or self.refused or self.unknown or self.stopped or self.put_off or self.held)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -188,7 +193,7 @@ class DeliveryAction:
     detail: str
 
 
-_WAITS = (DeliveryState.WAITING, DeliveryState.RETRY, DeliveryState.CLAIMED)
+_WAITS = (DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.RETRY, DeliveryState.CLAIMED)
 RETRY = DeliveryAction(
     name="retry",
     allowed=(
@@ -197,6 +202,7 @@ RETRY = DeliveryAction(
         DeliveryState.RETRY,
         DeliveryState.CANCELLED,
         DeliveryState.WAITING,
+        DeliveryState.HELD,
     ),
     unasked=(DeliveryState.REFUSED, DeliveryState.RETRY),
     to=DeliveryState.WAITING,

@@ -36,7 +36,7 @@ def claim(
 ) -> list[str]:
     """Lease the deliveries that are due, longest due first; returns their ids. Two runs never get the same one."""
     dialect = connection.dialect
-    of_batch, bound = _of_batch(batch_id)
+    of_batch, bound = _among(outbox, batch_id)
     # One subquery for each state: each reads the index in the order wanted, and nothing is sorted.
     by_state = " UNION ALL ".join(
         f"SELECT * FROM (SELECT id, next_attempt_at FROM {outbox.table} WHERE account = :account"
@@ -67,7 +67,7 @@ def claim(
 
 def count_due(connection: Connection, outbox: Outbox, now: datetime, batch_id: str | None) -> int:
     """How many deliveries are due and not leased."""
-    of_batch, bound = _of_batch(batch_id)
+    of_batch, bound = _among(outbox, batch_id)
     row = connection.execute(
         f"SELECT count(*) FROM {outbox.table} WHERE account = :account AND {_DUE}{of_batch}",
         {"now": connection.dialect.instant(now), **bound},
@@ -75,9 +75,18 @@ def count_due(connection: Connection, outbox: Outbox, now: datetime, batch_id: s
     return int(row[0]) if row else 0
 
 
+def count_held(connection: Connection, outbox: Outbox, batch_id: str | None) -> int:
+    """How many deliveries wait for something else."""
+    among, bound = _among(outbox, batch_id)
+    row = connection.execute(
+        f"SELECT count(*) FROM {outbox.table} WHERE account = :account AND state = '{DeliveryState.HELD}'{among}", bound
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def find_put_off(connection: Connection, outbox: Outbox, now: datetime, batch_id: str | None) -> PutOff | None:
     """The deliveries that are due only after `now`; None if there are none."""
-    of_batch, bound = _of_batch(batch_id)
+    of_batch, bound = _among(outbox, batch_id)
     states = ", ".join(f"'{state}'" for state in _DUE_STATES)
     row = connection.execute(
         f"SELECT count(*), min(next_attempt_at), max(next_attempt_at) FROM {outbox.table} WHERE account = :account"
@@ -261,8 +270,14 @@ def change(
     return changed.rowcount
 
 
-def _of_batch(batch_id: str | None) -> tuple[str, dict[str, object]]:
-    return ("", {}) if batch_id is None else (" AND batch_id = :batch", {"batch": batch_id})
+def _among(outbox: Outbox, batch_id: str | None) -> tuple[str, dict[str, object]]:
+    """The condition on the rows that a run delivers, with AND before it, and its values."""
+    bound = dict(outbox.only.params)
+    return (
+        (outbox.only.sql, bound)
+        if batch_id is None
+        else (f"{outbox.only.sql} AND batch_id = :batch", bound | {"batch": batch_id})
+    )
 
 
 def _settled(dialect: Dialect, outbox: Outbox, each: Settlement) -> dict[str, object]:

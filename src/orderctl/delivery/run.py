@@ -73,6 +73,12 @@ class Kind(Protocol[ItemT, FactsT]):
     def ready(self) -> None:
         """Make what all of a run share. Raises ServerUnavailableError or UsageError if nothing can be sent at all."""
 
+    def before(self, store: Store, /) -> None:
+        """What comes before a round, outside of a transaction."""
+
+    def wake(self, connection: Connection, now: datetime, /) -> None:
+        """Make due what waited for something else. Called as a round begins."""
+
     def read(self, connection: Connection, ids: Sequence[str], /) -> Sequence[ItemT]:
         """The claimed deliveries of these ids, longest due first."""
 

@@ -13,7 +13,7 @@ from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Outbox
-from orderctl.delivery.queries import change, count_due, expire_leases, find_put_off
+from orderctl.delivery.queries import change, count_due, count_held, expire_leases, find_put_off
 from orderctl.delivery.run import CarriedClock, DeliveryRun, Kind
 from orderctl.delivery.workers import Pace
 from orderctl.errors import ServerUnavailableError, StoreUnavailableError, UsageError
@@ -61,42 +61,69 @@ def deliver(
     with store.snapshot() as connection:
         put_off = find_put_off(connection, sending.kind.outbox, sending.clock.of(connection), sending.batch_id)
     round_ = _round(store, sending, limit=limit, progress=progress)
-    return replace(round_.report, put_off=put_off)
+    with store.snapshot() as connection:
+        held = count_held(connection, sending.kind.outbox, sending.batch_id)
+    return replace(round_.report, put_off=put_off, held=held)
 
 
 def follow(
     store: Store,
-    sending: Sending[Any],
+    sendings: Sequence[Sending[Any]],
     *,
     tell: Callable[[str], None],
     done: Callable[[DeliveryReport], None],
     poll_s: float = POLL_S,
 ) -> DeliveryReport:
-    """Deliver as things fall due, until told to stop.
+    """Deliver as things fall due, of each kind in turn, until told to stop.
 
     `tell` is called for trouble that may pass, `done` after each round with due ones. Trouble that needs a person (a
-    refused login) ends it, as it ends `deliver`.
+    refused login) ends a kind, as it ends `deliver`; the last one to end ends it all.
     """
-    total, troubles = DeliveryReport(), 0
-    while not sending.should_stop():
-        try:
-            round_ = _round(store, sending)
-        except StoreUnavailableError as error:
-            round_ = _Round(due=0, report=DeliveryReport(stopped=error.sentence))
-        total = total.plus(round_.report)
-        if round_.due:
-            done(round_.report)
-        if round_.needs_person:
-            return total
-        if round_.report.stopped:
-            troubles += 1
-            pause_s = min(_FIRST_PAUSE_S * 2 ** (troubles - 1), _LONGEST_PAUSE_S)
-            tell(_("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
-        else:
-            troubles, pause_s = 0, 0 if round_.due else poll_s
-        # Jitter, so that processes that were started together do not poll together.
-        _wait(pause_s * random.uniform(0.5, 1.5), sending.should_stop)  # noqa: S311
+    total, waits = DeliveryReport(), {id(sending): _Wait() for sending in sendings}
+    left = list(sendings)
+    while left and not left[0].should_stop():
+        for sending in list(left):
+            wait = waits[id(sending)]
+            if wait.until > time.monotonic() or sending.should_stop():
+                continue
+            try:
+                round_ = _round(store, sending)
+            except StoreUnavailableError as error:
+                round_ = _Round(due=0, report=DeliveryReport(stopped=error.sentence))
+            total = total.plus(round_.report)
+            if round_.due:
+                done(round_.report)
+            if round_.needs_person:
+                left.remove(sending)
+                if left:
+                    tell(round_.report.stopped)
+                continue
+            pause_s = wait.after(round_, poll_s)
+            if round_.report.stopped:
+                tell(_("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
+        if left:
+            soonest = min(waits[id(sending)].until for sending in left)
+            _wait(soonest - time.monotonic(), left[0].should_stop)
     return total
+
+
+@dataclass(slots=True)
+class _Wait:
+    """Until when a kind is left alone, and how many rounds in a row ended in trouble."""
+
+    until: float = 0.0
+    troubles: int = 0
+
+    def after(self, round_: _Round, poll_s: float) -> float:
+        """Note how a round ended; returns the seconds to wait, without the jitter."""
+        if round_.report.stopped:
+            self.troubles += 1
+            pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self.troubles - 1), _LONGEST_PAUSE_S)
+        else:
+            self.troubles, pause_s = 0, 0.0 if round_.due else poll_s
+        # Jitter, so that processes that were started together do not poll together.
+        self.until = time.monotonic() + pause_s * random.uniform(0.5, 1.5)  # noqa: S311
+        return pause_s
 
 
 def _round(
@@ -108,8 +135,10 @@ def _round(
     def expire(connection: Connection) -> datetime:
         now = sending.clock.of(connection)
         expire_leases(connection, outbox, now)
+        sending.kind.wake(connection, now)
         return now
 
+    sending.kind.before(store)
     started = store.write(expire)
     with store.snapshot() as connection:
         due = count_due(connection, outbox, started, sending.batch_id)

@@ -1,6 +1,7 @@
 """Mails as rows of the outbox (design.md, section 7)."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 
 from orderctl.core.text import fold, lower_ascii
@@ -32,6 +33,18 @@ def claimed_mails(connection: Connection, mail_ids: Sequence[str]) -> tuple[Mail
         {"wanted": connection.dialect.bind_ids(mail_ids)},
     )
     return tuple(map(_mail, found))
+
+
+def release_held(connection: Connection, now: datetime) -> int:
+    """Make the held mails due whose orders are all cancelled in their systems; returns how many."""
+    released = connection.execute(
+        f"UPDATE mail SET state = '{DeliveryState.WAITING}', updated_at = :now WHERE account = :account"
+        f" AND state = '{DeliveryState.HELD}' AND NOT EXISTS (SELECT 1 FROM mail_order AS spoken JOIN writeback AS w"
+        " ON w.account = :account AND w.batch_id = mail.batch_id AND w.order_id = spoken.order_id"
+        f" WHERE spoken.account = :account AND spoken.mail_id = mail.id AND w.state <> '{DeliveryState.SENT}')",
+        {"now": connection.dialect.instant(now)},
+    )
+    return released.rowcount
 
 
 def list_mails(connection: Connection, query: MailQuery) -> Iterator[Mail]:

@@ -17,7 +17,7 @@ from orderctl.delivery.service import Picked, Sending, pick
 from orderctl.delivery.workers import Job, unsendable
 from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import GONE, MAILS, LetterContext, Mail, MailQuery
-from orderctl.mail.queries import claimed_mails, list_mails, mail_states
+from orderctl.mail.queries import claimed_mails, list_mails, mail_states, release_held
 from orderctl.mail.transports import Mailer
 
 if TYPE_CHECKING:
@@ -36,6 +36,14 @@ class MailKind:
     def ready(self) -> None:
         """Raise ServerUnavailableError or UsageError if no mail can be sent at all."""
         self._writer = self.sender()
+
+    def before(self, store: Store) -> None:
+        """Nothing."""
+
+    @staticmethod
+    def wake(connection: Connection, now: datetime) -> None:
+        """Let go of mails whose orders are cancelled in their systems by now."""
+        release_held(connection, now)
 
     @staticmethod
     def read(connection: Connection, ids: Sequence[str]) -> tuple[Mail, ...]:

@@ -75,13 +75,14 @@ def mail_details(
     ]
     parts: list[RenderableType] = [facts_table(facts)]
     if events:
-        parts += [Text(), _event_table(events), Text()]
+        parts += [Text(), event_table(events), Text()]
     if letter is not None:
         parts.append(Framed(letter_text(letter)))
     return Group(*parts)
 
 
-def _event_table(events: Sequence[DeliveryEvent]) -> RenderableType:
+def event_table(events: Sequence[DeliveryEvent]) -> RenderableType:
+    """What operators did with a delivery."""
     return text_table(
         (when(), N_("What"), N_("Who"), N_("Why")),
         (
@@ -120,6 +121,13 @@ def delivery_figures(delivery: DeliveryReport) -> Text:
         parts.append(_("{number:,} refused for good", number=delivery.refused))
     if delivery.unknown:
         parts.append(_("{number:,} of unknown fate", number=delivery.unknown))
+    if delivery.held:
+        held = ngettext(
+            "{number:,} held until its orders are cancelled in their system",
+            "{number:,} held until their orders are cancelled in their systems",
+            delivery.held,
+        )
+        parts.append(held)
     return plain(", ".join(parts), "" if delivery.complete else "yellow")
 
 

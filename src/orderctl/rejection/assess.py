@@ -13,7 +13,7 @@ from orderctl.orders.eligibility import Mode, refusal_sql
 from orderctl.orders.orders import OrderSummary, Status
 from orderctl.orders.queries import read_summary
 from orderctl.rejection.impact import Freshness, Impact, LargestOrder, NamedBuyers, SeasonShare
-from orderctl.rejection.plan import Assessment, MailPlan, Skipped, Targets
+from orderctl.rejection.plan import Assessment, MailPlan, Skipped, SystemOrders, Targets
 from orderctl.selection.queries import choice_condition, origins_of, taken_out
 from orderctl.selection.selection import Choice, FilterScope, InputSummary
 
@@ -370,3 +370,17 @@ def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[in
         orders_without_buyer=nobody,
         languages=languages,
     )
+
+
+def systems_of(connection: Connection, targets: Targets, systems: Mapping[str, str]) -> tuple[SystemOrders, ...]:
+    """How many of the targets live in which of the systems. `systems` has the key of each by its name."""
+    if not systems or not targets.count:
+        return ()
+    dialect = connection.dialect
+    found = connection.execute(
+        f"SELECT said.source, count(*) FROM ({dialect.pairs('targets')}) AS target"
+        " JOIN order_source AS said ON said.account = :account AND said.order_id = target.key"
+        f" WHERE said.source IN ({dialect.ids('systems')}) GROUP BY said.source ORDER BY said.source",
+        {"targets": targets.packed, "systems": dialect.bind_ids(list(systems))},
+    )
+    return tuple(SystemOrders(name=name, key=systems[name], orders=number) for name, number in found)

@@ -50,6 +50,7 @@ def plan_document(plan: RejectionPlan) -> Document:
         },
         "notes": {"reasons": plan.notes.reasons, "messages": plan.notes.messages, "orders": _notes(plan.notes)},
         "impact": _impact(plan.impact),
+        "systems": [asdict(each) for each in plan.systems],
         "mail": asdict(plan.mail) | {"languages": dict(plan.mail.languages)},
     }
 
@@ -155,5 +156,9 @@ def result_document(result: RejectionResult) -> Document:
         "rejected": result.rejected,
         "totals": amounts(result.totals),
         "left_out": [asdict(left) for left in result.left_out],
+        "writebacks": {
+            "queued": result.writebacks,
+            **({} if result.written_back is None else asdict(result.written_back)),
+        },
         "mails": {"queued": result.mails, **({} if result.delivery is None else asdict(result.delivery))},
     }

@@ -17,7 +17,7 @@ from orderctl.language import _
 from orderctl.orders.eligibility import STALE, Mode, eligible_sql, refusal_sql, stale_sql
 from orderctl.orders.orders import OrderChange, OrderEvent, OrderSummary, Status
 from orderctl.orders.queries import read_summary
-from orderctl.rejection.plan import ApprovedPlan, Executed, KeyUsedError, LeftOut, RejectionPlan
+from orderctl.rejection.plan import ApprovedPlan, Executed, KeyUsedError, LeftOut, RejectionPlan, SystemOrders
 from orderctl.selection.notes import notes_sql
 
 _EVENT = "account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at, lines_digest"
@@ -146,12 +146,19 @@ _MAIL = (
 )
 _MAIL_ORDER = "mail_order (account, mail_id, order_id, message)"
 _MAIL_ID = "CAST(:batch || '.' || number AS TEXT)"
-_QUEUED = f"'{DeliveryState.WAITING}', :at, :at, :at"
+_QUEUED = ":state, :at, :at, :at"
 
 
 def queue_mails(connection: Connection, plan: RejectionPlan, at: datetime, message_domain: str) -> int:
     """Queue the mails about the orders that the plan's batch rejected; returns how many."""
-    bound = {"batch": plan.id, "domain": message_domain, "at": connection.dialect.instant(at)}
+    # One whose orders live in no system is let go as the next delivery begins.
+    state = DeliveryState.HELD if plan.systems and not plan.mail.at_once else DeliveryState.WAITING
+    bound = {
+        "batch": plan.id,
+        "domain": message_domain,
+        "at": connection.dialect.instant(at),
+        "state": state.value,
+    }
     run = _queue_in_two_statements if connection.dialect.name == "sqlite" else _queue_in_one_statement
     return run(connection, plan, bound)
 
@@ -202,6 +209,31 @@ def _queue_in_one_statement(connection: Connection, plan: RejectionPlan, bound: 
         {**bound, **note.params},
     )
     return queued.rowcount
+
+
+def queue_writebacks(connection: Connection, plan: RejectionPlan, at: datetime) -> None:
+    """Queue what the systems are to be told about the orders that the plan's batch rejected."""
+    if not plan.systems:
+        return
+    keys = " ".join(f"WHEN :{number} THEN o.{_KEYS[system.key]}" for number, system in _named(plan).items())
+    names = {number: system.name for number, system in _named(plan).items()}
+    connection.execute(
+        "INSERT INTO writeback (account, id, batch_id, order_id, system, system_key, state, next_attempt_at,"
+        " created_at, updated_at) SELECT :account, CAST(:batch || '.' || row_number() OVER (ORDER BY o.id) AS TEXT),"
+        f" :batch, o.id, said.source, CASE said.source {keys} END, '{DeliveryState.WAITING}', :at, :at, :at"
+        " FROM orders AS o JOIN order_source AS said ON said.account = :account AND said.order_id = o.id"
+        " WHERE o.account = :account AND o.batch_id = :batch"
+        f" AND said.source IN ({', '.join(f':{number}' for number in names)})",
+        {"batch": plan.id, "at": connection.dialect.instant(at), **names},
+    )
+
+
+_KEYS = {"id": "id", "reference": "reference"}
+
+
+def _named(plan: RejectionPlan) -> dict[str, SystemOrders]:
+    """The systems of the plan by the names of the parameters that hold their names."""
+    return {f"system{number}": system for number, system in enumerate(plan.systems)}
 
 
 _VERDICT = "INSERT INTO batch_verdict (account, batch_id, order_id, verdict, code)"
@@ -285,6 +317,7 @@ def execute_plan(connection: Connection, approved: ApprovedPlan, at: datetime, m
     for events in mark_rejected(connection, plan, at):
         digester.add(lines.of(events))
         rejected += len(events)
+    queue_writebacks(connection, plan, at)
     mails = queue_mails(connection, plan, at, message_domain) if plan.mail.notify else 0
     record_verdicts(connection, plan, complete=rejected == plan.targets.count)
     batch = _new_batch(connection, approved, at, rejected, mails)
@@ -373,7 +406,17 @@ def _executed(connection: Connection, plan: RejectionPlan, batch: Batch) -> Exec
         totals=plan.totals if complete else _batch_totals(connection, plan.id),
         mails=batch.mails,
         head=batch.as_head,
+        writebacks=_queued_writebacks(connection, plan),
     )
+
+
+def _queued_writebacks(connection: Connection, plan: RejectionPlan) -> int:
+    if not plan.systems:
+        return 0
+    found = connection.execute(
+        "SELECT count(*) FROM writeback WHERE account = :account AND batch_id = :batch", {"batch": plan.id}
+    ).fetchone()
+    return int(found[0]) if found else 0
 
 
 def _batch_totals(connection: Connection, batch_id: str) -> tuple[Money, ...]:

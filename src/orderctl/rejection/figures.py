@@ -11,7 +11,7 @@ from orderctl.core.times import duration_words
 from orderctl.language import _, ngettext
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
-from orderctl.rejection.plan import MailPlan, RejectionPlan, Skipped
+from orderctl.rejection.plan import RejectionPlan, Skipped, SystemOrders
 from orderctl.selection.notes import OrderNotes
 from orderctl.selection.selection import InputSummary, ids_by_origin, source_in_words
 from orderctl.terminal.amounts import shown_money
@@ -47,7 +47,9 @@ def plan_figures(plan: RejectionPlan, now: datetime, *, ask_about_mails: bool = 
         grid.add(_("Reason"), plain(plan.reason or _("none given"), "" if plan.reason else FAINT))
         if plan.notes:
             grid.add(_("Own words"), _notes(plan.notes))
-        grid.add(_("Mails"), _mails(plan.mail, plan.impact.without_address, ask=ask_about_mails))
+        if plan.systems:
+            grid.add(_("Systems"), _systems(plan.systems))
+        grid.add(_("Mails"), _mails(plan, ask=ask_about_mails))
     return grid
 
 
@@ -214,7 +216,22 @@ def _notes(notes: OrderNotes) -> Text:
     return text
 
 
-def _mails(mail: MailPlan, silent: NamedBuyers, *, ask: bool) -> Text:
+def _systems(systems: Sequence[SystemOrders]) -> Text:
+    """Where the orders will be cancelled too."""
+    told = [
+        ngettext(
+            "{number:,} order is cancelled in {system}",
+            "{number:,} orders are cancelled in {system}",
+            each.orders,
+            system=each.name,
+        )
+        for each in systems
+    ]
+    return plain(", ".join(told))
+
+
+def _mails(plan: RejectionPlan, *, ask: bool) -> Text:
+    mail, silent = plan.mail, plan.impact.without_address
     if not mail.notify:
         return Text(_("none: the buyers are not told"))
     if ask:
@@ -225,6 +242,8 @@ def _mails(mail: MailPlan, silent: NamedBuyers, *, ask: bool) -> Text:
         nothing = _("no language")
         listed = ", ".join(f"{language or nothing} {number:,}" for language, number in mail.languages)
         text.append_text(plain(f" ({listed})", FAINT))
+    if plan.systems and not mail.at_once:
+        text.append_text(plain(_("; each waits until its orders are cancelled there")))
     if mail.buyers_without_address:
         words = ngettext(
             "; nobody is told for {number:,} buyer without an address: {named}",

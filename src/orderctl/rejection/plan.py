@@ -73,7 +73,10 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailPlan:
-    """The mails that a plan queues. `buyers_without_address` and `orders_without_buyer` get none."""
+    """The mails that a plan queues. `buyers_without_address` and `orders_without_buyer` get none.
+
+    `at_once`: they do not wait until the systems of their orders have cancelled them.
+    """
 
     notify: bool
     message: str = ""
@@ -82,6 +85,16 @@ class MailPlan:
     buyers_without_address: int = 0
     orders_without_buyer: int = 0
     languages: tuple[tuple[str, int], ...] = ()
+    at_once: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemOrders:
+    """The planned orders that live in one system, which is told of them. `key`: the column that names them there."""
+
+    name: str
+    key: str
+    orders: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +172,7 @@ class RejectionPlan:
     buyers: int
     head: tuple[OrderSummary, ...]
     mail: MailPlan
+    systems: tuple[SystemOrders, ...] = ()
     impact: Impact = field(default_factory=Impact)
 
     def seen_since(self, now: datetime) -> datetime | None:
@@ -255,7 +269,7 @@ class RejectionResult:
 
     `batch_id` and `head`, the place of the batch in the chain, are None if there was nothing to do. `unselected`
     counts the orders that were removed from the selection that they came from. `delivery` is None if no mail was sent
-    in this run. `rehearsed`: all of it was taken back.
+    in this run, `written_back` if no system was told. `rehearsed`: all of it was taken back.
     """
 
     plan: RejectionPlan
@@ -264,9 +278,11 @@ class RejectionResult:
     left_out: tuple[LeftOut, ...]
     totals: tuple[Money, ...]
     mails: int
+    writebacks: int = 0
     head: Head | None = None
     unselected: int = 0
     delivery: DeliveryReport | None = None
+    written_back: DeliveryReport | None = None
     rehearsed: bool = False
 
     @property
@@ -274,7 +290,7 @@ class RejectionResult:
         """An order that was left out counts more than a mail that waits."""
         if self.left_out:
             return ExitCode.FEWER_THAN_PLANNED
-        return self.delivery.exit_code if self.delivery else ExitCode.DONE
+        return max(each.exit_code if each else ExitCode.DONE for each in (self.delivery, self.written_back))
 
 
 def _canonical(document: object) -> str:
@@ -289,7 +305,7 @@ def _document(plan: RejectionPlan) -> dict[str, Any]:
     document = asdict(plan)
     document["made_at"] = plan.made_at.isoformat()
     if not plan.by.selection:
-        # This field and the next four are left out if unused: plans saved before they existed keep their digest.
+        # This field and those below are left out if unused: plans saved before they existed keep their digest.
         del document["by"]["selection"]
     if not plan.by.more_selections:
         del document["by"]["more_selections"]
@@ -297,6 +313,10 @@ def _document(plan: RejectionPlan) -> dict[str, Any]:
         del document["before_credits"]
     if not plan.origins:
         del document["origins"]
+    if not plan.systems:
+        del document["systems"]
+    if not plan.mail.at_once:
+        del document["mail"]["at_once"]
     if plan.max_age is None:
         del document["max_age"]
     else:
@@ -334,6 +354,7 @@ def _from_document(document: Mapping[str, Any]) -> RejectionPlan:
         buyers=document["buyers"],
         head=tuple(_summary(shown) for shown in document["head"]),
         mail=MailPlan(**mail),
+        systems=tuple(SystemOrders(**each) for each in document.get("systems", ())),
         impact=read_impact(document["impact"]),
     )
 
@@ -396,4 +417,5 @@ class Executed:
     totals: tuple[Money, ...]
     mails: int
     head: Head
+    writebacks: int = 0
     unselected: int = 0

@@ -19,6 +19,7 @@ from orderctl.selection.selection import source_in_words
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.layout import RuledTable, text_table
 from orderctl.terminal.styles import DANGER, FAINT, HEADING, Framed, Sentence, filled, plain
+from orderctl.writeback.view import writeback_report
 
 SHOWN_ORDERS = 15
 _SHOWN_LEFT_OUT = 20
@@ -102,6 +103,10 @@ def result_report(result: RejectionResult) -> RenderableType:
     ]
     if result.left_out:
         parts += _left_out(result.left_out)
+    if result.written_back is not None:
+        parts.append(writeback_report(result.written_back))
+    elif result.writebacks:
+        parts.append(plain(_waiting_systems(result.writebacks)))
     if result.delivery is not None:
         parts.append(delivery_report(result.delivery))
     elif result.plan.mail.notify:
@@ -116,6 +121,14 @@ def result_report(result: RejectionResult) -> RenderableType:
         words = _("head of the log: number {position:,}, {digest}", position=head.position, digest=head.digest)
         parts.append(plain(words, "dim"))
     return Group(*parts)
+
+
+def _waiting_systems(number: int) -> str:
+    return ngettext(
+        "{number:,} write-back waiting; send with: orderctl writeback send",
+        "{number:,} write-backs waiting; send with: orderctl writeback send",
+        number,
+    )
 
 
 def _left_out(left_out: Sequence[LeftOut]) -> Iterator[Text]:

@@ -1,6 +1,6 @@
 """The main job: plan a rejection, compare it with what the caller expects, execute it (design.md, section 6)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -19,7 +19,7 @@ from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import count_mails
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderSummary
-from orderctl.rejection.assess import assess_choice
+from orderctl.rejection.assess import assess_choice, systems_of
 from orderctl.rejection.execute import execute_plan, plan_outcome, target_orders, wait_for_turn
 from orderctl.rejection.impact import RECENT
 from orderctl.rejection.plan import (
@@ -45,7 +45,8 @@ _SETTLED = frozenset({DeliveryState.SENT, DeliveryState.CANCELLED})
 class RejectionRequest:
     """What to reject, how, and what to tell the buyers. `by` says who asks.
 
-    With `max_age`, orders of which their source has not spoken for longer are skipped.
+    With `max_age`, orders of which their source has not spoken for longer are skipped. `systems` are the names of the
+    systems that are told of their orders, each with the column that names an order there.
     """
 
     choice: Choice
@@ -58,6 +59,8 @@ class RejectionRequest:
     notify: bool = False
     message: str = ""
     per_order: bool = False
+    mail_at_once: bool = False
+    systems: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,7 @@ def prepare_rejection(
             changed_since=at - RECENT,
             seen_since=None if max_age is None else at - max_age,
         )
+        systems = systems_of(connection, found.targets, request.systems)
     return RejectionPlan(
         id=new_id(),
         made_at=at,
@@ -122,7 +126,8 @@ def prepare_rejection(
         before_credits=found.before_credits,
         buyers=found.buyers,
         head=found.head,
-        mail=replace(found.mail, message=request.message if request.notify else ""),
+        mail=replace(found.mail, message=request.message if request.notify else "", at_once=request.mail_at_once),
+        systems=systems,
         impact=found.impact,
     )
 
@@ -327,6 +332,7 @@ def result_of(plan: RejectionPlan, executed: Executed) -> RejectionResult:
         left_out=executed.left_out,
         totals=executed.totals,
         mails=executed.mails,
+        writebacks=executed.writebacks,
         unselected=executed.unselected,
         head=executed.head,
     )

@@ -9,7 +9,7 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.delivery import Delivery, Stopping, deliver_mails
+from orderctl.cli.delivery import Delivery, Stopping, act_and_tell, counted, deliver_mails
 from orderctl.cli.options import (
     AsReport,
     BatchId,
@@ -22,14 +22,13 @@ from orderctl.cli.options import (
     takes,
 )
 from orderctl.cli.sources import Source, choose, provenance
-from orderctl.core.ids import new_id
 from orderctl.core.times import parse_duration
 from orderctl.database.endings import find_batch
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction, DeliveryState
 from orderctl.delivery.queries import list_events
-from orderctl.delivery.service import Sending, act
-from orderctl.errors import DeclinedError, UsageError
+from orderctl.delivery.service import Sending
+from orderctl.errors import UsageError
 from orderctl.language import _, ngettext
 from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import MAILS, LetterContext, MailQuery
@@ -41,7 +40,6 @@ from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
 from orderctl.selection.selection import DEFAULT_SELECTION
 from orderctl.settings import LARGEST
-from orderctl.terminal.prompts import can_ask, yes_or_no
 
 MailIds = Annotated[
     list[str] | None,
@@ -164,7 +162,7 @@ def list_(
         listed, counts = list(found), count_mails(connection, query)
     if listed:
         context.screen.table(lambda: mail_table(listed))
-    summary = ", ".join(_counted(name, number) for name, number in counts.items() if number)
+    summary = ", ".join(counted(name, number) for name, number in counts.items() if number)
     more = sum(counts.values()) - len(listed)
     summary = summary or _("no mails")
     context.screen.tell(
@@ -311,55 +309,18 @@ def _act(
 ) -> None:
     """Apply the action; tell which mails were left alone, and what was done to how many."""
     query = mails.named(context)
-    with context.open_store() as store:
-        picked = pick_mails(store, action, query)
-        unknown = picked.count(DeliveryState.UNKNOWN)
-        if unknown and not yes and (len(picked.states) > 1 or not query.ids):
-            _confirm(unknown)
-        changed = act(
-            store,
-            MAILS,
-            action,
-            picked,
-            actor=context.actor,
-            reason=reason.strip(),
-            clock=context.clock,
-            new_id=new_id,
-        )
-    left = ", ".join(_counted(state, number) for state, number in picked.left.items())
-    if left or not picked.states:
-        context.screen.tell(_("left as they are: {mails}", mails=left) if left else _("no such mail"))
-    if changed < len(picked.states):
-        stayed = ngettext(
-            "{number:,} mail changed in between and stayed as they are",
-            "{number:,} mails changed in between and stayed as they are",
-            len(picked.states) - changed,
-        )
-        context.screen.warn(stayed)
-    if changed:
-        context.screen.tell(done(changed))
 
-
-def _counted(state: str, number: int) -> str:
-    return _("{number:,} {state}", number=number, state=state)
-
-
-def _confirm(unknown: int) -> None:
-    """Ask before many buyers may get the same mail twice. Raises DeclinedError, or UsageError without a terminal."""
-    if not can_ask():
-        unasked = ngettext(
-            "{number:,} mail of unknown fate may have arrived, and there is no terminal to confirm on",
-            "{number:,} mails of unknown fate may have arrived, and there is no terminal to confirm on",
+    def question(unknown: int) -> str:
+        return ngettext(
+            "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
+            "{number:,} mails of unknown fate may have arrived: send again, perhaps twice?",
             unknown,
         )
-        raise UsageError(unasked, hint=_("look for their Message-IDs at the server, then say yes with --yes"))
-    question = ngettext(
-        "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
-        "{number:,} mails of unknown fate may have arrived: send again, perhaps twice?",
-        unknown,
-    )
-    if not yes_or_no(question):
-        raise DeclinedError(_("declined; nothing was changed"))
+
+    with context.open_store() as store:
+        picked = pick_mails(store, action, query)
+        ask = None if yes or (len(picked.states) == 1 and query.ids) else question
+        act_and_tell(context, store, MAILS, action, picked, done, reason=reason, ask=ask)
 
 
 def send_sample_mail(

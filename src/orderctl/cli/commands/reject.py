@@ -59,6 +59,7 @@ from orderctl.rejection.service import (
     prepare_rejection,
 )
 from orderctl.selection.selection import Choice
+from orderctl.systems.systems import configured
 from orderctl.terminal.prompts import can_ask, discard_typed, yes_or_no
 
 app = App()
@@ -91,6 +92,9 @@ class Told:
     message_file: Annotated[str | None, typer.Option(metavar="FILE", help="The message, from a file.")] = None
     edit: Annotated[bool, typer.Option("--edit", help="Write the message in $EDITOR.")] = False
     mail_per_order: Annotated[bool, typer.Option("--mail-per-order", help="A mail an order, not a buyer.")] = False
+    mail_now: Annotated[
+        bool, typer.Option("--mail-now", help="Mail before the systems of the orders have cancelled them.")
+    ] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +231,8 @@ def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run:
         notify=notify is not False,
         message=asked.message,
         per_order=told.mail_per_order,
+        mail_at_once=told.mail_now,
+        systems={name: system.key for name, system in configured(context.settings).items()},
     )
     return request, notify is None
 

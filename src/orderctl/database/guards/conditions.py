@@ -11,6 +11,9 @@ MAIL_KEPT = "a queued mail keeps its recipient, its orders and its text, and a s
 RECIPIENT = "a mail is queued with its batch, and to the address of its buyer"
 MAIL_MOVED = "a mail does not go this way from state to state"
 MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
+WRITEBACK_KEPT = "a queued write-back keeps its order and its system, and one that was sent is final"
+WRITEBACK_MOVED = "a write-back does not go this way from state to state"
+WRITEBACK_UNLOGGED = "what an operator does with a write-back is logged in writeback_event"
 IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
 ACT_IN_PLACE = "the log is append-only: an act follows the last one, and names its digest"
 BY_A_BATCH = "an order becomes rejected by a batch alone"
@@ -45,22 +48,20 @@ _ATTEMPTS = 10**6
 ARRIVING = 0
 _MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "recipient", "language", "message_id", "created_at")
 _LETTER = ("subject", "text", "html")
+_WRITEBACK_KEEPS = ("account", "id", "batch_id", "order_id", "system", "system_key", "created_at")
 # A worker whose lease ran out finds its mail `unknown`, and still has its token.
 _BY_SENDER = {
+    "OLD.state = 'held'": ("waiting",),
     "OLD.state IN ('waiting', 'retry')": ("claimed",),
     "OLD.state = 'claimed'": ("waiting", "retry", "sending", "refused", "unknown"),
     "OLD.state = 'sending'": ("waiting", "retry", "sent", "refused", "unknown"),
     "OLD.state = 'unknown' AND OLD.token IS NOT NULL": ("waiting", "retry", "sent", "refused"),
 }
 _BY_OPERATOR = {
-    "OLD.state IN ('waiting', 'retry', 'claimed')": ("cancelled",),
+    "OLD.state IN ('held', 'waiting', 'retry', 'claimed')": ("cancelled",),
     "OLD.state IN ('retry', 'refused', 'cancelled', 'unknown')": ("waiting",),
     "OLD.state = 'unknown'": ("sent", "refused"),
 }
-LOGGED = (
-    "SELECT 1 FROM mail_event WHERE account = NEW.account AND mail_id = NEW.id AND from_state = OLD.state"
-    " AND to_state = NEW.state AND at = NEW.updated_at"
-)
 # One row with such a value would break every later run: sums overflow, and dates cannot be read.
 NUMBERS = {
     "orders": {
@@ -134,16 +135,29 @@ def mail_changed(differs: str) -> str:
     )
 
 
-def mail_moved(differs: str) -> str:
+def writeback_changed(differs: str) -> str:
+    """The write-back was already sent, or a column changed that must stay."""
+    return any_of(["OLD.state = 'sent'", *(f"NEW.{column} {differs} OLD.{column}" for column in _WRITEBACK_KEEPS)])
+
+
+def logged(table: str) -> str:
+    """The line of the log of a mail or a write-back that says who moved it."""
+    return (
+        f"SELECT 1 FROM {table}_event WHERE account = NEW.account AND {table}_id = NEW.id AND from_state = OLD.state"
+        " AND to_state = NEW.state AND at = NEW.updated_at"
+    )
+
+
+def moved(differs: str) -> str:
     """The change of state is not allowed, or the token does not come from a claim."""
-    moved = f"NEW.state <> OLD.state AND NOT ({_moves(_BY_SENDER)} OR {_moves(_BY_OPERATOR)})"
+    wrong = f"NEW.state <> OLD.state AND NOT ({_moves(_BY_SENDER)} OR {_moves(_BY_OPERATOR)})"
     claimed = "NEW.state = 'claimed' AND OLD.state IN ('waiting', 'retry')"
     taken = f"NEW.token IS NOT NULL AND NEW.token {differs} OLD.token AND NOT ({claimed})"
-    return f"OLD.state <> 'sent' AND ({any_of([moved, taken])})"
+    return f"OLD.state <> 'sent' AND ({any_of([wrong, taken])})"
 
 
-def mail_acted_on() -> str:
-    """An operator made this change, not a worker, so the log of the mail must have a line for it."""
+def acted_on() -> str:
+    """An operator made this change, not a worker, so the log of the delivery must have a line for it."""
     waits = "NEW.state = OLD.state AND OLD.state IN ('waiting', 'retry')"
     put_off = f"{waits} AND NEW.next_attempt_at <> OLD.next_attempt_at"
     return any_of([f"({_moves(_BY_OPERATOR)}) AND NOT ({_moves(_BY_SENDER)})", put_off])

@@ -20,7 +20,6 @@ from orderctl.database.guards.conditions import (
     IN_BATCH,
     IN_PLACE,
     INSTANTS,
-    LOGGED,
     MAIL_KEPT,
     MAIL_MOVED,
     MAIL_UNLOGGED,
@@ -38,12 +37,17 @@ from orderctl.database.guards.conditions import (
     RECIPIENT,
     SINGLY_IN_BULK,
     SINGLY_REJECTED,
+    WRITEBACK_KEPT,
+    WRITEBACK_MOVED,
+    WRITEBACK_UNLOGGED,
     YEARS,
+    acted_on,
     any_of,
-    mail_acted_on,
+    logged,
     mail_changed,
-    mail_moved,
+    moved,
     not_approved,
+    writeback_changed,
 )
 from orderctl.database.guards.erasing import (
     ERASABLE,
@@ -183,23 +187,17 @@ def acts() -> Iterator[str]:
 
 def mails(*, erasing: bool) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
-    for function, refused in (("mail", f"NOT EXISTS ({LOGGED})"), ("mail_order", f"EXISTS ({_OF_BATCH})")):
-        yield (
-            f"CREATE FUNCTION orderctl_refuse_{function}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-            f"IF {refused} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; "
-            "END IF; RETURN NEW; END $$"
-        )
-        yield own_tables(f"orderctl_refuse_{function}")
-    changed, moved = mail_changed("IS DISTINCT FROM"), mail_moved("IS DISTINCT FROM")
-    acted_on, function = mail_acted_on(), "orderctl_refuse_mail"
+    yield from _refuse_if("mail", f"NOT EXISTS ({logged('mail')})")
+    yield from _refuse_if("mail_order", f"EXISTS ({_OF_BATCH})")
+    changed, function = mail_changed("IS DISTINCT FROM"), "orderctl_refuse_mail"
     unerased = {"mail": "orderctl_refuse", "mail_order": "orderctl_refuse"}
     if erasing:
         for table in unerased:
             yield from _refusing_unerased(table, ERASABLE[table])
             unerased[table] = _unless_erased(table)
     yield from trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT, unerased["mail"])
-    yield from trigger("mail", "mail_kept_moves", "UPDATE", moved, MAIL_MOVED)
-    yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on, MAIL_UNLOGGED, function)
+    yield from trigger("mail", "mail_kept_moves", "UPDATE", moved("IS DISTINCT FROM"), MAIL_MOVED)
+    yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on(), MAIL_UNLOGGED, function)
     yield from trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
     yield from trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT, unerased["mail_order"])
     yield from trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)
@@ -248,6 +246,27 @@ def member_security() -> Iterator[str]:
     """A login sees its own rows. Not forced: the owner has to be able to add the first member of an account."""
     yield "ALTER TABLE member ENABLE ROW LEVEL SECURITY"
     yield "CREATE POLICY of_members ON member FOR SELECT USING (login = session_user::text)"
+
+
+def writebacks() -> Iterator[str]:
+    """A write-back keeps what it was queued as, and goes from state to state as a mail does."""
+    yield from _refuse_if("writeback", f"NOT EXISTS ({logged('writeback')})")
+    differs, function = "IS DISTINCT FROM", "orderctl_refuse_writeback"
+    yield from trigger("writeback", "writeback_kept_update", "UPDATE", writeback_changed(differs), WRITEBACK_KEPT)
+    yield from trigger("writeback", "writeback_kept_moves", "UPDATE", moved(differs), WRITEBACK_MOVED)
+    yield from trigger("writeback", "writeback_kept_logged", "UPDATE", acted_on(), WRITEBACK_UNLOGGED, function)
+    yield from trigger("writeback", "writeback_kept_delete", "DELETE", "true", WRITEBACK_KEPT)
+    yield from _no_truncate("writeback", WRITEBACK_KEPT)
+
+
+def _refuse_if(name: str, refused: str) -> Iterator[str]:
+    """The function `orderctl_refuse_NAME`, which refuses a row under a condition."""
+    yield (
+        f"CREATE FUNCTION orderctl_refuse_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {refused} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; "
+        "END IF; RETURN NEW; END $$"
+    )
+    yield own_tables(f"orderctl_refuse_{name}")
 
 
 def by_a_batch(*, with_policy: bool) -> Iterator[str]:

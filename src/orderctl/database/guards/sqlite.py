@@ -20,7 +20,6 @@ from orderctl.database.guards.conditions import (
     IN_BATCH,
     IN_PLACE,
     INSTANTS,
-    LOGGED,
     MAIL_KEPT,
     MAIL_MOVED,
     MAIL_UNLOGGED,
@@ -36,13 +35,18 @@ from orderctl.database.guards.conditions import (
     POLICY_REASON,
     POLICY_SECOND,
     SINGLY_IN_BULK,
+    WRITEBACK_KEPT,
+    WRITEBACK_MOVED,
+    WRITEBACK_UNLOGGED,
     YEARS,
+    acted_on,
     any_of,
-    mail_acted_on,
+    logged,
     mail_changed,
-    mail_moved,
+    moved,
     not_approved,
     own_approval,
+    writeback_changed,
 )
 from orderctl.database.guards.erasing import ERASABLE, STAYS_ERASED, is_erasure, is_named_again, of_orders
 
@@ -147,12 +151,11 @@ def mails(*, erasing: bool) -> Iterator[str]:
         " FROM mail_order WHERE account = NEW.account AND mail_id = NEW.mail_id AND order_id = NEW.order_id)"
     )
     changed = f"{mail_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
-    unlogged = f"({mail_acted_on()}) AND NOT EXISTS ({LOGGED})"
-    moved = mail_moved("IS NOT")
+    unlogged = f"({acted_on()}) AND NOT EXISTS ({logged('mail')})"
     if erasing:
         changed = f"({changed}) AND NOT ({is_erasure('sqlite', ERASABLE['mail'])})"
     yield trigger("mail_kept_update", "UPDATE ON mail", changed, MAIL_KEPT)
-    yield trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved, MAIL_MOVED)
+    yield trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved("IS NOT"), MAIL_MOVED)
     yield trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
     yield trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
     yield trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
@@ -160,6 +163,23 @@ def mails(*, erasing: bool) -> Iterator[str]:
     yield trigger("mail_order_kept_update", "UPDATE ON mail_order", other, MAIL_KEPT)
     yield trigger("mail_order_kept_delete", "DELETE ON mail_order", "1", MAIL_KEPT)
     yield trigger("mail_order_kept_insert", "INSERT ON mail_order", linked, MAIL_KEPT)
+
+
+def writebacks() -> Iterator[str]:
+    """A write-back keeps what it was queued as, and goes from state to state as a mail does."""
+    there = (
+        "EXISTS (SELECT 1 FROM writeback WHERE account = NEW.account AND id = NEW.id)"
+        " OR EXISTS (SELECT 1 FROM writeback WHERE rowid = NEW.rowid)"
+    )
+    changed = f"{writeback_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
+    unlogged = f"({acted_on()}) AND NOT EXISTS ({logged('writeback')})"
+    on_moves = "UPDATE OF state, token ON writeback"
+    on_acts = "UPDATE OF state, next_attempt_at ON writeback"
+    yield trigger("writeback_kept_update", "UPDATE ON writeback", changed, WRITEBACK_KEPT)
+    yield trigger("writeback_kept_moves", on_moves, moved("IS NOT"), WRITEBACK_MOVED)
+    yield trigger("writeback_kept_logged", on_acts, unlogged, WRITEBACK_UNLOGGED)
+    yield trigger("writeback_kept_delete", "DELETE ON writeback", "1", WRITEBACK_KEPT)
+    yield trigger("writeback_kept_insert", "INSERT ON writeback", there, WRITEBACK_KEPT)
 
 
 def no_time(column: str, form: str, length: int) -> str:

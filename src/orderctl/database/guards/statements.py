@@ -51,7 +51,8 @@ _FROZEN = [
     "gone_at",
 ]
 # Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0020 = ("actor_login", "events_digest")
+OF_0018 = ("writeback",)
+OF_0020 = ("actor_login", "events_digest", *OF_0018)
 OF_0021 = ("erasure", *OF_0020)
 OF_0022 = ("act", *OF_0021)
 OF_0019 = ("member", *OF_0022)
@@ -67,7 +68,10 @@ _LOGS_OF_0017 = {"policy": ("account", "position")}
 _LOGS_OF_0019 = {"member": ("account", "login", "number")}
 _LOGS_OF_0022 = {"act": ("account", "position")}
 _LOGS_OF_0021 = {"erasure": ("account", "position")}
-_LOGS = _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0019 | _LOGS_OF_0022 | _LOGS_OF_0021
+_LOGS_OF_0018 = {"writeback_event": ("account", "writeback_id", "id")}
+_LOGS = (
+    _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0019 | _LOGS_OF_0022 | _LOGS_OF_0021 | _LOGS_OF_0018
+)
 
 
 def create_guards(dialect: str, execute: Callable[[str], object]) -> None:
@@ -112,6 +116,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *(() if set(OF_0022) <= set(without) else _acts(dialect, erasing=erasing)),
         *(_erased(dialect) if erasing else ()),
         *(() if set(OF_0020) <= set(without) else _recording(dialect)),
+        *(() if set(OF_0018) <= set(without) else _writebacks(dialect)),
     )
 
 
@@ -142,6 +147,11 @@ def _bounds(dialect: str) -> Iterator[str]:
 
 def _mails(dialect: str, *, erasing: bool) -> Iterator[str]:
     yield from sqlite.mails(erasing=erasing) if dialect == "sqlite" else postgresql.mails(erasing=erasing)
+
+
+def _writebacks(dialect: str) -> Iterator[str]:
+    yield from _of_log(dialect, "writeback_event", erasing=False)
+    yield from sqlite.writebacks() if dialect == "sqlite" else postgresql.writebacks()
 
 
 def _by_a_batch(dialect: str, *, with_policy: bool) -> Iterator[str]:

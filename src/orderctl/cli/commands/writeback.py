@@ -1,0 +1,226 @@
+"""`orderctl writeback list|show|send|retry|cancel|settle`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import typer
+
+from orderctl.cli.apps import group_app
+from orderctl.cli.commands.mail import MailFormat
+from orderctl.cli.context import Context
+from orderctl.cli.delivery import Delivery, Stopping, act_and_tell, counted, tell_systems
+from orderctl.cli.options import AsReport, BatchId, ReportFormat, Yes, context_of, suggest_order, takes
+from orderctl.database.endings import find_batch
+from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction, DeliveryState
+from orderctl.delivery.queries import list_events
+from orderctl.errors import UsageError
+from orderctl.language import _, ngettext
+from orderctl.settings import LARGEST
+from orderctl.systems.systems import configured, system_named
+from orderctl.writeback.outbox import WRITEBACKS, WriteBackQuery
+from orderctl.writeback.queries import count_writebacks, list_writebacks
+from orderctl.writeback.service import found_in, pick_writebacks
+from orderctl.writeback.view import writeback_details, writeback_document, writeback_report, writeback_table
+
+app = group_app()
+_SHOWN = 50
+WritebackIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[WRITEBACK]...", help="Ids of write-backs, or their endings.")
+]
+States = Annotated[list[DeliveryState] | None, typer.Option("--state", help="Only those in this state; repeatable.")]
+OrderId = Annotated[
+    str | None, typer.Option("--order", metavar="ID", help="Only of this order.", autocompletion=suggest_order)
+]
+SystemName = Annotated[str | None, typer.Option("--system", metavar="NAME", help="Only of this system.")]
+Everything = Annotated[bool, typer.Option("--all", help="All that this can be done with.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the write-back.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritebackChoice:
+    """The options that choose write-backs."""
+
+    ids: WritebackIds = None
+    state: States = None
+    batch: BatchId = None
+    order: OrderId = None
+    system: SystemName = None
+    everything: Everything = False
+
+    def filters(self) -> WriteBackQuery:
+        """The filters as a query."""
+        return WriteBackQuery(
+            states=tuple(self.state or ()), batch_id=self.batch, order_id=self.order, system=self.system
+        )
+
+    def named(self) -> WriteBackQuery:
+        """What is chosen by ids, by filters, or by `--all`; UsageError for none or several of these."""
+        query = self.filters()
+        ways = (bool(self.ids), query != WriteBackQuery(), self.everything)
+        if sum(ways) != 1:
+            raise UsageError(
+                _("write-backs are named by ids, by filters or by --all, in one of these ways"),
+                hint=_("give ids, --state, --batch or another filter, or --all"),
+            )
+        return replace(query, ids=tuple(dict.fromkeys(self.ids))) if self.ids else query
+
+
+@app.callback()
+def writeback() -> None:
+    """What the systems are told of rejected orders: what waits, what was cancelled there, what is in conflict."""
+
+
+@app.command(
+    "list",
+    epilog="Examples:\n\norderctl writeback list\n\norderctl writeback list --state refused --format json",
+)
+@takes("chosen", WritebackChoice, without={"ids", "everything"})
+def list_(
+    ctx: typer.Context,
+    chosen: WritebackChoice,
+    limit: Annotated[
+        int | None, typer.Option(min=0, max=LARGEST, help="At most so many; 0: all. 50 unless --format ids.")
+    ] = None,
+    as_: Annotated[
+        MailFormat, typer.Option("--format", help="text for people; json: one array; jsonl or ids: one a line.")
+    ] = MailFormat.TEXT,
+) -> None:
+    """List the write-backs, newest first. What is refused is in conflict: the system did not cancel the order."""
+    context = context_of(ctx)
+    query = chosen.filters()
+    shown = (None if as_ is MailFormat.IDS else _SHOWN) if limit is None else limit or None
+    with context.open_store() as store, store.snapshot() as connection:
+        query = found_in(connection, query)
+        found = list_writebacks(connection, replace(query, limit=shown))
+        if as_ is MailFormat.IDS:
+            context.output.lines(each.id for each in found)
+            return
+        if as_ is not MailFormat.TEXT:
+            context.output.documents(map(writeback_document, found), as_)
+            return
+        listed, counts = list(found), count_writebacks(connection, query)
+    if listed:
+        context.screen.table(lambda: writeback_table(listed))
+    more = sum(counts.values()) - len(listed)
+    summary = ", ".join(counted(name, number) for name, number in counts.items() if number) or _("no write-backs")
+    context.screen.tell(
+        _("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
+    )
+
+
+@app.command(epilog="Examples:\n\norderctl writeback show 2gi7a8q4.1")
+def show(
+    ctx: typer.Context,
+    writeback_id: Annotated[str, typer.Argument(metavar="WRITEBACK", help="The write-back's id, or its ending.")],
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Show one write-back: what the system is told, what it said, and what operators did."""
+    context = context_of(ctx)
+    with context.open_store() as store, store.snapshot() as connection:
+        [found] = list_writebacks(connection, found_in(connection, WriteBackQuery(ids=(writeback_id,))))
+        events = list_events(connection, WRITEBACKS, found.id)
+    if as_ is not ReportFormat.TEXT:
+        context.output.document(writeback_document(found, events), as_)
+        return
+    context.screen.page(writeback_details(found, events))
+
+
+@app.command(epilog="Examples:\n\norderctl writeback send\n\norderctl writeback send --follow")
+@takes("wanted", Delivery)
+def send(ctx: typer.Context, *, wanted: Delivery, system: SystemName = None) -> None:
+    """Tell the systems what is due; with --follow a worker, which sends mails too."""
+    context = context_of(ctx)
+    systems = {system: system_named(context.settings, system)} if system else configured(context.settings)
+    if not systems:
+        raise UsageError(_("no system is set up"), hint=_("see orderctl help close-the-loop"))
+    with context.open_store() as store, Stopping() as stop:
+        if wanted.batch is not None:
+            with store.snapshot() as connection:
+                wanted = replace(wanted, batch=find_batch(connection, wanted.batch))
+        report = tell_systems(context, store, stop, wanted, systems)
+    context.screen.show(writeback_report(report))
+    stop.check(report)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command(
+    epilog="Examples:\n\norderctl writeback retry 2gi7a8q4.1\n\n"
+    "orderctl writeback retry --state refused --system shop --reason 'was put back on hold there'"
+)
+@takes("chosen", WritebackChoice)
+def retry(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "", yes: Yes = False) -> None:
+    """Let systems be told again, now: conflicts and what was put off; cancelled or unknown ones by id or --state."""
+
+    def done(changed: int) -> str:
+        return ngettext(
+            "{number:,} write-back will be sent again; send with: orderctl writeback send",
+            "{number:,} write-backs will be sent again; send with: orderctl writeback send",
+            changed,
+        )
+
+    _act(context_of(ctx), RETRY, chosen, done, reason=reason, yes=yes)
+
+
+@app.command(
+    epilog="Examples:\n\norderctl writeback cancel 2gi7a8q4.1 --reason 'cancelled there by hand'\n\n"
+    "orderctl writeback cancel --batch 2gi7a8q4"
+)
+@takes("chosen", WritebackChoice)
+def cancel(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "") -> None:
+    """Never tell the systems of these orders. Mails that wait for them stay held: orderctl mail retry sends them."""
+
+    def done(changed: int) -> str:
+        return ngettext("{number:,} write-back will not be sent", "{number:,} write-backs will not be sent", changed)
+
+    _act(context_of(ctx), CANCEL, chosen, done, reason=reason, yes=True)
+
+
+@app.command(
+    epilog="Examples:\n\norderctl writeback settle 2gi7a8q4.1 --sent\n\n"
+    "orderctl writeback settle --batch 2gi7a8q4 --not-sent --reason 'open there'"
+)
+@takes("chosen", WritebackChoice, without={"state"})
+def settle(
+    ctx: typer.Context,
+    sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What you found out: cancelled there, or not.")],
+    chosen: WritebackChoice,
+    reason: Why = "",
+) -> None:
+    """Say what became of write-backs of unknown fate; neither answer sends them again."""
+    action = SENT if sent else NOT_SENT
+
+    def done(changed: int) -> str:
+        return ngettext(
+            "{number:,} write-back settled as {state}",
+            "{number:,} write-backs settled as {state}",
+            changed,
+            state=action.to,
+        )
+
+    _act(context_of(ctx), action, chosen, done, reason=reason, yes=True)
+
+
+def _act(
+    context: Context,
+    action: DeliveryAction,
+    chosen: WritebackChoice,
+    done: Callable[[int], str],
+    *,
+    reason: str,
+    yes: bool,
+) -> None:
+    """Apply the action; tell which write-backs were left alone, and what was done to how many."""
+    query = chosen.named()
+
+    def question(unknown: int) -> str:
+        return ngettext(
+            "{number:,} write-back of unknown fate may have been carried out: tell the system again, perhaps twice?",
+            "{number:,} write-backs of unknown fate may have been carried out: tell the systems again, perhaps twice?",
+            unknown,
+        )
+
+    with context.open_store() as store:
+        picked = pick_writebacks(store, action, query)
+        ask = None if yes or (len(picked.states) == 1 and query.ids) else question
+        act_and_tell(context, store, WRITEBACKS, action, picked, done, reason=reason, ask=ask)

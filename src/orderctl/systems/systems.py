@@ -1,0 +1,187 @@
+"""The systems in which orders live: what each can do, which kinds there are, and their settings.
+
+An order lives in the system that is called as its source is: what `pull shop` or `import --source shop` brought, lives
+in `systems.shop`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from importlib import import_module
+from typing import Protocol, runtime_checkable
+
+from orderctl.core.money import Money
+from orderctl.core.text import nearest, safe
+from orderctl.delivery.outbox import Item
+from orderctl.delivery.workers import Sender
+from orderctl.errors import UsageError
+from orderctl.files.csv import Table
+from orderctl.language import N_, _
+from orderctl.settings import Settings
+
+# The codes under which the outbox keeps what systems say of a cancellation: never change or reuse one.
+CANCELLED_THERE = N_("{system} cancelled it")
+WAS_CANCELLED = N_("{system} had cancelled it before")
+CONFLICT = N_("{system} does not cancel it: {why}")
+NOT_THERE = N_("{system} has no order {key}")
+TAKEN = N_("{system} took it: {reply}")
+NOT_NOW = N_("{system} puts it off: {why}")
+UNREACHABLE = N_("{system} cannot be reached: {why}")
+LOGIN_REFUSED = N_("{system} refuses the login: {why}")
+NO_ANSWER = N_("{system} did not answer ({why}); it may have cancelled the order")
+ASKED_CANCELLED = N_("asked afterwards, {system} says that it is cancelled")
+ASKED_OPEN = N_("asked afterwards, {system} says that it is open")
+DETAILS = {
+    "cancelled-there": CANCELLED_THERE,
+    "was-cancelled": WAS_CANCELLED,
+    "conflict": CONFLICT,
+    "not-there": NOT_THERE,
+    "taken-there": TAKEN,
+    "not-now": NOT_NOW,
+    "system-unreachable": UNREACHABLE,
+    "system-login": LOGIN_REFUSED,
+    "no-answer": NO_ANSWER,
+    "asked-cancelled": ASKED_CANCELLED,
+    "asked-open": ASKED_OPEN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """What a system is to be told: the rejection of one order, under the key that the order has there.
+
+    `id` is that of the write-back: the same at each attempt, so that a system can tell a repetition. `amount` is in
+    minor units; `rejected_at` is in UTC.
+    """
+
+    id: str
+    order_id: str
+    key: str
+    batch_id: str
+    reason: str
+    reason_code: str
+    amount: Money
+    rejected_at: datetime
+
+
+class Found(StrEnum):
+    """How an order stands in its system."""
+
+    OPEN = "open"
+    CANCELLED = "cancelled"
+    CLOSED = "closed"  # shipped, invoiced or paid out: it will not be cancelled there
+    MISSING = "missing"
+
+
+class System(Sender[Item, Cancellation], Protocol):
+    """One connection to a system. `send` cancels one order there.
+
+    The outcome is `SENT` only if the system said that the order is cancelled, `REFUSED` if it will not cancel it (a
+    conflict), `RETRY` if it may later, `UNKNOWN` if no answer came. ServerUnavailableError: nothing was handed over.
+    """
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A system that can be asked about its orders."""
+
+    def look(self, keys: Sequence[str]) -> Mapping[str, Found]:
+        """How these orders stand there, by key. Raises ServerUnavailableError."""
+
+    def orders(self, keys: Sequence[str] | None = None) -> AbstractContextManager[Table]:
+        """The orders as rows, page by page in constant memory: of these keys, or all. Raises ServerUnavailableError.
+
+        The header is the one that the column map `map_name` reads.
+        """
+
+    @property
+    def map_name(self) -> str:
+        """The shipped column map that reads `orders`, unless the settings name another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of system: its module, its class, and which of an order's columns is the key that the order has there."""
+
+    module: str
+    made_by: str
+    about: str
+    key: str = "id"
+
+
+# A kind is a file in this room and a line here.
+KINDS = {
+    "command": Kind(module="command", made_by="CommandSystem", about=N_("a program that reads and answers JSON lines")),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemSettings:
+    """The settings of one system: `systems.NAME` of the profile."""
+
+    name: str
+    kind: str
+    settings: Settings
+
+    def text(self, option: str) -> str:
+        """A text; empty if it is not set."""
+        return self.settings.text(f"systems.{self.name}.{option}")
+
+    def needed(self, option: str, hint: str) -> str:
+        """A text that must be there. Raises UsageError."""
+        if text := self.text(option):
+            return text
+        raise UsageError(_("systems.{name}.{option} is not set", name=self.name, option=option), hint=hint)
+
+    def number(self, option: str) -> int:
+        """A number; 0 if it is not set."""
+        return self.settings.number(f"systems.{self.name}.{option}") or 0
+
+    def flag(self, option: str) -> bool:
+        """A yes or no."""
+        return self.settings.flag(f"systems.{self.name}.{option}")
+
+    def secret(self) -> str | None:
+        """The password or token, from the file or the keyring that the settings name. Raises UsageError."""
+        key = f"systems.{self.name}"
+        return self.settings.secret(file=f"{key}.secret_file", keyring=f"{key}.keyring", user=f"orderctl {self.name}")
+
+    @property
+    def key(self) -> str:
+        """Which column of an order is the key that the order has there: `id` or `reference`."""
+        return self.text("key") or KINDS[self.kind].key
+
+    def connect(self) -> System:
+        """A connection, not opened yet. Raises UsageError for settings that cannot be used."""
+        kind = KINDS[self.kind]
+        made: System = getattr(import_module(f"orderctl.systems.{kind.module}"), kind.made_by)(self)
+        return made
+
+
+def configured(settings: Settings) -> dict[str, SystemSettings]:
+    """The systems of the profile, by name. Raises UsageError for a kind that there is not."""
+    found = {}
+    for name in settings.names("systems"):
+        kind = settings.text(f"systems.{name}.kind")
+        if kind not in KINDS:
+            raise UsageError(
+                _("systems.{name}.kind: there is no kind {kind!r}", name=name, kind=safe(kind)),
+                hint=nearest(kind, tuple(KINDS), _("one of: {known}", known=", ".join(KINDS))),
+            )
+        found[name] = SystemSettings(name=name, kind=kind, settings=settings)
+    return found
+
+
+def system_named(settings: Settings, name: str) -> SystemSettings:
+    """The system of that name. Raises UsageError if there is none."""
+    known = configured(settings)
+    if name in known:
+        return known[name]
+    raise UsageError(
+        _("there is no system {name!r} in the settings", name=safe(name)),
+        hint=nearest(name, tuple(known), _("write [profile.NAME.systems.{name}] with its kind", name=safe(name))),
+    )

@@ -1,0 +1,110 @@
+"""Write-backs as rows of their outbox (design.md, section 7)."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from orderctl.core.money import Money
+from orderctl.database.connection import Columns, Connection, Dialect, Fragment, Row, read_instant
+from orderctl.delivery.outbox import DeliveryState
+from orderctl.language.stored import told
+from orderctl.systems.systems import Cancellation
+from orderctl.writeback.outbox import DETAILS, WriteBack, WriteBackQuery
+
+_ROW = Columns(
+    "id, system, state, attempts, next_attempt_at, created_at, updated_at, last_error",
+    state=DeliveryState,
+    last_error=partial(told, templates=DETAILS),
+    **dict.fromkeys(("next_attempt_at", "created_at", "updated_at"), read_instant),
+)
+_OWN = ", ".join(f"w.{name}" for name in _ROW.names)
+_FACTS = (
+    "w.order_id, w.system_key, w.batch_id, coalesce(e.detail, ''), coalesce(e.reason_code, ''),"
+    " b.reason, b.reason_code,"
+    " o.currency, o.total, o.rejected_at"
+)
+# The event of a rejection has the id of its batch.
+_JOINED = (
+    "writeback AS w JOIN orders AS o ON o.account = :account AND o.id = w.order_id"
+    " JOIN batch AS b ON b.account = :account AND b.id = w.batch_id"
+    " LEFT JOIN order_event AS e ON e.account = :account AND e.order_id = w.order_id AND e.id = w.batch_id"
+)
+# The ids of a batch's write-backs differ only in their number, so the longer id has the greater number.
+_NEWEST_FIRST = "w.created_at DESC, w.batch_id DESC, length(w.id) DESC, w.id DESC"
+_OLDEST_FIRST = "w.next_attempt_at, length(w.id), w.id"
+
+
+def claimed_writebacks(connection: Connection, ids: Sequence[str]) -> tuple[WriteBack, ...]:
+    """The write-backs of these ids, longest due first."""
+    return tuple(_read(connection, WriteBackQuery(ids=tuple(ids)), _OLDEST_FIRST))
+
+
+def list_writebacks(connection: Connection, query: WriteBackQuery) -> Iterator[WriteBack]:
+    """The write-backs, newest first; those of one batch by descending number."""
+    return _read(connection, query, _NEWEST_FIRST)
+
+
+def _read(connection: Connection, query: WriteBackQuery, order: str) -> Iterator[WriteBack]:
+    where = _matching(connection.dialect, query)
+    limit = "" if query.limit is None else " LIMIT :most"
+    found = connection.stream(
+        f"SELECT {_OWN}, {_FACTS} FROM {_JOINED} WHERE w.account = :account{where.sql} ORDER BY {order}{limit}",
+        {**where.params, "most": query.limit} if limit else where.params,
+    )
+    return map(_writeback, found)
+
+
+def count_writebacks(connection: Connection, query: WriteBackQuery) -> dict[DeliveryState, int]:
+    """How many of the write-backs are in each state."""
+    where = _matching(connection.dialect, query)
+    found = connection.execute(
+        f"SELECT w.state, count(*) FROM writeback AS w WHERE w.account = :account{where.sql} GROUP BY w.state",
+        where.params,
+    )
+    counted = {DeliveryState(state): int(number) for state, number in found}
+    return {state: counted.get(state, 0) for state in DeliveryState}
+
+
+def writeback_states(connection: Connection, query: WriteBackQuery) -> dict[str, DeliveryState]:
+    """The state of each of the write-backs."""
+    where = _matching(connection.dialect, query)
+    found = connection.execute(
+        f"SELECT w.id, w.state FROM writeback AS w WHERE w.account = :account{where.sql} ORDER BY w.id", where.params
+    )
+    return {item_id: DeliveryState(state) for item_id, state in found}
+
+
+def _matching(dialect: Dialect, query: WriteBackQuery) -> Fragment:
+    """The conditions on a row `w` of `writeback`, each with AND before it."""
+    conditions: list[str] = []
+    bound: dict[str, object] = {}
+    if query.ids:
+        conditions.append(f"w.id IN ({dialect.ids('ids')})")
+        bound["ids"] = dialect.bind_ids(query.ids)
+    if query.states:
+        conditions.append(f"w.state IN ({dialect.ids('states')})")
+        bound["states"] = dialect.bind_ids([state.value for state in query.states])
+    named = {"batch_id": query.batch_id, "order_id": query.order_id, "system": query.system}
+    for column, value in named.items():
+        if value is not None:
+            conditions.append(f"w.{column} = :{column}")
+            bound[column] = value
+    return Fragment("".join(f" AND {condition}" for condition in conditions), bound)
+
+
+def _writeback(row: Row) -> WriteBack:
+    own, facts = row[: len(_ROW.names)], row[len(_ROW.names) :]
+    order_id, key, batch_id, words, code, of_batch, code_of_batch, currency, total, rejected_at = facts
+    values = _ROW.values(own)
+    return WriteBack(
+        **values,
+        cancellation=Cancellation(
+            id=values["id"],
+            order_id=order_id,
+            key=key,
+            batch_id=batch_id,
+            reason=words or of_batch,
+            reason_code=code or code_of_batch,
+            amount=Money(currency, total),
+            rejected_at=read_instant(rejected_at),
+        ),
+    )
