@@ -114,7 +114,7 @@ def test_the_same_message_id_stands_for_the_same_text(store, tmp_path):
     with scripted_server({"end": "450 later"}) as inbox:
         run(store, smtp(inbox.port))
         run(store, smtp(inbox.port), clock=later(1), composer=Composer(tmp_path))
-    assert [mail["Subject"] for mail in inbox.mails] == ["Your order Q0 was rejected by nord"] * 2
+    assert [mail["Subject"] for mail in inbox.mails] == ["Votre commande Q0 a été refusée par nord"] * 2
 
 
 def test_what_was_put_off_is_not_due_again_in_the_same_run(store):
@@ -213,7 +213,7 @@ def test_a_brand_with_accents_reaches_every_buyer(store, tmp_path, brand):
     with scripted_server() as inbox:
         assert run(store, smtp(inbox.port, sender=f"{brand} <orders@brand.example>")) == DeliveryReport(sent=2)
     subjects = {mail["Subject"] for mail in inbox.mails}
-    assert subjects == {f"Your order A1 was rejected by {brand}", f"【{brand}】ご注文 A2 をお断りしました"}
+    assert subjects == {f"Votre commande A1 a été refusée par {brand}", f"【{brand}】ご注文 A2 をお断りしました"}
 
 
 def test_an_error_that_nobody_foresaw_settles_the_mail_that_met_it(store):

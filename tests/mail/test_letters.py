@@ -2,19 +2,24 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 from babel.dates import format_date
+from babel.numbers import format_decimal
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from orderctl.core.money import add_up
 from orderctl.errors import UsageError
-from orderctl.mail.letters import Composer, text_table
+from orderctl.mail.letters import Composer, built_in_languages, text_table
 from orderctl.mail.outbox import LetterContext
 from orderctl.orders.orders import OrderSummary, Status
-from support.factories import ACME, KUMO
+from support.factories import ACME as ACME_PARIS
+from support.factories import KUMO
+
+ACME = replace(ACME_PARIS, language="en")
 
 
 def order(order_id="A1", **changes):
@@ -108,10 +113,10 @@ def test_a_japanese_letter(language):
     assert '<html lang="ja">' in letter.html
 
 
-@pytest.mark.parametrize("language", ["", "fr", "x-klingon", "../ja", "e", "en-GB"])
+@pytest.mark.parametrize("language", ["", "pt", "x-klingon", "../ja", "e", "en-GB"])
 def test_any_other_language_gets_the_default(language):
     assert COMPOSER.compose(facts(language=language)).subject.startswith("Your order")
-    assert Composer(default_language="ja").compose(facts(language="fr")).subject.startswith("【nord】")
+    assert Composer(default_language="ja").compose(facts(language="pt")).subject.startswith("【nord】")
 
 
 HOSTILE = "{{ 7*7 }}{% for x in y %}<b>&\r\nBcc: all@acme.example\x1b[2J\u202e"
@@ -168,9 +173,9 @@ def test_a_brands_own_files_replace_ours_one_by_one(tmp_path):
 
 
 def test_a_brand_may_add_a_language(tmp_path):
-    composer = own(tmp_path, fr_subject="Refus", fr_text="Bonjour {{ orders[0].date }}", fr_html="<p>{{ message }}</p>")
-    letter = composer.compose(facts(language="fr-CA", message="<3"))
-    assert (letter.subject, letter.text, letter.html) == ("Refus", f"Bonjour {the_day('fr')}\n", "<p>&lt;3</p>\n")
+    composer = own(tmp_path, nl_subject="Nee", nl_text="Dag {{ orders[0].date }}", nl_html="<p>{{ message }}</p>")
+    letter = composer.compose(facts(language="nl-NL", message="<3"))
+    assert (letter.subject, letter.text, letter.html) == ("Nee", f"Dag {the_day('nl')}\n", "<p>&lt;3</p>\n")
 
 
 @pytest.mark.parametrize(
@@ -196,12 +201,93 @@ def test_a_broken_template_is_named_with_its_line(tmp_path, text, said):
 
 
 def test_a_language_that_lacks_a_part_is_not_half_a_letter(tmp_path):
-    with pytest.raises(UsageError, match=r"fr/body.txt is missing"):
-        own(tmp_path, fr_subject="Refus").compose(facts(language="fr"))
+    with pytest.raises(UsageError, match=r"nl/body.txt is missing"):
+        own(tmp_path, nl_subject="Nee").compose(facts(language="nl"))
 
 
 def test_a_missing_folder_or_default_language_is_refused_at_once(tmp_path):
     with pytest.raises(UsageError, match="no folder"):
         Composer(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="no template for 'de'"):
-        Composer(default_language="de")
+    with pytest.raises(UsageError, match="no template for 'pt'"):
+        Composer(default_language="pt")
+
+
+def test_the_whole_text_of_a_german_letter():
+    day, amount = the_day("de"), f"{format_decimal(12345.5, '#,##0.00', 'de')} EUR"
+    letter = COMPOSER.compose(facts(order("A1"), buyer=replace(ACME, contact="Jörg Müller"), language="de"))
+    assert letter.subject == "Ihre Bestellung A1 wurde von nord abgelehnt"
+    assert letter.text == (
+        "Guten Tag Jörg Müller,\n"
+        "\n"
+        "wir müssen Ihnen leider mitteilen, dass die folgende Bestellung von nord abgelehnt\n"
+        "wurde.\n"
+        "Diese Entscheidung ist endgültig: Die Bestellung wird nicht ausgeliefert\n"
+        "und kann nicht wieder aufgenommen werden.\n"
+        "\n"
+        f"Bestellung  Ihre Referenz  Saison  {'Bestellt am':<{max(11, len(day))}}  {'Betrag':>{len(amount)}}\n"
+        f"----------  -------------  ------  {'-' * max(11, len(day))}  {'-' * len(amount)}\n"
+        f"A1          PO-7           26SS    {day:<11}  {amount}\n"
+        "\n"
+        f"Summe: {amount}\n"
+        "\n"
+        "Mit freundlichen Grüßen\n"
+        "nord\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "several"),
+    [
+        ("de", "Ihre Bestellung A0 wurde von nord abgelehnt", "Ihre 3 Bestellungen wurden von nord abgelehnt"),
+        ("en", "Your order A0 was rejected by nord", "Your 3 orders were rejected by nord"),
+        ("es", "Su pedido A0 ha sido rechazado por nord", "Sus 3 pedidos han sido rechazados por nord"),
+        ("fr", "Votre commande A0 a été refusée par nord", "Vos 3 commandes ont été refusées par nord"),
+        ("it", "Il Suo ordine A0 è stato rifiutato da nord", "I Suoi 3 ordini sono stati rifiutati da nord"),
+        ("ja", "【nord】ご注文 A0 をお断りしました", "【nord】ご注文3件をお断りしました"),
+    ],
+)
+def test_the_subject_of_one_order_and_of_several(language, one, several):
+    assert COMPOSER.compose(numbered(1, language=language)).subject == one
+    assert COMPOSER.compose(numbered(3, language=language)).subject == several
+
+
+def numbered(number, **changes):
+    return facts(*(order(f"A{each}", reference=f"PO-{each}") for each in range(number)), **changes)
+
+
+# Numbers of every plural form that a language of letters has, and of those that a brand may add.
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 11, 21, 100, 101])
+@pytest.mark.parametrize("language", built_in_languages())
+@pytest.mark.parametrize("brand", ["nord", ""])
+@pytest.mark.parametrize("message", ["Häh?\n\nEs tut uns leid.", ""])
+def test_every_letter_is_whole_in_every_language(language, number, brand, message):
+    letter = COMPOSER.compose(numbered(number, language=language, brand=brand, message=message))
+    text = f"{letter.subject}\n{letter.text}"
+    for left_over in ("{", "}", "None", "Undefined", "\n\n\n", "[]", " ."):
+        assert left_over not in text
+    # Each of the brand's names stands apart from the words around it.
+    assert all(part[:1] in " .\n】" or not part for part in text.split("nord")[1:])
+    assert f'<html lang="{language}">' in letter.html
+    assert letter.html.count("<tr") - letter.html.count("</tr>") == letter.html.count("<p") - letter.html.count("</p>")
+    for each in range(number):
+        assert f"\nA{each} " in letter.text
+        assert f">A{each}</td>" in letter.html
+    if number > 1:
+        assert str(number) in letter.subject
+        assert str(number) in letter.text.partition("A0")[0]
+    assert ("Es tut uns leid." in letter.text) == ("Es tut uns leid.</p>" in letter.html) == bool(message)
+    if language != "en":
+        for english in ("Order", "Kind regards", "rejected", "Hello", "Amount", "Season"):
+            assert english not in text + letter.html
+
+
+@pytest.mark.parametrize("language", [*built_in_languages(), "de-CH", "fr-CA", "es-MX", "en-GB"])
+@pytest.mark.parametrize(("currency", "shape"), [("EUR", "#,##0.00"), ("JPY", "#,##0"), ("KWD", "#,##0.000")])
+def test_days_and_amounts_are_written_as_the_buyer_writes_them(language, currency, shape):
+    locale = language.replace("-", "_")
+    letter = COMPOSER.compose(facts(order(currency=currency, total=-1_234_550), language=language))
+    places = shape.partition(".")[2].count("0")
+    amount = f"{format_decimal(-1_234_550 / 10**places, shape, locale)} {currency}"
+    assert letter.text.count(amount) == 2
+    assert unescape(letter.html).count(amount) == 2
+    assert format_date(order().ordered_at, locale=locale) in letter.text

@@ -190,7 +190,7 @@ def test_a_mail_that_waits_is_shown_raw_as_it_will_go(outbox):
     message = read(ran.out.encode())
     assert (ran.code, message["To"], message["From"]) == (0, "achats@acme.example", "orders@brand.example")
     assert message["Message-ID"] == f"<orderctl.{mail_ids[3]}@brand.example>"
-    assert message["Subject"] == "Your order Q3 was rejected by nord"
+    assert message["Subject"] == "Votre commande Q3 a été refusée par nord"
     assert message["Date"] == "Sat, 14 Mar 2026 09:26:53 +0000"
 
 

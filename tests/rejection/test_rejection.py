@@ -210,7 +210,7 @@ def test_one_mail_a_buyer_with_an_address(store):
     assert plan.mail.languages == (("fr", 1), ("ja", 1))
     assert plan.totals == (Money("EUR", 4 * 12_050), Money("JPY", 90_000))
     french, japanese = compose_samples(store, Composer(), plan)
-    assert (french.buyer, french.language, french.written_in, french.orders) == (ACME.name, "fr", "en", 2)
+    assert (french.buyer, french.language, french.written_in, french.orders) == (ACME.name, "fr", "fr", 2)
     assert (japanese.buyer, japanese.written_in, japanese.orders) == (KUMO.name, "ja", 1)
     assert (french.mark, japanese.mark) == ("longest", "shortest")
     assert "\nSorry.\n" in french.letter.text

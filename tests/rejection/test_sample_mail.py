@@ -36,7 +36,7 @@ def test_a_sample_of_what_is_chosen_goes_to_oneself_and_nothing_else_does(cli, t
     assert ran.err == f"a sample was sent to me@brand.example: {mail['Subject']}\n"
     cli("select", "M1")
     assert sample(cli).code == 0
-    assert the_mail(tmp_path)["Subject"] == "[Sample] Your order M1 was rejected by nord"
+    assert the_mail(tmp_path)["Subject"] == "[Sample] Votre commande M1 a été refusée par nord"
     assert cli("mail", "list", "--format", "json").json == []
     assert cli("search", "status:rejected").lines == []
 

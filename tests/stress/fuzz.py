@@ -268,7 +268,7 @@ def plan_texts(draw) -> str:
 def _read_message(data, folder):
     path = folder / "message.txt"
     path.write_bytes(data)
-    return read_message(None, str(path), edit=False)
+    return read_message(None, [str(path)], edit=False)
 
 
 template_pieces = st.sampled_from([

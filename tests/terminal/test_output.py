@@ -127,7 +127,7 @@ def test_in_a_pipe_nothing_is_drawn_and_nothing_is_as_wide_as_the_pipe(store_url
         )
     ]
     shown = [line for each in (rejected, *ran) for line in (*each.out.split("\n"), *each.err.split("\n"))]
-    assert "Your order 1001 was rejected by nord" in shown
+    assert "Votre commande 1001 a été refusée par nord" in shown
     assert [line for line in shown if len(line.replace(str(tmp_path), "")) > 160] == []
     assert [line for line in shown if any("\u2500" <= sign <= "\u257f" or sign == "\x1b" for sign in line)] == []
     letter = ran[0].out.partition("\n\n")[2]

@@ -13,6 +13,7 @@ from orderctl.database.acts import Act
 from orderctl.files.csv import csv_rows, escape_formula
 from orderctl.files.safe import output_file, text_in
 from orderctl.language import english
+from orderctl.mail.wording import Wording
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.orders import OrderEvent
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 def batch_document(batch: Batch) -> Document:
     """One batch, without the leaves of its digest."""
-    document = asdict(batch) | {"schema": SCHEMA, "at": batch.at.isoformat()}
+    messages = Wording.read(batch.message).document()
+    document = asdict(batch) | {"schema": SCHEMA, "at": batch.at.isoformat(), "messages": messages}
     del document["leaves"]
     return document
 

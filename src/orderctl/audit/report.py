@@ -7,6 +7,7 @@ from orderctl.audit.log import Batch, Head
 from orderctl.core.money import Money, add_up
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.language import N_, _
+from orderctl.mail.wording import Wording
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderSummary
 from orderctl.selection.selection import source_in_words
@@ -79,7 +80,7 @@ class BatchReport:
             (_("Reason"), batch.reason),
             (_("Orders chosen by"), source_in_words(batch.source)),
             (_("Rules"), _(_RULES[batch.mode]) if batch.mode in _RULES else batch.mode),
-            (_("Message to buyers"), batch.message),
+            (_("Message to buyers"), Wording.read(batch.message).words()),
             (_("Mails"), mails or (_("{number:,} queued", number=batch.mails) if batch.mails else _("none"))),
             (_("Program"), batch.program),
         ]

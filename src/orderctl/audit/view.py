@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from orderctl.audit.log import Batch
 from orderctl.audit.verdicts import Verdict, VerdictGroup, reason_of_code
 from orderctl.language import N_, _, ngettext
+from orderctl.mail.wording import Wording
 from orderctl.orders.orders import OrderEvent
 from orderctl.orders.view import _SHOWN_EVENTS
 from orderctl.selection.selection import source_in_words
@@ -82,7 +83,7 @@ def batch_details(batch: Batch, events: Sequence[OrderEvent], groups: Sequence[V
         (_("Orders of"), source_in_words(batch.source)),
         (_("Key"), batch.request_key),
         (_("Reason"), batch.reason),
-        (_("Message"), batch.message),
+        (_("Message"), Wording.read(batch.message).words()),
         (_("Rejected"), _("{rejected:,} of {planned}", rejected=batch.rejected, planned=planned)),
         # Batches of earlier versions know how many they skipped, and not which.
         (_("Skipped"), f"{batch.skipped:,}" if batch.skipped and not groups else ""),

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ from orderctl.language import N_, _, enumerated, ngettext
 from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import count_mails
 from orderctl.mail.service import try_delivery
+from orderctl.mail.wording import Wording, plain_tag
 from orderctl.orders.document import Document
 from orderctl.rejection.confirmation import confirm_rejection
 from orderctl.rejection.document import dry_run_document, result_document
@@ -341,20 +343,34 @@ def _hint(codes: ReasonCodes) -> str:
 
 
 MAX_MESSAGE = 20_000
+_OF_LANGUAGE = re.compile(r"\A([a-z]{2,3}(?:[-_][a-z0-9]{2,8})*)=(.+)\Z", re.ASCII | re.IGNORECASE | re.DOTALL)
 _COMMENT = N_("# The buyers read what stands above. Save an empty file to send no message.")
 
 
-def read_message(text: str | None, file: str | None, *, edit: bool) -> str:
-    """The operator's message as plain text; empty if there is none yet.
+def read_message(text: str | None, files: Sequence[str], *, edit: bool) -> Wording:
+    """The operator's message, and those by language, as plain text; empty if there is none yet.
 
-    Raises UsageError for more than one source, and for a file that is not UTF-8 text.
+    A file is `FILE` for all buyers, or `LANGUAGE=FILE` for those of one language. Raises UsageError for two messages
+    for the same buyers, and for a file that is not UTF-8 text.
     """
-    if sum((text is not None, file is not None, edit)) > 1:
+    named = [(found[1], found[2]) for file in files if (found := _OF_LANGUAGE.match(file))]
+    for_all = [file for file in files if not _OF_LANGUAGE.match(file)]
+    if (text is not None) + len(for_all) + edit > 1:
         raise UsageError(
-            _("--message, --message-file and --edit are three ways of one message"), hint=_("give one of them")
+            _("--message, --message-file and --edit are three ways of one message"),
+            hint=_("give one of them, or a message for each language: --message-file de=FILE"),
         )
-    if file is None:
-        return _checked(text or "", _("the message"))
+    tags = Counter(plain_tag(tag) for tag, __ in named)
+    if twice := [tag for tag, number in tags.items() if number > 1]:
+        raise UsageError(
+            _("--message-file gives two messages in {language!r}", language=twice[0]), hint=_("give one of them")
+        )
+    by_language = {plain_tag(tag): words for tag, file in named if (words := _read_file(file))}
+    general = _read_file(for_all[0]) if for_all else _checked(text or "", _("the message"))
+    return Wording(for_all=general, by_language=by_language)
+
+
+def _read_file(file: str) -> str:
     try:
         with Path(file).open("rb") as stream:
             return _checked(stream.read(4 * MAX_MESSAGE + 4).decode("utf-8-sig"), file)

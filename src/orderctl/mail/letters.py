@@ -2,27 +2,29 @@
 
 import time
 import traceback
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
+from babel.numbers import format_decimal
 from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rich.cells import cell_len
 
+from orderctl.core.money import Money, decimals
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
 from orderctl.language import _
 from orderctl.mail.outbox import BROKEN_TEMPLATE, NO_TEMPLATE, Letter, LetterContext
+from orderctl.mail.wording import Wording, operators_text, plain_tag
 from orderctl.orders.orders import OrderSummary
 
 BUILT_IN = Path(__file__).parent / "templates"
 PARTS = ("subject.txt", "body.txt", "body.html")
-_DROPPED = frozenset({"Cc", "Cs"})
 _GAP = "  "
 _LOOK_S = 1.0
 
@@ -45,7 +47,10 @@ class Composer:
         if not self._has(self._default):
             raise UsageError(
                 _("mail.language: there is no template for {language!r}", language=default_language),
-                hint=_("use en or ja, or add a folder of that name to mail.templates"),
+                hint=_(
+                    "use one of {languages}, or add a folder of that name to mail.templates",
+                    languages=", ".join(built_in_languages()),
+                ),
             )
 
     def compose(self, facts: LetterContext) -> Letter:
@@ -63,7 +68,7 @@ class Composer:
     def language_of(self, tag: str) -> str:
         """The nearest language that has templates: `ja-JP`, then `ja`, then the default."""
         self._look_again()
-        wanted = tag.lower().replace("_", "-")
+        wanted = plain_tag(tag)
         for candidate in (wanted, wanted.partition("-")[0]):
             if self._has(candidate):
                 return candidate
@@ -133,44 +138,63 @@ def _broken(place: str, error: Exception) -> UsageError:
 
 def _values(facts: LetterContext, language: str) -> dict[str, object]:
     """The values that a template may use: texts and lists of texts, nothing that leads into the program."""
-    notes = dict(facts.notes)
+    notes, locale = dict(facts.notes), _locale(facts.language, language)
     return {
         "language": language,
         "name": safe(facts.buyer.contact or facts.buyer.name),
         "buyer": safe(facts.buyer.name),
-        "orders": [_order(order, notes.get(order.id, ""), language) for order in facts.orders],
-        "totals": [str(total) for total in facts.totals],
-        "message": operators_text(facts.message),
+        "orders": [_order(order, notes.get(order.id, ""), locale) for order in facts.orders],
+        "totals": [_amount(total, locale) for total in facts.totals],
+        "message": operators_text(Wording.read(facts.message).said_to(facts.language, language)),
         "reason": safe(facts.reason),
         "brand": safe(facts.brand),
     }
 
 
-def _order(order: OrderSummary, message: str, language: str) -> dict[str, str]:
+def _order(order: OrderSummary, message: str, locale: Locale | None) -> dict[str, str]:
     return {
         "id": safe(order.id),
         "reference": safe(order.reference),
         "season": safe(order.season),
-        "date": _day(order.ordered_at.date(), language),
-        "amount": str(order.amount),
+        "date": _day(order.ordered_at.date(), locale),
+        "amount": _amount(order.amount, locale),
         "message": operators_text(message),
     }
 
 
-def operators_text(text: str) -> str:
-    """The operator's words, without control characters. Line breaks and joined emoji stay."""
-    lines = text.expandtabs(4).splitlines()
-    kept = ("".join(char for char in line if unicodedata.category(char) not in _DROPPED).rstrip() for line in lines)
-    return "\n".join(kept).strip("\n")
+@lru_cache(maxsize=256)
+def _locale(tag: str, language: str) -> Locale | None:
+    """How days and amounts are written in a letter: as in the buyer's own region (`de-CH`), if its language is theirs.
+
+    None for a language that Babel does not know.
+    """
+    own = plain_tag(tag)
+    for candidate in (own, language) if own.partition("-")[0] == language.partition("-")[0] else (language,):
+        try:
+            return Locale.parse(candidate, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return None
 
 
 @lru_cache(maxsize=1024)
-def _day(day: date, language: str) -> str:
-    """A day as the language writes it; ISO 8601 for a language that Babel does not know."""
-    try:
-        return format_date(day, "medium", Locale.parse(language, sep="-"))
-    except (UnknownLocaleError, ValueError):
-        return day.isoformat()
+def _day(day: date, locale: Locale | None) -> str:
+    """A day as the language writes it; ISO 8601 without a locale."""
+    return format_date(day, "medium", locale) if locale else day.isoformat()
+
+
+def _amount(money: Money, locale: Locale | None) -> str:
+    """An amount as the language writes it, with its currency's code and decimals."""
+    if locale is None:
+        return str(money)
+    places = decimals(money.currency)
+    shape = f"#,##0.{'0' * places}" if places else "#,##0"
+    return f"{format_decimal(Decimal(money.minor).scaleb(-places), shape, locale)} {money.currency}"
+
+
+def built_in_languages() -> list[str]:
+    """The languages of the letters that come with the program."""
+    return sorted(folder.name for folder in BUILT_IN.iterdir() if (folder / PARTS[0]).is_file())
 
 
 def text_table(rows: Sequence[Mapping[str, str]], **titles: str) -> str:

@@ -63,7 +63,7 @@ class Letter:
 class LetterContext:
     """The content of a letter: the buyer, their rejected orders, and the operator's own words.
 
-    `notes` are messages on single orders, by order id.
+    `message` is a `Wording` as kept. `notes` are messages on single orders, by order id.
     """
 
     buyer: Buyer

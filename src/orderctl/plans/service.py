@@ -13,6 +13,7 @@ from orderctl.database.endings import PLANS_LISTED, find_plan
 from orderctl.database.store import Store, login
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.language import N_, _
+from orderctl.mail.wording import Wording
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.orders.orders import OrderChange
 from orderctl.plans.plans import (
@@ -139,7 +140,7 @@ def _terms_between(first: RejectionPlan, second: RejectionPlan) -> tuple[OrderCh
         (N_("mode"), first.mode.value, second.mode.value),
         (N_("reason"), *(words_of(plan.reason, plan.reason_code) for plan in (first, second))),
         (N_("mails"), str(first.mail.mails), str(second.mail.mails)),
-        (N_("message"), first.mail.message, second.mail.message),
+        (N_("message"), *(Wording.read(plan.mail.message).words() for plan in (first, second))),
     ]
     return tuple(OrderChange(what, was, now) for what, was, now in pairs if was != now)
 

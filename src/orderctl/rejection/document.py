@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from orderctl.core.money import plain_amount
+from orderctl.mail.wording import Wording
 from orderctl.orders.document import SCHEMA, Document, amounts
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.rejection.impact import percent_of
@@ -51,7 +52,8 @@ def plan_document(plan: RejectionPlan) -> Document:
         "notes": {"reasons": plan.notes.reasons, "messages": plan.notes.messages, "orders": _notes(plan.notes)},
         "impact": _impact(plan.impact),
         "systems": [asdict(each) for each in plan.systems],
-        "mail": asdict(plan.mail) | {"languages": dict(plan.mail.languages)},
+        "mail": asdict(plan.mail)
+        | {"languages": dict(plan.mail.languages), "messages": Wording.read(plan.mail.message).document()},
     }
 
 

@@ -1,6 +1,6 @@
 """The figures of a plan for people: totals, shares, largest orders, skipped orders, mails. Warnings are yellow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -9,9 +9,11 @@ from rich.text import Text
 from orderctl.core.money import Money
 from orderctl.core.times import duration_words
 from orderctl.language import _, ngettext
+from orderctl.mail.wording import Wording, language_name, plain_tag
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
-from orderctl.rejection.plan import RejectionPlan, Skipped, SystemOrders
+from orderctl.rejection.plan import MailPlan, RejectionPlan, Skipped, SystemOrders
+from orderctl.rejection.sample_letters import SampleLetter
 from orderctl.selection.notes import OrderNotes
 from orderctl.selection.selection import InputSummary, ids_by_origin, source_in_words
 from orderctl.terminal.amounts import shown_money
@@ -28,8 +30,13 @@ _NOTE_WIDTH = 60
 _MOST_OF_A_SEASON = 50
 
 
-def plan_figures(plan: RejectionPlan, now: datetime, *, ask_about_mails: bool = False) -> Facts:
-    """Labels and values, most important first. `ask_about_mails`: the operator will be asked whether to mail."""
+def plan_figures(
+    plan: RejectionPlan, now: datetime, letters: Sequence[SampleLetter] = (), *, ask_about_mails: bool = False
+) -> Facts:
+    """Labels and values, most important first. `ask_about_mails`: the operator will be asked whether to mail.
+
+    `letters` has one for each language of the buyers: they say in which languages the mails are written.
+    """
     grid = Facts(right=True)
     if plan.targets.count:
         grid.add(_("Total"), _totals(plan.totals))
@@ -50,6 +57,7 @@ def plan_figures(plan: RejectionPlan, now: datetime, *, ask_about_mails: bool = 
         if plan.systems:
             grid.add(_("Systems"), _systems(plan.systems))
         grid.add(_("Mails"), _mails(plan, ask=ask_about_mails))
+        _add_languages(grid, plan.mail, {each.language: each for each in letters})
     return grid
 
 
@@ -260,3 +268,67 @@ def _mails(plan: RejectionPlan, *, ask: bool) -> Text:
         )
         text.append(words, style=WARNING)
     return text
+
+
+def _add_languages(grid: Facts, mail: MailPlan, letters: Mapping[str, SampleLetter]) -> None:
+    """Which mails are written in another language than their buyer's, and who gets which message."""
+    told = [(letters[tag], number) for tag, number in mail.languages if tag in letters]
+    other = [(each, number) for each, number in told if each.language and _of(each.language) != _of(each.written_in)]
+    if other:
+        words = _(
+            "{number:,} of {total:,} will be written in {language}: no {missing} letter",
+            number=_sum(other),
+            total=mail.mails,
+            language=language_name(other[0][0].written_in),
+            missing=_names(each.language for each, __ in other),
+        )
+        grid.add(_("Letters"), plain(words, WARNING))
+    wording = Wording.read(mail.message)
+    if wording.by_language:
+        grid.add(_("Message"), _messages(wording, told, mail.mails))
+    elif wording.for_all and len({_of(each.written_in) for each, __ in told}) > 1:
+        words = _(
+            "the same for letters in {languages}; --message-file de=FILE is for one language",
+            languages=_names(each.written_in for each, __ in told),
+        )
+        grid.add(_("Message"), plain(words, WARNING))
+
+
+def _messages(wording: Wording, told: Sequence[tuple[SampleLetter, int]], mails: int) -> Text:
+    """The languages of the messages; who gets the one for all instead, or none; and which one nobody gets."""
+    used = {each.message_in for each, __ in told if each.message_in}
+    text = plain(_("in {languages}", languages=_names(used)) if used else _("none"))
+    instead = [(each, number) for each, number in told if each.message_in == ""]
+    without = [(each, number) for each, number in told if each.message_in is None]
+    if instead:
+        words = _(
+            "; {number:,} of {total:,} get the one for all languages: none in {missing}",
+            number=_sum(instead),
+            total=mails,
+            missing=_names(each.language or each.written_in for each, __ in instead),
+        )
+        text.append_text(plain(words, WARNING))
+    if without:
+        words = _(
+            "; {number:,} of {total:,} get no message: none in {missing}",
+            number=_sum(without),
+            total=mails,
+            missing=_names(each.language or each.written_in for each, __ in without),
+        )
+        text.append_text(plain(words, WARNING))
+    if unread := wording.by_language.keys() - used:
+        text.append_text(plain(_("; no buyer gets the one in {languages}", languages=_names(unread)), WARNING))
+    return text
+
+
+def _sum(told: Iterable[tuple[SampleLetter, int]]) -> int:
+    return sum(number for __, number in told)
+
+
+def _of(tag: str) -> str:
+    """The language of a tag, without its region."""
+    return plain_tag(tag).partition("-")[0]
+
+
+def _names(tags: Iterable[str]) -> str:
+    return ", ".join(sorted({language_name(_of(tag)) for tag in tags}))

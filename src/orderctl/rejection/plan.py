@@ -75,6 +75,7 @@ class Skipped:
 class MailPlan:
     """The mails that a plan queues. `buyers_without_address` and `orders_without_buyer` get none.
 
+    `message` is the operator's message as `Wording.kept` gives it; `languages` counts the mails by the buyers' tags.
     `at_once`: they do not wait until the systems of their orders have cancelled them.
     """
 
@@ -189,7 +190,7 @@ class RejectionPlan:
         return replace(self, mail=MailPlan(notify=False, orders_without_buyer=self.mail.orders_without_buyer))
 
     def with_message(self, message: str) -> RejectionPlan:
-        """The same plan with a message to the buyers."""
+        """The same plan with a message to the buyers, as `Wording.kept` gives it."""
         return replace(self, mail=replace(self.mail, message=message))
 
     def blanked(self, blank: Callable[[object], object]) -> RejectionPlan:

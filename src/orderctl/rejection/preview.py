@@ -48,7 +48,7 @@ def plan_preview(
             parts.append(plain(f"  {more}", FAINT))
     if every is not None and (plan.skipped or plan.given.unknown or plan.given.excluded):
         parts += [Text(), _skipped(plan)]
-    parts += [Text(), plan_figures(plan, now or plan.made_at, ask_about_mails=ask_about_mails)]
+    parts += [Text(), plan_figures(plan, now or plan.made_at, letters, ask_about_mails=ask_about_mails)]
     if letters:
         parts += [Text(), letter_samples(letters)]
     if plan.targets.count:

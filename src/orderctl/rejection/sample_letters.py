@@ -9,6 +9,7 @@ from orderctl.database.store import Store
 from orderctl.filters.queries import summaries_sql
 from orderctl.mail.letter_context import _BUYER, _facts
 from orderctl.mail.outbox import Letter, LetterContext
+from orderctl.mail.wording import Wording
 from orderctl.orders.queries import read_buyer, read_summary
 from orderctl.rejection.plan import RejectionPlan
 from orderctl.selection.notes import words_of
@@ -22,6 +23,7 @@ class SampleLetter:
     """The letter that one buyer of a plan would get.
 
     `language` is the buyer's, `written_in` that of the templates; `mark` is `longest`, `shortest` or empty.
+    `message_in` is the language of the operator's message in it: empty for the one for all, None if it has none.
     """
 
     buyer: str
@@ -30,6 +32,7 @@ class SampleLetter:
     orders: int
     letter: Letter
     mark: str = ""
+    message_in: str | None = None
 
 
 def mark_extremes(letters: Iterable[SampleLetter]) -> tuple[SampleLetter, ...]:
@@ -64,12 +67,14 @@ def _with_words(facts: LetterContext, plan: RejectionPlan) -> LetterContext:
 
 
 def _sample(composer: "Composer", facts: LetterContext) -> SampleLetter:
+    written_in = composer.language_of(facts.language)
     return SampleLetter(
         buyer=facts.buyer.name,
         language=facts.language,
-        written_in=composer.language_of(facts.language),
+        written_in=written_in,
         orders=len(facts.orders),
         letter=composer.compose(facts),
+        message_in=Wording.read(facts.message).tag_for(facts.language, written_in),
     )
 
 

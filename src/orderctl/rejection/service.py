@@ -46,7 +46,8 @@ class RejectionRequest:
     """What to reject, how, and what to tell the buyers. `by` says who asks.
 
     With `max_age`, orders of which their source has not spoken for longer are skipped. `systems` are the names of the
-    systems that are told of their orders, each with the column that names an order there.
+    systems that are told of their orders, each with the column that names an order there. `message` is a `Wording`
+    as kept.
     """
 
     choice: Choice

@@ -45,6 +45,7 @@ from orderctl.core.times import duration_words
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
 from orderctl.language import N_, _
+from orderctl.mail.wording import Wording
 from orderctl.orders.eligibility import Mode
 from orderctl.plans.service import check_one_operator_suffices
 from orderctl.rejection.plan import KeyUsedError, RejectionPlan, RequestKey
@@ -89,7 +90,10 @@ class Told:
     ] = ""
     notify: Annotated[bool | None, typer.Option("--notify/--no-notify", help="Mail the buyers, or not.")] = None
     message: Annotated[str | None, typer.Option(metavar="TEXT", help="A message to the buyers.")] = None
-    message_file: Annotated[str | None, typer.Option(metavar="FILE", help="The message, from a file.")] = None
+    message_file: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[LANGUAGE=]FILE", help="The message, from a file; de=FILE is for one language."),
+    ] = None
     edit: Annotated[bool, typer.Option("--edit", help="Write the message in $EDITOR.")] = False
     mail_per_order: Annotated[bool, typer.Option("--mail-per-order", help="A mail an order, not a buyer.")] = False
     mail_now: Annotated[
@@ -130,7 +134,8 @@ class _Asked:
     "orderctl reject 10023 --individual\n\n"
     "orderctl search tag:late | orderctl reject --ids - --yes --max-orders 200\n\n"
     "orderctl reject --filter tag:late --save-plan\n\n"
-    "orderctl reject --saved dropped --notify --message-file sorry.txt --yes --format json"
+    "orderctl reject --saved dropped --notify --message-file sorry.txt --yes --format json\n\n"
+    "orderctl reject --saved dropped --message-file sorry.txt --message-file de=leider.txt --yes"
 )
 @takes_source
 @takes("told", Told)
@@ -180,7 +185,7 @@ def reject(
         _check_repeatable({"--pick": pick, "--edit": run.edit, "--save-plan": save_plan, "--hold": bool(run.hold)})
     if individual:
         _check_single(source)
-    message = read_message(told.message, told.message_file, edit=told.edit)
+    message = read_message(told.message, told.message_file or (), edit=told.edit).kept()
     source = replace(source, notes=True)
     asked = _Asked(
         source=source,
@@ -369,7 +374,7 @@ def _agreed_on_mails(context: Context) -> bool:
 def _edited(context: Context, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, tuple[SampleLetter, ...]]:
     """The plan with the message that the operator writes now; its letters are shown again."""
     discard_typed()
-    plan = plan.with_message(edit_message())
+    plan = plan.with_message(Wording.read(plan.mail.message).with_for_all(edit_message()).kept())
     letters = compose_letters(context, store, plan)
     from orderctl.rejection.preview import letter_samples
 
