@@ -114,6 +114,9 @@ BEGIN
         GRANT INSERT ON plan, plan_order TO orderctl_operator;
         GRANT EXECUTE ON FUNCTION orderctl_lock_plan, orderctl_approve_plan, orderctl_close_plan TO orderctl_operator;
     END IF;
+    IF to_regclass('heartbeat') IS NOT NULL THEN
+        GRANT INSERT, UPDATE ON heartbeat TO orderctl_operator;
+    END IF;
 END
 $$;
 

@@ -113,7 +113,7 @@ def test_an_auditor_reads_everything(run, tmp_path):
 
 TABLES = ("buyer", "orders", "order_line", "order_tag", "order_source", "selection_item", "saved_filter", "batch",
           "order_event", "mail", "mail_order", "mail_event", "batch_verdict", "batch_origin", "policy", "batch_begun",
-          "member", "act", "erasure", "orderctl_version")  # fmt: skip
+          "member", "act", "erasure", "heartbeat", "writeback", "writeback_event", "orderctl_version")  # fmt: skip
 EVERYONE = [
     *(f"TRUNCATE {table} CASCADE" for table in TABLES),
     *(f"ALTER TABLE {table} DISABLE TRIGGER ALL" for table in TABLES),

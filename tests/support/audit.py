@@ -45,7 +45,7 @@ EVENT = OrderEvent(
 
 
 def digest_of_before(batch, events):
-    """The digest of a batch as versions before 0020 made it: over its fields and its events themselves."""
+    """The digest of a batch as versions before 0021 made it: over its fields and its events themselves."""
     return hashlib.sha256(header_line(batch) + b"".join(map(event_line, events))).hexdigest()
 
 

@@ -106,12 +106,17 @@ class Delivery:
         )
 
 
-def deliver_mails(context: Context, store: Store, stop: Stopping, wanted: Delivery) -> DeliveryReport:
-    """Send the mails that are due; with `follow`, go on until a signal comes, and tell the systems too."""
+def deliver_mails(
+    context: Context, store: Store, stop: Stopping, wanted: Delivery, beside: Callable[[], None] | None = None
+) -> DeliveryReport:
+    """Send the mails that are due; with `follow`, go on until a signal comes, tell the systems too, and do `beside`
+    before each round.
+    """
     sending = wanted.sending(context, stop)
     if wanted.follow:
         sending.kind.ready()
-        return _follow(context, store, [*_to_systems(context, stop, wanted, configured(context.settings)), sending])
+        systems = _to_systems(context, stop, wanted, configured(context.settings))
+        return _follow(context, store, [*systems, sending], beside)
     with context.screen.progress(N_("Mailing")) as progress:
         return deliver(store, sending, limit=wanted.limit, progress=progress)
 
@@ -148,7 +153,9 @@ def _to_systems(
     ]
 
 
-def _follow(context: Context, store: Store, sendings: Sequence[Sending[Any]]) -> DeliveryReport:
+def _follow(
+    context: Context, store: Store, sendings: Sequence[Sending[Any]], beside: Callable[[], None] | None = None
+) -> DeliveryReport:
     """Deliver whatever falls due in any of the outboxes, until a signal comes."""
     from orderctl.mail.view import delivery_figures
 
@@ -164,7 +171,7 @@ def _follow(context: Context, store: Store, sendings: Sequence[Sending[Any]]) ->
     def tell_round(report: DeliveryReport) -> None:
         context.screen.tell(delivery_figures(report))
 
-    return follow(store, sendings, tell=context.screen.warn, done=tell_round)
+    return follow(store, sendings, tell=context.screen.warn, done=tell_round, beside=beside)
 
 
 def act_and_tell(

@@ -76,7 +76,7 @@ def digested(lines: Iterable[Sequence[object]]) -> list[Sequence[object]]:
 def lines_digest(order_id: str, lines: Iterable[Sequence[object]]) -> str:
     """The digest of an order's lines, as `digested`: number, SKU, name, colour, size, quantity, unit price, decimals.
 
-    Orders that a version before revision 0022 rejected have it: never change it. It covers the id, so that a forger
+    Orders that a version before revision 0019 rejected have it: never change it. It covers the id, so that a forger
     must find other lines for this order and not for any of a million. A value of an unexpected type, which only
     somebody's own SQL writes, is digested as Python prints it.
     """

@@ -290,7 +290,7 @@ class BatchRow(SQLModel, table=True):
     """One executed rejection. `position` and `previous` chain the batches of an account.
 
     `actor_login` is the login of the actor, empty on SQLite. `events_digest` covers the events, and `digest` covers it;
-    batches of before 0020 have none. For a call with a key of its own, `request_digest` covers what it asked for, and
+    batches of before 0021 have none. For a call with a key of its own, `request_digest` covers what it asked for, and
     `request_plan` is the plan that ran. `salt` is digested with the texts that may be erased, and erased with them;
     `texts_digest` is that digest then.
     """
@@ -644,6 +644,19 @@ class PlanRow(SQLModel, table=True):
     digest: str = _text()
 
     __table_args__ = (_one_of("state", PLAN_STATES), Index(None, "account", "state", "due_at"))
+
+
+class HeartbeatRow(SQLModel, table=True):
+    """When something that has to run again and again last did, and on which host: `due-plans` looks for due plans."""
+
+    __tablename__ = "heartbeat"
+
+    account: str = _key()
+    name: str = _key()
+    at: datetime = _instant()
+    host: str = _text()
+
+    __table_args__ = (*_readable("at"), {"sqlite_with_rowid": False})
 
 
 class PlanOrderRow(SQLModel, table=True):

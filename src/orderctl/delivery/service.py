@@ -72,16 +72,20 @@ def follow(
     *,
     tell: Callable[[str], None],
     done: Callable[[DeliveryReport], None],
+    beside: Callable[[], None] | None = None,
     poll_s: float = POLL_S,
 ) -> DeliveryReport:
     """Deliver as things fall due, of each kind in turn, until told to stop.
 
-    `tell` is called for trouble that may pass, `done` after each round with due ones. Trouble that needs a person (a
-    refused login) ends a kind, as it ends `deliver`; the last one to end ends it all.
+    `tell` is called for trouble that may pass, `done` after each round with due ones, `beside` before each round: it
+    may queue more, and raises nothing. Trouble that needs a person (a refused login) ends a kind, as it ends `deliver`;
+    the last one to end ends it all.
     """
     total, waits = DeliveryReport(), {id(sending): _Wait() for sending in sendings}
     left = list(sendings)
     while left and not left[0].should_stop():
+        if beside:
+            beside()
         for sending in list(left):
             wait = waits[id(sending)]
             if wait.until > time.monotonic() or sending.should_stop():

@@ -98,6 +98,35 @@ def due_plan_ids(connection: Connection, now: datetime) -> tuple[str, ...]:
     return tuple(plan_id for (plan_id,) in found.fetchall())
 
 
+_DUE_PLANS = "account = :account AND name = 'due-plans'"
+
+
+def note_look(connection: Connection, host: str, now: datetime) -> None:
+    """Note that the due plans are looked for now, on this host."""
+    connection.execute(
+        "INSERT INTO heartbeat (account, name, at, host) VALUES (:account, 'due-plans', :at, :host)"
+        " ON CONFLICT (account, name) DO UPDATE SET at = excluded.at, host = excluded.host",
+        {"at": connection.dialect.instant(now), "host": host},
+    )
+
+
+def last_look(connection: Connection) -> datetime | None:
+    """When the due plans were last looked for; None if they never were."""
+    row = connection.execute(f"SELECT at FROM heartbeat WHERE {_DUE_PLANS}").fetchone()
+    return readable_instant(row[0]) if row else None
+
+
+def may_run_plans(connection: Connection) -> bool:
+    """Whether the connected role may run held plans. SQLite has no roles."""
+    if connection.dialect.name == "sqlite":
+        return True
+    row = connection.execute(
+        "SELECT has_table_privilege('batch', 'INSERT') AND has_table_privilege('plan', 'SELECT')"
+        " AND has_column_privilege('plan', 'state', 'UPDATE')"
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def change_plan(connection: Connection, before: SavedPlan, after: SavedPlan) -> bool:
     """Store a step; False if the row changed since `before` was read.
 

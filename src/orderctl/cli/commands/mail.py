@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import group_app
+from orderctl.cli.commands.plan import due_plans_runner
 from orderctl.cli.context import Context
 from orderctl.cli.delivery import Delivery, Stopping, act_and_tell, counted, deliver_mails
 from orderctl.cli.options import (
@@ -214,7 +215,7 @@ def send(
     filter_text: FilterText = None,
     name: SelectionName = None,
 ) -> None:
-    """Send the mails that are due; a worker with --follow; or a sample of one letter to yourself."""
+    """Send the mails that are due; a worker with --follow, of due plans too; or a sample of one letter to yourself."""
     context = context_of(ctx)
     if sample is not None:
         send_sample_mail(context, sample, batch=wanted.batch, filter_text=filter_text, name=name)
@@ -231,7 +232,8 @@ def send(
         if wanted.batch is not None:
             with store.snapshot() as connection:
                 wanted = replace(wanted, batch=find_batch(connection, wanted.batch))
-        report = deliver_mails(context, store, stop, wanted)
+        beside = due_plans_runner(context, store) if wanted.follow and wanted.batch is None else None
+        report = deliver_mails(context, store, stop, wanted, beside)
     context.screen.show(delivery_report(report))
     stop.check(report)
     raise typer.Exit(report.exit_code)

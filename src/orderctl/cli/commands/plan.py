@@ -1,7 +1,11 @@
 """`orderctl plan list|show|diff|approve|cancel|run`."""
 
+import socket
+import time
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -31,13 +35,13 @@ from orderctl.cli.run import (
     write_document,
 )
 from orderctl.core.ids import short_id
-from orderctl.core.times import parse_duration
+from orderctl.core.times import duration_words, parse_duration
 from orderctl.database.store import Store
-from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
+from orderctl.errors import ExitCode, OrderctlError, UnexpectedPlanError, UsageError, reason_of
 from orderctl.language import N_, _, ngettext
 from orderctl.plans.document import comparison_document, differences_document, kept_plan_document, saved_plan_document
 from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SavedPlan, read_terms
-from orderctl.plans.queries import find_plans
+from orderctl.plans.queries import find_plans, last_look, may_run_plans, note_look
 from orderctl.plans.service import (
     KeptPlan,
     Operator,
@@ -80,6 +84,8 @@ def list_(
     with context.open_store() as store, store.snapshot() as connection:
         now = context.clock.of(connection)
         plans = find_plans(connection, state or PlanState, limit or None)
+        if any(saved.state is PlanState.HELD for saved in plans):
+            _warn_of_look(context, last_look(connection), now)
     if as_ is not ReportFormat.TEXT:
         context.output.documents((saved_plan_document(saved, now) for saved in plans), as_)
     elif plans:
@@ -167,6 +173,8 @@ def approve(
     later = read_hold(hold)
     with context.open_store() as store:
         saved = approve_plan(store, plan_id, operator_of(context), hold=later)
+        if later:
+            warn_if_nothing_runs(context, store)
     tell_kept(context, saved, as_)
 
 
@@ -297,10 +305,122 @@ def _run_due(context: Context, store: Store, run: Run) -> int:
         except UnexpectedPlanError as refused:
             context.screen.warn(f"{refused}; {refused.hint}")
             codes.add(ExitCode.UNEXPECTED_PLAN)
+    _note_look(context, store)
     if not due:
         context.screen.tell(_("no plan is due"))
     telling = (ExitCode.FEWER_THAN_PLANNED, ExitCode.MAILS_REMAIN, ExitCode.UNEXPECTED_PLAN, ExitCode.DONE)
     return next(code for code in telling if code in codes)
+
+
+LATELY = timedelta(hours=1)
+_LOOK_EVERY_S = 60.0
+
+
+def warn_if_nothing_runs(context: Context, store: Store) -> None:
+    """Warn if nothing on this store has looked for due plans lately: a held plan would not run by itself."""
+    with store.snapshot() as connection:
+        look, now = last_look(connection), context.clock.of(connection)
+    _warn_of_look(context, look, now)
+
+
+def _warn_of_look(context: Context, look: datetime | None, now: datetime) -> None:
+    if look is not None and now - look <= LATELY:
+        return
+    if look is None:
+        words = _(
+            "nothing has ever run due plans on this store;"
+            " run orderctl plan run --due from cron, or orderctl mail send --follow"
+        )
+    else:
+        words = _(
+            "nothing has run due plans on this store for {time};"
+            " run orderctl plan run --due from cron, or orderctl mail send --follow",
+            time=duration_words(now - look),
+        )
+    context.screen.warn(words)
+
+
+def _note_look(context: Context, store: Store) -> None:
+    """Note in the store that due plans are run; this alone is no change that an exit code tells of."""
+    changed = context.changed
+    try:
+        store.write(lambda connection: note_look(connection, socket.gethostname(), context.clock.of(connection)))
+    except OrderctlError as error:
+        context.screen.warn(_("it could not be noted that due plans are run: {problem}", problem=error.sentence))
+    context.changed = changed
+
+
+def due_plans_runner(context: Context, store: Store) -> Callable[[], None] | None:
+    """What runs the due plans beside a worker that sends mails; None, and it is said, if this role may not."""
+    with store.snapshot() as connection:
+        may = may_run_plans(connection)
+    if not may:
+        context.screen.tell(_("held plans are not run here: this role may not reject"))
+        return None
+    return _DuePlans(
+        context, store, Run(expected=Expected().read(context), dry_run=False, yes=True, as_=ReportFormat.TEXT)
+    )
+
+
+class _DuePlans:
+    """Runs the due plans each time it is called, with the checks of `plan run --due`. It raises no error.
+
+    A plan that is refused is tried again after a minute, and its reason is told once.
+    """
+
+    def __init__(self, context: Context, store: Store, run: Run) -> None:
+        self._context, self._store, self._run = context, store, run
+        self._noted = -_LOOK_EVERY_S
+        self._refused: dict[str, tuple[float, str]] = {}
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._noted >= _LOOK_EVERY_S:
+            self._noted = now
+            _note_look(self._context, self._store)
+        self._try("", self._look, now)
+
+    def _look(self) -> None:
+        for plan_id in due_plans(self._store, self._context.clock):
+            self._try(plan_id, partial(self._execute, plan_id), time.monotonic())
+
+    def _try(self, what: str, step: Callable[[], None], now: float) -> None:
+        at, told = self._refused.get(what, (now, ""))
+        if now < at:
+            return
+        try:
+            step()
+        except PlanClosedError:
+            problem = ""  # another worker, or an operator, was first
+        except OrderctlError as error:
+            problem = error.sentence
+        except Exception as error:  # noqa: BLE001 - one plan must not stop the worker
+            problem = reason_of(error)
+        else:
+            self._refused.pop(what, None)
+            return
+        self._refused[what] = (now + _LOOK_EVERY_S, problem)
+        if problem and problem != told:
+            self._context.screen.warn(problem)
+
+    def _execute(self, plan_id: str) -> None:
+        context, store = self._context, self._store
+        context.check_head(store)
+        kept = _ready(context, store, plan_id, self._run)
+        domain = context.mailing.message_domain
+        result = execute_kept(store, kept, operator_of(context), how=N_("when it was due"), message_domain=domain)
+        context.note_head(result.head)
+        figures = {"batch": result.batch_id, "rejected": result.rejected, "left_out": len(result.left_out)}
+        context.run_log.step("rejected", {**figures, "mails": result.mails})
+        done = ngettext(
+            "{plan} was due: {number:,} order rejected, {left} left out, {mails} queued",
+            "{plan} was due: {number:,} orders rejected, {left} left out, {mails} queued",
+            result.rejected,
+            plan=kept.saved.name,
+            left=f"{len(result.left_out):,}",
+            mails=ngettext("{number:,} mail", "{number:,} mails", result.mails),
+        )
+        context.screen.tell(done)
 
 
 def _ready(context: Context, store: Store, text: str, run: Run) -> KeptPlan:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from orderctl.cli.apps import App
-from orderctl.cli.commands.plan import keep_plan, plan_terms, read_hold, run_plan
+from orderctl.cli.commands.plan import keep_plan, plan_terms, read_hold, run_plan, warn_if_nothing_runs
 from orderctl.cli.commands.select import pick_choice
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
@@ -308,6 +308,7 @@ def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> in
     if run.hold and plan.targets.count:
         wait = duration_words(run.hold)
         context.screen.tell(_("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
+        warn_if_nothing_runs(context, store)
     how = confirm(context, store, plan, run)
     if run.hold and plan.targets.count:
         return keep_plan(context, store, plan, run, how=how)

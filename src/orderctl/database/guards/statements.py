@@ -51,12 +51,12 @@ _FROZEN = [
     "gone_at",
 ]
 # Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0018 = ("writeback",)
-OF_0020 = ("actor_login", "events_digest", *OF_0018)
-OF_0021 = ("erasure", *OF_0020)
-OF_0022 = ("act", *OF_0021)
-OF_0019 = ("member", *OF_0022)
-OF_0017 = ("policy", *OF_0019)
+OF_0022 = ("writeback",)
+OF_0021 = ("actor_login", "events_digest", *OF_0022)
+OF_0020 = ("erasure", *OF_0021)
+OF_0019 = ("act", *OF_0020)
+OF_0018 = ("member", *OF_0019)
+OF_0017 = ("policy", *OF_0018)
 OF_0016 = ("batch_verdict", "batch_origin", *OF_0017)
 OF_0013 = ("gone_at", *OF_0016)
 OF_0011 = ("lines_digest", *OF_0013)
@@ -65,12 +65,12 @@ _LATER_LOGS = {"mail_event": ("account", "mail_id", "id")}
 # What a batch remembers of the ids it was asked about; written before the batch itself.
 _MEMORY = {"batch_verdict": ("account", "batch_id", "order_id"), "batch_origin": ("account", "batch_id", "number")}
 _LOGS_OF_0017 = {"policy": ("account", "position")}
-_LOGS_OF_0019 = {"member": ("account", "login", "number")}
-_LOGS_OF_0022 = {"act": ("account", "position")}
-_LOGS_OF_0021 = {"erasure": ("account", "position")}
-_LOGS_OF_0018 = {"writeback_event": ("account", "writeback_id", "id")}
+_LOGS_OF_0018 = {"member": ("account", "login", "number")}
+_LOGS_OF_0019 = {"act": ("account", "position")}
+_LOGS_OF_0020 = {"erasure": ("account", "position")}
+_LOGS_OF_0022 = {"writeback_event": ("account", "writeback_id", "id")}
 _LOGS = (
-    _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0019 | _LOGS_OF_0022 | _LOGS_OF_0021 | _LOGS_OF_0018
+    _FIRST_LOGS | _LATER_LOGS | _MEMORY | _LOGS_OF_0017 | _LOGS_OF_0018 | _LOGS_OF_0019 | _LOGS_OF_0020 | _LOGS_OF_0022
 )
 
 
@@ -99,7 +99,7 @@ def renew_guards(dialect: str, execute: Callable[[str], object], *, without: Seq
 
 def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ...]:
     """The statements that create the guards. A check compares them with the store."""
-    erasing = not set(OF_0021) <= set(without)
+    erasing = not set(OF_0020) <= set(without)
     later = (statement for log in _LATER_LOGS for statement in _of_log(dialect, log, erasing=erasing))
     with_policy = not set(OF_0017) <= set(without)
     return (
@@ -112,11 +112,11 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *(() if set(OF_0013) <= set(without) else _gone(dialect)),
         *(() if set(OF_0016) <= set(without) else _memory(dialect, erasing=erasing)),
         *(_policy(dialect) if with_policy else ()),
-        *(() if set(OF_0019) <= set(without) else _members(dialect)),
-        *(() if set(OF_0022) <= set(without) else _acts(dialect, erasing=erasing)),
+        *(() if set(OF_0018) <= set(without) else _members(dialect)),
+        *(() if set(OF_0019) <= set(without) else _acts(dialect, erasing=erasing)),
         *(_erased(dialect) if erasing else ()),
-        *(() if set(OF_0020) <= set(without) else _recording(dialect)),
-        *(() if set(OF_0018) <= set(without) else _writebacks(dialect)),
+        *(() if set(OF_0021) <= set(without) else _recording(dialect)),
+        *(() if set(OF_0022) <= set(without) else _writebacks(dialect)),
     )
 
 
@@ -125,7 +125,7 @@ _TRIGGER = re.compile(r"CREATE TRIGGER (?P<name>\w+) .*? ON (?P<table>\w+) (?:FO
 
 def _first(dialect: str, without: Sequence[str]) -> Iterator[str]:
     frozen = [column for column in _FROZEN if column not in without]
-    erasing = not set(OF_0021) <= set(without)
+    erasing = not set(OF_0020) <= set(without)
     yield from (
         sqlite.first(frozen, erasing=erasing) if dialect == "sqlite" else postgresql.first(frozen, erasing=erasing)
     )
@@ -178,7 +178,7 @@ def _policy(dialect: str) -> Iterator[str]:
 
 def _members(dialect: str) -> Iterator[str]:
     """Who was a member of an account is kept. On PostgreSQL a mail goes to its buyer, and is queued with its batch."""
-    for log in _LOGS_OF_0019:
+    for log in _LOGS_OF_0018:
         yield from _of_log(dialect, log, erasing=False)
     if dialect == "postgresql":
         yield from postgresql.recipients()
@@ -186,14 +186,14 @@ def _members(dialect: str) -> Iterator[str]:
 
 def _acts(dialect: str, *, erasing: bool) -> Iterator[str]:
     """Acts are added at the end of their chain."""
-    for log in _LOGS_OF_0022:
+    for log in _LOGS_OF_0019:
         yield from _of_log(dialect, log, erasing=erasing)
     yield from sqlite.acts() if dialect == "sqlite" else postgresql.acts()
 
 
 def _erased(dialect: str) -> Iterator[str]:
     """Erasures are recorded for good, and a buyer who was erased stays so."""
-    for log in _LOGS_OF_0021:
+    for log in _LOGS_OF_0020:
         yield from _of_log(dialect, log, erasing=False)
     yield from sqlite.erased() if dialect == "sqlite" else postgresql.erased()
 

@@ -26,7 +26,7 @@ from orderctl.rejection.policy import current_policy
 from orderctl.settings import LARGEST, OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
 
 app = group_app()
-_MEMBERS = "0019"  # the revision from which on accounts have members on PostgreSQL
+_MEMBERS = "0018"  # the revision from which on accounts have members on PostgreSQL
 
 
 @app.callback()

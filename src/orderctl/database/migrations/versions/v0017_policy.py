@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.database.guards.statements import OF_0019, renew_guards
+from orderctl.database.guards.statements import OF_0018, renew_guards
 
 revision = "0017"
 down_revision = "0016"
@@ -43,4 +43,4 @@ def upgrade() -> None:
     op.create_index(
         "ix_order_event_singly", "order_event", ["account", "batch_id"], sqlite_where=SINGLY, postgresql_where=SINGLY
     )
-    renew_guards(op.get_bind().dialect.name, op.execute, without=OF_0019)
+    renew_guards(op.get_bind().dialect.name, op.execute, without=OF_0018)

@@ -6,8 +6,8 @@ from alembic import op
 from orderctl.database.guards.postgresql import row_security
 from orderctl.database.guards.statements import renew_guards
 
-revision = "0018"
-down_revision = "0020"
+revision = "0022"
+down_revision = "0021"
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 INSTANT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")

@@ -4,9 +4,9 @@ import sqlalchemy as sa
 from alembic import op
 
 from orderctl.database.guards.postgresql import member_security, row_security
-from orderctl.database.guards.statements import OF_0022, renew_guards
+from orderctl.database.guards.statements import OF_0019, renew_guards
 
-revision = "0019"
+revision = "0018"
 down_revision = "0017"
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
@@ -57,7 +57,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     dialect = op.get_bind().dialect.name
-    renew_guards(dialect, op.execute, without=OF_0022)
+    renew_guards(dialect, op.execute, without=OF_0019)
     if dialect != "postgresql":
         return
     op.execute(OWNERS)

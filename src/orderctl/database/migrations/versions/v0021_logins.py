@@ -3,10 +3,10 @@
 import sqlalchemy as sa
 from alembic import op
 
-from orderctl.database.guards.statements import OF_0018, renew_guards
+from orderctl.database.guards.statements import OF_0022, renew_guards
 
-revision = "0020"
-down_revision = "0021"
+revision = "0021"
+down_revision = "0020"
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
@@ -20,4 +20,4 @@ def upgrade() -> None:
         # Only now: the rows that are there already would get the login of whoever upgrades.
         for table in ("order_event", "mail_event"):
             op.execute(f"ALTER TABLE {table} ALTER COLUMN actor_login SET DEFAULT session_user")
-    renew_guards(op.get_bind().dialect.name, op.execute, without=OF_0018)
+    renew_guards(op.get_bind().dialect.name, op.execute, without=OF_0022)

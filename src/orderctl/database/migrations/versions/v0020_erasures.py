@@ -4,10 +4,10 @@ import sqlalchemy as sa
 from alembic import op
 
 from orderctl.database.guards.postgresql import row_security
-from orderctl.database.guards.statements import OF_0020, renew_guards
+from orderctl.database.guards.statements import OF_0021, renew_guards
 
-revision = "0021"
-down_revision = "0022"
+revision = "0020"
+down_revision = "0019"
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 INSTANT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
@@ -29,7 +29,7 @@ def upgrade() -> None:
     for name in ("salt", "texts_digest"):
         op.add_column("batch", sa.Column(name, TEXT, server_default="", nullable=False))
     dialect = op.get_bind().dialect.name
-    renew_guards(dialect, op.execute, without=OF_0020)
+    renew_guards(dialect, op.execute, without=OF_0021)
     if dialect == "postgresql":
         for statement in row_security("erasure"):
             op.execute(statement)

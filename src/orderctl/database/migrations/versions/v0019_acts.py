@@ -10,13 +10,13 @@ from orderctl.database.acts import record_earlier
 from orderctl.database.clock import database_time
 from orderctl.database.connection import Connection
 from orderctl.database.guards.postgresql import row_security
-from orderctl.database.guards.statements import OF_0021, renew_guards
+from orderctl.database.guards.statements import OF_0020, renew_guards
 from orderctl.database.line_digests import digest_open_orders
 from orderctl.database.postgres import PostgresConnection
 from orderctl.database.sqlite import SqliteConnection
 
-revision = "0022"
-down_revision = "0019"
+revision = "0019"
+down_revision = "0018"
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 INSTANT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "position", name=op.f("pk_act")),
         sqlite_with_rowid=False,
     )
-    renew_guards(dialect, op.execute, without=OF_0021)
+    renew_guards(dialect, op.execute, without=OF_0020)
     if dialect == "postgresql":
         for statement in row_security("act"):
             op.execute(statement)
