@@ -40,7 +40,7 @@ def test_every_buyer_gets_their_letter(store):
     mails = {mail["To"]: mail for mail in inbox.mails}
     assert set(mails) == {ACME.email, KUMO.email}
     assert (mails[ACME.email]["Subject"], mails[KUMO.email]["Subject"]) == (
-        "Your 2 orders were rejected by nord",
+        "Vos 2 commandes ont été refusées par nord",
         "【nord】ご注文 A3 をお断りしました",
     )
     assert "Sorry {{ 7*7 }}" in body(mails[ACME.email])

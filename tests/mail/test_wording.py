@@ -134,7 +134,9 @@ def test_the_messages_are_kept_with_plan_and_batch(cli, tmp_path):
     assert "Weberei" in told(tmp_path)["hans@hans.example"]
     batch = cli("log", plan, "--format", "json").json
     assert batch["messages"] == texts
-    assert "German: Die Weberei hat geschlossen. all others: The mill closed." in " ".join(cli("log", plan).out.split())
+    assert "German: Die Weberei hat geschlossen.; all others: The mill closed." in " ".join(
+        cli("log", plan).out.split()
+    )
     assert cli("log", "verify").code == 0
 
 
