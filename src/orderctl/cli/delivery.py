@@ -109,8 +109,9 @@ class Delivery:
 def deliver_mails(
     context: Context, store: Store, stop: Stopping, wanted: Delivery, beside: Callable[[], None] | None = None
 ) -> DeliveryReport:
-    """Send the mails that are due; with `follow`, go on until a signal comes, tell the systems too, and do `beside`
-    before each round.
+    """Send the mails that are due; with `follow`, go on until a signal comes.
+
+    Then it tells the systems too, and does `beside` before each round.
     """
     sending = wanted.sending(context, stop)
     if wanted.follow:

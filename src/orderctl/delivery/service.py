@@ -90,10 +90,7 @@ def follow(
             wait = waits[id(sending)]
             if wait.until > time.monotonic() or sending.should_stop():
                 continue
-            try:
-                round_ = _round(store, sending)
-            except StoreUnavailableError as error:
-                round_ = _Round(due=0, report=DeliveryReport(stopped=error.sentence))
+            round_ = _round_or_trouble(store, sending)
             total = total.plus(round_.report)
             if round_.due:
                 done(round_.report)
@@ -128,6 +125,14 @@ class _Wait:
         # Jitter, so that processes that were started together do not poll together.
         self.until = time.monotonic() + pause_s * random.uniform(0.5, 1.5)  # noqa: S311
         return pause_s
+
+
+def _round_or_trouble(store: Store, sending: Sending[Any]) -> _Round:
+    """A round; a store that is away is trouble that may pass."""
+    try:
+        return _round(store, sending)
+    except StoreUnavailableError as error:
+        return _Round(due=0, report=DeliveryReport(stopped=error.sentence))
 
 
 def _round(
