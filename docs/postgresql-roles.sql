@@ -45,7 +45,7 @@ END
 $$;
 
 -- The operator works on orders. No UPDATE or DELETE on the log, no DELETE of orders, mails or batches. UPDATE by column:
--- nothing moves to another account or id, and a queued mail keeps its recipient, its batch and its buyer.
+-- nothing moves to another account or id, and a queued mail keeps its batch and its buyer.
 GRANT INSERT, UPDATE (name, name_folded, email, contact, country, language) ON buyer TO orderctl_operator;
 GRANT INSERT ON orders TO orderctl_operator;
 GRANT INSERT, DELETE ON order_line, order_tag, selection_item TO orderctl_operator;
@@ -53,7 +53,8 @@ GRANT INSERT, UPDATE (expression, actor, saved_at), DELETE ON saved_filter TO or
 GRANT INSERT ON batch TO orderctl_operator;
 GRANT INSERT (account, id, batch_id, buyer_id, recipient, language, message_id, state, next_attempt_at, created_at,
               updated_at),
-      UPDATE (state, attempts, next_attempt_at, lease_until, token, subject, text, html, last_error, updated_at)
+      UPDATE (state, attempts, next_attempt_at, lease_until, token, subject, text, html, last_error, updated_at,
+              recipient)  -- a trigger wants an event with both addresses
     ON mail TO orderctl_operator;
 GRANT INSERT ON mail_order TO orderctl_operator;
 -- All columns of the logs but `actor_login`: the database writes there who is logged in.

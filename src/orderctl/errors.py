@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
         N_("not what was expected (--strict, --expect, --max-orders), or none can be rejected; nothing was changed"),
     )
     DECLINED = 4, N_("declined at the confirmation; nothing was changed")
-    MAILS_REMAIN = 5, N_("rejected, but mails are waiting, failed or unknown: orderctl mail list")
+    MAILS_REMAIN = 5, N_("rejected, but mails are waiting, failed, came back or are unknown: orderctl mail list")
     FEWER_THAN_PLANNED = (
         6,
         N_("rejected, but fewer than previewed: some orders changed in between, and each is listed"),

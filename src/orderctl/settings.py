@@ -133,6 +133,20 @@ _ALL = (
     Option(key="mail.keyring", kind=bool, about=N_("ask the system's keyring for the password"), default=False),
     Option(key="mail.sender", kind=str, about=N_("the From address"), default=""),
     Option(key="mail.reply_to", kind=str, about=N_("where answers go"), default=""),
+    Option(
+        key="mail.bounces",
+        kind=str,
+        about=N_("where mails that came back are reported: a Maildir, or imaps://USER@HOST/FOLDER"),
+        default="",
+    ),
+    Option(
+        key="mail.bounces_password_file",
+        kind=str,
+        about=N_("a file that only you can read, for a login other than mail.user"),
+        default="",
+    ),
+    Option(key="mail.cc", kind=tuple, about=N_("addresses that get a copy of each mail, for all to see"), default=()),
+    Option(key="mail.bcc", kind=tuple, about=N_("addresses that get a copy of each mail, unseen"), default=()),
     Option(key="mail.timeout", kind=int, about=N_("seconds to wait for the server"), default=30, least=1, most=3600),
     Option(
         key="mail.connections",

@@ -43,6 +43,7 @@ READING = (
     ("mail", "list"),
     ("mail", "show", "{mail}"),
     ("mail", "show", "{mail}", "--raw"),
+    ("mail", "bounces", "{reports}", "--format", "json"),
     ("log",),
     ("log", "verify"),
     ("log", "export"),
@@ -128,7 +129,9 @@ def prepared(tmp_path_factory, _sqlite_template):
     assert cli("filter", "save", "late", "tag:late").code == DONE
     assert cli("select", "1001").code == cli("tag", "late", "1002").code == cli("archive", "1002").code == DONE
     (folder / "orders.csv").write_text("id,status,ordered,currency,total\n3001,needs-oc,2026-01-10,EUR,12\n")
-    return store, names | {"csv": str(folder / "orders.csv")}
+    for name in ("new", "cur"):
+        (folder / "reports" / name).mkdir(parents=True)
+    return store, names | {"csv": str(folder / "orders.csv"), "reports": str(folder / "reports")}
 
 
 @pytest.fixture

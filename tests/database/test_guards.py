@@ -213,7 +213,12 @@ MAIL_AS = {
     "sent": {"state": "sent", "attempts": 1, "subject": "s", "text": "t", "html": "h"},
 }
 MAIL_CHANGES = [
-    ("waiting", "UPDATE mail SET recipient = 'thief@x.example'", "keeps its recipient"),
+    ("waiting", "UPDATE mail SET recipient = 'thief@x.example'", "only as logged in mail_event"),
+    ("unknown", "UPDATE mail SET recipient = 'thief@x.example'", "keeps its recipient|logged in mail_event"),
+    ("refused", "UPDATE mail SET recipient = 'thief@x.example', state = 'waiting'", "logged in mail_event"),
+    ("unknown", "UPDATE mail SET state = 'bounced'", "is logged in mail_event"),
+    ("sent", "UPDATE mail SET state = 'bounced'", "is logged in mail_event"),
+    ("waiting", "UPDATE mail SET state = 'bounced'", "does not go this way"),
     ("waiting", "UPDATE mail SET message_id = '<another@x.example>'", "keeps its recipient"),
     ("waiting", "UPDATE mail SET id = 'another'", "keeps its recipient"),
     ("waiting", "UPDATE mail SET state = 'sent'", "does not go this way"),
@@ -255,6 +260,46 @@ def test_a_queued_mail_is_what_it_was_queued_as_and_a_sent_one_is_final(connecti
         connection.execute(f"UPDATE mail SET {changes}")
     with pytest.raises(REFUSALS, match=said):
         connection.execute(statement)
+
+
+MAIL_EVENT = (
+    "INSERT INTO mail_event"
+    " (account, mail_id, id, action, from_state, to_state, actor, at, from_recipient, to_recipient)"
+    " SELECT account, id, 'e' || '{to}', 'retry', state, '{to}', 'mia', updated_at, {recipients} FROM mail"
+)
+MOVED = "recipient, 'new@x.example'"
+
+
+@pytest.mark.parametrize(
+    ("state", "to", "recipients", "changes", "said"),
+    [
+        ("refused", "waiting", MOVED, "state = 'waiting', recipient = 'new@x.example'", ""),
+        ("sent", "bounced", "'', ''", "state = 'bounced'", ""),
+        ("unknown", "bounced", "'', ''", "state = 'bounced', token = NULL", ""),
+        ("refused", "waiting", "'', ''", "state = 'waiting', recipient = 'new@x.example'", "only as logged"),
+        ("refused", "waiting", MOVED, "state = 'waiting', recipient = 'thief@x.example'", "only as logged"),
+        ("sent", "bounced", MOVED, "state = 'bounced', recipient = 'new@x.example'", "keeps its recipient"),
+        ("sent", "bounced", "'', ''", "state = 'bounced', text = 'another'", "keeps its recipient"),
+        ("sent", "bounced", "'', ''", "state = 'bounced', token = 'mine'", "does not go this way"),
+        ("sent", "waiting", MOVED, "state = 'waiting', recipient = 'new@x.example'", "a sent one is final"),
+    ],
+)
+def test_a_mail_comes_back_or_gets_another_address_only_as_its_log_says(
+    connection, store, state, to, recipients, changes, said
+):
+    put(store, make_order("G3"))
+    reject(store, ids("G3"), notify=True)
+    for step in ("claimed", "sending", *(["unknown"] if state == "unknown" else [])):
+        connection.execute(f"UPDATE mail SET state = '{step}'")
+    connection.execute(
+        f"UPDATE mail SET {', '.join(f'{column} = {value!r}' for column, value in MAIL_AS[state].items())}"
+    )
+    connection.execute(MAIL_EVENT.format(to=to, recipients=recipients))
+    if said:
+        with pytest.raises(REFUSALS, match=said):
+            connection.execute(f"UPDATE mail SET {changes}")
+    else:
+        connection.execute(f"UPDATE mail SET {changes}")
 
 
 HOSTILE = {

@@ -11,7 +11,7 @@ from orderctl.delivery.outbox import CANCEL, MAX_ATTEMPTS, NOT_SENT, RETRY, SENT
 from orderctl.delivery.queries import count_due, expire_leases, list_events, release_lease
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.mail.letter_context import queued_letters
-from orderctl.mail.outbox import MAILS, MailQuery
+from orderctl.mail.outbox import BOUNCE, MAILS, MailQuery
 from orderctl.mail.queries import count_mails, list_mails, mail_order_ids
 from orderctl.mail.service import pick_mails
 from support.factories import ACME, KUMO, FixedClock, make_order, put
@@ -178,7 +178,10 @@ def in_state(store, state):
         if state is not DeliveryState.CLAIMED:
             start(store, mail_id)
         if state not in (DeliveryState.CLAIMED, DeliveryState.SENDING):
-            settle(store, mail_id, state, detail="as told")
+            came = DeliveryState.SENT if state is DeliveryState.BOUNCED else state
+            settle(store, mail_id, came, detail="as told")
+        if state is DeliveryState.BOUNCED:
+            act(store, BOUNCE, mail_id)
     assert get(store, mail_id).state is state
     return mail_id
 
@@ -192,6 +195,7 @@ ALLOWED = {
             DeliveryState.RETRY,
             DeliveryState.CANCELLED,
             DeliveryState.WAITING,
+            DeliveryState.BOUNCED,
         ),
         DeliveryState.WAITING,
     ),

@@ -91,7 +91,7 @@ def test_mails_are_listed_by_filters_and_formats(outbox):
     cli, mail_ids, _ = outbox
     assert cli("mail", "list", "--format", "ids", "--state", "unknown").lines == [mail_ids[2], mail_ids[1]]
     assert cli("mail", "list", "--format", "ids", "--order", "Q0").lines == [mail_ids[0]]
-    assert cli("mail", "list", "--format", "ids", "--to", "@ACME", "--buyer", "paris").lines == mail_ids[::-1]
+    assert cli("mail", "list", "--format", "ids", "--recipient", "@ACME", "--buyer", "paris").lines == mail_ids[::-1]
     assert cli("mail", "list", "--format", "ids", "--older-than", "1d").lines == mail_ids[::-1]
     wrong = cli("mail", "list", "--older-than", "long")
     assert (wrong.code, "--older-than: 'long' is no length of time" in wrong.err) == (2, True)

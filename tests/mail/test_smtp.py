@@ -26,6 +26,7 @@ from support.smtp_server import (
     PASSWORD,
     USER,
     body,
+    busy_server,
     ca_file,
     read,
     real_server,
@@ -250,6 +251,50 @@ def test_a_missing_ca_file_is_named(tmp_path):
         SmtpMailer(settings(25, ca_file=str(tmp_path / "missing.pem"))).__enter__()
 
 
+COPIES = {"cc": ("sales@brand.example",), "bcc": ("archive@brand.example",)}
+
+
+def test_copies_go_out_with_the_mail_and_unseen_ones_stand_nowhere():
+    with busy_server() as inbox, SmtpMailer(settings(inbox.port, **COPIES)) as mailer:
+        assert hand_over(mailer).state is DeliveryState.SENT
+        assert hand_over(mailer, replace(MAIL, recipient="sales@brand.example")).state is DeliveryState.SENT
+    assert [to for _, to in inbox.envelopes] == [
+        [MAIL.recipient, "sales@brand.example", "archive@brand.example"],
+        ["sales@brand.example", "archive@brand.example"],
+    ]
+    assert inbox.mails[0]["Cc"] == "sales@brand.example"
+    assert b"archive" not in inbox.messages[0]
+
+
+@pytest.mark.parametrize("refusal", ["550 5.1.1 nobody", "450 4.2.0 later"])
+def test_a_copy_that_is_refused_keeps_no_buyer_from_being_told(refusal):
+    with scripted_server({"RCPT": ["250 ok", refusal]}) as inbox:
+        with SmtpMailer(settings(inbox.port, **COPIES)) as mailer:
+            outcome = hand_over(mailer)
+        assert outcome.state is DeliveryState.SENT
+        assert outcome.detail == f"250 taken; no copy to <sales@brand.example> {refusal}"
+        assert len(inbox.messages) == 1
+
+
+@pytest.mark.parametrize("offers", ["250 brand.example", "250-brand.example\r\n250 PIPELINING"])
+def test_no_copy_goes_out_alone(offers):
+    with scripted_server({"EHLO": offers, "RCPT": ["550 5.1.1 nobody"]}) as inbox:
+        with SmtpMailer(settings(inbox.port, **COPIES)) as mailer:
+            assert hand_over(mailer).state is DeliveryState.REFUSED
+            assert hand_over(mailer).state is DeliveryState.SENT
+        assert len(inbox.messages) == 1
+
+
+def test_many_copies_and_earlier_letters_stand_on_lines_of_their_own():
+    many = tuple(f"copy{number}@brand.example" for number in range(60))
+    earlier = tuple(f"<orderctl.{number}.1@brand.example>" for number in range(10))
+    message = build(replace(MAIL, earlier=earlier), cc=many)
+    assert max(map(len, message.split(b"\r\n"))) < 100
+    read_back = read(message)
+    assert read_back["Cc"] == ", ".join(many)
+    assert (read_back["In-Reply-To"], read_back["References"]) == (earlier[-1], " ".join(earlier))
+
+
 def build(mail=MAIL, letter=LETTER, **changes):
     parts = {"sender": SENDER, "reply_to": "sales@brand.example"}
     return build_message(mail, letter, **(parts | changes))
@@ -259,6 +304,7 @@ def test_the_headers_of_a_message():
     read_back = read(build())
     assert dict(read_back.items()) == {
         "Message-ID": MAIL.message_id,
+        "X-Orderctl-Message-ID": MAIL.message_id,
         "From": SENDER,
         "To": MAIL.recipient,
         "Subject": LETTER.subject,

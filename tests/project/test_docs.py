@@ -75,6 +75,8 @@ NOT_RUN = {
     "make test ": "is what runs this",
     "pipx install ": "wants a package index; see project/test_packaging.py",
     "? What do the statuses": "is asked on a terminal; see importing/test_import_guess.py",
+    "orderctl mail bounces": "reads a mailbox of the reader's; see mail/test_bounces.py",
+    "/usr/local/bin/orderctl --profile eu mail bounces": "the same",
     "[Unit]": "is for systemd; see mail/test_worker.py for the command in it",
 }
 # What stands for something of the reader's own, and what that is here.

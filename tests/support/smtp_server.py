@@ -31,7 +31,7 @@ def authority() -> trustme.CA:
 
 
 @cache
-def _server_context(name: str, valid_until: datetime | None) -> ssl.SSLContext:
+def server_context(name: str, valid_until: datetime | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority().issue_cert(name, not_after=valid_until).configure_cert(context)
     return context
@@ -121,7 +121,7 @@ def _login(_server, _session, _envelope, _mechanism, login):
 def real_server(security: str, certificate_for: str = HOST, *, valid_until: datetime | None = None) -> Iterator[Inbox]:
     """A server that wants TLS (`starttls` or `tls`) and a login."""
     inbox = Inbox(port=free_port())
-    context = _server_context(certificate_for, valid_until)
+    context = server_context(certificate_for, valid_until)
     controller = Controller(
         _Handler(inbox),
         hostname=HOST,

@@ -93,10 +93,10 @@ class Delivery:
     rate: Rate = None
     connections: Connections = None
 
-    def sending(self, context: Context, stop: Callable[[], bool]) -> Sending[MailKind]:
-        """What the settings and these options say of a delivery. Raises UsageError."""
+    def sending(self, context: Context, stop: Callable[[], bool], *, copies: bool = True) -> Sending[MailKind]:
+        """What the settings and these options say of a delivery, with or without the copies. Raises UsageError."""
         return Sending(
-            kind=MailKind(composer=context.mailing.composer(), sender=context.mailing.mailer_factory()),
+            kind=MailKind(composer=context.mailing.composer(), sender=context.mailing.mailer_factory(copies=copies)),
             clock=context.clock,
             new_token=new_id,
             batch_id=self.batch,

@@ -63,6 +63,9 @@ _MAIL_STATES = {
         "the connection broke before the answer: find out, then: orderctl mail retry, or mail settle"
     ),
     DeliveryState.CANCELLED: N_("somebody decided that it will not be sent"),
+    DeliveryState.BOUNCED: N_(
+        "taken by the mail server, and came back; mend the address, then: orderctl mail retry --to"
+    ),
 }
 
 

@@ -40,7 +40,18 @@ DAY = Text().with_variant(Date(), "postgresql")
 # The codes of enumerations that this room may not import. A test compares them.
 STATUSES = ("needs-oc", "oc-created", "oc-approved", "oc-declined", "oc-confirmed", "returned-to-cart", "rejected")
 MODES = ("bulk", "individual")
-DELIVERY_STATES = ("held", "waiting", "claimed", "sending", "sent", "refused", "retry", "unknown", "cancelled")
+DELIVERY_STATES = (
+    "held",
+    "waiting",
+    "claimed",
+    "sending",
+    "sent",
+    "refused",
+    "retry",
+    "unknown",
+    "cancelled",
+    "bounced",
+)
 VERDICTS = ("skipped", "unknown", "taken-out", "changed")
 MEMBER_ACTIONS = ("add", "remove")
 PLAN_STATES = ("saved", "approved", "held", "executed", "cancelled")
@@ -550,7 +561,10 @@ class MailOrderRow(SQLModel, table=True):
 
 
 class MailEventRow(SQLModel, table=True):
-    """What an operator did with a mail. Append-only. `actor_login` as of an `order_event`."""
+    """What an operator did with a mail, or a report said of it. Append-only. `actor_login` as of an `order_event`.
+
+    `from_recipient` and `to_recipient` are empty unless its address changed; `report` names the report of a bounce.
+    """
 
     __tablename__ = "mail_event"
 
@@ -564,6 +578,9 @@ class MailEventRow(SQLModel, table=True):
     actor: str = Field(sa_column=Column(TEXT, nullable=False))
     actor_login: str = _text()
     at: datetime = _instant()
+    from_recipient: str = _text()
+    to_recipient: str = _text()
+    report: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 

@@ -61,6 +61,7 @@ class DeliveryState(StrEnum):
     RETRY = "retry"
     UNKNOWN = "unknown"
     CANCELLED = "cancelled"
+    BOUNCED = "bounced"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +70,14 @@ class Outbox:
 
     `details` are the messages that it keeps, by code. `recorded` are the columns, with their types, that are written
     when a delivery begins: what will be handed over. `only` is a condition on its rows, with AND before it, for a run
-    that delivers a part of it.
+    that delivers a part of it. `noted` are columns of the events beyond those of every kind.
     """
 
     table: str
     details: Mapping[str, str]
     recorded: Mapping[str, str] = field(default_factory=dict)
     only: Fragment = field(default_factory=lambda: Fragment(""))
+    noted: tuple[str, ...] = ()
 
 
 class Item(Protocol):
@@ -123,12 +125,16 @@ class PutOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryReport:
-    """The result of a delivery run, in deliveries. `put_off` are those that were not due, `held` wait for others."""
+    """The result of a delivery run, in deliveries. `put_off` are those that were not due, `held` wait for others.
+
+    None is `bounced` in a run itself: a server says so later.
+    """
 
     sent: int = 0
     retry: int = 0
     refused: int = 0
     unknown: int = 0
+    bounced: int = 0
     stopped: str = ""
     put_off: PutOff | None = None
     held: int = 0
@@ -136,7 +142,8 @@ class DeliveryReport:
     @property
     def complete(self) -> bool:
         """Whether everything was sent and nothing waits."""
-        return not (self.retry or self.refused or self.unknown or self.stopped or self.put_off or self.held)
+        left = (self.retry, self.refused, self.unknown, self.bounced, self.stopped, self.put_off, self.held)
+        return not any(left)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -150,6 +157,7 @@ class DeliveryReport:
             retry=self.retry + other.retry,
             refused=self.refused + other.refused,
             unknown=self.unknown + other.unknown,
+            bounced=self.bounced + other.bounced,
             stopped=other.stopped,
         )
 
@@ -203,6 +211,7 @@ RETRY = DeliveryAction(
         DeliveryState.CANCELLED,
         DeliveryState.WAITING,
         DeliveryState.HELD,
+        DeliveryState.BOUNCED,
     ),
     unasked=(DeliveryState.REFUSED, DeliveryState.RETRY),
     to=DeliveryState.WAITING,
@@ -238,8 +247,25 @@ class DeliveryEvent:
     actor: str
     at: datetime
     actor_login: str = ""
+    more: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def by(self) -> Identity:
         """Who did it, with their login."""
         return Identity(actor=self.actor, login=self.actor_login)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """One act on deliveries, as it is logged: the id of its events, who, why, when (UTC).
+
+    `noted` are more columns of the events, those of `Outbox.noted`; `changes` are columns of the deliveries that it
+    sets.
+    """
+
+    event_id: str
+    actor: str
+    reason: str
+    at: datetime
+    noted: Mapping[str, str] = field(default_factory=dict)
+    changes: Mapping[str, str] = field(default_factory=dict)

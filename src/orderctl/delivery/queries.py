@@ -11,6 +11,7 @@ from orderctl.delivery.outbox import (
     DeliveryAction,
     DeliveryEvent,
     DeliveryState,
+    Logged,
     Outbox,
     PutOff,
     Settlement,
@@ -214,7 +215,8 @@ def list_events(connection: Connection, outbox: Outbox, item_id: str) -> tuple[D
     """What operators did with the delivery, oldest first."""
     found = connection.execute(
         f"SELECT {outbox.table}_id, id, action, from_state, to_state, reason, actor, at, actor_login"
-        f" FROM {outbox.table}_event WHERE account = :account AND {outbox.table}_id = :item ORDER BY id",
+        f"{''.join(f', {column}' for column in outbox.noted)} FROM {outbox.table}_event"
+        f" WHERE account = :account AND {outbox.table}_id = :item ORDER BY id",
         {"item": item_id},
     )
     return tuple(
@@ -228,6 +230,7 @@ def list_events(connection: Connection, outbox: Outbox, item_id: str) -> tuple[D
             actor=row[6],
             at=read_instant(row[7]),
             actor_login=row[8],
+            more=dict(zip(outbox.noted, row[9:], strict=True)),
         )
         for row in found
     )
@@ -238,11 +241,7 @@ def change(
     outbox: Outbox,
     action: DeliveryAction,
     states: Mapping[str, DeliveryState],
-    *,
-    event_id: str,
-    actor: str,
-    reason: str,
-    at: datetime,
+    act: Logged,
 ) -> int:
     """Apply an action to the deliveries that still have the state given, end their leases, log it, record the act."""
     dialect, table = connection.dialect, outbox.table
@@ -252,22 +251,60 @@ def change(
         {"items": dialect.bind_ids(list(states))},
     ).fetchall()
     same = [item_id for item_id, state in wanted if states[item_id] == state]
-    bound = {"items": dialect.bind_ids(same), "to": action.to.value, "at": dialect.instant(at)}
-    which = f"account = :account AND id IN ({dialect.ids('items')})"
-    connection.execute(
-        f"INSERT INTO {table}_event (account, {table}_id, id, action, from_state, to_state, reason, actor, at)"
-        f" SELECT :account, id, :event, :action, state, :to, :reason, :actor, :at FROM {table} WHERE {which}",
-        {**bound, "event": event_id, "action": action.name, "reason": reason, "actor": actor},
-    )
+    log(connection, outbox, action, same, act)
+    changes = "".join(f" {column} = :{column}," for column in act.changes)
     changed = connection.execute(
-        f"UPDATE {table} SET state = :to, last_error = :detail, next_attempt_at = :at, token = NULL,"
-        f" lease_until = NULL, updated_at = :at WHERE {which}",
-        {**bound, "detail": kept(action.detail, outbox.details)},
+        f"UPDATE {table} SET state = :to, last_error = :detail, next_attempt_at = :at, token = NULL,{changes}"
+        f" lease_until = NULL, updated_at = :at WHERE account = :account AND id IN ({dialect.ids('items')})",
+        {
+            "items": dialect.bind_ids(same),
+            "to": action.to.value,
+            "at": dialect.instant(act.at),
+            "detail": kept(action.detail, outbox.details),
+            **act.changes,
+        },
     )
-    if same:
-        act = Act(kind=f"{table}-{action.name}", subject=event_id, actor=actor, at=at, detail=reason)
-        record_act(connection, act.told_by((item_id, states[item_id].value, action.to.value) for item_id in same))
     return changed.rowcount
+
+
+def log(
+    connection: Connection,
+    outbox: Outbox,
+    action: DeliveryAction,
+    ids: Sequence[str],
+    act: Logged,
+    *,
+    stays: bool = False,
+) -> None:
+    """Write the events of an action on deliveries before it is applied. `stays`: it is only noted, and not applied."""
+    dialect, table = connection.dialect, outbox.table
+    to = "state" if stays else ":to"
+    connection.execute(
+        f"INSERT INTO {table}_event (account, {table}_id, id, action, from_state, to_state, reason, actor, at"
+        f"{''.join(f', {column}' for column in act.noted)})"
+        f" SELECT :account, id, :event, :action, state, {to}, :reason, :actor, :at"
+        f"{''.join(f', :{column}' for column in act.noted)} FROM {table}"
+        f" WHERE account = :account AND id IN ({dialect.ids('items')})",
+        {
+            "items": dialect.bind_ids(ids),
+            "event": act.event_id,
+            "action": action.name,
+            **({} if stays else {"to": action.to.value}),
+            "reason": act.reason,
+            "actor": act.actor,
+            "at": dialect.instant(act.at),
+            **act.noted,
+        },
+    )
+    told = connection.execute(
+        f"SELECT {table}_id, from_state, to_state FROM {table}_event WHERE account = :account AND id = :event"
+        f" AND action = :action ORDER BY {table}_id",
+        {"event": act.event_id, "action": action.name},
+    ).fetchall()
+    if told:
+        kind = f"{table}-{action.name}"
+        done = Act(kind=kind, subject=act.event_id, actor=act.actor, at=act.at, detail=act.reason)
+        record_act(connection, done.told_by(told))
 
 
 def _among(outbox: Outbox, batch_id: str | None) -> tuple[str, dict[str, object]]:

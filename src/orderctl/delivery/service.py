@@ -12,7 +12,7 @@ from orderctl.core.times import Progress
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Outbox
+from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Logged, Outbox
 from orderctl.delivery.queries import change, count_due, count_held, expire_leases, find_put_off
 from orderctl.delivery.run import CarriedClock, DeliveryRun, Kind
 from orderctl.delivery.workers import Pace
@@ -244,10 +244,7 @@ def act(
             outbox,
             action,
             picked.states,
-            event_id=event_id,
-            actor=actor,
-            reason=reason,
-            at=clock.of(connection),
+            Logged(event_id=event_id, actor=actor, reason=reason, at=clock.of(connection)),
         )
     )
 

@@ -128,7 +128,12 @@ def _naming_batches(connection: Connection, words: Words) -> set[str]:
     return named
 
 
-_OF_MAILS = (("mail_order", "message"), ("mail_event", "reason"))
+_OF_MAILS = (
+    ("mail_order", "message"),
+    ("mail_event", "reason"),
+    ("mail_event", "from_recipient"),
+    ("mail_event", "to_recipient"),
+)
 
 
 def _naming_details(connection: Connection, words: Words) -> dict[str, tuple[str, ...]]:

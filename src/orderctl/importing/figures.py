@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orderctl.core.money import plain_amount
+from orderctl.mail.outbox import Misdirected
 from orderctl.orders.orders import Order
 
 
@@ -114,6 +115,7 @@ class ImportCounts:
     and is not said. `gone` are those that a complete file of their source has no longer, `seen_again` those that were.
     Of `older` the store has later word than the file. `against_us` holds by contradiction the orders that are rejected
     here, and not in the file. `erased` are the ids of erased buyers of whom the file still says something.
+    `misdirected` are the mails that did not arrive, of buyers whose address the file mends.
     """
 
     created: int = 0
@@ -128,6 +130,7 @@ class ImportCounts:
     older: int = 0
     against_us: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     erased: tuple[str, ...] = ()
+    misdirected: tuple[Misdirected, ...] = ()
 
     def __add__(self, other: ImportCounts) -> ImportCounts:
         unsaid = dict(self.unsaid)
@@ -150,6 +153,7 @@ class ImportCounts:
             older=self.older + other.older,
             against_us=against_us,
             erased=tuple(sorted({*self.erased, *other.erased})),
+            misdirected=self.misdirected + other.misdirected,
         )
 
 

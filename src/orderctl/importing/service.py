@@ -21,6 +21,7 @@ from orderctl.files.safe import create_file, text_in
 from orderctl.importing.figures import ImportCounts, OrderSource, ProblemGroup, RowProblem, SourceFigures
 from orderctl.importing.queries import OrderImport, Sighting
 from orderctl.language import _
+from orderctl.mail.queries import misdirected
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.orders import Order
 from orderctl.rejection.execute import wait_for_turn
@@ -95,6 +96,7 @@ class FileImport:
     def write(self, connection: Connection) -> ImportCounts:
         """Write all orders of the file; each call begins with the first one."""
         counts, at = ImportCounts(), self.clock.of(connection)
+        known = frozenset(misdirected(connection))
         seen, done = Sighting(source=self.said_by, at=self._said_at(at)), 0
         writer = OrderImport(connection)
         for chunk in _chunks(self.source.orders()):
@@ -107,7 +109,8 @@ class FileImport:
         if self.complete:
             counts += writer.mark_gone(seen, actor=self.actor, at=at, detail=self.detail)
         writer.record_acts(seen, actor=self.actor, at=at, detail=self.detail)
-        return counts
+        mended = tuple(mails for mails in misdirected(connection) if mails not in known)
+        return counts + ImportCounts(misdirected=mended)
 
     def foresee(self, store: Store) -> ImportCounts:
         """What writing them would do. Which orders would be gone, only a trial tells: it is rolled back."""

@@ -2,7 +2,10 @@
 
 import os
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import Message
 from errno import ENOTDIR
 from pathlib import Path
 from typing import Self
@@ -10,7 +13,7 @@ from typing import Self
 from orderctl.core.addresses import check_own_addresses
 from orderctl.delivery.outbox import DeliveryState, Outcome
 from orderctl.delivery.workers import Begin
-from orderctl.errors import ServerUnavailableError, os_reason
+from orderctl.errors import ServerUnavailableError, UsageError, os_reason
 from orderctl.language import _
 from orderctl.mail.message import build_message
 from orderctl.mail.outbox import NO_MAILDIR, WRITTEN, Letter, Mail
@@ -21,12 +24,13 @@ _PRIVATE = 0o700
 class MaildirMailer:
     """A `Mailer` that writes to a Maildir. Only the owner can read what it creates."""
 
-    def __init__(self, path: Path, *, sender: str, reply_to: str | None) -> None:
+    def __init__(self, path: Path, *, sender: str, reply_to: str | None, cc: tuple[str, ...] = ()) -> None:
         """Raises UsageError if an address is not valid."""
         check_own_addresses(sender, reply_to)
         self._path = path
         self._sender = sender
         self._reply_to = reply_to
+        self._cc = cc
 
     def __enter__(self) -> Self:
         """Create the folder if it is missing. Raises ServerUnavailableError."""
@@ -55,7 +59,7 @@ class MaildirMailer:
 
     def write(self, mail: Mail, letter: Letter) -> bytes:
         """The message as bytes. Raises UnsendableError."""
-        return build_message(mail, letter, sender=self._sender, reply_to=self._reply_to)
+        return build_message(mail, letter, sender=self._sender, reply_to=self._reply_to, cc=self._cc)
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:  # noqa: ARG002 - it names its recipient
         """Write one message, whole or not at all. Raises ServerUnavailableError."""
@@ -82,3 +86,29 @@ class MaildirMailer:
             _(NO_MAILDIR, path=self._path, why=os_reason(error)),
             hint=_("see mail.maildir"),
         )
+
+
+def read_maildir(path: Path, *, most_bytes: int) -> Iterator[Message]:
+    """The messages of a Maildir, none larger than `most_bytes`. Nothing is changed. Raises UsageError."""
+    folders = [path / name for name in ("new", "cur")]
+    if not all(folder.is_dir() for folder in folders):
+        raise UsageError(
+            _("{path} is not a Maildir: it has no folders new and cur", path=path), hint=_("check the path")
+        )
+    try:
+        names = sorted(each for folder in folders for each in folder.iterdir() if not each.name.startswith("."))
+    except OSError as error:
+        raise UsageError(
+            _("the Maildir {path} cannot be read: {why}", path=path, why=os_reason(error)), hint=_("check the path")
+        ) from None
+    for name in names:
+        try:
+            if name.is_file() and name.stat().st_size <= most_bytes:
+                yield message_from_bytes(name.read_bytes())
+        except FileNotFoundError:
+            pass  # a mail program moved it; the next run finds it
+        except OSError as error:
+            raise UsageError(
+                _("{path} cannot be read: {why}", path=name, why=os_reason(error)),
+                hint=_("let this user read the Maildir"),
+            ) from None

@@ -20,11 +20,12 @@ from orderctl.core.addresses import ascii_address, own_address
 from orderctl.delivery.outbox import NO_MESSAGE
 from orderctl.errors import UnsendableError
 from orderctl.language import _
-from orderctl.mail.outbox import NO_MESSAGE_ID, ODD_HEADERS, Letter, Mail
+from orderctl.mail.outbox import NO_MESSAGE_ID, ODD_HEADERS, OWN_ID, Letter, Mail
 
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+>")
 _LANGUAGE = re.compile(r'<html[^>]*\slang="([A-Za-z0-9-]+)"')
-_NEVER_ENCODED = frozenset({"Message-ID", "To"})
+_NEVER_ENCODED = frozenset({"Message-ID", OWN_ID, "To", "Cc", "In-Reply-To", "References"})
+_FOLDED = frozenset({"Cc", "References"})
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -52,21 +53,29 @@ _AROUND = len("=?utf-8?q??=")
 _AS_IS = frozenset(letter.encode("ascii") for letter in f"{string.ascii_letters}{string.digits}!*+-/")
 
 
-def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | None) -> bytes:
+def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | None, cc: tuple[str, ...] = ()) -> bytes:
     """The message of one mail: to one recipient, as text and as HTML. Raises UnsendableError.
 
-    Its date is when the mail became due, so that it always looks as the buyer got it.
+    Its date is when the mail became due, so that it always looks as the buyer got it. `cc` are the copies that it
+    tells of; unseen ones stand in no header.
     """
     if not _MESSAGE_ID.fullmatch(mail.message_id):
         raise UnsendableError(_(NO_MESSAGE_ID, text=repr(mail.message_id)))
     headers: dict[str, str | Address] = {
         "Message-ID": mail.message_id,
+        OWN_ID: mail.message_id,
         "From": own_address(sender, "mail.sender"),
         "To": ascii_address(mail.recipient),
         "Subject": letter.subject,
         "Date": format_datetime(mail.next_attempt_at.replace(microsecond=0)),
         "Auto-Submitted": "auto-generated",
     }
+    if cc:
+        headers["Cc"] = ", ".join(cc)
+    if mail.earlier:
+        # RFC 5322, 3.6.4. The newest one is answered, so that mail programs show them as one talk.
+        headers["In-Reply-To"] = mail.earlier[-1]
+        headers["References"] = " ".join(mail.earlier)
     if reply_to:
         headers["Reply-To"] = own_address(reply_to, "mail.reply_to")
     language = _LANGUAGE.search(letter.html)
@@ -93,6 +102,8 @@ def _written(name: str, value: str | Address) -> bytes:
     text, last = (value.display_name, f" <{value.addr_spec}>") if isinstance(value, Address) else (value, "")
     # A Message-ID and an address must not be encoded, however long they are.
     if name in _NEVER_ENCODED or not text or _is_plain(name, shown):
+        if name in _FOLDED:
+            shown = shown.replace(" ", "\r\n ")  # each on a line of its own: a line may not be endless
         return f"{name}: {shown}\r\n".encode("ascii")
     words = _encoded_words(text, first=_LONGEST_ENCODED_LINE - len(name) - 2)
     if last and len(name) + 3 + len(words[-1]) + len(last) > _LONGEST_ENCODED_LINE:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from orderctl.core.money import Money
 from orderctl.delivery import outbox as delivery
-from orderctl.delivery.outbox import DeliveryState, Outbox
-from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS
+from orderctl.delivery.outbox import DeliveryAction, DeliveryState, Outbox
+from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS, ExitCode
 from orderctl.language import N_
 from orderctl.orders.orders import Buyer, OrderSummary
 
@@ -27,6 +29,9 @@ NO_MESSAGE_ID = N_("{text} is not a Message-ID")
 NO_TEMPLATE = N_("the mail template {name} is missing")
 BROKEN_TEMPLATE = N_("{place}: the mail template is broken: {error}")
 ODD_HEADERS = N_("the message's headers do not read back as they were meant")
+COPIES_MISSED = N_("{words}; no copy to {copies}")
+BOUNCED = N_("it came back: {words}")
+BOUNCED_UNSAID = N_("it came back, and the report does not say why")
 # What is known of an attempt at a mail, by the codes that the outbox keeps: never change or reuse one.
 DETAILS = delivery.DETAILS | {
     "gone": GONE,
@@ -46,8 +51,23 @@ DETAILS = delivery.DETAILS | {
     "no-template": NO_TEMPLATE,
     "broken-template": BROKEN_TEMPLATE,
     "odd-headers": ODD_HEADERS,
+    "copies-missed": COPIES_MISSED,
+    "bounced": BOUNCED,
+    "bounced-unsaid": BOUNCED_UNSAID,
 }
-MAILS = Outbox(table="mail", details=DETAILS, recorded={"subject": "text", "text": "text", "html": "text"})
+# The Message-ID again: Amazon SES replaces the one of the standard by its own, and reports name what it has.
+OWN_ID = "X-Orderctl-Message-ID"
+MAILS = Outbox(
+    table="mail",
+    details=DETAILS,
+    recorded={"subject": "text", "text": "text", "html": "text"},
+    noted=("from_recipient", "to_recipient", "report"),
+)
+_MAY_BOUNCE = (DeliveryState.SENT, DeliveryState.UNKNOWN)
+# A report proves that the server took the mail, which is why it settles one of unknown fate too.
+BOUNCE = DeliveryAction(
+    name="bounced", allowed=_MAY_BOUNCE, unasked=_MAY_BOUNCE, to=DeliveryState.BOUNCED, detail=BOUNCED_UNSAID
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +100,8 @@ class LetterContext:
 class Mail:
     """One message to one buyer. `letter` is None until it is composed, at the latest just before sending.
 
-    Rejected orders do not change, so a letter may be composed later than its batch.
+    Rejected orders do not change, so a letter may be composed later than its batch. `earlier` are the Message-IDs of
+    earlier mails to this buyer about the same orders, oldest first; they are read only where a message is written.
     """
 
     id: str
@@ -97,6 +118,7 @@ class Mail:
     last_error: str
     orders: int
     letter: Letter | None = None
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +133,94 @@ class MailQuery:
     recipient: str | None = None
     queued_before: datetime | None = None
     limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misdirected:
+    """Mails to a buyer that were refused or came back, and went to another address than the buyer's now."""
+
+    buyer_id: str
+    buyer: str
+    recipient: str
+    email: str
+    mail_ids: tuple[str, ...]
+
+
+class Verdict(StrEnum):
+    """What a message of the mailbox says of a mail. `UNCLEAR`: a server wrote it, in words that we do not know."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    UNCLEAR = "unclear"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A recipient that a report names, as addressed and as the last server knew it, and why the mail came back."""
+
+    addresses: frozenset[str]
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceNotice:
+    """A message of the mailbox, as far as it concerns the outbox.
+
+    `id` is its own Message-ID, or a digest of it. `message_ids` are those of our mails that it may be about: one is
+    certain, several are doubtful. A report without any is about somebody else's mail.
+    """
+
+    id: str
+    verdict: Verdict
+    message_ids: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Why the mail came back, in the server's words; empty if the report does not say."""
+        return next((failure.words for failure in self.failures if failure.words), "")
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """The addresses that it names, in lower case."""
+        return frozenset[str]().union(*(failure.addresses for failure in self.failures))
+
+
+class Fate(StrEnum):
+    """What became of a message of the mailbox."""
+
+    BOUNCED = "bounced"
+    KNOWN = "known"
+    NOTED = "noted"
+    IN_HAND = "in-hand"
+    DELAYED = "delayed"
+    COPY = "copy"
+    EARLIER = "earlier"
+    DOUBTFUL = "doubtful"
+    FOREIGN = "foreign"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounced:
+    """A mail that came back. `report` is the Message-ID of the report."""
+
+    mail_id: str
+    recipient: str
+    words: str
+    report: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceReport:
+    """What a mailbox said: the mails that came back, the doubtful reports, and what became of each message."""
+
+    bounced: tuple[Bounced, ...] = ()
+    doubtful: tuple[BounceNotice, ...] = ()
+    fates: Mapping[Fate, int] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That mails did not arrive, if any was found now, or if a person has to look at a report."""
+        return ExitCode.MAILS_REMAIN if self.bounced or self.doubtful else ExitCode.DONE

@@ -1,14 +1,16 @@
 """Mails as rows of the outbox (design.md, section 7)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import groupby
 
 from orderctl.core.text import fold, lower_ascii
 from orderctl.database.connection import Columns, Connection, Dialect, Fragment, Row, read_instant
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.language.stored import told
-from orderctl.mail.outbox import DETAILS, Letter, Mail, MailQuery
+from orderctl.mail.outbox import DETAILS, Letter, Mail, MailQuery, Misdirected
 
 _MAIL = Columns(
     "id, batch_id, buyer_id, recipient, language, message_id, state, attempts, next_attempt_at, created_at, updated_at,"
@@ -17,6 +19,7 @@ _MAIL = Columns(
     last_error=partial(told, templates=DETAILS),
     **dict.fromkeys(("next_attempt_at", "created_at", "updated_at"), read_instant),
 )
+_MOST_EARLIER = 10
 _COLUMNS = (
     f"{_MAIL.sql}, (SELECT count(*) FROM mail_order WHERE mail_order.account = :account"
     " AND mail_order.mail_id = mail.id)"
@@ -32,7 +35,51 @@ def claimed_mails(connection: Connection, mail_ids: Sequence[str]) -> tuple[Mail
         " ORDER BY next_attempt_at, id",
         {"wanted": connection.dialect.bind_ids(mail_ids)},
     )
-    return tuple(map(_mail, found))
+    return with_earlier(connection, tuple(map(_mail, found)))
+
+
+def with_earlier(connection: Connection, mails: Sequence[Mail]) -> tuple[Mail, ...]:
+    """The mails with the Message-IDs of earlier ones to their buyers about the same orders, at most ten each.
+
+    The same order is also one that was entered anew under the buyer's own number. What is found depends on nothing that
+    changes later, so that a message can be written again as it went out.
+    """
+    dialect = connection.dialect
+    # Nothing is later than the newest batch, which most of them are of: its orders need no look.
+    newest = max(((mail.created_at, mail.batch_id) for mail in mails), default=(None, ""))[1]
+    before = connection.execute(
+        "SELECT o.buyer_id, o.id, o.reference, mail.message_id, mail.created_at, mail.batch_id FROM orders AS o"
+        " JOIN mail_order ON mail_order.account = :account AND mail_order.order_id = o.id"
+        " JOIN mail ON mail.account = :account AND mail.id = mail_order.mail_id AND mail.buyer_id = o.buyer_id"
+        f" WHERE o.account = :account AND o.buyer_id IN ({dialect.ids('buyers')}) AND o.batch_id IS NOT NULL"
+        " AND o.batch_id <> :newest ORDER BY mail.created_at, mail.batch_id, mail.id",
+        {
+            "buyers": dialect.bind_ids(list({mail.buyer_id for mail in mails})),
+            "newest": newest,
+        },
+    ).fetchall()
+    if not before:
+        return tuple(mails)
+    about: dict[str, set[str]] = {}
+    for mail_id, order_id, reference in connection.execute(
+        "SELECT mail_order.mail_id, o.id, o.reference FROM mail_order CROSS JOIN orders AS o"
+        " WHERE mail_order.account = :account AND o.account = :account AND o.id = mail_order.order_id"
+        f" AND mail_order.mail_id IN ({dialect.ids('mails')})",
+        {"mails": dialect.bind_ids([mail.id for mail in mails])},
+    ):
+        about.setdefault(mail_id, set()).update({f"id {order_id}", f"reference {reference}"})
+    return tuple(replace(mail, earlier=_earlier(mail, about.get(mail.id, set()), before)) for mail in mails)
+
+
+def _earlier(mail: Mail, about: set[str], before: Sequence[Row]) -> tuple[str, ...]:
+    found = (
+        message_id
+        for buyer_id, order_id, reference, message_id, created_at, batch_id in before
+        if buyer_id == mail.buyer_id
+        and (read_instant(created_at), batch_id) < (mail.created_at, mail.batch_id)
+        and (f"id {order_id}" in about or (reference and f"reference {reference}" in about))
+    )
+    return tuple(dict.fromkeys(found))[-_MOST_EARLIER:]
 
 
 def release_held(connection: Connection, now: datetime) -> int:
@@ -75,6 +122,51 @@ def mail_states(connection: Connection, query: MailQuery) -> dict[str, DeliveryS
         f"SELECT id, state FROM mail WHERE account = :account{where.sql} ORDER BY id", where.params
     )
     return {mail_id: DeliveryState(state) for mail_id, state in found}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A mail, the reports of its coming back that were recorded, and the addresses that it went to before."""
+
+    mail: Mail
+    reports: set[str]
+    earlier: frozenset[str]
+
+
+def heard_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, Heard]:
+    """The mails with these Message-IDs, by Message-ID. It holds the id of the mail, by which it is looked up."""
+    ids = tuple(dict.fromkeys(each.strip("<>").removeprefix("orderctl.").partition("@")[0] for each in message_ids))
+    mails = {mail.id: mail for mail in list_mails(connection, MailQuery(ids=ids))}
+    events = connection.execute(
+        "SELECT mail_id, report, from_recipient FROM mail_event WHERE account = :account"
+        f" AND mail_id IN ({connection.dialect.ids('mails')}) AND (report <> '' OR from_recipient <> '')",
+        {"mails": connection.dialect.bind_ids(list(mails))},
+    ).fetchall()
+    wanted = set(message_ids)
+    return {
+        mail.message_id: Heard(
+            mail=mail,
+            reports={report for mail_id, report, _from in events if mail_id == mail.id and report},
+            earlier=frozenset(before.lower() for mail_id, _report, before in events if mail_id == mail.id and before),
+        )
+        for mail in mails.values()
+        if mail.message_id in wanted
+    }
+
+
+def misdirected(connection: Connection) -> tuple[Misdirected, ...]:
+    """The mails that were refused or came back, and whose buyers have another address now, by buyer and address."""
+    states = f"'{DeliveryState.REFUSED}', '{DeliveryState.BOUNCED}'"
+    found = connection.execute(
+        "SELECT buyer.id, buyer.name, mail.recipient, buyer.email, mail.id FROM mail JOIN buyer"
+        " ON buyer.account = :account AND buyer.id = mail.buyer_id WHERE mail.account = :account"
+        f" AND mail.state IN ({states}) AND buyer.email IS NOT NULL AND buyer.email <> mail.recipient"
+        " ORDER BY buyer.id, mail.recipient, mail.created_at, mail.id"
+    ).fetchall()
+    return tuple(
+        Misdirected(buyer_id=key[0], buyer=key[1], recipient=key[2], email=key[3], mail_ids=tuple(row[4] for row in of))
+        for key, of in groupby(found, key=lambda row: tuple(row[:4]))
+    )
 
 
 def mail_order_ids(connection: Connection, mail_id: str) -> tuple[str, ...]:

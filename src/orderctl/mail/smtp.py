@@ -10,7 +10,8 @@ import smtplib
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import yagmail
@@ -23,6 +24,7 @@ from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError
 from orderctl.language import _
 from orderctl.mail.message import build_message
 from orderctl.mail.outbox import (
+    COPIES_MISSED,
     LOGIN_REFUSED,
     LOGIN_WANTED,
     NO_ENCRYPTION,
@@ -60,6 +62,8 @@ class SmtpSettings:
     timeout_s: float = 30
     max_per_connection: int = 100
     ca_file: str | None = None
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.host:
@@ -211,7 +215,9 @@ class SmtpMailer:
 
     def write(self, mail: Mail, letter: Letter) -> bytes:
         """The message as bytes. Raises UnsendableError."""
-        return build_message(mail, letter, sender=self._settings.sender, reply_to=self._settings.reply_to)
+        return build_message(
+            mail, letter, sender=self._settings.sender, reply_to=self._settings.reply_to, cc=self._settings.cc
+        )
 
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
         """Hand one mail to the server; None if `begin` refused. Raises ServerUnavailableError."""
@@ -237,12 +243,13 @@ class SmtpMailer:
         self._used += 1
         try:
             sender = own_address(self._settings.sender, "mail.sender").addr_spec
-            refused = _address(connection, sender, recipient)
+            copies = tuple(dict.fromkeys((*self._settings.cc, *self._settings.bcc)))
+            refused, missed = _address(connection, sender, recipient, [each for each in copies if each != recipient])
             if refused is None and not begin():
                 # The server waits for the content. Hanging up is the only way to send none.
                 self._drop()
                 return None
-            outcome = refused or _hand_over(connection, message)
+            outcome = refused or _with_missed(_hand_over(connection, message), missed)
         except Exception:
             # A command may be unfinished.
             self._drop()
@@ -285,20 +292,24 @@ class _Lost(Exception):  # noqa: N818 - not an error yet: what it means depends 
         self.outcome = outcome
 
 
-def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome | None:
-    """Send the commands before the content; None if the server waits for it, else why not.
+def _address(
+    connection: smtplib.SMTP, sender: str, recipient: str, copies: Sequence[str]
+) -> tuple[Outcome | None, list[str]]:
+    """Send the commands before the content: None if the server waits for it, else why not; and the copies it refused.
 
-    With PIPELINING (RFC 2920) they are sent in one write and answered together; the first refusal counts.
+    With PIPELINING (RFC 2920) they are sent in one write and answered together; the first refusal counts. Not so with
+    copies: a server that refuses the buyer and takes a copy would wait for content, and send the copy alone.
     """
-    steps = (
+    steps = [
         ("MAIL", f"MAIL FROM:<{sender}>", _YES),
         ("RCPT", f"RCPT TO:<{recipient}>", _YES),
+        *(("copy", f"RCPT TO:<{copy}>", _YES) for copy in copies),
         ("DATA", "DATA", _GO_AHEAD),
-    )
-    at_once = connection.has_extn("pipelining")
+    ]
+    at_once = connection.has_extn("pipelining") and not copies
     if at_once:
         _speak(connection, "MAIL", "\r\n".join(command for _step, command, _good in steps))
-    refused = None
+    refused, missed = None, []
     for step, command, good in steps:
         if not at_once:
             _speak(connection, step, command)
@@ -310,11 +321,20 @@ def _address(connection: smtplib.SMTP, sender: str, recipient: str) -> Outcome |
                 _reply(connection, step)
         except _Lost as lost:
             raise _Lost(step, refused or lost.outcome) from lost
-        if code // 100 != good:
+        if code // 100 != good and step == "copy":
+            missed.append(f"{command.removeprefix('RCPT TO:')} {code} {text}".strip())
+        elif code // 100 != good:
             refused = refused or _refusal(step, code, text, otherwise=DeliveryState.RETRY)
             if not at_once:
                 break
-    return refused
+    return refused, missed
+
+
+def _with_missed(outcome: Outcome, missed: Sequence[str]) -> Outcome:
+    """The outcome for the buyer, who gets the mail whether or not the server took the copies."""
+    if not missed:
+        return outcome
+    return replace(outcome, detail=_(COPIES_MISSED, words=outcome.detail, copies=", ".join(missed)))
 
 
 def _hand_over(connection: smtplib.SMTP, message: bytes) -> Outcome:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from orderctl.delivery.outbox import DeliveryEvent, DeliveryReport, DeliveryState, PutOff
 from orderctl.language import N_, _, in_words, ngettext
-from orderctl.mail.outbox import Letter, Mail
+from orderctl.mail.outbox import Bounced, BounceReport, Fate, Letter, Mail
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.terminal.amounts import full_timestamp, timestamp, when
 from orderctl.terminal.layout import RuledTable, TableColumn, facts_table, text_table, was
@@ -86,10 +86,17 @@ def event_table(events: Sequence[DeliveryEvent]) -> RenderableType:
     return text_table(
         (when(), N_("What"), N_("Who"), N_("Why")),
         (
-            (timestamp(event.at, seconds=True), was(event.action, event.from_state), str(event.by), event.reason)
+            (timestamp(event.at, seconds=True), was(event.action, event.from_state), str(event.by), _why(event))
             for event in events
         ),
     )
+
+
+def _why(event: DeliveryEvent) -> str:
+    """The reason, and the addresses where the act changed them."""
+    before, after = event.more.get("from_recipient", ""), event.more.get("to_recipient", "")
+    moved = _("to {after} instead of {before}", after=after, before=before) if after else ""
+    return "; ".join(words for words in (event.reason, moved) if words)
 
 
 MAIL_STYLES = {
@@ -98,6 +105,7 @@ MAIL_STYLES = {
     DeliveryState.UNKNOWN: "bold red",
     DeliveryState.RETRY: "yellow",
     DeliveryState.CANCELLED: "dim",
+    DeliveryState.BOUNCED: "red",
 }
 
 
@@ -128,6 +136,8 @@ def delivery_figures(delivery: DeliveryReport) -> Text:
             delivery.held,
         )
         parts.append(held)
+    if delivery.bounced:
+        parts.append(_("{number:,} came back", number=delivery.bounced))
     return plain(", ".join(parts), "" if delivery.complete else "yellow")
 
 
@@ -156,6 +166,7 @@ def _put_off(waiting: PutOff) -> str:
 def mail_document(mail: Mail, order_ids: Iterable[str], events: Iterable[DeliveryEvent] = ()) -> Document:
     """One mail with the ids of its orders and what operators did with it (design.md, section 8)."""
     document = asdict(mail) | {"schema": SCHEMA, "state": mail.state.value, "order_ids": list(order_ids)}
+    del document["earlier"]
     for name in ("next_attempt_at", "created_at", "updated_at"):
         document[name] = document[name].isoformat()
     document["events"] = [_event_document(event) for event in events]
@@ -163,5 +174,49 @@ def mail_document(mail: Mail, order_ids: Iterable[str], events: Iterable[Deliver
 
 
 def _event_document(event: DeliveryEvent) -> Document:
-    document = asdict(event)
-    return {"mail_id": document.pop("item_id")} | document | {"at": event.at.isoformat()}
+    document: Document = asdict(event)
+    del document["more"]
+    return {"mail_id": document.pop("item_id"), **document, **event.more, "at": event.at.isoformat()}
+
+
+def bounce_table(bounced: Sequence[Bounced]) -> RuledTable:
+    """The mails that came back, one a row, each with the words of the server below."""
+    table = RuledTable((TableColumn(title=_("Mail"), whole=True), TableColumn(title=_("To"), cut=True, least=16)))
+    for each in bounced:
+        table.add_row(each.mail_id, each.recipient, below=plain(each.words, FAINT))
+    return table
+
+
+def bounce_summary(found: BounceReport) -> str:
+    """How many mails came back, and what became of the other messages."""
+    number = len(found.bounced)
+    parts = [ngettext("{number:,} mail came back", "{number:,} mails came back", number)]
+    parts += [_(words, number=count) for fate, words in _FATES.items() if (count := found.fates.get(fate, 0))]
+    text = ", ".join(parts)
+    return _("{summary}; see: orderctl mail list --state bounced", summary=text) if number else text
+
+
+_FATES = {
+    Fate.KNOWN: N_("{number:,} known already"),
+    Fate.NOTED: N_("{number:,} noted for mails that were sent again or settled"),
+    Fate.IN_HAND: N_("{number:,} left until the next run, because the mail is being sent"),
+    Fate.DELAYED: N_("{number:,} delayed"),
+    Fate.COPY: N_("{number:,} about copies"),
+    Fate.EARLIER: N_("{number:,} about an earlier address"),
+    Fate.DOUBTFUL: N_("{number:,} doubtful"),
+    Fate.FOREIGN: N_("{number:,} not ours"),
+    Fate.OTHER: N_("{number:,} no reports"),
+}
+
+
+def bounce_document(found: BounceReport) -> Document:
+    """What a mailbox said (design.md, section 8)."""
+    return {
+        "schema": SCHEMA,
+        "bounced": [asdict(each) for each in found.bounced],
+        "doubtful": [
+            {"report": notice.id, "message_ids": list(notice.message_ids), "addresses": sorted(notice.addresses)}
+            for notice in found.doubtful
+        ],
+        "messages": {fate.value: found.fates.get(fate, 0) for fate in Fate},
+    }

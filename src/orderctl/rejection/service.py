@@ -303,6 +303,7 @@ def delivered_so_far(store: Store, result: RejectionResult) -> RejectionResult:
         retry=counts[DeliveryState.RETRY],
         refused=counts[DeliveryState.REFUSED],
         unknown=counts[DeliveryState.UNKNOWN],
+        bounced=counts[DeliveryState.BOUNCED],
     )
     return replace(result, delivery=delivery)
 

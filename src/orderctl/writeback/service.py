@@ -10,7 +10,7 @@ from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection, Fragment
 from orderctl.database.endings import find_batch, find_writebacks
 from orderctl.database.store import Store
-from orderctl.delivery.outbox import DeliveryAction, DeliveryState, Outbox
+from orderctl.delivery.outbox import DeliveryAction, DeliveryState, Logged, Outbox
 from orderctl.delivery.queries import change
 from orderctl.delivery.service import Picked, pick
 from orderctl.delivery.workers import Job
@@ -120,10 +120,7 @@ class WritebackKind:
                 WRITEBACKS,
                 said,
                 states,
-                event_id=event_id,
-                actor=self.actor,
-                reason="",
-                at=self.clock.of(connection),
+                Logged(event_id=event_id, actor=self.actor, reason="", at=self.clock.of(connection)),
             )
         )
 

@@ -459,6 +459,7 @@ def _say(context: Context, report: ImportReport, map_name: str, as_: ReportForma
         _say_rejected_at_source(context, apart)
     _say_against_us(context, counts)
     _say_erased(context, counts)
+    _say_misdirected(context, counts)
     _say_left_out(context, figures)
     _say_totals(context, figures)
     if report.errors:
@@ -582,6 +583,23 @@ def _say_erased(context: Context, counts: ImportCounts) -> None:
                 "store; erase it at the source too",
                 len(counts.erased),
                 ids=_first_ids(counts.erased),
+            )
+        )
+
+
+def _say_misdirected(context: Context, counts: ImportCounts) -> None:
+    """Say which mails did not arrive at addresses that the file mends."""
+    for mails in counts.misdirected:
+        context.screen.warn(
+            ngettext(
+                "{number:,} refused or bounced mail went to the old address of {buyer}:"
+                " orderctl mail retry --to {email} {ids}",
+                "{number:,} refused or bounced mails went to the old address of {buyer}:"
+                " orderctl mail retry --to {email} {ids}",
+                len(mails.mail_ids),
+                buyer=mails.buyer,
+                email=mails.email,
+                ids=" ".join(mails.mail_ids),
             )
         )
 

@@ -1,7 +1,8 @@
-"""`orderctl mail list|show|send|retry|cancel|settle`."""
+"""`orderctl mail list|show|send|retry|cancel|settle|bounces`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from orderctl.cli.options import (
     takes,
 )
 from orderctl.cli.sources import Source, choose, provenance
+from orderctl.core.ids import new_id
 from orderctl.core.times import parse_duration
 from orderctl.database.endings import find_batch
 from orderctl.database.store import Store
@@ -32,10 +34,18 @@ from orderctl.delivery.service import Sending
 from orderctl.errors import UsageError
 from orderctl.language import _, ngettext
 from orderctl.mail.letter_context import queued_letters
-from orderctl.mail.outbox import MAILS, LetterContext, MailQuery
-from orderctl.mail.queries import count_mails, list_mails, mail_order_ids
-from orderctl.mail.service import MailKind, found_in, pick_mails
-from orderctl.mail.view import delivery_report, mail_details, mail_document, mail_table
+from orderctl.mail.outbox import MAILS, BounceNotice, LetterContext, MailQuery
+from orderctl.mail.queries import count_mails, list_mails, mail_order_ids, with_earlier
+from orderctl.mail.service import BounceReader, MailKind, found_in, pick_mails, readdress
+from orderctl.mail.view import (
+    bounce_document,
+    bounce_summary,
+    bounce_table,
+    delivery_report,
+    mail_details,
+    mail_document,
+    mail_table,
+)
 from orderctl.rejection.sample_mail import facts_of_batch, facts_of_request, invented_facts, send_sample
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
@@ -51,7 +61,9 @@ BuyerText = Annotated[
     str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
 ]
 OrderId = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only mails that speak of this order.")]
-ToText = Annotated[str | None, typer.Option("--to", metavar="TEXT", help="Only where the address holds this text.")]
+RecipientText = Annotated[
+    str | None, typer.Option("--recipient", metavar="TEXT", help="Only where the address holds this text.")
+]
 OlderThan = Annotated[
     str | None, typer.Option("--older-than", metavar="TIME", help="Only mails queued before: 2d, 12h.")
 ]
@@ -67,7 +79,7 @@ class MailChoice:
     batch: BatchId = None
     buyer: BuyerText = None
     order: OrderId = None
-    to: ToText = None
+    recipient: RecipientText = None
     older_than: OlderThan = None
     everything: AllMails = False
 
@@ -87,7 +99,7 @@ class MailChoice:
             batch_id=self.batch,
             buyer=self.buyer,
             order_id=self.order,
-            recipient=self.to,
+            recipient=self.recipient,
             queued_before=before,
         )
 
@@ -108,6 +120,8 @@ class MailChoice:
 
 app = group_app()
 _SHOWN = 50
+# Servers give up after five days.
+_REPORTS_OF = timedelta(days=30)
 
 
 class MailFormat(StrEnum):
@@ -181,7 +195,9 @@ def show(
     """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
     context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
-        [found] = list_mails(connection, found_in(connection, MailQuery(ids=(mail_id,))))
+        [found] = with_earlier(
+            connection, tuple(list_mails(connection, found_in(connection, MailQuery(ids=(mail_id,)))))
+        )
         orders, events = mail_order_ids(connection, found.id), list_events(connection, MAILS, found.id)
         facts = None if found.letter else queued_letters(connection, [found.id]).get(found.id)
     if as_ is not ReportFormat.TEXT:
@@ -241,8 +257,9 @@ def send(
 
 @app.command(
     epilog="Examples:\n\norderctl mail retry 2gi7a8q4.1\n\n"
-    "orderctl mail retry --state refused --to @acme.example --reason 'mailbox is back'\n\n"
-    "orderctl mail retry --batch 2gi7a8q4 --state unknown --yes"
+    "orderctl mail retry --state refused --recipient @acme.example --reason 'mailbox is back'\n\n"
+    "orderctl mail retry --batch 2gi7a8q4 --state unknown --yes\n\n"
+    "orderctl mail retry 2gi7a8q4.1 --to orders@acme.example"
 )
 @takes("mails", MailChoice)
 def retry(
@@ -250,8 +267,11 @@ def retry(
     mails: MailChoice,
     reason: Why = "",
     yes: Yes = False,
+    to: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="To this address from now on; mails of one buyer, by id.")
+    ] = None,
 ) -> None:
-    """Let mails be sent again, now: refused or put off ones; cancelled, unknown or waiting ones by id or --state."""
+    """Let mails be sent again, now: refused or put off ones; cancelled, unknown or bounced ones by id or --state."""
     context = context_of(ctx)
 
     def done(changed: int) -> str:
@@ -261,7 +281,60 @@ def retry(
             changed,
         )
 
-    _act(context, RETRY, mails, done, reason=reason, yes=yes)
+    if to is None:
+        _act(context, RETRY, mails, done, reason=reason, yes=yes)
+        return
+    address, query = context.mailing.address(to, "--to"), mails.named(context)
+    if not query.ids:
+        raise UsageError(_("--to is for mails that are named by their ids"), hint="orderctl mail list --format ids")
+    with context.open_store() as store:
+        changed = readdress(
+            store,
+            query,
+            address,
+            actor=context.actor,
+            reason=reason.strip(),
+            clock=context.clock,
+            new_id=new_id,
+        )
+    context.screen.tell(done(changed))
+
+
+@app.command(epilog="Examples:\n\norderctl mail bounces ./Maildir\n\norderctl mail bounces --format json")
+def bounces(
+    ctx: typer.Context,
+    maildir: Annotated[
+        str | None, typer.Argument(metavar="[MAILDIR]", help="A Maildir with reports; else the one of mail.bounces.")
+    ] = None,
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Read the reports of mails that came back, and mark these mails as bounced; nothing in the mailbox changes."""
+    from orderctl.mail.bounces import read_notice
+
+    context = context_of(ctx)
+    reader = BounceReader(
+        actor=context.actor,
+        clock=context.clock,
+        new_id=new_id,
+        copies=context.mailing.copies,
+    )
+    since = (context.clock.now() - _REPORTS_OF).date()
+    with context.open_store() as store:
+        with store.snapshot():
+            pass  # a store that cannot be used ends this before the mailbox is read
+        messages = context.mailing.bounce_messages(maildir, since=since)
+        found = reader.record(store, map(read_notice, messages))
+    if as_ is not ReportFormat.TEXT:
+        context.output.document(bounce_document(found), as_)
+    else:
+        if found.bounced:
+            context.screen.table(lambda: bounce_table(found.bounced))
+        context.screen.tell(bounce_summary(found))
+    for notice in found.doubtful:
+        context.screen.warn(
+            _("report {id} names {mails}: which of them came back is not certain", id=notice.id, mails=_named(notice))
+        )
+    raise typer.Exit(found.exit_code)
 
 
 @app.command(
@@ -325,6 +398,10 @@ def _act(
         act_and_tell(context, store, MAILS, action, picked, done, reason=reason, ask=ask)
 
 
+def _named(notice: BounceNotice) -> str:
+    return ", ".join(notice.message_ids) + (f" ({', '.join(sorted(notice.addresses))})" if notice.addresses else "")
+
+
 def send_sample_mail(
     context: Context, to: str, *, batch: str | None, filter_text: str | None, name: str | None
 ) -> None:
@@ -332,7 +409,7 @@ def send_sample_mail(
     if batch is not None and (filter_text is not None or name is not None):
         raise UsageError(_("--batch and a choice of orders are two sources of a letter"), hint=_("give one of them"))
     address = context.mailing.address(to, "--sample")
-    sending = Delivery().sending(context, lambda: False)
+    sending = Delivery().sending(context, lambda: False, copies=False)
     with context.open_store() as store:
         if batch is not None:
             facts = facts_of_batch(store, batch)

@@ -9,6 +9,7 @@ APPEND_ONLY = "the log is append-only"
 OUT_OF_BOUNDS = "a value is out of its bounds"
 MAIL_KEPT = "a queued mail keeps its recipient, its orders and its text, and a sent one is final"
 RECIPIENT = "a mail is queued with its batch, and to the address of its buyer"
+MAIL_READDRESSED = "a mail goes to another address only as logged in mail_event"
 MAIL_MOVED = "a mail does not go this way from state to state"
 MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
 WRITEBACK_KEPT = "a queued write-back keeps its order and its system, and one that was sent is final"
@@ -46,7 +47,7 @@ _ATTEMPTS = 10**6
 # A new order that is imported as rejected has this version until its status is set, so that no batch rejects it. Later
 # versions are higher.
 ARRIVING = 0
-_MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "recipient", "language", "message_id", "created_at")
+_MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "language", "message_id", "created_at")
 _LETTER = ("subject", "text", "html")
 _WRITEBACK_KEEPS = ("account", "id", "batch_id", "order_id", "system", "system_key", "created_at")
 # A worker whose lease ran out finds its mail `unknown`, and still has its token.
@@ -59,9 +60,14 @@ _BY_SENDER = {
 }
 _BY_OPERATOR = {
     "OLD.state IN ('held', 'waiting', 'retry', 'claimed')": ("cancelled",),
-    "OLD.state IN ('retry', 'refused', 'cancelled', 'unknown')": ("waiting",),
+    "OLD.state IN ('retry', 'refused', 'cancelled', 'unknown', 'bounced')": ("waiting",),
     "OLD.state = 'unknown'": ("sent", "refused"),
+    "OLD.state IN ('sent', 'unknown')": ("bounced",),
 }
+# A mail gets another address only when an operator lets it be sent (again).
+_READDRESSED = (
+    "NEW.state = 'waiting' AND OLD.state IN ('held', 'waiting', 'retry', 'refused', 'cancelled', 'unknown', 'bounced')"
+)
 # One row with such a value would break every later run: sums overflow, and dates cannot be read.
 NUMBERS = {
     "orders": {
@@ -124,11 +130,13 @@ ACT_OUT_OF_PLACE = (
 )
 
 
-def mail_changed(differs: str) -> str:
-    """The mail was already sent, or a column changed that must stay."""
+def mail_changed(differs: str, *, with_bounces: bool) -> str:
+    """The mail was already sent and did not come back, or a column changed that must stay."""
+    stays = f" AND NOT ({_READDRESSED})" if with_bounces else ""
     return any_of(
         [
-            "OLD.state = 'sent'",
+            "OLD.state = 'sent' AND NEW.state <> 'bounced'",
+            f"NEW.recipient {differs} OLD.recipient{stays}",
             *(f"NEW.{column} {differs} OLD.{column}" for column in _MAIL_KEEPS),
             *(f"OLD.{column} IS NOT NULL AND NEW.{column} {differs} OLD.{column}" for column in _LETTER),
         ]
@@ -148,12 +156,17 @@ def logged(table: str) -> str:
     )
 
 
+def logged_address() -> str:
+    """The line of the log of a mail that says to which address it goes instead, and who said so."""
+    return f"{logged('mail')} AND from_recipient = OLD.recipient AND to_recipient = NEW.recipient"
+
+
 def moved(differs: str) -> str:
     """The change of state is not allowed, or the token does not come from a claim."""
     wrong = f"NEW.state <> OLD.state AND NOT ({_moves(_BY_SENDER)} OR {_moves(_BY_OPERATOR)})"
     claimed = "NEW.state = 'claimed' AND OLD.state IN ('waiting', 'retry')"
     taken = f"NEW.token IS NOT NULL AND NEW.token {differs} OLD.token AND NOT ({claimed})"
-    return f"OLD.state <> 'sent' AND ({any_of([wrong, taken])})"
+    return f"NOT (OLD.state = 'sent' AND NEW.state <> 'bounced') AND ({any_of([wrong, taken])})"
 
 
 def acted_on() -> str:

@@ -66,8 +66,8 @@ ERASABLE = {
     "mail_order": Erasable(_OF_MAIL, ("message",), ("account", "mail_id", "order_id")),
     "mail_event": Erasable(
         _OF_MAIL,
-        ("reason",),
-        ("account", "mail_id", "id", "action", "from_state", "to_state", "actor", "actor_login", "at"),
+        ("reason", "from_recipient", "to_recipient"),
+        ("account", "mail_id", "id", "action", "from_state", "to_state", "actor", "actor_login", "at", "report"),
     ),
     "order_event": Erasable(
         f"({_OF_ORDER} OR {_in_batches('OLD.batch_id')})", ("detail",), (*_EVENT, "actor_login", "lines_digest")

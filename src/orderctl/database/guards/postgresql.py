@@ -22,6 +22,7 @@ from orderctl.database.guards.conditions import (
     INSTANTS,
     MAIL_KEPT,
     MAIL_MOVED,
+    MAIL_READDRESSED,
     MAIL_UNLOGGED,
     NO_REASON,
     NUMBERS,
@@ -44,6 +45,7 @@ from orderctl.database.guards.conditions import (
     acted_on,
     any_of,
     logged,
+    logged_address,
     mail_changed,
     moved,
     not_approved,
@@ -185,11 +187,11 @@ def acts() -> Iterator[str]:
     yield from trigger("act", "act_of_login", "INSERT", other, ACT_OF_LOGIN)
 
 
-def mails(*, erasing: bool) -> Iterator[str]:
+def mails(*, erasing: bool, with_bounces: bool) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
     yield from _refuse_if("mail", f"NOT EXISTS ({logged('mail')})")
     yield from _refuse_if("mail_order", f"EXISTS ({_OF_BATCH})")
-    changed, function = mail_changed("IS DISTINCT FROM"), "orderctl_refuse_mail"
+    changed, function = mail_changed("IS DISTINCT FROM", with_bounces=with_bounces), "orderctl_refuse_mail"
     unerased = {"mail": "orderctl_refuse", "mail_order": "orderctl_refuse"}
     if erasing:
         for table in unerased:
@@ -198,6 +200,10 @@ def mails(*, erasing: bool) -> Iterator[str]:
     yield from trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT, unerased["mail"])
     yield from trigger("mail", "mail_kept_moves", "UPDATE", moved("IS DISTINCT FROM"), MAIL_MOVED)
     yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on(), MAIL_UNLOGGED, function)
+    if with_bounces:
+        yield from _refuse_if("address", f"NOT EXISTS ({logged_address()})")
+        other = "NEW.state = 'waiting' AND NEW.recipient IS DISTINCT FROM OLD.recipient"
+        yield from trigger("mail", "mail_kept_recipient", "UPDATE", other, MAIL_READDRESSED, "orderctl_refuse_address")
     yield from trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
     yield from trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT, unerased["mail_order"])
     yield from trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)

@@ -22,6 +22,7 @@ from orderctl.database.guards.conditions import (
     INSTANTS,
     MAIL_KEPT,
     MAIL_MOVED,
+    MAIL_READDRESSED,
     MAIL_UNLOGGED,
     NO_REASON,
     NUMBERS,
@@ -42,6 +43,7 @@ from orderctl.database.guards.conditions import (
     acted_on,
     any_of,
     logged,
+    logged_address,
     mail_changed,
     moved,
     not_approved,
@@ -140,7 +142,7 @@ def bounds(table: str) -> Iterator[str]:
     yield trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
 
 
-def mails(*, erasing: bool) -> Iterator[str]:
+def mails(*, erasing: bool, with_bounces: bool) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
     there = (
         "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.id)"
@@ -150,13 +152,16 @@ def mails(*, erasing: bool) -> Iterator[str]:
         "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.mail_id) OR EXISTS (SELECT 1"
         " FROM mail_order WHERE account = NEW.account AND mail_id = NEW.mail_id AND order_id = NEW.order_id)"
     )
-    changed = f"{mail_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
+    changed = f"{mail_changed('IS NOT', with_bounces=with_bounces)} OR NEW.rowid IS NOT OLD.rowid"
     unlogged = f"({acted_on()}) AND NOT EXISTS ({logged('mail')})"
     if erasing:
         changed = f"({changed}) AND NOT ({is_erasure('sqlite', ERASABLE['mail'])})"
     yield trigger("mail_kept_update", "UPDATE ON mail", changed, MAIL_KEPT)
     yield trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved("IS NOT"), MAIL_MOVED)
     yield trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
+    if with_bounces:
+        other = f"NEW.recipient IS NOT OLD.recipient AND NOT EXISTS ({logged_address()})"
+        yield trigger("mail_kept_recipient", "UPDATE OF recipient ON mail", other, MAIL_READDRESSED)
     yield trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
     yield trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
     other = f"NOT ({is_erasure('sqlite', ERASABLE['mail_order'])})" if erasing else "1"

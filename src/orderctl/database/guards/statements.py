@@ -51,7 +51,8 @@ _FROZEN = [
     "gone_at",
 ]
 # Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0022 = ("writeback",)
+OF_0024 = ("to_recipient",)
+OF_0022 = ("writeback", *OF_0024)
 OF_0021 = ("actor_login", "events_digest", *OF_0022)
 OF_0020 = ("erasure", *OF_0021)
 OF_0019 = ("act", *OF_0020)
@@ -106,7 +107,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *_first(dialect, without),
         *later,
         *_bounds(dialect),
-        *_mails(dialect, erasing=erasing),
+        *_mails(dialect, erasing=erasing, with_bounces=not set(OF_0024) <= set(without)),
         *_request_key(dialect),
         *_by_a_batch(dialect, with_policy=with_policy),
         *(() if set(OF_0013) <= set(without) else _gone(dialect)),
@@ -145,8 +146,9 @@ def _bounds(dialect: str) -> Iterator[str]:
     yield from sqlite.place() if dialect == "sqlite" else postgresql.place()
 
 
-def _mails(dialect: str, *, erasing: bool) -> Iterator[str]:
-    yield from sqlite.mails(erasing=erasing) if dialect == "sqlite" else postgresql.mails(erasing=erasing)
+def _mails(dialect: str, *, erasing: bool, with_bounces: bool) -> Iterator[str]:
+    mails = sqlite.mails if dialect == "sqlite" else postgresql.mails
+    yield from mails(erasing=erasing, with_bounces=with_bounces)
 
 
 def _writebacks(dialect: str) -> Iterator[str]:

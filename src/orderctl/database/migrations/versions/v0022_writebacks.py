@@ -4,14 +4,16 @@ import sqlalchemy as sa
 from alembic import op
 
 from orderctl.database.guards.postgresql import row_security
-from orderctl.database.guards.statements import renew_guards
+from orderctl.database.guards.statements import OF_0024, renew_guards
 
 revision = "0022"
 down_revision = "0021"
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 INSTANT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
-STATES = "state IN ('held', 'waiting', 'claimed', 'sending', 'sent', 'refused', 'retry', 'unknown', 'cancelled')"
+STATES = (
+    "state IN ('held', 'waiting', 'claimed', 'sending', 'sent', 'refused', 'retry', 'unknown', 'cancelled', 'bounced')"
+)
 
 
 def upgrade() -> None:
@@ -57,7 +59,7 @@ def upgrade() -> None:
     )
     _widen_states()
     dialect = op.get_bind().dialect.name
-    renew_guards(dialect, op.execute)
+    renew_guards(dialect, op.execute, without=OF_0024)
     if dialect == "postgresql":
         for table in ("writeback", "writeback_event"):
             for statement in row_security(table):
@@ -66,7 +68,7 @@ def upgrade() -> None:
 
 
 def _widen_states() -> None:
-    """A mail may be held. SQLite makes the table anew, which triggers that name it would not allow: they come after."""
+    """A mail may be held, or have come back. SQLite makes the table anew, which triggers that name it would not allow: they come after."""
     if op.get_bind().dialect.name == "sqlite":
         for (name,) in (
             op.get_bind().exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
