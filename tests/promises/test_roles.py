@@ -8,6 +8,7 @@ import pytest
 
 from orderctl.orders.orders import Status
 from support.by_hand import write_batch
+from support.bounces import report
 from support.cli import Cli, maildir_cli
 from support.factories import make_order, put_all
 from support.project import ROOT
@@ -137,7 +138,6 @@ EVERYONE = [
     "DELETE FROM order_source",
     "UPDATE batch_verdict SET code = 'x'",
     "DELETE FROM batch_origin",
-    "UPDATE mail SET recipient = 'thief@x.example'",
     "UPDATE orders SET id = 'R9' WHERE id = 'R2'",
     "UPDATE orders SET account = 'other'",
     "UPDATE buyer SET id = 'x'",
@@ -184,7 +184,12 @@ WRITES = [
     "INSERT INTO selection_item (account, actor, name, order_id, added_at) VALUES ('main', 'x', 'x', 'R2', now())",
 ]
 MAILER = [*WRITES, "UPDATE mail SET recipient = 'thief@x.example'", "UPDATE mail SET batch_id = 'x'"]
-AUDITOR = [*WRITES, "UPDATE mail SET state = 'sent'", "SELECT * FROM orders FOR UPDATE"]
+AUDITOR = [
+    *WRITES,
+    "UPDATE mail SET state = 'sent'",
+    "UPDATE mail SET recipient = 'thief@x.example'",
+    "SELECT * FROM orders FOR UPDATE",
+]
 ATTEMPTS = [
     (role, statement)
     for role, more in (("operator", []), ("mailer", MAILER), ("auditor", AUDITOR))
@@ -237,6 +242,29 @@ def test_nobody_lets_a_sent_mail_be_sent_again(run, url, role, statement):
         with pytest.raises(psycopg.errors.IntegrityError, match="a sent one is final"):
             connection.execute(statement)
         assert connection.execute("SELECT state FROM mail").fetchall() == [("sent",)]
+
+
+def test_a_mail_gets_another_address_only_by_an_operator_and_its_log(run, url):
+    with psycopg.connect(as_role(url, "operator"), autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.IntegrityError, match="only as logged in mail_event"):
+            connection.execute("UPDATE mail SET recipient = 'thief@x.example'")
+        [(mail_id,)] = connection.execute("SELECT id FROM mail").fetchall()
+    assert run("operator", "mail", "retry", mail_id, "--to", "new@buyer.example").code == 0
+    event = run("auditor", "mail", "show", mail_id, "--format", "json").json["events"][-1]
+    assert (event["to_recipient"], event["actor"]) == ("new@buyer.example", "mia")
+
+
+def test_only_an_operator_says_that_a_mail_came_back(run, url, tmp_path):
+    assert run("mailer", "mail", "send").code == 0
+    for name in ("new", "cur"):
+        (tmp_path / "reports" / name).mkdir(parents=True)
+    with psycopg.connect(as_role(url, "auditor"), autocommit=True) as connection:
+        [(message_id, to)] = connection.execute("SELECT message_id, recipient FROM mail").fetchall()
+    (tmp_path / "reports" / "new" / "1").write_bytes(report("postfix", message_id, to))
+    refused = run("mailer", "mail", "bounces", str(tmp_path / "reports"))
+    assert (refused.code, "may not do this" in refused.err) == (7, True)
+    assert run("operator", "mail", "bounces", str(tmp_path / "reports")).code == 5
+    assert run("auditor", "mail", "list", "--state", "bounced", "--format", "ids").code == 0
 
 
 def test_a_mail_worker_cannot_do_what_an_operator_does(run, url):
