@@ -1,6 +1,6 @@
 """Mails as rows of the outbox (design.md, section 7)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -52,7 +52,7 @@ def with_earlier(connection: Connection, mails: Sequence[Mail]) -> tuple[Mail, .
         " JOIN mail_order ON mail_order.account = :account AND mail_order.order_id = o.id"
         " JOIN mail ON mail.account = :account AND mail.id = mail_order.mail_id AND mail.buyer_id = o.buyer_id"
         f" WHERE o.account = :account AND o.buyer_id IN ({dialect.ids('buyers')}) AND o.batch_id IS NOT NULL"
-        " AND o.batch_id <> :newest ORDER BY mail.created_at, mail.batch_id, mail.id",
+        " AND o.batch_id <> :newest",
         {
             "buyers": dialect.bind_ids(list({mail.buyer_id for mail in mails})),
             "newest": newest,
@@ -60,26 +60,36 @@ def with_earlier(connection: Connection, mails: Sequence[Mail]) -> tuple[Mail, .
     ).fetchall()
     if not before:
         return tuple(mails)
-    about: dict[str, set[str]] = {}
+    of_orders: dict[tuple[str, str, str], list[Row]] = {}
+    for row in before:
+        for key in _keys(*row[:3]):
+            of_orders.setdefault(key, []).append(row[3:])
+    buyers = {mail.id: mail.buyer_id for mail in mails}
+    found: dict[str, list[Row]] = {}
     for mail_id, order_id, reference in connection.execute(
         "SELECT mail_order.mail_id, o.id, o.reference FROM mail_order CROSS JOIN orders AS o"
         " WHERE mail_order.account = :account AND o.account = :account AND o.id = mail_order.order_id"
         f" AND mail_order.mail_id IN ({dialect.ids('mails')})",
         {"mails": dialect.bind_ids([mail.id for mail in mails])},
     ):
-        about.setdefault(mail_id, set()).update({f"id {order_id}", f"reference {reference}"})
-    return tuple(replace(mail, earlier=_earlier(mail, about.get(mail.id, set()), before)) for mail in mails)
+        for key in _keys(buyers[mail_id], order_id, reference):
+            found.setdefault(mail_id, []).extend(of_orders.get(key, ()))
+    return tuple(replace(mail, earlier=_earlier(mail, found.get(mail.id, ()))) for mail in mails)
 
 
-def _earlier(mail: Mail, about: set[str], before: Sequence[Row]) -> tuple[str, ...]:
-    found = (
-        message_id
-        for buyer_id, order_id, reference, message_id, created_at, batch_id in before
-        if buyer_id == mail.buyer_id
-        and (read_instant(created_at), batch_id) < (mail.created_at, mail.batch_id)
-        and (f"id {order_id}" in about or (reference and f"reference {reference}" in about))
-    )
-    return tuple(dict.fromkeys(found))[-_MOST_EARLIER:]
+def _keys(buyer_id: str, order_id: str, reference: str) -> Iterator[tuple[str, str, str]]:
+    """What an order is known by: its id, and the buyer's own number if there is one."""
+    yield buyer_id, "id", order_id
+    if reference:
+        yield buyer_id, "reference", reference
+
+
+def _earlier(mail: Mail, found: Iterable[Row]) -> tuple[str, ...]:
+    """The Message-IDs of those that are older than the mail, oldest first."""
+    dated = sorted({(read_instant(at), batch_id, message_id) for message_id, at, batch_id in found})
+    return tuple(own for at, batch_id, own in dated if (at, batch_id) < (mail.created_at, mail.batch_id))[
+        -_MOST_EARLIER:
+    ]
 
 
 def release_held(connection: Connection, now: datetime) -> int:
