@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from orderctl.orders.orders import Status
-from support.by_hand import write_batch
 from support.bounces import report
+from support.by_hand import write_batch
 from support.cli import Cli, maildir_cli
 from support.factories import make_order, put_all
 from support.project import ROOT
