@@ -6,6 +6,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
@@ -13,16 +14,18 @@ import pytest
 from orderctl.changes import Change, ChangeKind, ChangeRequest, apply_change, change_orders
 from orderctl.core.ids import new_id
 from orderctl.database.acts import Act, read_acts, record_act
-from orderctl.mail.outbox import CANCEL, RETRY
+from orderctl.delivery.outbox import CANCEL, RETRY
 from orderctl.orders.orders import Status
+from orderctl.plans.service import Operator, approve_plan
 from orderctl.rejection.policy import Policy, set_policy
 from support import mail
 from support.audit import found_in
 from support.cli import Cli
 from support.factories import NOW, FixedClock, make_order, put, put_all
+from support.plans import FREE
 from support.project import ROOT
 from support.rejection import ids, reject
-from support.stores import REFUSALS, open_store, raw, tamper
+from support.stores import REFUSALS, AsLogin, open_store, raw, tamper
 
 CLOCK = FixedClock()
 
@@ -55,7 +58,8 @@ def acts(store_url, cli):
         mail.act(store, CANCEL, f"{batch}.1", reason="not yet")
         mail.act(store, RETRY, f"{batch}.1")
     kept = cli("reject", "C5", "--save-plan", "--format", "json").json["saved"]["id"]
-    assert cli("plan", "approve", kept).code == 0
+    with AsLogin(store_url, "ana_acts") as others:
+        approve_plan(others, kept, Operator(actor="ana", clock=FixedClock(datetime.now(UTC)), terms=FREE))
     assert cli("plan", "cancel", kept).code == 0
     with open_store(store_url) as store:
         set_policy(store, Policy(max_orders=100), actor="mia", clock=CLOCK)

@@ -169,8 +169,24 @@ def test_accounts_do_not_see_each_others_mails(store, store_url):
             act(other, CANCEL, mail_id)
 
 
+def held_mail(store):
+    """A mail that waits until the system of its order has cancelled it."""
+    put(store, make_order("H1"))
+    seen = {"at": NOW.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
+    store.write(
+        lambda connection: connection.execute(
+            "INSERT INTO order_source (account, order_id, source, seen_at) VALUES (:account, 'H1', 'shop', :at)"
+            " ON CONFLICT (account, order_id) DO UPDATE SET source = excluded.source",
+            seen,
+        )
+    )
+    return f"{reject(store, ids('H1'), notify=True, systems={'shop': 'id'}).batch_id}.1"
+
+
 def in_state(store, state):
-    (mail_id,) = queue(store, 1)
+    mail_id = held_mail(store) if state is DeliveryState.HELD else queue(store, 1)[0]
+    if state is DeliveryState.HELD:
+        return mail_id
     if state is DeliveryState.CANCELLED:
         act(store, CANCEL, mail_id)
     elif state is not DeliveryState.WAITING:
@@ -196,11 +212,13 @@ ALLOWED = {
             DeliveryState.CANCELLED,
             DeliveryState.WAITING,
             DeliveryState.BOUNCED,
+            DeliveryState.HELD,
         ),
         DeliveryState.WAITING,
     ),
     "cancel": dict.fromkeys(
-        (DeliveryState.WAITING, DeliveryState.RETRY, DeliveryState.CLAIMED), DeliveryState.CANCELLED
+        (DeliveryState.HELD, DeliveryState.WAITING, DeliveryState.RETRY, DeliveryState.CLAIMED),
+        DeliveryState.CANCELLED,
     ),
     "sent": {DeliveryState.UNKNOWN: DeliveryState.SENT},
     "not sent": {DeliveryState.UNKNOWN: DeliveryState.REFUSED},

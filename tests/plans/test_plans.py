@@ -6,7 +6,6 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,7 +41,7 @@ from orderctl.selection.selection import Choice, IdList, IdScope
 from support.cli import Cli
 from support.factories import KUMO, NOW, FixedClock, make_order, put
 from support.plans import FREE, plan_of
-from support.stores import open_store
+from support.stores import AsLogin, open_store
 
 STRICT = PlanTerms(lifetime=timedelta(hours=24), rule=SecondOperatorRule(always=True))
 HOUR = timedelta(hours=1)
@@ -310,28 +309,6 @@ def test_one_login_to_the_database_is_one_operator_whatever_it_calls_itself(stor
         saved = save(store, "D1", by=operator(terms=STRICT))
         assert str(saved.author) == "mia"
         assert str(approve_plan(store, saved.id, operator("ana", terms=STRICT)).approver) == "ana"
-
-
-class AsLogin:
-    """The store through another login, where the engine has logins."""
-
-    def __init__(self, url, login):
-        self._login = login if url.startswith("postgresql") else None
-        self._admin = url
-        self._store = open_store(url.replace("postgres@", f"{login}@"))
-
-    def __enter__(self):
-        self._run("CREATE ROLE {} LOGIN SUPERUSER")
-        return self._store
-
-    def __exit__(self, *exc):
-        self._store.__exit__(*exc)
-        self._run("DROP ROLE {}")
-
-    def _run(self, sql):
-        if self._login:
-            with psycopg.connect(self._admin, autocommit=True) as admin:
-                admin.execute(sql.format(self._login))
 
 
 @pytest.mark.parametrize(

@@ -44,3 +44,25 @@ def tamper(url, *statements):
         for _, sql in dropped:
             connection.execute(sql)
     connection.close()
+
+
+class AsLogin:
+    """The store through another login, where the engine has logins."""
+
+    def __init__(self, url, login):
+        self._login = login if url.startswith("postgresql") else None
+        self._admin = url
+        self._store = open_store(url.replace("postgres@", f"{login}@"))
+
+    def __enter__(self):
+        self._run("CREATE ROLE {} LOGIN SUPERUSER")
+        return self._store
+
+    def __exit__(self, *exc):
+        self._store.__exit__(*exc)
+        self._run("DROP ROLE {}")
+
+    def _run(self, sql):
+        if self._login:
+            with psycopg.connect(self._admin, autocommit=True) as admin:
+                admin.execute(sql.format(self._login))

@@ -59,7 +59,7 @@ def test_a_conflict_is_named_and_its_buyer_is_not_told(shop):
     listed = shop.cli("writeback", "list", "--state", "refused").out
     assert "shop does not cancel it: it was shipped" in listed
     # An operator decides: the buyer is told all the same.
-    assert shop.cli("mail", "retry", "--state", "held", "--to", "y@b").code == 0
+    assert shop.cli("mail", "retry", "--state", "held", "--recipient", "y@b").code == 0
     assert shop.cli("mail", "send").code == 5
     assert shop.mails() == {"x@b.example": "held", "y@b.example": "sent"}
     # The shop is told again, and the mail goes by itself.

@@ -160,7 +160,8 @@ def mails(*, erasing: bool, with_bounces: bool) -> Iterator[str]:
     yield trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved("IS NOT"), MAIL_MOVED)
     yield trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
     if with_bounces:
-        other = f"NEW.recipient IS NOT OLD.recipient AND NOT EXISTS ({logged_address()})"
+        moved_on = "NEW.state = 'waiting' AND NEW.recipient IS NOT OLD.recipient"
+        other = f"{moved_on} AND NOT EXISTS ({logged_address()})"
         yield trigger("mail_kept_recipient", "UPDATE OF recipient ON mail", other, MAIL_READDRESSED)
     yield trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
     yield trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
