@@ -16,7 +16,7 @@ from support.factories import FixedClock, make_order, put_all
 from support.plans import FREE, plan_of
 from support.project import ROOT
 from support.rejection import ids, reject
-from support.stores import open_store
+from support.stores import AsLogin, open_store
 
 NOBODY = "nothing has ever run due plans on this store; run orderctl plan run --due from cron, or orderctl mail send"
 
@@ -105,6 +105,7 @@ def test_a_worker_without_the_rights_says_so_and_sends_mails(postgres_url, tmp_p
         owner.execute((ROOT / "docs" / "postgresql-roles.sql").read_text())
         if not owner.execute("SELECT 1 FROM pg_roles WHERE rolname = 'test_mailer'").fetchone():
             owner.execute("CREATE ROLE test_mailer LOGIN IN ROLE orderctl_mailer")
+    assert cli("member", "add", "test_mailer").code == 0
     with open_store(postgres_url) as store:
         reject(store, ids("P1"), notify=True)
     hold_before_now(postgres_url, "P2")
@@ -129,10 +130,11 @@ def test_whoever_holds_a_plan_is_told_that_nothing_would_run_it(cli, store_url):
     assert (ran.code, "nothing has" in ran.err) == (0, False)
 
 
-def test_who_approves_a_plan_for_later_is_told_too(cli):
+def test_who_approves_a_plan_for_later_is_told_too(cli, store_url, tmp_path):
     plan = cli("reject", "P1", "--save-plan", "--format", "json").json["saved"]["id"]
-    cli.environ["ORDERCTL_ACTOR"] = "ben"
-    ran = cli("plan", "approve", plan, "--hold", "15m")
+    with AsLogin(store_url, "ben_due"):
+        other = maildir_cli(store_url.replace("postgres@", "ben_due@"), tmp_path, ORDERCTL_ACTOR="ben")
+        ran = other("plan", "approve", plan, "--hold", "15m")
     assert (ran.code, NOBODY in " ".join(ran.err.split())) == (0, True)
 
 
