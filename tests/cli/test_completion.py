@@ -42,6 +42,7 @@ def asked(cli, line, shell="bash"):
         ("orderctl help mail-", ["mail-set-up", "mail-worker", "mail-states"]),
         ("orderctl help st", ["stats", "statuses", "store"]),
         ("orderctl mail re", ["retry"]),
+        ("orderctl writeback se", ["send", "settle"]),
         ("orderctl search --nope", []),
         ("orderctl search --no", ["--no-pager"]),
         ("orderctl search --store x sea", ["season:"]),

@@ -44,6 +44,8 @@ READING = (
     ("mail", "show", "{mail}"),
     ("mail", "show", "{mail}", "--raw"),
     ("mail", "bounces", "{reports}", "--format", "json"),
+    ("writeback", "list", "--format", "json"),
+    ("writeback", "show", "{conflict}"),
     ("log",),
     ("log", "verify"),
     ("log", "export"),
@@ -71,6 +73,7 @@ CHANGING = (
     ("plan", "approve", "{plan}"),
     ("import", "{csv}"),
     ("mail", "send"),
+    ("writeback", "send"),
     ("tag", "late", "1001", "--format", "json"),
     ("untag", "late", "1002", "--format", "json"),
     ("archive", "1001", "--format", "json"),
@@ -85,6 +88,9 @@ TALKING = (
     ("mail", "cancel", "{mail}"),
     ("mail", "retry", "{cancelled}"),
     ("mail", "settle", "{unknown}", "--sent"),
+    ("writeback", "cancel", "{untold}"),
+    ("writeback", "retry", "{conflict}"),
+    ("writeback", "settle", "{unsettled}", "--sent"),
     ("log", "report", "{batch}", "-o", "{made}.pdf"),
     ("log", "reentry", "{batch}", "-o", "{made}.csv"),
     ("policy", "set", "--max-orders", "100"),
@@ -103,28 +109,41 @@ REFUSED = (
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory, _sqlite_template):
-    """A store with open orders, a saved plan, a saved filter, a selection, and a batch whose mail waits."""
+    """A store with open orders, a saved plan, a saved filter, a selection, a batch of which mails and systems wait."""
     folder = tmp_path_factory.mktemp("prepared")
     store = folder / "store.db"
     store.write_bytes(Path(_sqlite_template).read_bytes())
     with open_store(str(store)) as opened:
         put_all(opened, [make_order(f"{number}", buyer=ACME) for number in (1001, 1002, 1003, 2001, 2002, 2003)])
-    cli = maildir_cli(str(store), folder)
+    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
+        connection.execute("UPDATE order_source SET source = 'erp' WHERE order_id LIKE '2%'")
+    system = folder / "system.toml"
+    system.write_text(f"[profile.default.systems.erp]\nkind = 'file'\nfolder = '{folder}/cancelled'\n")
+    cli = maildir_cli(str(store), folder, ORDERCTL_CONFIG=str(system))
     del cli.environ["ORDERCTL_MAIL_MAILDIR"]
     cli.environ |= {"ORDERCTL_MAIL_TRANSPORT": "smtp", "ORDERCTL_MAIL_HOST": "127.0.0.1", "ORDERCTL_MAIL_PORT": "9"}
-    rejected = ("reject", "2001", "2002", "2003", "--yes", "--notify", "--mail-per-order")
+    rejected = ("reject", "2001", "2002", "2003", "--yes", "--notify", "--mail-per-order", "--mail-now")
     assert cli(*rejected).code == ExitCode.MAILS_REMAIN
+    del cli.environ["ORDERCTL_CONFIG"]
+    (folder / "cancelled").mkdir()
+    untold, conflict, unsettled = cli("writeback", "list", "--format", "ids").lines
     mail, cancelled, unknown = cli("mail", "list", "--format", "ids").lines
     assert cli("mail", "cancel", cancelled).code == DONE
     with closing(sqlite3.connect(store, isolation_level=None)) as connection:
         for state in ("claimed", "sending", "unknown"):
             connection.execute("UPDATE mail SET state = ? WHERE id = ?", (state, unknown))
+            connection.execute("UPDATE writeback SET state = ? WHERE id = ?", (state, unsettled))
+        for state in ("claimed", "sending", "refused"):
+            connection.execute("UPDATE writeback SET state = ? WHERE id = ?", (state, conflict))
     names = {
         "plan": re.search(r"[0-9a-v]{26}", cli("reject", "1003", "--save-plan", "--format", "json").out)[0],
         "batch": cli("log").lines[0].split("\t")[0],
         "mail": mail,
         "cancelled": cancelled,
         "unknown": unknown,
+        "untold": untold,
+        "conflict": conflict,
+        "unsettled": unsettled,
     }
     assert cli("filter", "save", "late", "tag:late").code == DONE
     assert cli("select", "1001").code == cli("tag", "late", "1002").code == cli("archive", "1002").code == DONE
@@ -157,6 +176,8 @@ def test_a_result_that_cannot_be_written_ends_in_one_line_and_a_code_that_says_w
         folder = tmp_path / stdout
         folder.mkdir()
         cli = maildir_cli(str(shutil.copy(store, folder / "store.db")), folder)
+        if call == ("writeback", "send"):
+            cli.environ["ORDERCTL_CONFIG"] = str(store.parent / "system.toml")
         args = [each.format_map(names | {"made": str(folder / "made")}) for each in call]
         ended = forks(*args, environ=cli.environ, stdout=stdout)
         assert (stdout, *how(ended)) == (stdout, *expected(call, stdout))

@@ -151,6 +151,7 @@ BEFORE = {
     "docs/tour.md": ((), 4, 1),
     "docs/howto/approvals.md": ((*STORE, SAVED), 18, 2),
     "docs/howto/backup.md": ((*STORE, *SERVED), 0, 0),
+    "docs/howto/close-the-loop.md": (STORE[:1], 2, 2),
     "docs/howto/cron.md": (STORE, 123, 2),
     "docs/howto/freshness.md": (STORE, 0, 0),
     "docs/howto/from-spreadsheets.md": ((*STORE, LARGE), 105, 0),

@@ -1,8 +1,12 @@
-"""A system that is a program, whose answers a test writes into a file, and the command line that knows it."""
+"""Systems for the tests: a program, whose answers a test writes into a file, and any kind by its settings."""
 
 import json
 import sys
+from datetime import UTC, datetime
 
+from orderctl.core.money import Money
+from orderctl.settings import read_settings
+from orderctl.systems.systems import Cancellation, system_named
 from support.cli import Cli
 
 PROGRAM = """
@@ -58,3 +62,25 @@ class Shop:
     def mails(self):
         """The state of the mail to each address."""
         return {each["recipient"]: each["state"] for each in self.cli("mail", "list", "--format", "json").json}
+
+
+def system_of(folder, /, **settings):
+    """A system with these settings, called `erp`, not opened yet."""
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
+    config = folder / "system.toml"
+    config.write_text("\n".join(["[profile.default.systems.erp]", *lines]) + "\n")
+    return system_named(read_settings(config, {}, {}), "erp").connect()
+
+
+def cancellation(key="A", number=1, **values):
+    """What a system is told of an order of the batch `b`."""
+    given = {"id": f"b.{number}", "order_id": key, "key": key, "batch_id": "b", "reason": "dropped", "reason_code": ""}
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    return Cancellation(**{**given, "amount": Money("EUR", 1000), "rejected_at": at, **values})
+
+
+def told(system, *cancellations):
+    """The state and the words of each of these, over one connection."""
+    with system:
+        outcomes = [system.send(None, each, lambda: True) for each in cancellations]
+    return [(outcome.state.value, outcome.detail) for outcome in outcomes]

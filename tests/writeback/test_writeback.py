@@ -32,7 +32,7 @@ def test_orders_are_cancelled_where_they_live_and_their_buyers_told_after_that(s
     assert (ran.json["writebacks"]["queued"], ran.json["writebacks"]["sent"]) == (3, 3)
     assert shop.told == ["A", "B", "C"]
     assert shop.documents[0] | {"id": "", "batch": "", "rejected_at": ""} == {
-        "id": "", "order": "A", "key": "A", "batch": "", "reason": "style dropped", "reason_code": "",
+        "id": "", "order": "A", "key": "A", "reference": "", "batch": "", "reason": "style dropped", "reason_code": "",
         "currency": "EUR", "total": "10.00", "rejected_at": "",
     }  # fmt: skip
     assert shop.states() == dict.fromkeys("ABC", "sent")

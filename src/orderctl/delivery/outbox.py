@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orderctl.core.identity import Identity
-from orderctl.database.connection import Fragment
 from orderctl.errors import ExitCode
 from orderctl.language import N_, _
+
+if TYPE_CHECKING:
+    from orderctl.database.connection import Fragment
 
 GIVEN_UP = N_("given up after {attempts} attempts: {words}")
 NOT_BEGUN = N_("interrupted before it was sent")
@@ -45,6 +47,7 @@ DETAILS = {
 MAX_ATTEMPTS = 12
 _FIRST_PAUSE = timedelta(minutes=1)
 _LONGEST_PAUSE = timedelta(hours=6)
+_LONGEST_PAUSE_S = _LONGEST_PAUSE.total_seconds()
 # A lease that ends later than this was taken by a wrong clock.
 LONGEST_LEASE = timedelta(hours=1)
 
@@ -76,7 +79,7 @@ class Outbox:
     table: str
     details: Mapping[str, str]
     recorded: Mapping[str, str] = field(default_factory=dict)
-    only: Fragment = field(default_factory=lambda: Fragment(""))
+    only: Fragment | None = None
     noted: tuple[str, ...] = ()
 
 
@@ -96,11 +99,13 @@ class Item(Protocol):
 class Outcome:
     """How one attempt ended: `SENT`, `RETRY`, `REFUSED` or `UNKNOWN`, and what the server said.
 
-    `WAITING` means that there was no attempt; it does not count.
+    `WAITING` means that there was no attempt; it does not count. After a `RETRY` the server
+    does not want to be asked again for `not_before_s` seconds.
     """
 
     state: DeliveryState
     detail: str = ""
+    not_before_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +186,7 @@ def settlement(item: Item, outcome: Outcome, now: datetime) -> Settlement:
                 state=DeliveryState.RETRY,
                 detail=outcome.detail,
                 attempts=attempts,
-                due=now + pause_after(attempts),
+                due=now + max(pause_after(attempts), timedelta(seconds=min(outcome.not_before_s, _LONGEST_PAUSE_S))),
             )
         case DeliveryState.RETRY:
             detail = _(GIVEN_UP, attempts=attempts, words=outcome.detail)

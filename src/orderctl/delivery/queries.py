@@ -309,12 +309,8 @@ def log(
 
 def _among(outbox: Outbox, batch_id: str | None) -> tuple[str, dict[str, object]]:
     """The condition on the rows that a run delivers, with AND before it, and its values."""
-    bound = dict(outbox.only.params)
-    return (
-        (outbox.only.sql, bound)
-        if batch_id is None
-        else (f"{outbox.only.sql} AND batch_id = :batch", bound | {"batch": batch_id})
-    )
+    sql, bound = (outbox.only.sql, dict(outbox.only.params)) if outbox.only else ("", {})
+    return (sql, bound) if batch_id is None else (f"{sql} AND batch_id = :batch", bound | {"batch": batch_id})
 
 
 def _settled(dialect: Dialect, outbox: Outbox, each: Settlement) -> dict[str, object]:

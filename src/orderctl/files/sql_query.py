@@ -1,4 +1,4 @@
-"""Orders out of somebody else's database: one query, read once, through a cursor of the server."""
+"""Somebody else's database: its URL and SQL in the settings, and one query read once through a cursor of the server."""
 
 import sqlite3
 import time
@@ -50,21 +50,24 @@ def sql_source(settings: Settings, name: str) -> SqlSource:
             hint=nearest(name, known, _("write [profile.NAME.sources.{name}] with url and query", name=safe(name))),
         )
     key = f"sources.{name}"
-    url = _url(settings.text(f"{key}.url"), f"{key}.url")
+    url = read_url(settings.text(f"{key}.url"), f"{key}.url", writes=False)
     user = url.render_as_string(hide_password=True).partition("://")[2]
     if password := settings.secret(file=f"{key}.password_file", keyring=f"{key}.keyring", user=user):
         url = url.set(password=password)
     return SqlSource(
         name=name,
         url=url,
-        query=_query(settings, f"{key}.query"),
+        query=sql_text(settings, f"{key}.query"),
         timeout=settings.number(f"{key}.timeout") or 0,
         map=settings.text(f"{key}.map"),
     )
 
 
-def _url(written: str, key: str) -> URL:
-    """The URL, with the driver that is in the box. UsageError does not repeat it: it may hold a password."""
+def read_url(written: str, key: str, *, writes: bool) -> URL:
+    """The URL, with the driver that is in the box; `writes` says whether a file of SQLite may be written.
+
+    Such a file is never made. UsageError does not repeat the URL: it may hold a password.
+    """
     try:
         url = make_url(written)
     except (ArgumentError, ValueError):
@@ -77,14 +80,14 @@ def _url(written: str, key: str) -> URL:
         return url
     if not url.database or url.query or not Path(url.database).expanduser().is_file():
         raise UsageError(_("{key}: there is no such file of SQLite", key=key), hint=_("write sqlite:///PATH"))
-    # Never made where it is not there, never written.
+    mode = "rw" if writes else "ro"
     return url.set(
-        database=f"{Path(url.database).expanduser().resolve().as_uri()}", query={"mode": "ro", "uri": "true"}
+        database=f"{Path(url.database).expanduser().resolve().as_uri()}", query={"mode": mode, "uri": "true"}
     )
 
 
-def _query(settings: Settings, key: str) -> str:
-    """The query, from its file where the setting names one."""
+def sql_text(settings: Settings, key: str) -> str:
+    """The SQL of a setting, from its file where the setting names one. Raises UsageError."""
     written = settings.text(key)
     if not written.startswith("@"):
         return written
@@ -106,7 +109,7 @@ def read_query(source: SqlSource) -> Iterator[Table]:
     Raises UsageError for a query that cannot be run, and OrderctlError for a database that does not answer in time.
     Both name the source, and hold the database's own words, never its password.
     """
-    engine = _engine(source)
+    engine = open_engine(source.url, f"sources.{source.name}.url")
     until = time.monotonic() + source.timeout
     try:
         with engine.connect() as connection:
@@ -122,14 +125,15 @@ def read_query(source: SqlSource) -> Iterator[Table]:
         engine.dispose()
 
 
-def _engine(source: SqlSource) -> Engine:
-    wait = {"connect_timeout": _CONNECT_WAIT_S} if source.url.get_backend_name() == "postgresql" else {}
+def open_engine(url: URL, key: str, **connect_args: object) -> Engine:
+    """An engine that keeps no connection; `connect_args` are the driver's. UsageError if there is no such driver."""
+    wait = {"connect_timeout": _CONNECT_WAIT_S} if url.get_backend_name() == "postgresql" else {}
     try:
-        return create_engine(source.url, poolclass=NullPool, hide_parameters=True, connect_args=wait)
+        return create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args=wait | connect_args)
     except (NoSuchModuleError, ImportError) as error:
-        module = error.name if isinstance(error, ImportError) else source.url.drivername
+        module = error.name if isinstance(error, ImportError) else url.drivername
         raise UsageError(
-            _("sources.{name}.url needs a driver that is not installed: {module}", name=source.name, module=module),
+            _("{key} needs a driver that is not installed: {module}", key=key, module=module),
             hint=_("install it beside orderctl, and name it in the URL, as in mysql+pymysql://"),
         ) from None
 
@@ -166,11 +170,9 @@ def _too_long(source: SqlSource) -> OrderctlError:
 
 
 def _failed(source: SqlSource, error: SQLAlchemyError, until: float) -> OrderctlError:
-    """The error in the database's own words: the first line of them."""
     if time.monotonic() > until:
         return _too_long(source)
-    said = str(error.orig if isinstance(error, DBAPIError) else error).strip() or type(error).__name__
-    why = safe(said.splitlines()[0])[:_LONGEST_REASON]
+    why = words_of(error)
     if isinstance(error, DBAPIError) and not isinstance(error, OperationalError):
         return UsageError(
             _("the query of the source {name} cannot be run: {why}", name=source.name, why=why),
@@ -180,3 +182,9 @@ def _failed(source: SqlSource, error: SQLAlchemyError, until: float) -> Orderctl
         _("the source {name} does not answer: {why}", name=source.name, why=why),
         hint=_("check sources.{name}.url", name=source.name),
     )
+
+
+def words_of(error: SQLAlchemyError) -> str:
+    """The first line of a database's own words."""
+    said = str(error.orig if isinstance(error, DBAPIError) else error).strip() or type(error).__name__
+    return safe(said.splitlines()[0])[:_LONGEST_REASON]

@@ -5,7 +5,6 @@ message, and attaches files that are named in the text. The commands are sent he
 unknown one.
 """
 
-import ipaddress
 import smtplib
 import socket
 import ssl
@@ -18,6 +17,7 @@ import yagmail
 
 from orderctl.core.addresses import ascii_address, check_own_addresses, own_address
 from orderctl.core.text import safe
+from orderctl.core.tls import is_loopback, trusting
 from orderctl.delivery.outbox import NOT_TAKEN, PERHAPS_TAKEN, DeliveryState, Outcome
 from orderctl.delivery.workers import Begin
 from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError, os_reason
@@ -77,7 +77,7 @@ class SmtpSettings:
                 _("mail.security is {security!r}", security=self.security),
                 hint=_("one of {known}", known=", ".join(SECURITIES)),
             )
-        if self.security == "none" and not _is_loopback(self.host):
+        if self.security == "none" and not is_loopback(self.host):
             raise UsageError(
                 _("mail.security = none would send mails to {host} for everyone in between to read", host=self.host),
                 hint=_("use starttls or tls; none is for a server on this computer"),
@@ -93,7 +93,7 @@ class SmtpSettings:
                 hint=_("check mail.user and the password"),
             )
         if self.ca_file:
-            _tls(self)
+            trusting(self.ca_file, "mail.ca_file")
         check_own_addresses(self.sender, self.reply_to)
 
 
@@ -423,7 +423,7 @@ def _log_in(settings: SmtpSettings) -> smtplib.SMTP:
 def _client(settings: SmtpSettings) -> _Client:
     """The yagmail client. Every default that asks, guesses or trusts is set."""
     # Loading the certificates takes longer than sending a mail, so skip it where TLS is off.
-    context = _tls(settings) if settings.security != "none" or settings.ca_file else None
+    context = trusting(settings.ca_file, "mail.ca_file") if settings.security != "none" or settings.ca_file else None
     return _Client(
         # A mapping, because yagmail appends "@gmail.com" to a bare name.
         user={settings.user or "": settings.user or ""},
@@ -437,16 +437,6 @@ def _client(settings: SmtpSettings) -> _Client:
         timeout=settings.timeout_s,
         **({"context": context} if settings.security == "tls" else {}),
     )
-
-
-def _tls(settings: SmtpSettings) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.ca_file)
-    except OSError as error:
-        raise UsageError(
-            _("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=settings.ca_file, why=os_reason(error)),
-            hint=_("name a file with certificates in PEM form"),
-        ) from None
 
 
 def _unavailable(settings: SmtpSettings, error: OSError) -> ServerUnavailableError:
@@ -496,10 +486,3 @@ def _can_be_asked_for(host: str) -> bool:
     except UnicodeError:
         return False
     return host.isprintable() and not any(letter.isspace() for letter in host)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -6,7 +6,6 @@ import subprocess
 import threading
 from typing import IO, Self
 
-from orderctl.core.money import plain_amount
 from orderctl.core.text import safe
 from orderctl.delivery.outbox import DeliveryState, Item, Outcome
 from orderctl.delivery.workers import Begin
@@ -21,24 +20,10 @@ from orderctl.systems.systems import (
     WAS_CANCELLED,
     Cancellation,
     SystemSettings,
+    cancellation_document,
 )
 
 _LONGEST_REPLY, _LONGEST_REASON = 65_536, 300
-
-
-def cancellation_document(cancellation: Cancellation) -> dict[str, object]:
-    """A cancellation as programs read it (docs/howto/close-the-loop.md)."""
-    return {
-        "id": cancellation.id,
-        "order": cancellation.order_id,
-        "key": cancellation.key,
-        "batch": cancellation.batch_id,
-        "reason": cancellation.reason,
-        "reason_code": cancellation.reason_code,
-        "currency": cancellation.amount.currency,
-        "total": plain_amount(cancellation.amount.minor, cancellation.amount.currency),
-        "rejected_at": cancellation.rejected_at.isoformat(),
-    }
 
 
 class CommandSystem:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Protocol, runtime_checkable
 
-from orderctl.core.money import Money
+from orderctl.core.money import Money, plain_amount
 from orderctl.core.text import nearest, safe
 from orderctl.delivery.outbox import Item
 from orderctl.delivery.workers import Sender
@@ -66,6 +66,23 @@ class Cancellation:
     reason_code: str
     amount: Money
     rejected_at: datetime
+    reference: str = ""
+
+
+def cancellation_document(cancellation: Cancellation) -> dict[str, object]:
+    """A cancellation as programs read it (docs/howto/close-the-loop.md)."""
+    return {
+        "id": cancellation.id,
+        "order": cancellation.order_id,
+        "key": cancellation.key,
+        "reference": cancellation.reference,
+        "batch": cancellation.batch_id,
+        "reason": cancellation.reason,
+        "reason_code": cancellation.reason_code,
+        "currency": cancellation.amount.currency,
+        "total": plain_amount(cancellation.amount.minor, cancellation.amount.currency),
+        "rejected_at": cancellation.rejected_at.isoformat(),
+    }
 
 
 class Found(StrEnum):
@@ -116,6 +133,9 @@ class Kind:
 # A kind is a file in this room and a line here.
 KINDS = {
     "command": Kind(module="command", made_by="CommandSystem", about=N_("a program that reads and answers JSON lines")),
+    "file": Kind(module="file", made_by="FileSystem", about=N_("a folder, with a file for each batch")),
+    "sql": Kind(module="sql", made_by="sql_system", about=N_("a database, and the UPDATE that cancels one order")),
+    "webhook": Kind(module="webhook", made_by="WebhookSystem", about=N_("an address that takes signed events")),
 }
 
 

@@ -20,7 +20,7 @@ _OWN = ", ".join(f"w.{name}" for name in _ROW.names)
 _FACTS = (
     "w.order_id, w.system_key, w.batch_id, coalesce(e.detail, ''), coalesce(e.reason_code, ''),"
     " b.reason, b.reason_code,"
-    " o.currency, o.total, o.rejected_at"
+    " o.currency, o.total, o.rejected_at, o.reference"
 )
 # The event of a rejection has the id of its batch.
 _JOINED = (
@@ -93,7 +93,7 @@ def _matching(dialect: Dialect, query: WriteBackQuery) -> Fragment:
 
 def _writeback(row: Row) -> WriteBack:
     own, facts = row[: len(_ROW.names)], row[len(_ROW.names) :]
-    order_id, key, batch_id, words, code, of_batch, code_of_batch, currency, total, rejected_at = facts
+    order_id, key, batch_id, words, code, of_batch, code_of_batch, currency, total, rejected_at, reference = facts
     values = _ROW.values(own)
     return WriteBack(
         **values,
@@ -106,5 +106,6 @@ def _writeback(row: Row) -> WriteBack:
             reason_code=code or code_of_batch,
             amount=Money(currency, total),
             rejected_at=read_instant(rejected_at),
+            reference=reference,
         ),
     )

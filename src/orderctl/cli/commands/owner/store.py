@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.rejection.policy import current_policy
 from orderctl.settings import LARGEST, OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
+from orderctl.systems.systems import KINDS, system_named
 
 app = group_app()
 _MEMBERS = "0018"  # the revision from which on accounts have members on PostgreSQL
@@ -246,7 +248,7 @@ def init_config(
     "Ends with 0: all in order, 1: the mail server is not, 2: a setting is wrong, 7: the store cannot be reached.",
 )
 def check_config(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
-    """Try the settings: connect to the store, and to the mail server up to the login; nothing is changed or sent."""
+    """Try the settings: connect to the store, the systems and the mail server; nothing is changed or sent."""
     context = context_of(ctx)
     health = _reported(context, _config_checks(context), as_)
     if health.wrong:
@@ -268,6 +270,8 @@ def _config_checks(context: Context) -> Iterator[Check]:
         yield Check("environment", ok=False, detail=detail, exit_code=ExitCode.WRONG_CALL)
     yield _tried("store", lambda: _try_store(context))
     yield _tried("mail", lambda: _try_mail(context))
+    for name in settings.names("systems"):
+        yield _tried(f"systems.{name}", partial(_try_system, context, name))
 
 
 def _tried(name: str, attempt: Callable[[], str]) -> Check:
@@ -304,6 +308,12 @@ def _try_mail(context: Context) -> str:
     if user:
         return _("{host} takes the login of {user}", host=host, user=user)
     return _("{host} answers, without a login", host=host)
+
+
+def _try_system(context: Context, name: str) -> str:
+    system = system_named(context.settings, name)
+    with system.connect():
+        return _(KINDS[system.kind].about)
 
 
 def example() -> str:
