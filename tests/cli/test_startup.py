@@ -11,7 +11,7 @@ from support.stores import open_store
 
 HEAVY = {
     "sqlalchemy", "sqlmodel", "alembic", "questionary", "prompt_toolkit", "yagmail", "smtplib", "openpyxl",
-    "python_calamine", "xlsxwriter", "reportlab", "babel", "jinja2", "keyring", "email_validator", "httpx",
+    "python_calamine", "xlsxwriter", "reportlab", "babel", "jinja2", "keyring", "email_validator", "httpx", "httpcore",
 }  # fmt: skip
 DRIVERS = {"sqlite3", "psycopg"}
 

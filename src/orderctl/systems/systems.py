@@ -104,10 +104,15 @@ class System(Sender[Item, Cancellation], Protocol):
 
 @runtime_checkable
 class Readable(Protocol):
-    """A system that can be asked about its orders."""
+    """A system that can be asked how its orders stand."""
 
     def look(self, keys: Sequence[str]) -> Mapping[str, Found]:
         """How these orders stand there, by key. Raises ServerUnavailableError."""
+
+
+@runtime_checkable
+class Pullable(Protocol):
+    """A system whose orders can be read."""
 
     def orders(self, keys: Sequence[str] | None = None) -> AbstractContextManager[Table]:
         """The orders as rows, page by page in constant memory: of these keys, or all. Raises ServerUnavailableError.
@@ -136,6 +141,11 @@ KINDS = {
     "file": Kind(module="file", made_by="FileSystem", about=N_("a folder, with a file for each batch")),
     "sql": Kind(module="sql", made_by="sql_system", about=N_("a database, and the UPDATE that cancels one order")),
     "webhook": Kind(module="webhook", made_by="WebhookSystem", about=N_("an address that takes signed events")),
+    "shopify": Kind(module="shopify", made_by="ShopifySystem", about=N_("Shopify, by its Admin API"), key="reference"),
+    "woocommerce": Kind(
+        module="woocommerce", made_by="WooCommerceSystem", about=N_("WooCommerce, by its REST API"), key="reference"
+    ),
+    "odoo": Kind(module="odoo", made_by="OdooSystem", about=N_("Odoo, by JSON-2 or JSON-RPC")),
 }
 
 

@@ -1,0 +1,163 @@
+"""How one order is cancelled over HTTP: look first, act once, then look again."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+from orderctl.core.text import safe
+from orderctl.delivery.outbox import DeliveryState, Item, Outcome
+from orderctl.delivery.workers import Begin
+from orderctl.errors import ServerUnavailableError, UsageError
+from orderctl.language import _
+from orderctl.systems.http import Http, NoAnswerError, NotNowError
+from orderctl.systems.systems import (
+    CANCELLED_THERE,
+    CONFLICT,
+    NO_ANSWER,
+    NOT_NOW,
+    NOT_THERE,
+    WAS_CANCELLED,
+    Cancellation,
+    Found,
+    SystemSettings,
+)
+
+ChosenT = TypeVar("ChosenT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """How an order stands there: under which id, and why it will not be cancelled if it is `CLOSED`."""
+
+    found: Found
+    ref: str = ""
+    why: str = ""
+
+
+class RemoteSystem(ABC):
+    """A system that cancels by a request. A repetition is harmless: what is cancelled there is not asked for again."""
+
+    def __init__(self, settings: SystemSettings, http: Http) -> None:
+        self.name, self.http = settings.name, http
+        self._note = settings.text("note")
+
+    def __enter__(self) -> Self:
+        """Make ready; the first order connects."""
+        self.connect()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Hang up."""
+        self.http.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the next order can use it."""
+        return self.http.is_open
+
+    def connect(self) -> None:
+        """Make ready."""
+        self.http.open()
+
+    def look(self, keys: Sequence[str]) -> Mapping[str, Found]:
+        """How these orders stand there, by key. Raises ServerUnavailableError."""
+        return {key: seen.found for key, seen in self.see(keys).items()}
+
+    def send(self, _item: Item, cancellation: Cancellation, begin: Begin) -> Outcome | None:
+        """Cancel one order; None if `begin` refused. Raises ServerUnavailableError if nothing was handed over."""
+        try:
+            seen = self.see([cancellation.key])[cancellation.key]
+            settled = self._settled(seen, cancellation.key)
+            if settled is not None:
+                return settled
+            if not begin():
+                return None
+            refusal = self.act(seen.ref, cancellation)
+        except NotNowError as error:
+            return self._outcome(DeliveryState.RETRY, NOT_NOW, why=error.why)
+        except NoAnswerError as error:
+            return self._outcome(DeliveryState.UNKNOWN, NO_ANSWER, why=str(error))
+        if refusal:
+            return self._outcome(DeliveryState.REFUSED, CONFLICT, why=refusal)
+        return self._confirmed(seen.ref, cancellation)
+
+    @abstractmethod
+    def see(self, keys: Sequence[str]) -> Mapping[str, Seen]:
+        """How each of these orders stands there. Raises ServerUnavailableError."""
+
+    @abstractmethod
+    def act(self, ref: str, cancellation: Cancellation, /) -> str:
+        """Cancel an open order; its words if the system will not, else empty.
+
+        Raises ServerUnavailableError if nothing was handed over, NoAnswerError if it may have been.
+        """
+
+    @abstractmethod
+    def tell_staff(self, ref: str, note: str, /) -> None:
+        """Leave the note at an order that is cancelled now, unless `act` did."""
+
+    def note_on(self, cancellation: Cancellation) -> str:
+        """The note for the staff there, with what it names of the rejection; empty if none is set."""
+        named = {
+            "{reason}": cancellation.reason,
+            "{batch}": cancellation.batch_id,
+            "{order}": cancellation.order_id,
+        }
+        note = self._note
+        for name, value in named.items():
+            note = note.replace(name, value)
+        return note.strip()
+
+    def _settled(self, seen: Seen, key: str) -> Outcome | None:
+        """The outcome for an order that is not open there."""
+        match seen.found:
+            case Found.OPEN:
+                return None
+            case Found.CANCELLED:
+                return self._outcome(DeliveryState.SENT, WAS_CANCELLED)
+            case Found.MISSING:
+                return self._outcome(DeliveryState.REFUSED, NOT_THERE, key=safe(key))
+            case Found.CLOSED:
+                return self._outcome(DeliveryState.REFUSED, CONFLICT, why=seen.why)
+
+    def _confirmed(self, ref: str, cancellation: Cancellation) -> Outcome:
+        """The outcome after the system said yes: it is asked once more."""
+        try:
+            seen = self.see([cancellation.key])[cancellation.key]
+        except ServerUnavailableError as error:
+            return self._outcome(DeliveryState.UNKNOWN, NO_ANSWER, why=error.message)
+        if seen.found is not Found.CANCELLED:
+            why = seen.why or _("it said yes, but the order is not cancelled")
+            return self._outcome(DeliveryState.REFUSED, CONFLICT, why=why)
+        if note := self.note_on(cancellation):
+            # The order is cancelled: that counts, whatever becomes of the note.
+            with suppress(ServerUnavailableError, NoAnswerError):
+                self.tell_staff(ref, note)
+        return self._outcome(DeliveryState.SENT, CANCELLED_THERE)
+
+    def _outcome(self, state: DeliveryState, words: str, **values: str) -> Outcome:
+        return Outcome(state=state, detail=_(words, system=self.name, **values))
+
+
+def choice(settings: SystemSettings, option: str, known: Mapping[str, ChosenT], hint: str) -> ChosenT:
+    """What a setting means that has to be said. Raises UsageError with the hint if it is missing or another word."""
+    text = settings.text(option)
+    if text.lower() in known:
+        return known[text.lower()]
+    if not text:
+        settings.needed(option, hint)
+    raise UsageError(
+        _("systems.{name}.{option} is {text!r}", name=settings.name, option=option, text=safe(text)), hint=hint
+    )
+
+
+def needed_secret(settings: SystemSettings) -> str:
+    """The password or token. Raises UsageError if there is none."""
+    if secret := settings.secret():
+        return secret
+    raise UsageError(
+        _("systems.{name} has no password or token", name=settings.name),
+        hint=_("name a file that only you can read: systems.{name}.secret_file", name=settings.name),
+    )
