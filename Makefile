@@ -23,7 +23,7 @@ INSTALL = PIP_CONSTRAINT=$(LOCK) PIP_BUILD_CONSTRAINT=$(LOCK) $(BIN)/python -m p
 	--disable-pip-version-check
 endif
 
-.PHONY: help demo test test-versions stress mutate check docs site messages bench format clean bench-peers lock
+.PHONY: help demo test test-systems test-versions stress mutate check docs site messages bench format clean bench-peers lock
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -35,6 +35,9 @@ demo:  ## run the main job on sample orders, on the embedded default
 
 test: $(EXTRA)test  ## the whole suite, on SQLite and on a real PostgreSQL
 	@$(BIN)/python -m pytest
+
+test-systems: $(EXTRA)test $(EXTRA)systems-test  ## pull from a real Tryton and cancel orders there, on this computer
+	@$(BIN)/python -m pytest -m system -n 0 tests/systems
 
 test-versions: $(or $(UV),$(OWN_UV))  ## the suite on every Python here with the newest dependencies, and with the lowest (VERSIONS="3.12 3.13" TESTS=tests/mail)
 	@UV=$< .ci/versions

@@ -39,6 +39,7 @@ def asked(cli, line, shell="bash"):
     ("line", "offered"),
     [
         ("orderctl re", ["reject", "reconcile"]),
+        ("orderctl pu", ["pull"]),
         ("orderctl help mail-", ["mail-set-up", "mail-worker", "mail-states"]),
         ("orderctl help st", ["stats", "statuses", "store"]),
         ("orderctl mail re", ["retry"]),
@@ -79,8 +80,8 @@ def asked(cli, line, shell="bash"):
         ("orderctl reject --filter=tag:la", ["--filter=tag:late"]),
         ("orderctl reject --saved=dr", ["--saved=dropped"]),
         ("orderctl reject --saved -", []),
-        ("orderctl reject 1001 --yes --no", ["--notify", "--no-notify", "--no-pager"]),
-        ("orderctl reject --notify --no", ["--no-pager"]),
+        ("orderctl reject 1001 --yes --no", ["--notify", "--no-notify", "--no-recheck", "--no-pager"]),
+        ("orderctl reject --notify --no", ["--no-recheck", "--no-pager"]),
         ("orderctl search -- sea", ["season:"]),
         ('orderctl search "buyer:acm', ["buyer:acme Paris"]),
         ("orderctl mail --quiet se", ["send", "settle"]),

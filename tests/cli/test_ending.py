@@ -17,6 +17,7 @@ from orderctl.orders.orders import Status
 from support.cli import Cli, maildir_cli
 from support.factories import ACME, KUMO, make_order, put_all
 from support.stores import open_store
+from support.tryton import tryton_cli, tryton_server
 
 ROOT = typer.main.get_command(app)
 DONE, FAILED, NOT_REPORTED = ExitCode.DONE, ExitCode.FAILED, ExitCode.NOT_REPORTED
@@ -61,6 +62,7 @@ READING = (
     ("help",),
     ("man",),
     ("import", "{csv}", "--check"),
+    ("pull", "shop", "--check"),
     ("demo", "--set-up-only", "--folder", "{made}"),
     ("--help",),
     ("--version",),
@@ -72,6 +74,7 @@ CHANGING = (
     ("plan", "run", "{plan}", "--yes"),
     ("plan", "approve", "{plan}"),
     ("import", "{csv}"),
+    ("pull", "shop"),
     ("mail", "send"),
     ("writeback", "send"),
     ("tag", "late", "1001", "--format", "json"),
@@ -150,7 +153,17 @@ def prepared(tmp_path_factory, _sqlite_template):
     (folder / "orders.csv").write_text("id,status,ordered,currency,total\n3001,needs-oc,2026-01-10,EUR,12\n")
     for name in ("new", "cur"):
         (folder / "reports" / name).mkdir(parents=True)
-    return store, names | {"csv": str(folder / "orders.csv"), "reports": str(folder / "reports")}
+    with tryton_server(2) as (__, address):
+        shop = tryton_cli(folder / "shop", str(store), address)
+        yield (
+            store,
+            names
+            | {
+                "csv": str(folder / "orders.csv"),
+                "reports": str(folder / "reports"),
+                "config": shop.environ["ORDERCTL_CONFIG"],
+            },
+        )
 
 
 @pytest.fixture
@@ -178,6 +191,8 @@ def test_a_result_that_cannot_be_written_ends_in_one_line_and_a_code_that_says_w
         cli = maildir_cli(str(shutil.copy(store, folder / "store.db")), folder)
         if call == ("writeback", "send"):
             cli.environ["ORDERCTL_CONFIG"] = str(store.parent / "system.toml")
+        if call[0] == "pull":
+            cli.environ["ORDERCTL_CONFIG"] = names["config"]
         args = [each.format_map(names | {"made": str(folder / "made")}) for each in call]
         ended = forks(*args, environ=cli.environ, stdout=stdout)
         assert (stdout, *how(ended)) == (stdout, *expected(call, stdout))

@@ -409,6 +409,31 @@ SAMPLES = {
             "cancelled": {"Status": "Cancelled"}, "closed": {"Status": "Closed"},
         },
     ),
+    "tryton": Sample(
+        header="id|number|reference|state|shipment_state|invoice_state|sale_date|create_date|shipping_date|currency.code|"
+        "total_amount|comment|payment_term.name|party.id|party.code|party.name|party.email|party.lang.code|"
+        "shipment_address.country.code|shipment_address.full_address|invoice_address.full_address|lines.type|"
+        "lines.product.code|lines.product.name|lines.description|lines.quantity|lines.unit_price",
+        id="id",
+        order={
+            "number": "S7", "state": "quotation", "shipment_state": "none", "invoice_state": "none",
+            "sale_date": "2026-03-14", "currency.code": "EUR", "total_amount": "32.50", "party.code": "B1",
+            "party.name": "Shop", "party.email": "b1@b.example", "lines.type": "line", "lines.product.code": "LN-10",
+            "lines.product.name": "Shirt", "lines.quantity": "2", "lines.unit_price": "10.00",
+        },
+        line={
+            "lines.product.code": "B-1", "lines.product.name": "Belt", "lines.quantity": "1", "lines.unit_price": "12.50",
+        },
+        quantity="lines.quantity", price="lines.unit_price", total="total_amount", currency="currency.code",
+        ordered=("sale_date",), form="%Y-%m-%d",
+        cases={
+            "open": {}, "open: draft": {"state": "draft", "number": ""}, "confirmed": {"state": "confirmed"},
+            "confirmed: processing": {"state": "processing"}, "delivered: done": {"state": "done"},
+            "delivered": {"state": "processing", "shipment_state": "waiting"},
+            "delivered in part": {"shipment_state": "partially shipped"}, "delivered: unknown": {"state": "frozen"},
+            "invoiced": {"state": "processing", "invoice_state": "pending"}, "cancelled": {"state": "cancelled"},
+        },
+    ),
     "online-retail": Sample(
         header="InvoiceNo|StockCode|Description|Quantity|InvoiceDate|UnitPrice|CustomerID|Country",
         id="InvoiceNo",

@@ -18,6 +18,7 @@ from orderctl.database.sqlite import LOCK_WAIT_S
 from orderctl.database.store import ATTEMPTS
 from orderctl.delivery.run import LEASE
 from orderctl.errors import ExitCode
+from support import tryton
 from support.cli import Cli, running_shell
 from support.generator import docs_module
 from support.postgres_server import installed_package
@@ -82,6 +83,7 @@ NOT_RUN = {
 # What stands for something of the reader's own, and what that is here.
 OWN_NAMES = {
     r"postgresql://(\w+)@db\.example/(\w+)": r"postgresql://\1@/\2?host={PGHOST}",
+    r"https://tryton\.example": "{TRYTON}",
     r"/var/log/|/backups/": "./",
     r"/usr/local/bin/": "",
     r"48outdps": "$(orderctl plan list --format jsonl | jq -r .id | head -n 1)",
@@ -214,7 +216,11 @@ def shell(tmp_path, sqlite_url, postgres_server, inbox):
     password = home / ".config/orderctl/mail-password"
     password.write_text(PASSWORD)
     password.chmod(0o600)
+    for_tryton = password.with_name("tryton-password")
+    for_tryton.write_text(tryton.PASSWORD)
+    for_tryton.chmod(0o600)
     with (
+        tryton.tryton_server(7) as (__, tryton_address),
         scripted_server({"end": [DROP, DROP]}) as losing,
         psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin,
         running_shell(
@@ -228,6 +234,7 @@ def shell(tmp_path, sqlite_url, postgres_server, inbox):
             ORDERCTL_MAIL_CA_FILE=ca_file(tmp_path),
             EMPTY_STORE=sqlite_url,
             LOSING_PORT=str(losing.port),
+            TRYTON=tryton_address,
         ) as shell,
     ):
         for role in ("orders", "owner"):

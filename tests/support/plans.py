@@ -12,8 +12,8 @@ from support.factories import FixedClock
 FREE = PlanTerms(lifetime=timedelta(hours=24), rule=SecondOperatorRule())
 
 
-def plan_of(store, *ids, actor="mia", notify=False):
+def plan_of(store, *ids, actor="mia", **asked):
     choice = Choice(scope=IdScope(given=IdList(ids=ids), words="ids"))
     by = Provenance(account=store.account, actor=actor, host="desk", program="orderctl 0", source="ids")
-    request = RejectionRequest(choice=choice, by=by, reason="dropped", notify=notify)
+    request = RejectionRequest(choice=choice, by=by, reason="dropped", **asked)
     return prepare_rejection(store, request, clock=FixedClock(), new_id=new_id)

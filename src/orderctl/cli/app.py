@@ -115,6 +115,7 @@ COMMANDS = {
     "tag": Entry("commands.changing", "Put a tag on orders.", _AROUND, "tag"),
     "untag": Entry("commands.changing", "Take a tag off orders.", _AROUND, "untag"),
     "import": Entry("commands.importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
+    "pull": Entry("commands.importing", "Read orders straight out of the system where they live.", _AROUND, "pull_app"),
     "reconcile": Entry(
         "commands.search", "List the orders of which their source says otherwise.", _AROUND, "reconcile_app"
     ),

@@ -185,6 +185,9 @@ IgnoreUnknown = Annotated[bool, typer.Option("--ignore-unknown", help="Leave out
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Pick = Annotated[bool, typer.Option("--pick", help="Tick the orders one by one in a list.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show the plan and stop.")]
+Recheck = Annotated[
+    bool, typer.Option("--recheck/--no-recheck", help="Ask their systems again just before anything is written.")
+]
 Full = Annotated[bool, typer.Option("--full", help="Show every order, and every one that is skipped.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")]
 Expect = Annotated[str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")]

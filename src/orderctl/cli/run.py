@@ -6,15 +6,18 @@ import shlex
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from orderctl.cli.context import Context
+from orderctl.cli.context import Context, maps_folder
 from orderctl.cli.delivery import Delivery, Stopped, Stopping, deliver_mails, tell_systems
 from orderctl.cli.options import Expect, IgnoreUnknown, MaxOrders, ReportFormat, Strict
 from orderctl.cli.sources import reason_codes
+from orderctl.core.text import safe
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import DeliveryReport
@@ -34,14 +37,19 @@ from orderctl.mail.queries import count_mails
 from orderctl.mail.service import try_delivery
 from orderctl.mail.wording import Wording, plain_tag
 from orderctl.orders.document import Document
+from orderctl.orders.orders import IMPORT_OF
+from orderctl.rejection.assess import keys_in
 from orderctl.rejection.confirmation import confirm_rejection
 from orderctl.rejection.document import dry_run_document, result_document
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, RequestKey
 from orderctl.rejection.sample_letters import SampleLetter, compose_samples
 from orderctl.rejection.service import Expectations, Rehearsal, delivered_so_far, mails_left, targets_of
 from orderctl.selection.notes import Reason, ReasonCodes
-from orderctl.systems.systems import configured
+from orderctl.systems.systems import Pullable, SystemSettings, configured
 from orderctl.terminal.prompts import can_ask, choose
+
+if TYPE_CHECKING:
+    from orderctl.importing.source import FileSource
 
 _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
 
@@ -53,6 +61,7 @@ class Run:
     `full`: show every order of the plan. `ask_about_mails`: ask whether to mail the buyers. `edit`: open an editor for
     the message to them. `save`: keep the plan instead of executing it. `hold`: execute it that much later.
     `rehearse`: execute it, compose its mails, and take all of it back.
+    `recheck`: ask the systems of the orders again just before they are rejected.
     `request`: the caller's key, with what is asked for under it.
     `write`: takes the JSON document of the report; without it the document goes to standard output.
     """
@@ -66,6 +75,7 @@ class Run:
     edit: bool = False
     save: bool = False
     rehearse: bool = False
+    recheck: bool = True
     request: RequestKey | None = None
     hold: timedelta | None = None
     write: Callable[[Document], None] | None = None
@@ -162,6 +172,104 @@ def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> st
     if not confirm_rejection(plan, store=store.label, production=production):
         raise DeclinedError(_("declined; nothing was changed"))
     return N_("confirmed at the terminal")
+
+
+@contextmanager
+def pulled(context: Context, system: SystemSettings, keys: Sequence[str] | None = None) -> "Iterator[FileSource]":
+    """The orders as the system has them now: of these keys, or all. Raises UsageError and ServerUnavailableError."""
+    from orderctl.importing.figures import SourceRequest
+    from orderctl.importing.source import open_rows
+
+    connected = system.connect()
+    if not isinstance(connected, Pullable):
+        raise UsageError(
+            _("orders cannot be read out of {system}: it is of the kind {kind}", system=system.name, kind=system.kind),
+            hint=_("import a file of it: orderctl import FILE --source {system}", system=system.name),
+        )
+    read_at, map_ = context.clock.now(), system.text("map") or connected.map_name
+    with context.screen.progress(_("Reading {system}", system=system.name)) as reading, connected:
+        request, rows = SourceRequest(kept_maps=maps_folder()), connected.orders(keys)
+        source = open_rows(system.name, rows, request, map_=map_, read_at=read_at, progress=reading)
+    with source:
+        yield source
+
+
+def tell_recheck(context: Context, plan: RejectionPlan, run: Run) -> None:
+    """Say which systems are asked again before anything is written, and which are not. Raises UsageError."""
+    asked = [system.name for system in _asked_again(context, plan, run)]
+    others = [each.name for each in plan.systems if each.name not in asked]
+    if asked:
+        listed = ", ".join(asked)
+        context.screen.tell(
+            _("Asked again just before anything is written, what these orders are like there: {listed}.", listed=listed)
+        )
+    if others:
+        listed = ", ".join(others)
+        context.screen.tell(_("Not asked again before the orders are rejected: {listed}.", listed=listed))
+
+
+@contextmanager
+def rechecked(context: Context, store: Store, plan: RejectionPlan, run: Run) -> Iterator[Store]:
+    """The store with what the systems of the plan say of its orders now, written in the transaction that rejects.
+
+    An order that has changed there has another version then, and is left out. Raises UsageError, OrderctlError.
+    """
+    from orderctl.importing.service import FileImport, StoreAfterImport
+
+    whole, with_keys = store, {each.name: each for each in plan.systems}
+    with ExitStack() as stack:
+        for system in _asked_again(context, plan, run):
+            with whole.snapshot() as connection:
+                keys = keys_in(connection, plan.targets, with_keys[system.name])
+            if not keys:
+                continue
+            try:
+                source = stack.enter_context(pulled(context, system, list(keys.values())))
+            except ServerUnavailableError as error:
+                raise ServerUnavailableError(
+                    _("{problem}; nothing was changed", problem=error.message),
+                    hint=_("try again later, or reject without asking it: --no-recheck"),
+                ) from error
+            _check_answer(system, source, keys)
+            file = FileImport(
+                source=source,
+                actor=context.actor,
+                clock=context.clock,
+                detail=_(IMPORT_OF, file=system.name),
+                said_by=system.name,
+                among=tuple(keys),
+            )
+            store = StoreAfterImport(store, file)
+        yield store
+
+
+def _asked_again(context: Context, plan: RejectionPlan, run: Run) -> list[SystemSettings]:
+    """The systems of the plan that are asked again."""
+    if not (run.recheck and plan.systems and plan.targets.count):
+        return []
+    known = configured(context.settings)
+    systems = [known[each.name] for each in plan.systems if each.name in known]
+    return [system for system in systems if isinstance(system.connect(), Pullable)]
+
+
+def _check_answer(system: SystemSettings, source: "FileSource", keys: Container[str]) -> None:
+    """Raise OrderctlError unless the answer is about these orders, and whole."""
+    if source.figures.problems:
+        raise OrderctlError(
+            _("what {system} says of these orders cannot be read; nothing was changed", system=system.name),
+            hint=_(
+                "look: orderctl pull {system} --check; or reject without asking it: --no-recheck", system=system.name
+            ),
+        )
+    other = next((order.id for order in source.orders() if order.id not in keys), None)
+    if other is not None:
+        raise UsageError(
+            _("{system} calls an order {id!r} that is called otherwise here", system=system.name, id=safe(other)),
+            hint=_(
+                "systems.{name}.map names a column map that gives the ids of this store; or: --no-recheck",
+                name=system.name,
+            ),
+        )
 
 
 def executed(

@@ -157,10 +157,13 @@ class OrderImport:
             counts += replace(found.counts, erased=erased)
         return counts
 
-    def mark_gone(self, seen: Sighting, *, actor: str, at: datetime, detail: str) -> ImportCounts:
+    def mark_gone(
+        self, seen: Sighting, *, actor: str, at: datetime, detail: str, among: Sequence[str] = ()
+    ) -> ImportCounts:
         """Mark the orders that this source has spoken of before, and not in this import, which has all there is.
 
-        Not those of which it has spoken since: a file says nothing of what came after it.
+        Not those of which it has spoken since: a file says nothing of what came after it. `among`: the import has all
+        there is of these orders, and says nothing of others.
         """
         dialect = self._connection.dialect
         missing = (
@@ -168,6 +171,9 @@ class OrderImport:
             " AND import_id <> :import AND seen_at <= :seen_at"
         )
         bound = {"source": seen.source, "import": seen.import_id, "seen_at": dialect.instant(seen.at)}
+        if among:
+            missing += f" AND order_id IN ({dialect.ids('among')})"
+            bound["among"] = dialect.bind_ids(list(among))
         found = self._connection.execute(
             f"SELECT o.id FROM orders AS o WHERE o.account = :account AND o.status <> '{Status.REJECTED}'"
             f" AND o.gone_at IS NULL AND o.id IN ({missing}) ORDER BY o.id {dialect.lock('o')}",

@@ -78,8 +78,8 @@ class FileImport:
     """The orders of a file as they are to be written, and by whom.
 
     `said_by` is the name of the source whose word they are, and `said_at` when it was given; None is now. `complete`:
-    the file has all orders of that source, and `allow_empty`: there may be none. What protects an order in the store
-    stays, unless `lower_counts`.
+    the file has all orders of that source, and `allow_empty`: there may be none. `among`: it has what there is of these
+    orders, and no other. What protects an order in the store stays, unless `lower_counts`.
     """
 
     source: OrderSource
@@ -90,6 +90,7 @@ class FileImport:
     said_at: datetime | None = None
     complete: bool = False
     allow_empty: bool = False
+    among: tuple[str, ...] = ()
     lower_counts: bool = False
     progress: Progress | None = None
 
@@ -106,8 +107,8 @@ class FileImport:
             done += len(chunk)
             if self.progress:
                 self.progress(done, self.source.figures.orders)
-        if self.complete:
-            counts += writer.mark_gone(seen, actor=self.actor, at=at, detail=self.detail)
+        if self.complete or self.among:
+            counts += writer.mark_gone(seen, actor=self.actor, at=at, detail=self.detail, among=self.among)
         writer.record_acts(seen, actor=self.actor, at=at, detail=self.detail)
         mended = tuple(mails for mails in misdirected(connection) if mails not in known)
         return counts + ImportCounts(misdirected=mended)

@@ -1,12 +1,12 @@
 """A file of orders, read once, checked whole, and given as often as it is asked for; see `OrderSource`."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from orderctl.core.text import safe
 from orderctl.core.times import Progress
@@ -46,9 +46,6 @@ from orderctl.importing.rows import JsonReader, RowReader, TableReader
 from orderctl.importing.staging import Staging
 from orderctl.language import _
 from orderctl.orders.orders import Order
-
-if TYPE_CHECKING:
-    from orderctl.files.sql_query import SqlSource
 
 _JSON = {Kind.JSON: read_json, Kind.JSON_LINES: read_jsonl}
 _REPORT_EVERY = 1_000
@@ -159,26 +156,27 @@ def open_source(
         ) from None
 
 
-def open_query(
-    source: "SqlSource",
+def open_rows(
+    name: str,
+    rows: AbstractContextManager[Table],
     request: SourceRequest,
     *,
+    map_: str,
     read_at: datetime,
     scratch: Path | None = None,
     progress: Progress | None = None,
 ) -> FileSource:
-    """Read and check the orders that a query gives; a map of the request comes before that of the source.
+    """Read and check the orders of a table that is opened now, such as those of a query or of a system.
 
-    Raises UsageError and OrderctlError as `read_query` does.
+    `map_` is the name or the file of a column map, or empty; one of the request comes before it. Raises what the table
+    raises, and UsageError as `open_source` does.
     """
-    from orderctl.files.sql_query import read_query  # noqa: PLC0415 - SQLAlchemy takes 200 ms, which no file pays
-
-    if source.map and not (request.map_file or request.map_name):
-        is_file = source.map.endswith(".toml")
-        request = replace(request, map_file=source.map) if is_file else replace(request, map_name=source.map)
+    if map_ and not (request.map_file or request.map_name):
+        is_file = map_.endswith(".toml")
+        request = replace(request, map_file=map_) if is_file else replace(request, map_name=map_)
     found = _Found(_asked_map(request), request.map_name or "")
-    with _kept_if_read(scratch) as staging, read_query(source) as table:
-        return _read_orders(source.name, table, request, found, read_at, staging, progress)
+    with _kept_if_read(scratch) as staging, rows as table:
+        return _read_orders(name, table, request, found, read_at, staging, progress)
 
 
 @contextmanager

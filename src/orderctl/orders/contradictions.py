@@ -14,11 +14,15 @@ from orderctl.orders.orders import Status
 
 
 class Contradiction(StrEnum):
-    """The ways in which they do not agree, the gravest first. All but the last are about an order rejected here."""
+    """The ways in which they do not agree, the gravest first. All but the last are about an order rejected here.
+
+    `NOT_CANCELLED` is what the system of the order answered when it was told, and no import.
+    """
 
     INVOICED = "invoiced-there"
     DELIVERED = "delivered-there"
     OPEN = "open-there"
+    NOT_CANCELLED = "not-cancelled-there"
     CANCELLED = "cancelled-there"
 
     @property
@@ -31,6 +35,7 @@ _WORDS = {
     Contradiction.INVOICED: N_("rejected here, invoiced at the source"),
     Contradiction.DELIVERED: N_("rejected here, delivered at the source"),
     Contradiction.OPEN: N_("rejected here, open at the source"),
+    Contradiction.NOT_CANCELLED: N_("rejected here, and its system did not cancel it"),
     Contradiction.CANCELLED: N_("open here, cancelled at the source"),
 }
 

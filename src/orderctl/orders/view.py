@@ -27,13 +27,20 @@ _SHOWN_EVENTS = 50
 
 
 def order_details(
-    order: Order, events: Sequence[OrderEvent], *, now: datetime | None = None, seen_since: datetime | None = None
+    order: Order,
+    events: Sequence[OrderEvent],
+    *,
+    now: datetime | None = None,
+    seen_since: datetime | None = None,
+    written_back: str = "",
 ) -> RenderableType:
     """An order: header, whether it can be rejected, lines, log.
 
-    With `now`, how long ago its source spoke of it; with `seen_since`, whether that was too long ago.
+    With `now`, how long ago its source spoke of it; with `seen_since`, whether that was too long ago. `written_back`:
+    how far its system was told that it is rejected.
     """
-    parts: list[RenderableType] = [_order_title(order), Text(), facts_table(_order_facts(order, now)), Text()]
+    facts = [*_order_facts(order, now), (_("Write-back"), written_back)]
+    parts: list[RenderableType] = [_order_title(order), Text(), facts_table(facts), Text()]
     parts.append(explanation_table(order, explain(order, events, seen_since)))
     if order.lines:
         parts += [Text(), _lines(order)]

@@ -384,3 +384,17 @@ def systems_of(connection: Connection, targets: Targets, systems: Mapping[str, s
         {"targets": targets.packed, "systems": dialect.bind_ids(list(systems))},
     )
     return tuple(SystemOrders(name=name, key=systems[name], orders=number) for name, number in found)
+
+
+_KEYS = {"id": "o.id", "reference": "o.reference"}
+
+
+def keys_in(connection: Connection, targets: Targets, system: SystemOrders) -> dict[str, str]:
+    """The targets that live in this system, by id, each with the key that it has there."""
+    found = connection.execute(
+        f"SELECT o.id, {_KEYS[system.key]} FROM ({connection.dialect.pairs('targets')}) AS target"
+        " JOIN order_source AS said ON said.account = :account AND said.order_id = target.key"
+        " JOIN orders AS o ON o.account = :account AND o.id = target.key WHERE said.source = :system ORDER BY o.id",
+        {"targets": targets.packed, "system": system.name},
+    )
+    return {order_id: key or "" for order_id, key in found}

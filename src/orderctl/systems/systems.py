@@ -6,19 +6,20 @@ in `systems.shop`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from importlib import import_module
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from orderctl.core.money import Money, plain_amount
 from orderctl.core.text import nearest, safe
 from orderctl.delivery.outbox import Item
 from orderctl.delivery.workers import Sender
-from orderctl.errors import UsageError
+from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError
 from orderctl.files.csv import Table
 from orderctl.language import N_, _
 from orderctl.settings import Settings
@@ -104,7 +105,7 @@ class System(Sender[Item, Cancellation], Protocol):
 
 @runtime_checkable
 class Readable(Protocol):
-    """A system that can be asked how its orders stand."""
+    """A system that can be asked how its orders stand, while its connection is open."""
 
     def look(self, keys: Sequence[str]) -> Mapping[str, Found]:
         """How these orders stand there, by key. Raises ServerUnavailableError."""
@@ -112,17 +113,36 @@ class Readable(Protocol):
 
 @runtime_checkable
 class Pullable(Protocol):
-    """A system whose orders can be read."""
+    """A system whose orders can be read whole, while its connection is open."""
 
     def orders(self, keys: Sequence[str] | None = None) -> AbstractContextManager[Table]:
-        """The orders as rows, page by page in constant memory: of these keys, or all. Raises ServerUnavailableError.
+        """The orders as rows, page by page in constant memory: of these keys, or all.
 
-        The header is the one that the column map `map_name` reads.
+        The header is the one that the column map `map_name` reads. The rows raise ServerUnavailableError.
         """
 
     @property
     def map_name(self) -> str:
         """The shipped column map that reads `orders`, unless the settings name another."""
+
+
+_PAUSES_S = (0.5, 2.0, 5.0)
+_T = TypeVar("_T")
+
+
+def patiently(ask: Callable[[], _T]) -> _T:
+    """The answer to something that changes nothing, asked again a few times while the system is not there.
+
+    Raises ServerUnavailableError, at once if only a person can mend it.
+    """
+    for pause_s in _PAUSES_S:
+        try:
+            return ask()
+        except ServerSetupError:
+            raise
+        except ServerUnavailableError:
+            time.sleep(pause_s)
+    return ask()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +166,7 @@ KINDS = {
         module="woocommerce", made_by="WooCommerceSystem", about=N_("WooCommerce, by its REST API"), key="reference"
     ),
     "odoo": Kind(module="odoo", made_by="OdooSystem", about=N_("Odoo, by JSON-2 or JSON-RPC")),
+    "tryton": Kind(module="tryton", made_by="TrytonSystem", about=N_("Tryton, by its JSON-RPC")),
 }
 
 

@@ -7,6 +7,8 @@ from orderctl.core.money import Money
 from orderctl.database.connection import Columns, Connection, Dialect, Fragment, Row, read_instant
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.language.stored import told
+from orderctl.orders.contradictions import Contradicted, Contradiction, Said
+from orderctl.orders.orders import Status
 from orderctl.systems.systems import Cancellation
 from orderctl.writeback.outbox import DETAILS, WriteBack, WriteBackQuery
 
@@ -51,6 +53,25 @@ def _read(connection: Connection, query: WriteBackQuery, order: str) -> Iterator
         {**where.params, "most": query.limit} if limit else where.params,
     )
     return map(_writeback, found)
+
+
+def conflicts(connection: Connection, among: Fragment) -> Iterator[Contradicted]:
+    """The orders that meet a condition over `orders` and whose system did not, or perhaps not, cancel them, by id."""
+    found = connection.stream(
+        "SELECT o.id, o.status, w.updated_at, w.system FROM writeback AS w"
+        " JOIN orders AS o ON o.account = :account AND o.id = w.order_id WHERE w.account = :account"
+        f" AND w.state IN ('{DeliveryState.REFUSED}', '{DeliveryState.UNKNOWN}')"
+        f" AND o.id IN (SELECT id FROM orders WHERE account = :account AND {among.sql}) ORDER BY o.id",
+        among.params,
+    )
+    for order_id, status, at, system in found:
+        yield Contradicted(
+            id=order_id,
+            contradiction=Contradiction.NOT_CANCELLED,
+            status=Status(status),
+            said=Said(at=read_instant(at)),
+            source=system,
+        )
 
 
 def count_writebacks(connection: Connection, query: WriteBackQuery) -> dict[DeliveryState, int]:

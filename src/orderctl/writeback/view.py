@@ -61,6 +61,12 @@ def writeback_details(each: WriteBack, events: Sequence[DeliveryEvent]) -> Rende
     return Group(*parts)
 
 
+def writeback_words(each: WriteBack) -> str:
+    """How far a write-back got, in one line."""
+    state = _("{system}: {state}", system=each.system, state=_(each.state.value))
+    return f"{state}; {in_words(each.last_error)}" if each.last_error else state
+
+
 def writeback_report(delivery: DeliveryReport) -> Text:
     """How the systems were told, and where to find more."""
     parts = [ngettext("{number:,} order cancelled there", "{number:,} orders cancelled there", delivery.sent)]

@@ -22,7 +22,7 @@ from orderctl.cli.options import (
     context_of,
     takes,
 )
-from orderctl.cli.run import Expected, Run, check_can_ask, read_reason
+from orderctl.cli.run import Expected, Run, check_can_ask, pulled, read_reason
 from orderctl.cli.sources import provenance, read_max_age, reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
@@ -44,6 +44,7 @@ from orderctl.orders.document import Document
 from orderctl.orders.orders import IMPORT_OF, parse_tag
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.selection import Choice, IdList, IdScope
+from orderctl.systems.systems import system_named
 from orderctl.terminal.prompts import can_ask
 
 if TYPE_CHECKING:
@@ -294,13 +295,48 @@ def import_(
     spoken.check(taken)
     with context.open_store() as store, _opened(context, store, name, columns, defaults, check=taken.check) as source:
         kept, map_name = taken.keep_problems(source, name), columns.map_ or source.map_name
-        read = _as_file(context, source, name, columns, taken, spoken)
+        said_by = spoken.name(columns.source_name(source.map_name), name)
+        said_at = spoken.at(None if columns.from_sql or name == _STANDARD_INPUT else Path(name))
+        read = _as_file(context, source, name, taken, spoken, said_by=said_by, said_at=said_at)
         if at_source.reject_at_source:
             report = _import_and_reject(context, store, read, run, taken, at_source)
         else:
             report = _imported(context, store, read, taken, check=taken.check)
     report = replace(report, errors=kept)
     _say(context, report, map_name, as_)
+    raise typer.Exit(report.exit_code)
+
+
+pull_app = App()
+
+
+@pull_app.command(
+    epilog="Examples:\n\norderctl pull shop\n\norderctl pull shop --check\n\n"
+    "orderctl pull shop --complete --skip-bad --errors bad-orders.csv"
+)
+@takes("taken", Taken)
+@takes("spoken", Spoken, without={"source", "as_of"})
+def pull(
+    ctx: typer.Context,
+    *,
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system, as the settings call it.")],
+    taken: Taken,
+    spoken: Spoken,
+    as_: AsReport = ReportFormat.TEXT,
+) -> None:
+    """Read orders straight out of the system in which they live; all of them or none, unless --skip-bad."""
+    context = context_of(ctx)
+    settings = system_named(context.settings, system)
+    spoken.check(taken)
+    with context.open_store() as store:
+        with store.snapshot():
+            pass  # fail before much is read if the store cannot be used
+        with pulled(context, settings) as source:
+            kept = taken.keep_problems(source, system)
+            file = _as_file(context, source, system, taken, spoken, said_by=system, said_at=None)
+            report = _imported(context, store, file, taken, check=taken.check)
+    report = replace(report, errors=kept)
+    _say(context, report, source.map_name or settings.text("map"), as_)
     raise typer.Exit(report.exit_code)
 
 
@@ -332,16 +368,17 @@ def _opened(
 
 def _read(context: Context, name: str, columns: Columns, request: SourceRequest, *, check: bool) -> "FileSource":
     """Read the file or the source; at a terminal, ask about a file that no map recognises."""
-    from orderctl.importing.source import open_query, open_source
+    from orderctl.importing.source import open_rows, open_source
 
     read_at = context.clock.now()
     try:
         with context.screen.progress(N_("Reading")) as reading:
             if columns.from_sql:
-                from orderctl.files.sql_query import sql_source
+                from orderctl.files.sql_query import read_query, sql_source
 
                 asked = sql_source(context.settings, columns.from_sql)
-                source = open_query(asked, request, read_at=read_at, progress=reading)
+                rows = read_query(asked)
+                source = open_rows(asked.name, rows, request, map_=asked.map, read_at=read_at, progress=reading)
             else:
                 source = open_source(Path(name), request, read_at=read_at, progress=reading)
         if source.map_name:
@@ -360,15 +397,22 @@ def _name(file: str) -> str:
 
 
 def _as_file(
-    context: Context, source: "FileSource", name: str, columns: Columns, taken: Taken, spoken: Spoken
+    context: Context,
+    source: "FileSource",
+    name: str,
+    taken: Taken,
+    spoken: Spoken,
+    *,
+    said_by: str,
+    said_at: datetime | None,
 ) -> FileImport:
     return FileImport(
         source=source,
         actor=context.actor,
         clock=context.clock,
         detail=_(IMPORT_OF, file=_name(name)),
-        said_by=spoken.name(columns.source_name(source.map_name), name),
-        said_at=spoken.at(None if columns.from_sql or name == _STANDARD_INPUT else Path(name)),
+        said_by=said_by,
+        said_at=said_at,
         complete=spoken.complete,
         allow_empty=spoken.allow_empty,
         lower_counts=taken.lower_counts,

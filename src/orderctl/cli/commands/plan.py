@@ -17,6 +17,7 @@ from orderctl.cli.options import (
     DryRun,
     Full,
     PlanId,
+    Recheck,
     ReportFormat,
     Yes,
     context_of,
@@ -30,14 +31,23 @@ from orderctl.cli.run import (
     conclude,
     confirm,
     executed,
+    rechecked,
     report_dry_run,
     show_preview,
+    tell_recheck,
     write_document,
 )
 from orderctl.core.ids import short_id
 from orderctl.core.times import duration_words, parse_duration
 from orderctl.database.store import Store
-from orderctl.errors import ExitCode, OrderctlError, UnexpectedPlanError, UsageError, reason_of
+from orderctl.errors import (
+    ExitCode,
+    OrderctlError,
+    ServerUnavailableError,
+    UnexpectedPlanError,
+    UsageError,
+    reason_of,
+)
 from orderctl.language import N_, _, ngettext
 from orderctl.plans.document import comparison_document, differences_document, kept_plan_document, saved_plan_document
 from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SavedPlan, read_terms
@@ -202,6 +212,7 @@ def run(
     due: Annotated[bool, typer.Option("--due", help="Every held plan whose time has come; for cron.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
+    recheck: Recheck = True,
     full: Full = False,
     expected: Expected,
     as_: AsReport = ReportFormat.TEXT,
@@ -213,7 +224,7 @@ def run(
         raise UsageError(_("--due has no --dry-run"), hint=_("orderctl plan list --state held shows what is due"))
     context = context_of(ctx)
     wanted = replace(expected, ignore_unknown=True).read(context)
-    how = Run(expected=wanted, dry_run=dry_run, yes=yes or due, as_=as_, full=full)
+    how = Run(expected=wanted, dry_run=dry_run, yes=yes or due, as_=as_, full=full, recheck=recheck)
     check_can_ask(how)
     with context.open_store() as store:
         code = run_due_plans(context, store, how) if plan_id is None else run_plan(context, store, plan_id, how)
@@ -268,6 +279,7 @@ def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
     with store.snapshot() as connection:
         now = context.clock.of(connection)
     show_preview(context, store, left, full=run.full, now=now)
+    tell_recheck(context, left, run)
     context.screen.tell(_("This is {story}.", story=kept.saved.story))
     if changed:
         from orderctl.plans.view import changes_report
@@ -305,10 +317,20 @@ def _run_due(context: Context, store: Store, run: Run) -> int:
         except UnexpectedPlanError as refused:
             context.screen.warn(f"{refused}; {refused.hint}")
             codes.add(ExitCode.UNEXPECTED_PLAN)
+        except ServerUnavailableError as refused:
+            # The plan is still held, and the others may live elsewhere.
+            context.screen.warn(refused.sentence)
+            codes.add(ExitCode.FAILED)
     _note_look(context, store)
     if not due:
         context.screen.tell(_("no plan is due"))
-    telling = (ExitCode.FEWER_THAN_PLANNED, ExitCode.MAILS_REMAIN, ExitCode.UNEXPECTED_PLAN, ExitCode.DONE)
+    telling = (
+        ExitCode.FEWER_THAN_PLANNED,
+        ExitCode.MAILS_REMAIN,
+        ExitCode.UNEXPECTED_PLAN,
+        ExitCode.FAILED,
+        ExitCode.DONE,
+    )
     return next(code for code in telling if code in codes)
 
 
@@ -447,13 +469,14 @@ def _ready(context: Context, store: Store, text: str, run: Run) -> KeptPlan:
 def _execute(context: Context, store: Store, kept: KeptPlan, run: Run, how: str) -> int:
     operator = operator_of(context)
     domain = context.mailing.message_domain
-    result = executed(
-        context,
-        store,
-        kept.plan,
-        run,
-        lambda into: execute_kept(into, kept, operator, how=how, message_domain=domain),
-    )
+    with rechecked(context, store, kept.plan, run) as current:
+        result = executed(
+            context,
+            current,
+            kept.plan,
+            run,
+            lambda into: execute_kept(into, kept, operator, how=how, message_domain=domain),
+        )
     return conclude(context, store, result, run)
 
 

@@ -18,6 +18,7 @@ from orderctl.cli.options import (
     Full,
     MaxAge,
     Pick,
+    Recheck,
     ReportFormat,
     Yes,
     context_of,
@@ -36,8 +37,10 @@ from orderctl.cli.run import (
     executed,
     read_message,
     read_reason,
+    rechecked,
     report_dry_run,
     show_preview,
+    tell_recheck,
 )
 from orderctl.cli.sources import Source, provenance, read_choice, read_max_age, refuse_empty_selection, takes_source
 from orderctl.core.ids import new_id
@@ -77,7 +80,7 @@ Rehearse = Annotated[
     bool, typer.Option("--rehearse", help="Do all of it, letters too, and take it back; nothing is sent.")
 ]
 _WITH_PLAN = frozenset(
-    {"plan", "yes", "dry_run", "rehearse", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"}
+    {"plan", "yes", "dry_run", "rehearse", "recheck", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"}
 )
 
 
@@ -150,6 +153,7 @@ def reject(
     yes: Yes = False,
     dry_run: DryRun = False,
     rehearse: Rehearse = False,
+    recheck: Recheck = True,
     full: Full = False,
     save_plan: SavePlan = False,
     hold: Hold = None,
@@ -170,6 +174,7 @@ def reject(
         edit=told.edit,
         save=save_plan,
         rehearse=rehearse,
+        recheck=recheck,
         hold=read_hold(hold),
     )
     if rehearse:
@@ -285,6 +290,7 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
         # Nobody can be told, so nobody is asked.
         plan, ask_about_mails = plan.without_mails(), False
     letters = show_preview(context, store, plan, full=run.full, ask_about_mails=ask_about_mails)
+    tell_recheck(context, plan, run)
     check_expectations(plan, run.expected)
     policy = check_policy(store, plan)
     if rules := policy.rules():
@@ -314,13 +320,14 @@ def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> in
         return keep_plan(context, store, plan, run, how=how)
     approved = plan.approve(by=context.actor, how=how, request=run.request)
     domain = context.mailing.message_domain
-    result = executed(
-        context,
-        store,
-        plan,
-        run,
-        lambda into: execute_rejection(into, approved, clock=context.clock, message_domain=domain),
-    )
+    with rechecked(context, store, plan, run) as current:
+        result = executed(
+            context,
+            current,
+            plan,
+            run,
+            lambda into: execute_rejection(into, approved, clock=context.clock, message_domain=domain),
+        )
     return conclude(context, store, result, run)
 
 

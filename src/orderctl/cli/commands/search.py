@@ -1,7 +1,7 @@
 """`orderctl search`, `orderctl show` and `orderctl reconcile`."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated
@@ -24,6 +24,7 @@ from orderctl.cli.options import (
 )
 from orderctl.cli.sources import filter_text_of, parse_filter, read_id_argument, read_max_age
 from orderctl.core.text import safe
+from orderctl.database.connection import Connection, Fragment
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UsageError
 from orderctl.filters.filters import OrderFilter
@@ -36,6 +37,8 @@ from orderctl.orders.queries import get_order, order_events
 from orderctl.search.columns import DEFAULT_COLUMNS, Column, columns_of, fields_of, parse_columns
 from orderctl.search.queries import Page, count_orders, list_fields, list_ids, list_orders
 from orderctl.settings import LARGEST
+from orderctl.writeback.outbox import WriteBackQuery
+from orderctl.writeback.queries import conflicts, list_writebacks
 
 app = App()
 PAGE = 50
@@ -158,13 +161,19 @@ def show(
             )
         events = order_events(connection, order.id)
         now = context.clock.of(connection)
+        told = next(list_writebacks(connection, WriteBackQuery(order_id=order.id, limit=1)), None)
     seen_since = None if max_age is None else now - max_age
     if as_ is not ReportFormat.TEXT:
-        context.output.document(order_document(order, events, seen_since), as_)
+        from orderctl.writeback.view import writeback_document
+
+        document = order_document(order, events, seen_since)
+        context.output.document(document | {"writeback": told and writeback_document(told)}, as_)
     else:
         from orderctl.orders.view import order_details
+        from orderctl.writeback.view import writeback_words
 
-        context.screen.page(order_details(order, events, now=now, seen_since=seen_since))
+        words = writeback_words(told) if told else ""
+        context.screen.page(order_details(order, events, now=now, seen_since=seen_since, written_back=words))
 
 
 reconcile_app = App()
@@ -197,7 +206,9 @@ def reconcile(
     with context.open_store() as store:
         wanted = parse_filter(context, filter_text_of(store, words, saved))
         with store.snapshot() as connection:
-            found = list(contradictions(connection, compile_filter(wanted, connection.dialect)))
+            among = compile_filter(wanted, connection.dialect)
+            said = {each.id: each for each in contradictions(connection, among)}
+            found = sorted((*said.values(), *_conflicts(connection, among, said)), key=lambda each: each.id)
     if format_ is OrderFormat.TABLE:
         _reconciled_table(context, found)
     elif format_ is OrderFormat.IDS:
@@ -211,6 +222,11 @@ def reconcile(
         block = {column.name: [row[column.name] for row in rows] for column in _RECONCILED}
         WRITERS[format_.value]([block] if rows else [], _RECONCILED, context.output.stream)
     raise typer.Exit(ExitCode.UNEXPECTED_PLAN if found else ExitCode.DONE)
+
+
+def _conflicts(connection: Connection, among: Fragment, said: Container[str]) -> Iterator[Contradicted]:
+    """Those that their system did not cancel, and of which no source says more."""
+    return (each for each in conflicts(connection, among) if each.id not in said)
 
 
 def _reconciled_table(context: Context, found: Sequence[Contradicted]) -> None:
