@@ -140,11 +140,20 @@ BEGIN
         GRANT INSERT (account, id, batch_id, order_id, system, system_key, state, next_attempt_at, created_at, updated_at)
             ON writeback TO orderctl_operator;
         GRANT INSERT (account, writeback_id, id, action, from_state, to_state, reason, actor, at)
-            ON writeback_event TO orderctl_operator, orderctl_mailer;
-        GRANT SELECT ON writeback, writeback_event, order_event, act TO orderctl_mailer;
+            ON writeback_event TO orderctl_operator;
+        GRANT SELECT ON writeback, order_event TO orderctl_mailer;
         GRANT UPDATE (state, attempts, next_attempt_at, lease_until, token, last_error, updated_at)
             ON writeback TO orderctl_operator, orderctl_mailer;
-        GRANT INSERT ON act TO orderctl_mailer;
+    END IF;
+END
+$$;
+
+-- What a report said of a mail, and to which address it goes instead; erased mails are recognized by whoever writes one.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'mail_event'::regclass AND attname = 'to_recipient') THEN
+        GRANT INSERT (from_recipient, to_recipient, report) ON mail_event TO orderctl_operator;
+        GRANT SELECT ON erasure TO orderctl_mailer;
     END IF;
 END
 $$;

@@ -191,6 +191,8 @@ def test_a_result_that_cannot_be_written_ends_in_one_line_and_a_code_that_says_w
         cli = maildir_cli(str(shutil.copy(store, folder / "store.db")), folder)
         if call == ("writeback", "send"):
             cli.environ["ORDERCTL_CONFIG"] = str(store.parent / "system.toml")
+        if call[:2] == ("plan", "approve"):
+            cli.environ["ORDERCTL_ACTOR"] = "ana"
         if call[0] == "pull":
             cli.environ["ORDERCTL_CONFIG"] = names["config"]
         args = [each.format_map(names | {"made": str(folder / "made")}) for each in call]

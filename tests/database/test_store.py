@@ -240,8 +240,8 @@ def test_an_upgrade_that_is_killed_anywhere_leaves_the_old_store_and_can_be_run_
     with subprocess.Popen(
         [sys.executable, "-c", _KILLED, old_url, first], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as upgrades:
-        # Between the two engines each 31st statement is tried.
-        for statement in range(32 if "://" in old_url else 1, 2_000, 62):
+        # Between the two engines each 63rd statement is tried.
+        for statement in range(64 if "://" in old_url else 1, 4_000, 126):
             upgrades.stdin.write(f"{statement}\n")
             upgrades.stdin.flush()
             code = int(upgrades.stdout.readline())

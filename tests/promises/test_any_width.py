@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from orderctl.audit.log import Batch
 from orderctl.audit.verdicts import Verdict, VerdictGroup
 from orderctl.audit.view import batch_details, batch_table, verdict_table
+from orderctl.core.identity import Identity
 from orderctl.core.money import Money
 from orderctl.delivery.outbox import DeliveryEvent, DeliveryState
 from orderctl.mail.outbox import Letter, Mail
@@ -22,7 +23,6 @@ from orderctl.plans.plans import SavedPlan
 from orderctl.plans.view import changes_report, kept_report, plan_details, plan_table
 from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare
 from orderctl.rejection.plan import (
-    Identity,
     LeftOut,
     MailPlan,
     Provenance,

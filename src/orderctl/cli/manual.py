@@ -270,4 +270,5 @@ def _escaped(text: str) -> str:
     """
     parts = [part.replace("\\", "\\e").replace("-", "\\-") for part in pieces(text)]
     escaped = "".join(part if part.endswith(" ") else f"{part}\\:" for part in parts).removesuffix("\\:")
+    escaped = escaped.replace("|", "|\\:")  # a list of choices may be longer than a line
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped

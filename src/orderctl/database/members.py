@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from orderctl.database.acts import Act, record_act
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection, read_instant
 from orderctl.database.store import Store, login
@@ -95,8 +94,6 @@ def change_member(store: Store, name: str, action: str, *, actor: str, clock: Cl
                 "actor_login": record.actor_login,
             },
         )
-        act = Act(kind=f"member-{action}", subject=record.login, actor=actor, at=record.at)
-        record_act(connection, act.told_by([(record.login, record.number, action)]))
         return record
 
     return store.write(keep)

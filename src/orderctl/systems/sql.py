@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from typing import Any, Self
 
 from sqlalchemy import Connection, TextClause, text
@@ -13,7 +13,6 @@ from orderctl.core.text import nearest, safe
 from orderctl.delivery.outbox import DeliveryState, Item, Outcome
 from orderctl.delivery.workers import Begin
 from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError
-from orderctl.files.csv import Table
 from orderctl.files.sql_query import open_engine, read_url, sql_text, words_of
 from orderctl.language import N_, _
 from orderctl.systems.systems import (
@@ -176,18 +175,6 @@ class ReadableSqlSystem(SqlSystem):
         """Raises UsageError for settings that cannot be used."""
         super().__init__(settings)
         self._query = _bound(settings, "query", ("key",))
-
-    @property
-    def map_name(self) -> str:
-        """None: see `orders`."""
-        return ""
-
-    def orders(self, _keys: Sequence[str] | None = None) -> AbstractContextManager[Table]:
-        """Raises UsageError: a query of orders is a source."""
-        raise UsageError(
-            _("systems.{name}.query says how one order stands, and lists none", name=self._name),
-            hint=_("write the SELECT of orders as sources.{name}.query, and use: import --from-sql", name=self._name),
-        )
 
     def look(self, keys: Sequence[str]) -> Mapping[str, Found]:
         """How these orders stand there, by key. Raises ServerUnavailableError."""

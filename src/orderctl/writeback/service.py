@@ -14,7 +14,7 @@ from orderctl.delivery.outbox import DeliveryAction, DeliveryState, Logged, Outb
 from orderctl.delivery.queries import change
 from orderctl.delivery.service import Picked, pick
 from orderctl.delivery.workers import Job
-from orderctl.errors import ServerUnavailableError
+from orderctl.errors import ServerUnavailableError, StoreUnavailableError
 from orderctl.language import N_, _
 from orderctl.systems.systems import ASKED_CANCELLED, ASKED_OPEN, Found, Readable, System, SystemSettings
 from orderctl.writeback.outbox import WRITEBACKS, WriteBack, WriteBackQuery
@@ -60,7 +60,8 @@ class WritebackKind:
 
     def before(self, store: Store) -> None:
         """Ask the system about write-backs of unknown fate, about each at most every ten minutes."""
-        with suppress(ServerUnavailableError):  # the round finds that out itself, if it has anything to send
+        # The round finds out itself what is away; and the role of the mail worker may not settle.
+        with suppress(ServerUnavailableError, StoreUnavailableError):
             self._ask_about_unknown(store)
 
     def wake(self, connection: Connection, now: datetime) -> None:

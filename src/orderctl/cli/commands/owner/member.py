@@ -22,7 +22,7 @@ def member() -> None:
     """Which logins see and change the account in use, on PostgreSQL: kept in the store, and set by its owner."""
 
 
-@app.command(epilog="Examples:\n\norderctl member add mia\n\nORDERCTL_ACCOUNT=eu orderctl member add mia")
+@app.command(epilog="Examples:\n\norderctl member add mia\n\norderctl member add mia --profile eu")
 def add(ctx: typer.Context, login: Login, as_: AsReport = ReportFormat.TEXT) -> None:
     """Let a login see and change the account in use. For the owner of the store."""
     context = context_of(ctx)
