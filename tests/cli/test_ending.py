@@ -320,6 +320,8 @@ def test_the_screen_the_document_and_the_exit_code_say_the_same(prepared, tmp_pa
                 connection.commit()
         cli = maildir_cli(str(copy), folder)
         cli.environ |= UNSET if "unset" in call else {}
+        if call[:2] == ["plan", "approve"]:
+            cli.environ["ORDERCTL_ACTOR"] = "ana"
         cli.environ |= {"ORDERCTL_LABLE": "x"} if "misspelt" in call else {}
         args = [each.format_map(names) for each in call if each not in {"edited", "unset", "misspelt"}]
         if args[0] == "import":

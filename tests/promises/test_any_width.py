@@ -273,7 +273,7 @@ VIEWS: dict[str, tuple[Callable[[], RenderableType], Sequence[str]]] = {
     "verdicts": (lambda: verdict_table(VERDICTS), (LONG, LONGER)),
     "plans": (lambda: plan_table([saved()], NOW), (SHORT, "9", "1,234,567.89 EUR", f"{AMOUNTS[1]} USD")),
     "plan": (
-        lambda: plan_details(saved(), Mode.BULK, order_table(USUAL), NOW),
+        lambda: plan_details(saved(), Mode.BULK, order_table(USUAL), NOW, needs=""),
         (OWN, saved().plan_digest, "2026-03-14 09:26"),
     ),
     "kept": (lambda: kept_report(saved(), NOW), (SHORT, "1,234,567.89 EUR", f"{AMOUNTS[1]} USD")),
