@@ -256,7 +256,9 @@ def _roff(context: Context, root: Page, *commands: Page) -> Iterator[str]:
 
 def _rows(page: Page) -> Iterator[str]:
     for name, words in chain(*page.options.values()):
-        yield from (".TP", f".B {_escaped(name)}", _escaped(words) or "\\&")
+        # A list of choices may be longer than a line.
+        choices = _escaped(name).replace("|", "|\\:")
+        yield from (".TP", f".B {choices}", _escaped(words) or "\\&")
 
 
 def _as_written(lines: Iterable[str]) -> Iterator[str]:
@@ -270,5 +272,4 @@ def _escaped(text: str) -> str:
     """
     parts = [part.replace("\\", "\\e").replace("-", "\\-") for part in pieces(text)]
     escaped = "".join(part if part.endswith(" ") else f"{part}\\:" for part in parts).removesuffix("\\:")
-    escaped = escaped.replace("|", "|\\:")  # a list of choices may be longer than a line
     return f"\\&{escaped}" if escaped.startswith((".", "'")) else escaped
