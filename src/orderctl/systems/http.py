@@ -4,7 +4,6 @@ Certificates are checked. Redirects are not followed, and no proxy of the enviro
 or bodies, never in an address, and are taken out of what a system says before that is shown or kept.
 """
 
-import ipaddress
 import json
 import ssl
 import time
@@ -18,6 +17,7 @@ import httpx
 
 from orderctl import __version__
 from orderctl.core.text import safe
+from orderctl.core.tls import is_loopback, trusting
 from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError, os_reason
 from orderctl.language import _
 from orderctl.systems.systems import LOGIN_REFUSED, NOT_NOW, UNREACHABLE, SystemSettings
@@ -77,7 +77,8 @@ class Http:
     ) -> None:
         self._name, self._timeout_s = settings.name, settings.number("timeout")
         self._url = _address(settings)
-        self._tls = _trusted(settings) if self._url.scheme == "https" else None
+        ca_file = settings.settings.path(key := f"systems.{settings.name}.ca_file")
+        self._tls = trusting(str(ca_file or ""), key) if self._url.scheme == "https" else None
         self._headers = {"User-Agent": f"orderctl/{__version__}", "Accept-Encoding": "identity", **headers}
         self._secrets = tuple(sorted(filter(None, secrets), key=len, reverse=True))
         self._login_refused = login_refused
@@ -270,7 +271,7 @@ def _address(settings: SystemSettings) -> httpx.URL:
         )
     if not url.host or url.scheme not in {"http", "https"} or url.query or url.fragment:
         raise UsageError(_("{key}: {text!r} is not an address", key=key, text=safe(text)), hint=_("write https://HOST"))
-    if url.scheme != "https" and not _is_loopback(url.host):
+    if url.scheme != "https" and not is_loopback(url.host):
         raise UsageError(
             _(
                 "{key} would send orders and the login to {host} for everyone in between to read",
@@ -280,26 +281,6 @@ def _address(settings: SystemSettings) -> httpx.URL:
             hint=_("write https; http is for a server on this computer"),
         )
     return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _trusted(settings: SystemSettings) -> ssl.SSLContext:
-    """Certificates are checked with the file of the settings, or those of the computer. Raises UsageError."""
-    key = f"systems.{settings.name}.ca_file"
-    file = settings.settings.path(key)
-    try:
-        return ssl.create_default_context(cafile=file)
-    except OSError as error:
-        raise UsageError(
-            _("{key}: {path} cannot be used: {why}", key=key, path=file, why=os_reason(error)),
-            hint=_("name a file with certificates in PEM form"),
-        ) from None
 
 
 def _bounded(chunks: Iterable[bytes]) -> bytes:
