@@ -279,12 +279,13 @@ def log(
     """Write the events of an action on deliveries before it is applied. `stays`: it is only noted, and not applied."""
     dialect, table = connection.dialect, outbox.table
     to = "state" if stays else ":to"
-    connection.execute(
+    told = connection.execute(
         f"INSERT INTO {table}_event (account, {table}_id, id, action, from_state, to_state, reason, actor, at"
         f"{''.join(f', {column}' for column in act.noted)})"
         f" SELECT :account, id, :event, :action, state, {to}, :reason, :actor, :at"
         f"{''.join(f', :{column}' for column in act.noted)} FROM {table}"
-        f" WHERE account = :account AND id IN ({dialect.ids('items')})",
+        f" WHERE account = :account AND id IN ({dialect.ids('items')})"
+        f" RETURNING {table}_id, from_state, to_state",
         {
             "items": dialect.bind_ids(ids),
             "event": act.event_id,
@@ -295,16 +296,11 @@ def log(
             "at": dialect.instant(act.at),
             **act.noted,
         },
-    )
-    told = connection.execute(
-        f"SELECT {table}_id, from_state, to_state FROM {table}_event WHERE account = :account AND id = :event"
-        f" AND action = :action ORDER BY {table}_id",
-        {"event": act.event_id, "action": action.name},
     ).fetchall()
     if told:
         kind = f"{table}-{action.name}"
         done = Act(kind=kind, subject=act.event_id, actor=act.actor, at=act.at, detail=act.reason)
-        record_act(connection, done.told_by(told))
+        record_act(connection, done.told_by(sorted(told)))
 
 
 def _among(outbox: Outbox, batch_id: str | None) -> tuple[str, dict[str, object]]:

@@ -17,7 +17,7 @@ from orderctl.language import _
 from orderctl.orders.eligibility import STALE, Mode, eligible_sql, refusal_sql, stale_sql
 from orderctl.orders.orders import OrderChange, OrderEvent, OrderSummary, Status
 from orderctl.orders.queries import read_summary
-from orderctl.rejection.plan import ApprovedPlan, Executed, KeyUsedError, LeftOut, RejectionPlan, SystemOrders
+from orderctl.rejection.plan import ApprovedPlan, Executed, KeyUsedError, LeftOut, RejectionPlan
 from orderctl.selection.notes import notes_sql
 
 _EVENT = "account, order_id, id, batch_id, kind, from_status, to_status, detail, reason_code, actor, at, lines_digest"
@@ -215,8 +215,9 @@ def queue_writebacks(connection: Connection, plan: RejectionPlan, at: datetime) 
     """Queue what the systems are to be told about the orders that the plan's batch rejected."""
     if not plan.systems:
         return
-    keys = " ".join(f"WHEN :{number} THEN o.{_KEYS[system.key]}" for number, system in _named(plan).items())
-    names = {number: system.name for number, system in _named(plan).items()}
+    names = {f"system{number}": system.name for number, system in enumerate(plan.systems)}
+    columns = [_KEYS[system.key] for system in plan.systems]
+    keys = " ".join(f"WHEN :{name} THEN o.{column}" for name, column in zip(names, columns, strict=True))
     connection.execute(
         "INSERT INTO writeback (account, id, batch_id, order_id, system, system_key, state, next_attempt_at,"
         " created_at, updated_at) SELECT :account, CAST(:batch || '.' || row_number() OVER (ORDER BY o.id) AS TEXT),"
@@ -228,12 +229,8 @@ def queue_writebacks(connection: Connection, plan: RejectionPlan, at: datetime) 
     )
 
 
+# A saved plan names one of these; its text is not taken for SQL.
 _KEYS = {"id": "id", "reference": "reference"}
-
-
-def _named(plan: RejectionPlan) -> dict[str, SystemOrders]:
-    """The systems of the plan by the names of the parameters that hold their names."""
-    return {f"system{number}": system for number, system in enumerate(plan.systems)}
 
 
 _VERDICT = "INSERT INTO batch_verdict (account, batch_id, order_id, verdict, code)"
