@@ -230,6 +230,11 @@ def _plans() -> Iterator[str]:
     approves = f"NEW.approver IS NOT NULL AND ({listed('NEW', steps)}) IS DISTINCT FROM ({listed('OLD', steps)})"
     own = f"{approves} AND {own_approval('NEW', 'postgresql')}"
     yield from trigger("plan", "plan_own_approval", "UPDATE", own, OWN_APPROVAL)
+    yield from _plan_functions()
+
+
+def _plan_functions() -> Iterator[str]:
+    """The functions through which operators lock, approve and close a plan."""
     found = "FROM plan WHERE account = of_account AND id = of_plan"
     too_late = f"NOT {_is_owner(chr(39) + 'plan' + chr(39) + '::regclass')}"
     written = f"(given_at NOT BETWEEN now() - {_SLACK} AND clock_timestamp() + {_SLACK})"
