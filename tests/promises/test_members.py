@@ -1,5 +1,6 @@
 """Accounts on PostgreSQL: a login sees and changes those that it is a member of, with the program and past it."""
 
+from contextlib import contextmanager
 from email import message_from_bytes
 from itertools import count
 
@@ -29,53 +30,79 @@ def as_login(url, login):
     return url.replace("postgres@", f"members_{login}@")
 
 
-@pytest.fixture
-def database(postgres_server):
-    """An empty database whose owner is no superuser, and the logins."""
+@contextmanager
+def a_database(server, template="template1"):
+    """A database whose owner is no superuser."""
     name = f"members_{next(_numbers)}"
+    with psycopg.connect(server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} OWNER members_owner TEMPLATE {template} STRATEGY file_copy")
+        yield name
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def server(postgres_server):
+    """A server with the logins."""
     with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
         known = {row[0] for row in admin.execute("SELECT rolname FROM pg_roles").fetchall()}
         for group in ("operator", "mailer", "auditor"):
             if f"orderctl_{group}" not in known:
                 admin.execute(f"CREATE ROLE orderctl_{group} NOLOGIN")
         for role, kind in ROLES.items():
-            if role not in known:
-                admin.execute(f"CREATE ROLE {role} {kind}")
-        admin.execute(f"CREATE DATABASE {name} OWNER members_owner")
-    url = postgres_server.format(database=name)
-    with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute("ALTER SCHEMA public OWNER TO members_owner")
-    yield url
-    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            admin.execute(f"CREATE ROLE {role} {kind}")
+    return postgres_server
 
 
 @pytest.fixture
-def run(database, tmp_path):
+def database(server):
+    """An empty database."""
+    with a_database(server) as name:
+        url = server.format(database=name)
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute("ALTER SCHEMA public OWNER TO members_owner")
+        yield url
+
+
+def runs(url, folder):
     """Run the program as one of the logins, on an account."""
 
     def call(login, *args, account="main", **environ):
         environ = {"ORDERCTL_ACCOUNT": account, **environ}
-        return maildir_cli(as_login(database, login), tmp_path / login, **environ)(*args)
+        return maildir_cli(as_login(url, login), folder / login, **environ)(*args)
 
     return call
 
 
-@pytest.fixture
-def url(database, run):
+@pytest.fixture(scope="session")
+def two_brands(server, tmp_path_factory):
     """Two brands, `main` of mia and `rival` of eve, each with an open order and one that is rejected, with its mail."""
-    assert run("owner", "store", "init").code == 0
-    with psycopg.connect(database, autocommit=True) as admin:
-        admin.execute(SCRIPT.read_text())
-    for login, account in (("mia", "main"), ("eve", "rival"), ("worker", "main"), ("audit", "main")):
-        assert run("owner", "member", "add", f"members_{login}", account=account).code == 0
-    for account in ("main", "rival"):
-        # The triggers run as the owner, and see what the login of the session may see: a superuser is a member too.
-        assert run("owner", "member", "add", "postgres", account=account).code == 0
-        with open_store(database, account) as store:
-            put_all(store, [make_order(f"{account}-1"), make_order(f"{account}-2")])
-            reject(store, ids(f"{account}-1"), notify=True)
-    return database
+    with a_database(server) as name:
+        url = server.format(database=name)
+        run = runs(url, tmp_path_factory.mktemp("two_brands"))
+        with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute("ALTER SCHEMA public OWNER TO members_owner")
+            assert run("owner", "store", "init").code == 0
+            admin.execute(SCRIPT.read_text())
+        for login, account in (("mia", "main"), ("eve", "rival"), ("worker", "main"), ("audit", "main")):
+            assert run("owner", "member", "add", f"members_{login}", account=account).code == 0
+        for account in ("main", "rival"):
+            # The triggers run as the owner, and see what the login of the session may see: a superuser is a member too.
+            assert run("owner", "member", "add", "postgres", account=account).code == 0
+            with open_store(url, account) as store:
+                put_all(store, [make_order(f"{account}-1"), make_order(f"{account}-2")])
+                reject(store, ids(f"{account}-1"), notify=True)
+        yield name
+
+
+@pytest.fixture
+def url(server, two_brands):
+    with a_database(server, two_brands) as name:
+        yield server.format(database=name)
+
+
+@pytest.fixture
+def run(request, tmp_path):
+    return runs(request.getfixturevalue("database" if "database" in request.fixturenames else "url"), tmp_path)
 
 
 @pytest.fixture

@@ -281,6 +281,7 @@ def _run_here(request: Mapping[str, object]) -> int:
     hooks, handlers = (sys.unraisablehook, threading.excepthook), [signal.getsignal(number) for number in _STOPPING]
     descriptors = [os.dup(number) for number in range(3)]
     tempfile.tempdir = None
+    modules = len(sys.modules)
     with warnings.catch_warnings():
         code = contextvars.copy_context().run(_called, request, _streams(request))
     for number, kept in enumerate(descriptors):
@@ -293,6 +294,8 @@ def _run_here(request: Mapping[str, object]) -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     atexit.unregister(gc.freeze)
     gc.collect()
+    if len(sys.modules) > modules:  # what a first import leaves stays: later collections need not look at it
+        gc.freeze()
     return code
 
 
