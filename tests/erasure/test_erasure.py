@@ -1,5 +1,6 @@
 """Erasing the personal data of a buyer: no byte of it stays, every proof holds, and what stays reads well."""
 
+import csv
 import json
 from contextlib import closing
 from dataclasses import replace
@@ -16,7 +17,7 @@ from orderctl.database.guards.statements import _FROZEN
 from orderctl.database.tables import metadata
 from orderctl.orders.erasures import Words, erased_buyers
 from orderctl.orders.orders import Buyer, Status
-from support.audit import found_in
+from support.audit import digests_again, found_in
 from support.cli import maildir_cli
 from support.factories import KUMO, NOW, make_order, put, put_all
 from support.stores import REFUSALS, open_store, raw, tamper
@@ -141,6 +142,16 @@ def test_what_stays_reads_well(cli, told, store_url, tmp_path):
     assert mail["recipient"].startswith(MARK)
     assert cli("search", "J1").lines == ["J1"]
     assert sorted(cli("search", "buyer:erased*", "(archived:yes or archived:no)").lines) == ["J0", "J1", "J2", "J3"]
+
+
+def test_what_stays_of_a_batch_is_proved_by_the_export_too(cli, told):
+    assert cli("buyer", "erase", "B17", "--yes").code == 0
+    lines = cli("log", "export").lines
+    ((erasure,), again) = [row for row in map(json.loads, lines) if row["record"] == "erasure"], digests_again(lines)
+    assert (erasure["buyer_id"], {*erasure["batches"]} <= {*again}, len(erasure["batches"])) == ("B17", True, 2)
+    assert all(kept == found for kept, found in again.values())
+    table = csv.DictReader(cli("log", "export", "--format", "csv").lines)
+    assert [json.loads(row["batches"]) for row in table if row["record"] == "erasure"] == [erasure["batches"]]
 
 
 def test_our_own_export_comes_back_and_a_file_of_the_source_brings_nothing_back(cli, told, store_url, tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 
 from orderctl.errors import OrderctlError
-from support.stores import REFUSALS, open_store, raw
+from support.audit import found_in
+from support.stores import REFUSALS, open_store, raw, tamper
 from support.systems import Shop
 
 HEADER = "id,status,ordered,currency,total,buyer_id,buyer_name,buyer_email"
@@ -88,6 +89,21 @@ def test_an_answer_that_does_not_come_or_says_nothing_is_unknown_and_never_sent_
         "writeback", "show", shop.cli("writeback", "list", "--format", "ids").lines[0], "--format", "json"
     ).json["events"]
     assert (event["action"], event["from_state"], event["to_state"]) == ("settle as sent", "unknown", "sent")
+
+
+@pytest.mark.parametrize(("tampering", "named"), [
+    ("UPDATE writeback_event SET reason = 'x'", "log of write-back {id}: is not as act 1 says"),
+    ("DELETE FROM writeback_event", "act 1 (writeback-settle as sent): is of 1 record, and the log has 0"),
+    ("UPDATE writeback_event SET id = 'x'", "log of write-back {id}: no act tells of it"),
+])  # fmt: skip
+def test_what_was_done_to_a_write_back_stands_under_the_chain_of_acts(shop, store_url, tampering, named):
+    shop.answer(B="die")
+    assert shop.cli("reject", "B", "--yes").code == 5
+    assert shop.cli("writeback", "settle", "--all", "--sent", "--reason", "seen there").code == 0
+    assert found_in(store_url) == []
+    (settled,) = shop.cli("writeback", "list", "--format", "ids").lines
+    tamper(store_url, tampering)
+    assert named.format(id=settled) in found_in(store_url)
 
 
 def test_a_program_that_cannot_be_started_leaves_the_write_backs_and_their_mails_waiting(shop):

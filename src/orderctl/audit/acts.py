@@ -13,11 +13,12 @@ from orderctl.database.acts import (
     MAIL_ACT,
     PLAN_ACT,
     POLICY_SET,
+    WRITEBACK_ACT,
     Act,
     Content,
     content_of,
+    delivery_rows,
     loose_rows,
-    mail_rows,
     plan_rows,
     policy_digest,
     policy_rows,
@@ -43,7 +44,8 @@ def check_acts(connection: Connection, verdict: LogVerdict, continuation: Contin
         verdict.act_head = Head(act.position, act.digest)
     earlier = _Earlier(chain.earlier)
     yield from _orders(connection, earlier, verdict)
-    yield from _mails(connection, earlier)
+    for kind, acts in ((Kind.MAIL, MAIL_ACT), (Kind.WRITEBACK, WRITEBACK_ACT)):
+        yield from _deliveries(connection, earlier, kind, acts)
     yield from _policies(connection, earlier, chain.policies)
     yield from earlier.check()
     verdict.earlier = earlier.content.number
@@ -153,15 +155,16 @@ def _orders(connection: Connection, earlier: _Earlier, verdict: LogVerdict) -> I
         yield from _check(log, act, group, earlier)
 
 
-def _mails(connection: Connection, earlier: _Earlier) -> Iterator[Tampering]:
+def _deliveries(connection: Connection, earlier: _Earlier, kind: Kind, kinds: str) -> Iterator[Tampering]:
+    """Check the events of mails or of write-backs; the kinds of their acts begin with `kinds`."""
     log = _Log(
         differing=lambda row: (row[2], *row[6:]),
         shared=lambda row: row[3:6],
         expected=lambda act: (act.detail, act.actor, act.at),
-        named=lambda row, problem: Tampering(kind=Kind.MAIL, subject=row[2], event_id=row[0], problem=problem),
+        named=lambda row, problem: Tampering(kind=kind, subject=row[2], event_id=row[0], problem=problem),
     )
-    acts = (act for act in read_acts(connection, "subject, kind") if act.kind.startswith(MAIL_ACT))
-    for act, group in _matched(acts, mail_rows(connection), MAIL_ACT):
+    acts = (act for act in read_acts(connection, "subject, kind") if act.kind.startswith(kinds))
+    for act, group in _matched(acts, delivery_rows(connection, kind), kinds):
         yield from _check(log, act, group, earlier)
 
 

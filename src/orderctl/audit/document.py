@@ -15,6 +15,7 @@ from orderctl.files.safe import output_file, text_in
 from orderctl.language import english
 from orderctl.mail.wording import Wording
 from orderctl.orders.document import SCHEMA, Document
+from orderctl.orders.erasures import Erasure
 from orderctl.orders.orders import OrderEvent
 
 if TYPE_CHECKING:
@@ -59,11 +60,18 @@ def verdict_document(verdict: LogVerdict) -> Document:
 _BATCH = tuple(field.name for field in fields(Batch) if field.name != "leaves")
 _EVENT = tuple(field.name for field in fields(OrderEvent))
 _ACT = tuple(field.name for field in fields(Act))
-_COLUMNS = tuple(dict.fromkeys(("record", *_EVENT, "leaf", *_BATCH, *_ACT)))
+_ERASURE = tuple(field.name for field in fields(Erasure))
+_COLUMNS = tuple(dict.fromkeys(("record", *_EVENT, "leaf", *_BATCH, *_ACT, *_ERASURE)))
 
 
 def write_record(
-    batches: Iterable[LoggedBatch], acts: Iterable[Act], path: str | None, format_: str, *, force: bool
+    batches: Iterable[LoggedBatch],
+    acts: Iterable[Act],
+    erasures: Iterable[Erasure],
+    path: str | None,
+    format_: str,
+    *,
+    force: bool,
 ) -> Counter[str]:
     """Write the log to a new private file or to standard output; returns how many records of each kind.
 
@@ -71,12 +79,14 @@ def write_record(
     """
     written: Counter[str] = Counter()
     with output_file(path, force=force) as out, text_in(out) as text:
-        {"jsonl": _write_lines, "csv": _write_table}[format_](_records(batches, acts, written), text)
+        {"jsonl": _write_lines, "csv": _write_table}[format_](_records(batches, acts, erasures, written), text)
     return written
 
 
-def _records(batches: Iterable[LoggedBatch], acts: Iterable[Act], written: Counter[str]) -> Iterator[dict[str, object]]:
-    """Each batch, followed by its events; the events outside batches, and the acts. Counts them in `written`."""
+def _records(
+    batches: Iterable[LoggedBatch], acts: Iterable[Act], erasures: Iterable[Erasure], written: Counter[str]
+) -> Iterator[dict[str, object]]:
+    """Each batch, followed by its events; the events outside batches, the acts, the erasures. Counts them."""
     for logged in batches:
         if logged.batch is not None:
             document = asdict(logged.batch) | {"at": logged.batch.at.isoformat()}
@@ -95,6 +105,9 @@ def _records(batches: Iterable[LoggedBatch], acts: Iterable[Act], written: Count
     for act in acts:
         written["act"] += 1
         yield {"record": "act", **asdict(act), "at": act.at.isoformat(), "batch_id": None}
+    for erasure in erasures:
+        written["erasure"] += 1
+        yield {"record": "erasure", **asdict(erasure), "at": erasure.at.isoformat(), "batch_id": None}
 
 
 def _write_lines(records: Iterable[dict[str, object]], out: TextIO) -> None:
@@ -107,4 +120,5 @@ def _write_table(records: Iterable[dict[str, object]], out: TextIO) -> None:
     writer.writerow(_COLUMNS)
     for record in records:
         cells = (record.get(column) for column in _COLUMNS)
-        writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in cells])
+        texts = (json.dumps(cell) if isinstance(cell, dict) else cell for cell in cells)
+        writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in texts])

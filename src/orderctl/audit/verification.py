@@ -34,6 +34,7 @@ class Kind(StrEnum):
     HEAD = "head"
     ACT = "act"
     MAIL = "mail"
+    WRITEBACK = "writeback"
     PLAN = "plan"
     POLICY = "policy"
 
@@ -49,6 +50,7 @@ _RECORDS = {
     Kind.HEAD: N_("head"),
     Kind.ACT: N_("act {number} ({what})"),
     Kind.MAIL: N_("log of mail {subject}"),
+    Kind.WRITEBACK: N_("log of write-back {subject}"),
     Kind.PLAN: N_("plan {subject}"),
     Kind.POLICY: N_("policy {subject}"),
 }
@@ -58,7 +60,7 @@ _RECORDS = {
 class Tampering:
     """One record that was changed after it was written, and what is wrong with it.
 
-    `act` is the number of an act; `subject` is the id of a mail or a plan, or the number of a policy.
+    `act` is the number of an act; `subject` is the id of a mail, a write-back or a plan, or the number of a policy.
     """
 
     kind: Kind

@@ -21,7 +21,7 @@ EARLIER = "earlier"
 EARLIER_ERASED = "earlier-erased"
 # Of an act on orders, the kind is that of the events that tell it. The others are these, or begin like these.
 POLICY_SET = "policy-set"
-MAIL_ACT, PLAN_ACT = "mail-", "plan-"
+MAIL_ACT, WRITEBACK_ACT, PLAN_ACT = "mail-", "writeback-", "plan-"
 _COLUMNS = Columns(
     "position, at, actor, login, kind, subject, detail, salt, detail_digest, number, content, previous, digest",
     at=lambda value: readable_instant(value) or _UNREADABLE,
@@ -155,14 +155,14 @@ def loose_rows(connection: Connection) -> Iterator[Row]:
     return ((*row[:5], readable_instant(row[5]), *row[6:]) for row in found)
 
 
-def mail_rows(connection: Connection) -> Iterator[Row]:
-    """Every event of a mail, sorted by its id, action and mail.
+def delivery_rows(connection: Connection, kind: str) -> Iterator[Row]:
+    """Every event of the deliveries of a kind, `mail` or `writeback`, sorted by its id, action and delivery.
 
-    Each row has id, action, mail, reason, actor, at, and the states before and after.
+    Each row has id, action, delivery, reason, actor, at, and the states before and after.
     """
     found = connection.stream(
-        "SELECT id, action, mail_id, reason, actor, at, from_state, to_state FROM mail_event"
-        " WHERE account = :account ORDER BY id, action, mail_id"
+        f"SELECT id, action, {kind}_id, reason, actor, at, from_state, to_state FROM {kind}_event"
+        f" WHERE account = :account ORDER BY id, action, {kind}_id"
     )
     return ((*row[:5], readable_instant(row[5]), *row[6:]) for row in found)
 
@@ -229,7 +229,11 @@ def record_earlier_again(connection: Connection, actor: str, at: datetime) -> No
 def _earlier_content(connection: Connection, until: datetime | None) -> Content:
     """What no act tells of: the events outside batches and of mails, and the policies, until then."""
     content, told = Content(), {(act.subject, act.kind) for act in read_acts(connection)} if until else set()
-    logs = ((loose_rows(connection), 5, ""), (mail_rows(connection), 5, MAIL_ACT), (policy_rows(connection), 1, None))
+    logs = (
+        (loose_rows(connection), 5, ""),
+        (delivery_rows(connection, "mail"), 5, MAIL_ACT),
+        (policy_rows(connection), 1, None),
+    )
     for rows, when, kinds in logs:
         for row in rows:
             key = (str(row[0]), POLICY_SET if kinds is None else f"{kinds}{row[1]}")

@@ -40,6 +40,7 @@ from orderctl.language import N_, _, ngettext
 from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import count_mails
 from orderctl.orders.document import SCHEMA, event_document
+from orderctl.orders.erasures import erasures
 from orderctl.orders.orders import OrderEvent
 from orderctl.orders.queries import get_order, order_events
 from orderctl.settings import LARGEST
@@ -261,12 +262,14 @@ def export(
     as_: Annotated[RecordFormat | None, typer.Option("--format", help="By the file's ending if not said.")] = None,
     force: Force = False,
 ) -> None:
-    """Write every batch, event and act with its digests, for an auditor: JSON lines or CSV."""
+    """Write every batch, event, act and erasure with its digests, for an auditor: JSON lines or CSV."""
     context = context_of(ctx)
     path = None if output == "-" else output
     format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
     with context.open_store() as store, store.snapshot() as connection:
-        written = write_record(record_of(connection), read_acts(connection), path, format_, force=force)
+        written = write_record(
+            record_of(connection), read_acts(connection), erasures(connection), path, format_, force=force
+        )
     told = _(
         "{batches}, {rows}, written to {file}",
         batches=ngettext("{number:,} batch", "{number:,} batches", written["batch"]),
