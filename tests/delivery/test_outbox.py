@@ -4,16 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from orderctl.core.ids import new_id
 from orderctl.delivery import queries as rows
 from orderctl.delivery import service as delivery
 from orderctl.delivery.outbox import CANCEL, MAX_ATTEMPTS, NOT_SENT, RETRY, SENT, DeliveryState
-from orderctl.delivery.queries import count_due, expire_leases, list_events, release_lease
+from orderctl.delivery.queries import count_due, count_states, expire_leases, list_events, release_lease
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import BOUNCE, MAILS, MailQuery
-from orderctl.mail.queries import count_mails, list_mails, mail_order_ids
-from orderctl.mail.service import pick_mails
+from orderctl.mail.queries import list_mails, mail_order_ids
 from support.factories import ACME, KUMO, FixedClock, make_order, put
 from support.mail import LETTER, MINUTE, NOW, act, claim, get, queue, settle, start, states
 from support.rejection import CLOCK, ids, reject
@@ -65,7 +63,7 @@ def test_a_claim_may_be_of_one_batch(store):
     other = reject(store, ids("other"), notify=True).batch_id
     with store.snapshot() as connection:
         assert (count_due(connection, MAILS, NOW, other), count_due(connection, MAILS, NOW, None)) == (1, 3)
-        assert count_mails(connection, MailQuery(batch_id=other))[DeliveryState.WAITING] == 1
+        assert count_states(connection, MAILS, MailQuery(batch_id=other))[DeliveryState.WAITING] == 1
         assert [mail.batch_id for mail in list_mails(connection, MailQuery(batch_id=other))] == [other]
     assert claim(store, batch_id=other) == [f"{other}.1"]
     assert claim(store, "later") == mine
@@ -147,7 +145,7 @@ def test_mails_are_found_by_state_newest_first(store):
         assert [mail.id for mail in list_mails(connection, waiting)] == [third]
         both = MailQuery(states=(DeliveryState.CLAIMED, DeliveryState.SENT))
         assert [mail.id for mail in list_mails(connection, both)] == [first]
-        counts = count_mails(connection, EVERYTHING)
+        counts = count_states(connection, MAILS, EVERYTHING)
         assert {state: number for state, number in counts.items() if number} == {
             DeliveryState.WAITING: 2,
             DeliveryState.CLAIMED: 1,
@@ -279,9 +277,9 @@ def test_the_log_of_a_mail_cannot_be_edited(store, store_url):
 
 def test_mails_that_changed_in_between_stay_as_they_are(store):
     first, second = queue(store, 2)
-    picked = pick_mails(store, CANCEL, MailQuery(ids=(first, second)))
+    picked = delivery.pick(store, MAILS, CANCEL, MailQuery(ids=(first, second)))
     claim(store, limit=1)
-    done = delivery.act(store, MAILS, CANCEL, picked, actor="mia", reason="", clock=CLOCK, new_id=new_id)
+    done = delivery.act(store, MAILS, CANCEL, picked, actor="mia", reason="", clock=CLOCK)
     assert done == 1
     assert states(store) == {first: DeliveryState.CLAIMED, second: DeliveryState.CANCELLED}
 
@@ -296,13 +294,13 @@ def test_filters_take_only_what_an_action_takes_unasked(store):
         settle(store, mail_id, state)
     store.write(lambda connection: release_lease(connection, MAILS, "t", NOW))
     act(store, CANCEL, mail_ids[3])
-    picked = pick_mails(store, RETRY, MailQuery())
+    picked = delivery.pick(store, MAILS, RETRY, MailQuery())
     assert dict(picked.states) == {mail_ids[0]: DeliveryState.REFUSED}
     assert picked.left == {DeliveryState.UNKNOWN: 1, DeliveryState.SENT: 1, DeliveryState.CANCELLED: 1}
-    spelled = pick_mails(store, RETRY, MailQuery(states=(DeliveryState.UNKNOWN,)))
+    spelled = delivery.pick(store, MAILS, RETRY, MailQuery(states=(DeliveryState.UNKNOWN,)))
     assert (dict(spelled.states), spelled.left) == ({mail_ids[1]: DeliveryState.UNKNOWN}, {})
     with pytest.raises(UsageError, match="only those that are"):
-        pick_mails(store, RETRY, MailQuery(states=(DeliveryState.SENT,)))
+        delivery.pick(store, MAILS, RETRY, MailQuery(states=(DeliveryState.SENT,)))
 
 
 QUERIES = [
@@ -326,4 +324,4 @@ def test_mails_are_found_by_what_an_operator_knows(store, query, orders):
     with store.snapshot() as connection:
         found = [mail_order_ids(connection, mail.id) for mail in list_mails(connection, MailQuery(**query))]
         assert sorted(order for (order,) in found) == orders
-        assert sum(count_mails(connection, MailQuery(**query)).values()) == len(orders)
+        assert sum(count_states(connection, MAILS, MailQuery(**query)).values()) == len(orders)

@@ -10,11 +10,11 @@ from orderctl.audit.queries import batch_events, get_batch
 from orderctl.changes import Change, ChangeKind, apply_change
 from orderctl.core.money import Money
 from orderctl.delivery.outbox import DeliveryReport, DeliveryState, Outcome, Settlement, settlement
-from orderctl.delivery.queries import claim, in_sending, start
+from orderctl.delivery.queries import claim, count_states, in_sending, start
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import MAILS, Letter, Mail, MailQuery
-from orderctl.mail.queries import count_mails, list_mails
+from orderctl.mail.queries import list_mails
 from orderctl.orders.orders import Status
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult
 from orderctl.rejection.service import Expectations, _landed, check_expectations
@@ -153,10 +153,10 @@ def test_every_state_is_counted_also_where_there_is_none(store):
     put(store, make_order("D1"))
     result = reject(store, ids("D1"), notify=True)
     with store.snapshot() as connection:
-        assert count_mails(connection, MailQuery(batch_id=result.batch_id)) == {
+        assert count_states(connection, MAILS, MailQuery(batch_id=result.batch_id)) == {
             state: int(state is DeliveryState.WAITING) for state in DeliveryState
         }
-        assert count_mails(connection, MailQuery(batch_id="nobody's")) == dict.fromkeys(DeliveryState, 0)
+        assert count_states(connection, MAILS, MailQuery(batch_id="nobody's")) == dict.fromkeys(DeliveryState, 0)
 
 
 def test_an_order_with_a_note_keeps_its_own_reason_and_message_and_the_others_those_of_the_batch(store):

@@ -4,7 +4,6 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from itertools import count
 
-from orderctl.core.ids import new_id
 from orderctl.delivery import queries as rows
 from orderctl.delivery import service as delivery
 from orderctl.delivery.outbox import Outcome, settlement
@@ -12,7 +11,7 @@ from orderctl.mail.letters import Composer
 from orderctl.mail.maildir import MaildirMailer
 from orderctl.mail.outbox import MAILS, Letter, MailQuery
 from orderctl.mail.queries import list_mails
-from orderctl.mail.service import MailKind, pick_mails
+from orderctl.mail.service import MailKind
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
 from support.cli import Cli
 from support.factories import make_order, put
@@ -68,8 +67,8 @@ def get(store, mail_id):
 
 def act(store, action, *mail_ids, clock=CLOCK, reason="", **query):
     """What an operator does; gives how many mails changed."""
-    picked = pick_mails(store, action, MailQuery(ids=mail_ids, **query))
-    return delivery.act(store, MAILS, action, picked, actor="mia", reason=reason, clock=clock, new_id=new_id)
+    picked = delivery.pick(store, MAILS, action, MailQuery(ids=mail_ids, **query))
+    return delivery.act(store, MAILS, action, picked, actor="mia", reason=reason, clock=clock)
 
 
 def states(store):

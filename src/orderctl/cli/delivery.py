@@ -1,19 +1,22 @@
-"""Delivery for the commands: its options, and how a signal ends it."""
+"""Deliveries for the commands: the options, the lists, the acts, and how a signal ends a run."""
 
 import signal
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from types import FrameType
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeVar
 
 import typer
 
 from orderctl.cli.context import Context
-from orderctl.cli.options import BatchId
+from orderctl.cli.options import BatchId, suggest_order
 from orderctl.core.ids import new_id
+from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Outbox
-from orderctl.delivery.service import Picked, Sending, act, deliver, follow
+from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Item, Outbox
+from orderctl.delivery.queries import count_states
+from orderctl.delivery.service import QueryT, Sending, act, deliver, follow, found_in, pick
 from orderctl.delivery.workers import Pace
 from orderctl.errors import DeclinedError, UsageError
 from orderctl.language import N_, _, ngettext
@@ -23,6 +26,12 @@ from orderctl.systems.systems import SystemSettings, configured
 from orderctl.terminal.prompts import can_ask, yes_or_no
 from orderctl.writeback.service import WritebackKind
 
+if TYPE_CHECKING:
+    from orderctl.orders.document import Document
+    from orderctl.terminal.layout import RuledTable
+
+ItemT = TypeVar("ItemT", bound=Item)
+_SHOWN = 50
 Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
 Connections = Annotated[
     int | None, typer.Option(metavar="N", min=1, max=MAX_CONNECTIONS, help="So many connections to the mail server.")
@@ -142,7 +151,7 @@ def _to_systems(
 ) -> list[Sending[WritebackKind]]:
     return [
         Sending(
-            kind=WritebackKind(system=system, actor=context.actor, clock=context.clock, new_id=new_id),
+            kind=WritebackKind(system=system, actor=context.actor, clock=context.clock),
             clock=context.clock,
             new_token=new_id,
             batch_id=wanted.batch,
@@ -175,27 +184,111 @@ def _follow(
     return follow(store, sendings, tell=context.screen.warn, done=tell_round, beside=beside)
 
 
+class ListFormat(StrEnum):
+    """The formats of a list of deliveries."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+    IDS = "ids"
+
+
+AsList = Annotated[
+    ListFormat, typer.Option("--format", help="text for people; json: one array; jsonl or ids: one a line.")
+]
+ListLimit = Annotated[
+    int | None, typer.Option(min=0, max=LARGEST, help="At most so many; 0: all. 50 unless --format ids.")
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryChoice:
+    """The options that choose deliveries of any kind."""
+
+    state: Annotated[
+        list[DeliveryState] | None, typer.Option("--state", help="Only those in this state; repeatable.")
+    ] = None
+    batch: BatchId = None
+    order: Annotated[
+        str | None, typer.Option("--order", metavar="ID", help="Only of this order.", autocompletion=suggest_order)
+    ] = None
+    everything: Annotated[bool, typer.Option("--all", help="All that this can be done with.")] = False
+
+
+def named(query: QueryT, ids: Sequence[str] | None, *, everything: bool) -> QueryT:
+    """The deliveries of the filters, of these ids, or all; UsageError for none or several of these."""
+    ways = sum((bool(ids), query != type(query)(), everything))
+    if ways > 1:
+        raise UsageError(_("named by ids, by filters or by --all, and not by two of them"), hint=_("give one of them"))
+    if not ways:
+        raise UsageError(
+            _("which ones? none was named"), hint=_("give ids, --state, --batch or another filter, or --all")
+        )
+    return replace(query, ids=tuple(dict.fromkeys(ids))) if ids else query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[QueryT, ItemT]):
+    """A kind of deliveries for its commands: its outbox, how it is read and shown, and what is said of it.
+
+    `none` says that there is none. `again` asks whether so many of unknown fate are to be sent again.
+    """
+
+    outbox: Outbox
+    read: Callable[[Connection, QueryT], Iterator[ItemT]]
+    document: Callable[[Connection, ItemT], "Document"]
+    table: Callable[[Sequence[ItemT]], "RuledTable"]
+    none: str
+    again: Callable[[int], str]
+
+
+def list_deliveries(
+    context: Context, kind: Kind[QueryT, ItemT], query: QueryT, limit: int | None, as_: ListFormat
+) -> None:
+    """List the deliveries, newest first, and how many are in which state. `limit`: at most so many; 0: all."""
+    shown = (None if as_ is ListFormat.IDS else _SHOWN) if limit is None else limit or None
+    with context.open_store() as store, store.snapshot() as connection:
+        query = found_in(connection, kind.outbox, query)
+        found = kind.read(connection, replace(query, limit=shown))
+        if as_ is ListFormat.IDS:
+            context.output.lines(each.id for each in found)
+            return
+        if as_ is not ListFormat.TEXT:
+            context.output.documents((kind.document(connection, each) for each in found), as_)
+            return
+        listed, counts = list(found), count_states(connection, kind.outbox, query)
+    if listed:
+        context.screen.table(lambda: kind.table(listed))
+    more = sum(counts.values()) - len(listed)
+    summary = ", ".join(counted(name, number) for name, number in counts.items() if number) or _(kind.none)
+    context.screen.tell(
+        _("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
+    )
+
+
 def act_and_tell(
     context: Context,
-    store: Store,
-    outbox: Outbox,
+    kind: Kind[QueryT, Any],
     action: DeliveryAction,
-    picked: Picked,
+    query: QueryT,
     done: Callable[[int], str],
     *,
     reason: str,
-    ask: Callable[[int], str] | None,
+    yes: bool = True,
 ) -> None:
     """Apply the action; tell what was left alone, and what was done to how many.
 
-    `ask` gives the question for so many of unknown fate. Raises DeclinedError, or UsageError without a terminal.
+    Unless `yes`, it asks before deliveries of unknown fate that were not named as such are sent again. Raises
+    UsageError; DeclinedError.
     """
-    unknown = picked.count(DeliveryState.UNKNOWN)
-    if unknown and ask:
-        _confirm(unknown, ask)
-    changed = act(
-        store, outbox, action, picked, actor=context.actor, reason=reason.strip(), clock=context.clock, new_id=new_id
-    )
+    with context.open_store() as store:
+        picked = pick(store, kind.outbox, action, query)
+        unknown = picked.count(DeliveryState.UNKNOWN)
+        if unknown and not yes and not (len(picked.states) == 1 and query.ids):
+            _confirm(unknown, kind.again)
+        changed = act(
+            store, kind.outbox, action, picked, actor=context.actor, reason=reason.strip(), clock=context.clock
+        )
     left = ", ".join(counted(state, number) for state, number in picked.left.items())
     if left or not picked.states:
         context.screen.tell(_("left as they are: {left}", left=left) if left else _("there is none of that kind"))

@@ -21,6 +21,7 @@ from orderctl.core.text import safe
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import DeliveryReport
+from orderctl.delivery.queries import count_states
 from orderctl.errors import (
     CommitUnknownError,
     DeclinedError,
@@ -32,8 +33,7 @@ from orderctl.errors import (
     reason_of,
 )
 from orderctl.language import N_, _, enumerated, ngettext
-from orderctl.mail.outbox import MailQuery
-from orderctl.mail.queries import count_mails
+from orderctl.mail.outbox import MAILS, MailQuery
 from orderctl.mail.service import try_delivery
 from orderctl.mail.wording import Wording, plain_tag
 from orderctl.orders.document import Document
@@ -299,7 +299,7 @@ def _rehearsed(
 
     def compose(connection: Connection) -> None:
         nonlocal delivery
-        if not any(count_mails(connection, MailQuery(batch_id=plan.id)).values()):
+        if not any(count_states(connection, MAILS, MailQuery(batch_id=plan.id)).values()):
             return
         try:
             sending = Delivery(batch=plan.id).sending(context, lambda: False)

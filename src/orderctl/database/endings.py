@@ -34,17 +34,18 @@ _BATCH = _Kind(
     several=N_("{text!r} is the ending of several batches: {found}"),
     listed=BATCHES_LISTED,
 )
-_MAIL = _Kind(
-    missing=N_("there is no mail {text!r} in this store"),
-    several=N_("{text!r} is the ending of several mails: {found}"),
-    listed=MAILS_LISTED,
-)
-
-_WRITEBACK = _Kind(
-    missing=N_("there is no write-back {text!r} in this store"),
-    several=N_("{text!r} is the ending of several write-backs: {found}"),
-    listed=WRITEBACKS_LISTED,
-)
+_DELIVERIES = {
+    "mail": _Kind(
+        missing=N_("there is no mail {text!r} in this store"),
+        several=N_("{text!r} is the ending of several mails: {found}"),
+        listed=MAILS_LISTED,
+    ),
+    "writeback": _Kind(
+        missing=N_("there is no write-back {text!r} in this store"),
+        several=N_("{text!r} is the ending of several write-backs: {found}"),
+        listed=WRITEBACKS_LISTED,
+    ),
+}
 
 
 def find_plan(connection: Connection, text: str) -> str:
@@ -68,20 +69,12 @@ def batch_ending(connection: Connection, text: str) -> str | None:
     return _single(_BATCH, text, found) if found else None
 
 
-def find_mails(connection: Connection, texts: Sequence[str]) -> tuple[str, ...]:
-    """The ids of the mails with these ids or endings, each once. Raises UsageError as `find_plan` does."""
-    return _deliveries(connection, "mail", _MAIL, texts)
-
-
-def find_writebacks(connection: Connection, texts: Sequence[str]) -> tuple[str, ...]:
-    """The ids of the write-backs with these ids or endings, each once. Raises UsageError as `find_plan` does."""
-    return _deliveries(connection, "writeback", _WRITEBACK, texts)
-
-
-def _deliveries(connection: Connection, table: str, kind: _Kind, texts: Sequence[str]) -> tuple[str, ...]:
+def find_deliveries(connection: Connection, table: str, texts: Sequence[str]) -> tuple[str, ...]:
+    """The ids of the rows of an outbox with these ids or endings, each once. Raises UsageError as `find_plan` does."""
     whole = _among(connection, table, texts) if texts else ()
     found = (
-        text if text in whole else _only(kind, text, partial(_numbered, connection, table, text)) for text in texts
+        text if text in whole else _only(_DELIVERIES[table], text, partial(_numbered, connection, table, text))
+        for text in texts
     )
     return tuple(dict.fromkeys(found))
 

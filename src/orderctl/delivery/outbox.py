@@ -71,16 +71,30 @@ class DeliveryState(StrEnum):
 class Outbox:
     """The table of a kind of deliveries, and that of its events.
 
-    `details` are the messages that it keeps, by code. `recorded` are the columns, with their types, that are written
-    when a delivery begins: what will be handed over. `only` is a condition on its rows, with AND before it, for a run
-    that delivers a part of it. `noted` are columns of the events beyond those of every kind.
+    `details` are the messages that it keeps, by code. `conditions` are those on its rows, by the field of its query
+    that gives their value; a text is bound as `:field_lower` and `:field_folded` too. `recorded` are the columns, with
+    their types, that are written when a delivery begins: what will be handed over. `only` is a condition on its rows,
+    with AND before it, for a run that delivers a part of it. `noted` are columns of the events beyond those of every
+    kind.
     """
 
     table: str
     details: Mapping[str, str]
+    conditions: Mapping[str, str]
     recorded: Mapping[str, str] = field(default_factory=dict)
     only: Fragment | None = None
     noted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryQuery:
+    """Selects deliveries of any kind by id, state, batch and order."""
+
+    ids: tuple[str, ...] = ()
+    states: tuple[DeliveryState, ...] = ()
+    batch_id: str | None = None
+    order_id: str | None = None
+    limit: int | None = None
 
 
 class Item(Protocol):

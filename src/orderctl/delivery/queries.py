@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from orderctl.core.text import fold, lower_ascii
 from orderctl.database.acts import Act, record_act
-from orderctl.database.connection import Connection, Dialect, packed, read_instant, recordset
+from orderctl.database.connection import Connection, Dialect, Fragment, packed, read_instant, recordset
 from orderctl.delivery.outbox import (
     DIED,
     LONGEST_LEASE,
     DeliveryAction,
     DeliveryEvent,
+    DeliveryQuery,
     DeliveryState,
     Logged,
     Outbox,
@@ -23,6 +25,43 @@ _DUE = f"state IN ('{DeliveryState.WAITING}', '{DeliveryState.RETRY}') AND next_
 _HELD = f"state IN ('{DeliveryState.CLAIMED}', '{DeliveryState.SENDING}')"
 _BACK = f"CASE WHEN attempts > 0 THEN '{DeliveryState.RETRY}' ELSE '{DeliveryState.WAITING}' END"
 _INSTANT = "timestamptz"
+
+
+def matching(dialect: Dialect, outbox: Outbox, query: DeliveryQuery) -> Fragment:
+    """The conditions on a row of the outbox, each with AND before it."""
+    conditions: list[str] = []
+    bound: dict[str, object] = {}
+    for column, ids in (("id", query.ids), ("state", query.states)):
+        if ids:
+            conditions.append(f"{outbox.table}.{column} IN ({dialect.ids(f'{column}s')})")
+            bound[f"{column}s"] = dialect.bind_ids(ids)
+    for name, condition in {"batch_id": f"{outbox.table}.batch_id = :batch_id", **outbox.conditions}.items():
+        value = getattr(query, name)
+        if value is not None:
+            conditions.append(condition)
+            bound[name] = dialect.instant(value) if isinstance(value, datetime) else value
+        if isinstance(value, str):
+            bound |= {f"{name}_lower": lower_ascii(value), f"{name}_folded": fold(value)}
+    return Fragment("".join(f" AND {condition}" for condition in conditions), bound)
+
+
+def count_states(connection: Connection, outbox: Outbox, query: DeliveryQuery) -> dict[DeliveryState, int]:
+    """How many of the deliveries are in each state."""
+    where = matching(connection.dialect, outbox, query)
+    found = connection.execute(
+        f"SELECT state, count(*) FROM {outbox.table} WHERE account = :account{where.sql} GROUP BY state", where.params
+    )
+    counted = {DeliveryState(state): int(number) for state, number in found}
+    return {state: counted.get(state, 0) for state in DeliveryState}
+
+
+def find_states(connection: Connection, outbox: Outbox, query: DeliveryQuery) -> dict[str, DeliveryState]:
+    """The state of each of the deliveries, by id."""
+    where = matching(connection.dialect, outbox, query)
+    found = connection.execute(
+        f"SELECT id, state FROM {outbox.table} WHERE account = :account{where.sql} ORDER BY id", where.params
+    )
+    return {item_id: DeliveryState(state) for item_id, state in found}
 
 
 def claim(

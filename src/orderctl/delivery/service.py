@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from orderctl.core.ids import new_id
 from orderctl.core.times import Progress
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
+from orderctl.database.endings import find_batch, find_deliveries
 from orderctl.database.store import Store
-from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Logged, Outbox
-from orderctl.delivery.queries import change, count_due, count_held, expire_leases, find_put_off
+from orderctl.delivery.outbox import DeliveryAction, DeliveryQuery, DeliveryReport, DeliveryState, Logged, Outbox
+from orderctl.delivery.queries import change, count_due, count_held, expire_leases, find_put_off, find_states
 from orderctl.delivery.run import CarriedClock, DeliveryRun, Kind
 from orderctl.delivery.workers import Pace
 from orderctl.errors import ServerUnavailableError, StoreUnavailableError, UsageError
@@ -34,6 +36,7 @@ class _Round:
 
 
 KindT = TypeVar("KindT", bound=Kind[Any, Any])
+QueryT = TypeVar("QueryT", bound=DeliveryQuery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,21 +196,24 @@ class Picked:
         return sum(1 for each in self.states.values() if each is state)
 
 
-def pick(
-    outbox: Outbox,
-    action: DeliveryAction,
-    found: Mapping[str, DeliveryState],
-    *,
-    named: Sequence[str],
-    states: Sequence[DeliveryState],
-) -> Picked:
-    """Those of `found` that the action applies to.
+def found_in(connection: Connection, outbox: Outbox, query: QueryT) -> QueryT:
+    """The query with full ids instead of endings. Raises UsageError for an id or ending that is not found."""
+    batch_id = None if query.batch_id is None else find_batch(connection, query.batch_id)
+    return replace(query, ids=find_deliveries(connection, outbox.table, query.ids), batch_id=batch_id)
 
-    One that is `named` by its id must be in a state that allows the action, else UsageError. Filters without a state
-    select the states `unasked` of the action, and leave others alone.
+
+def pick(store: Store, outbox: Outbox, action: DeliveryAction, query: DeliveryQuery) -> Picked:
+    """Those of the query that the action applies to.
+
+    One that is named by its id, or the ending of it, must be there and in a state that allows the action, else
+    UsageError. Filters without a state select the states `unasked` of the action, and leave others alone.
     """
-    if named:
-        for item_id in named:
+    states = query.states
+    with store.snapshot() as connection:
+        query = found_in(connection, outbox, query)
+        found = find_states(connection, outbox, replace(query, states=()))
+    if query.ids:
+        for item_id in query.ids:
             _check(outbox, action, item_id, found[item_id])
         return Picked(states=found, left={})
     wanted = [state for state in action.allowed if state in states] if states else action.unasked
@@ -232,7 +238,6 @@ def act(
     actor: str,
     reason: str,
     clock: Clock,
-    new_id: Callable[[], str],
 ) -> int:
     """Apply the action in one transaction to what was picked and whose state is unchanged; returns how many."""
     if not picked.states:

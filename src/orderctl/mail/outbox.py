@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from orderctl.core.money import Money
 from orderctl.delivery import outbox as delivery
-from orderctl.delivery.outbox import DeliveryAction, DeliveryState, Outbox
+from orderctl.delivery.outbox import DeliveryAction, DeliveryQuery, DeliveryState, Outbox
 from orderctl.errors import NOT_ONE_ADDRESS, ODD_ADDRESS, ExitCode
 from orderctl.language import N_
 from orderctl.orders.orders import Buyer, OrderSummary
@@ -57,9 +57,18 @@ DETAILS = delivery.DETAILS | {
 }
 # The Message-ID again: Amazon SES replaces the one of the standard by its own, and reports name what it has.
 OWN_ID = "X-Orderctl-Message-ID"
+# Whether a text contains another, alike on both engines and without patterns to escape.
+_HOLDS = "replace({column}, {text}, '') <> {column}"
 MAILS = Outbox(
     table="mail",
     details=DETAILS,
+    conditions={
+        "order_id": "mail.id IN (SELECT mail_id FROM mail_order WHERE account = :account AND order_id = :order_id)",
+        "buyer": "mail.buyer_id IN (SELECT buyer.id FROM buyer WHERE account = :account AND (buyer.id = :buyer"
+        f" OR {_HOLDS.format(column='name_folded', text=':buyer_folded')}))",
+        "recipient": _HOLDS.format(column="lower(mail.recipient)", text=":recipient_lower"),
+        "queued_before": "mail.created_at < :queued_before",
+    },
     recorded={"subject": "text", "text": "text", "html": "text"},
     noted=("from_recipient", "to_recipient", "report"),
 )
@@ -122,17 +131,12 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MailQuery:
-    """Selects mails by id, state, batch, buyer (id, or text in the name), order, text in the address, and age."""
+class MailQuery(DeliveryQuery):
+    """Selects mails by their buyer too (id, or text in the name), text in the address, and age."""
 
-    ids: tuple[str, ...] = ()
-    states: tuple[DeliveryState, ...] = ()
-    batch_id: str | None = None
     buyer: str | None = None
-    order_id: str | None = None
     recipient: str | None = None
     queued_before: datetime | None = None
-    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

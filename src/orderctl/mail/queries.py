@@ -6,11 +6,11 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 
-from orderctl.core.text import fold, lower_ascii
-from orderctl.database.connection import Columns, Connection, Dialect, Fragment, Row, read_instant
+from orderctl.database.connection import Columns, Connection, Row, read_instant
 from orderctl.delivery.outbox import DeliveryState
+from orderctl.delivery.queries import matching
 from orderctl.language.stored import told
-from orderctl.mail.outbox import DETAILS, Letter, Mail, MailQuery, Misdirected
+from orderctl.mail.outbox import DETAILS, MAILS, Letter, Mail, MailQuery, Misdirected
 
 _MAIL = Columns(
     "id, batch_id, buyer_id, recipient, language, message_id, state, attempts, next_attempt_at, created_at, updated_at,"
@@ -106,32 +106,13 @@ def release_held(connection: Connection, now: datetime) -> int:
 
 def list_mails(connection: Connection, query: MailQuery) -> Iterator[Mail]:
     """The mails, newest first; those of one batch by descending number."""
-    where = matching(connection.dialect, query)
+    where = matching(connection.dialect, MAILS, query)
     limit = "" if query.limit is None else " LIMIT :most"
     found = connection.stream(
         f"SELECT {_COLUMNS} FROM mail WHERE account = :account{where.sql} ORDER BY {_NEWEST_FIRST}{limit}",
         {**where.params, "most": query.limit} if limit else where.params,
     )
     return map(_mail, found)
-
-
-def count_mails(connection: Connection, query: MailQuery) -> dict[DeliveryState, int]:
-    """How many of the mails are in each state."""
-    where = matching(connection.dialect, query)
-    found = connection.execute(
-        f"SELECT state, count(*) FROM mail WHERE account = :account{where.sql} GROUP BY state", where.params
-    )
-    counted = {DeliveryState(state): int(number) for state, number in found}
-    return {state: counted.get(state, 0) for state in DeliveryState}
-
-
-def mail_states(connection: Connection, query: MailQuery) -> dict[str, DeliveryState]:
-    """The state of each of the mails."""
-    where = matching(connection.dialect, query)
-    found = connection.execute(
-        f"SELECT id, state FROM mail WHERE account = :account{where.sql} ORDER BY id", where.params
-    )
-    return {mail_id: DeliveryState(state) for mail_id, state in found}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,38 +174,3 @@ def _mail(row: Row) -> Mail:
     letter = {name: values.pop(name) for name in ("subject", "text", "html")}
     composed = letter["subject"] is not None
     return Mail(**values, letter=Letter(**letter) if composed else None, orders=row[-1])
-
-
-# Whether a text contains another, alike on both engines and without patterns to escape.
-_HOLDS = "replace({column}, :{text}, '') <> {column}"
-
-
-def matching(dialect: Dialect, query: MailQuery) -> Fragment:
-    """The conditions on a row of `mail`, each with AND before it."""
-    conditions: list[str] = []
-    bound: dict[str, object] = {}
-    if query.ids:
-        conditions.append(f"id IN ({dialect.ids('ids')})")
-        bound["ids"] = dialect.bind_ids(query.ids)
-    if query.states:
-        conditions.append(f"state IN ({dialect.ids('states')})")
-        bound["states"] = dialect.bind_ids([state.value for state in query.states])
-    if query.batch_id is not None:
-        conditions.append("batch_id = :batch")
-        bound["batch"] = query.batch_id
-    if query.buyer is not None:
-        holds = _HOLDS.format(column="name_folded", text="in_name")
-        conditions.append(
-            f"buyer_id IN (SELECT buyer.id FROM buyer WHERE account = :account AND (buyer.id = :buyer OR {holds}))"
-        )
-        bound |= {"buyer": query.buyer, "in_name": fold(query.buyer)}
-    if query.order_id is not None:
-        conditions.append("id IN (SELECT mail_id FROM mail_order WHERE account = :account AND order_id = :order)")
-        bound["order"] = query.order_id
-    if query.recipient is not None:
-        conditions.append(_HOLDS.format(column="lower(recipient)", text="in_address"))
-        bound["in_address"] = lower_ascii(query.recipient)
-    if query.queued_before is not None:
-        conditions.append("created_at < :before")
-        bound["before"] = dialect.instant(query.queued_before)
-    return Fragment("".join(f" AND {condition}" for condition in conditions), bound)

@@ -1,4 +1,4 @@
-"""Mails as deliveries: how each is written, and which ones an operator picks (design.md, section 7)."""
+"""Mails as deliveries: how each is written, which came back, and which go to another address (design.md, section 7)."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,14 +7,13 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from orderctl.core.ids import new_id
 from orderctl.core.times import Progress
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
-from orderctl.database.endings import find_batch, find_mails
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import (
     RETRY,
-    DeliveryAction,
     DeliveryReport,
     DeliveryState,
     Logged,
@@ -22,9 +21,9 @@ from orderctl.delivery.outbox import (
     Settlement,
     settlement,
 )
-from orderctl.delivery.queries import change, log
+from orderctl.delivery.queries import change, find_states, log
 from orderctl.delivery.run import CHUNK
-from orderctl.delivery.service import Picked, Sending, pick
+from orderctl.delivery.service import Sending, pick
 from orderctl.delivery.workers import Job, unsendable
 from orderctl.errors import UsageError
 from orderctl.language import _
@@ -43,7 +42,7 @@ from orderctl.mail.outbox import (
     MailQuery,
     Verdict,
 )
-from orderctl.mail.queries import Heard, claimed_mails, heard_of, list_mails, mail_states, release_held
+from orderctl.mail.queries import Heard, claimed_mails, heard_of, list_mails, release_held
 from orderctl.mail.transports import Mailer
 
 if TYPE_CHECKING:
@@ -104,7 +103,7 @@ def try_delivery(connection: Connection, sending: Sending[MailKind], *, progress
     kind.ready()
     query = MailQuery(batch_id=sending.batch_id)
     states: Counter[DeliveryState] = Counter()
-    mails, total = list_mails(connection, query), len(mail_states(connection, query))
+    mails, total = list_mails(connection, query), len(find_states(connection, MAILS, query))
     while together := list(islice(mails, CHUNK)):
         facts = kind.facts(connection, together)
         for mail in together:
@@ -114,20 +113,6 @@ def try_delivery(connection: Connection, sending: Sending[MailKind], *, progress
     return DeliveryReport(
         sent=states[DeliveryState.SENT], retry=states[DeliveryState.RETRY], refused=states[DeliveryState.REFUSED]
     )
-
-
-def pick_mails(store: Store, action: DeliveryAction, query: MailQuery) -> Picked:
-    """The mails of the query that the action applies to; see `delivery.service.pick`. Raises UsageError."""
-    with store.snapshot() as connection:
-        query = found_in(connection, query)
-        found = mail_states(connection, replace(query, states=()))
-    return pick(MAILS, action, found, named=query.ids, states=query.states)
-
-
-def found_in(connection: Connection, query: MailQuery) -> MailQuery:
-    """The query with full ids instead of endings. Raises UsageError for an id or ending that is not found."""
-    batch_id = None if query.batch_id is None else find_batch(connection, query.batch_id)
-    return replace(query, ids=find_mails(connection, query.ids), batch_id=batch_id)
 
 
 _TOGETHER = 200
@@ -140,7 +125,6 @@ class BounceReader:
 
     actor: str
     clock: Clock
-    new_id: Callable[[], str]
     copies: frozenset[str] = frozenset()
 
     def record(self, store: Store, notices: Iterable[BounceNotice]) -> BounceReport:
@@ -172,7 +156,7 @@ class BounceReader:
             mail = of_mail.mail if of_mail else None
             if of_mail and mail and fate in {Fate.BOUNCED, Fate.NOTED}:
                 words = _words(notice, mail)
-                act = Logged(event_id=self.new_id(), actor=self.actor, reason=words, at=at, noted={"report": notice.id})
+                act = Logged(event_id=new_id(), actor=self.actor, reason=words, at=at, noted={"report": notice.id})
                 if fate is Fate.NOTED:
                     log(connection, MAILS, BOUNCE, [mail.id], act, stays=True)
                 else:
@@ -236,14 +220,12 @@ def _words(notice: BounceNotice, mail: Mail) -> str:
     return next(mine, notice.words)
 
 
-def readdress(
-    store: Store, query: MailQuery, to: str, *, actor: str, reason: str, clock: Clock, new_id: Callable[[], str]
-) -> int:
+def readdress(store: Store, query: MailQuery, to: str, *, actor: str, reason: str, clock: Clock) -> int:
     """Let mails of one buyer, named by their ids, be sent to another address; returns how many.
 
     Raises UsageError if they are of several buyers, in no state for it, or go to this address already.
     """
-    picked = pick_mails(store, RETRY, query)
+    picked = pick(store, MAILS, RETRY, query)
 
     def work(connection: Connection) -> int:
         at, done = clock.of(connection), 0

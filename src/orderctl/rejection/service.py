@@ -13,10 +13,10 @@ from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store, login
 from orderctl.delivery.outbox import DeliveryReport, DeliveryState
+from orderctl.delivery.queries import count_states
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.language import _, ngettext
-from orderctl.mail.outbox import MailQuery
-from orderctl.mail.queries import count_mails
+from orderctl.mail.outbox import MAILS, MailQuery
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderSummary
 from orderctl.rejection.assess import assess_choice, systems_of
@@ -296,7 +296,7 @@ def _has_others(connection: Connection, choice: Choice, plan: RejectionPlan) -> 
 def delivered_so_far(store: Store, result: RejectionResult) -> RejectionResult:
     """The result with its mails after all delivery runs; its own `delivery` is that of the last run."""
     with store.snapshot() as connection:
-        counts = count_mails(connection, MailQuery(batch_id=result.batch_id))
+        counts = count_states(connection, MAILS, MailQuery(batch_id=result.batch_id))
     delivery = replace(
         result.delivery or DeliveryReport(),
         sent=counts[DeliveryState.SENT],
@@ -321,7 +321,7 @@ def held_batches(store: Store, batch_ids: Sequence[str]) -> tuple[HeldBatch, ...
 
 
 def _left(connection: Connection, batch_id: str) -> int:
-    counts = count_mails(connection, MailQuery(batch_id=batch_id))
+    counts = count_states(connection, MAILS, MailQuery(batch_id=batch_id))
     return sum(number for state, number in counts.items() if state not in _SETTLED)
 
 

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orderctl.delivery import outbox as delivery
-from orderctl.delivery.outbox import DeliveryState, Outbox
+from orderctl.delivery.outbox import DeliveryQuery, DeliveryState, Outbox
 from orderctl.systems import systems
 from orderctl.systems.systems import Cancellation
 
 DETAILS = delivery.DETAILS | systems.DETAILS
-WRITEBACKS = Outbox(table="writeback", details=DETAILS)
+WRITEBACKS = Outbox(
+    table="writeback",
+    details=DETAILS,
+    conditions={"order_id": "writeback.order_id = :order_id", "system": "writeback.system = :system"},
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +44,7 @@ class WriteBack:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WriteBackQuery:
-    """Selects write-backs by id, state, batch, order and system."""
+class WriteBackQuery(DeliveryQuery):
+    """Selects write-backs by their system too."""
 
-    ids: tuple[str, ...] = ()
-    states: tuple[DeliveryState, ...] = ()
-    batch_id: str | None = None
-    order_id: str | None = None
     system: str | None = None
-    limit: int | None = None

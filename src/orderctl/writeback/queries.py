@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from orderctl.core.money import Money
-from orderctl.database.connection import Columns, Connection, Dialect, Fragment, Row, read_instant
+from orderctl.database.connection import Columns, Connection, Fragment, Row, read_instant
 from orderctl.delivery.outbox import DeliveryState
+from orderctl.delivery.queries import matching
 from orderctl.language.stored import told
 from orderctl.orders.contradictions import Contradicted, Contradiction, Said
 from orderctl.orders.orders import Status
 from orderctl.systems.systems import Cancellation
-from orderctl.writeback.outbox import DETAILS, WriteBack, WriteBackQuery
+from orderctl.writeback.outbox import DETAILS, WRITEBACKS, WriteBack, WriteBackQuery
 
 _ROW = Columns(
     "id, system, state, attempts, next_attempt_at, created_at, updated_at, last_error",
@@ -18,21 +19,22 @@ _ROW = Columns(
     last_error=partial(told, templates=DETAILS),
     **dict.fromkeys(("next_attempt_at", "created_at", "updated_at"), read_instant),
 )
-_OWN = ", ".join(f"w.{name}" for name in _ROW.names)
+_OWN = ", ".join(f"writeback.{name}" for name in _ROW.names)
 _FACTS = (
-    "w.order_id, w.system_key, w.batch_id, coalesce(e.detail, ''), coalesce(e.reason_code, ''),"
+    "writeback.order_id, writeback.system_key, writeback.batch_id, coalesce(e.detail, ''), coalesce(e.reason_code, ''),"
     " b.reason, b.reason_code,"
     " o.currency, o.total, o.rejected_at, o.reference"
 )
 # The event of a rejection has the id of its batch.
 _JOINED = (
-    "writeback AS w JOIN orders AS o ON o.account = :account AND o.id = w.order_id"
-    " JOIN batch AS b ON b.account = :account AND b.id = w.batch_id"
-    " LEFT JOIN order_event AS e ON e.account = :account AND e.order_id = w.order_id AND e.id = w.batch_id"
+    "writeback JOIN orders AS o ON o.account = :account AND o.id = writeback.order_id"
+    " JOIN batch AS b ON b.account = :account AND b.id = writeback.batch_id"
+    " LEFT JOIN order_event AS e"
+    " ON e.account = :account AND e.order_id = writeback.order_id AND e.id = writeback.batch_id"
 )
 # The ids of a batch's write-backs differ only in their number, so the longer id has the greater number.
-_NEWEST_FIRST = "w.created_at DESC, w.batch_id DESC, length(w.id) DESC, w.id DESC"
-_OLDEST_FIRST = "w.next_attempt_at, length(w.id), w.id"
+_NEWEST_FIRST = "writeback.created_at DESC, writeback.batch_id DESC, length(writeback.id) DESC, writeback.id DESC"
+_OLDEST_FIRST = "writeback.next_attempt_at, length(writeback.id), writeback.id"
 
 
 def claimed_writebacks(connection: Connection, ids: Sequence[str]) -> tuple[WriteBack, ...]:
@@ -46,10 +48,10 @@ def list_writebacks(connection: Connection, query: WriteBackQuery) -> Iterator[W
 
 
 def _read(connection: Connection, query: WriteBackQuery, order: str) -> Iterator[WriteBack]:
-    where = _matching(connection.dialect, query)
+    where = matching(connection.dialect, WRITEBACKS, query)
     limit = "" if query.limit is None else " LIMIT :most"
     found = connection.stream(
-        f"SELECT {_OWN}, {_FACTS} FROM {_JOINED} WHERE w.account = :account{where.sql} ORDER BY {order}{limit}",
+        f"SELECT {_OWN}, {_FACTS} FROM {_JOINED} WHERE writeback.account = :account{where.sql} ORDER BY {order}{limit}",
         {**where.params, "most": query.limit} if limit else where.params,
     )
     return map(_writeback, found)
@@ -72,44 +74,6 @@ def conflicts(connection: Connection, among: Fragment) -> Iterator[Contradicted]
             said=Said(at=read_instant(at)),
             source=system,
         )
-
-
-def count_writebacks(connection: Connection, query: WriteBackQuery) -> dict[DeliveryState, int]:
-    """How many of the write-backs are in each state."""
-    where = _matching(connection.dialect, query)
-    found = connection.execute(
-        f"SELECT w.state, count(*) FROM writeback AS w WHERE w.account = :account{where.sql} GROUP BY w.state",
-        where.params,
-    )
-    counted = {DeliveryState(state): int(number) for state, number in found}
-    return {state: counted.get(state, 0) for state in DeliveryState}
-
-
-def writeback_states(connection: Connection, query: WriteBackQuery) -> dict[str, DeliveryState]:
-    """The state of each of the write-backs."""
-    where = _matching(connection.dialect, query)
-    found = connection.execute(
-        f"SELECT w.id, w.state FROM writeback AS w WHERE w.account = :account{where.sql} ORDER BY w.id", where.params
-    )
-    return {item_id: DeliveryState(state) for item_id, state in found}
-
-
-def _matching(dialect: Dialect, query: WriteBackQuery) -> Fragment:
-    """The conditions on a row `w` of `writeback`, each with AND before it."""
-    conditions: list[str] = []
-    bound: dict[str, object] = {}
-    if query.ids:
-        conditions.append(f"w.id IN ({dialect.ids('ids')})")
-        bound["ids"] = dialect.bind_ids(query.ids)
-    if query.states:
-        conditions.append(f"w.state IN ({dialect.ids('states')})")
-        bound["states"] = dialect.bind_ids([state.value for state in query.states])
-    named = {"batch_id": query.batch_id, "order_id": query.order_id, "system": query.system}
-    for column, value in named.items():
-        if value is not None:
-            conditions.append(f"w.{column} = :{column}")
-            bound[column] = value
-    return Fragment("".join(f" AND {condition}" for condition in conditions), bound)
 
 
 def _writeback(row: Row) -> WriteBack:

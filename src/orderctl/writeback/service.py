@@ -1,24 +1,23 @@
-"""Write-backs as deliveries: how each reaches its system, and which ones an operator picks (design.md, section 7)."""
+"""Write-backs as deliveries: how each reaches its system (design.md, section 7)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import monotonic
 
+from orderctl.core.ids import new_id
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection, Fragment
-from orderctl.database.endings import find_batch, find_writebacks
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import DeliveryAction, DeliveryState, Logged, Outbox
 from orderctl.delivery.queries import change
-from orderctl.delivery.service import Picked, pick
 from orderctl.delivery.workers import Job
 from orderctl.errors import ServerUnavailableError, StoreUnavailableError
 from orderctl.language import N_, _
 from orderctl.systems.systems import ASKED_CANCELLED, ASKED_OPEN, Found, Readable, System, SystemSettings
 from orderctl.writeback.outbox import WRITEBACKS, WriteBack, WriteBackQuery
-from orderctl.writeback.queries import claimed_writebacks, list_writebacks, writeback_states
+from orderctl.writeback.queries import claimed_writebacks, list_writebacks
 
 _ASKED_AT_ONCE, _ASKED_EVERY_S = 100, 600.0
 
@@ -46,7 +45,6 @@ class WritebackKind:
     system: SystemSettings
     actor: str
     clock: Clock
-    new_id: Callable[[], str]
     outbox: Outbox = field(init=False)
     _asked: dict[str, float] = field(default_factory=dict, init=False)
 
@@ -114,7 +112,7 @@ class WritebackKind:
     def _settle(self, store: Store, action: DeliveryAction, states: Mapping[str, DeliveryState]) -> None:
         if not states:
             return
-        event_id, said = self.new_id(), replace(action, detail=_(action.detail, system=self.system.name))
+        event_id, said = new_id(), replace(action, detail=_(action.detail, system=self.system.name))
         store.write(
             lambda connection: change(
                 connection,
@@ -124,17 +122,3 @@ class WritebackKind:
                 Logged(event_id=event_id, actor=self.actor, reason="", at=self.clock.of(connection)),
             )
         )
-
-
-def pick_writebacks(store: Store, action: DeliveryAction, query: WriteBackQuery) -> Picked:
-    """The write-backs of the query that the action applies to; see `delivery.service.pick`. Raises UsageError."""
-    with store.snapshot() as connection:
-        query = found_in(connection, query)
-        found = writeback_states(connection, replace(query, states=()))
-    return pick(WRITEBACKS, action, found, named=query.ids, states=query.states)
-
-
-def found_in(connection: Connection, query: WriteBackQuery) -> WriteBackQuery:
-    """The query with full ids instead of endings. Raises UsageError for an id or ending that is not found."""
-    batch_id = None if query.batch_id is None else find_batch(connection, query.batch_id)
-    return replace(query, ids=find_writebacks(connection, query.ids), batch_id=batch_id)

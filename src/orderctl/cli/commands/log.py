@@ -32,13 +32,13 @@ from orderctl.database.acts import read_acts
 from orderctl.database.connection import Connection
 from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
 from orderctl.database.store import Store
+from orderctl.delivery.queries import count_states
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.exporting.service import NEW_ID, ExportFormat, ExportRequest, reentered_orders, write_export
 from orderctl.files.safe import create_file, output_file
 from orderctl.filters.parser import is_term
 from orderctl.language import N_, _, ngettext
-from orderctl.mail.outbox import MailQuery
-from orderctl.mail.queries import count_mails
+from orderctl.mail.outbox import MAILS, MailQuery
 from orderctl.orders.document import SCHEMA, event_document
 from orderctl.orders.erasures import erasures
 from orderctl.orders.orders import OrderEvent
@@ -306,7 +306,7 @@ def report(
         found = report_on(
             batch,
             batch_summaries(connection, batch.id),
-            count_mails(connection, MailQuery(batch_id=batch.id)),
+            count_states(connection, MAILS, MailQuery(batch_id=batch.id)),
             head=head,
             act_head=newest_act(connection),
         )

@@ -1,9 +1,7 @@
 """`orderctl mail list|show|send|retry|cancel|settle|bounces`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -11,10 +9,21 @@ import typer
 from orderctl.cli.apps import group_app
 from orderctl.cli.commands.plan import due_plans_runner
 from orderctl.cli.context import Context
-from orderctl.cli.delivery import Delivery, Stopping, act_and_tell, counted, deliver_mails
+from orderctl.cli.delivery import (
+    AsList,
+    Delivery,
+    DeliveryChoice,
+    Kind,
+    ListFormat,
+    ListLimit,
+    Stopping,
+    act_and_tell,
+    deliver_mails,
+    list_deliveries,
+    named,
+)
 from orderctl.cli.options import (
     AsReport,
-    BatchId,
     FilterText,
     ReportFormat,
     SelectionName,
@@ -24,19 +33,19 @@ from orderctl.cli.options import (
     takes,
 )
 from orderctl.cli.sources import Source, choose, provenance
-from orderctl.core.ids import new_id
 from orderctl.core.times import parse_duration
+from orderctl.database.connection import Connection
 from orderctl.database.endings import find_batch
 from orderctl.database.store import Store
-from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction, DeliveryState
+from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT
 from orderctl.delivery.queries import list_events
-from orderctl.delivery.service import Sending
+from orderctl.delivery.service import Sending, found_in
 from orderctl.errors import UsageError
-from orderctl.language import _, ngettext
+from orderctl.language import N_, _, ngettext
 from orderctl.mail.letter_context import queued_letters
-from orderctl.mail.outbox import MAILS, BounceNotice, LetterContext, MailQuery
-from orderctl.mail.queries import count_mails, list_mails, mail_order_ids, with_earlier
-from orderctl.mail.service import BounceReader, MailKind, found_in, pick_mails, readdress
+from orderctl.mail.outbox import MAILS, BounceNotice, LetterContext, Mail, MailQuery
+from orderctl.mail.queries import list_mails, mail_order_ids, with_earlier
+from orderctl.mail.service import BounceReader, MailKind, readdress
 from orderctl.mail.view import (
     bounce_document,
     bounce_summary,
@@ -46,42 +55,35 @@ from orderctl.mail.view import (
     mail_document,
     mail_table,
 )
+from orderctl.orders.document import Document
 from orderctl.rejection.sample_mail import facts_of_batch, facts_of_request, invented_facts, send_sample
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
 from orderctl.selection.selection import DEFAULT_SELECTION
-from orderctl.settings import LARGEST
 
 MailIds = Annotated[
     list[str] | None,
     typer.Argument(metavar="[MAIL]...", help="Ids of mails, or their endings.", autocompletion=suggest_mail),
 ]
-States = Annotated[list[DeliveryState] | None, typer.Option("--state", help="Only mails in this state; repeatable.")]
 BuyerText = Annotated[
     str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
 ]
-OrderId = Annotated[str | None, typer.Option("--order", metavar="ID", help="Only mails that speak of this order.")]
 RecipientText = Annotated[
     str | None, typer.Option("--recipient", metavar="TEXT", help="Only where the address holds this text.")
 ]
 OlderThan = Annotated[
     str | None, typer.Option("--older-than", metavar="TIME", help="Only mails queued before: 2d, 12h.")
 ]
-AllMails = Annotated[bool, typer.Option("--all", help="All mails that this can be done with.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MailChoice:
+class MailChoice(DeliveryChoice):
     """The options that choose mails."""
 
     ids: MailIds = None
-    state: States = None
-    batch: BatchId = None
     buyer: BuyerText = None
-    order: OrderId = None
     recipient: RecipientText = None
     older_than: OlderThan = None
-    everything: AllMails = False
 
     def filters(self, context: Context) -> MailQuery:
         """The filters as a query. Raises UsageError if `--older-than` is not a length of time."""
@@ -105,33 +107,25 @@ class MailChoice:
 
     def named(self, context: Context) -> MailQuery:
         """The mails that are chosen by ids, by filters, or by `--all`; UsageError for none or several of these."""
-        query = self.filters(context)
-        filtered = query != MailQuery()
-        if sum((bool(self.ids), filtered, self.everything)) > 1:
-            raise UsageError(
-                _("mails are named by ids, by filters or by --all, not by two of them"), hint=_("give one of them")
-            )
-        if not (self.ids or filtered or self.everything):
-            raise UsageError(
-                _("which mails? none was named"), hint=_("give ids, --state, --batch or another filter, or --all")
-            )
-        return replace(query, ids=tuple(dict.fromkeys(self.ids))) if self.ids else query
+        return named(self.filters(context), self.ids, everything=self.everything)
 
 
+def _document(connection: Connection, mail: Mail) -> Document:
+    return mail_document(mail, mail_order_ids(connection, mail.id))
+
+
+def _again(unknown: int) -> str:
+    return ngettext(
+        "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
+        "{number:,} mails of unknown fate may have arrived: send again, perhaps twice?",
+        unknown,
+    )
+
+
+_KIND = Kind(outbox=MAILS, read=list_mails, document=_document, table=mail_table, none=N_("no mails"), again=_again)
 app = group_app()
-_SHOWN = 50
 # Servers give up after five days.
 _REPORTS_OF = timedelta(days=30)
-
-
-class MailFormat(StrEnum):
-    """The formats of a list of mails."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
-    IDS = "ids"
-
 
 MailId = Annotated[
     str, typer.Argument(metavar="MAIL", help="The mail's id, or its ending.", autocompletion=suggest_mail)
@@ -153,36 +147,12 @@ def mail() -> None:
 def list_(
     ctx: typer.Context,
     mails: MailChoice,
-    limit: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST, help="At most so many; 0: all. 50 unless --format ids.")
-    ] = None,
-    as_: Annotated[
-        MailFormat, typer.Option("--format", help="text for people; json: one array; jsonl or ids: one a line.")
-    ] = MailFormat.TEXT,
+    limit: ListLimit = None,
+    as_: AsList = ListFormat.TEXT,
 ) -> None:
     """List the mails, newest first."""
     context = context_of(ctx)
-    query = mails.filters(context)
-    shown = (None if as_ is MailFormat.IDS else _SHOWN) if limit is None else limit or None
-    with context.open_store() as store, store.snapshot() as connection:
-        query = found_in(connection, query)
-        found = list_mails(connection, replace(query, limit=shown))
-        if as_ is MailFormat.IDS:
-            context.output.lines(mail.id for mail in found)
-            return
-        if as_ is not MailFormat.TEXT:
-            told = (mail_document(each, mail_order_ids(connection, each.id)) for each in found)
-            context.output.documents(told, as_)
-            return
-        listed, counts = list(found), count_mails(connection, query)
-    if listed:
-        context.screen.table(lambda: mail_table(listed))
-    summary = ", ".join(counted(name, number) for name, number in counts.items() if number)
-    more = sum(counts.values()) - len(listed)
-    summary = summary or _("no mails")
-    context.screen.tell(
-        _("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
-    )
+    list_deliveries(context, _KIND, mails.filters(context), limit, as_)
 
 
 @app.command(epilog="Examples:\n\norderctl mail show 2gi7a8q4.1\n\norderctl mail show 2gi7a8q4.1 --raw > mail.eml")
@@ -196,7 +166,7 @@ def show(
     context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
         [found] = with_earlier(
-            connection, tuple(list_mails(connection, found_in(connection, MailQuery(ids=(mail_id,)))))
+            connection, tuple(list_mails(connection, found_in(connection, MAILS, MailQuery(ids=(mail_id,)))))
         )
         orders, events = mail_order_ids(connection, found.id), list_events(connection, MAILS, found.id)
         facts = None if found.letter else queued_letters(connection, [found.id]).get(found.id)
@@ -282,7 +252,7 @@ def retry(
         )
 
     if to is None:
-        _act(context, RETRY, mails, done, reason=reason, yes=yes)
+        act_and_tell(context, _KIND, RETRY, mails.named(context), done, reason=reason, yes=yes)
         return
     address, query = context.mailing.address(to, "--to"), mails.named(context)
     if not query.ids:
@@ -295,7 +265,6 @@ def retry(
             actor=context.actor,
             reason=reason.strip(),
             clock=context.clock,
-            new_id=new_id,
         )
     context.screen.tell(done(changed))
 
@@ -315,7 +284,6 @@ def bounces(
     reader = BounceReader(
         actor=context.actor,
         clock=context.clock,
-        new_id=new_id,
         copies=context.mailing.copies,
     )
     since = (context.clock.now() - _REPORTS_OF).date()
@@ -353,7 +321,7 @@ def cancel(
     def done(changed: int) -> str:
         return ngettext("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed)
 
-    _act(context, CANCEL, mails, done, reason=reason, yes=True)
+    act_and_tell(context, _KIND, CANCEL, mails.named(context), done, reason=reason)
 
 
 @app.command(
@@ -376,26 +344,7 @@ def settle(
             "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=action.to
         )
 
-    _act(context, action, mails, done, reason=reason, yes=True)
-
-
-def _act(
-    context: Context, action: DeliveryAction, mails: MailChoice, done: Callable[[int], str], *, reason: str, yes: bool
-) -> None:
-    """Apply the action; tell which mails were left alone, and what was done to how many."""
-    query = mails.named(context)
-
-    def question(unknown: int) -> str:
-        return ngettext(
-            "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
-            "{number:,} mails of unknown fate may have arrived: send again, perhaps twice?",
-            unknown,
-        )
-
-    with context.open_store() as store:
-        picked = pick_mails(store, action, query)
-        ask = None if yes or (len(picked.states) == 1 and query.ids) else question
-        act_and_tell(context, store, MAILS, action, picked, done, reason=reason, ask=ask)
+    act_and_tell(context, _KIND, action, mails.named(context), done, reason=reason)
 
 
 def _named(notice: BounceNotice) -> str:

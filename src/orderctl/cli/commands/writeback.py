@@ -1,52 +1,50 @@
 """`orderctl writeback list|show|send|retry|cancel|settle`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
 from orderctl.cli.apps import group_app
-from orderctl.cli.commands.mail import MailFormat
-from orderctl.cli.context import Context
-from orderctl.cli.delivery import Delivery, Stopping, act_and_tell, counted, tell_systems
-from orderctl.cli.options import AsReport, BatchId, ReportFormat, Yes, context_of, suggest_order, takes
+from orderctl.cli.delivery import (
+    AsList,
+    Delivery,
+    DeliveryChoice,
+    Kind,
+    ListFormat,
+    ListLimit,
+    Stopping,
+    act_and_tell,
+    list_deliveries,
+    named,
+    tell_systems,
+)
+from orderctl.cli.options import AsReport, ReportFormat, Yes, context_of, takes
 from orderctl.database.endings import find_batch
-from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction, DeliveryState
+from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT
 from orderctl.delivery.queries import list_events
+from orderctl.delivery.service import found_in
 from orderctl.errors import UsageError
-from orderctl.language import _, ngettext
-from orderctl.settings import LARGEST
+from orderctl.language import N_, _, ngettext
 from orderctl.systems.systems import configured, system_named
 from orderctl.writeback.outbox import WRITEBACKS, WriteBackQuery
-from orderctl.writeback.queries import count_writebacks, list_writebacks
-from orderctl.writeback.service import found_in, pick_writebacks
+from orderctl.writeback.queries import list_writebacks
 from orderctl.writeback.view import writeback_details, writeback_document, writeback_report, writeback_table
 
 app = group_app()
-_SHOWN = 50
 WritebackIds = Annotated[
     list[str] | None, typer.Argument(metavar="[WRITEBACK]...", help="Ids of write-backs, or their endings.")
 ]
-States = Annotated[list[DeliveryState] | None, typer.Option("--state", help="Only those in this state; repeatable.")]
-OrderId = Annotated[
-    str | None, typer.Option("--order", metavar="ID", help="Only of this order.", autocompletion=suggest_order)
-]
 SystemName = Annotated[str | None, typer.Option("--system", metavar="NAME", help="Only of this system.")]
-Everything = Annotated[bool, typer.Option("--all", help="All that this can be done with.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the write-back.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WritebackChoice:
+class WritebackChoice(DeliveryChoice):
     """The options that choose write-backs."""
 
     ids: WritebackIds = None
-    state: States = None
-    batch: BatchId = None
-    order: OrderId = None
     system: SystemName = None
-    everything: Everything = False
 
     def filters(self) -> WriteBackQuery:
         """The filters as a query."""
@@ -56,14 +54,25 @@ class WritebackChoice:
 
     def named(self) -> WriteBackQuery:
         """What is chosen by ids, by filters, or by `--all`; UsageError for none or several of these."""
-        query = self.filters()
-        ways = (bool(self.ids), query != WriteBackQuery(), self.everything)
-        if sum(ways) != 1:
-            raise UsageError(
-                _("write-backs are named by ids, by filters or by --all, in one of these ways"),
-                hint=_("give ids, --state, --batch or another filter, or --all"),
-            )
-        return replace(query, ids=tuple(dict.fromkeys(self.ids))) if self.ids else query
+        return named(self.filters(), self.ids, everything=self.everything)
+
+
+def _again(unknown: int) -> str:
+    return ngettext(
+        "{number:,} write-back of unknown fate may have been carried out: tell the system again, perhaps twice?",
+        "{number:,} write-backs of unknown fate may have been carried out: tell the systems again, perhaps twice?",
+        unknown,
+    )
+
+
+_KIND = Kind(
+    outbox=WRITEBACKS,
+    read=list_writebacks,
+    document=lambda _connection, each: writeback_document(each),
+    table=writeback_table,
+    none=N_("no write-backs"),
+    again=_again,
+)
 
 
 @app.callback()
@@ -79,34 +88,11 @@ def writeback() -> None:
 def list_(
     ctx: typer.Context,
     chosen: WritebackChoice,
-    limit: Annotated[
-        int | None, typer.Option(min=0, max=LARGEST, help="At most so many; 0: all. 50 unless --format ids.")
-    ] = None,
-    as_: Annotated[
-        MailFormat, typer.Option("--format", help="text for people; json: one array; jsonl or ids: one a line.")
-    ] = MailFormat.TEXT,
+    limit: ListLimit = None,
+    as_: AsList = ListFormat.TEXT,
 ) -> None:
     """List the write-backs, newest first. What is refused is in conflict: the system did not cancel the order."""
-    context = context_of(ctx)
-    query = chosen.filters()
-    shown = (None if as_ is MailFormat.IDS else _SHOWN) if limit is None else limit or None
-    with context.open_store() as store, store.snapshot() as connection:
-        query = found_in(connection, query)
-        found = list_writebacks(connection, replace(query, limit=shown))
-        if as_ is MailFormat.IDS:
-            context.output.lines(each.id for each in found)
-            return
-        if as_ is not MailFormat.TEXT:
-            context.output.documents(map(writeback_document, found), as_)
-            return
-        listed, counts = list(found), count_writebacks(connection, query)
-    if listed:
-        context.screen.table(lambda: writeback_table(listed))
-    more = sum(counts.values()) - len(listed)
-    summary = ", ".join(counted(name, number) for name, number in counts.items() if number) or _("no write-backs")
-    context.screen.tell(
-        _("{summary}; {more:,} not shown, see --limit", summary=summary, more=more) if more else summary
-    )
+    list_deliveries(context_of(ctx), _KIND, chosen.filters(), limit, as_)
 
 
 @app.command(epilog="Examples:\n\norderctl writeback show 2gi7a8q4.1")
@@ -118,7 +104,7 @@ def show(
     """Show one write-back: what the system is told, what it said, and what operators did."""
     context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
-        [found] = list_writebacks(connection, found_in(connection, WriteBackQuery(ids=(writeback_id,))))
+        [found] = list_writebacks(connection, found_in(connection, WRITEBACKS, WriteBackQuery(ids=(writeback_id,))))
         events = list_events(connection, WRITEBACKS, found.id)
     if as_ is not ReportFormat.TEXT:
         context.output.document(writeback_document(found, events), as_)
@@ -159,7 +145,7 @@ def retry(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "", yes: Ye
             changed,
         )
 
-    _act(context_of(ctx), RETRY, chosen, done, reason=reason, yes=yes)
+    act_and_tell(context_of(ctx), _KIND, RETRY, chosen.named(), done, reason=reason, yes=yes)
 
 
 @app.command(
@@ -173,7 +159,7 @@ def cancel(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "") -> Non
     def done(changed: int) -> str:
         return ngettext("{number:,} write-back will not be sent", "{number:,} write-backs will not be sent", changed)
 
-    _act(context_of(ctx), CANCEL, chosen, done, reason=reason, yes=True)
+    act_and_tell(context_of(ctx), _KIND, CANCEL, chosen.named(), done, reason=reason)
 
 
 @app.command(
@@ -198,29 +184,4 @@ def settle(
             state=action.to,
         )
 
-    _act(context_of(ctx), action, chosen, done, reason=reason, yes=True)
-
-
-def _act(
-    context: Context,
-    action: DeliveryAction,
-    chosen: WritebackChoice,
-    done: Callable[[int], str],
-    *,
-    reason: str,
-    yes: bool,
-) -> None:
-    """Apply the action; tell which write-backs were left alone, and what was done to how many."""
-    query = chosen.named()
-
-    def question(unknown: int) -> str:
-        return ngettext(
-            "{number:,} write-back of unknown fate may have been carried out: tell the system again, perhaps twice?",
-            "{number:,} write-backs of unknown fate may have been carried out: tell the systems again, perhaps twice?",
-            unknown,
-        )
-
-    with context.open_store() as store:
-        picked = pick_writebacks(store, action, query)
-        ask = None if yes or (len(picked.states) == 1 and query.ids) else question
-        act_and_tell(context, store, WRITEBACKS, action, picked, done, reason=reason, ask=ask)
+    act_and_tell(context_of(ctx), _KIND, action, chosen.named(), done, reason=reason)
