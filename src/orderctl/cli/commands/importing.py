@@ -97,6 +97,15 @@ class Columns:
     ] = ""
     decimal: Annotated[DecimalMark | None, typer.Option(help="The mark before decimals; without it, found out.")] = None
 
+    def place(self, file: str | None) -> str:
+        """The file, or the name of the database in its stead. Raises UsageError unless there is one of them."""
+        if file is not None and self.from_sql is not None:
+            raise UsageError(_("a file and --from-sql are two sources"), hint=_("give one of them"))
+        name = self.from_sql or file
+        if name is None:
+            raise UsageError(_("the file is missing"), hint=_("orderctl import FILE, --from-sql NAME, or --list-maps"))
+        return name
+
     def defaults(self) -> dict[str, str]:
         """The values of `--default` by field. Raises UsageError for two maps, and for an unknown field."""
         if self.map_ is not None and self.from_ is not None:
@@ -280,11 +289,7 @@ def import_(
     if list_maps:
         _list_maps(context)
         return
-    if file is not None and columns.from_sql is not None:
-        raise UsageError(_("a file and --from-sql are two sources"), hint=_("give one of them"))
-    name = columns.from_sql or file
-    if name is None:
-        raise UsageError(_("the file is missing"), hint=_("orderctl import FILE, --from-sql NAME, or --list-maps"))
+    name = columns.place(file)
     if make_map:
         context.output.lines(_drafted(context, name, columns))
         return

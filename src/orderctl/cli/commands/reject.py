@@ -68,16 +68,11 @@ from orderctl.terminal.prompts import can_ask, discard_typed, yes_or_no
 
 app = App()
 Individual = Annotated[bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")]
-SavePlan = Annotated[bool, typer.Option("--save-plan", help="Keep the plan for review and stop.")]
-Hold = Annotated[str | None, typer.Option(metavar="TIME", help="Confirm now, reject so much later, as in 15m.")]
 Plan = Annotated[
     str | None, typer.Option("--plan", metavar="ID", help="Run a saved plan, as it is.", autocompletion=suggest_plan)
 ]
 Key = Annotated[
     str | None, typer.Option(metavar="KEY", help="Reject once under this key; again, it gives the first result.")
-]
-Rehearse = Annotated[
-    bool, typer.Option("--rehearse", help="Do all of it, letters too, and take it back; nothing is sent.")
 ]
 _WITH_PLAN = frozenset(
     {"plan", "yes", "dry_run", "rehearse", "recheck", "full", "strict", "expect", "max_orders", "ignore_unknown", "as_"}
@@ -102,6 +97,50 @@ class Told:
     mail_now: Annotated[
         bool, typer.Option("--mail-now", help="Mail before the systems of the orders have cancelled them.")
     ] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """The options that say how far a rejection goes, and with which questions."""
+
+    yes: Yes = False
+    dry_run: DryRun = False
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Do all of it, letters too, and take it back; nothing is sent.")
+    ] = False
+    recheck: Recheck = True
+    full: Full = False
+    save_plan: Annotated[bool, typer.Option("--save-plan", help="Keep the plan for review and stop.")] = False
+    hold: Annotated[str | None, typer.Option(metavar="TIME", help="Confirm now, reject so much later, as in 15m.")] = (
+        None
+    )
+
+    @property
+    def stops(self) -> dict[str, bool]:
+        """The options with which nothing is rejected now, and which of them are given."""
+        return {"--save-plan": self.save_plan, "--hold": self.hold is not None}
+
+    def run(self, context: Context, expected: Expected, *, as_: ReportFormat, edit: bool) -> Run:
+        """The run that they describe. Raises UsageError for options that do not go together."""
+        run = Run(
+            expected=expected.read(context),
+            dry_run=self.dry_run,
+            yes=self.yes,
+            as_=as_,
+            full=self.full,
+            edit=edit,
+            save=self.save_plan,
+            rehearse=self.rehearse,
+            recheck=self.recheck,
+            hold=read_hold(self.hold),
+        )
+        if self.rehearse and (option := _first({"--dry-run": self.dry_run, **self.stops})):
+            raise UsageError(
+                _("--rehearse tries a rejection, and {option} stops before one", option=option),
+                hint=_("leave one of them out; a saved plan is rehearsed with: reject --plan ID --rehearse"),
+            )
+        check_can_ask(run)
+        return run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +181,7 @@ class _Asked:
 )
 @takes_source
 @takes("told", Told)
+@takes("steps", Steps)
 @takes("expected", Expected)
 def reject(
     ctx: typer.Context,
@@ -150,13 +190,7 @@ def reject(
     individual: Individual = False,
     pick: Pick = False,
     told: Told,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    rehearse: Rehearse = False,
-    recheck: Recheck = True,
-    full: Full = False,
-    save_plan: SavePlan = False,
-    hold: Hold = None,
+    steps: Steps,
     plan: Plan = None,
     key: Key = None,
     max_age: MaxAge = None,
@@ -165,41 +199,28 @@ def reject(
 ) -> None:
     """Plan, preview, confirm, reject, and tell the buyers. Without a source: the default selection."""
     context = context_of(ctx)
-    run = Run(
-        expected=expected.read(context),
-        dry_run=dry_run,
-        yes=yes,
-        as_=as_,
-        full=full,
-        edit=told.edit,
-        save=save_plan,
-        rehearse=rehearse,
-        recheck=recheck,
-        hold=read_hold(hold),
-    )
-    if rehearse:
-        _check_rehearsable({"--dry-run": dry_run, "--save-plan": save_plan, "--hold": bool(run.hold)})
-    check_can_ask(run)
+    run = steps.run(context, expected, as_=as_, edit=told.edit)
     if plan is not None:
         _check_plan_alone(ctx)
         with context.open_store() as store:
             raise typer.Exit(run_plan(context, store, plan, run))
-    if save_plan and run.hold:
+    if all(steps.stops.values()):
         raise UsageError(_("--save-plan keeps a plan, --hold confirms it"), hint=_("give one of them"))
-    if key is not None:
-        _check_repeatable({"--pick": pick, "--edit": run.edit, "--save-plan": save_plan, "--hold": bool(run.hold)})
+    if key is not None and (option := _first({"--pick": pick, "--edit": told.edit, **steps.stops})):
+        raise UsageError(
+            _("--key is for a call that can be made again as it is, and {option} is not part of one", option=option),
+            hint=_("leave one of them out; a saved plan runs once without a key"),
+        )
     if individual:
         _check_single(source)
-    message = read_message(told.message, told.message_file or (), edit=told.edit).kept()
-    source = replace(source, notes=True)
     asked = _Asked(
-        source=source,
+        source=replace(source, notes=True),
         individual=individual,
         pick=pick,
         max_age=read_max_age(context, max_age),
         key=key,
         told=told,
-        message=message,
+        message=read_message(told.message, told.message_file or (), edit=told.edit).kept(),
     )
     with context.open_store() as store:
         raise typer.Exit(_reject(context, store, asked, run))
@@ -247,24 +268,9 @@ def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run:
     return request, notify is None
 
 
-def _check_repeatable(options: Mapping[str, bool]) -> None:
-    """Raise UsageError for options with which a call cannot be repeated as it is."""
-    given = [name for name, is_given in options.items() if is_given]
-    if given:
-        raise UsageError(
-            _("--key is for a call that can be made again as it is, and {option} is not part of one", option=given[0]),
-            hint=_("leave one of them out; a saved plan runs once without a key"),
-        )
-
-
-def _check_rehearsable(options: Mapping[str, bool]) -> None:
-    """Raise UsageError for options with which a run rejects nothing, so that there is nothing to rehearse."""
-    given = [name for name, is_given in options.items() if is_given]
-    if given:
-        raise UsageError(
-            _("--rehearse tries a rejection, and {option} stops before one", option=given[0]),
-            hint=_("leave one of them out; a saved plan is rehearsed with: reject --plan ID --rehearse"),
-        )
+def _first(options: Mapping[str, bool]) -> str:
+    """The first of the options that is given; empty if none is."""
+    return next((name for name, is_given in options.items() if is_given), "")
 
 
 def _give_first_result(context: Context, store: Store, run: Run, choice: Choice) -> None:
