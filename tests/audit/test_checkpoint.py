@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orderctl.audit.checkpoint import GrowingTree, consistency_proof, entry_hash, inclusion_proof
 from orderctl.audit.log import digest_batch
-from orderctl.audit.proofs.merkle import GrowingTree, consistency_proof, entry_hash, inclusion_proof
 from orderctl.audit.service import record_of
 from orderctl.database.acts import read_acts
 from support.audit import cut_last_batch

@@ -9,9 +9,8 @@ from orderctl.delivery import service as delivery
 from orderctl.delivery.outbox import CANCEL, MAX_ATTEMPTS, NOT_SENT, RETRY, SENT, DeliveryState
 from orderctl.delivery.queries import count_due, count_states, expire_leases, list_events, release_lease
 from orderctl.errors import OrderctlError, UsageError
-from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import BOUNCE, MAILS, MailQuery
-from orderctl.mail.queries import list_mails, mail_order_ids
+from orderctl.mail.queries import list_mails, mail_order_ids, queued_letters
 from support.factories import ACME, KUMO, FixedClock, make_order, put
 from support.mail import LETTER, MINUTE, NOW, act, claim, get, queue, settle, start, states
 from support.rejection import CLOCK, ids, reject

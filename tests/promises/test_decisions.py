@@ -12,9 +12,8 @@ from orderctl.core.money import Money
 from orderctl.delivery.outbox import DeliveryReport, DeliveryState, Outcome, Settlement, settlement
 from orderctl.delivery.queries import claim, count_states, in_sending, start
 from orderctl.errors import UnexpectedPlanError, UsageError
-from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import MAILS, Letter, Mail, MailQuery
-from orderctl.mail.queries import list_mails
+from orderctl.mail.queries import list_mails, queued_letters
 from orderctl.orders.orders import Status
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult
 from orderctl.rejection.service import Expectations, _landed, check_expectations

@@ -13,10 +13,9 @@ from orderctl.core.money import Money
 from orderctl.database.store import login
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import UnexpectedPlanError, UsageError
-from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.letters import Composer
 from orderctl.mail.outbox import MailQuery
-from orderctl.mail.queries import list_mails, mail_order_ids
+from orderctl.mail.queries import list_mails, mail_order_ids, queued_letters
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
 from orderctl.orders.queries import get_order, order_events

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
+from orderctl.audit.checkpoint import origin_of
 from orderctl.audit.log import Head
-from orderctl.audit.proofs.checkpoint import origin_of
 from orderctl.audit.queries import digest_at, newest_head
 from orderctl.audit.verification import went_back
 from orderctl.database.store import Store

@@ -6,9 +6,8 @@ from itertools import groupby
 from typing import Generic, TypeVar
 
 from orderctl.audit.acts import check_acts
+from orderctl.audit.checkpoint import Checkpoint, GrowingTree, entry_hash, origin_of
 from orderctl.audit.log import LoggedBatch
-from orderctl.audit.proofs.checkpoint import Checkpoint, origin_of
-from orderctl.audit.proofs.merkle import GrowingTree, entry_hash
 from orderctl.audit.queries import (
     batch_chain,
     chained_digests,

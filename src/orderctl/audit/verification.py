@@ -9,9 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 
+from orderctl.audit.checkpoint import Checkpoint, Extent, GrowingTree, entry_hash
 from orderctl.audit.log import LEAF_LENGTH, Batch, EventsDigest, Head, event_line, header_line, leaf
-from orderctl.audit.proofs.checkpoint import Checkpoint, Extent
-from orderctl.audit.proofs.merkle import GrowingTree, entry_hash
 from orderctl.database.acts import Act
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.erasures import Erasure

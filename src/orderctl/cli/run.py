@@ -39,7 +39,6 @@ from orderctl.mail.wording import Wording, plain_tag
 from orderctl.orders.document import Document
 from orderctl.orders.orders import IMPORT_OF
 from orderctl.rejection.assess import keys_in
-from orderctl.rejection.confirmation import confirm_rejection
 from orderctl.rejection.document import dry_run_document, result_document
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, RequestKey
 from orderctl.rejection.sample_letters import SampleLetter, compose_samples
@@ -168,6 +167,8 @@ def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> st
     """Ask for confirmation of the plan; returns how it was given. Raises DeclinedError."""
     if run.yes or run.rehearse or not plan.targets.count:
         return "--yes"
+    from orderctl.rejection.preview import confirm_rejection
+
     production = context.settings.flag("production")
     if not confirm_rejection(plan, store=store.label, production=production):
         raise DeclinedError(_("declined; nothing was changed"))

@@ -12,8 +12,8 @@ from orderctl.core.ids import new_id
 from orderctl.core.times import Progress
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
-from orderctl.database.endings import find_batch, find_deliveries
 from orderctl.database.store import Store
+from orderctl.delivery.endings import find_batch, find_deliveries
 from orderctl.delivery.outbox import DeliveryAction, DeliveryQuery, DeliveryReport, DeliveryState, Logged, Outbox
 from orderctl.delivery.queries import change, count_due, count_held, expire_leases, find_put_off, find_states
 from orderctl.delivery.run import CarriedClock, DeliveryRun, Kind

@@ -27,7 +27,6 @@ from orderctl.delivery.service import Sending, pick
 from orderctl.delivery.workers import Job, unsendable
 from orderctl.errors import UsageError
 from orderctl.language import _
-from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import (
     BOUNCE,
     BOUNCED,
@@ -42,7 +41,7 @@ from orderctl.mail.outbox import (
     MailQuery,
     Verdict,
 )
-from orderctl.mail.queries import Heard, claimed_mails, heard_of, list_mails, release_held
+from orderctl.mail.queries import Heard, claimed_mails, heard_of, list_mails, queued_letters, release_held
 from orderctl.mail.transports import Mailer
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from orderctl.core.identity import Identity
 from orderctl.core.ids import short_id
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
-from orderctl.database.endings import PLANS_LISTED, find_plan
 from orderctl.database.store import Store, login
+from orderctl.delivery.endings import PLANS_LISTED, find_plan
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.language import N_, _
 from orderctl.mail.wording import Wording

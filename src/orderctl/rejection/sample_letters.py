@@ -1,17 +1,27 @@
-"""Sample letters for the preview of a plan: one real letter for each language (design.md, section 6, step 3)."""
+"""Sample letters: for the preview of a plan, one for each language, and one that is sent to a test address."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
+from orderctl.core.money import add_up
 from orderctl.database.connection import Connection, Fragment
 from orderctl.database.store import Store
+from orderctl.delivery.endings import BATCHES_LISTED, find_batch
+from orderctl.delivery.outbox import DeliveryState
+from orderctl.delivery.service import Sending
+from orderctl.errors import OrderctlError, UsageError
 from orderctl.filters.queries import summaries_sql
-from orderctl.mail.letter_context import _BUYER, _facts
-from orderctl.mail.outbox import Letter, LetterContext
+from orderctl.language import _
+from orderctl.mail.outbox import Letter, LetterContext, Mail
+from orderctl.mail.queries import BUYER, letter_context, queued_letters
+from orderctl.mail.service import MailKind
 from orderctl.mail.wording import Wording
+from orderctl.orders.orders import OrderSummary
 from orderctl.orders.queries import read_buyer, read_summary
+from orderctl.orders.samples import sample_orders
 from orderctl.rejection.plan import RejectionPlan
+from orderctl.rejection.service import RejectionRequest, prepare_rejection
 from orderctl.selection.notes import words_of
 
 if TYPE_CHECKING:
@@ -84,13 +94,13 @@ _MOST_SAMPLES = 50
 
 def _sampled(connection: Connection, buyer_id: str, order_ids: Sequence[str]) -> LetterContext | None:
     """The content of a letter to one buyer about these orders; None if the buyer is gone."""
-    row = connection.execute(f"{_BUYER} AND id = :buyer", {"buyer": buyer_id}).fetchone()
+    row = connection.execute(f"{BUYER} AND id = :buyer", {"buyer": buyer_id}).fetchone()
     if row is None:
         return None
     dialect = connection.dialect
     orders = Fragment(f"id IN ({dialect.ids('sampled')})", {"sampled": dialect.bind_ids(order_ids)})
     found = connection.execute(summaries_sql(orders.sql, "id"), orders.params)
-    return _facts(read_buyer(row), tuple(map(read_summary, found)), _brand(connection, orders), "", "")
+    return letter_context(read_buyer(row), tuple(map(read_summary, found)), brand=_brand(connection, orders))
 
 
 def sample_letters_of(connection: Connection, plan: RejectionPlan) -> tuple[LetterContext, ...]:
@@ -127,3 +137,77 @@ def _brand(connection: Connection, orders: Fragment) -> str:
         f"SELECT DISTINCT brand FROM orders WHERE account = :account AND {orders.sql} LIMIT 2", orders.params
     ).fetchall()
     return str(found[0][0]) if len(found) == 1 else ""
+
+
+MARK = "[Sample]"
+
+
+def send_sample(sending: Sending[MailKind], facts: LetterContext, to: str, *, domain: str) -> Letter:
+    """Send the letter to an address instead of its buyer; returns it as sent. Raises OrderctlError."""
+    composed = sending.kind.composer.compose(facts)
+    letter = replace(composed, subject=f"{MARK} {composed.subject}")
+    mail_id, now = sending.new_token(), sending.clock.now()
+    mail = Mail(
+        id=mail_id,
+        batch_id="",
+        buyer_id=facts.buyer.id,
+        recipient=to,
+        language=facts.language,
+        message_id=f"<orderctl.sample.{mail_id}@{domain}>",
+        state=DeliveryState.SENDING,
+        attempts=1,
+        next_attempt_at=now,
+        created_at=now,
+        updated_at=now,
+        last_error="",
+        orders=len(facts.orders),
+    )
+    with sending.kind.sender() as mailer:
+        mailer.connect()
+        outcome = mailer.send(mail, mailer.write(mail, letter), lambda: True)
+    if outcome is None or outcome.state is not DeliveryState.SENT:
+        said = outcome.detail if outcome else _("it was not taken")
+        raise OrderctlError(
+            _("the sample was not sent: {said}", said=said), hint=_("orderctl config check looks at the settings")
+        )
+    return letter
+
+
+def facts_of_batch(store: Store, batch_id: str) -> LetterContext:
+    """The content of the first mail of a batch. Raises UsageError if it has none."""
+    with store.snapshot() as connection:
+        first = f"{find_batch(connection, batch_id)}.1"
+        facts = queued_letters(connection, [first]).get(first)
+    if facts is None:
+        raise UsageError(_("there are no mails of a batch {batch_id!r}", batch_id=batch_id), hint=_(BATCHES_LISTED))
+    return facts
+
+
+def facts_of_request(store: Store, request: RejectionRequest, sending: Sending[MailKind]) -> LetterContext:
+    """The content of the first mail that a rejection would send. Raises UsageError if there would be none."""
+    plan = prepare_rejection(store, replace(request, notify=True), clock=sending.clock, new_id=sending.new_token)
+    with store.snapshot() as connection:
+        found = sample_letters_of(connection, plan)
+    if not found:
+        raise UsageError(
+            _("no buyer would be told of these orders"),
+            hint=_("choose orders that can be rejected, of buyers with an address"),
+        )
+    return found[0]
+
+
+def invented_facts(language: str) -> LetterContext:
+    """The content of a letter about an invented order."""
+    order = next(sample_orders(1))
+    assert order.buyer is not None  # noqa: S101 - for the type checker: sample orders have buyers
+    same = [each.name for each in fields(OrderSummary) if hasattr(order, each.name)]
+    summary = OrderSummary(buyer_name=order.buyer.name, **{name: getattr(order, name) for name in same})
+    return LetterContext(
+        buyer=order.buyer,
+        orders=(summary,),
+        totals=add_up([order.amount]),
+        message="",
+        reason="",
+        brand=order.brand,
+        language=language,
+    )

@@ -8,10 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.audit.document import batch_document, tampering_document, verdict_document, write_record
-from orderctl.audit.heads import seen_head
-from orderctl.audit.log import Batch
-from orderctl.audit.proofs.checkpoint import (
+from orderctl.audit.checkpoint import (
     KEY_SETTING,
     Checkpoint,
     consistency_text,
@@ -19,6 +16,9 @@ from orderctl.audit.proofs.checkpoint import (
     make_key,
     read_checkpoint,
 )
+from orderctl.audit.document import batch_document, tampering_document, verdict_document, write_record
+from orderctl.audit.heads import seen_head
+from orderctl.audit.log import Batch
 from orderctl.audit.queries import batch_events, batch_summaries, get_batch, list_batches, newest_act, newest_head
 from orderctl.audit.report import report_on
 from orderctl.audit.service import record_of, take_checkpoint, verify_log
@@ -30,8 +30,8 @@ from orderctl.cli.options import AsReport, ReportFormat, context_of, suggest_bat
 from orderctl.core.text import safe
 from orderctl.database.acts import read_acts
 from orderctl.database.connection import Connection
-from orderctl.database.endings import BATCHES_LISTED, batch_ending, find_batch
 from orderctl.database.store import Store
+from orderctl.delivery.endings import BATCHES_LISTED, batch_ending, find_batch
 from orderctl.delivery.queries import count_states
 from orderctl.errors import OrderctlError, UsageError
 from orderctl.exporting.service import NEW_ID, ExportFormat, ExportRequest, reentered_orders, write_export

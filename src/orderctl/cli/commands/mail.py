@@ -35,16 +35,15 @@ from orderctl.cli.options import (
 from orderctl.cli.sources import Source, choose, provenance
 from orderctl.core.times import parse_duration
 from orderctl.database.connection import Connection
-from orderctl.database.endings import find_batch
 from orderctl.database.store import Store
+from orderctl.delivery.endings import find_batch
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import Sending, found_in
 from orderctl.errors import UsageError
 from orderctl.language import N_, _, ngettext
-from orderctl.mail.letter_context import queued_letters
 from orderctl.mail.outbox import MAILS, BounceNotice, LetterContext, Mail, MailQuery
-from orderctl.mail.queries import list_mails, mail_order_ids, with_earlier
+from orderctl.mail.queries import list_mails, mail_order_ids, queued_letters, with_earlier
 from orderctl.mail.service import BounceReader, MailKind, readdress
 from orderctl.mail.view import (
     bounce_document,
@@ -56,7 +55,7 @@ from orderctl.mail.view import (
     mail_table,
 )
 from orderctl.orders.document import Document
-from orderctl.rejection.sample_mail import facts_of_batch, facts_of_request, invented_facts, send_sample
+from orderctl.rejection.sample_letters import facts_of_batch, facts_of_request, invented_facts, send_sample
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
 from orderctl.selection.selection import DEFAULT_SELECTION

@@ -20,7 +20,7 @@ from orderctl.cli.delivery import (
     tell_systems,
 )
 from orderctl.cli.options import AsReport, ReportFormat, Yes, context_of, takes
-from orderctl.database.endings import find_batch
+from orderctl.delivery.endings import find_batch
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import found_in
