@@ -34,18 +34,24 @@ _YES_NO = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false"
 class Option:
     """One setting: the type and limits of its value, its default, and whether it is secret.
 
-    `or_number`: a text may be written as a whole number too. A number is between `least` and `most`.
+    Without a default it has to be given, or is not set. `or_number`: a text may be written as a whole number too. A
+    number is between `least` and `most`.
     """
 
     key: str
-    kind: type
     about: str
-    default: Value = None
+    default: Value = ""
+    unset: type = str
     one_of: tuple[str, ...] = ()
     secret: bool = False
     or_number: bool = False
     least: int = 0
     most: int = LARGEST
+
+    @property
+    def kind(self) -> type:
+        """The type of its value: that of its default, and `unset` where there is none."""
+        return self.unset if self.default is None else type(self.default)
 
     @property
     def choices(self) -> str:
@@ -62,139 +68,104 @@ class Option:
 MAX_CONNECTIONS = 16
 
 _ALL = (
-    Option(key="store", kind=str, about=N_("a file path or a PostgreSQL URL")),
-    Option(key="store_password_file", kind=str, about=N_("a file that only you can read, for PostgreSQL"), default=""),
+    Option(key="store", about=N_("a file path or a PostgreSQL URL"), default=None),
+    Option(key="store_password_file", about=N_("a file that only you can read, for PostgreSQL")),
+    Option(key="store_keyring", about=N_("ask the system's keyring for the store's password"), default=False),
+    Option(key="account", about=N_("whose orders these are"), default="main"),
+    Option(key="label", about=N_("how the store is called in previews")),
+    Option(key="production", about=N_("mark it PRODUCTION in previews"), default=False),
+    Option(key="actor", about=N_("who acts; the login name by default")),
+    Option(key="log_file", about=N_("add a JSON line there for each step of a run")),
+    Option(key="time_zone", about=N_("of the times shown, as in Europe/Paris; the computer's")),
+    Option(key="notify", about=N_("mail the buyers unless told otherwise"), default=False),
+    Option(key="max_orders", unset=int, about=N_("refuse plans with more orders"), default=None),
+    Option(key="max_age", about=N_("skip orders of which no source has spoken for longer: 24h, 3d"), or_number=True),
+    Option(key="plan_expires", about=N_("how long a saved plan may run: 36h, 3d"), default="24h", or_number=True),
+    Option(key="wrong_time_of", about=N_("the id of a batch made while the clock was wrong")),
+    Option(key="require_second_operator", about=N_("every plan needs another operator's approval"), default=False),
+    Option(key="second_operator_above_orders", unset=int, about=N_("plans with more orders need it"), default=None),
     Option(
-        key="store_keyring", kind=bool, about=N_("ask the system's keyring for the store's password"), default=False
+        key="second_operator_above_amount", about=N_("plans of more, in any currency, need it: 10000"), or_number=True
     ),
-    Option(key="account", kind=str, about=N_("whose orders these are"), default="main"),
-    Option(key="label", kind=str, about=N_("how the store is called in previews"), default=""),
-    Option(key="production", kind=bool, about=N_("mark it PRODUCTION in previews"), default=False),
-    Option(key="actor", kind=str, about=N_("who acts; the login name by default"), default=""),
-    Option(key="log_file", kind=str, about=N_("add a JSON line there for each step of a run"), default=""),
-    Option(key="time_zone", kind=str, about="of the times shown, as in Europe/Paris; the computer's", default=""),
-    Option(key="notify", kind=bool, about=N_("mail the buyers unless told otherwise"), default=False),
-    Option(key="max_orders", kind=int, about=N_("refuse plans with more orders")),
-    Option(
-        key="max_age",
-        kind=str,
-        about=N_("skip orders of which no source has spoken for longer: 24h, 3d"),
-        default="",
-        or_number=True,
-    ),
-    Option(
-        key="plan_expires",
-        kind=str,
-        about=N_("how long a saved plan may run: 36h, 3d"),
-        default="24h",
-        or_number=True,
-    ),
-    Option(key="wrong_time_of", kind=str, about=N_("the id of a batch made while the clock was wrong"), default=""),
-    Option(
-        key="require_second_operator",
-        kind=bool,
-        about=N_("every plan needs another operator's approval"),
-        default=False,
-    ),
-    Option(key="second_operator_above_orders", kind=int, about=N_("plans with more orders need it")),
-    Option(
-        key="second_operator_above_amount",
-        kind=str,
-        about=N_("plans of more, in any currency, need it: 10000"),
-        default="",
-        or_number=True,
-    ),
-    Option(
-        key="reasons",
-        kind=tuple,
-        about=N_("the codes that --reason takes, each with its words; empty: free text"),
-        default=(),
-    ),
+    Option(key="reasons", about=N_("the codes that --reason takes, each with its words; empty: free text"), default=()),
     Option(
         key="checkpoint.key_file",
-        kind=str,
         about=N_("a file that only you can read, with the key that signs checkpoints of the log"),
-        default="",
     ),
-    Option(key="mail.transport", kind=str, about=N_("how mails leave"), default="", one_of=("smtp", "maildir")),
-    Option(key="mail.maildir", kind=str, about=N_("the folder of the maildir transport"), default=""),
-    Option(key="mail.host", kind=str, about=N_("the SMTP server"), default=""),
-    Option(key="mail.port", kind=int, about=N_("its port; 587 with starttls, 465 with tls"), least=1, most=65535),
+    Option(key="mail.transport", about=N_("how mails leave"), one_of=("smtp", "maildir")),
+    Option(key="mail.maildir", about=N_("the folder of the maildir transport")),
+    Option(key="mail.host", about=N_("the SMTP server")),
+    Option(
+        key="mail.port",
+        unset=int,
+        about=N_("its port; 587 with starttls, 465 with tls"),
+        least=1,
+        most=65535,
+        default=None,
+    ),
     Option(
         key="mail.security",
-        kind=str,
         about=N_("how the connection is secured; none is for this computer only"),
         default="starttls",
         one_of=("starttls", "tls", "none"),
     ),
-    Option(key="mail.user", kind=str, about=N_("the login; empty: no login"), default=""),
-    Option(key="mail.password", kind=str, about=N_("better in the keyring or a file"), default="", secret=True),
-    Option(key="mail.password_file", kind=str, about=N_("a file that only you can read"), default=""),
-    Option(key="mail.keyring", kind=bool, about=N_("ask the system's keyring for the password"), default=False),
-    Option(key="mail.sender", kind=str, about=N_("the From address"), default=""),
-    Option(key="mail.reply_to", kind=str, about=N_("where answers go"), default=""),
+    Option(key="mail.user", about=N_("the login; empty: no login")),
+    Option(key="mail.password", about=N_("better in the keyring or a file"), secret=True),
+    Option(key="mail.password_file", about=N_("a file that only you can read")),
+    Option(key="mail.keyring", about=N_("ask the system's keyring for the password"), default=False),
+    Option(key="mail.sender", about=N_("the From address")),
+    Option(key="mail.reply_to", about=N_("where answers go")),
     Option(
-        key="mail.bounces",
-        kind=str,
-        about=N_("where mails that came back are reported: a Maildir, or imaps://USER@HOST/FOLDER"),
-        default="",
+        key="mail.bounces", about=N_("where mails that came back are reported: a Maildir, or imaps://USER@HOST/FOLDER")
     ),
     Option(
-        key="mail.bounces_password_file",
-        kind=str,
-        about=N_("a file that only you can read, for a login other than mail.user"),
-        default="",
+        key="mail.bounces_password_file", about=N_("a file that only you can read, for a login other than mail.user")
     ),
-    Option(key="mail.cc", kind=tuple, about=N_("addresses that get a copy of each mail, for all to see"), default=()),
-    Option(key="mail.bcc", kind=tuple, about=N_("addresses that get a copy of each mail, unseen"), default=()),
-    Option(key="mail.timeout", kind=int, about=N_("seconds to wait for the server"), default=30, least=1, most=3600),
+    Option(key="mail.cc", about=N_("addresses that get a copy of each mail, for all to see"), default=()),
+    Option(key="mail.bcc", about=N_("addresses that get a copy of each mail, unseen"), default=()),
+    Option(key="mail.timeout", about=N_("seconds to wait for the server"), default=30, least=1, most=3600),
     Option(
-        key="mail.connections",
-        kind=int,
-        about=N_("how many at once to the server"),
-        default=1,
-        least=1,
-        most=MAX_CONNECTIONS,
+        key="mail.connections", about=N_("how many at once to the server"), default=1, least=1, most=MAX_CONNECTIONS
     ),
-    Option(key="mail.rate", kind=str, about=N_("at most so many mails: 5/s, 30/m or 1000/h"), default=""),
-    Option(key="mail.ca_file", kind=str, about=N_("certificates to trust instead of the system's"), default=""),
-    Option(key="mail.templates", kind=str, about=N_("a folder with the brand's own templates"), default=""),
-    Option(key="mail.language", kind=str, about=N_("for buyers whose language has no template"), default="en"),
+    Option(key="mail.rate", about=N_("at most so many mails: 5/s, 30/m or 1000/h")),
+    Option(key="mail.ca_file", about=N_("certificates to trust instead of the system's")),
+    Option(key="mail.templates", about=N_("a folder with the brand's own templates")),
+    Option(key="mail.language", about=N_("for buyers whose language has no template"), default="en"),
 )
 OPTIONS = {option.key: option for option in _ALL}
 # Settings of things that have a name of their own, of which a profile may have any number: sources.NAME.url. They stand
 # in the file alone.
 NAMED = {
     "sources": (
-        Option(key="url", kind=str, about=N_("a database with orders, as a SQLAlchemy URL")),
-        Option(key="query", kind=str, about=N_("the SELECT that gives the orders, or @FILE that holds it")),
-        Option(key="map", kind=str, about=N_("what its columns mean: a column map's name or file"), default=""),
-        Option(key="password_file", kind=str, about=N_("a file that only you can read"), default=""),
-        Option(key="keyring", kind=bool, about=N_("ask the system's keyring for the password"), default=False),
-        Option(key="timeout", kind=int, about=N_("seconds that the query may take"), default=600, least=1, most=86_400),
+        Option(key="url", about=N_("a database with orders, as a SQLAlchemy URL"), default=None),
+        Option(key="query", about=N_("the SELECT that gives the orders, or @FILE that holds it"), default=None),
+        Option(key="map", about=N_("what its columns mean: a column map's name or file")),
+        Option(key="password_file", about=N_("a file that only you can read")),
+        Option(key="keyring", about=N_("ask the system's keyring for the password"), default=False),
+        Option(key="timeout", about=N_("seconds that the query may take"), default=600, least=1, most=86_400),
     ),
     "systems": (
-        Option(key="kind", kind=str, about=N_("what kind of system it is: see orderctl help close-the-loop")),
-        Option(key="url", kind=str, about=N_("where it is"), default=""),
-        Option(key="user", kind=str, about=N_("the login there"), default=""),
-        Option(key="secret_file", kind=str, about=N_("a file that only you can read, with the password"), default=""),
-        Option(key="keyring", kind=bool, about=N_("ask the system's keyring for the password"), default=False),
-        Option(key="key", kind=str, about=N_("what the order is called there"), default="", one_of=("id", "reference")),
-        Option(key="map", kind=str, about=N_("the column map for pull"), default=""),
-        Option(key="timeout", kind=int, about=N_("seconds to wait for an answer"), default=30, least=1, most=3600),
-        Option(key="ca_file", kind=str, about=N_("certificates to trust instead of the system's"), default=""),
-        Option(key="connections", kind=int, about=N_("how many at once"), default=1, least=1, most=MAX_CONNECTIONS),
-        Option(key="rate", kind=str, about=N_("at most so many: 5/s, 30/m or 1000/h"), default=""),
-        Option(key="database", kind=str, about=N_("the database there, of Odoo and Tryton"), default=""),
-        Option(key="command", kind=str, about=N_("the program, with its arguments"), default=""),
-        Option(key="folder", kind=str, about=N_("where the files are written"), default=""),
-        Option(key="format", kind=str, about=N_("how they are written"), default=""),
-        Option(key="statement", kind=str, about=N_("the UPDATE that cancels one order, or @FILE"), default=""),
-        Option(key="query", kind=str, about=N_("the SELECT that gives the orders, or @FILE"), default=""),
-        Option(key="reason", kind=str, about=N_("the reason that the system is given"), default=""),
-        Option(key="refund", kind=str, about=N_("what happens to money paid"), default=""),
-        Option(key="restock", kind=str, about=N_("what happens to the goods reserved"), default=""),
-        Option(key="note", kind=str, about=N_("the note for the staff there"), default=""),
+        Option(key="kind", about=N_("what kind of system it is: see orderctl help close-the-loop"), default=None),
+        Option(key="url", about=N_("where it is")),
+        Option(key="user", about=N_("the login there")),
+        Option(key="secret_file", about=N_("a file that only you can read, with the password")),
+        Option(key="keyring", about=N_("ask the system's keyring for the password"), default=False),
+        Option(key="key", about=N_("what the order is called there"), one_of=("id", "reference")),
+        Option(key="map", about=N_("the column map for pull")),
+        Option(key="timeout", about=N_("seconds to wait for an answer"), default=30, least=1, most=3600),
+        Option(key="ca_file", about=N_("certificates to trust instead of the system's")),
+        Option(key="connections", about=N_("how many at once"), default=1, least=1, most=MAX_CONNECTIONS),
+        Option(key="rate", about=N_("at most so many: 5/s, 30/m or 1000/h")),
+        Option(key="database", about=N_("the database there, of Odoo and Tryton")),
+        Option(key="command", about=N_("the program, with its arguments")),
+        Option(key="folder", about=N_("where the files are written")),
+        Option(key="format", about=N_("how they are written")),
+        Option(key="statement", about=N_("the UPDATE that cancels one order, or @FILE")),
+        Option(key="query", about=N_("the SELECT that gives the orders, or @FILE")),
+        Option(key="reason", about=N_("the reason that the system is given")),
+        Option(key="refund", about=N_("what happens to money paid")),
+        Option(key="restock", about=N_("what happens to the goods reserved")),
+        Option(key="note", about=N_("the note for the staff there")),
     ),
 }
 _PARTS = 3

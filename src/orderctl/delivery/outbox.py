@@ -171,14 +171,9 @@ class DeliveryReport:
 
     def plus(self, other: DeliveryReport) -> DeliveryReport:
         """The sum of both; `stopped` is that of the later one."""
-        return DeliveryReport(
-            sent=self.sent + other.sent,
-            retry=self.retry + other.retry,
-            refused=self.refused + other.refused,
-            unknown=self.unknown + other.unknown,
-            bounced=self.bounced + other.bounced,
-            stopped=other.stopped,
-        )
+        counts = ("sent", "retry", "refused", "unknown", "bounced")
+        summed = {name: getattr(self, name) + getattr(other, name) for name in counts}
+        return DeliveryReport(**summed, stopped=other.stopped)
 
 
 def pause_after(attempts: int) -> timedelta:

@@ -41,7 +41,7 @@ class Field:
     kind: Kind
     about: str
     example: str
-    may_be_empty: bool = False
+    may_be_empty: bool = True
     others: tuple[str, ...] = ()
 
 
@@ -52,6 +52,7 @@ _FIELDS = (
         kind=Kind.CHOICE,
         about=N_("the status"),
         example="status:needs-oc,oc-created",
+        may_be_empty=False,
     ),
     Field(
         name="buyer",
@@ -60,7 +61,6 @@ _FIELDS = (
         kind=Kind.TEXT,
         about=N_("the buyer's name"),
         example='buyer:"Acme Paris"',
-        may_be_empty=True,
     ),
     Field(
         name="id",
@@ -69,14 +69,10 @@ _FIELDS = (
         kind=Kind.EXACT,
         about=N_("the order's id"),
         example="id:1001,1002",
+        may_be_empty=False,
     ),
     Field(
-        name="ref",
-        label=N_("Reference"),
-        kind=Kind.TEXT,
-        about=N_("the buyer's own reference"),
-        example="ref:PO-7*",
-        may_be_empty=True,
+        name="ref", label=N_("Reference"), kind=Kind.TEXT, about=N_("the buyer's own reference"), example="ref:PO-7*"
     ),
     Field(
         name="ordered",
@@ -85,6 +81,7 @@ _FIELDS = (
         kind=Kind.DAY,
         about=N_("the day of the order (UTC)"),
         example="ordered:2026-01-01..2026-03-31",
+        may_be_empty=False,
     ),
     Field(
         name="delivery",
@@ -93,7 +90,6 @@ _FIELDS = (
         kind=Kind.DAY,
         about=N_("a day of the delivery window"),
         example="delivery:2026-09",
-        may_be_empty=True,
     ),
     Field(
         name="total",
@@ -101,42 +97,35 @@ _FIELDS = (
         kind=Kind.AMOUNT,
         about=N_("the total, in the order's currency"),
         example="total:1000..",
-    ),
-    Field(name="quantity", label=N_("Pieces"), kind=Kind.COUNT, about=N_("the pieces"), example="quantity:..12"),
-    Field(name="currency", label=N_("Currency"), kind=Kind.CODE, about=N_("the currency"), example="currency:EUR"),
-    Field(
-        name="brand",
-        label=N_("Brand"),
-        kind=Kind.CODE,
-        about=N_("the brand"),
-        example="brand:nord*",
-        may_be_empty=True,
+        may_be_empty=False,
     ),
     Field(
-        name="season",
-        label=N_("Season"),
-        kind=Kind.CODE,
-        about=N_("the season"),
-        example="season:26SS",
-        may_be_empty=True,
+        name="quantity",
+        label=N_("Pieces"),
+        kind=Kind.COUNT,
+        about=N_("the pieces"),
+        example="quantity:..12",
+        may_be_empty=False,
     ),
+    Field(
+        name="currency",
+        label=N_("Currency"),
+        kind=Kind.CODE,
+        about=N_("the currency"),
+        example="currency:EUR",
+        may_be_empty=False,
+    ),
+    Field(name="brand", label=N_("Brand"), kind=Kind.CODE, about=N_("the brand"), example="brand:nord*"),
+    Field(name="season", label=N_("Season"), kind=Kind.CODE, about=N_("the season"), example="season:26SS"),
     Field(
         name="country",
         label=N_("Country"),
         kind=Kind.CODE,
         about=N_("the country, its code or name"),
         example="country:JP",
-        may_be_empty=True,
     ),
-    Field(name="tag", label=N_("Tags"), kind=Kind.CODE, about=N_("a tag"), example="tag:late", may_be_empty=True),
-    Field(
-        name="sku",
-        label=N_("SKU"),
-        kind=Kind.CODE,
-        about=N_("the SKU of a line"),
-        example="sku:AB-12*",
-        may_be_empty=True,
-    ),
+    Field(name="tag", label=N_("Tags"), kind=Kind.CODE, about=N_("a tag"), example="tag:late"),
+    Field(name="sku", label=N_("SKU"), kind=Kind.CODE, about=N_("the SKU of a line"), example="sku:AB-12*"),
     Field(
         name="rejected",
         label=N_("Rejected"),
@@ -144,7 +133,6 @@ _FIELDS = (
         kind=Kind.DAY,
         about=N_("the day of its rejection (UTC)"),
         example="rejected:-7d..",
-        may_be_empty=True,
     ),
     Field(
         name="batch",
@@ -153,7 +141,6 @@ _FIELDS = (
         kind=Kind.EXACT,
         about=N_("the batch that rejected it"),
         example="batch:none",
-        may_be_empty=True,
     ),
     Field(
         name="source",
@@ -161,7 +148,6 @@ _FIELDS = (
         kind=Kind.CODE,
         about=N_("the source that last spoke of it"),
         example="source:shopify",
-        may_be_empty=True,
     ),
     Field(
         name="seen",
@@ -170,7 +156,6 @@ _FIELDS = (
         kind=Kind.DAY,
         about=N_("the day on which its source last spoke of it (UTC)"),
         example="seen:..-7d",
-        may_be_empty=True,
     ),
     Field(
         name="gone",
@@ -179,7 +164,6 @@ _FIELDS = (
         kind=Kind.DAY,
         about=N_("the day since which it is gone from its source (UTC)"),
         example="gone:any",
-        may_be_empty=True,
     ),
     Field(
         name="archived",
@@ -188,6 +172,7 @@ _FIELDS = (
         kind=Kind.FLAG,
         about=N_("archived or not"),
         example="archived:yes",
+        may_be_empty=False,
     ),
 )
 FILTER_FIELDS = {field.name: field for field in _FIELDS}

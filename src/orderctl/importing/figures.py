@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from orderctl.core.money import plain_amount
 from orderctl.mail.outbox import Misdirected
@@ -140,21 +140,10 @@ class ImportCounts:
         against_us = dict(self.against_us)
         for kind, ids in other.against_us.items():
             against_us[kind] = against_us.get(kind, ()) + ids
-        return ImportCounts(
-            created=self.created + other.created,
-            updated=self.updated + other.updated,
-            unchanged=self.unchanged + other.unchanged,
-            rejected_left_alone=self.rejected_left_alone + other.rejected_left_alone,
-            counts_kept=self.counts_kept + other.counts_kept,
-            rejected_at_source=self.rejected_at_source + other.rejected_at_source,
-            unsaid=unsaid,
-            gone=self.gone + other.gone,
-            seen_again=self.seen_again + other.seen_again,
-            older=self.older + other.older,
-            against_us=against_us,
-            erased=tuple(sorted({*self.erased, *other.erased})),
-            misdirected=self.misdirected + other.misdirected,
-        )
+        erased = tuple(sorted({*self.erased, *other.erased}))
+        apart: dict[str, Any] = {"unsaid": unsaid, "against_us": against_us, "erased": erased}
+        names = [each.name for each in fields(self) if each.name not in apart]
+        return ImportCounts(**{name: getattr(self, name) + getattr(other, name) for name in names}, **apart)
 
 
 _SHOWN = 3
