@@ -5,7 +5,7 @@ from datetime import datetime
 
 from orderctl.core.text import fold, lower_ascii
 from orderctl.database.acts import Act, record_act
-from orderctl.database.connection import Connection, Dialect, Fragment, packed, read_instant, recordset
+from orderctl.database.connection import Columns, Connection, Dialect, Fragment, packed, read_instant, recordset
 from orderctl.delivery.outbox import (
     DIED,
     LONGEST_LEASE,
@@ -25,6 +25,12 @@ _DUE = f"state IN ('{DeliveryState.WAITING}', '{DeliveryState.RETRY}') AND next_
 _HELD = f"state IN ('{DeliveryState.CLAIMED}', '{DeliveryState.SENDING}')"
 _BACK = f"CASE WHEN attempts > 0 THEN '{DeliveryState.RETRY}' ELSE '{DeliveryState.WAITING}' END"
 _INSTANT = "timestamptz"
+_EVENT = Columns(
+    "id, action, from_state, to_state, reason, actor, at, actor_login",
+    from_state=DeliveryState,
+    to_state=DeliveryState,
+    at=read_instant,
+)
 
 
 def matching(dialect: Dialect, outbox: Outbox, query: DeliveryQuery) -> Fragment:
@@ -253,23 +259,13 @@ def expire_leases(connection: Connection, outbox: Outbox, now: datetime) -> int:
 def list_events(connection: Connection, outbox: Outbox, item_id: str) -> tuple[DeliveryEvent, ...]:
     """What operators did with the delivery, oldest first."""
     found = connection.execute(
-        f"SELECT {outbox.table}_id, id, action, from_state, to_state, reason, actor, at, actor_login"
-        f"{''.join(f', {column}' for column in outbox.noted)} FROM {outbox.table}_event"
+        f"SELECT {', '.join((*_EVENT.names, *outbox.noted))} FROM {outbox.table}_event"
         f" WHERE account = :account AND {outbox.table}_id = :item ORDER BY id",
         {"item": item_id},
     )
     return tuple(
         DeliveryEvent(
-            item_id=row[0],
-            id=row[1],
-            action=row[2],
-            from_state=DeliveryState(row[3]),
-            to_state=DeliveryState(row[4]),
-            reason=row[5],
-            actor=row[6],
-            at=read_instant(row[7]),
-            actor_login=row[8],
-            more=dict(zip(outbox.noted, row[9:], strict=True)),
+            **_EVENT.values(row), item_id=item_id, more=dict(zip(outbox.noted, row[len(_EVENT.names) :], strict=True))
         )
         for row in found
     )

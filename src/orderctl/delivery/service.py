@@ -21,7 +21,7 @@ from orderctl.delivery.workers import Pace
 from orderctl.errors import ServerUnavailableError, StoreUnavailableError, UsageError
 from orderctl.language import _
 
-POLL_S = 3.0
+_POLL_S = 3.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 300.0
 _LOOK_S = 0.1
 
@@ -76,7 +76,6 @@ def follow(
     tell: Callable[[str], None],
     done: Callable[[DeliveryReport], None],
     beside: Callable[[], None] | None = None,
-    poll_s: float = POLL_S,
 ) -> DeliveryReport:
     """Deliver as things fall due, of each kind in turn, until told to stop.
 
@@ -102,7 +101,7 @@ def follow(
                 if left:
                     tell(round_.report.stopped)
                 continue
-            pause_s = wait.after(round_, poll_s)
+            pause_s = wait.after(round_)
             if round_.report.stopped:
                 tell(_("{problem}; trying again in about {pause:.0f} s", problem=round_.report.stopped, pause=pause_s))
         if left:
@@ -118,13 +117,13 @@ class _Wait:
     until: float = 0.0
     troubles: int = 0
 
-    def after(self, round_: _Round, poll_s: float) -> float:
+    def after(self, round_: _Round) -> float:
         """Note how a round ended; returns the seconds to wait, without the jitter."""
         if round_.report.stopped:
             self.troubles += 1
             pause_s = min(_FIRST_PAUSE_S * 2.0 ** (self.troubles - 1), _LONGEST_PAUSE_S)
         else:
-            self.troubles, pause_s = 0, 0.0 if round_.due else poll_s
+            self.troubles, pause_s = 0, 0.0 if round_.due else _POLL_S
         # Jitter, so that processes that were started together do not poll together.
         self.until = time.monotonic() + pause_s * random.uniform(0.5, 1.5)  # noqa: S311
         return pause_s

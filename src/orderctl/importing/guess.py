@@ -11,7 +11,7 @@ from typing import Any
 
 from orderctl.core.countries import country_code
 from orderctl.core.text import fold
-from orderctl.files.cells import Cell, is_blank
+from orderctl.files.cells import Cell, decimal_readings, is_blank
 from orderctl.importing.fields import NEEDED, NEEDED_OF_LINES, ORDER_FIELDS, PROTECTIONS, READ_LINE_FIELDS, field_of
 from orderctl.language import N_
 from orderctl.orders.orders import Status, status_named
@@ -132,8 +132,6 @@ class StatusWord:
 
 _DAY = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([ T]\d{1,2}:\d{2}.*)?")
 _MAIL = re.compile(r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;.]+")
-_SIGN = r"(?:[A-Z]{3}|[€$£¥₩₹]|kr\.?|zł|Fr\.?)?"
-_AMOUNT = re.compile(rf"{_SIGN}\s*[-+(]?\s*{_SIGN}\s*\d[\d.,'\u2019\u00a0\u202f ]*\)?-?\s*{_SIGN}")
 _WHOLE = re.compile(r"[+-]?\d{1,9}([.,]0+)?")
 _DECIMALS = re.compile(r"[.,]\d{1,2}\D*$")
 _GENERIC = re.compile(r"(col|column|field|feld|spalte|champ|colonne|campo|coluna|unnamed|f|x|列|項目)?\d*")
@@ -155,14 +153,18 @@ def _is_country(text: str) -> bool:
     return len(code) == 2 and code.isupper() and (code != text or country_code(text.lower()) == text)  # noqa: PLR2004
 
 
+def _is_amount(text: str) -> bool:
+    return decimal_readings(text) != (None, None)
+
+
 _KINDS: dict[str, Callable[[str], object]] = {
     "currency": _is_currency,
     "mail": _MAIL.fullmatch,
     "country": _is_country,
     "day": _DAY.fullmatch,
     "instant": lambda text: (found := _DAY.fullmatch(text)) and found[2],
-    "amount": _AMOUNT.fullmatch,
-    "decimals": lambda text: _AMOUNT.fullmatch(text) and _DECIMALS.search(text),
+    "amount": _is_amount,
+    "decimals": lambda text: _is_amount(text) and _DECIMALS.search(text),
     "whole": _WHOLE.fullmatch,
 }
 

@@ -1,7 +1,6 @@
 """A column map drafted from a file: what was guessed, with the reasons; what is open is a question in it."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,7 +11,7 @@ from types import MappingProxyType
 from orderctl.core.money import decimals
 from orderctl.core.text import safe
 from orderctl.errors import UsageError, os_reason
-from orderctl.files.cells import Cell
+from orderctl.files.cells import Cell, decimal_readings
 from orderctl.files.csv import Table
 from orderctl.files.kinds import input_file
 from orderctl.files.safe import scratch_folder
@@ -39,9 +38,6 @@ from orderctl.orders.orders import Status
 _EXAMPLES = 3
 _LONGEST_EXAMPLE = 40
 _MOST_IDS = 200_000
-# One mark with one or two digits behind it, or two marks: then the last one is that of the decimals.
-_DECIMAL_MARK = re.compile(r"\d([.,])\d{1,2}(?!\d)|,\d{3}(\.)\d|\.\d{3}(,)\d|['’ ]\d{3}([.,])\d|^-?0([.,])\d")  # noqa: RUF001
-_EITHER_MARK = re.compile(r"(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,])")
 _BOTH_WAYS = UNDECIDED.join(("true", "false"))
 _OF_ORDERS_AND_LINES = {"quantity": "line_quantity", "total": "line_total"}
 
@@ -379,11 +375,13 @@ def _with_mark(marks: str, text: str) -> str:
 
     `.` or `,`; `p` or `c` for a point or a comma that may stand before decimals or between thousands.
     """
-    mark = ""
-    if found := _DECIMAL_MARK.search(text):
-        mark = next(filter(None, found.groups()))
-    elif found := _EITHER_MARK.search(text):
-        mark = {".": "p", ",": "c"}[found[1]]
+    point, comma = decimal_readings(text.strip())
+    if point == comma:  # a whole number, or none
+        return marks
+    if point is None or comma is None:
+        mark = "," if point is None else "."
+    else:
+        mark = "p" if abs(point) < abs(comma) else "c"
     return marks if mark in marks else marks + mark
 
 

@@ -39,11 +39,6 @@ class Dimension(StrEnum):
         """Whether its values have an order of their own and are not sorted by amount."""
         return self in {Dimension.STATUS, Dimension.MONTH, Dimension.SEASON, Dimension.DELIVERY}
 
-    @property
-    def is_time(self) -> bool:
-        """Whether the latest values matter most."""
-        return self in {Dimension.MONTH, Dimension.DELIVERY}
-
 
 _OF_REJECTIONS = (Dimension.REASON, Dimension.ACTOR)
 DIMENSIONS = {
