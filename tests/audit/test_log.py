@@ -12,10 +12,11 @@ from orderctl.audit.log import (
     SALTED_FIELDS,
     AlikeLines,
     Batch,
+    MarkedOrder,
     digest_batch,
     event_line,
 )
-from orderctl.audit.verification import BatchCheck, MarkedOrder
+from orderctl.audit.verification import BatchCheck
 from orderctl.changes import Change, ChangeKind, apply_change
 from orderctl.database.line_digests import TOGETHER, lines_digest, order_digest
 from orderctl.orders.orders import OrderLine, Status

@@ -96,3 +96,15 @@ def test_rejecting_without_mails_loads_no_mail(sqlite_url, tmp_path):
     found = loaded("reject", "--all", "--yes", "--no-notify", store=sqlite_url)
     assert Cli(sqlite_url, tmp_path / "home")("search", "status:rejected", "--count").out == "1\n"
     assert not found & (HEAVY | {"psycopg"})
+
+
+def test_a_dry_run_loads_nothing_that_sends_keeps_or_verifies(sqlite_url):
+    with open_store(sqlite_url) as store:
+        put(store, make_order("D1"))
+    found = loaded("reject", "D1", "--dry-run", store=sqlite_url)
+    assert "orderctl.rejection.assess" in found
+    assert not found & (HEAVY | {"psycopg"})
+    assert not found & {
+        "orderctl.cli.delivery", "orderctl.delivery.service", "orderctl.mail.service", "orderctl.writeback.service",
+        "orderctl.audit.verification", "orderctl.rejection.sample_letters", "orderctl.changes",
+    }  # fmt: skip

@@ -6,9 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from orderctl.audit.checkpoint import origin_of
-from orderctl.audit.log import Head
+from orderctl.audit.log import Head, went_back
 from orderctl.audit.queries import digest_at, newest_head
-from orderctl.audit.verification import went_back
 from orderctl.database.store import Store
 from orderctl.errors import OrderctlError, os_reason
 from orderctl.files.safe import create_file, create_folder

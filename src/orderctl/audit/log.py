@@ -10,7 +10,7 @@ from itertools import islice
 from json.encoder import encode_basestring_ascii
 
 from orderctl.core.identity import Identity
-from orderctl.language import english
+from orderctl.language import _, english
 from orderctl.orders.orders import OrderEvent
 
 
@@ -261,3 +261,39 @@ def event_line(event: OrderEvent) -> bytes:
 def leaf(line: bytes) -> str:
     """The short digest of one event's line."""
     return blake2b(line, digest_size=_LEAF_BYTES).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkedOrder:
+    """What an order says about its own rejection and its lines.
+
+    `lines_digest` is the digest that is stored with it, `lines` that of its lines now; None if none is stored.
+    """
+
+    id: str
+    batch_id: str | None
+    status: str
+    rejected_at: datetime | None
+    lines_digest: str
+    lines: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostBatch:
+    """A batch that is missing, and how many records still refer to it."""
+
+    id: str
+    orders: int
+    events: int
+    mails: int
+
+
+def went_back(seen: Head, newest: Head | None) -> str:
+    """What shows that a log is not the one that was seen."""
+    if newest is None or newest.position < seen.position:
+        return _(
+            "this computer saw batch number {seen:,}, and the newest is number {newest:,}",
+            seen=seen.position,
+            newest=newest.position if newest else 0,
+        )
+    return _("batch number {seen:,} is not the one that this computer saw", seen=seen.position)

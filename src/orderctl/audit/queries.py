@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from itertools import islice
 
-from orderctl.audit.log import Batch, Head
-from orderctl.audit.verification import LostBatch, MarkedOrder
+from orderctl.audit.log import Batch, Head, LostBatch, MarkedOrder
 from orderctl.database.connection import Columns, Connection, Row, read_instant
 from orderctl.database.line_digests import TOGETHER, digests_of, has_total
 from orderctl.filters.queries import summaries_sql

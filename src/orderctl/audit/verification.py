@@ -5,12 +5,21 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
 
 from orderctl.audit.checkpoint import Checkpoint, Extent, GrowingTree, entry_hash
-from orderctl.audit.log import LEAF_LENGTH, Batch, EventsDigest, Head, event_line, header_line, leaf
+from orderctl.audit.log import (
+    LEAF_LENGTH,
+    Batch,
+    EventsDigest,
+    Head,
+    MarkedOrder,
+    event_line,
+    header_line,
+    leaf,
+    went_back,
+)
 from orderctl.database.acts import Act
 from orderctl.language import N_, _, english, ngettext
 from orderctl.orders.erasures import Erasure
@@ -79,31 +88,6 @@ class Tampering:
             return _("event of order {order} in batch {batch}", order=self.order_id, batch=self.batch_id)
         told = {"number": self.act, "what": self.act_kind, "subject": self.subject, "erasure": self.erasure}
         return _(_RECORDS[self.kind], order=self.order_id, batch=self.batch_id, **told)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkedOrder:
-    """What an order says about its own rejection and its lines.
-
-    `lines_digest` is the digest that is stored with it, `lines` that of its lines now; None if none is stored.
-    """
-
-    id: str
-    batch_id: str | None
-    status: str
-    rejected_at: datetime | None
-    lines_digest: str
-    lines: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LostBatch:
-    """A batch that is missing, and how many records still refer to it."""
-
-    id: str
-    orders: int
-    events: int
-    mails: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -244,17 +228,6 @@ class Continuation:
                     "covers other acts than the store has up to number {noted:,}: the chain was computed anew",
                     noted=noted,
                 )
-
-
-def went_back(seen: Head, newest: Head | None) -> str:
-    """What shows that a log is not the one that was seen."""
-    if newest is None or newest.position < seen.position:
-        return _(
-            "this computer saw batch number {seen:,}, and the newest is number {newest:,}",
-            seen=seen.position,
-            newest=newest.position if newest else 0,
-        )
-    return _("batch number {seen:,} is not the one that this computer saw", seen=seen.position)
 
 
 def check_erasures(found: Iterable[Erasure]) -> Iterator[Tampering]:

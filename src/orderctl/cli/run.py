@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orderctl.cli.context import Context, maps_folder
-from orderctl.cli.delivery import Delivery, Stopped, Stopping, deliver_mails, tell_systems
 from orderctl.cli.options import Expect, IgnoreUnknown, MaxOrders, ReportFormat, Strict
 from orderctl.cli.sources import reason_codes
 from orderctl.core.text import safe
+from orderctl.core.times import parse_duration
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import DeliveryReport
-from orderctl.delivery.queries import count_states
 from orderctl.errors import (
     CommitUnknownError,
     DeclinedError,
@@ -33,15 +32,12 @@ from orderctl.errors import (
     reason_of,
 )
 from orderctl.language import N_, _, enumerated, ngettext
-from orderctl.mail.outbox import MAILS, MailQuery
-from orderctl.mail.service import try_delivery
 from orderctl.mail.wording import Wording, plain_tag
 from orderctl.orders.document import Document
 from orderctl.orders.orders import IMPORT_OF
 from orderctl.rejection.assess import keys_in
 from orderctl.rejection.document import dry_run_document, result_document
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, RequestKey
-from orderctl.rejection.sample_letters import SampleLetter, compose_samples
 from orderctl.rejection.service import Expectations, Rehearsal, delivered_so_far, mails_left, targets_of
 from orderctl.selection.notes import Reason, ReasonCodes
 from orderctl.systems.systems import Pullable, SystemSettings, configured
@@ -49,6 +45,7 @@ from orderctl.terminal.prompts import can_ask, choose
 
 if TYPE_CHECKING:
     from orderctl.importing.source import FileSource
+    from orderctl.rejection.sample_letters import SampleLetter
 
 _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
 
@@ -132,7 +129,7 @@ def show_preview(
     full: bool,
     ask_about_mails: bool = False,
     now: datetime | None = None,
-) -> tuple[SampleLetter, ...]:
+) -> "tuple[SampleLetter, ...]":
     """Show what the plan would do, and note its size in the run log; returns a letter for each language.
 
     `now` is the time, for a plan that was made earlier.
@@ -155,12 +152,16 @@ def show_preview(
     return letters
 
 
-def compose_letters(context: Context, store: Store, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
+def compose_letters(context: Context, store: Store, plan: RejectionPlan) -> "tuple[SampleLetter, ...]":
     """A sample letter for each language of the plan.
 
     They are composed even if they are not shown: a missing or broken template stops the plan. Raises UsageError.
     """
-    return compose_samples(store, context.mailing.composer(), plan) if plan.mail.mails else ()
+    if not plan.mail.mails:
+        return ()
+    from orderctl.rejection.sample_letters import compose_samples
+
+    return compose_samples(store, context.mailing.composer(), plan)
 
 
 def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> str:
@@ -296,6 +297,11 @@ def _rehearsed(
     context: Context, store: Store, plan: RejectionPlan, execute: Callable[[Store], RejectionResult]
 ) -> RejectionResult:
     """What executing the plan and sending its mails gives, if the mail server takes each of them. Nothing stays."""
+    from orderctl.cli.delivery import Delivery
+    from orderctl.delivery.queries import count_states
+    from orderctl.mail.outbox import MAILS, MailQuery
+    from orderctl.mail.service import try_delivery
+
     delivery: DeliveryReport | None = None
 
     def compose(connection: Connection) -> None:
@@ -340,6 +346,8 @@ def _delivered(context: Context, store: Store, result: RejectionResult, run: Run
     """The result after its systems were told and its mails sent, or could not be."""
     if result.batch_id is None:
         return result
+    from orderctl.cli.delivery import Delivery, Stopped, Stopping, deliver_mails
+
     if result.writebacks:
         result = _written_back(context, store, result, run)
     if not result.mails:
@@ -364,6 +372,8 @@ def _delivered(context: Context, store: Store, result: RejectionResult, run: Run
 
 def _written_back(context: Context, store: Store, result: RejectionResult, run: Run) -> RejectionResult:
     """The result after its systems were told, or could not be: then the write-backs wait, and so do their mails."""
+    from orderctl.cli.delivery import Delivery, Stopped, Stopping, tell_systems
+
     try:
         with Stopping() as stop:
             systems = configured(context.settings)
@@ -407,7 +417,7 @@ def report_dry_run(
     context: Context,
     run: Run,
     plan: RejectionPlan,
-    letters: Sequence[SampleLetter] = (),
+    letters: "Sequence[SampleLetter]" = (),
     changed: Sequence[LeftOut] | None = None,
 ) -> int:
     """Report that nothing was done, after the preview; as JSON with the plan. Returns the exit code."""
@@ -454,6 +464,18 @@ def _hint(codes: ReasonCodes) -> str:
 MAX_MESSAGE = 20_000
 _OF_LANGUAGE = re.compile(r"\A([a-z]{2,3}(?:[-_][a-z0-9]{2,8})*)=(.+)\Z", re.ASCII | re.IGNORECASE | re.DOTALL)
 _COMMENT = N_("# The buyers read what stands above. Save an empty file to send no message.")
+
+
+def read_hold(text: str | None) -> timedelta | None:
+    """The length of time in `--hold 15m`. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(
+            _("--hold {text!r} {problem}", text=text, problem=error), hint=_("for example: --hold 15m")
+        ) from None
 
 
 def read_message(text: str | None, files: Sequence[str], *, edit: bool) -> Wording:

@@ -1,8 +1,11 @@
 """The figures of a plan for people: totals, shares, largest orders, skipped orders, mails. Warnings are yellow."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -13,12 +16,14 @@ from orderctl.mail.wording import Wording, language_name, plain_tag
 from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.rejection.impact import Impact, LargestOrder, NamedBuyers, SeasonShare, percent_of, percent_words
 from orderctl.rejection.plan import MailPlan, RejectionPlan, Skipped, SystemOrders
-from orderctl.rejection.sample_letters import SampleLetter
 from orderctl.selection.notes import OrderNotes
 from orderctl.selection.selection import InputSummary, ids_by_origin, source_in_words
 from orderctl.terminal.amounts import shown_money
 from orderctl.terminal.layout import Facts, RuledTable, TableColumn, days_words, listed_words
 from orderctl.terminal.styles import FAINT, Sentence, plain
+
+if TYPE_CHECKING:
+    from orderctl.rejection.sample_letters import SampleLetter
 
 WARNING = "yellow"
 _SHOWN_GROUPS = 5

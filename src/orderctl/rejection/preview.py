@@ -1,7 +1,10 @@
 """The preview of a plan, the question, and the report of a rejection (design.md, section 6, steps 3, 4 and 7)."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.cells import set_cell_size
 from rich.console import Group, RenderableType
@@ -15,7 +18,6 @@ from orderctl.orders.eligibility import RULE_BY_CODE
 from orderctl.orders.orders import OrderSummary
 from orderctl.rejection.figures import plan_figures
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult
-from orderctl.rejection.sample_letters import SampleLetter
 from orderctl.search.view import order_table
 from orderctl.selection.selection import source_in_words
 from orderctl.terminal.amounts import shown_money
@@ -23,6 +25,9 @@ from orderctl.terminal.layout import RuledTable, text_table
 from orderctl.terminal.prompts import ask
 from orderctl.terminal.styles import DANGER, FAINT, HEADING, Framed, Sentence, filled, plain
 from orderctl.writeback.view import writeback_report
+
+if TYPE_CHECKING:
+    from orderctl.rejection.sample_letters import SampleLetter
 
 SHOWN_ORDERS = 15
 _SHOWN_LEFT_OUT = 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -16,7 +17,9 @@ from orderctl.orders.document import SCHEMA, Document
 from orderctl.terminal.amounts import full_timestamp
 from orderctl.terminal.layout import RuledTable, TableColumn, facts_table
 from orderctl.terminal.styles import FAINT, plain
-from orderctl.writeback.outbox import WriteBack
+
+if TYPE_CHECKING:
+    from orderctl.writeback.outbox import WriteBack
 
 _WAITS = frozenset({DeliveryState.WAITING, DeliveryState.RETRY})
 

@@ -31,6 +31,7 @@ from orderctl.cli.run import (
     conclude,
     confirm,
     executed,
+    read_hold,
     rechecked,
     report_dry_run,
     show_preview,
@@ -38,7 +39,7 @@ from orderctl.cli.run import (
     write_document,
 )
 from orderctl.core.ids import short_id
-from orderctl.core.times import duration_words, parse_duration
+from orderctl.core.times import duration_words
 from orderctl.database.store import Store
 from orderctl.errors import (
     ExitCode,
@@ -245,18 +246,6 @@ def plan_terms(context: Context) -> PlanTerms:
         above_orders=settings.number("second_operator_above_orders"),
         above_amount=settings.text("second_operator_above_amount"),
     )
-
-
-def read_hold(text: str | None) -> timedelta | None:
-    """The length of time in `--hold 15m`. Raises UsageError."""
-    if text is None:
-        return None
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise UsageError(
-            _("--hold {text!r} {problem}", text=text, problem=error), hint=_("for example: --hold 15m")
-        ) from None
 
 
 def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:

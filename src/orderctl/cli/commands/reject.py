@@ -4,13 +4,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orderctl.cli.apps import App
-from orderctl.cli.commands.plan import keep_plan, plan_terms, read_hold, run_plan, warn_if_nothing_runs
-from orderctl.cli.commands.select import pick_choice
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
@@ -35,6 +33,7 @@ from orderctl.cli.run import (
     confirm,
     edit_message,
     executed,
+    read_hold,
     read_message,
     read_reason,
     rechecked,
@@ -50,10 +49,8 @@ from orderctl.errors import UsageError
 from orderctl.language import N_, _
 from orderctl.mail.wording import Wording
 from orderctl.orders.eligibility import Mode
-from orderctl.plans.service import check_one_operator_suffices
 from orderctl.rejection.plan import KeyUsedError, RejectionPlan, RequestKey
 from orderctl.rejection.policy import check_policy
-from orderctl.rejection.sample_letters import SampleLetter
 from orderctl.rejection.service import (
     RejectionRequest,
     check_any_target,
@@ -65,6 +62,9 @@ from orderctl.rejection.service import (
 from orderctl.selection.selection import Choice
 from orderctl.systems.systems import configured
 from orderctl.terminal.prompts import can_ask, discard_typed, yes_or_no
+
+if TYPE_CHECKING:
+    from orderctl.rejection.sample_letters import SampleLetter
 
 app = App()
 Individual = Annotated[bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")]
@@ -202,6 +202,8 @@ def reject(
     run = steps.run(context, expected, as_=as_, edit=told.edit)
     if plan is not None:
         _check_plan_alone(ctx)
+        from orderctl.cli.commands.plan import run_plan
+
         with context.open_store() as store:
             raise typer.Exit(run_plan(context, store, plan, run))
     if all(steps.stops.values()):
@@ -247,6 +249,8 @@ def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run:
     """The request for a plan, after questions about what was not given; and whether to ask about mails later."""
     told, notes, needless, selections = asked.told, choice.notes, choice.all_have_reasons, choice.from_selections
     if asked.pick:
+        from orderctl.cli.commands.select import pick_choice
+
         choice = pick_choice(context, store, choice)
     why = read_reason(context, store, told.reason, run, every_order_has_one=needless)
     said_something = bool(asked.message or told.edit or notes.messages)
@@ -303,6 +307,9 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
         listed = ", ".join(f"{name} {words}" for name, words in rules.items())
         context.screen.tell(_("The store's policy is kept: {rules}.", rules=listed))
     if not (run.dry_run or run.save):
+        from orderctl.cli.commands.plan import plan_terms
+        from orderctl.plans.service import check_one_operator_suffices
+
         check_one_operator_suffices(plan, plan_terms(context).rule, policy)
     if ask_about_mails and not _agreed_on_mails(context):
         plan = plan.without_mails()
@@ -311,12 +318,16 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
     if run.dry_run:
         return report_dry_run(context, run, plan, letters), plan
     if run.save and plan.targets.count:
+        from orderctl.cli.commands.plan import keep_plan
+
         return keep_plan(context, store, plan, run), plan
     return _decide(context, store, plan, run), plan
 
 
 def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> int:
     """Run everything from the question to the report; returns the exit code."""
+    from orderctl.cli.commands.plan import keep_plan, warn_if_nothing_runs
+
     if run.hold and plan.targets.count:
         wait = duration_words(run.hold)
         context.screen.tell(_("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
@@ -385,7 +396,7 @@ def _agreed_on_mails(context: Context) -> bool:
     return True
 
 
-def _edited(context: Context, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, tuple[SampleLetter, ...]]:
+def _edited(context: Context, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, "tuple[SampleLetter, ...]"]:
     """The plan with the message that the operator writes now; its letters are shown again."""
     discard_typed()
     plan = plan.with_message(Wording.read(plan.mail.message).with_for_all(edit_message()).kept())
