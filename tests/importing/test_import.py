@@ -16,7 +16,7 @@ from orderctl.database.address import parse_address
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store, make_engine
 from orderctl.filters.filters import OrderFilter
-from orderctl.importing.figures import ImportCounts, ProblemGroup, RowProblem, SourceFigures, SourceRequest, Unsaid
+from orderctl.importing.figures import ImportCounts, SourceFigures, SourceRequest, Unsaid
 from orderctl.importing.service import FileImport, ImportReport, StoreAfterImport, import_orders
 from orderctl.importing.source import open_source
 from orderctl.orders.orders import Buyer, Order, OrderEvent, OrderLine, Status
@@ -24,7 +24,7 @@ from orderctl.orders.queries import get_order, order_events
 from orderctl.rejection.service import execute_rejection
 from orderctl.search.queries import Page, list_ids
 from support.cli import Cli
-from support.factories import ACME, NOW, FixedClock, make_order
+from support.factories import ACME, NOW, FixedClock, ListedSource, make_order
 from support.rejection import ids as chosen
 from support.rejection import plan_for
 from support.stores import open_store
@@ -33,23 +33,6 @@ from support.terminal import Terminal
 HEADER = "id,status,ordered,currency,total\n"
 GOOD = "A1,needs-oc,2026-01-01,EUR,1\n"
 BAD = "A2,needs-oc,2026-01-01,EUR,x\n"
-
-
-class ListedSource:
-    """Orders that need no file."""
-
-    def __init__(self, *orders: Order) -> None:
-        self._orders = orders
-        self.figures = SourceFigures(rows=len(orders), orders=len(orders))
-
-    def orders(self) -> Iterator[Order]:
-        return iter(self._orders)
-
-    def problems(self) -> Iterator[RowProblem]:
-        return iter(())
-
-    def problem_groups(self, most: int) -> tuple[ProblemGroup, ...]:  # noqa: ARG002
-        return ()
 
 
 def run(store: Store, *orders: Order) -> ImportCounts:

@@ -1,6 +1,7 @@
 """Saved plans on both engines: kept, approved, held, cancelled, run once (design.md, section 6, step 4)."""
 
 import threading
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -15,9 +16,12 @@ from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
 from orderctl.core.ids import new_id, short_id
 from orderctl.core.money import Money
 from orderctl.core.times import duration_words, parse_duration
-from orderctl.database.store import login
+from orderctl.database.acts import Act, record_act
+from orderctl.database.address import parse_address
+from orderctl.database.store import Store, login, make_engine
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.filters.parser import parse_filter
+from orderctl.importing.service import FileImport, StoreAfterImport
 from orderctl.orders.orders import Status
 from orderctl.orders.queries import get_order
 from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SecondOperatorRule, read_terms
@@ -34,14 +38,15 @@ from orderctl.plans.service import (
     save_plan,
     still_as_planned,
 )
+from orderctl.rejection.execute import wait_for_turn
 from orderctl.rejection.plan import RejectionPlan
 from orderctl.rejection.policy import Policy
 from orderctl.search.queries import Page, list_ids
 from orderctl.selection.selection import Choice, IdList, IdScope
 from support.cli import Cli
-from support.factories import KUMO, NOW, FixedClock, make_order, put
+from support.factories import KUMO, NOW, FixedClock, ListedSource, make_order, put, put_all
 from support.plans import FREE, plan_of
-from support.stores import AsLogin, open_store
+from support.stores import AsLogin, open_store, until_somebody_waits
 
 STRICT = PlanTerms(lifetime=timedelta(hours=24), rule=SecondOperatorRule(always=True))
 HOUR = timedelta(hours=1)
@@ -460,3 +465,60 @@ def test_a_wrong_setting_is_named(wrong, says):
     right = {"lifetime": "24h", "always": False, "above_orders": None, "above_amount": ""}
     with pytest.raises(UsageError, match=says):
         read_terms(**(right | wrong))
+
+
+def run_kept(store, kept):
+    execute_kept(store, kept, MIA, how="--yes", message_domain="brand.example")
+
+
+def run_after_asking(store, kept):
+    """As `reject --plan` does where the orders live in a system that can be asked: B is gone there."""
+    source = ListedSource(make_order("A", note="seen again"))
+    said = FileImport(source=source, actor="mia", clock=FixedClock(), detail="", said_by="shop", among=("A", "B"))
+    run_kept(StoreAfterImport(store, said), kept)
+
+
+@pytest.mark.parametrize(
+    ("held", "rival"),
+    [
+        (wait_for_turn, run_kept),
+        (
+            lambda connection: record_act(connection, Act(kind="held", subject="", actor="ann", at=NOW)),
+            lambda store, kept: cancel_plan(store, kept.saved.id, MIA),
+        ),
+    ],
+    ids=["run", "cancel"],
+)
+def test_two_who_end_one_plan_wait_for_each_other_and_never_in_a_circle(postgres_url, held, rival):
+    """A deadlock is run again, which nobody would notice: so what counts is how often each was run."""
+    with open_store(postgres_url) as store:
+        put_all(store, [make_order("A"), make_order("B"), make_order("C")], source="shop")
+        saved = save(store, "C")
+    tries, ended = Counter(), {}
+
+    def end(name, way):
+        def watch(connection):
+            tries[name] += 1
+            return connection
+
+        with Store(make_engine(parse_address(postgres_url)), "main", watch=watch) as mine:
+            kept = load_plan(mine, saved.id)
+            tries[name] = 0
+            try:
+                way(mine, kept)
+            except UnexpectedPlanError as error:
+                ended[name] = error
+
+    threads = [
+        threading.Thread(target=end, args=("asking", run_after_asking)),
+        threading.Thread(target=end, args=("rival", rival)),
+    ]
+    with open_store(postgres_url) as other, other.foreseen(held):
+        for number, thread in enumerate(threads, 1):
+            thread.start()
+            until_somebody_waits(postgres_url, number)
+    for thread in threads:
+        thread.join()
+    with open_store(postgres_url) as store:
+        assert rejected(store) == ["C"]
+    assert (tries["asking"], tries["rival"], list(ended)) == (1, 1, ["rival"])

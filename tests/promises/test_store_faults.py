@@ -23,7 +23,7 @@ from stress.invariants import Picture, mail_violations, violations
 from stress.proxy import Cut, proxied
 from support.rejection import ids, reject
 from support.smtp_server import scripted_server
-from support.stores import open_store
+from support.stores import open_store, until_somebody_waits
 
 BATCH = b"INSERT INTO batch "
 COMMIT = b"COMMIT\x00"
@@ -392,24 +392,12 @@ def test_a_deadlock_is_run_again(call, postgres_filled, inbox):
         running = threading.Thread(target=lambda: ended.append(call(postgres_filled, *REJECT, told={"lock_s": 20})))
         ended: list = []
         running.start()
-        _until_somebody_waits(postgres_filled)
+        until_somebody_waits(postgres_filled)
         other.execute("SELECT 1 FROM orders WHERE id = 'K1' FOR UPDATE")
         other.rollback()
         running.join()
     assert ended[0].code == 0, ended
     goes_on(call, postgres_filled, inbox)
-
-
-def _until_somebody_waits(url):
-    with psycopg.connect(url, autocommit=True) as admin:
-        for _ in range(200):
-            waiting = admin.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            ).fetchone()
-            if waiting[0]:
-                return
-            admin.execute("SELECT pg_sleep(0.05)")
-    raise TimeoutError("nobody waits for a lock")
 
 
 def test_a_stricter_isolation_level_is_run_again(call, postgres_filled, inbox):
@@ -420,7 +408,7 @@ def test_a_stricter_isolation_level_is_run_again(call, postgres_filled, inbox):
     with strict, psycopg.connect(postgres_filled) as other:
         other.execute("UPDATE orders SET version = version + 1 WHERE id = 'K2'")
         running.start()
-        _until_somebody_waits(postgres_filled)
+        until_somebody_waits(postgres_filled)
         other.commit()
         running.join()
     assert ended[0].code == 6, ended

@@ -1,11 +1,12 @@
 """Orders for the tests, and the one way in which tests put them into a store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from itertools import count
 
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
+from orderctl.importing.figures import ProblemGroup, RowProblem, SourceFigures
 from orderctl.importing.queries import OrderImport, Sighting
 from orderctl.orders.orders import Buyer, Order, OrderLine, Status
 
@@ -62,8 +63,8 @@ def put(store: Store, *orders: Order) -> None:
     put_all(store, orders)
 
 
-def put_all(store: Store, orders: Iterable[Order]) -> None:
-    rows, seen = list(orders), Sighting(at=NOW)
+def put_all(store: Store, orders: Iterable[Order], source: str = "") -> None:
+    rows, seen = list(orders), Sighting(source=source, at=NOW)
     by = {"actor": "test", "at": NOW, "detail": "test"}
 
     def write(connection: Connection) -> None:
@@ -72,3 +73,20 @@ def put_all(store: Store, orders: Iterable[Order]) -> None:
         writer.record_acts(seen, **by)
 
     store.write(write)
+
+
+class ListedSource:
+    """Orders to import that need no file."""
+
+    def __init__(self, *orders: Order) -> None:
+        self._orders = orders
+        self.figures = SourceFigures(rows=len(orders), orders=len(orders))
+
+    def orders(self) -> Iterator[Order]:
+        return iter(self._orders)
+
+    def problems(self) -> Iterator[RowProblem]:
+        return iter(())
+
+    def problem_groups(self, most: int) -> tuple[ProblemGroup, ...]:  # noqa: ARG002
+        return ()

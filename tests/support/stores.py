@@ -46,6 +46,19 @@ def tamper(url, *statements):
     connection.close()
 
 
+def until_somebody_waits(url, number=1):
+    """Until so many connections to this PostgreSQL store wait for locks."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        for _ in range(400):
+            waiting = admin.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ).fetchone()
+            if waiting[0] >= number:
+                return
+            admin.execute("SELECT pg_sleep(0.02)")
+    raise TimeoutError("nobody waits for a lock")
+
+
 class AsLogin:
     """The store through another login, where the engine has logins."""
 

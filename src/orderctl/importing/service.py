@@ -96,6 +96,13 @@ class FileImport:
 
     def write(self, connection: Connection) -> ImportCounts:
         """Write all orders of the file; each call begins with the first one."""
+        return self.write_before(connection, lambda _connection: None)[0]
+
+    def write_before(self, connection: Connection, work: Callable[[Connection], T]) -> tuple[ImportCounts, T]:
+        """The same, and then do the work.
+
+        The acts are recorded after that: whoever has their turn must not wait for rows, which the work locks.
+        """
         counts, at = ImportCounts(), self.clock.of(connection)
         known = frozenset(misdirected(connection))
         seen, done = Sighting(source=self.said_by, at=self._said_at(at)), 0
@@ -109,9 +116,10 @@ class FileImport:
                 self.progress(done, self.source.figures.orders)
         if self.complete or self.among:
             counts += writer.mark_gone(seen, actor=self.actor, at=at, detail=self.detail, among=self.among)
-        writer.record_acts(seen, actor=self.actor, at=at, detail=self.detail)
         mended = tuple(mails for mails in misdirected(connection) if mails not in known)
-        return counts + ImportCounts(misdirected=mended)
+        result = work(connection)
+        writer.record_acts(seen, actor=self.actor, at=at, detail=self.detail)
+        return counts + ImportCounts(misdirected=mended), result
 
     def foresee(self, store: Store) -> ImportCounts:
         """What writing them would do. Which orders would be gone, only a trial tells: it is rolled back."""
@@ -187,11 +195,10 @@ class StoreAfterImport(Store):
         """The same after a change that is rolled back."""
 
         def both(connection: Connection) -> None:
-            if self.counts is None:
-                self._file.write(connection)
-            change(connection)
+            wait_for_turn(connection)
+            self._file.write_before(connection, change)
 
-        with self._store.foreseen(both) as connection:
+        with self._store.foreseen(both if self.counts is None else change) as connection:
             yield connection
 
     def write(self, work: Callable[[Connection], T], *, landed: Callable[[Connection], T | None] | None = None) -> T:
@@ -204,8 +211,8 @@ class StoreAfterImport(Store):
             nonlocal counts
             # Take the turn before the rows of orders: whoever has the turn may wait for these rows.
             wait_for_turn(connection)
-            counts = self._file.write(connection)
-            return work(connection)
+            counts, done = self._file.write_before(connection, work)
+            return done
 
         result = self._store.write(both, landed=landed)
         self.counts = counts

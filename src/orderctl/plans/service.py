@@ -222,8 +222,9 @@ def execute_kept(store: Store, kept: KeptPlan, operator: Operator, *, how: str, 
     plan = kept.plan
 
     def execute(connection: Connection) -> Executed:
-        saved = _get(connection, plan.id, lock=True)
+        # The turn before the row: an import that is written in this transaction, and an erasure, have it already.
         wait_for_turn(connection)
+        saved = _get(connection, plan.id, lock=True)
         # Read after the locks: the plan may have expired while this run waited.
         now, runner = operator.clock.for_record(connection), operator.identity(connection)
         current = _loaded(connection, saved)
