@@ -9,24 +9,33 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+from orderctl.core.ids import new_id
+from orderctl.database.clock import SystemClock
+from orderctl.database.connection import Connection
 from orderctl.database.store import Store
+from orderctl.delivery.outbox import SENT, DeliveryState, Settlement
+from orderctl.delivery.queries import claim, settle, start
+from orderctl.delivery.service import act
 from orderctl.orders.orders import Status
 from orderctl.plans.plans import PlanTerms, SecondOperatorRule
 from orderctl.plans.service import Operator, save_plan
 from orderctl.rejection.plan import Provenance, RejectionPlan
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.selection.selection import Choice, IdList, IdScope
+from orderctl.writeback.outbox import WRITEBACKS, WriteBackQuery
+from orderctl.writeback.service import pick_writebacks
 from stress.faultpoints import PASSING
 from stress.forkserver import Ended, ForkServer, fresh, search_path
-from stress.invariants import Picture, mail_violations, rows, violations
+from stress.invariants import Picture, mail_violations, rows, violations, writeback_violations
 from stress.stores import Template
-from support.factories import KUMO, MUTE, FixedClock, make_order, put
+from support.factories import KUMO, MUTE, FixedClock, make_order, put_all
 from support.smtp_server import HOST, Inbox, read, scripted_server
+from support.systems import CountingShop
 
 TARGETS = frozenset({"K1", "K2", "K3", "K4", "K5"})
 GIVEN = sorted(TARGETS | {"K6", "K7"})
@@ -34,13 +43,15 @@ BUYERS_TOLD = 2
 _AFTER_THE_LEASE_S = 700
 _SETTLED = frozenset({"sent", "unknown"})
 REJECT = ("reject", *GIVEN, "--yes", "--notify", "--reason", "style dropped", "--message", "We are sorry.")
-SEND = ("mail", "send")
+SEND, TELL, _SETTLE = ("mail", "send"), ("writeback", "send"), ("writeback", "settle")
 
 
 def fill(store: Store) -> None:
-    """Five orders to reject of two buyers with an address, one without and nobody; two that must stay."""
-    put(
-        store,
+    """Five orders to reject of two buyers with an address, one without and nobody; two that must stay.
+
+    All live in the shop, which only those know who have it in their settings.
+    """
+    orders = (
         make_order("K1"),
         make_order("K2", buyer=KUMO, currency="JPY", total=90_000),
         make_order("K3", status=Status.OC_CREATED),
@@ -49,11 +60,13 @@ def fill(store: Store) -> None:
         make_order("K6", status=Status.OC_APPROVED),
         make_order("K7", buyer=KUMO, invoices=1),
     )
+    put_all(store, orders, source="shop")
 
 
-def _plan(store: Store, clock: FixedClock, plan_id: str) -> RejectionPlan:
+def _plan(store: Store, clock: FixedClock, plan_id: str, systems: Mapping[str, str] = {}) -> RejectionPlan:
     fill(store)
     request = RejectionRequest(
+        systems=systems,
         choice=Choice(scope=IdScope(given=IdList(ids=tuple(GIVEN)), words="ids")),
         by=Provenance(account="main", actor="mia", host="desk", program="orderctl", source="a test"),
         notify=True,
@@ -61,11 +74,38 @@ def _plan(store: Store, clock: FixedClock, plan_id: str) -> RejectionPlan:
     return prepare_rejection(store, request, clock=clock, new_id=lambda: plan_id)
 
 
-def fill_and_reject(store: Store) -> None:
-    """The same, rejected, with the mails waiting."""
+def fill_and_reject(store: Store, systems: Mapping[str, str] = {}) -> None:
+    """The same, rejected, with the mails waiting; given a system, held."""
     clock = FixedClock(datetime.now(UTC) - timedelta(minutes=1))
-    plan = _plan(store, clock, "b1")
+    plan = _plan(store, clock, "b1", systems)
     execute_rejection(store, plan.approve(by="mia", how="--yes"), clock=clock, message_domain="brand.example")
+
+
+def fill_and_reject_in_the_shop(store: Store) -> None:
+    """The same, with the write-backs waiting and the mails held."""
+    fill_and_reject(store, {"shop": "id"})
+
+
+def fill_and_hear(*answers: DeliveryState) -> Callable[[Store], None]:
+    """The same, after the shop answered so about the first orders."""
+
+    def filled(store: Store) -> None:
+        fill_and_reject_in_the_shop(store)
+        now, outbox = datetime.now(UTC) - timedelta(seconds=30), WRITEBACKS
+        until = now + timedelta(minutes=2)
+
+        def tell(connection: Connection) -> None:
+            ids = claim(connection, outbox, token="t", until=until, now=now, limit=len(answers), batch_id=None)
+            start(connection, outbox, "t", {item_id: {} for item_id in ids}, until=until, now=now)
+            heard = [
+                Settlement(item_id=item_id, state=state, detail="so it said", attempts=1, due=now)
+                for item_id, state in zip(ids, answers, strict=True)
+            ]
+            settle(connection, outbox, "t", heard, now)
+
+        store.write(tell)
+
+    return filled
 
 
 def fill_and_plan(store: Store) -> None:
@@ -75,14 +115,32 @@ def fill_and_plan(store: Store) -> None:
     save_plan(store, _plan(store, clock, "planned1"), Operator(actor="mia", clock=clock, terms=terms))
 
 
+def fill_and_settle(store: Store) -> None:
+    """The same, after an operator found all of them cancelled in the shop: nothing holds the mails any more."""
+    fill_and_hear(*(len(TARGETS) * (DeliveryState.UNKNOWN,)))(store)
+    picked = pick_writebacks(store, SENT, WriteBackQuery())
+    act(store, WRITEBACKS, SENT, picked, actor="mia", reason="", clock=SystemClock(), new_id=new_id)
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """A store, a call, and the way the mails go."""
+    """A store, a call, the way the mails go, and perhaps the shop in which the orders live.
+
+    `mails` and `writebacks` are how many end in which state once everything has gone on undisturbed.
+    """
 
     name: str
     fill: Callable[[Store], None]
     call: tuple[str, ...]
     transport: str = "smtp"
+    shop: str = ""
+    mails: Mapping[str, int] = field(default_factory=lambda: {"sent": BUYERS_TOLD})
+    writebacks: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def goes_on(self) -> tuple[tuple[str, ...], ...]:
+        """The calls after it. The shop is told twice: a lease that ran out is found first, then it can be asked."""
+        return (TELL, TELL, SEND) if self.shop else (SEND,)
 
 
 SCENARIOS = (
@@ -92,8 +150,35 @@ SCENARIOS = (
 )
 
 
-# What is tried with calls that raise: the same, and a kept plan with a report for programs.
-FAULTY = (*SCENARIOS, Scenario("plan run", fill_and_plan, ("plan", "run", "planned1", "--yes", "--format", "json")))
+def _in_the_shop(name: str, filled: Callable[[Store], None], call: tuple[str, ...], shop: str, **ends: int) -> Scenario:
+    """`ends`: the write-backs in the end, `held`: the mails that are held then."""
+    held = ends.pop("held", 0)
+    mails = {"sent": BUYERS_TOLD - held, "held": held}
+    return Scenario(name, filled, call, shop=shop, mails=mails, writebacks=ends or {"sent": len(TARGETS)})
+
+
+_HEARD = fill_and_hear(DeliveryState.REFUSED, DeliveryState.UNKNOWN, DeliveryState.UNKNOWN, DeliveryState.RETRY)
+_CANCELLED = {"refused": 1, "unknown": 2, "cancelled": 2, "held": 2}
+IN_SYSTEMS = (
+    _in_the_shop("reject, cancelled by a program", fill, REJECT, "program"),
+    _in_the_shop("reject, cancelled in a database", fill, REJECT, "guarded"),
+    _in_the_shop("writeback send to a program", fill_and_reject_in_the_shop, TELL, "program"),
+    _in_the_shop("writeback send to a database", fill_and_reject_in_the_shop, TELL, "database"),
+    _in_the_shop("writeback send to one that is asked", fill_and_reject_in_the_shop, TELL, "guarded"),
+    _in_the_shop("writeback retry", _HEARD, ("writeback", "retry", "--all"), "program", sent=3, unknown=2, held=2),
+    _in_the_shop("writeback settle", _HEARD, (*_SETTLE, "--all", "--sent"), "program", sent=4, refused=1, held=1),
+    _in_the_shop("writeback cancel", _HEARD, ("writeback", "cancel", "--all"), "database", **_CANCELLED),
+    _in_the_shop("mails let go", fill_and_settle, SEND, "program"),
+)
+
+
+# What is tried with calls that raise: a kept plan with a report for programs too, and what tells a program.
+FAULTY = (
+    *SCENARIOS,
+    Scenario("plan run", fill_and_plan, ("plan", "run", "planned1", "--yes", "--format", "json")),
+    IN_SYSTEMS[0],
+    IN_SYSTEMS[2],
+)
 
 
 # Mails go out beside the run: it has a few points more or fewer each time, and may not reach the last ones.
@@ -110,12 +195,14 @@ class Tally:
     mails_lost: int = 0
     mails_doubled: int = 0
     unknown: int = 0
+    writebacks_lost: int = 0
+    writebacks_doubled: int = 0
+    writebacks_unknown: int = 0
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
-        for name in ("points", "orders_lost", "orders_doubled", "mails_lost", "mails_doubled", "unknown"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.wrong += other.wrong
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 class Bench:
@@ -127,6 +214,7 @@ class Bench:
         self._server = server
         self._inbox = inbox
         self._folder = folder
+        self._shop = CountingShop(folder, scenario.shop) if scenario.shop else None
         self.title = f"{scenario.name}, {template.engine}"
 
     def points(self) -> list[str]:
@@ -143,11 +231,16 @@ class Bench:
     def _written(self, what: str) -> list[str]:
         trace = self._folder / what
         with self._template.copy() as url:
-            ended = self._server(*self.scenario.call, environ=self._environ(url), **{what: trace})
+            environ = self._environ(url)
+            ended = self._server(*self.scenario.call, environ=environ, **{what: trace})
             assert ended.code == 0, ended
-            assert Picture.of(url).rejected == TARGETS
-            assert Picture.of(url).states == Counter(sent=BUYERS_TOLD)
-            assert violations(url) + mail_violations(url, self._taken()) == []
+            for again in self.scenario.goes_on if self._shop else ():
+                self._server(*again, environ=environ, later_s=_AFTER_THE_LEASE_S)
+            picture = Picture.of(url)
+            assert picture.rejected == TARGETS
+            assert picture.states == Counter(self.scenario.mails), picture
+            assert Counter(picture.writebacks.values()) == Counter(self.scenario.writebacks), picture
+            assert violations(url) + mail_violations(url, self._taken()) + self._told_wrongly(url) == []
         return trace.read_text("utf-8").splitlines()
 
     def kill(self, at: int, *, a_fresh_process: bool = False) -> Tally:
@@ -179,12 +272,12 @@ class Bench:
     def _owned_up(self, ended: Ended, url: str) -> list[str]:
         """A run whose change holds ends with a code that says so, and names the batch.
 
-        What `mail send` begins with changes nothing.
+        What a delivery begins with changes nothing.
         """
-        batches = [batch_id for (batch_id,) in rows(url, "SELECT id FROM batch")]
-        rejects = self.scenario.call[0] != "mail"
+        batches, picture = [batch_id for (batch_id,) in rows(url, "SELECT id FROM batch")], Picture.of(url)
+        rejects = self.scenario.call[0] in ("reject", "plan")
         named = len(batches) == 1 and (not rejects or batches[0] in ended.out + ended.err)
-        changed = rejects or set(Picture.of(url).states) != {"waiting"}
+        changed = rejects or {*picture.states, *picture.writebacks.values()} - {"waiting", "held"}
         return [] if named and ended.code in ((0, 5, 6, 9) if changed else (0, 1, 5, 9)) else [f"it ended so: {ended}"]
 
     def _tried(
@@ -199,12 +292,15 @@ class Bench:
             environ = self._environ(url)
             tally.wrong += wrong(disturbed(self.scenario.call, environ), url)
             self._look(url, tally)
-            for again in (self.scenario.call, SEND):
+            for again in (self.scenario.call, *self.scenario.goes_on):
                 ended = self._server(*again, environ=environ, later_s=_AFTER_THE_LEASE_S)
                 # 3: the orders are named one by one, and the killed run had rejected all of them.
                 if ended.code not in (0, 3, 5):
                     tally.wrong.append(f"going on ended with {ended.code}: {ended.err}")
             self._look(url, tally)
+            if self._shop:
+                self._resolve(url, environ, tally, settled)
+                self._look(url, tally)
             self._compare(url, environ, tally, settled)
         tally.wrong = [f"{what}: {wrong}" for wrong in tally.wrong]
         return tally
@@ -218,7 +314,35 @@ class Bench:
         tally.orders_doubled += sum("twice" in each for each in found)
         mails = mail_violations(url, self._taken())
         tally.mails_doubled += sum("times" in each for each in mails)
-        tally.wrong += found + mails
+        told = self._told_wrongly(url)
+        tally.writebacks_doubled += sum("times" in each for each in told)
+        tally.wrong += found + mails + told
+
+    def _told_wrongly(self, url: str) -> list[str]:
+        return writeback_violations(url, self._shop.told()) if self._shop else []
+
+    def _resolve(self, url: str, environ: Mapping[str, str], tally: Tally, settled: frozenset[str]) -> None:
+        """What became unknown by the kill: one at most, of which an operator looks in the shop what it did.
+
+        What could not be handed over, where that may be, is tried again.
+        """
+        before = self.scenario.writebacks.get("unknown", 0)
+        unknown = sorted(each for each, state in Picture.of(url).writebacks.items() if state == "unknown")
+        tally.writebacks_unknown += len(unknown) - before
+        if len(unknown) - before not in (0, 1) or (len(unknown) > before and self.scenario.shop == "guarded"):
+            tally.wrong.append(f"write-backs of unknown fate: {unknown}")
+        shown = self._server("writeback", "list", "--state", "unknown", "--format", "ids", environ=environ).out
+        if len(shown.split()) != len(unknown):
+            tally.wrong.append(f"an unknown write-back is not shown: {shown}")
+        calls: list[tuple[str, ...]] = []
+        for order in unknown if len(unknown) > before else ():
+            calls.append((*_SETTLE, "--order", order, "--sent" if self._shop.told()[order] else "--not-sent"))
+        if calls or "refused" in settled:
+            calls += [("writeback", "retry", "--state", "refused"), *self.scenario.goes_on]
+        for call in calls:
+            ended = self._server(*call, environ=environ)
+            if ended.code not in (0, 5):
+                tally.wrong.append(f"{call} ended with {ended.code}: {ended.err}")
 
     def _compare(self, url: str, environ: Mapping[str, str], tally: Tally, settled: frozenset[str]) -> None:
         """With an undisturbed run: the same orders, and each buyer told once or shown as unknown.
@@ -232,10 +356,21 @@ class Bench:
         unknown = {each for each, state in picture.mails.items() if state == "unknown"}
         tally.unknown += len(unknown)
         refused = {each for each, state in picture.mails.items() if state == "refused"}
-        lost = [each for each in picture.mails if each not in taken | unknown | refused]
-        tally.mails_lost += len(lost)
-        if lost or set(picture.states) - settled or len(picture.mails) != BUYERS_TOLD:
+        held = {each for each, state in picture.mails.items() if state == "held"}
+        lost = [each for each in picture.mails if each not in taken | unknown | refused | held]
+        expected = self.scenario.mails.get("held", 0)
+        tally.mails_lost += len(lost) + abs(len(held) - expected)
+        if (
+            lost
+            or set(picture.states) - settled - {"held"}
+            or len(held) != expected
+            or len(picture.mails) != BUYERS_TOLD
+        ):
             tally.wrong.append(f"mails in the end: {picture.mails}, taken: {sorted(taken)}")
+        ended = Counter(picture.writebacks.values())
+        if ended != Counter(self.scenario.writebacks):
+            tally.writebacks_lost += len(TARGETS) - ended["sent"]
+            tally.wrong.append(f"write-backs in the end: {picture.writebacks}")
         if unknown:
             shown = self._server("mail", "list", "--state", "unknown", environ=environ).out
             if sum("unknown" in line for line in shown.splitlines()) < len(unknown):
@@ -252,7 +387,11 @@ class Bench:
         self._inbox.messages.clear()
         for old in (self._folder / "mails").glob("*/*"):
             old.unlink()
-        return environ(url, self._folder, self._inbox.port, self.scenario.transport)
+        made = environ(url, self._folder, self._inbox.port, self.scenario.transport)
+        if self._shop is None:
+            return made
+        self._shop.open(TARGETS)
+        return made | {"ORDERCTL_CONFIG": str(self._shop.config)}
 
 
 def environ(url: str, folder: Path, port: int, transport: str = "smtp") -> dict[str, str]:

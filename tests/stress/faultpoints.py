@@ -1,4 +1,4 @@
-"""Counted points in a run: before and after each statement, each step of the SMTP conversation, each file step.
+"""Counted points in a run: before and after each statement, each step of SMTP or of a system, each file step.
 
 A run may be told to die at the n-th (SIGKILL, so nothing of it can clean up), to write down which points it
 passed, to live at a later hour, or to die at a given instant. The program itself knows nothing of this: the
@@ -109,6 +109,7 @@ def install(told: Mapping[str, str]) -> None:
         _wrap_psycopg(points)
         _wrap_smtp(points)
         _wrap_files(points)
+        _wrap_systems(points)
     if "STRESS_LATER_S" in told:
         later = timedelta(seconds=float(told["STRESS_LATER_S"]))
         _live_later(later)
@@ -193,6 +194,25 @@ def _wrap_smtp(points: Points) -> None:
 def _wrap_files(points: Points) -> None:
     for name in ("fsync", "rename"):
         _around(points, os, name, lambda *_, name=name: f"file {name}")
+
+
+def _wrap_systems(points: Points) -> None:
+    """What is said to a system that is a program, and to one that is a file of SQLite."""
+    from orderctl.systems.command import CommandSystem  # noqa: PLC0415 - as above
+
+    class Said(sqlite3.Cursor):
+        pass
+
+    class Told(sqlite3.Connection):
+        def cursor(self, factory=Said):
+            return super().cursor(factory)
+
+    for name in ("connect", "_reply", "__exit__"):
+        _around(points, CommandSystem, name, lambda *_, name=name: f"program {name}")
+    _around(points, Said, "execute", lambda _self, sql, *_: f"system {sql[:40]}")
+    _around(points, Told, "commit", lambda *_: "system commit")
+    # SQLAlchemy, which only systems are reached with, takes the driver from this module.
+    sqlite3.dbapi2.connect = functools.partial(sqlite3.dbapi2.connect, factory=Told)
 
 
 def _live_later(shift: timedelta) -> None:

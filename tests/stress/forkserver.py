@@ -58,6 +58,8 @@ _WARM = (
     "orderctl.database.store",
     "orderctl.mail.smtp",
     "orderctl.mail.maildir",
+    "orderctl.systems.command",
+    "orderctl.systems.sql",
     "orderctl.mail.letters",
     "orderctl.rejection.preview",
     "orderctl.terminal.output",

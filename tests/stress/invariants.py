@@ -46,6 +46,25 @@ SELECT o.id, 'stands in no mail although its buyer was to be told' FROM orders A
  WHERE NOT EXISTS (SELECT 1 FROM mail_order AS m WHERE m.account = o.account AND m.order_id = o.id)
 UNION ALL
 SELECT m.order_id, 'stands in two mails' FROM mail_order AS m GROUP BY m.account, m.order_id HAVING count(*) > 1
+UNION ALL
+SELECT w.order_id, 'is to be cancelled in two ways' FROM writeback AS w
+ GROUP BY w.account, w.order_id HAVING count(*) > 1
+UNION ALL
+SELECT w.order_id, 'is to be cancelled in its system and was not rejected by that batch' FROM writeback AS w
+ WHERE NOT EXISTS (
+   SELECT 1 FROM orders AS o WHERE o.account = w.account AND o.id = w.order_id AND o.batch_id = w.batch_id)
+UNION ALL
+SELECT o.id, 'is in no write-back although its system is told of others' FROM orders AS o
+ JOIN order_source AS s ON s.account = o.account AND s.order_id = o.id
+ WHERE o.batch_id IS NOT NULL AND EXISTS (
+   SELECT 1 FROM writeback AS w WHERE w.account = o.account AND w.batch_id = o.batch_id AND w.system = s.source)
+ AND NOT EXISTS (SELECT 1 FROM writeback AS w WHERE w.account = o.account AND w.order_id = o.id)
+UNION ALL
+SELECT m.id, 'went to a buyer before the systems had cancelled the orders' FROM mail AS m
+ JOIN mail_order AS t ON t.account = m.account AND t.mail_id = m.id
+ JOIN writeback AS w ON w.account = m.account AND w.batch_id = m.batch_id AND w.order_id = t.order_id
+ WHERE m.state NOT IN ('held', 'cancelled') AND w.state <> 'sent' AND NOT EXISTS (
+   SELECT 1 FROM mail_event AS e WHERE e.account = m.account AND e.mail_id = m.id)
 """
 
 
@@ -58,17 +77,19 @@ def rows(url: str, sql: str) -> list[tuple]:
 
 @dataclass(frozen=True)
 class Picture:
-    """A store's rejected orders and mails."""
+    """A store's rejected orders, the states of its mails, and of its write-backs by their orders."""
 
     rejected: frozenset[str]
     mails: dict[str, str]
     states: Counter
+    writebacks: dict[str, str]
 
     @classmethod
     def of(cls, url: str) -> "Picture":
         mails = dict(rows(url, "SELECT message_id, state FROM mail"))
         rejected = frozenset(order_id for (order_id,) in rows(url, "SELECT id FROM orders WHERE batch_id IS NOT NULL"))
-        return cls(rejected=rejected, mails=mails, states=Counter(mails.values()))
+        writebacks = dict(rows(url, "SELECT order_id, state FROM writeback"))
+        return cls(rejected=rejected, mails=mails, states=Counter(mails.values()), writebacks=writebacks)
 
 
 def violations(url: str) -> list[str]:
@@ -96,5 +117,30 @@ def mail_violations(url: str, taken: list[str]) -> list[str]:
     ]
     found += [
         f"mail {each} is sent and was never taken" for each in mails if mails[each] == "sent" and each not in times
+    ]
+    return found
+
+
+_AGAIN = """
+SELECT w.order_id, count(e.id) FROM writeback AS w LEFT JOIN writeback_event AS e
+ ON e.account = w.account AND e.writeback_id = w.id AND e.action IN ({}) GROUP BY w.order_id
+"""
+
+
+def writeback_violations(url: str, told: Counter) -> list[str]:
+    """`told`: how often the systems were told of each order. Once, and once more for each retry of an operator's."""
+    writebacks = Picture.of(url).writebacks
+    again = dict(rows(url, _AGAIN.format("'retry', 'asked: open'")))
+    settled = dict(rows(url, _AGAIN.format("'settle as sent'")))
+    found = [f"order {each} was told {number} times" for each, number in told.items() if number > 1 + again[each]]
+    found += [
+        f"order {each} was told and is {writebacks.get(each)}"
+        for each in told
+        if writebacks.get(each) not in _HANDED_OVER and not again[each]
+    ]
+    found += [
+        f"order {each} is cancelled in no system"
+        for each, state in writebacks.items()
+        if state == "sent" and each not in told and not settled[each]
     ]
     return found

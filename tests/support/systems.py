@@ -1,8 +1,13 @@
 """Systems for the tests: a program, whose answers a test writes into a file, and any kind by its settings."""
 
 import json
+import sqlite3
 import sys
+import time
+from collections import Counter
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 from orderctl.core.money import Money
 from orderctl.settings import read_settings
@@ -62,6 +67,76 @@ class Shop:
     def mails(self):
         """The state of the mail to each address."""
         return {each["recipient"]: each["state"] for each in self.cli("mail", "list", "--format", "json").json}
+
+
+_SHELL = """
+while IFS= read -r line; do printf '%s\\n' "$line" >> "$1"; echo '{"outcome": "cancelled"}'; done
+"""
+_SALES = """
+CREATE TABLE sale (id TEXT PRIMARY KEY, state TEXT NOT NULL DEFAULT 'open');
+CREATE TABLE told (id TEXT NOT NULL);
+CREATE TRIGGER telling AFTER UPDATE ON sale BEGIN INSERT INTO told VALUES (NEW.id); END;
+"""
+
+
+class CountingShop:
+    """The system `shop`, which cancels whatever it is told of and counts it. `config` is a file of settings.
+
+    `program`: of the kind `command`, in the shell, so that it starts at once. `database`: of the kind `sql`, with a
+    statement that cancels again what is cancelled. `guarded`: one that does not, and that can be asked.
+    """
+
+    def __init__(self, folder, kind):
+        self._folder, self._kind = folder / kind, kind
+        self._folder.mkdir()
+        self._program, self._told, self._sales = (self._folder / name for name in ("shop.sh", "told", "sales.db"))
+        self._program.write_text(_SHELL)
+        cancel = "UPDATE sale SET state = 'cancelled' WHERE id = :key"
+        kinds = {
+            "program": {"kind": "command", "command": f"sh {self._program} {self._told}"},
+            "database": {"kind": "sql", "url": f"sqlite:///{self._sales}", "statement": cancel},
+        }
+        kinds["guarded"] = kinds["database"] | {
+            "statement": f"{cancel} AND state = 'open'",
+            "query": "SELECT state FROM sale WHERE id = :key",
+        }
+        how = [f"{name} = {json.dumps(value)}" for name, value in kinds[kind].items()]
+        self.config = self._folder / "config.toml"
+        self.config.write_text("\n".join(["[profile.default.systems.shop]", *how]) + "\n")
+
+    def open(self, orders):
+        """A shop in which these orders are open, and that was told of none."""
+        for old in self._folder.glob("*sales.db*"):
+            old.unlink()
+        self._told.unlink(missing_ok=True)
+        with closing(sqlite3.connect(self._sales)) as sales:
+            sales.executescript(_SALES)
+            sales.executemany("INSERT INTO sale (id) VALUES (?)", [(order,) for order in orders])
+            sales.commit()
+
+    def told(self):
+        """How often it was told of each order, once its program has ended with whoever started it."""
+        if self._kind == "program":
+            self._settle()
+            lines = self._told.read_text().splitlines() if self._told.exists() else []
+            return Counter(json.loads(line)["order"] for line in lines)
+        with closing(sqlite3.connect(self._sales)) as sales:
+            return Counter(order for (order,) in sales.execute("SELECT id FROM told"))
+
+    def _settle(self):
+        """Wait until no program runs: one whose input ended still does what it has read."""
+        end, named = time.monotonic() + 20, str(self._program).encode()
+        while any(named in _call_of(process) for process in Path("/proc").glob("[0-9]*/cmdline")):
+            assert time.monotonic() < end, "the program of the shop does not end"
+            time.sleep(0.005)
+
+
+def _call_of(cmdline):
+    """What a process was called with; empty if it ended meanwhile."""
+    try:
+        return cmdline.read_bytes()
+    except OSError:
+        return b""
 
 
 def system_of(folder, /, **settings):
