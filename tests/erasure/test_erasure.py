@@ -208,6 +208,18 @@ def test_letters_that_wait_are_refused(cli, store_url):
     assert found_secrets(store_url) == []
 
 
+def test_letters_that_wait_for_the_shop_are_refused(cli, store_url, tmp_path):
+    with open_store(store_url) as store:
+        put_all(store, [order_of_jane("J1")], source="shop")
+    config = tmp_path / "shop.toml"
+    config.write_text("[profile.default.systems.shop]\nkind = 'command'\ncommand = 'false'\n")
+    cli.environ |= {"ORDERCTL_CONFIG": str(config)}
+    assert cli("reject", "J1", "--yes", "--notify").code == 5
+    assert [each["state"] for each in cli("mail", "list", "--format", "json").json] == ["held"]
+    ran = cli("buyer", "erase", "B17", "--yes")
+    assert (ran.code, "1 mail is not settled" in ran.err) == (3, True)
+
+
 def test_a_dry_run_without_a_terminal_and_a_second_call_change_nothing(cli, told, store_url):
     before = everything(store_url) if "://" in store_url else None
     ran = cli("buyer", "erase", "B17", "--dry-run", "--format", "json")

@@ -10,12 +10,13 @@ from contextlib import closing
 
 import pytest
 
-from stress.crash import FAULTY, SCENARIOS, VARY, bench, fill_and_reject, sample
+from stress.crash import FAULTY, IN_SYSTEMS, SCENARIOS, VARY, bench, fill_and_reject, sample
 from stress.faultpoints import FAULTS
 from stress.invariants import Picture, mail_violations, violations
 from support.stores import open_store
 
-_POINTS = 3
+_POINTS, _POINTS_IN_SYSTEMS = 3, 2
+_ENGINES = ("sqlite", "postgresql")
 _CALLS = {"sqlite": 4, "postgresql": 1}
 
 
@@ -28,6 +29,31 @@ def test_a_run_killed_at_a_point_leaves_all_or_nothing_and_the_next_one_goes_on(
         for at in sample(len(points) - VARY, _POINTS, random.Random(f"{scenario.name} {engine}")):
             tally = tried.kill(at)
             assert (tally.wrong, tally.orders_lost, tally.mails_lost) == ([], 0, 0), points[at - 1]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "engine"),
+    [(each, _ENGINES[number % 2]) for number, each in enumerate(IN_SYSTEMS)],
+    ids=lambda each: getattr(each, "name", each),
+)
+def test_a_run_that_tells_a_system_is_killed_and_every_order_is_cancelled_once(request, forks, scenario, engine):
+    """Each on one of the engines: `make stress` tries both."""
+    postgres = request.getfixturevalue("postgres_server") if engine == "postgresql" else None
+    with bench(scenario, postgres, forks) as tried:
+        points = tried.points()
+        for at in sample(len(points) - VARY, _POINTS_IN_SYSTEMS, random.Random(scenario.name)):
+            tally = tried.kill(at)
+            lost, doubled = tally.writebacks_lost + tally.mails_lost, tally.writebacks_doubled + tally.mails_doubled
+            assert (tally.wrong, lost, doubled) == ([], 0, 0), points[at - 1]
+
+
+def test_what_a_system_was_told_unheard_is_unknown_until_it_is_asked(forks):
+    """Killed between what the program was told and its answer; and after the database had committed."""
+    for scenario, before in ((IN_SYSTEMS[2], "before program _reply"), (IN_SYSTEMS[4], "after system commit")):
+        with bench(scenario, None, forks) as tried:
+            tally = tried.kill(tried.points().index(before) + 1)
+        unknown = int(scenario.shop == "program")
+        assert (tally.wrong, tally.writebacks_unknown, tally.writebacks_doubled) == ([], unknown, 0)
 
 
 def test_a_mail_that_the_server_took_unheard_is_unknown_and_never_sent_again(forks):

@@ -1,5 +1,6 @@
 """Many at once on one store: nothing rejected twice, nobody mailed twice, and every report is true."""
 
+import random
 import threading
 import time
 
@@ -7,10 +8,11 @@ from stress.crash import environ, fill
 from stress.forkserver import fresh
 from stress.invariants import Picture, violations
 from stress.many import fill as fill_many
-from stress.many import work_together
+from stress.many import fill_outboxes, lose_a_worker, work_together
 from support.stores import open_store
 
 _SECONDS = 1.2
+_EACH = 60
 
 
 def test_eight_processes_reject_change_import_and_mail_on_one_store(store_url):
@@ -19,6 +21,14 @@ def test_eight_processes_reject_change_import_and_mail_on_one_store(store_url):
     together = work_together(store_url, _SECONDS, "1")
     assert together.wrong == []
     assert all(together.seen[what] for what in ("rejected", "batches", "changes", "imports", "sent")), together.seen
+
+
+def test_of_three_workers_one_is_killed_and_every_system_and_buyer_is_told_once(store_url, tmp_path, forks):
+    with open_store(store_url) as store:
+        fill_outboxes(_EACH)(store)
+    tally = lose_a_worker(store_url, tmp_path, forks, _EACH, random.Random("workers"))
+    lost, doubled = tally.writebacks_lost + tally.mails_lost, tally.writebacks_doubled + tally.mails_doubled
+    assert (tally.wrong, lost, doubled) == ([], 0, 0)
 
 
 def test_of_two_that_reject_overlapping_orders_the_later_one_says_what_it_left_out(store_url, tmp_path):

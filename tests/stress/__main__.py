@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from orderctl.database.store import Store
 from stress import many
-from stress.crash import FAULTY, SCENARIOS, VARY, Scenario, Tally, bench
+from stress.crash import FAULTY, IN_SYSTEMS, SCENARIOS, VARY, Scenario, Tally, bench
 from stress.faultpoints import FAULTS
 from stress.forkserver import TESTS, ForkServer
 from stress.fuzz import TARGETS, Target, attempt
@@ -32,7 +32,7 @@ from support.postgres_server import running_server
 
 FAULT_TESTS = ("promises/test_store_faults.py", "promises/test_mail_faults.py")
 _OUTCOMES = re.compile(r"(\d+) (?:passed|failed)")
-_FRESH_EVERY, _INSTANTS = 25, 12
+_FRESH_EVERY, _INSTANTS, _EACH = 25, 12, 3_000
 # What of the time each part may take; the faults and the model take the rest.
 _KILLING, _FAILING, _TOGETHER, _FUZZING = 0.35, 0.25, 0.02, 0.12
 
@@ -62,7 +62,7 @@ class Stress:
 
 def kill_everywhere(run: Stress, postgres: str, until: float) -> None:
     """Every point of every scenario on both engines, in an order that the seed draws; then instants between points."""
-    for tally, known in _on_both_engines(_kill_one, SCENARIOS, run, postgres, until):
+    for tally, known in _on_both_engines(_kill_one, (*SCENARIOS, *IN_SYSTEMS), run, postgres, until):
         run.tally.add(tally)
         run.points += known
 
@@ -136,9 +136,24 @@ def all_together(run: Stress, postgres: str, seconds: float) -> None:
 @contextmanager
 def _store(postgres: str | None, fill: Callable[[Store], None]) -> Iterator[str]:
     """A store of its own, on PostgreSQL given a server's URL."""
-    with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="orderctl-stress-"))
-        yield stack.enter_context(Template(Path(folder), postgres, fill).copy())
+    with _folder() as folder, Template(folder, postgres, fill).copy() as url:
+        yield url
+
+
+def lose_workers(run: Stress, postgres: str) -> None:
+    """Three workers with three thousand write-backs and as many mails, one of which is killed, on both engines."""
+    for url in (None, postgres):
+        rng = random.Random(f"{run.seed} {'postgresql' if url else 'sqlite'} workers")
+        with _store(url, many.fill_outboxes(_EACH)) as store, ForkServer() as server, _folder() as folder:
+            lost = many.lose_a_worker(store, folder, server, _EACH, rng)
+        run.tally.add(lost)
+        run.say(f"a worker of three killed, {'postgresql' if url else 'sqlite'}: {_EACH:,} write-backs and mails")
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="orderctl-stress-") as folder:
+        yield Path(folder)
 
 
 def against_the_model(run: Stress, postgres: str, examples: int) -> None:
@@ -220,6 +235,9 @@ def table(run: Stress) -> str:
         ("mails lost", f"{tally.mails_lost}"),
         ("mails doubled", f"{tally.mails_doubled}"),
         ("mails unknown, each shown", f"{tally.unknown}"),
+        ("write-backs lost", f"{tally.writebacks_lost}"),
+        ("write-backs doubled", f"{tally.writebacks_doubled}"),
+        ("write-backs unknown", f"{tally.writebacks_unknown} (each shown, one at most for each kill)"),
         ("anything else wrong", f"{len(tally.wrong)}"),
     )
     return "\n".join(f"{name:28}{value}" for name, value in rows)
@@ -237,6 +255,7 @@ def main() -> int:
         kill_everywhere(run, postgres, time.monotonic() + run.minutes * 60 * _KILLING)
         fail_everywhere(run, postgres, time.monotonic() + run.minutes * 60 * _FAILING)
         all_together(run, postgres, run.minutes * 60 * _TOGETHER)
+        lose_workers(run, postgres)
         against_the_model(run, postgres, max(3, int(run.minutes * 3)))
     fuzz_all(run, time.monotonic() + run.minutes * 60 * _FUZZING)
     sys.stdout.write(f"\n{table(run)}\n")

@@ -43,7 +43,7 @@ BUYERS_TOLD = 2
 _AFTER_THE_LEASE_S = 700
 _SETTLED = frozenset({"sent", "unknown"})
 REJECT = ("reject", *GIVEN, "--yes", "--notify", "--reason", "style dropped", "--message", "We are sorry.")
-SEND, TELL, _SETTLE = ("mail", "send"), ("writeback", "send"), ("writeback", "settle")
+SEND, TELL, SETTLE = ("mail", "send"), ("writeback", "send"), ("writeback", "settle")
 
 
 def fill(store: Store) -> None:
@@ -166,7 +166,7 @@ IN_SYSTEMS = (
     _in_the_shop("writeback send to a database", fill_and_reject_in_the_shop, TELL, "database"),
     _in_the_shop("writeback send to one that is asked", fill_and_reject_in_the_shop, TELL, "guarded"),
     _in_the_shop("writeback retry", _HEARD, ("writeback", "retry", "--all"), "program", sent=3, unknown=2, held=2),
-    _in_the_shop("writeback settle", _HEARD, (*_SETTLE, "--all", "--sent"), "program", sent=4, refused=1, held=1),
+    _in_the_shop("writeback settle", _HEARD, (*SETTLE, "--all", "--sent"), "program", sent=4, refused=1, held=1),
     _in_the_shop("writeback cancel", _HEARD, ("writeback", "cancel", "--all"), "database", **_CANCELLED),
     _in_the_shop("mails let go", fill_and_settle, SEND, "program"),
 )
@@ -336,7 +336,7 @@ class Bench:
             tally.wrong.append(f"an unknown write-back is not shown: {shown}")
         calls: list[tuple[str, ...]] = []
         for order in unknown if len(unknown) > before else ():
-            calls.append((*_SETTLE, "--order", order, "--sent" if self._shop.told()[order] else "--not-sent"))
+            calls.append((*SETTLE, "--order", order, "--sent" if self._shop.told()[order] else "--not-sent"))
         if calls or "refused" in settled:
             calls += [("writeback", "retry", "--state", "refused"), *self.scenario.goes_on]
         for call in calls:

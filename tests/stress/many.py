@@ -1,5 +1,7 @@
 """Many at once: eight processes work on one store for a while, and what each believes it did is held against the store.
 
+And three workers that tell a system and the buyers, one of which is killed.
+
 `python -m stress.many URL SMTP_PORT SECONDS SEED` forks the workers and prints a JSON object: what the rejecting
 ones reported, and the sentences of errors that nobody expects.
 """
@@ -7,6 +9,7 @@ ones reported, and the sentences of errors that nobody expects.
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from aiosmtpd.controller import Controller
 
@@ -33,10 +37,12 @@ from orderctl.orders.orders import Buyer, Status
 from orderctl.rejection.plan import Provenance
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.selection.selection import Choice, IdList, IdScope
-from stress.forkserver import search_path
-from stress.invariants import Picture, mail_violations, violations
+from stress.crash import SEND, SETTLE, TELL, Tally, environ
+from stress.forkserver import ForkServer, search_path
+from stress.invariants import Picture, mail_violations, rows, violations, writeback_violations
 from support.factories import ACME, KUMO, MUTE, make_order, put_all
 from support.smtp_server import HOST, Inbox, free_port
+from support.systems import CountingShop
 
 ORDERS = 400
 CLOCK = SystemClock()
@@ -208,6 +214,78 @@ def work_together(url: str, seconds: float, seed: str) -> Together:
     if set(picture.states) - {"sent"}:
         wrong.append(f"mails in the end: {picture.states}")
     return Together(seen, wrong, picture.states["unknown"])
+
+
+CONNECTIONS = 2
+_WORKERS = ("writeback", "send", "--follow", "--connections", str(CONNECTIONS))
+_IN_HAND = 60  # more than what one worker leases in both outboxes together
+_LATER = {"later_s": 700}
+
+
+def fill_outboxes(number: int) -> Callable[[Store], None]:
+    """So many rejected orders of the shop, each with its write-back and its mail."""
+
+    def filled(store: Store) -> None:
+        ids = tuple(f"W{each:05}" for each in range(number))
+        put_all(store, (make_order(each, buyer=BUYERS[index % 2]) for index, each in enumerate(ids)), source="shop")
+        choice = Choice(scope=IdScope(given=IdList(ids=ids), words="ids"))
+        request = RejectionRequest(choice=choice, by=_BY, notify=True, per_order=True, systems={"shop": "id"})
+        plan = prepare_rejection(store, request, clock=CLOCK, new_id=new_id).approve(by="mia", how="--yes")
+        execute_rejection(store, plan, clock=CLOCK, message_domain="brand.example")
+
+    return filled
+
+
+def lose_a_worker(url: str, folder: Path, server: ForkServer, number: int, rng: random.Random) -> Tally:
+    """Three workers empty both outboxes; one is killed after a part of it that is drawn."""
+    shop, tally = CountingShop(folder, "program"), Tally(points=1)
+    shop.open(())
+    with plain_server() as inbox:
+        settings = environ(url, folder, inbox.port) | {"ORDERCTL_CONFIG": str(shop.config)}
+        said = [str(folder / f"worker{each}") for each in range(3)]
+        workers = [server.begin(*_WORKERS, environ=settings, stdin=os.devnull, out=name, err=name) for name in said]
+        _until_sent(url, rng.randint(number // 10, 2 * number - _IN_HAND))
+        workers[0].kill()
+        _until_sent(url, 2 * number - _IN_HAND)
+        for worker in workers[1:]:
+            worker.send_signal(signal.SIGTERM)
+        codes = [worker.wait(60) for worker in workers]
+        if codes != [-signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGTERM]:
+            tally.wrong.append(f"the workers ended with {codes}: {[Path(name).read_text('utf-8') for name in said]}")
+        for call in (TELL, SEND):
+            server(*call, environ=settings, **_LATER)
+        told = shop.told()
+        unknown = [order for order, state in Picture.of(url).writebacks.items() if state == "unknown"]
+        for order in unknown:
+            server(*SETTLE, "--order", order, "--sent" if told[order] else "--not-sent", environ=settings)
+        for call in (("writeback", "retry", "--state", "refused"), TELL, SEND):
+            server(*call, environ=settings)
+        taken = [mail["Message-ID"] for mail in inbox.mails]
+    _compare(url, tally, shop.told(), taken, len(unknown))
+    return tally
+
+
+def _until_sent(url: str, number: int) -> None:
+    """Until so many write-backs and mails are sent."""
+    end = time.monotonic() + 300
+    sent = " UNION ALL ".join(f"SELECT count(*) FROM {table} WHERE state = 'sent'" for table in ("writeback", "mail"))
+    while sum(count for (count,) in rows(url, sent)) < number:
+        assert time.monotonic() < end, f"less than {number} are sent: {Picture.of(url).states}"
+        time.sleep(0.02)
+
+
+def _compare(url: str, tally: Tally, told: Counter, taken: list[str], unknown: int) -> None:
+    """Every order cancelled once, every buyer told once; at most one of each is unknown for each connection cut."""
+    picture, mails = Picture.of(url), mail_violations(url, taken)
+    writebacks = writeback_violations(url, told)
+    tally.wrong += violations(url) + mails + writebacks
+    tally.writebacks_doubled += sum("times" in each for each in writebacks)
+    tally.mails_doubled += sum("times" in each for each in mails)
+    tally.writebacks_lost += sum(order not in told or state != "sent" for order, state in picture.writebacks.items())
+    tally.mails_lost += sum(number for state, number in picture.states.items() if state not in ("sent", "unknown"))
+    tally.writebacks_unknown, tally.unknown = unknown, picture.states["unknown"]
+    if tally.writebacks_lost or tally.mails_lost or max(unknown, tally.unknown) > CONNECTIONS:
+        tally.wrong.append(f"in the end: {picture.states}, {Counter(picture.writebacks.values())}, {unknown} unknown")
 
 
 class _Taking:

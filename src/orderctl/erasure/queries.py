@@ -28,6 +28,7 @@ _OPEN_ORDER = (
     " AND NOT (o.delivery_notes > 0 AND o.backlog_skus = 0)"
 )
 _UNSETTLED = (
+    DeliveryState.HELD,
     DeliveryState.WAITING,
     DeliveryState.CLAIMED,
     DeliveryState.SENDING,
