@@ -218,6 +218,31 @@ def test_letters_that_wait_for_the_shop_are_refused(cli, store_url, tmp_path):
     assert [each["state"] for each in cli("mail", "list", "--format", "json").json] == ["held"]
     ran = cli("buyer", "erase", "B17", "--yes")
     assert (ran.code, "1 mail is not settled" in ran.err) == (3, True)
+    assert "1 write-back is not settled" in ran.err
+
+
+def test_what_a_system_was_told_and_said_goes_too(cli, store_url, tmp_path):
+    with open_store(store_url) as store:
+        put_all(store, [order_of_jane("J1")], source="shop")
+    config, answers = tmp_path / "shop.toml", tmp_path / "answers.sh"
+    config.write_text(
+        f"[profile.default.systems.shop]\nkind = 'command'\ncommand = 'sh {answers}'\nkey = 'reference'\n"
+    )
+    cli.environ |= {"ORDERCTL_CONFIG": str(config)}
+    answer = """read line; echo '{"outcome": "%s", "detail": "Jane D\u00f6e has it"}'"""
+    answers.write_text(answer % "refused")
+    assert cli("reject", "J1", "--yes").code == 5
+    assert cli("writeback", "retry", "--all", "--reason", "jane.doe@shop.example called").code == 0
+    assert cli("buyer", "erase", "B17", "--yes").code == 3
+    assert cli("writeback", "send").code == 5
+    assert "jane doe" in found_secrets(store_url)
+    assert cli("buyer", "erase", "B17", "--yes").code == 0
+    assert found_secrets(store_url) == []
+    assert (cli("log", "verify").code, cli("store", "check").code) == (0, 0)
+    shown = cli("writeback", "show", cli("writeback", "list", "--format", "ids").lines[0], "--format", "json").json
+    assert (shown["system_key"].startswith(MARK), shown["events"][0]["reason"].startswith(MARK)) == (True, True)
+    with closing(raw(store_url)) as connection, pytest.raises(REFUSALS):
+        connection.execute("UPDATE writeback SET system_key = 'x'")
 
 
 def test_a_dry_run_without_a_terminal_and_a_second_call_change_nothing(cli, told, store_url):

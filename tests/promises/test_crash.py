@@ -15,7 +15,7 @@ from stress.faultpoints import FAULTS
 from stress.invariants import Picture, mail_violations, violations
 from support.stores import open_store
 
-_POINTS, _POINTS_IN_SYSTEMS = 3, 2
+_POINTS, _POINTS_IN_SYSTEMS = 3, 1
 _ENGINES = ("sqlite", "postgresql")
 _CALLS = {"sqlite": 4, "postgresql": 1}
 

@@ -330,7 +330,11 @@ class Services(RuleBasedStateMachine):
     def the_owner_erases(self, buyer) -> None:
         """A buyer without open business is erased, from their orders too: a plan finds those changed."""
         theirs = [order for order in self.model.values() if order.buyer == buyer]
-        mails = [mail for mail in self.mails.values() if any(self.model[each].buyer == buyer for each in mail.orders)]
+        told = [
+            each
+            for each in (*self.mails.values(), *self.writebacks.values())
+            if any(self.model[order_id].buyer == buyer for order_id in each.orders)
+        ]
         is_open = any(order.is_open_business() for order in theirs)
         try:
             done = erase_buyer(self.store, buyer, actor="owner", clock=self.clock)
@@ -338,12 +342,12 @@ class Services(RuleBasedStateMachine):
             assert not theirs
             return
         except UnexpectedPlanError:
-            assert is_open or not all(mail.state in _DONE for mail in mails)
+            assert is_open or not all(each.state in _DONE for each in told)
             return
         assert done.already == (buyer in self.erased)
         if not done.already:
             assert not is_open
-            assert all(mail.state in _DONE for mail in mails)
+            assert all(each.state in _DONE for each in told)
             self.erased.add(buyer)
             for order in theirs:
                 order.touched, order.erased = order.touched + 1, True

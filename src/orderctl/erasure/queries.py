@@ -35,8 +35,9 @@ _UNSETTLED = (
     DeliveryState.RETRY,
     DeliveryState.UNKNOWN,
 )
-_OPEN_MAIL = f"state IN ({', '.join(repr(state.value) for state in _UNSETTLED)})"
+_OPEN_DELIVERY = f"state IN ({', '.join(repr(state.value) for state in _UNSETTLED)})"
 _OF_BUYER = "account = :account AND buyer_id = :buyer"
+_OF_ORDERS = f"account = :account AND order_id IN (SELECT id FROM orders WHERE {_OF_BUYER})"
 
 
 def get_buyer(connection: Connection, buyer_id: str) -> Buyer | None:
@@ -79,8 +80,9 @@ def scope_of(connection: Connection, buyer: Buyer) -> Scope:
         orders=_count(connection, f"orders WHERE {_OF_BUYER}", **bound),
         mails=_count(connection, f"mail WHERE {_OF_BUYER}", **bound),
         open_orders=_count(connection, f"orders AS o WHERE o.{_OF_BUYER} AND {_OPEN_ORDER}", **bound),
-        open_mails=_count(connection, f"mail WHERE {_OF_BUYER} AND {_OPEN_MAIL}", **bound)
+        open_mails=_count(connection, f"mail WHERE {_OF_BUYER} AND {_OPEN_DELIVERY}", **bound)
         + _open_mails_of(connection, buyer.id, batches),
+        open_writebacks=_count(connection, f"writeback WHERE {_OF_ORDERS} AND {_OPEN_DELIVERY}", **bound),
         plans=tuple(_naming_plans(connection, words, {*PlanState} - OPEN)),
         open_plans=tuple(_open_plans(connection, buyer.id, words)),
         filters=tuple(
@@ -108,7 +110,7 @@ def _open_mails_of(connection: Connection, buyer_id: str, batches: set[str]) -> 
     return _count(
         connection,
         f"mail WHERE account = :account AND buyer_id <> :buyer AND batch_id IN ({dialect.ids('batches')})"
-        f" AND {_OPEN_MAIL}",
+        f" AND {_OPEN_DELIVERY}",
         buyer=buyer_id,
         batches=dialect.bind_ids(sorted(batches)),
     )
@@ -201,6 +203,7 @@ def blank_all(connection: Connection, scope: Scope, erasure: Erasure, stays: lis
     _blank_orders(connection, scope, erasure)
     _blank_mails(connection, bound)
     _blank_letters_to_others(connection, scope, erasure.mark)
+    _blank_writebacks(connection, scope, bound)
     for batch, digest in stays:
         _blank_batch(connection, batch, digest, scope, erasure.mark)
     _blank_origins(connection, scope, erasure.mark)
@@ -264,6 +267,23 @@ def _blank_mails(connection: Connection, bound: dict[str, object]) -> None:
             f" AND mail_id IN (SELECT id FROM mail WHERE {_OF_BUYER})",
             bound,
         )
+
+
+def _blank_writebacks(connection: Connection, scope: Scope, bound: dict[str, object]) -> None:
+    """What the systems said of the buyer's orders, what operators said of that, and keys that name the buyer."""
+    connection.execute(
+        f"UPDATE writeback_event SET reason = :mark WHERE account = :account AND reason <> ''"
+        f" AND writeback_id IN (SELECT id FROM writeback WHERE {_OF_ORDERS})",
+        bound,
+    )
+    connection.execute(f"UPDATE writeback SET last_error = :mark WHERE {_OF_ORDERS} AND last_error <> ''", bound)
+    keys = connection.execute(f"SELECT id, system_key FROM writeback WHERE {_OF_ORDERS}", bound).fetchall()
+    for writeback_id, key in keys:
+        if scope.words.are_in(key):
+            connection.execute(
+                "UPDATE writeback SET system_key = :mark WHERE account = :account AND id = :id",
+                {"mark": bound["mark"], "id": writeback_id},
+            )
 
 
 def _blank_letters_to_others(connection: Connection, scope: Scope, mark: str) -> None:

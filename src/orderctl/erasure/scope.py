@@ -21,7 +21,7 @@ class Scope:
 
     `orders` and `mails` count all of the buyer's. `plans` are closed ones that name the buyer, `batches` those with
     words of theirs, `details` the reasons that name them, by batch. The rest is in the way: open orders, letters that
-    are not sent yet, open plans (their ids), saved filters and tags.
+    are not sent yet, write-backs that are not settled, open plans (their ids), saved filters and tags.
     """
 
     buyer: Buyer
@@ -33,6 +33,7 @@ class Scope:
     details: Mapping[str, tuple[str, ...]]
     open_orders: int
     open_mails: int
+    open_writebacks: int
     open_plans: tuple[str, ...]
     filters: tuple[str, ...]
     tags: tuple[str, ...]
@@ -48,6 +49,15 @@ class Scope:
             yield (
                 ngettext("{number:,} mail is not settled", "{number:,} mails are not settled", self.open_mails),
                 _("send, cancel or settle them: orderctl mail list"),
+            )
+        if self.open_writebacks:
+            yield (
+                ngettext(
+                    "{number:,} write-back is not settled",
+                    "{number:,} write-backs are not settled",
+                    self.open_writebacks,
+                ),
+                _("send, cancel or settle them: orderctl writeback list"),
             )
         if self.open_plans:
             listed = _first(tuple(map(short_id, self.open_plans)))

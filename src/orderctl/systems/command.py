@@ -73,6 +73,7 @@ class CommandSystem:
         """Start the program unless it runs. Raises ServerSetupError."""
         if self.connected:
             return
+        self.__exit__()  # the pipes of one that ended
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the user's own program
                 self._call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", bufsize=1

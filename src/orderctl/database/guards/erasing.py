@@ -9,6 +9,10 @@ from dataclasses import dataclass
 STAYS_ERASED = "an erased buyer stays erased"
 _OF_BUYER = "e.buyer_id = OLD.buyer_id"
 _OF_ORDER = "e.buyer_id = (SELECT buyer_id FROM orders WHERE account = OLD.account AND id = OLD.order_id)"
+_OF_WRITEBACK = (
+    "e.buyer_id = (SELECT o.buyer_id FROM writeback AS w JOIN orders AS o ON o.account = w.account"
+    " AND o.id = w.order_id WHERE w.account = OLD.account AND w.id = OLD.writeback_id)"
+)
 _MARKS = {
     "sqlite": "'erased on ' || substr(e.at, 1, 10)",
     "postgresql": "'erased on ' || to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
@@ -56,6 +60,7 @@ _BATCH = (
     "reason_code",
 )
 _MAIL = ("account", "id", "batch_id", "buyer_id", "language", "message_id", "state", "attempts", "next_attempt_at")
+_WRITEBACK = ("account", "id", "batch_id", "order_id", "system", "state", "attempts", "next_attempt_at", "lease_until")
 ERASABLE = {
     "mail": Erasable(
         f"({_OF_BUYER} OR {_in_batches('OLD.batch_id')})",
@@ -84,6 +89,17 @@ ERASABLE = {
         ("detail", "salt"),
         ("account", "position", "at", "actor", "login", "kind", "subject", "number", "content", "previous", "digest"),
         ("detail_digest",),
+    ),
+    "writeback": Erasable(
+        _OF_ORDER,
+        ("system_key", "last_error"),
+        (*_WRITEBACK, "token", "created_at", "updated_at"),
+        has_rowid=True,
+    ),
+    "writeback_event": Erasable(
+        _OF_WRITEBACK,
+        ("reason",),
+        ("account", "writeback_id", "id", "action", "from_state", "to_state", "actor", "actor_login", "at"),
     ),
     "batch_origin": Erasable(_in_batches("OLD.batch_id"), ("source",), ("account", "batch_id", "number", "lines")),
 }

@@ -257,8 +257,10 @@ def member_security() -> Iterator[str]:
 def writebacks() -> Iterator[str]:
     """A write-back keeps what it was queued as, and goes from state to state as a mail does."""
     yield from _refuse_if("writeback", f"NOT EXISTS ({logged('writeback')})")
+    yield from _refusing_unerased("writeback", ERASABLE["writeback"])
     differs, function = "IS DISTINCT FROM", "orderctl_refuse_writeback"
-    yield from trigger("writeback", "writeback_kept_update", "UPDATE", writeback_changed(differs), WRITEBACK_KEPT)
+    changed, unerased = writeback_changed(differs), _unless_erased("writeback")
+    yield from trigger("writeback", "writeback_kept_update", "UPDATE", changed, WRITEBACK_KEPT, unerased)
     yield from trigger("writeback", "writeback_kept_moves", "UPDATE", moved(differs), WRITEBACK_MOVED)
     yield from trigger("writeback", "writeback_kept_logged", "UPDATE", acted_on(), WRITEBACK_UNLOGGED, function)
     yield from trigger("writeback", "writeback_kept_delete", "DELETE", "true", WRITEBACK_KEPT)

@@ -178,6 +178,7 @@ def writebacks() -> Iterator[str]:
         " OR EXISTS (SELECT 1 FROM writeback WHERE rowid = NEW.rowid)"
     )
     changed = f"{writeback_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
+    changed = f"({changed}) AND NOT ({is_erasure('sqlite', ERASABLE['writeback'])})"
     unlogged = f"({acted_on()}) AND NOT EXISTS ({logged('writeback')})"
     on_moves = "UPDATE OF state, token ON writeback"
     on_acts = "UPDATE OF state, next_attempt_at ON writeback"

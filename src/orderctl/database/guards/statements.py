@@ -152,7 +152,7 @@ def _mails(dialect: str, *, erasing: bool, with_bounces: bool) -> Iterator[str]:
 
 
 def _writebacks(dialect: str) -> Iterator[str]:
-    yield from _of_log(dialect, "writeback_event", erasing=False)
+    yield from _of_log(dialect, "writeback_event", erasing=True)
     yield from sqlite.writebacks() if dialect == "sqlite" else postgresql.writebacks()
 
 
