@@ -33,8 +33,8 @@ from support.postgres_server import running_server
 FAULT_TESTS = ("promises/test_store_faults.py", "promises/test_mail_faults.py")
 _OUTCOMES = re.compile(r"(\d+) (?:passed|failed)")
 _FRESH_EVERY, _INSTANTS, _EACH = 25, 12, 3_000
-# What of the time each part may take; the faults and the model take the rest.
-_KILLING, _FAILING, _TOGETHER, _FUZZING = 0.35, 0.25, 0.02, 0.12
+# What of the time each part may take; the faults, the workers and the model take the rest.
+_KILLING, _FAILING, _TOGETHER, _FUZZING = 0.42, 0.2, 0.02, 0.1
 
 
 @dataclass
@@ -141,7 +141,7 @@ def _store(postgres: str | None, fill: Callable[[Store], None]) -> Iterator[str]
 
 
 def lose_workers(run: Stress, postgres: str) -> None:
-    """Three workers with three thousand write-backs and as many mails, one of which is killed, on both engines."""
+    """Of three workers with three thousand write-backs and as many mails one is killed, on both engines."""
     for url in (None, postgres):
         rng = random.Random(f"{run.seed} {'postgresql' if url else 'sqlite'} workers")
         with _store(url, many.fill_outboxes(_EACH)) as store, ForkServer() as server, _folder() as folder:

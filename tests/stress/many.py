@@ -1,6 +1,6 @@
 """Many at once: eight processes work on one store for a while, and what each believes it did is held against the store.
 
-And three workers that tell a system and the buyers, one of which is killed.
+And three workers that tell a system and the buyers; one of them is killed.
 
 `python -m stress.many URL SMTP_PORT SECONDS SEED` forks the workers and prints a JSON object: what the rejecting
 ones reported, and the sentences of errors that nobody expects.

@@ -266,7 +266,8 @@ class Services(RuleBasedStateMachine):
             expire_leases(connection, outbox, now)
             if outbox is MAILS:
                 release_held(connection, now)
-            return read(connection, claim(connection, outbox, limit=1, batch_id=None, **bound))
+            ids = claim(connection, outbox, limit=1, batch_id=None, **bound)
+            return read(connection, ids) if ids else ()
 
         claimed = self.store.write(take)
         for each in known.values():
