@@ -14,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-from orderctl.core.ids import new_id
 from orderctl.database.clock import SystemClock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import SENT, DeliveryState, Settlement
 from orderctl.delivery.queries import claim, settle, start
-from orderctl.delivery.service import act
+from orderctl.delivery.service import act, pick
 from orderctl.orders.orders import Status
 from orderctl.plans.plans import PlanTerms, SecondOperatorRule
 from orderctl.plans.service import Operator, save_plan
@@ -28,7 +27,6 @@ from orderctl.rejection.plan import Provenance, RejectionPlan
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.selection.selection import Choice, IdList, IdScope
 from orderctl.writeback.outbox import WRITEBACKS, WriteBackQuery
-from orderctl.writeback.service import pick_writebacks
 from stress.faultpoints import PASSING
 from stress.forkserver import Ended, ForkServer, fresh, search_path
 from stress.invariants import Picture, mail_violations, rows, violations, writeback_violations
@@ -118,8 +116,8 @@ def fill_and_plan(store: Store) -> None:
 def fill_and_settle(store: Store) -> None:
     """The same, after an operator found all of them cancelled in the shop: nothing holds the mails any more."""
     fill_and_hear(*(len(TARGETS) * (DeliveryState.UNKNOWN,)))(store)
-    picked = pick_writebacks(store, SENT, WriteBackQuery())
-    act(store, WRITEBACKS, SENT, picked, actor="mia", reason="", clock=SystemClock(), new_id=new_id)
+    picked = pick(store, WRITEBACKS, SENT, WriteBackQuery())
+    act(store, WRITEBACKS, SENT, picked, actor="mia", reason="", clock=SystemClock())
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,13 @@ from orderctl.changes import Change, ChangeKind, ChangeRequest, change_orders
 from orderctl.database.address import parse_address
 from orderctl.database.store import Store, make_engine
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryState, Outcome, settlement
-from orderctl.delivery.queries import claim, expire_leases, settle, start
-from orderctl.delivery.service import act
+from orderctl.delivery.queries import claim, expire_leases, find_states, settle, start
+from orderctl.delivery.service import act, pick
 from orderctl.erasure.service import erase_buyer
 from orderctl.errors import UnexpectedPlanError, UsageError
 from orderctl.filters.parser import parse_filter
 from orderctl.mail.outbox import MAILS, Letter, MailQuery
-from orderctl.mail.queries import claimed_mails, mail_states, release_held
-from orderctl.mail.service import pick_mails
+from orderctl.mail.queries import claimed_mails, release_held
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
 from orderctl.orders.queries import get_order
@@ -36,8 +35,7 @@ from orderctl.rejection.service import RejectionRequest, execute_rejection, prep
 from orderctl.search.queries import Page, count_orders, list_ids
 from orderctl.selection.selection import Choice, IdList, IdScope
 from orderctl.writeback.outbox import WRITEBACKS, WriteBackQuery
-from orderctl.writeback.queries import claimed_writebacks, writeback_states
-from orderctl.writeback.service import pick_writebacks
+from orderctl.writeback.queries import claimed_writebacks
 from support.factories import ACME, KUMO, MUTE, NOW, FixedClock, make_order, put_all
 
 _accounts = count(1)
@@ -305,14 +303,10 @@ class Services(RuleBasedStateMachine):
         """With all that it is for, or with those in a state that is named."""
         outbox, known, _ = self._kind(kind)
         states = data.draw(st.sampled_from(((), *((state,) for state in action.allowed))))
-        picked = (
-            pick_mails(self.store, action, MailQuery(states=states))
-            if outbox is MAILS
-            else pick_writebacks(self.store, action, WriteBackQuery(states=states))
-        )
+        picked = pick(self.store, outbox, action, (MailQuery if outbox is MAILS else WriteBackQuery)(states=states))
         wanted = {item_id: each.state for item_id, each in known.items() if each.state in (states or action.unasked)}
         assert picked.states == wanted
-        done = act(self.store, outbox, action, picked, actor="mia", reason="", clock=self.clock, new_id=_new_id)
+        done = act(self.store, outbox, action, picked, actor="mia", reason="", clock=self.clock)
         assert done == len(wanted)
         for item_id in wanted:
             known[item_id].state, known[item_id].until = action.to, None
@@ -370,8 +364,8 @@ class Services(RuleBasedStateMachine):
                 assert order.batch_id == expected.batch
             assert count_orders(connection, _EVERYTHING) == len(self.model)
             batches = list(list_batches(connection, None))
-            mails = mail_states(connection, MailQuery())
-            writebacks = writeback_states(connection, WriteBackQuery())
+            mails = find_states(connection, MAILS, MailQuery())
+            writebacks = find_states(connection, WRITEBACKS, WriteBackQuery())
             verdicts = connection.execute(_VERDICTS).fetchall()
         assert {batch.id for batch in batches} == self.asked.keys()
         assert len(mails) == sum(batch.mails for batch in batches)
