@@ -234,7 +234,7 @@ class _Parser:
         parts = _split(value, ",")
         tests = tuple(self._test(field, part, token) for part in parts)
         if field.name == "id":
-            # Typed with its accents the other way, it is the same id.
+            # The same id may be typed with composed or with decomposed accents.
             texts = (text for part in map(_unquoted, parts) for text in dict.fromkeys((part, *forms_of(part))))
             tests = tuple(Pattern((text,)) for text in texts)
         return Term(field.name, tests)

@@ -7,7 +7,7 @@ from orderctl.core.text import fold
 from orderctl.database.connection import Connection
 from orderctl.filters.suggestions import Suggestion
 
-# The seasons, brands, countries and currencies that are worth offering are those of the newest orders.
+# Seasons, brands, countries and currencies are offered from so many of the newest orders.
 _NEWEST = 2_000
 
 

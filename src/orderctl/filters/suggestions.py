@@ -47,7 +47,7 @@ _DAYS = (
     ("-30d..", N_("the last thirty days")),
     ("..-30d", N_("before")),
 )
-# The beginning of an expression that is done with: all up to the last space or parenthesis outside of quotes.
+# The finished part of an expression: all up to the last space or parenthesis outside of quotes.
 _DONE = re.compile(r'\A(?:[^"]|"[^"]*")*[\s(]')
 _SPECIAL = re.compile(r'[",:()*\\]')
 

@@ -22,12 +22,12 @@ from orderctl.orders.eligibility import Mode, rules_for
 from orderctl.orders.orders import Status, status_named, status_names
 
 _ROWS = ("orders", "lines")
-# As `timezone`: each timestamp has to name its own offset.
+# The value of `timezone` in a map whose timestamps each name their own offset.
 _OF_THE_CELL = "offset"
-# In [status], `skip_rows` and `only_lines`: every word that is not named there.
+# The key for every word that [status], `skip_rows` or `only_lines` does not list.
 OTHER_WORDS = "*"
 _CODES = {str(status): status for status in Status if status is not Status.REJECTED}
-# What nobody may reject in bulk and what is no end of an order: see `_check_other_status`.
+# The statuses that unlisted words may have: such orders are not rejected in bulk, and none is rejected already.
 _PROTECTING = {rule.status for rule in rules_for(Mode.BULK) if rule.status} - {Status.REJECTED}
 _LARGEST_MAP = 1_000_000
 

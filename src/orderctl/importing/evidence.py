@@ -55,7 +55,7 @@ class Evidence:
         return next(iter(found)) if len(found) == 1 else ""
 
     def _see_amount(self, cell: str) -> None:
-        # Once one mark is known to be that of decimals, only a cell that contradicts it is of interest.
+        # Once the decimal mark is known, only a cell that contradicts it matters.
         if (self._point and "," not in cell and cell.count(".") <= 1) or (
             self._comma and "." not in cell and cell.count(",") <= 1
         ):
@@ -136,7 +136,7 @@ class DayFormats:
         self._today = today
         self._columns: dict[int, _Column | None] = {}
         self._year_first: dict[int, bool] = {}
-        # For two columns, by what stands first: whether the one is before the other in some row, and after it.
+        # By two columns and what stands first in dates: whether the one day is before the other in a row, and after it.
         self._pairs: dict[tuple[int, int, int], list[bool]] = {}
 
     def see(self, texts: Sequence[str]) -> None:
@@ -193,7 +193,7 @@ class DayFormats:
             return possible
         if not possible:
             return both
-        # What is ordered is delivered later, in every row; a wrong reading mixes that up.
+        # Delivery follows the order in every row; a wrong reading of the days breaks that.
         in_order = [first for first in both if self._is_in_order(alike, first)]
         if len(in_order) == 1:
             return in_order

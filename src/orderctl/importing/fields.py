@@ -7,8 +7,8 @@ from orderctl.errors import UsageError
 from orderctl.filters.filters import field_named
 from orderctl.language import _
 
-# The fields of an order, as an export writes them. Beside each the attribute that an order in the store keeps where its
-# file does not have the field. A currency is always said: the amounts of the file are in it.
+# The fields of an order, as an export writes them, each with the attribute that a stored order keeps if its file does
+# not have the field. The currency has none: a file always has it.
 _OF_ORDERS = {
     "id": "",
     "buyer_id": "buyer",
@@ -42,19 +42,19 @@ ORDER_FIELDS = tuple(_OF_ORDERS)
 BUYER_FIELDS = tuple(name for name in ORDER_FIELDS if name.startswith("buyer_"))
 KEPT = {name: attribute for name, attribute in _OF_ORDERS.items() if attribute}
 LINE_FIELDS = ("sku", "line_name", "color", "size", "line_quantity", "unit_price")
-# A line's amount is read where a file has it instead of a price, and not stored.
+# The amount of a line is read from files that have no price. It is not stored.
 READ_LINE_FIELDS = (*LINE_FIELDS, "line_total")
 FIELDS = (*ORDER_FIELDS, *READ_LINE_FIELDS)
-# Each keeps an order from being rejected while it is above zero.
+# Counts that protect an order from rejection while they are above zero.
 PROTECTIONS = ("invoices", "delivery_notes", "backlog_skus")
 NEEDED = ("id", "status", "ordered", "currency")
 NEEDED_OF_LINES = ("sku", "line_quantity", "unit_price")
-# What is read with a decimal mark.
+# Fields whose values may have a decimal mark.
 AMOUNTS = ("total", "unit_price", "line_total", "quantity", "line_quantity")
-# No fields of their own: the lines within a JSON object, and the mark of an order that was cancelled at the source.
+# Not fields: the lines within a JSON object, and the mark of an order that was cancelled at the source.
 NESTED_LINES = "lines"
 REJECTED_MARK = "rejected"
-# Stands between two readings in a draft of a map.
+# Separates two possible values in a drafted map.
 UNDECIDED = " or "
 _BY_NAME = {name: name for name in FIELDS} | {
     "buyer": "buyer_name",

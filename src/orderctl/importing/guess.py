@@ -19,14 +19,14 @@ from orderctl.orders.orders import Status, status_named
 LOOKED_AT = 2_000
 _MOST_VALUES = 60
 _LONGEST_VALUE = 200
-# So many cells of a hundred have to be what a name promises.
+# The percentage of cells that have to be of the kind that a column's name suggests.
 _NEARLY_ALL = 95
-# Of fewer rows nobody can say what repeats.
+# With fewer rows, a value that does not repeat proves nothing.
 _ENOUGH_ROWS = 5
-# Several columns may serve one of these: each of them protects.
+# Fields that several columns may hold: each of these columns protects the order.
 MARKS = ("delivery_notes", "invoices")
 
-# A unit behind a name: (EUR), [€]. What else stands in brackets is part of the name.
+# A unit after a name: (EUR), [€]. Other text in brackets is part of the name.
 _UNIT = re.compile(r"[(\[（]\W*[A-Z]{0,3}\W*[)\]）]")  # noqa: RUF001 - as they stand in Japanese headers
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _NUMBER_SIGN = re.compile(r"\b[nN](?:[°ºo]\.?|\.)(?=\W|$)|№|#")
@@ -80,7 +80,7 @@ def _words() -> Mapping[str, frozenset[str]]:
     return {kind: _keys(words) for kind, words in _synonyms()["words"].items()}
 
 
-# What a word of another system's status means here, and why. What is not known to be open is not rejected in bulk.
+# The status here for each kind of status word of other systems, and why. Only open orders are rejected in bulk.
 _MEANINGS = {
     "open": (Status.NEEDS_OC, N_("open")),
     "confirmed": (Status.OC_CONFIRMED, N_("confirmed")),
@@ -91,7 +91,7 @@ _MEANINGS = {
     "no": (Status.OC_CONFIRMED, N_("not known: is not rejected in bulk")),
     "": (Status.OC_CONFIRMED, N_("not known: is not rejected in bulk")),
 }
-# What a person may say of a word.
+# The meanings that a person may choose for a word.
 MEANINGS = {kind: (status, why) for kind, (status, why) in _MEANINGS.items() if kind not in {"", "no"}}
 MARK_WORDS = {"delivery_notes": "delivered", "invoices": "invoiced"}
 
@@ -343,7 +343,7 @@ class Guess:
     def _likely(self, name: str, free: list[Column], likely: list[Column], *, known: bool) -> Found | None:
         """The one column that comes into question for a needed field, or all that do, which is a question."""
         unfit = [column for column in self.columns if _says(name, column) and not _fits(name, column)]
-        # What no order is without may stand in a column of another meaning: the only number may be the buyer's own.
+        # A needed field may stand in a column of another name: the only order number may be the buyer's own.
         shared = [each for each in self.columns if name in NEEDED and each not in free and self._may_be(name, each)]
         one = dict.fromkeys(_named(likely))
         if name in (*NEEDED, "total") and len(one) == 1 and known and not unfit:

@@ -96,7 +96,7 @@ def _look_at(table: Table, today: date, answers: Mapping[str, str]) -> _Seen:
         column.look_at([text_of(cells[column.place]) for __, cells in first if column.place < len(cells)])
     seen = _Seen(columns, DayFormats(today), {column.name: "" for column in columns if column.is_all("amount")})
     guess = Guess(columns, by_line=False, answers=answers)
-    # Where the column of the ids is a question, the first that may be meant.
+    # If the column of the ids is not certain, the first candidate.
     id_column, total = guess.likeliest("id"), guess.likeliest("total")
     for __, cells in chain(first, table.rows):
         texts = [text_of(cell) for cell in cells[: len(table.header)]]
@@ -321,7 +321,7 @@ class MapDraft:
         for each in self.status_words():
             rows = ngettext("{number:,} row", "{number:,} rows", each.rows)
             line = f"{quoted(each.word)} = {quoted(each.proposal)}  # {rows}: {_(each.why)}"
-            # A map knows no upper case: of two spellings one is enough.
+            # Maps ignore case: one spelling of a word is enough.
             yield f"# {line}" if each.is_ours or each.word.casefold() in seen else line
             seen.add(each.word.casefold())
 

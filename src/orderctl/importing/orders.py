@@ -208,7 +208,7 @@ class _Draft:
         said = frozenset(first.cells).union(*(row.cells for row in others)) if others else frozenset(first.cells)
         unsaid = _unsaid(said, lines=self._rules.one_line_a_row or NESTED_LINES in said)
         if self._rules.map.other_status and "status" in said:
-            # Otherwise the word would stay in the note when the status has become another.
+            # Otherwise the note would keep the word of an earlier status.
             unsaid -= {"note"}
         return unsaid - {"status"} if self._is_marked else unsaid
 

@@ -39,7 +39,7 @@ from orderctl.orders.queries import LINES, stream_orders
 CHUNK = 2_000
 _MOST_BUYERS = 20_000
 _PROVISIONAL = Status.NEEDS_OC
-# The columns that hold no text, for rows that travel as JSON.
+# The types of the columns that are not text, for rows that are passed as JSON.
 _TYPES = {
     "ordered_at": "timestamptz",
     "delivery_from": "date",
@@ -51,7 +51,7 @@ _TYPES = {
 }
 _LINE = ("order_id", *LINES.names)
 _SAID = ("order_id", "source", "seen_at", "import_id", "status", "delivery_notes", "invoices")
-# What an update leaves alone.
+# The columns that an update does not change.
 _KEPT_COLUMNS = {"id", "archived_at"}
 
 
@@ -181,7 +181,7 @@ class OrderImport:
         )
         ids = tuple(order_id for (order_id,) in found.fetchall())
         self._log(GONE, "gone_at = :at", ids, self._event(seen, actor, at, detail))
-        # What was rejected here and is no longer there is not open there any more.
+        # A rejected order that its source no longer has is not open there any more.
         self._connection.execute(
             f"UPDATE order_source SET status = NULL WHERE account = :account AND order_id IN ({missing})"
             f" AND order_id IN (SELECT id FROM orders WHERE account = :account AND status = '{Status.REJECTED}')",
@@ -216,7 +216,7 @@ class OrderImport:
                 continue
             if order.id not in final and known_as.fingerprint != prints[order.id]:
                 other[order.id] = order
-            # Not by the fingerprint: where the store kept something against the file, that is another one.
+            # The fingerprint does not tell: it differs where the store kept something that the file does not say.
             if known_as.heard is None or known_as.said != _said(order):
                 told.append(order)
             else:
@@ -339,13 +339,13 @@ class OrderImport:
         for buyer in buyers:
             earlier = merged.get(buyer.id)
             merged[buyer.id] = buyer if earlier in (None, buyer) else _merged(earlier, buyer)
-        # A file names its buyers again and again: the same words, written twice in one transaction, change nothing.
+        # Files repeat their buyers: one that this transaction has already written is skipped.
         merged = {buyer_id: buyer for buyer_id, buyer in merged.items() if self._written.get(buyer_id) != buyer}
         kept = ", ".join(
             f"{column} = coalesce(excluded.{column}, buyer.{column})"
             for column in ("email", "contact", "country", "language")
         )
-        # Where a file knows no name, the id stands in for it; that does not replace a name.
+        # Without a name in the file the id is used, which must not replace a name.
         named = "excluded.name NOT IN ('', excluded.id)"
         rows = [_buyer_row(merged[buyer_id]) for buyer_id in sorted(merged)]
         self._merge_rows(

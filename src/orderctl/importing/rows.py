@@ -16,7 +16,7 @@ from orderctl.importing.figures import RowProblem
 from orderctl.importing.orders import ReadingRules, Row
 from orderctl.language import _
 
-# Words for nothing in any source, and 0, 0.00, 0 %, -, 0000-00-00 00:00:00.
+# Words that mean nothing in any source; the pattern is for 0, 0.00, 0 %, -, 0000-00-00 00:00:00.
 _NOTHING_WORDS = {"no", "false", "none", "null", "n/a"}
 _NOTHING = re.compile(r"[-+\u2013\u2014 0.,:/%]*")
 

@@ -17,7 +17,7 @@ from orderctl.language import Said, _, english
 from orderctl.orders.orders import Order
 
 _BATCH = 5_000
-# What makes two problems one.
+# Problems with the same values in these columns are counted together.
 _ALIKE = "field, column_name, value, reason, english"
 _BUILT = 250
 _TABLES = """

@@ -12,6 +12,7 @@ from imap_tools.errors import ImapToolsError, MailboxFolderSelectError, MailboxL
 from imap_tools.mailbox import MailBox
 from imap_tools.query import AND
 
+from orderctl.core.tls import trusting
 from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError, os_reason
 from orderctl.language import _
 
@@ -55,13 +56,7 @@ class ImapFolder:
     def messages(self, *, since: date, most_bytes: int) -> Iterator[Message]:
         """The messages that came on that day or later. Raises ServerUnavailableError."""
         where = {"host": self.host, "port": self.port}
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-        except OSError as error:
-            raise UsageError(
-                _("mail.ca_file: {ca_file} cannot be used: {why}", ca_file=self.ca_file, why=os_reason(error)),
-                hint=_("name a file with certificates in PEM form"),
-            ) from None
+        context = trusting(self.ca_file, "mail.ca_file")
         try:
             with MailBox(self.host, self.port, timeout=self.timeout_s, ssl_context=context) as box:
                 box.login(self.user, self.password or "", initial_folder=None)

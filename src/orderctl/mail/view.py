@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -64,11 +64,7 @@ def mail_details(
     facts = [
         (_("Mail"), mail.id),
         (_("To"), mail.recipient),
-        (_("State"), mail.state.value),
-        (_("Since"), full_timestamp(mail.updated_at, seconds=True)),
-        (_("Tries"), str(mail.attempts)),
-        (_("Next try"), full_timestamp(mail.next_attempt_at, seconds=True) if mail.state in _WAITS else ""),
-        (_("Last word"), mail.last_error),
+        *state_facts(mail),
         (_("Message-ID"), mail.message_id),
         (_("Batch"), mail.batch_id),
         (_("Orders"), ", ".join(order_ids)),
@@ -79,6 +75,15 @@ def mail_details(
     if letter is not None:
         parts.append(Framed(letter_text(letter)))
     return Group(*parts)
+
+
+def state_facts(each: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a mail or a write-back
+    """How far a delivery got, as names and values."""
+    yield _("State"), each.state.value
+    yield _("Since"), full_timestamp(each.updated_at, seconds=True)
+    yield _("Tries"), str(each.attempts)
+    yield _("Next try"), full_timestamp(each.next_attempt_at, seconds=True) if each.state in _WAITS else ""
+    yield _("Last word"), each.last_error
 
 
 def event_table(events: Sequence[DeliveryEvent]) -> RenderableType:
@@ -143,14 +148,16 @@ def delivery_figures(delivery: DeliveryReport) -> Text:
 
 def delivery_report(delivery: DeliveryReport) -> Text:
     """How the delivery went, and where to find more."""
-    text = delivery_figures(delivery)
+    waits = f"; {_put_off(delivery.put_off)}" if delivery.put_off else ""
+    return with_end(delivery_figures(delivery), delivery, waits=waits, more=_("; see: orderctl mail list"))
+
+
+def with_end(figures: Text, delivery: DeliveryReport, *, waits: str, more: str) -> Text:
+    """The figures of a delivery, why it stopped, what `waits`, and unless all is sent, where there is `more`."""
     if delivery.stopped:
-        text.append_text(plain(_("; stopped: {problem}", problem=delivery.stopped)))
-    if delivery.put_off:
-        text.append_text(plain(f"; {_put_off(delivery.put_off)}"))
-    if not delivery.complete:
-        text.append(_("; see: orderctl mail list"))
-    return text
+        figures.append_text(plain(_("; stopped: {problem}", problem=delivery.stopped)))
+    figures.append_text(plain(waits))
+    return figures if delivery.complete else figures.append(more)
 
 
 def _put_off(waiting: PutOff) -> str:

@@ -1,4 +1,4 @@
-"""Tables and facts for any width: ids, times and amounts stay whole, all else gives way."""
+"""Tables and lists of facts for any width of a terminal: ids, times and amounts are never broken or cut."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ Band = list[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableColumn:
-    """How one column takes its part of the width.
+    """How one column uses the width.
 
-    A text is folded at spaces; words of up to `keeps` cells stay in one piece. With `cut` it is one line that may end
-    with an ellipsis. What is `whole` is neither folded nor cut; with `least`, a cell that is longer may have a line of
-    its own. Of those that have `gives_way`, the highest is left out first, until each other has its `ample` cells.
-    `joined` stays in the line of the column before it. `fills` takes the width that is left.
+    A text is wrapped at spaces; words of up to `keeps` cells are not broken. `cut`: it is one line, which may end with
+    an ellipsis. `whole`: it is neither wrapped nor cut; if it has a `least`, a longer cell may have a line of its own.
+    While the columns do not have their `ample` cells, the one with the highest `gives_way` is left out. `joined`: it
+    stays on the line of the column before it. `fills`: it takes the width that is left.
     """
 
     title: str = ""
@@ -47,7 +47,7 @@ class TableColumn:
     fills: bool = False
 
     def bounds(self, texts: Iterable[Text]) -> tuple[int, int]:
-        """The cells below which it says too little, and those that it needs for all that it has."""
+        """The least width that is of use, and the width that shows everything, in cells."""
         lines = [line for text in texts for line in (text.split("\n") if "\n" in text.plain else (text,))]
         natural = max((line.cell_len for line in lines), default=0)
         title = max(_words(plain(self.title)), default=0)
@@ -74,12 +74,12 @@ class RuledTable:
         self._rows: list[tuple[tuple[RenderableType, ...], Text | None]] = []
 
     def add_row(self, *cells: Cell, below: Text | None = None) -> None:
-        """Add a row; `below` is said below it, as wide as there is room. It may be empty; either all rows have one."""
+        """Add a row. `below` is a text for the next line, which may be empty; all rows have one, or none has."""
         self._rows.append((tuple(plain(cell) if isinstance(cell, str) else cell for cell in cells), below))
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
-        """What the cells say, and what is said below."""
+        """The texts of each row: its cells, then the text below it."""
         return [
             tuple(str(cell) for cell in (cells if below is None else (*cells, below))) for cells, below in self._rows
         ]
@@ -168,7 +168,7 @@ class RuledTable:
         yield group
 
     def _stretched(self, band: Sequence[int], bounds: Sequence[tuple[int, int]], width: int) -> Band:
-        """Shares the width that is left between those that need more than the least."""
+        """The widths, with what is left shared among the columns that need more than the least."""
         widths = {index: bounds[index][0] for index in band}
         spare = max(0, width - _taken(widths.values()))
         wanting = sorted((bounds[index][1] - bounds[index][0], index) for index in band)
@@ -221,7 +221,7 @@ def _taken(widths: Iterable[int]) -> int:
 
 
 def _drawn(console: Console, options: ConsoleOptions, what: RenderableType, width: int) -> list[list[Segment]]:
-    """The lines of something in a width. A word that is longer may be longer: the terminal breaks it at its edge."""
+    """The lines of `what` at this width. A longer word is not broken: the terminal does that at its edge."""
     within = options.update(width=max(1, width), height=None, justify="left", no_wrap=False)
     if not isinstance(what, Text):
         return console.render_lines(what, within, pad=False)
@@ -229,7 +229,7 @@ def _drawn(console: Console, options: ConsoleOptions, what: RenderableType, widt
 
 
 def _beside(cells: Sequence[tuple[int, list[list[Segment]]]]) -> Iterator[list[Segment]]:
-    """The lines of a row of cells, but for those that say nothing."""
+    """The lines of a row of cells, without blank ones."""
     blank = [[Segment(" " * width)] for width, __ in cells]
     for lines in zip_longest(*(lines for __, lines in cells)):
         line: list[Segment] = []
@@ -247,7 +247,7 @@ def _lines(lines: Iterable[Sequence[Segment]], indent: int, *, first: int | None
         yield Segment.line()
 
 
-# What is never broken: ids, which are to be copied, and numbers. What holds ids among other words.
+# Titles of columns that are never broken: ids, which people copy, and numbers. Then columns with ids among words.
 _OF_ORDERS = {"Order", "Skipped"}
 _WHOLE = {"Batch", "Mail", "Plan", *_OF_ORDERS, "Orders", "Rejected", "Mails"}
 _OF_IDS = {"Detail", "Filter", "Name", "Setting"}
@@ -256,7 +256,7 @@ _LONGEST_AMOUNT = 32
 
 
 def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, indent: int = 0) -> RuledTable:
-    """A table of texts under translated titles; what is no `Text` yet is made safe."""
+    """A table of texts under translated titles. A `str` is made safe for the terminal."""
     table = RuledTable([_shape(name) for name in header], indent=indent)
     for row in rows:
         table.add_row(*row)
@@ -264,7 +264,7 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str | Text]], *, i
 
 
 def _shape(name: str) -> TableColumn:
-    """How a column of that name gives way."""
+    """The layout of the column with that title."""
     return TableColumn(
         title=_(name),
         whole=name in _WHOLE or name == when(),

@@ -1,6 +1,6 @@
-"""What a run does, step by step: a line on standard error for who wants to see it, a JSON line in a file for cron.
+"""The log of a run: a line for each step, on standard error with --verbose, and as JSON in a file for cron.
 
-Neither holds arguments, parameters of statements, names or secrets: steps, figures, batch ids and exit codes only.
+It holds steps, figures, batch ids and exit codes only: no arguments, no parameters of statements, no names or secrets.
 """
 
 import json
@@ -21,7 +21,7 @@ Figures = dict[str, object]
 
 
 class RunLog:
-    """The steps of one run. Without a file and not `verbose` it says nothing."""
+    """The log of one run. Without a file, and unless it is `verbose`, nothing is written."""
 
     def __init__(self, path: Path | None, *, verbose: bool, run_id: str) -> None:
         self._verbose = verbose
@@ -32,7 +32,7 @@ class RunLog:
 
     @contextmanager
     def timing(self, label: str) -> Iterator[Progress]:
-        """Note a step, by its English name, with how long it took and what was done of it."""
+        """Log a step under its English name, with its duration and the progress that was reported."""
         started = time.monotonic()
         last: list[int | None] = [None, None]
 
@@ -44,27 +44,27 @@ class RunLog:
         self.step(label.lower(), {"done": last[0], "total": last[1], "seconds": seconds})
 
     def step(self, name: str, figures: Figures) -> None:
-        """Tell that a step is done, with what there is to count."""
+        """Log a finished step with its figures; those that are None are left out."""
         told = {key: value for key, value in figures.items() if value is not None}
         if self._verbose:
             sys.stderr.write(safe(step_words(name, told)) + "\n")
         if self._file is not None:
             line = {"time": datetime.now(UTC).isoformat(), "run": self._run_id, "step": name, **told}
             try:
-                # One write of one line: runs that share the file do not mix their lines.
+                # One write for each line, so that runs that share the file do not mix their lines.
                 os.write(self._file, f"{json.dumps(line)}\n".encode("ascii"))
             except OSError as error:
                 self._file = None
                 _warn(self._path, error)
 
     def end(self, command: str, exit_code: int, figures: Figures) -> None:
-        """Tell how the run ended."""
+        """Log how the run ended."""
         seconds = round(time.monotonic() - self._started, 3)
         self.step("end", {"command": command, "exit_code": exit_code, "seconds": seconds, **figures})
 
 
 def _opened(path: Path) -> int | None:
-    """The file, made for its owner alone, written at its end; None, and a warning, if that cannot be."""
+    """Open the file to append to it, readable by its owner alone; None, with a warning, if that fails."""
     try:
         return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -73,7 +73,7 @@ def _opened(path: Path) -> int | None:
 
 
 def _warn(path: Path | None, error: OSError) -> None:
-    """A log that cannot be written is no reason to end a run."""
+    """Warn that the log cannot be written. The run goes on."""
     problem = _("the log file {path} cannot be written: {problem}", path=path, problem=os_reason(error))
     sys.stderr.write(safe(_("warning: ") + problem) + "\n")
 

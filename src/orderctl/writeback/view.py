@@ -12,16 +12,13 @@ from rich.text import Text
 from orderctl.core.money import plain_amount
 from orderctl.delivery.outbox import DeliveryEvent, DeliveryReport, DeliveryState
 from orderctl.language import _, in_words, ngettext
-from orderctl.mail.view import event_table, state_text
+from orderctl.mail.view import event_table, state_facts, state_text, with_end
 from orderctl.orders.document import SCHEMA, Document
-from orderctl.terminal.amounts import full_timestamp
 from orderctl.terminal.layout import RuledTable, TableColumn, facts_table
 from orderctl.terminal.styles import FAINT, plain
 
 if TYPE_CHECKING:
     from orderctl.writeback.outbox import WriteBack
-
-_WAITS = frozenset({DeliveryState.WAITING, DeliveryState.RETRY})
 
 
 def writeback_table(writebacks: Sequence[WriteBack]) -> RuledTable:
@@ -50,11 +47,7 @@ def writeback_details(each: WriteBack, events: Sequence[DeliveryEvent]) -> Rende
         (_("System"), each.system),
         (_("Order"), told.order_id),
         (_("Called there"), told.key if told.key != told.order_id else ""),
-        (_("State"), each.state.value),
-        (_("Since"), full_timestamp(each.updated_at, seconds=True)),
-        (_("Tries"), str(each.attempts)),
-        (_("Next try"), full_timestamp(each.next_attempt_at, seconds=True) if each.state in _WAITS else ""),
-        (_("Last word"), each.last_error),
+        *state_facts(each),
         (_("Reason"), told.reason),
         (_("Batch"), told.batch_id),
     ]
@@ -80,16 +73,12 @@ def writeback_report(delivery: DeliveryReport) -> Text:
     if delivery.unknown:
         parts.append(_("{number:,} of unknown fate", number=delivery.unknown))
     text = plain(", ".join(parts), "" if delivery.complete else "yellow")
-    if delivery.stopped:
-        text.append_text(plain(_("; stopped: {problem}", problem=delivery.stopped)))
+    waits = ""
     if delivery.put_off:
         waits = ngettext(
             "; {number:,} waits for its next try", "; {number:,} wait for their next try", delivery.put_off.number
         )
-        text.append_text(plain(waits))
-    if not delivery.complete:
-        text.append(_("; see: orderctl writeback list"))
-    return text
+    return with_end(text, delivery, waits=waits, more=_("; see: orderctl writeback list"))
 
 
 def writeback_document(each: WriteBack, events: Iterable[DeliveryEvent] = ()) -> Document:
