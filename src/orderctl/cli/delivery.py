@@ -18,12 +18,12 @@ from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliverySta
 from orderctl.delivery.queries import count_states
 from orderctl.delivery.service import QueryT, Sending, act, deliver, follow, found_in, pick
 from orderctl.delivery.workers import Pace
-from orderctl.errors import DeclinedError, UsageError
+from orderctl.errors import UsageError
 from orderctl.language import N_, _, ngettext
 from orderctl.mail.service import MailKind
 from orderctl.settings import LARGEST, MAX_CONNECTIONS
 from orderctl.systems.systems import SystemSettings, configured
-from orderctl.terminal.prompts import can_ask, yes_or_no
+from orderctl.terminal.prompts import can_ask, demand_yes
 from orderctl.writeback.service import WritebackKind
 
 if TYPE_CHECKING:
@@ -231,7 +231,8 @@ def named(query: QueryT, ids: Sequence[str] | None, *, everything: bool) -> Quer
 class Kind(Generic[QueryT, ItemT]):
     """A kind of deliveries for its commands: its outbox, how it is read and shown, and what is said of it.
 
-    `none` says that there is none. `again` asks whether so many of unknown fate are to be sent again.
+    `none` says that there is none, `done` what was done to how many. `again` asks whether so many of unknown fate are
+    to be sent again.
     """
 
     outbox: Outbox
@@ -239,6 +240,7 @@ class Kind(Generic[QueryT, ItemT]):
     document: Callable[[Connection, ItemT], "Document"]
     table: Callable[[Sequence[ItemT]], "RuledTable"]
     none: str
+    done: Callable[[DeliveryAction, int], str]
     again: Callable[[int], str]
 
 
@@ -271,7 +273,6 @@ def act_and_tell(
     kind: Kind[QueryT, Any],
     action: DeliveryAction,
     query: QueryT,
-    done: Callable[[int], str],
     *,
     reason: str,
     yes: bool = True,
@@ -300,7 +301,7 @@ def act_and_tell(
         )
         context.screen.warn(stayed)
     if changed:
-        context.screen.tell(done(changed))
+        context.screen.tell(kind.done(action, changed))
 
 
 def counted(state: str, number: int) -> str:
@@ -316,5 +317,4 @@ def _confirm(unknown: int, ask: Callable[[int], str]) -> None:
             unknown,
         )
         raise UsageError(unasked, hint=_("find out at the server, then say yes with --yes"))
-    if not yes_or_no(ask(unknown)):
-        raise DeclinedError(_("declined; nothing was changed"))
+    demand_yes(ask(unknown))

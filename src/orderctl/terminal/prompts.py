@@ -141,3 +141,19 @@ def _discard_typed(terminal: int) -> None:
         termios.tcflush(terminal, termios.TCIFLUSH)
         while select.select([terminal], [], [], _QUIET_S)[0]:
             termios.tcflush(terminal, termios.TCIFLUSH)
+
+
+def demand_yes(question: str) -> None:
+    """Ask a question. Raises DeclinedError unless the answer is yes."""
+    if not yes_or_no(question):
+        raise DeclinedError(_("declined; nothing was changed"))
+
+
+def ask_to_go_on(what: str) -> None:
+    """Ask before what would be done. Raises UsageError without a terminal, DeclinedError unless the answer is yes."""
+    if not can_ask():
+        raise UsageError(
+            _("{what}, and there is no terminal to ask on", what=what),
+            hint=_("look with {option}, then say yes with --yes", option="--dry-run"),
+        )
+    demand_yes(_("{what}. Go on?", what=what))

@@ -19,11 +19,11 @@ from orderctl.cli.context import Context
 from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, context_of, suggest_tag, takes
 from orderctl.cli.sources import Source, choose, takes_source
 from orderctl.core.ids import new_id
-from orderctl.errors import DeclinedError, UsageError
+from orderctl.errors import UsageError
 from orderctl.language import _, ngettext
 from orderctl.orders.orders import parse_tag
 from orderctl.selection.selection import FilterScope
-from orderctl.terminal.prompts import can_ask, yes_or_no
+from orderctl.terminal.prompts import ask_to_go_on
 
 # A change of at most so many orders needs no confirmation: it can be undone.
 UNASKED = 1_000
@@ -92,14 +92,7 @@ def _confirm(found: ChangeReport, run: _Run) -> None:
     """Ask before very many orders change. Raises UsageError without a terminal, DeclinedError for a no."""
     if run.yes or found.changing <= UNASKED:
         return
-    what = would_be_words(found.request.change, found.changing)
-    if not can_ask():
-        raise UsageError(
-            _("{what}, and there is no terminal to ask on", what=what),
-            hint=_("look with {option}, then say yes with --yes", option="--dry-run"),
-        )
-    if not yes_or_no(_("{what}. Go on?", what=what)):
-        raise DeclinedError(_("declined; nothing was changed"))
+    ask_to_go_on(would_be_words(found.request.change, found.changing))
 
 
 def _tell(context: Context, found: ChangeReport) -> None:

@@ -10,12 +10,12 @@ from orderctl.cli.context import Context
 from orderctl.cli.options import AsReport, FilterWords, ReportFormat, context_of, suggest_saved
 from orderctl.cli.sources import parse_filter, saved_expression
 from orderctl.core.text import safe
-from orderctl.errors import DeclinedError, UsageError
+from orderctl.errors import UsageError
 from orderctl.filters.parser import join_words
 from orderctl.filters.saved import SavedFilter, all_filters, delete_filter, get_filter, save_filter
 from orderctl.language import N_, _
 from orderctl.orders.document import SCHEMA, Document
-from orderctl.terminal.prompts import can_ask, yes_or_no
+from orderctl.terminal.prompts import can_ask, demand_yes
 
 app = group_app()
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The filter's name.", autocompletion=suggest_saved)]
@@ -70,8 +70,7 @@ def _ask_to_replace(context: Context, found: SavedFilter, expression: str) -> No
     if not can_ask():
         raise UsageError(taken, hint=_("take another name, or replace it with --force"))
     context.screen.insist(taken)
-    if not yes_or_no(_("Replace it with: {expression}?", expression=safe(expression))):
-        raise DeclinedError(_("declined; nothing was changed"))
+    demand_yes(_("Replace it with: {expression}?", expression=safe(expression)))
 
 
 @app.command("list", epilog="Examples:\n\norderctl filter list\n\norderctl filter list --format json")

@@ -37,7 +37,7 @@ from orderctl.core.times import parse_duration
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.delivery.endings import find_batch
-from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT
+from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import Sending, found_in
 from orderctl.errors import UsageError
@@ -121,7 +121,23 @@ def _again(unknown: int) -> str:
     )
 
 
-_KIND = Kind(outbox=MAILS, read=list_mails, document=_document, table=mail_table, none=N_("no mails"), again=_again)
+def _done(action: DeliveryAction, number: int) -> str:
+    if action is RETRY:
+        return ngettext(
+            "{number:,} mail will be sent again; send with: orderctl mail send",
+            "{number:,} mails will be sent again; send with: orderctl mail send",
+            number,
+        )
+    if action is CANCEL:
+        return ngettext("{number:,} mail will not be sent", "{number:,} mails will not be sent", number)
+    return ngettext(
+        "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", number, state=action.to
+    )
+
+
+_KIND = Kind(
+    outbox=MAILS, read=list_mails, document=_document, table=mail_table, none=N_("no mails"), done=_done, again=_again
+)
 app = group_app()
 # Servers give up after five days.
 _REPORTS_OF = timedelta(days=30)
@@ -242,30 +258,15 @@ def retry(
 ) -> None:
     """Let mails be sent again, now: refused or put off ones; cancelled, unknown or bounced ones by id or --state."""
     context = context_of(ctx)
-
-    def done(changed: int) -> str:
-        return ngettext(
-            "{number:,} mail will be sent again; send with: orderctl mail send",
-            "{number:,} mails will be sent again; send with: orderctl mail send",
-            changed,
-        )
-
     if to is None:
-        act_and_tell(context, _KIND, RETRY, mails.named(context), done, reason=reason, yes=yes)
+        act_and_tell(context, _KIND, RETRY, mails.named(context), reason=reason, yes=yes)
         return
     address, query = context.mailing.address(to, "--to"), mails.named(context)
     if not query.ids:
         raise UsageError(_("--to is for mails that are named by their ids"), hint="orderctl mail list --format ids")
     with context.open_store() as store:
-        changed = readdress(
-            store,
-            query,
-            address,
-            actor=context.actor,
-            reason=reason.strip(),
-            clock=context.clock,
-        )
-    context.screen.tell(done(changed))
+        changed = readdress(store, query, address, actor=context.actor, reason=reason.strip(), clock=context.clock)
+    context.screen.tell(_done(RETRY, changed))
 
 
 @app.command(epilog="Examples:\n\norderctl mail bounces ./Maildir\n\norderctl mail bounces --format json")
@@ -280,11 +281,7 @@ def bounces(
     from orderctl.mail.bounces import read_notice
 
     context = context_of(ctx)
-    reader = BounceReader(
-        actor=context.actor,
-        clock=context.clock,
-        copies=context.mailing.copies,
-    )
+    reader = BounceReader(actor=context.actor, clock=context.clock, copies=context.mailing.copies)
     since = (context.clock.now() - _REPORTS_OF).date()
     with context.open_store() as store:
         with store.snapshot():
@@ -309,18 +306,10 @@ def bounces(
     "orderctl mail cancel --batch 2gi7a8q4 --reason 'told by phone'"
 )
 @takes("mails", MailChoice)
-def cancel(
-    ctx: typer.Context,
-    mails: MailChoice,
-    reason: Why = "",
-) -> None:
+def cancel(ctx: typer.Context, mails: MailChoice, reason: Why = "") -> None:
     """Never send mails that wait."""
     context = context_of(ctx)
-
-    def done(changed: int) -> str:
-        return ngettext("{number:,} mail will not be sent", "{number:,} mails will not be sent", changed)
-
-    act_and_tell(context, _KIND, CANCEL, mails.named(context), done, reason=reason)
+    act_and_tell(context, _KIND, CANCEL, mails.named(context), reason=reason)
 
 
 @app.command(
@@ -335,15 +324,8 @@ def settle(
     reason: Why = "",
 ) -> None:
     """Say what became of mails of unknown fate; neither answer sends them again."""
-    context = context_of(ctx)
-    action = SENT if sent else NOT_SENT
-
-    def done(changed: int) -> str:
-        return ngettext(
-            "{number:,} mail settled as {state}", "{number:,} mails settled as {state}", changed, state=action.to
-        )
-
-    act_and_tell(context, _KIND, action, mails.named(context), done, reason=reason)
+    context, action = context_of(ctx), SENT if sent else NOT_SENT
+    act_and_tell(context, _KIND, action, mails.named(context), reason=reason)
 
 
 def _named(notice: BounceNotice) -> str:

@@ -21,7 +21,7 @@ from orderctl.cli.delivery import (
 )
 from orderctl.cli.options import AsReport, ReportFormat, Yes, context_of, takes
 from orderctl.delivery.endings import find_batch
-from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT
+from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import found_in
 from orderctl.errors import UsageError
@@ -65,12 +65,30 @@ def _again(unknown: int) -> str:
     )
 
 
+def _done(action: DeliveryAction, number: int) -> str:
+    if action is RETRY:
+        return ngettext(
+            "{number:,} write-back will be sent again; send with: orderctl writeback send",
+            "{number:,} write-backs will be sent again; send with: orderctl writeback send",
+            number,
+        )
+    if action is CANCEL:
+        return ngettext("{number:,} write-back will not be sent", "{number:,} write-backs will not be sent", number)
+    return ngettext(
+        "{number:,} write-back settled as {state}",
+        "{number:,} write-backs settled as {state}",
+        number,
+        state=action.to,
+    )
+
+
 _KIND = Kind(
     outbox=WRITEBACKS,
     read=list_writebacks,
     document=lambda _connection, each: writeback_document(each),
     table=writeback_table,
     none=N_("no write-backs"),
+    done=_done,
     again=_again,
 )
 
@@ -137,15 +155,7 @@ def send(ctx: typer.Context, *, wanted: Delivery, system: SystemName = None) -> 
 @takes("chosen", WritebackChoice)
 def retry(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "", yes: Yes = False) -> None:
     """Let systems be told again, now: conflicts and what was put off; cancelled or unknown ones by id or --state."""
-
-    def done(changed: int) -> str:
-        return ngettext(
-            "{number:,} write-back will be sent again; send with: orderctl writeback send",
-            "{number:,} write-backs will be sent again; send with: orderctl writeback send",
-            changed,
-        )
-
-    act_and_tell(context_of(ctx), _KIND, RETRY, chosen.named(), done, reason=reason, yes=yes)
+    act_and_tell(context_of(ctx), _KIND, RETRY, chosen.named(), reason=reason, yes=yes)
 
 
 @app.command(
@@ -155,11 +165,7 @@ def retry(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "", yes: Ye
 @takes("chosen", WritebackChoice)
 def cancel(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "") -> None:
     """Never tell the systems of these orders. Mails that wait for them stay held: orderctl mail retry sends them."""
-
-    def done(changed: int) -> str:
-        return ngettext("{number:,} write-back will not be sent", "{number:,} write-backs will not be sent", changed)
-
-    act_and_tell(context_of(ctx), _KIND, CANCEL, chosen.named(), done, reason=reason)
+    act_and_tell(context_of(ctx), _KIND, CANCEL, chosen.named(), reason=reason)
 
 
 @app.command(
@@ -175,13 +181,4 @@ def settle(
 ) -> None:
     """Say what became of write-backs of unknown fate; neither answer sends them again."""
     action = SENT if sent else NOT_SENT
-
-    def done(changed: int) -> str:
-        return ngettext(
-            "{number:,} write-back settled as {state}",
-            "{number:,} write-backs settled as {state}",
-            changed,
-            state=action.to,
-        )
-
-    act_and_tell(context_of(ctx), _KIND, action, chosen.named(), done, reason=reason)
+    act_and_tell(context_of(ctx), _KIND, action, chosen.named(), reason=reason)

@@ -14,9 +14,9 @@ from orderctl.core.text import safe
 from orderctl.database.store import Store
 from orderctl.erasure.scope import ErasureReport, erasure_document
 from orderctl.erasure.service import buyers_older_than, erase_buyer, preview_erasure, sweep
-from orderctl.errors import DeclinedError, ExitCode, UnexpectedPlanError, UsageError
+from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
 from orderctl.language import _, enumerated, ngettext
-from orderctl.terminal.prompts import can_ask, yes_or_no
+from orderctl.terminal.prompts import ask_to_go_on
 
 app = group_app()
 _AGE = re.compile(r"([1-9][0-9]{0,4})([dy])", re.ASCII)
@@ -128,13 +128,7 @@ def _confirm(free: Sequence[ErasureReport], *, yes: bool) -> None:
         "the personal data of {number:,} buyers would be erased for good",
         len(free),
     )
-    if not can_ask():
-        raise UsageError(
-            _("{what}, and there is no terminal to ask on", what=what),
-            hint=_("look with {option}, then say yes with --yes", option="--dry-run"),
-        )
-    if not yes_or_no(_("{what}. Go on?", what=what)):
-        raise DeclinedError(_("declined; nothing was changed"))
+    ask_to_go_on(what)
 
 
 def _report(context: Context, reports: Sequence[ErasureReport], as_: ReportFormat, *, dry_run: bool) -> None:
