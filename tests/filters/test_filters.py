@@ -11,7 +11,7 @@ from orderctl.changes import Change, ChangeKind, apply_change
 from orderctl.core.text import fold
 from orderctl.errors import UsageError
 from orderctl.filters.filters import FILTER_FIELDS, field_named
-from orderctl.filters.matching import matches
+from orderctl.filters.matching import holds
 from orderctl.filters.parser import MAX_DEPTH, MAX_TERMS, FilterError, join_words, parse_filter
 from orderctl.language import in_every_language
 from orderctl.orders.orders import Buyer, OrderLine, Status, status_named
@@ -28,6 +28,13 @@ EVERYTHING = "(archived:yes or archived:no)"
 
 def read(text):
     return parse_filter(text, today=TODAY, country_code={"japan": "JP", "France": "FR"}.get)
+
+
+def matches(wanted, order):
+    """Whether the filter finds the order, answered in memory."""
+    if wanted.leaves_out_archived and order.archived_at is not None:
+        return False
+    return wanted.condition is None or holds(wanted.condition, order)
 
 
 def line(number, sku):

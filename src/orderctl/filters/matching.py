@@ -17,7 +17,6 @@ from orderctl.filters.filters import (
     Flag,
     Not,
     NumberRange,
-    OrderFilter,
     Pattern,
     Present,
     Term,
@@ -27,13 +26,6 @@ from orderctl.filters.filters import (
 from orderctl.orders.orders import Order
 
 _INSTANTS = {"ordered": "ordered_at", "rejected": "rejected_at", "seen": "seen_at", "gone": "gone_at"}
-
-
-def matches(wanted: OrderFilter, order: Order) -> bool:
-    """Whether the order is one that the filter finds."""
-    if wanted.leaves_out_archived and order.archived_at is not None:
-        return False
-    return wanted.condition is None or holds(wanted.condition, order)
 
 
 def holds(condition: Condition, order: Order) -> bool:

@@ -13,6 +13,7 @@ from orderctl.language import N_, _
 from orderctl.orders.eligibility import STALE, eligible_sql, stale_sql
 from orderctl.orders.orders import GONE, SEEN_AGAIN, OrderChange
 from orderctl.plans.plans import PlannedOrder, PlanState, SavedPlan
+from orderctl.rejection.execute import LEFT_OUT
 from orderctl.rejection.plan import LeftOut, RejectionPlan
 
 _COLUMNS = (
@@ -179,17 +180,7 @@ def plan_differences(connection: Connection, plan: RejectionPlan, now: datetime)
         },
     ).fetchall()
     done = _done_since(connection, plan, [row[0] for row in found])
-    return tuple(
-        LeftOut(
-            id=row[0],
-            planned_version=row[1],
-            version=row[2],
-            status=row[3],
-            batch_id=row[4],
-            changes=_changes(row, done.get(row[0], [])),
-        )
-        for row in found
-    )
+    return tuple(LeftOut(**LEFT_OUT.values(row), changes=_changes(row, done.get(row[0], []))) for row in found)
 
 
 def planned_orders(connection: Connection, plan_id: str, ids: Sequence[str]) -> tuple[PlannedOrder, ...]:

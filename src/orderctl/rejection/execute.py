@@ -9,7 +9,7 @@ from orderctl.audit.log import AlikeLines, Batch, BatchDigester
 from orderctl.audit.queries import BATCHES, IN_BATCH, batch_of_request, get_batch, list_batches
 from orderctl.audit.verdicts import EDITED, REMOVED
 from orderctl.core.money import Money
-from orderctl.database.connection import Connection, Params, Row
+from orderctl.database.connection import Columns, Connection, Params, Row
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.filters.queries import summaries_sql
@@ -424,6 +424,9 @@ def _batch_totals(connection: Connection, batch_id: str) -> tuple[Money, ...]:
     return tuple(Money(currency, minor) for currency, minor in found)
 
 
+LEFT_OUT = Columns("id, planned_version, version, status, batch_id")
+
+
 def _left_out(connection: Connection, plan: RejectionPlan) -> tuple[LeftOut, ...]:
     found = connection.execute(
         "SELECT target.key, target.value, o.version, o.status, o.batch_id"
@@ -435,13 +438,6 @@ def _left_out(connection: Connection, plan: RejectionPlan) -> tuple[LeftOut, ...
     # An order whose version is still the planned one was left out because it became stale.
     stale = (OrderChange(_(STALE.reason)),)
     return tuple(
-        LeftOut(
-            id=row[0],
-            planned_version=row[1],
-            version=row[2],
-            status=row[3],
-            batch_id=row[4],
-            changes=stale if plan.max_age is not None and row[1] == row[2] else (),
-        )
+        LeftOut(**LEFT_OUT.values(row), changes=stale if plan.max_age is not None and row[1] == row[2] else ())
         for row in found
     )
