@@ -149,10 +149,28 @@ class RequestKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RejectionPlan:
-    """What a rejection would do. `id` becomes the id of the batch, so that a plan can run only once.
+class Assessment:
+    """The part of a plan that the store computes: the choice split by eligibility, and its figures.
 
     `before_credits` adds up only orders above zero, so that credits cannot bring a plan below a limit of amount.
+    """
+
+    given: InputSummary
+    origins: tuple[Origin, ...] = ()
+    targets: Targets
+    skipped: tuple[Skipped, ...]
+    totals: tuple[Money, ...]
+    before_credits: tuple[Money, ...]
+    buyers: int
+    head: tuple[OrderSummary, ...]
+    mail: MailPlan
+    impact: Impact = field(default_factory=Impact)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionPlan(Assessment):
+    """What a rejection would do. `id` becomes the id of the batch, so that a plan can run only once.
+
     With `max_age`, orders of which their source has not spoken for longer are skipped, and left out when the plan runs.
     """
 
@@ -164,17 +182,7 @@ class RejectionPlan:
     reason: str
     reason_code: str = ""
     notes: OrderNotes = field(default_factory=OrderNotes)
-    given: InputSummary
-    origins: tuple[Origin, ...] = ()
-    targets: Targets
-    skipped: tuple[Skipped, ...]
-    totals: tuple[Money, ...]
-    before_credits: tuple[Money, ...]
-    buyers: int
-    head: tuple[OrderSummary, ...]
-    mail: MailPlan
     systems: tuple[SystemOrders, ...] = ()
-    impact: Impact = field(default_factory=Impact)
 
     def seen_since(self, now: datetime) -> datetime | None:
         """Since when the source of an order must have spoken of it; None if it need not."""
@@ -391,22 +399,6 @@ def _chosen(scope: Scope) -> dict[str, object]:
     if isinstance(scope, FilterScope):
         return {"filter": scope.filter.text}
     return {"selection": scope.name, "actor": scope.actor}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assessment:
-    """The part of a plan that the store computes: the choice split by eligibility, and its figures."""
-
-    given: InputSummary
-    origins: tuple[Origin, ...]
-    targets: Targets
-    skipped: tuple[Skipped, ...]
-    totals: tuple[Money, ...]
-    before_credits: tuple[Money, ...]
-    buyers: int
-    head: tuple[OrderSummary, ...]
-    mail: MailPlan
-    impact: Impact = field(default_factory=Impact)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -110,6 +110,9 @@ def prepare_rejection(
             seen_since=None if max_age is None else at - max_age,
         )
         systems = systems_of(connection, found.targets, request.systems)
+    assessed = {each.name: getattr(found, each.name) for each in fields(found)}
+    message = request.message if request.notify else ""
+    assessed["mail"] = replace(found.mail, message=message, at_once=request.mail_at_once)
     return RejectionPlan(
         id=new_id(),
         made_at=at,
@@ -119,17 +122,8 @@ def prepare_rejection(
         reason=request.reason,
         reason_code=request.reason_code,
         notes=request.notes.among(found.targets.versions()) if request.notes else request.notes,
-        given=found.given,
-        origins=found.origins,
-        targets=found.targets,
-        skipped=found.skipped,
-        totals=found.totals,
-        before_credits=found.before_credits,
-        buyers=found.buyers,
-        head=found.head,
-        mail=replace(found.mail, message=request.message if request.notify else "", at_once=request.mail_at_once),
         systems=systems,
-        impact=found.impact,
+        **assessed,
     )
 
 
