@@ -56,6 +56,7 @@ VERDICTS = ("skipped", "unknown", "taken-out", "changed")
 MEMBER_ACTIONS = ("add", "remove")
 PLAN_STATES = ("saved", "approved", "held", "executed", "cancelled")
 OPEN = text("status NOT IN ('returned-to-cart', 'rejected')")
+CONFIRMED = text("status = 'oc-confirmed'")
 SINGLY = text(f"from_status IN ({SINGLY_REJECTED})")
 
 
@@ -177,17 +178,26 @@ class OrderRow(SQLModel, table=True):
         Index(None, "account", "ordered_at", "id"),
         Index(None, "account", "status", "ordered_at", "id"),
         Index(None, "account", "buyer_id", "ordered_at"),
-        # Tells how many orders of a season are open, and what a buyer has in it, from the index alone.
+        # Tells how many orders of a season are open, and their value, from the index alone. By day, because orders that
+        # are rejected together are mostly of the same days: SQLite then changes few pages of it.
         Index(
             "ix_orders_open",
             "account",
             "season",
             "currency",
-            "buyer_id",
-            "status",
+            "ordered_at",
             "total",
             sqlite_where=OPEN,
             postgresql_where=OPEN,
+        ),
+        # Tells which buyers have a confirmed order in a season. A bulk rejection changes none of these.
+        Index(
+            "ix_orders_confirmed",
+            "account",
+            "season",
+            "buyer_id",
+            sqlite_where=CONFIRMED,
+            postgresql_where=CONFIRMED,
         ),
         Index(
             None,

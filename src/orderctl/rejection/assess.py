@@ -45,8 +45,8 @@ _SUMS = (
     ),
     (
         "told AS MATERIALIZED (SELECT bought.buyer_id AS id, buyer.name, buyer.email, buyer.language,"
-        " sum(bought.orders) AS orders FROM bought"
-        " LEFT JOIN buyer ON buyer.account = :account AND buyer.id = bought.buyer_id"
+        " sum(bought.orders) AS orders, max(CASE WHEN bought.season <> '' AND ({confirmed}) IS NOT NULL THEN 1 END)"
+        " AS confirmed FROM bought LEFT JOIN buyer ON buyer.account = :account AND buyer.id = bought.buyer_id"
         " GROUP BY bought.buyer_id, buyer.name, buyer.email, buyer.language)"
     ),
 )
@@ -74,29 +74,20 @@ class Read:
 
 
 def read_choice(
-    connection: Connection,
-    choice: Choice,
-    mode: Mode,
-    parts: Iterable[Part],
-    *,
-    objects: Mapping[str, str],
-    also: Iterable[str],
-    params: Mapping[str, object],
+    connection: Connection, choice: Choice, mode: Mode, parts: Iterable[Part], params: Mapping[str, object]
 ) -> Read:
-    """Read the orders of a choice once, and answer `parts` and `objects` about them.
+    """Read the orders of a choice once, and answer `parts` about them; `targets` and `refused` are objects by id.
 
-    `objects` are expressions for JSON objects by name, `also` are further subqueries. With a parameter `seen_since`
-    stale orders are refused too.
+    With a parameter `seen_since` stale orders are refused too.
     """
     dialect = connection.dialect
     chosen = choice_condition(choice, dialect)
     packed = {part.name: dialect.json_rows(part.columns, f"({part.query}) AS {part.name}_part") for part in parts}
-    packed |= objects
+    packed |= _by_id(dialect)
     hit = _HIT.format(refusal=refusal_sql(mode, or_stale="seen_since" in params), chosen=chosen.sql)
+    sums = ", ".join(_SUMS).format(confirmed=_confirmed(mode))
     answers = ", ".join(f"(SELECT {sql}) AS {name}" for name, sql in packed.items())
-    row = connection.execute(
-        f"WITH RECURSIVE {', '.join((hit, *_SUMS, *also))} SELECT {answers}", {**chosen.params, **params}
-    ).fetchone()
+    row = connection.execute(f"WITH {hit}, {sums} SELECT {answers}", {**chosen.params, **params}).fetchone()
     return Read(dict(zip(packed, row or (), strict=True)))
 
 
@@ -105,11 +96,10 @@ OpenTotals = Mapping[tuple[str, str], tuple[int, int]]
 # The condition of the index `ix_orders_open`: only then is it used.
 _OPEN = f"status NOT IN ('{Status.RETURNED_TO_CART}', '{Status.REJECTED}')"
 _KEPT_SEASONS = 50
-_LONG_LIST = 1_000
 _NAMED_BUYERS = 5
 
 
-def impact_parts(mode: Mode) -> tuple[Part, ...]:
+def impact_parts() -> tuple[Part, ...]:
     """The questions about the impact of rejecting the planned orders."""
     return (
         Part(
@@ -133,39 +123,19 @@ def impact_parts(mode: Mode) -> tuple[Part, ...]:
             " GROUP BY said.seen_at",
         ),
         _buyers("silent", "id IS NOT NULL AND email IS NULL"),
-        _buyers("confirmed", _confirmed(mode)),
+        _buyers("confirmed", "confirmed = 1"),
     )
 
 
-# The currencies of open orders in the planned seasons: one step along the index for each.
-_NEXT = f"(SELECT min(currency) FROM orders WHERE account = :account AND {_OPEN} AND season = "
-OPEN_PAIRS = (
-    (
-        f"pair(season, currency) AS (SELECT season, {_NEXT}planned.season)"
-        f" FROM (SELECT DISTINCT season FROM {GROUPS}) AS planned"
-        f" UNION ALL SELECT season, {_NEXT}pair.season AND currency > pair.currency) FROM pair"
-        " WHERE currency IS NOT NULL)"
-    ),
-    "open_pair AS MATERIALIZED (SELECT season, currency FROM pair WHERE currency IS NOT NULL)",
-)
-
-
-def count_open_orders(connection: Connection, choice: Choice) -> OpenTotals:
-    """Count the open orders in the seasons of the choice, and add them up, from the index alone."""
-    chosen, seasons = choice_condition(choice, connection.dialect), ""
-    # For a long list of ids count every season: reading the list twice would take longer.
-    if not _is_long(choice):
-        seasons = f" AND season IN (SELECT DISTINCT season FROM orders WHERE account = :account AND {chosen.sql})"
+def count_open_orders(connection: Connection, seasons: Iterable[str]) -> OpenTotals:
+    """Count the open orders in these seasons, and add them up, from the index alone."""
+    dialect = connection.dialect
     rows = connection.execute(
         "SELECT season, currency, count(*), CAST(sum(total) AS BIGINT) FROM orders"
-        f" WHERE account = :account AND {_OPEN}{seasons} GROUP BY season, currency",
-        chosen.params if seasons else {},
+        f" WHERE account = :account AND {_OPEN} AND season {dialect.among('seasons')} GROUP BY season, currency",
+        {"seasons": dialect.bind_ids(sorted(seasons))},
     )
     return {(season, currency): (orders, total) for season, currency, orders, total in rows}
-
-
-def _is_long(choice: Choice) -> bool:
-    return len(choice.given.ids) > _LONG_LIST
 
 
 def impact_of(read: Read, open_totals: OpenTotals) -> Impact:
@@ -211,17 +181,19 @@ def _buyers(name: str, flag: str) -> Part:
 
 
 def _confirmed(mode: Mode) -> str:
-    """A condition: the buyer has a confirmed order in a planned season, in any currency."""
-    # CROSS JOIN: SQLite must look up the orders of each season and currency, not the other way round.
+    """A subquery over a row of `bought`: the buyer has a confirmed order in the season, in any currency.
+
+    As a single value, each is looked up by the index `ix_orders_confirmed`. For a join, an engine that takes the buyers
+    for few compares each with all others.
+    """
     other = (
-        "SELECT 1 FROM open_pair CROSS JOIN orders AS other WHERE open_pair.season = bought.season"
-        " AND other.account = :account AND other.season = open_pair.season AND other.currency = open_pair.currency"
-        f" AND other.buyer_id = bought.buyer_id AND other.{_OPEN} AND other.status = '{Status.OC_CONFIRMED}'"
+        "SELECT 1 FROM orders AS other WHERE other.account = :account AND other.season = bought.season"
+        f" AND other.buyer_id = bought.buyer_id AND other.status = '{Status.OC_CONFIRMED}'"
     )
     if mode is Mode.INDIVIDUAL:
         # In this mode a confirmed order may be planned itself.
         other += f" AND other.id NOT IN (SELECT id FROM {PLANNED})"
-    return f"id IN (SELECT buyer_id FROM bought WHERE season <> '' AND EXISTS ({other}))"
+    return f"{other} LIMIT 1"
 
 
 def _largest(row: Sequence[Any], seasons: list[SeasonShare]) -> LargestOrder:
@@ -277,15 +249,7 @@ def assess_choice(
     params: dict[str, object] = {"changed_since": instant(changed_since), "head": HEAD}
     if seen_since is not None:
         params["seen_since"] = instant(seen_since)
-    read = read_choice(
-        connection,
-        choice,
-        mode,
-        (*_PARTS, *impact_parts(mode)),
-        objects=_by_id(connection.dialect),
-        also=OPEN_PAIRS,
-        params=params,
-    )
+    read = read_choice(connection, choice, mode, (*_PARTS, *impact_parts()), params)
     groups = read.rows("groups")
     eligible = [group for group in groups if group[0] is None]
     targets = Targets(read.packed["targets"], sum(group[3] for group in eligible))
@@ -301,7 +265,7 @@ def assess_choice(
         buyers=buyers,
         head=_head(connection, [order_id for (order_id,) in read.rows("head")]),
         mail=mail,
-        impact=impact_of(read, count_open_orders(connection, choice)),
+        impact=impact_of(read, count_open_orders(connection, {season for __, __, season, *__ in eligible})),
     )
 
 
