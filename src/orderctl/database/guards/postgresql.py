@@ -14,7 +14,6 @@ from orderctl.database.guards.conditions import (
     BY_THE_RULES,
     DAYS,
     EVENT_OF_BATCH,
-    EVENTS_IN_BATCH,
     FINAL,
     FIRST_VERSIONS,
     IN_BATCH,
@@ -49,6 +48,7 @@ from orderctl.database.guards.conditions import (
     mail_changed,
     moved,
     not_approved,
+    some_event,
     writeback_changed,
 )
 from orderctl.database.guards.erasing import (
@@ -356,7 +356,7 @@ def _batch() -> Iterator[str]:
     needs_second = any_of(
         ["number > (rule ->> 'second_operator_above_orders')::int", more_money("second_operator_above_amounts")]
     )
-    wrong_code = f"EXISTS ({EVENTS_IN_BATCH} AND NOT rule -> 'reason_codes' ? e.reason_code)"
+    wrong_code = some_event("e.reason_code", "NOT rule -> 'reason_codes' ? {}")
     refused = {
         POLICY_ORDERS: "number > (rule ->> 'max_orders')::int",
         POLICY_AMOUNT: more_money("max_amounts"),

@@ -14,7 +14,6 @@ from orderctl.database.guards.conditions import (
     BY_THE_RULES,
     DAYS,
     EVENT_OF_BATCH,
-    EVENTS_IN_BATCH,
     FINAL,
     FIRST_VERSIONS,
     IN_BATCH,
@@ -48,6 +47,7 @@ from orderctl.database.guards.conditions import (
     moved,
     not_approved,
     own_approval,
+    some_event,
     writeback_changed,
 )
 from orderctl.database.guards.erasing import ERASABLE, STAYS_ERASED, is_erasure, is_named_again, of_orders
@@ -293,7 +293,7 @@ def policy() -> Iterator[str]:
         "batch_policy_amount": (more_money("max_amounts"), POLICY_AMOUNT),
         "batch_policy_reason": (f"{rule('reason_required')} AND NEW.reason = '' AND {NO_REASON}", POLICY_REASON),
         "batch_policy_code": (
-            f"EXISTS ({codes}) AND EXISTS ({EVENTS_IN_BATCH} AND e.reason_code NOT IN ({codes}))",
+            f"EXISTS ({codes}) AND " + some_event("e.reason_code", f"{{}} NOT IN ({codes})"),
             POLICY_CODE,
         ),
         "batch_policy_second": (f"({needs_second}) AND {not_approved('sqlite')}", POLICY_SECOND),
