@@ -163,6 +163,17 @@ def test_queueing_mails_reads_the_orders_of_the_batch_and_no_others(url, per_ord
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
 
 
+def test_queueing_writebacks_reads_the_orders_of_the_batch_and_no_others(url):
+    ids = tuple(f"PO-{number:07d}" for number in range(SIZE // 2 + 4, SIZE, SIZE // 40))
+    choice = Choice(scope=IdScope(given=IdList(ids=ids), words="ids"))
+    request = RejectionRequest(choice=choice, by=BY, systems={"shopify": "id"})
+    with planned(url) as (store, plans):
+        plan = prepare_rejection(store, request, clock=FixedClock(), new_id=lambda: "told")
+        approved = plan.approve(by="mia", how="--yes")
+        assert execute_rejection(store, approved, clock=SystemClock(), message_domain="x").writebacks == len(ids)
+    assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
 def test_importing_changed_orders_looks_each_one_up(url):
     changed = [make_order(f"PO-{number:07d}") for number in range(SIZE // 4 + 1, SIZE // 2, SIZE // 400)]
     with planned(url) as (store, plans):

@@ -218,9 +218,11 @@ def queue_writebacks(connection: Connection, plan: RejectionPlan, at: datetime) 
     names = {f"system{number}": system.name for number, system in enumerate(plan.systems)}
     columns = [_KEYS[system.key] for system in plan.systems]
     keys = " ".join(f"WHEN :{name} THEN o.{column}" for name, column in zip(names, columns, strict=True))
+    # Numbered by an expression, or SQLite scans the key of all orders of the account for their order.
+    number = "row_number() OVER (ORDER BY o.id || '')"
     connection.execute(
         "INSERT INTO writeback (account, id, batch_id, order_id, system, system_key, state, next_attempt_at,"
-        " created_at, updated_at) SELECT :account, CAST(:batch || '.' || row_number() OVER (ORDER BY o.id) AS TEXT),"
+        f" created_at, updated_at) SELECT :account, CAST(:batch || '.' || {number} AS TEXT),"
         f" :batch, o.id, said.source, CASE said.source {keys} END, '{DeliveryState.WAITING}', :at, :at, :at"
         " FROM orders AS o JOIN order_source AS said ON said.account = :account AND said.order_id = o.id"
         " WHERE o.account = :account AND o.batch_id = :batch"
