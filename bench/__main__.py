@@ -17,7 +17,7 @@ from bench.measuring import Result
 from bench.picture import draw
 from bench.stores import Stores, stores
 
-ROWS = ("startup", "search", "bulk", "files", "mail", "tricks")
+ROWS = ("startup", "search", "bulk", "rules", "files", "mail", "tricks")
 SIZES = {"smoke": 2_000, "small": 100_000, "full": 1_000_000}
 RESULTS = Path(__file__).parent / "results"
 

@@ -27,7 +27,7 @@ class Cost:
 class Result:
     """One row of the table: ours beside the floor, medians over the rounds; `goal` bounds the ratio.
 
-    The ratio is that of wall times. Where the floor is None, `goal` bounds our own seconds.
+    The ratio is that of wall times, or of processor time. Where the floor is None, `goal` bounds our own seconds.
     """
 
     name: str
@@ -37,9 +37,12 @@ class Result:
     units: int = 1
     at_least: bool = False
     memory_goal_mb: float | None = None
+    by_cpu: bool = False
 
     @property
     def ratio(self) -> float:
+        if self.by_cpu and self.floor:
+            return self.ours.cpu_s / self.floor.cpu_s
         return self.ours.wall_s / self.floor.wall_s if self.floor else self.ours.wall_s
 
     @property
