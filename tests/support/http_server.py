@@ -44,7 +44,7 @@ class Answer:
 
     `cut`: the connection ends after so many bytes of the answer, its head included; 0: without a word. `every_s`: it
     comes a byte at a time, with this pause between two. `after_s`: the answer begins this much later. `endless`: the
-    body is sent again and again.
+    body is sent again and again. `chunk`: the body comes in chunks of so many bytes.
     """
 
     status: int = 200
@@ -54,12 +54,17 @@ class Answer:
     every_s: float = 0
     after_s: float = 0
     endless: bool = False
+    chunk: int = 0
 
     def encoded(self) -> tuple[bytes, bytes]:
         """Head and body as they are sent."""
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
         kind = {} if isinstance(self.body, bytes) else {"Content-Type": "application/json"}
         length = {} if self.endless else {"Content-Length": str(len(body))}
+        if self.chunk:
+            parts = [body[start : start + self.chunk] for start in range(0, len(body), self.chunk)]
+            length = {"Transfer-Encoding": "chunked"}
+            body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in [*parts, b""])
         headers = {**kind, **length, "Connection": "close", **self.headers}
         lines = [f"HTTP/1.1 {self.status} {responses.get(self.status, '')}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]

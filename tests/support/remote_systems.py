@@ -10,6 +10,7 @@ from typing import ClassVar
 from orderctl.core.money import Money
 from orderctl.settings import read_settings
 from orderctl.systems.systems import Cancellation, system_named
+from support.cli import Cli
 from support.http_server import Answer, http_server
 
 SECRET = "very-secret"
@@ -57,6 +58,17 @@ class Remote:
     def stranger(self):
         return Answer(status=401, body={"message": f"no such key: {SECRET}"})
 
+    def there(self):
+        """The keys of the orders that are there, by ascending id, with their numbers."""
+        found = {int(key.lstrip("S")): key for key, state in self.orders.items() if state != "missing"}
+        return dict(sorted(found.items()))
+
+    def add(self, number):
+        """So many more open orders."""
+        first = max(int(key.lstrip("S")) for key in self.orders) + 1
+        for each in range(first, first + number):
+            self.orders[self.keys[OPEN][0].strip("0123456789") + f"{each:0{len(self.keys[OPEN].lstrip('S'))}}"] = OPEN
+
     def cancel(self, key):
         self.cancelled.append(key)
         self.orders[key] = CANCELLED
@@ -77,7 +89,14 @@ class Shopify(Remote):
 
     def step(self, request):
         query = request.json["query"]
-        return next((step for word, step in {"orderCancel": "act", "job(": "job"}.items() if word in query), "read")
+        steps = {
+            "orderCancel": "act",
+            "job(": "job",
+            "sortKey: ID": "page",
+            "query Lines": "lines",
+            "lineItems": "whole",
+        }
+        return next((step for word, step in steps.items() if word in query), "read")
 
     def knows(self, request):
         assert request.path == "/admin/api/2026-07/graphql.json"
@@ -87,13 +106,48 @@ class Shopify(Remote):
         state = self.orders.get(key)
         return state and {
             "id": f"gid://shopify/Order/{key}",
-            "name": self.names[key],
+            "name": self.names.get(key, f"#{key}"),
             "cancelledAt": "2026-01-01T00:00:00Z" if state == CANCELLED else None,
             "displayFulfillmentStatus": "FULFILLED" if state == SHIPPED else "UNFULFILLED",
         }
 
     def answer(self, step, request):
         return Answer(body={"data": getattr(self, step)(request.json["variables"])})
+
+    def order(self, key):
+        """The order as a pull asks for it; its lines in pages of two."""
+        node = self.node(key)
+        return node and {
+            **node, "legacyResourceId": key, "createdAt": "2026-01-02T03:04:05Z", "email": f"b{key}@b.example",
+            "phone": None, "note": "", "tags": ["b2b", "linen"], "currencyCode": "EUR",
+            "displayFinancialStatus": "PAID" if self.orders[key] == PAID else "PENDING",
+            "totalPriceSet": {"shopMoney": {"amount": "32.5"}}, "paymentTerms": None, "shippingAddress": None,
+            "billingAddress": {"company": f"Shop {key}", "name": "Ann Bo", "city": "Paris", "countryCodeV2": "FR"},
+            "lineItems": self.items(0),
+        }  # fmt: skip
+
+    def items(self, start):
+        items = [("LN-10", 2, "10.0"), ("BELT", 1, "6.25"), ("HAT", 1, "6.25")]
+        nodes = [
+            {"name": sku.title(), "sku": sku, "quantity": number, "vendor": "Nord",
+             "originalUnitPriceSet": {"shopMoney": {"amount": price}}}
+            for sku, number, price in items[start : start + 2]
+        ]  # fmt: skip
+        return {"pageInfo": {"hasNextPage": start + 2 < len(items), "endCursor": str(start + 2)}, "nodes": nodes}
+
+    def page(self, told):
+        """Ten orders; a cursor is the number of orders before."""
+        first = int(told.get("query", "id:>=0").removeprefix("id:>="))
+        keys = [key for number, key in self.there().items() if number >= first]
+        start = int(told.get("after") or 0)
+        info = {"hasNextPage": start + 10 < len(keys), "endCursor": str(start + 10)}
+        return {"orders": {"pageInfo": info, "nodes": [self.order(key) for key in keys[start : start + 10]]}}
+
+    def whole(self, told):
+        return {"nodes": [self.order(each.removeprefix("gid://shopify/Order/")) for each in told["ids"]]}
+
+    def lines(self, told):
+        return {"order": {"lineItems": self.items(int(told["after"]))}}
 
     def read(self, told):
         if "ids" in told:
@@ -132,6 +186,8 @@ class Woo(Remote):
     statuses: ClassVar = {OPEN: "on-hold", CANCELLED: "cancelled", SHIPPED: "completed", PAID: "processing"}
 
     def step(self, request):
+        if "line_items" in request.query.get("_fields", ""):
+            return "page" if "offset" in request.query else "whole"
         return {"GET": "read", "PUT": "act", "POST": "note"}[request.method]
 
     def knows(self, request):
@@ -142,8 +198,28 @@ class Woo(Remote):
         status = self.statuses[self.orders[key]]
         return {"id": int(key), "status": status, "date_paid_gmt": None}
 
+    def order(self, key):
+        address = {"first_name": "Ann", "last_name": "Bo", "company": f"Shop {key}", "address_1": "Rue 1",
+                   "city": "Paris", "country": "FR", "email": f"b{key}@b.example"}  # fmt: skip
+        lines = [("LN-10", 2, 10.0000001), ("BELT", 1, 12.5)]
+        return {
+            **self.row(key), "number": key, "date_created_gmt": "2026-01-02T03:04:05", "currency": "EUR",
+            "total": "32.50", "customer_note": "", "customer_id": 0, "payment_method": "bacs",
+            "payment_method_title": "Transfer", "billing": address, "shipping": {**address, "email": None},
+            "line_items": [{"name": sku.title(), "sku": sku, "product_id": 1, "quantity": number, "price": price}
+                           for sku, number, price in lines],
+        }  # fmt: skip
+
     def answer(self, step, request):
         path = request.path.removeprefix("/wp-json/wc/v3/orders")
+        if step == "page":
+            assert (request.query["orderby"], request.query["order"]) == ("id", "asc")
+            start = int(request.query["offset"])
+            keys = list(self.there().values())[start : start + int(request.query["per_page"])]
+            return Answer(body=[self.order(key) for key in keys])
+        if step == "whole":
+            keys = self.there().values()
+            return Answer(body=[self.order(key) for key in request.query["include"].split(",") if key in keys])
         if step == "read":
             wanted = request.query["include"].split(",")
             return Answer(body=[self.row(key) for key in wanted if key in self.orders and key != self.keys["missing"]])
@@ -180,9 +256,15 @@ class Odoo(Remote):
         return model, method, params.pop("ids", []), params
 
     def step(self, request):
-        model, method, _, _ = self.call(request)
+        model, method, _, params = self.call(request)
         steps = {"fields_get": "fields", "action_cancel": "act", "message_post": "note"}
-        return "invoices" if model == "account.move" else steps.get(method, "read")
+        if model == "account.move":
+            return "invoices"
+        if method == "search_read" and model != "sale.order":
+            return model
+        if method == "search_read" and "partner_id" in params["fields"]:
+            return "page" if "limit" in params else "whole"
+        return steps.get(method, "read")
 
     def knows(self, request):
         return request.headers.get("authorization") == f"bearer {SECRET}"
@@ -194,27 +276,70 @@ class Odoo(Remote):
         whole |= {"name": key, "delivery_status": "full" if shipped else "pending", "invoice_ids": []}
         return {"id": number} | {name: (whole | self.extra.get(key, {}))[name] for name in self.fields}
 
+    def order(self, number, key, params):
+        """The order as a pull asks for it: empty fields are false, a reference is its id and name."""
+        whole = {
+            **self.row(number, key), "date_order": "2026-01-02 03:04:05", "create_date": "2026-01-02 03:04:05",
+            "currency_id": [1, "EUR"], "amount_total": 32.5, "client_order_ref": False,
+            "payment_term_id": [2, "30 days"],
+            "commitment_date": False, "invoice_status": "no", "partner_id": [7, "Acme"],
+            "partner_shipping_id": [7, "Acme"], "partner_invoice_id": [7, "Acme"],
+        }  # fmt: skip
+        whole["state"] = {OPEN: "sent", CANCELLED: "cancel"}.get(self.orders[key], "sale")
+        return {"id": number, **{name: whole[name] for name in params["fields"]}}
+
+    def lines(self, order):
+        line = {"display_type": False, "name": "Shirt", "qty_delivered": 0.0, "qty_invoiced": 0.0}
+        return [
+            {**line, "id": 1, "order_id": [order, "S"], "product_id": [3, "[LN-10] Shirt"], "product_uom_qty": 2.0,
+             "price_unit": 10.0},
+            {**line, "id": 2, "order_id": [order, "S"], "product_id": False, "display_type": "line_note",
+             "name": "as agreed", "product_uom_qty": 0.0, "price_unit": 0.0},
+            {**line, "id": 3, "order_id": [order, "S"], "product_id": [4, "Belt"], "product_uom_qty": 1.0,
+             "price_unit": 12.5},
+        ]  # fmt: skip
+
     def value(self, step, request):
         _, _, ids, params = self.call(request)
         known = {number: key for number, key in enumerate(self.orders, 1) if key != self.keys["missing"]}
-        match step:
-            case "fields":
-                return {name: {"type": "char"} for name in self.fields if name in params["allfields"]}
-            case "invoices":
-                return [{"id": each, "state": "posted"} for each in self.posted if each in params["domain"][0][2]]
-            case "read":
-                _, (_, _, names), (_, _, numbers) = params["domain"]
-                assert set(params["fields"]) == set(self.fields)
-                return [self.row(number, key) for number, key in known.items() if key in names or number in numbers]
-            case "note":
-                self.notes.append(params)
-                return 1
-            case "act":
-                assert params["context"] == {"disable_cancel_warning": True}
-                if self.wizard:
-                    return {"type": "ir.actions.act_window", "res_model": "sale.order.cancel"}
-                self.cancel(known[ids[0]])
-                return True
+        if step in {"read", "page", "whole"}:
+            return self.found(step, params, known)
+        if step == "act":
+            assert params["context"] == {"disable_cancel_warning": True}
+            if self.wizard:
+                return {"type": "ir.actions.act_window", "res_model": "sale.order.cancel"}
+            self.cancel(known[ids[0]])
+            return True
+        if step == "note":
+            self.notes.append(params)
+            return 1
+        return self.about(step, params)
+
+    def found(self, step, params, known):
+        """Orders, in short or whole."""
+        assert params["order"] == "id asc"
+        if step == "page":
+            [[_, _, last]] = params["domain"]
+            return [self.order(each, known[each], params) for each in known if each > last][: params["limit"]]
+        _, (_, _, names), (_, _, numbers) = params["domain"]
+        keys = {number: key for number, key in known.items() if key in names or number in numbers}
+        if step == "whole":
+            return [self.order(number, key, params) for number, key in keys.items()]
+        assert set(params["fields"]) == set(self.fields)
+        return [self.row(number, key) for number, key in keys.items()]
+
+    def about(self, step, params):
+        """Records beside the orders, and the fields of all."""
+        if step == "fields":
+            lacking = {"locked", "effective_date", "delivery_status"} - set(self.fields)
+            return {name: {"type": "char"} for name in params["allfields"] if name not in lacking}
+        wanted = params["domain"][0][2]
+        return {
+            "invoices": [{"id": each, "state": "posted"} for each in self.posted if each in wanted],
+            "sale.order.line": [line for order in wanted for line in self.lines(order)],
+            "res.partner": [{"id": 7, "name": "Acme", "email": "acme@b.example", "country_code": "FR"}],
+            "product.product": [{"id": 3, "default_code": "LN-10"}],
+        }[step]
 
     def answer(self, step, request):
         return Answer(body=self.value(step, request))
@@ -261,7 +386,7 @@ class OdooRpc(Odoo):
 REMOTES = {"shopify": Shopify, "woocommerce": Woo, "odoo json-2": Odoo, "odoo json-rpc": OdooRpc}
 
 
-def config_of(remote, url, folder, **changed):
+def config_of(remote, url, folder, /, **changed):
     """The settings file of a system `shop` of that kind."""
     folder.mkdir(exist_ok=True)
     secret = folder / "secret"
@@ -275,8 +400,20 @@ def config_of(remote, url, folder, **changed):
     return file
 
 
-def settings_of(remote, url, folder, **changed):
+def settings_of(remote, url, folder, /, **changed):
     return system_named(read_settings(config_of(remote, url, folder, **changed), {}, {}), "shop")
+
+
+@contextmanager
+def remote_cli(remote, store_url, folder, /, **changed):
+    """The command line whose system `shop` is that one, which runs."""
+    with http_server(remote) as server:
+        config = config_of(remote, server.url, folder / "shop", **{"timeout": 10, **changed})
+        config.write_text(
+            "[profile.default]\nmail.transport = 'maildir'\nmail.sender = 'orders@brand.example'\n"
+            f"mail.maildir = '{folder}/mails'\n{config.read_text()}"
+        )
+        yield Cli(store_url, folder / "home", ORDERCTL_CONFIG=str(config))
 
 
 @dataclass

@@ -39,7 +39,7 @@ def sale(number, state="quotation", **changes):
 
 
 class Tryton:
-    """What the server knows. `faults` are what it does to the next requests: "hang up", "503", "401", "close later"."""
+    """What the server knows. `faults` are what it does to the next requests: "hang up", a status, `(503, "9")`."""
 
     def __init__(self, number):
         self.sales = {each: sale(each) for each in range(1, number + 1)}
@@ -86,31 +86,33 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "hang up":
             self.close_connection = True
             return
-        if isinstance(fault, int):
-            self._say(fault, {})
+        if isinstance(fault, int | tuple):
+            self._say(*fault) if isinstance(fault, tuple) else self._say(fault)
             return
         if self.path != tryton.path:
-            self._say(404, {})
+            self._say(404)
             return
         if asked["method"] != "common.db.login" and "Session " not in self.headers.get("Authorization", ""):
-            self._say(401, {})
+            self._say(401)
             return
         try:
             result = tryton.answer(asked["method"], asked["params"])
         except PermissionError as error:
-            self._say(200, {"id": 1, "error": ["UserError", [str(error), "", None]]})
+            self._say(200, document={"id": 1, "error": ["UserError", [str(error), "", None]]})
             return
         if fault == "hang up after":
             self.close_connection = True
             return
         if asked["method"] == "common.db.login" and result is None:
-            self._say(401, {})
+            self._say(401)
         else:
-            self._say(200, {"id": 1, "result": result})
+            self._say(200, document={"id": 1, "result": result})
 
-    def _say(self, status, document):
-        body = json.dumps(document).encode()
+    def _say(self, status, retry_after="", document=()):
+        body = json.dumps(dict(document)).encode()
         self.send_response(status)
+        if retry_after:
+            self.send_header("Retry-After", retry_after)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

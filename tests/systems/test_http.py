@@ -55,7 +55,7 @@ def test_a_shop_below_a_path_is_asked_there(tmp_path):
         ("http://shop.example", "for everyone in between to read"),
         ("http://10.0.0.1", "for everyone in between to read"),
         ("https://me:pw@shop.example", "holds a login"),
-        ("https://shop.example/?token=1", "is not an address"),
+        ("https://shop.example/?token=pw", "is not an address"),
         ("shop.example", "is not an address"),
         ("ftp://shop.example", "is not an address"),
         ("https://", "is not an address"),

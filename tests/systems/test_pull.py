@@ -248,6 +248,30 @@ def test_an_answer_that_never_came_is_asked_for(cli, tryton):
     assert tryton.asked.count("cancel") == 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_tryton_that_says_when_is_not_asked_before(cli, tryton, status):
+    cli("pull", "shop")
+    tryton.faults = [None, None, None, (status, "3600")]
+    assert cli("reject", "1", "--no-recheck", "--yes").code == 5
+    [put_off] = cli("writeback", "list", "--format", "json").json
+    wait = datetime.fromisoformat(put_off["next_attempt_at"]) - datetime.now(UTC)
+    assert (put_off["state"], timedelta(minutes=58) < wait < timedelta(minutes=61)) == ("retry", True)
+    # A page that is put off for that long ends a pull at once.
+    tryton.faults = [None, None, (status, "3600")]
+    assert "puts it off" in cli("pull", "shop").err
+
+
+def test_a_pull_that_was_interrupted_goes_on_after_the_last_page(store_url, tmp_path):
+    with tryton_server(123) as (tryton, address):
+        cli = tryton_cli(tmp_path, store_url, address)
+        tryton.faults = [None, None, None, None, 403]
+        ran = cli("pull", "shop")
+        assert (ran.code, "shop refuses the login" in ran.err, cli("search", "--count").out.strip()) == (1, True, "0")
+        tryton.asked.clear()
+        assert cli("pull", "shop", "--format", "json").json["created"] == 123
+        assert tryton.asked.count("search_read") == 2
+
+
 def test_the_password_is_nowhere_in_what_is_told(cli, tryton):
     tryton.faults = [500]
     assert json.dumps("a long pass phrase 7") not in cli("-v", "pull", "shop").err

@@ -66,6 +66,7 @@ def test_what_is_put_off_is_tried_again(talk, step, answer):
     outcome = talk.send(talk.remote.keys[OPEN])
     assert outcome.state is DeliveryState.RETRY
     assert outcome.detail.startswith("shop puts it off: ")
+    assert outcome.not_before_s == float(answer.headers.get("Retry-After", 0))
     assert talk.remote.cancelled == []
     assert talk.send(talk.remote.keys[OPEN]).state is DeliveryState.SENT
 

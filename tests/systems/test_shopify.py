@@ -111,6 +111,7 @@ def test_what_stays_throttled_is_put_off(talk, available, times, asked):
     talk.remote.fail("act", throttled(available), times=times)
     outcome = talk.send("1001")
     assert (outcome.state, outcome.detail) == (DeliveryState.RETRY, "shop puts it off: Throttled")
+    assert outcome.not_before_s == pytest.approx(max(0.1, (10 - available) / 50))
     assert (talk.remote.asked["act"], talk.remote.cancelled) == (asked, [])
 
 

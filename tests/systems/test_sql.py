@@ -256,3 +256,38 @@ def test_a_query_that_says_something_else_is_named(erp):
     erp.set(statement=STATEMENT, query="SELECT state FROM sales_order WHERE nr = :key")
     ran = erp.cli("reject", "C", "--yes")
     assert (ran.code, "systems.erp.query says 'shipped' of an order" in ran.out) == (5, True)
+
+
+ORDERS = (
+    "SELECT nr AS id, CASE state WHEN 'booked' THEN 'needs-oc' WHEN 'storno' THEN 'rejected' ELSE 'oc-confirmed' END"
+    " AS status, '2026-01-01' AS ordered, 'EUR' AS currency, '10.00' AS total,"
+    " CASE state WHEN 'shipped' THEN 1 ELSE 0 END AS delivery_notes FROM sales_order"
+)
+
+
+def test_its_orders_are_pulled_by_the_select_of_the_settings(erp):
+    erp.set(statement=STATEMENT, orders=ORDERS)
+    erp.run("INSERT INTO sales_order VALUES ('E', 'booked', '', '')")
+    pulled = erp.cli("pull", "erp", "--format", "json")
+    assert (pulled.code, pulled.json["created"], pulled.json["source"]) == (0, 1, "erp"), pulled.err
+    ran = erp.cli("reject", "E", "C", "--yes", "--format", "json")
+    # What was shipped there is protected here; and a database is not asked again, the guard of its statement is.
+    assert (ran.code, ran.json["rejected"], erp.states()["E"]) == (0, 1, "storno")
+    assert "Not asked again before the orders are rejected: erp." in ran.err
+    assert erp.cli("pull", "erp", "--format", "json").json["rejected_left_alone"] == 1
+
+
+@pytest.mark.parametrize(
+    ("orders", "said"),
+    [
+        ("", "systems.erp.orders is not set"),
+        ("SELECT wrong FROM sales_order", "wrong"),
+        ("UPDATE sales_order SET state = 'storno'", "erp"),
+        ("@none.sql", "none.sql cannot be read"),
+    ],
+)
+def test_a_select_that_cannot_be_used_is_named_and_nothing_is_written_there(erp, orders, said):
+    erp.set(statement=STATEMENT, orders=orders)
+    before = erp.states()
+    ran = erp.cli("pull", "erp")
+    assert (ran.code in {1, 2}, said in ran.err, erp.states()) == (True, True, before), ran.err

@@ -63,13 +63,13 @@ def test_an_event_is_a_cloud_event_that_its_receiver_can_verify(webhook):
         (Answer(status=204), "sent", "erp took it: 204"),
         (Answer(status=202, body=b"x" * 9999, cut=120), "sent", "erp took it: 202"),
         (Answer(status=409, body=b"it was shipped\nmore"), "refused", "erp does not cancel it: 409 it was shipped"),
-        (Answer(status=410), "refused", "erp does not cancel it: 410"),
+        (Answer(status=410), "refused", "erp does not cancel it: HTTP 410"),
         (Answer(status=422, body=b"\x1b[2J"), "refused", r"erp does not cancel it: 422 \x1b[2J"),
-        (Answer(status=404), "refused", "erp does not cancel it: 404"),
-        (Answer(status=429), "retry", "erp puts it off: 429"),
+        (Answer(status=404), "refused", "erp does not cancel it: HTTP 404"),
+        (Answer(status=429), "retry", "erp puts it off: HTTP 429"),
         (Answer(status=503, body=b"busy"), "retry", "erp puts it off: 503 busy"),
-        (Answer(status=500), "retry", "erp puts it off: 500"),
-        (Answer(status=502), "retry", "erp puts it off: 502"),
+        (Answer(status=500), "retry", "erp puts it off: HTTP 500"),
+        (Answer(status=502), "retry", "erp puts it off: HTTP 502"),
         (Answer(cut=0), "unknown", "erp did not answer ("),
         (Answer(cut=7), "unknown", "erp did not answer ("),
         (Answer(after_s=30), "unknown", "erp did not answer (no whole answer within 1 s)"),
@@ -113,7 +113,7 @@ def test_a_repetition_has_the_same_id_and_body_and_is_signed_anew(webhook):
     ("answer", "said"),
     [
         (Answer(status=401, body=b"bad signature"), "erp refuses the login: 401 bad signature"),
-        (Answer(status=403), "erp refuses the login: 403"),
+        (Answer(status=403), "erp refuses the login: HTTP 403"),
         (Answer(status=307, headers={"Location": "http://127.0.0.1:1/"}), "sends us to another address .307."),
     ],
 )
@@ -172,7 +172,7 @@ def test_a_slow_answer_is_cut_off_with_and_without_tls(webhook, tmp_path, with_t
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://erp.example/hook", "would send orders to erp.example for everyone in between to read"),
+        ("http://erp.example/hook", "would send orders and the login to erp.example for everyone in between to read"),
         ("erp.example", "is not an address of the web"),
         ("file:///etc/passwd", "is not an address of the web"),
         ("https://", "is not an address of the web"),

@@ -199,6 +199,13 @@ def maps_folder() -> Path:
     return config_file().parent / "maps"
 
 
+def pulls_folder() -> Path:
+    """Where the pages of a pull are kept until it is done."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("orderctl") / "pulls"
+
+
 def _default_store() -> Path:
     """The path of the SQLite file in the user's data folder."""
     import platformdirs

@@ -40,6 +40,7 @@ from orderctl.rejection.document import dry_run_document, result_document
 from orderctl.rejection.plan import LeftOut, RejectionPlan, RejectionResult, RequestKey
 from orderctl.rejection.service import Expectations, Rehearsal, delivered_so_far, mails_left, targets_of
 from orderctl.selection.notes import Reason, ReasonCodes
+from orderctl.systems.pages import KeptPages
 from orderctl.systems.systems import Pullable, SystemSettings, configured
 from orderctl.terminal.prompts import can_ask, choose
 
@@ -177,8 +178,13 @@ def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> st
 
 
 @contextmanager
-def pulled(context: Context, system: SystemSettings, keys: Sequence[str] | None = None) -> "Iterator[FileSource]":
-    """The orders as the system has them now: of these keys, or all. Raises UsageError and ServerUnavailableError."""
+def pulled(
+    context: Context, system: SystemSettings, keys: Sequence[str] | None = None, kept: KeptPages | None = None
+) -> "Iterator[FileSource]":
+    """The orders as the system has them now: of these keys, or all, those pages included that an earlier pull kept.
+
+    Raises UsageError and ServerUnavailableError.
+    """
     from orderctl.importing.figures import SourceRequest
     from orderctl.importing.source import open_rows
 
@@ -190,7 +196,7 @@ def pulled(context: Context, system: SystemSettings, keys: Sequence[str] | None 
         )
     read_at, map_ = context.clock.now(), system.text("map") or connected.map_name
     with context.screen.progress(_("Reading {system}", system=system.name)) as reading, connected:
-        request, rows = SourceRequest(kept_maps=maps_folder()), connected.orders(keys)
+        request, rows = SourceRequest(kept_maps=maps_folder()), connected.orders(keys, kept)
         source = open_rows(system.name, rows, request, map_=map_, read_at=read_at, progress=reading)
     with source:
         yield source
@@ -251,7 +257,7 @@ def _asked_again(context: Context, plan: RejectionPlan, run: Run) -> list[System
         return []
     known = configured(context.settings)
     systems = [known[each.name] for each in plan.systems if each.name in known]
-    return [system for system in systems if isinstance(system.connect(), Pullable)]
+    return [system for system in systems if isinstance(found := system.connect(), Pullable) and found.by_key]
 
 
 def _check_answer(system: SystemSettings, source: "FileSource", keys: Container[str]) -> None:

@@ -17,7 +17,7 @@ from orderctl.delivery.outbox import INTERRUPTED, NO_MESSAGE, DeliveryState, Ite
 from orderctl.errors import OrderctlError, ServerUnavailableError, UnsendableError, UsageError
 from orderctl.language import _
 
-# After a temporary refusal a worker waits this long, doubled with each one in a row.
+# After a temporary refusal a worker waits this long, doubled with each one in a row, or as long as the server says.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 30.0
 _LONGEST_REASON = 500
 _TROUBLE = frozenset({DeliveryState.RETRY, DeliveryState.UNKNOWN})
@@ -87,7 +87,7 @@ class Worker:
         self._notices = notices
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._closing = threading.Event()
-        self._in_a_row = 0
+        self._in_a_row, self._asked_s = 0, 0.0
         self.job: Job | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -124,6 +124,7 @@ class Worker:
                 while (job := self._jobs.get()) is not None:
                     outcome = self._attempt(sender, job)
                     self._in_a_row = self._in_a_row + 1 if outcome and outcome.state in _TROUBLE else 0
+                    self._asked_s = outcome.not_before_s if outcome else 0.0
                     free = sender.connected and not self._in_a_row
                     self._notices.put(Notice(worker=self, job=job, outcome=outcome, free=free))
                     job = None
@@ -149,7 +150,8 @@ class Worker:
     def _recover(self, sender: Sender[Any, Any]) -> None:
         """Wait after trouble, then connect again if needed."""
         if self._in_a_row:
-            self._closing.wait(min(_FIRST_PAUSE_S * 2 ** (self._in_a_row - 1), _LONGEST_PAUSE_S))
+            pause_s = max(_FIRST_PAUSE_S * 2 ** (self._in_a_row - 1), self._asked_s)
+            self._closing.wait(min(pause_s, _LONGEST_PAUSE_S))
         if not self._closing.is_set():
             sender.connect()
 

@@ -29,11 +29,14 @@ _SQLITE_STEPS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqlSource:
-    """A database with orders, as the settings `sources.NAME` describe it. `timeout` is in seconds.
+    """A database with orders, as the settings `sources.NAME` or `systems.NAME` describe it. `timeout` is in seconds.
 
-    `map` is the name or the file of a column map; empty where the columns carry our own names.
+    `map` is the name or the file of a column map; empty where the columns carry our own names. `key` is that of these
+    settings, and `option` the one below it that holds the query.
     """
 
+    key: str
+    option: str
     name: str
     url: URL
     query: str
@@ -55,6 +58,8 @@ def sql_source(settings: Settings, name: str) -> SqlSource:
     if password := settings.secret(file=f"{key}.password_file", keyring=f"{key}.keyring", user=user):
         url = url.set(password=password)
     return SqlSource(
+        key=key,
+        option="query",
         name=name,
         url=url,
         query=sql_text(settings, f"{key}.query"),
@@ -109,7 +114,7 @@ def read_query(source: SqlSource) -> Iterator[Table]:
     Raises UsageError for a query that cannot be run, and OrderctlError for a database that does not answer in time.
     Both name the source, and hold the database's own words, never its password.
     """
-    engine = open_engine(source.url, f"sources.{source.name}.url")
+    engine = open_engine(source.url, f"{source.key}.url")
     until = time.monotonic() + source.timeout
     try:
         with engine.connect() as connection:
@@ -117,7 +122,8 @@ def read_query(source: SqlSource) -> Iterator[Table]:
             streamed = connection.execution_options(yield_per=_FETCH, no_parameters=True)
             result = streamed.exec_driver_sql(source.query)
             if not result.returns_rows:
-                raise UsageError(_("sources.{name}.query gives no rows", name=source.name), hint=_("write one SELECT"))
+                key = f"{source.key}.{source.option}"
+                raise UsageError(_("{key} gives no rows", key=key), hint=_("write one SELECT"))
             yield Table(header=header_of(list(result.keys()), source.name), rows=_rows(source, result, until))
     except SQLAlchemyError as error:
         raise _failed(source, error, until) from None
@@ -165,7 +171,7 @@ def _cell(value: object) -> Cell:
 def _too_long(source: SqlSource) -> OrderctlError:
     return OrderctlError(
         _("the query of the source {name} took more than {number} s", name=source.name, number=source.timeout),
-        hint=_("make it faster, or raise sources.{name}.timeout", name=source.name),
+        hint=_("make it faster, or raise {key}.timeout", key=source.key),
     )
 
 
@@ -176,11 +182,11 @@ def _failed(source: SqlSource, error: SQLAlchemyError, until: float) -> Orderctl
     if isinstance(error, DBAPIError) and not isinstance(error, OperationalError):
         return UsageError(
             _("the query of the source {name} cannot be run: {why}", name=source.name, why=why),
-            hint=_("correct sources.{name}.query", name=source.name),
+            hint=_("correct {key}", key=f"{source.key}.{source.option}"),
         )
     return OrderctlError(
         _("the source {name} does not answer: {why}", name=source.name, why=why),
-        hint=_("check sources.{name}.url", name=source.name),
+        hint=_("check {key}.url", key=source.key),
     )
 
 

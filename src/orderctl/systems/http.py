@@ -9,7 +9,10 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
 import httpcore
@@ -18,22 +21,17 @@ import httpx
 from orderctl import __version__
 from orderctl.core.text import safe
 from orderctl.core.tls import is_loopback, trusting
+from orderctl.delivery.workers import Begin
 from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError, os_reason
 from orderctl.language import _
-from orderctl.systems.systems import LOGIN_REFUSED, NOT_NOW, UNREACHABLE, SystemSettings
+from orderctl.systems.systems import LOGIN_REFUSED, NOT_NOW, UNREACHABLE, NotNowError, SystemSettings
 
-_LONGEST_ANSWER, _LONGEST_WORDS = 8 << 20, 300
+_LONGEST_ANSWER, _LONGEST_WORDS, _FIRST_WORDS = 8 << 20, 300, 4096
 _GOOD, _MOVED, _WRONG, _BROKEN = 200, 300, 400, 500
 _TOO_MANY, _BUSY = 429, 503
 _LOGIN = frozenset({401, 403})
-
-
-class NotNowError(ServerUnavailableError):
-    """The system puts a request off, and did nothing. `why` are its words."""
-
-    def __init__(self, message: str, why: str, *, hint: str) -> None:
-        super().__init__(message, hint=hint)
-        self.why = why
+_AUTHORIZATION = "Authorization"
+_DIGITS = 9  # of a time to wait that is not out of all reason
 
 
 class NoAnswerError(Exception):
@@ -42,7 +40,7 @@ class NoAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer; `retry_after` is empty if the system does not say when to come again."""
+    """An answer; `retry_after` is empty if the system does not say when to come again."""
 
     status: int
     body: bytes
@@ -52,6 +50,17 @@ class Answer:
     def good(self) -> bool:
         """Whether the system did as asked."""
         return _GOOD <= self.status < _MOVED
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds that the system asks to wait, as a number or a date; 0 if it does not say."""
+        if self.retry_after.isascii() and self.retry_after.isdigit():
+            return float(self.retry_after[:_DIGITS])
+        try:
+            until = parsedate_to_datetime(self.retry_after)
+        except ValueError:
+            return 0.0
+        return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
     def document(self) -> Any:  # noqa: ANN401 - it says what it likes
         """The JSON value; None if it is none."""
@@ -64,7 +73,8 @@ class Answer:
 class Http:
     """One connection. Raises UsageError for an address, a certificate file or a secret that cannot be used.
 
-    `secrets` are hidden in all that is told. `login_refused` are the statuses that mean that.
+    `secrets` are hidden in all that is told. `login_refused` are the statuses that mean that. `whole` says that the
+    address of the settings is that of each request, with what stands behind its `?`.
     """
 
     def __init__(
@@ -74,13 +84,14 @@ class Http:
         headers: Mapping[str, str],
         secrets: Iterable[str] = (),
         login_refused: frozenset[int] = _LOGIN,
+        whole: bool = False,
     ) -> None:
         self._name, self._timeout_s = settings.name, settings.number("timeout")
-        self._url = _address(settings)
+        self._url = _address(settings, whole=whole)
         ca_file = settings.settings.path(key := f"systems.{settings.name}.ca_file")
         self._tls = trusting(str(ca_file or ""), key) if self._url.scheme == "https" else None
         self._headers = {"User-Agent": f"orderctl/{__version__}", "Accept-Encoding": "identity", **headers}
-        self._secrets = tuple(sorted(filter(None, secrets), key=len, reverse=True))
+        self._hide(*secrets)
         self._login_refused = login_refused
         self._deadline = _Deadline()
         self._client: httpx.Client | None = None
@@ -95,13 +106,28 @@ class Http:
         """Whether it can be used."""
         return self._client is not None
 
+    def authorize(self, login: str, *secrets: str) -> None:
+        """Send this header with each request from now on, none if it is empty; hide these secrets too."""
+        self.close()
+        self._headers = {name: each for name, each in self._headers.items() if name != _AUTHORIZATION}
+        if login:
+            self._headers[_AUTHORIZATION] = login
+        self._hide(*self._secrets, *secrets)
+
+    def _hide(self, *secrets: str) -> None:
+        self._secrets = tuple(sorted({each for each in secrets if each}, key=len, reverse=True))
+
     def open(self) -> None:
         """Make ready; the first request connects."""
+        self._opened()
+
+    def _opened(self) -> httpx.Client:
         if self._client is None:
             transport = _Transport(self._tls, self._deadline)
             self._client = httpx.Client(
                 transport=transport, headers=self._headers, follow_redirects=False, trust_env=False
             )
+        return self._client
 
     def close(self) -> None:
         """Hang up."""
@@ -124,18 +150,44 @@ class Http:
         the request acts and may have been taken. A request that does not act is asked again once if its connection
         ended: servers close idle ones.
         """
-        self.open()
+        url = self._url.copy_with(path=self._url.path.rstrip("/") + path)
+        request = self._opened().build_request(method, url, params=params, json=body)
         try:
-            return self._judged(self._asked(method, path, params, body), acts=acts)
+            return self._judged(self._exchanged(request), acts=acts)
         except _LostError as lost:
             if acts:
                 raise NoAnswerError(lost.why) from lost
             if lost.timed_out:
                 raise self._unreachable(lost.why) from lost
         try:
-            return self._judged(self._asked(method, path, params, body), acts=acts)
+            return self._judged(self._exchanged(request), acts=acts)
         except _LostError as lost:
             raise self._unreachable(lost.why) from lost
+
+    def post(self, body: bytes, headers: Mapping[str, str], begin: Begin) -> Answer | None:
+        """The answer to a post to the address itself, over a connection of its own; None if `begin` refused.
+
+        `begin` is asked once there is a connection. The status counts, be the rest of the answer cut off. Raises as
+        `ask` does for a request that acts.
+        """
+
+        def step(name: str, _info: object) -> None:
+            if name == "http11.send_request_headers.started":
+                if not begin():
+                    raise _NotBegunError
+                self._deadline.begin(self._timeout_s)
+
+        client = self._opened()
+        request = client.build_request("POST", self._url, content=body, headers=headers, extensions={"trace": step})
+        try:
+            return self._judged(self._exchanged(request, first_words=True), acts=True)
+        except _NotBegunError:
+            return None
+        except _LostError as lost:
+            raise NoAnswerError(lost.why) from lost
+        finally:
+            # A connection that the server closes while it is idle would lose the next event.
+            self.close()
 
     def document(self, answer: Answer, kind: type, *, acts: bool = False) -> Any:  # noqa: ANN401
         """The JSON value of a good answer. Raises as `ask` does if the answer is another, or of another type."""
@@ -153,12 +205,16 @@ class Http:
             raise self._set_up_wrong(why)
         if acts:
             raise NoAnswerError(why)
-        raise self.not_now(why)
+        raise self.not_now(why, answer.wait_s)
 
     def words(self, answer: Answer) -> str:
-        """What an answer says, in short: its status, and the message of its document."""
+        """What an answer says, in short: its status, and the message of its document or the first line of a text."""
         found = answer.document()
-        said = found.get("message") or found.get("errors") or found.get("error") if isinstance(found, dict) else found
+        if isinstance(found, dict):
+            found = found.get("message") or found.get("errors") or found.get("error")
+        elif found is None and not answer.body.lstrip().startswith((b"<", b"{", b"[")):
+            found = next(iter(answer.body[:_FIRST_WORDS].decode("utf-8", "replace").strip().splitlines()), "")
+        said = found
         return self.shown(f"{answer.status} {said}" if isinstance(said, str) and said else f"HTTP {answer.status}")
 
     def shown(self, text: str) -> str:
@@ -171,10 +227,10 @@ class Http:
         """The error for an answer that a system of the kind does not give."""
         return self._unreachable(_("its answer is not one of this kind of system"))
 
-    def not_now(self, why: str) -> NotNowError:
-        """The error for a request that is put off."""
+    def not_now(self, why: str, wait_s: float = 0.0) -> NotNowError:
+        """The error for a request that is put off, for so many seconds if the system says that."""
         hint = _("try again later, and with a lower systems.{name}.rate if it says that often", name=self._name)
-        return NotNowError(_(NOT_NOW, system=self._name, why=why), why, hint=hint)
+        return NotNowError(_(NOT_NOW, system=self._name, why=why), why, hint=hint, wait_s=wait_s)
 
     def login_refused(self, why: str) -> ServerSetupError:
         """The error for a login that the system does not take, or that may not do this."""
@@ -193,19 +249,15 @@ class Http:
             _(UNREACHABLE, system=self._name, why=why), hint=_("check systems.{name}.url", name=self._name)
         )
 
-    def _asked(self, method: str, path: str, params: Mapping[str, str] | None, body: object) -> Answer:
+    def _exchanged(self, request: httpx.Request, *, first_words: bool = False) -> Answer:
         """One request and its answer. Raises ServerUnavailableError before it is sent, _LostError after that."""
-        assert self._client is not None  # noqa: S101 - for the type checker: `ask` opened it
-        request = self._client.build_request(
-            method, self._url.copy_with(path=self._url.path.rstrip("/") + path), params=params, json=body
-        )
         self._deadline.begin(self._timeout_s)
         try:
-            answer = self._client.send(request, stream=True)
+            answer = self._opened().send(request, stream=True)
             try:
                 return Answer(
                     status=answer.status_code,
-                    body=_bounded(answer.iter_raw()),
+                    body=_first_words(answer.iter_raw()) if first_words else _bounded(answer.iter_raw()),
                     retry_after=answer.headers.get("Retry-After", ""),
                 )
             finally:
@@ -223,12 +275,12 @@ class Http:
         if answer.status in self._login_refused:
             raise self.login_refused(self.words(answer))
         if _MOVED <= answer.status < _WRONG:
-            raise self._set_up_wrong(_("it sends us to another address"))
+            raise self._set_up_wrong(_("it sends us to another address ({number})", number=answer.status))
         wait = f" (Retry-After: {answer.retry_after})" if answer.retry_after else ""
         if answer.status == _TOO_MANY or (answer.status == _BUSY and wait):
-            raise self.not_now(self.shown(self.words(answer) + wait))
+            raise self.not_now(self.shown(self.words(answer) + wait), answer.wait_s)
         if answer.status >= _BROKEN and not acts and answer.document() is None:
-            raise self.not_now(self.words(answer))
+            raise self.not_now(self.words(answer), answer.wait_s)
         return answer
 
     def _not_connected(self, error: Exception) -> ServerUnavailableError:
@@ -248,6 +300,10 @@ def basic(user: str, secret: str) -> str:
     return f"Basic {b64encode(f'{user}:{secret}'.encode()).decode()}"
 
 
+class _NotBegunError(Exception):
+    """The store did not let the request go."""
+
+
 class _LostError(Exception):
     """A request was sent, or a part of it, and its answer did not come to an end."""
 
@@ -256,8 +312,11 @@ class _LostError(Exception):
         self.why, self.timed_out = why, timed_out
 
 
-def _address(settings: SystemSettings) -> httpx.URL:
-    """The address of the settings. Raises UsageError if it is none, or if others could read what goes there."""
+def _address(settings: SystemSettings, *, whole: bool) -> httpx.URL:
+    """The address of the settings. Raises UsageError if it is none, or if others could read what goes there.
+
+    It is not repeated: there may be a secret in it.
+    """
     text = settings.needed("url", _("such as: url = 'https://shop.example'"))
     key = f"systems.{settings.name}.url"
     try:
@@ -269,8 +328,8 @@ def _address(settings: SystemSettings) -> httpx.URL:
             _("{key} holds a login", key=key),
             hint=_("write it into systems.{name}.user and systems.{name}.secret_file", name=settings.name),
         )
-    if not url.host or url.scheme not in {"http", "https"} or url.query or url.fragment:
-        raise UsageError(_("{key}: {text!r} is not an address", key=key, text=safe(text)), hint=_("write https://HOST"))
+    if not url.host or url.scheme not in {"http", "https"} or (url.query and not whole) or url.fragment:
+        raise UsageError(_("{key} is not an address of the web", key=key), hint=_("write https://HOST"))
     if url.scheme != "https" and not is_loopback(url.host):
         raise UsageError(
             _(
@@ -290,6 +349,17 @@ def _bounded(chunks: Iterable[bytes]) -> bytes:
         found += chunk
         if len(found) > _LONGEST_ANSWER:
             raise _LostError(_("its answer has no end"))
+    return bytes(found)
+
+
+def _first_words(chunks: Iterable[bytes]) -> bytes:
+    """What comes of it, as far as anybody reads it."""
+    found = bytearray()
+    with suppress(httpx.TransportError, httpx.StreamError):
+        for chunk in chunks:
+            found += chunk
+            if len(found) >= _FIRST_WORDS:
+                break
     return bytes(found)
 
 

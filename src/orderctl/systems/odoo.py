@@ -4,20 +4,37 @@ The contract is that of the pages *External JSON-2 API* and *External RPC API* o
 reference. Each call is a transaction of its own, which an error rolls back. `action_cancel` is what the button of an
 order calls; its context leaves out the question, which would write a mail. The method behind it (`_action_cancel`) is
 private, so no API calls it, and a `write` of the state would leave deliveries and draft invoices as they are.
+
+Orders are read by `search_read`, with the names of fields that an import-compatible export has, so that the same column
+map reads both. The fields are those of addons/sale/models/sale_order.py and sale_order_line.py of Odoo 19.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from orderctl.errors import ServerSetupError, UsageError
+from orderctl.files.cells import Cell
 from orderctl.language import _
 from orderctl.systems.http import Answer, Http, NoAnswerError
+from orderctl.systems.pages import Page
 from orderctl.systems.remote import RemoteSystem, Seen, choice, needed_secret
-from orderctl.systems.systems import Cancellation, Found, SystemSettings
+from orderctl.systems.systems import Cancellation, Found, SystemSettings, patiently
 
 _ORDER, _INVOICE = "sale.order", "account.move"
+_LINE, _PARTNER, _PRODUCT = "sale.order.line", "res.partner", "product.product"
+_PAGE = 50
 # Not every version, and not without its stock application, has all of them.
 _FIELDS = ("name", "state", "locked", "effective_date", "delivery_status", "invoice_ids")
+_OF_ORDERS = (
+    *("name", "state", "date_order", "create_date", "currency_id", "amount_total", "client_order_ref"),
+    *("payment_term_id", "commitment_date", "delivery_status", "effective_date", "invoice_status", "invoice_ids"),
+    *("partner_id", "partner_shipping_id", "partner_invoice_id"),
+)
+_OF_LINES = (*("display_type", "product_id", "name", "product_uom_qty", "price_unit", "qty_delivered", "qty_invoiced"),)
+_OF_PARTNERS = {"name": "name", "email": "email", "country_code": "country_id"}
+_TIMES = frozenset({"date_order", "create_date", "commitment_date", "effective_date"})
 _DELIVERED = frozenset({"partial", "full"})
 # Errors that are an answer to the request, by the last part of their names.
 _REFUSALS = frozenset({"UserError", "ValidationError", "AccessError", "MissingError", "RedirectWarning"})
@@ -31,6 +48,14 @@ class _RefusedError(Exception):
 
 class OdooSystem(RemoteSystem):
     """One database. What was delivered, locked or invoiced there is a conflict."""
+
+    map_name = "odoo-technical"
+    header = (
+        *_OF_ORDERS,
+        *(f"partner_id/{column}" for column in _OF_PARTNERS.values()),
+        *(f"order_line/{name}" for name in _OF_LINES),
+        "order_line/product_id/default_code",
+    )
 
     def __init__(self, settings: SystemSettings) -> None:
         """Raises UsageError for settings that cannot be used."""
@@ -53,22 +78,32 @@ class OdooSystem(RemoteSystem):
         http = Http(settings, headers=headers, secrets=[self._secret], login_refused=frozenset({_UNAUTHORIZED}))
         super().__init__(settings, http)
         self._uid: int | None = None
-        self._fields: list[str] = []
+        self._fields: dict[str, list[str]] = {}
 
     def see(self, keys: Sequence[str]) -> Mapping[str, Seen]:
         """How orders stand, by their names there (`S00042`) or ids."""
-        ids = [int(key) for key in keys if key.isascii() and key.isdigit()]
-        told = {
-            "domain": ["|", ["name", "in", list(keys)], ["id", "in", ids]],
-            "fields": self._known_fields(),
-            "context": {"active_test": False},
-        }
-        found = self._readable(_ORDER, "search_read", told)
-        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-            raise self.http.strange()
+        found = self._read(_ORDER, _called(keys), _FIELDS)
         invoices = sorted({each for row in found for each in _list(row.get("invoice_ids"))})
         posted = self._posted(invoices) if invoices else frozenset()
         return {key: _seen([row for row in found if key in _names(row)], posted) for key in keys}
+
+    def pages(self, after: str) -> Iterator[Page]:
+        """By ascending id, which is the position."""
+        while found := patiently(partial(self._whole, [["id", ">", int(after or 0)]], _PAGE)):
+            after = str(found[-1]["id"])
+            yield Page(orders=found, after=after)
+
+    def pages_of(self, keys: Sequence[str]) -> Iterator[Page]:
+        """By their names there or ids."""
+        for start in range(0, len(keys), _PAGE):
+            yield Page(orders=patiently(partial(self._whole, _called(keys[start : start + _PAGE]))))
+
+    def rows(self, order: Mapping[str, Any]) -> Iterator[Sequence[Cell]]:
+        """A row for each line; the fields of the order stand on each."""
+        own = [_cell(name, order.get(name)) for name in _OF_ORDERS]
+        own += [_cell(name, order["partner"].get(name)) for name in _OF_PARTNERS]
+        for line in order["lines"] or [{}]:
+            yield [*own, *(_cell(name, line.get(name)) for name in (*_OF_LINES, "default_code"))]
 
     def act(self, ref: str, _cancellation: Cancellation) -> str:
         """Cancel it as its button does. What that returns is not looked at: the order is read again."""
@@ -87,15 +122,48 @@ class OdooSystem(RemoteSystem):
         except _RefusedError as error:
             raise NoAnswerError(str(error)) from error
 
-    def _known_fields(self) -> list[str]:
-        """Those of `_FIELDS` that there are; asked once."""
-        if not self._fields:
-            found = self._readable(_ORDER, "fields_get", {"allfields": list(_FIELDS), "attributes": ["type"]})
-            fields = [field for field in _FIELDS if isinstance(found, dict) and field in found]
-            if not {"name", "state"} <= set(fields):
+    def _whole(self, domain: object, limit: int = 0) -> list[dict[str, Any]]:
+        """Orders with their lines and partners, by ascending id."""
+        found = self._read(_ORDER, domain, _OF_ORDERS, limit=limit)
+        if not found:
+            return []
+        ids = [row["id"] for row in found]
+        lines = self._read(_LINE, [["order_id", "in", ids]], ("order_id", *_OF_LINES))
+        partners = self._by_id(_PARTNER, [row.get("partner_id") for row in found], tuple(_OF_PARTNERS))
+        products = self._by_id(_PRODUCT, [line.get("product_id") for line in lines], ("default_code",))
+        mine: dict[int, list[dict[str, Any]]] = {number: [] for number in ids}
+        for line in lines:
+            code = products.get(_id(line.get("product_id")), {}).get("default_code")
+            mine.get(_id(line.get("order_id")), []).append({**line, "default_code": code})
+        return [
+            {**row, "lines": mine[row["id"]], "partner": partners.get(_id(row.get("partner_id")), {})} for row in found
+        ]
+
+    def _by_id(self, model: str, referred: Sequence[object], names: Sequence[str]) -> dict[int, dict[str, Any]]:
+        """The records that others refer to. What we may not read, has nothing to say."""
+        ids = sorted({_id(each) for each in referred} - {0})
+        found = self._read(model, [["id", "in", ids]], names) if ids else []
+        return {row["id"]: row for row in found}
+
+    def _read(self, model: str, domain: object, names: Sequence[str], *, limit: int = 0) -> list[dict[str, Any]]:
+        """Records by ascending id, with those of the fields that there are. Raises ServerUnavailableError."""
+        told = {"domain": domain, "fields": self._known_fields(model, names), "order": "id asc"}
+        told |= {"limit": limit} if limit else {}
+        found = self._readable(model, "search_read", {**told, "context": {"active_test": False}})
+        if not isinstance(found, list) or not all(isinstance(row, dict) and _id(row.get("id")) for row in found):
+            raise self.http.strange()
+        return found
+
+    def _known_fields(self, model: str, names: Sequence[str]) -> list[str]:
+        """Those of the fields that there are; asked once for each model."""
+        if model not in self._fields:
+            wanted = {_ORDER: (*_FIELDS, *_OF_ORDERS), _LINE: ("order_id", *_OF_LINES)}.get(model, names)
+            asked = {"allfields": list(dict.fromkeys(wanted)), "attributes": ["type"]}
+            found = self._readable(model, "fields_get", asked)
+            if not isinstance(found, dict) or (model == _ORDER and not {"name", "state"} <= set(found)):
                 raise self.http.strange()
-            self._fields = fields
-        return self._fields
+            self._fields[model] = [field for field in asked["allfields"] if field in found]
+        return [name for name in names if name in self._fields[model]]
 
     def _posted(self, invoices: Sequence[int]) -> frozenset[int]:
         """Those of the invoices that were posted; all, if we may not read them."""
@@ -198,6 +266,32 @@ def _seen(rows: Sequence[Mapping[str, Any]], posted: frozenset[int]) -> Seen:
     elif row.get("locked") or row.get("state") == "done":
         why = _("it is locked there")
     return Seen(found=Found.CLOSED if why else Found.OPEN, ref=ref, why=why)
+
+
+def _called(keys: Sequence[str]) -> list[object]:
+    """The condition for orders of these names or ids."""
+    ids = [int(key) for key in keys if key.isascii() and key.isdigit()]
+    return ["|", ["name", "in", list(keys)], ["id", "in", ids]]
+
+
+def _id(value: object) -> int:
+    """The id of a record, or of the one that a field refers to as `[id, name]`; 0 if there is none."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    return value if isinstance(value, int) else 0
+
+
+def _cell(name: str, value: Any) -> Cell:  # noqa: ANN401 - as Odoo says it
+    """A value as an export has it: of a reference its name, of several how many; `false` is empty. Times are in UTC."""
+    if value is False or value is None:
+        return None
+    if name == "invoice_ids":
+        return len(value)
+    if isinstance(value, list):
+        return str(value[1])
+    if name in _TIMES:
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    return value if isinstance(value, int | float) else str(value)
 
 
 def _names(row: Mapping[str, Any]) -> set[str]:

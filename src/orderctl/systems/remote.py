@@ -1,17 +1,24 @@
-"""How one order is cancelled over HTTP: look first, act once, then look again."""
+"""How orders are cancelled and read over HTTP.
 
+To cancel one: look first, act once, then look again. To read them: page by page, each order as rows for a column map.
+"""
+
+import gc
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from orderctl.core.text import safe
 from orderctl.delivery.outbox import DeliveryState, Item, Outcome
 from orderctl.delivery.workers import Begin
 from orderctl.errors import ServerUnavailableError, UsageError
+from orderctl.files.cells import Cell
+from orderctl.files.csv import Table
 from orderctl.language import _
-from orderctl.systems.http import Http, NoAnswerError, NotNowError
+from orderctl.systems.http import Http, NoAnswerError
+from orderctl.systems.pages import KeptPages, Page
 from orderctl.systems.systems import (
     CANCELLED_THERE,
     CONFLICT,
@@ -21,6 +28,7 @@ from orderctl.systems.systems import (
     WAS_CANCELLED,
     Cancellation,
     Found,
+    NotNowError,
     SystemSettings,
 )
 
@@ -37,7 +45,14 @@ class Seen:
 
 
 class RemoteSystem(ABC):
-    """A system that cancels by a request. A repetition is harmless: what is cancelled there is not asked for again."""
+    """A system that cancels by a request. A repetition is harmless: what is cancelled there is not asked for again.
+
+    `header` names the columns of `rows`, as the shipped column map `map_name` reads them.
+    """
+
+    map_name: ClassVar[str]
+    header: ClassVar[tuple[str, ...]]
+    by_key = True
 
     def __init__(self, settings: SystemSettings, http: Http) -> None:
         self.name, self.http = settings.name, http
@@ -76,12 +91,52 @@ class RemoteSystem(ABC):
                 return None
             refusal = self.act(seen.ref, cancellation)
         except NotNowError as error:
-            return self._outcome(DeliveryState.RETRY, NOT_NOW, why=error.why)
+            detail = _(NOT_NOW, system=self.name, why=error.why)
+            return Outcome(state=DeliveryState.RETRY, detail=detail, not_before_s=error.wait_s)
         except NoAnswerError as error:
             return self._outcome(DeliveryState.UNKNOWN, NO_ANSWER, why=str(error))
         if refusal:
             return self._outcome(DeliveryState.REFUSED, CONFLICT, why=refusal)
         return self._confirmed(seen.ref, cancellation)
+
+    @contextmanager
+    def orders(self, keys: Sequence[str] | None = None, kept: KeptPages | None = None) -> Iterator[Table]:
+        """The orders as rows; see `Pullable`."""
+        if keys is not None:
+            pages = self.pages_of(keys)
+        else:
+            pages = kept.pages(self._advancing) if kept else self._advancing("")
+        yield Table(header=self.header, rows=enumerate(self._all_rows(pages), start=1))
+
+    def _all_rows(self, pages: Iterable[Page]) -> Iterator[Sequence[Cell]]:
+        for page in pages:
+            for order in page.orders:
+                try:
+                    yield from self.rows(order)
+                except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+                    raise self.http.strange() from error
+
+    def _advancing(self, after: str) -> Iterator[Page]:
+        """The pages; one that leads nowhere is an error, and not the beginning of an endless pull."""
+        for page in self.pages(after):
+            if page.after == after:
+                raise self.http.strange()
+            after = page.after
+            yield page
+            # The program collects garbage seldom, and each answer leaves some that only a collection finds.
+            gc.collect(0)
+
+    @abstractmethod
+    def pages(self, after: str, /) -> Iterator[Page]:
+        """All orders, by ascending id, of those after that position. One that fails is asked for again a few times."""
+
+    @abstractmethod
+    def pages_of(self, keys: Sequence[str], /) -> Iterator[Page]:
+        """Those of the orders that are there."""
+
+    @abstractmethod
+    def rows(self, order: Mapping[str, Any], /) -> Iterator[Sequence[Cell]]:
+        """The rows of one order of a page, as `header` names their cells."""
 
     @abstractmethod
     def see(self, keys: Sequence[str]) -> Mapping[str, Seen]:

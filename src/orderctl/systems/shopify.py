@@ -3,20 +3,28 @@
 The contract is that of these pages below shopify.dev/docs: api/admin-graphql/2026-07/mutations/orderCancel
 (asynchronous: it returns a job) and .../2026-07/input-objects/OrderCancelRefundMethodInput, read for that version;
 queries/Job, enums/OrderCancelReason and enums/OrderCancelUserErrorCode as they were from 2025-10 to 2026-04;
-apps/build/apis/graphql-admin/rate-limits (what is THROTTLED was not done) and api/usage/response-codes, which have no
-version.
+queries/orders (sortKey ID, the filter `id:>=`), objects/Order and objects/LineItem as of 2025-01;
+apps/build/apis/graphql-admin/rate-limits (what is THROTTLED was not done; a query costs 1,000 points at most),
+api/usage/limits (pages go no deeper than 25,000) and api/usage/response-codes, which have no version.
+
+Orders are read as the shop's own export has them, so that the same column map reads both.
 """
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from orderctl.errors import ServerSetupError, ServerUnavailableError
+from orderctl.files.cells import Cell
 from orderctl.language import _
 from orderctl.systems.http import Http, NoAnswerError
+from orderctl.systems.pages import Page
 from orderctl.systems.remote import RemoteSystem, Seen, choice, needed_secret
-from orderctl.systems.systems import Cancellation, Found, SystemSettings
+from orderctl.systems.systems import Cancellation, Found, SystemSettings, patiently
 
 VERSION = "2026-07"
 _PATH = f"/admin/api/{VERSION}/graphql.json"
@@ -28,7 +36,67 @@ _SHIPPED = frozenset({"FULFILLED", "PARTIALLY_FULFILLED"})
 _TRIES, _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 4, 0.1, 5.0
 
 _ORDER = "id name cancelledAt displayFulfillmentStatus"
-_BY_ID = f"query Orders($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Order {{ {_ORDER} }} }} }}"
+_BY_ID = "query Orders($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Order {{ {fields} }} }} }}"
+# At most so many orders a page with so many lines each, for what a query may cost; more lines are asked for apart.
+_PAGE, _LINES, _MORE_LINES = 10, 25, 250
+_DEEPEST = 20_000
+_ADDRESS = "company name address1 address2 zip city provinceCode countryCodeV2"
+_OF_LINES = (
+    "pageInfo { hasNextPage endCursor }"
+    " nodes { name quantity sku vendor originalUnitPriceSet { shopMoney { amount } } }"
+)
+_WHOLE = (
+    f"{_ORDER} legacyResourceId createdAt email phone note tags currencyCode displayFinancialStatus"
+    f" totalPriceSet {{ shopMoney {{ amount }} }} paymentTerms {{ paymentTermsName }}"
+    f" billingAddress {{ {_ADDRESS} }} shippingAddress {{ {_ADDRESS} }}"
+    f" lineItems(first: {_LINES}) {{ {_OF_LINES} }}"
+)
+_PAGES = (
+    "query Page($after: String, $query: String) {"
+    f" orders(first: {_PAGE}, after: $after, query: $query, sortKey: ID) {{"
+    f" pageInfo {{ hasNextPage endCursor }} nodes {{ {_WHOLE} }} }} }}"
+)
+_LINES_LEFT = (
+    "query Lines($id: ID!, $after: String) {"
+    f" order(id: $id) {{ lineItems(first: {_MORE_LINES}, after: $after) {{ {_OF_LINES} }} }} }}"
+)
+# The columns of the shop's own export, by where a node has their values.
+_OF_ORDERS = {
+    "Name": "name",
+    "Id": "legacyResourceId",
+    "Email": "email",
+    "Phone": "phone",
+    "Financial Status": "displayFinancialStatus",
+    "Fulfillment Status": "displayFulfillmentStatus",
+    "Cancelled at": "cancelledAt",
+    "Created at": "createdAt",
+    "Currency": "currencyCode",
+    "Total": "totalPriceSet.shopMoney.amount",
+    "Notes": "note",
+    "Tags": "tags",
+    "Payment Terms Name": "paymentTerms.paymentTermsName",
+    **{
+        f"{kind} {column}": f"{kind.lower()}Address.{name}"
+        for kind in ("Billing", "Shipping")
+        for column, name in {
+            "Company": "company",
+            "Name": "name",
+            "Address1": "address1",
+            "Address2": "address2",
+            "Zip": "zip",
+            "City": "city",
+            "Province": "provinceCode",
+            "Country": "countryCodeV2",
+        }.items()
+    },
+}
+_OF_ITEMS = {
+    "Lineitem name": "name",
+    "Lineitem quantity": "quantity",
+    "Lineitem price": "originalUnitPriceSet.shopMoney.amount",
+    "Lineitem sku": "sku",
+    "Vendor": "vendor",
+}
 _JOB = "query Job($id: ID!) { job(id: $id) { id done } }"
 _CANCEL = """
 mutation Cancel($id: ID!, $reason: OrderCancelReason!, $refund: OrderCancelRefundMethodInput!, $restock: Boolean!,
@@ -45,6 +113,9 @@ mutation Cancel($id: ID!, $reason: OrderCancelReason!, $refund: OrderCancelRefun
 
 class ShopifySystem(RemoteSystem):
     """One shop. What happens to money and goods is said in the settings; there is no default. Nobody is mailed."""
+
+    map_name = "shopify"
+    header = (*_OF_ORDERS, *_OF_ITEMS)
 
     def __init__(self, settings: SystemSettings) -> None:
         """Raises UsageError for settings that cannot be used."""
@@ -72,11 +143,41 @@ class ShopifySystem(RemoteSystem):
 
     def see(self, keys: Sequence[str]) -> Mapping[str, Seen]:
         """How orders stand, by number, by `gid://shopify/Order/…`, or by name such as `#1001`."""
-        ids = {
-            key: f"{_GID}{key.removeprefix(_GID)}" for key in keys if re.fullmatch(f"({_GID})?[0-9]+", key, re.ASCII)
-        }
-        names = [key for key in keys if key not in ids]
-        return {**self._by_id(ids), **self._by_name(names)}
+        return {key: _seen(nodes) for key, nodes in self._nodes(keys).items()}
+
+    def pages(self, after: str) -> Iterator[Page]:
+        """By ascending id, which is the position. Shopify's cursors do not reach far: a new walk begins after an id."""
+        told: dict[str, str] = {}
+        walked = 0
+        while True:
+            if after and not told:
+                told["query"] = f"id:>={int(after) + 1}"
+            found = _dict(patiently(partial(self._ask, _PAGES, told)).get("orders"))
+            nodes, info = _dicts(found.get("nodes")), _dict(found.get("pageInfo"))
+            if not isinstance(found.get("nodes"), list) or (info.get("hasNextPage") and not nodes):
+                raise self.http.strange()
+            if nodes:
+                after, walked = str(nodes[-1].get("legacyResourceId")), walked + len(nodes)
+                yield Page(orders=[self._with_lines(node) for node in nodes], after=after)
+            if not info.get("hasNextPage"):
+                return
+            told["after"] = str(info.get("endCursor"))
+            if walked >= _DEEPEST:
+                told, walked = {}, 0
+
+    def pages_of(self, keys: Sequence[str]) -> Iterator[Page]:
+        """By what they are called there; of several of one name all."""
+        known = patiently(partial(self._nodes, keys))
+        ids = dict.fromkeys(str(node.get("id")) for nodes in known.values() for node in nodes)
+        for wanted in _in_parts(list(ids), _PAGE):
+            nodes = patiently(partial(self._by_id, wanted, _WHOLE))
+            yield Page(orders=[self._with_lines(node) for node in nodes])
+
+    def rows(self, order: Mapping[str, Any]) -> Iterator[Sequence[Cell]]:
+        """A row for each line; the fields of the order stand on each."""
+        own = [_cell(column, _at(order, path)) for column, path in _OF_ORDERS.items()]
+        for line in order["lineItems"]["nodes"] or [{}]:
+            yield [*own, *(_cell(column, _at(line, path)) for column, path in _OF_ITEMS.items())]
 
     def act(self, ref: str, cancellation: Cancellation) -> str:
         """Cancel it, and follow the job to its end."""
@@ -116,16 +217,24 @@ class ShopifySystem(RemoteSystem):
             except ServerUnavailableError as error:
                 raise NoAnswerError(error.message) from error
 
-    def _by_id(self, ids: Mapping[str, str]) -> dict[str, Seen]:
+    def _nodes(self, keys: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
+        """The orders of each key, in short: one, or none; several of one name."""
+        ids = {
+            key: f"{_GID}{key.removeprefix(_GID)}" for key in keys if re.fullmatch(f"({_GID})?[0-9]+", key, re.ASCII)
+        }
         found: dict[str, Mapping[str, Any]] = {}
         for wanted in _in_parts(list(dict.fromkeys(ids.values())), _IDS_AT_ONCE):
-            nodes = self._ask(_BY_ID, {"ids": wanted}).get("nodes")
-            if not isinstance(nodes, list):
-                raise self.http.strange()
-            found |= {str(node.get("id")): node for node in _dicts(nodes)}
-        return {key: _seen([found[gid]] if gid in found else []) for key, gid in ids.items()}
+            found |= {str(node.get("id")): node for node in self._by_id(wanted, _ORDER)}
+        by_id = {key: [found[gid]] if gid in found else [] for key, gid in ids.items()}
+        return {**by_id, **self._by_name([key for key in keys if key not in ids])}
 
-    def _by_name(self, names: Sequence[str]) -> dict[str, Seen]:
+    def _by_id(self, ids: Sequence[str], fields: str) -> list[Mapping[str, Any]]:
+        nodes = self._ask(_BY_ID.format(fields=fields), {"ids": ids}).get("nodes")
+        if not isinstance(nodes, list):
+            raise self.http.strange()
+        return _dicts(nodes)
+
+    def _by_name(self, names: Sequence[str]) -> dict[str, list[Mapping[str, Any]]]:
         """A search finds what is like it too; only an order of exactly that name counts."""
         found = {}
         for wanted in _in_parts(names, _NAMES_AT_ONCE):
@@ -139,8 +248,22 @@ class ShopifySystem(RemoteSystem):
                 nodes = _dict(data.get(each)).get("nodes")
                 if not isinstance(nodes, list):
                     raise self.http.strange()
-                found[name] = _seen([node for node in _dicts(nodes) if node.get("name") == name])
+                found[name] = [node for node in _dicts(nodes) if node.get("name") == name]
         return found
+
+    def _with_lines(self, node: Mapping[str, Any]) -> dict[str, Any]:
+        """The order with all of its lines."""
+        lines, told = _dict(node.get("lineItems")), {"id": node.get("id")}
+        items = _dicts(lines.get("nodes"))
+        while _dict(lines.get("pageInfo")).get("hasNextPage"):
+            told["after"] = lines["pageInfo"].get("endCursor")
+            found = patiently(partial(self._ask, _LINES_LEFT, told)).get("order")
+            lines = _dict(_dict(found).get("lineItems"))
+            more = _dicts(lines.get("nodes"))
+            if not more:
+                raise self.http.strange()
+            items += more
+        return {**node, "lineItems": {"nodes": items}}
 
     def _ask(self, query: str, variables: Mapping[str, Any], *, acts: bool = False) -> Mapping[str, Any]:
         """The data of a query or mutation. What is throttled was not done: it is asked again after a pause."""
@@ -158,7 +281,7 @@ class ShopifySystem(RemoteSystem):
             if pause_s > self._timeout_s:
                 break
             time.sleep(pause_s)
-        raise self.http.not_now(words)
+        raise self.http.not_now(words, pause_s)
 
     def _error(self, codes: set[Any], words: str, *, acts: bool) -> Exception:
         """What an error of the whole query means."""
@@ -198,6 +321,27 @@ def _restored_in_s(document: Mapping[str, Any]) -> float:
         return max(_FIRST_PAUSE_S, missing / float(status["restoreRate"]))
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return 1.0
+
+
+def _at(node: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - as Shopify says it
+    """A value inside a node, by the names that lead to it; None where one of them is not there."""
+    *above, name = path.split(".")
+    for each in above:
+        node = _dict(node.get(each))
+    return node.get(name)
+
+
+def _cell(column: str, value: Any) -> Cell:  # noqa: ANN401 - as Shopify says it
+    """A value as the export has it: words of a status in small letters, tags in one text."""
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if column in {"Total", "Lineitem price"}:
+        return Decimal(value)
+    if column == "Created at":
+        return datetime.fromisoformat(value)
+    return str(value).lower() if column.endswith("Status") else str(value)
 
 
 def _quoted(name: str) -> str:

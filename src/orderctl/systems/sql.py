@@ -1,9 +1,12 @@
-"""A database of somebody else's schema as a system: one guarded UPDATE an order, one row or it did not happen."""
+"""A database of somebody else's schema as a system: one guarded UPDATE an order, one row or it did not happen.
+
+Its orders are read by one SELECT, as those of `import --from-sql`.
+"""
 
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Self
 
 from sqlalchemy import Connection, TextClause, text
@@ -13,8 +16,10 @@ from orderctl.core.text import nearest, safe
 from orderctl.delivery.outbox import DeliveryState, Item, Outcome
 from orderctl.delivery.workers import Begin
 from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError
-from orderctl.files.sql_query import open_engine, read_url, sql_text, words_of
+from orderctl.files.csv import Table
+from orderctl.files.sql_query import SqlSource, open_engine, read_query, read_url, sql_text, words_of
 from orderctl.language import N_, _
+from orderctl.systems.pages import KeptPages
 from orderctl.systems.systems import (
     CANCELLED_THERE,
     CONFLICT,
@@ -48,12 +53,17 @@ def sql_system(settings: SystemSettings) -> "SqlSystem":
 
 
 class SqlSystem:
-    """One connection to the database. Each order is a transaction: one row is changed, or nothing is."""
+    """One connection to the database. Each order is a transaction: one row is changed, or nothing is.
+
+    Its column map is that of the settings, or its columns carry our own names.
+    """
+
+    map_name, by_key = "", False
 
     def __init__(self, settings: SystemSettings) -> None:
         """Raises UsageError for settings that cannot be used."""
         key = f"systems.{settings.name}"
-        self._name = settings.name
+        self._settings, self._name = settings, settings.name
         self._timeout_s = settings.number("timeout")
         url = read_url(settings.needed("url", _("such as postgresql://USER@HOST/DATABASE")), f"{key}.url", writes=True)
         if password := settings.secret():
@@ -119,6 +129,28 @@ class SqlSystem:
             self._leave()
             return self._outcome(DeliveryState.UNKNOWN, NO_ANSWER, words_of(error))
         return Outcome(state=DeliveryState.SENT, detail=_(CANCELLED_THERE, system=self._name))
+
+    def orders(
+        self,
+        keys: Sequence[str] | None = None,  # noqa: ARG002 - `by_key` says that it is None
+        kept: KeptPages | None = None,  # noqa: ARG002 - a cursor cannot be gone on with
+    ) -> AbstractContextManager[Table]:
+        """The rows of the SELECT, read in one transaction that cannot write. Raises UsageError if there is none."""
+        key = f"systems.{self._name}"
+        self._settings.needed("orders", _("such as: orders = 'SELECT * FROM open_orders'"))
+        url = read_url(self._settings.text("url"), f"{key}.url", writes=False)
+        if password := self._settings.secret():
+            url = url.set(password=password)
+        source = SqlSource(
+            key=key,
+            option="orders",
+            name=self._name,
+            url=url,
+            query=sql_text(self._settings.settings, f"{key}.orders"),
+            timeout=self._timeout_s,
+            map="",
+        )
+        return read_query(source)
 
     def _limit(self, connection: Connection) -> None:
         """Let the server end a statement that waits for too long. SQLite has its limit from the connection."""

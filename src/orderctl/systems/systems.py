@@ -23,6 +23,7 @@ from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError
 from orderctl.files.csv import Table
 from orderctl.language import N_, _
 from orderctl.settings import Settings
+from orderctl.systems.pages import KeptPages
 
 # The codes under which the outbox keeps what systems say of a cancellation: never change or reuse one.
 CANCELLED_THERE = N_("{system} cancelled it")
@@ -115,33 +116,51 @@ class Readable(Protocol):
 class Pullable(Protocol):
     """A system whose orders can be read whole, while its connection is open."""
 
-    def orders(self, keys: Sequence[str] | None = None) -> AbstractContextManager[Table]:
-        """The orders as rows, page by page in constant memory: of these keys, or all.
+    def orders(self, keys: Sequence[str] | None = None, kept: KeptPages | None = None) -> AbstractContextManager[Table]:
+        """The orders as rows, page by page in constant memory: of these keys, or all, with the pages that are `kept`.
 
         The header is the one that the column map `map_name` reads. The rows raise ServerUnavailableError.
         """
 
     @property
     def map_name(self) -> str:
-        """The shipped column map that reads `orders`, unless the settings name another."""
+        """The shipped column map that reads `orders`, unless the settings name another; empty: our own names."""
+
+    @property
+    def by_key(self) -> bool:
+        """Whether it can be asked for orders of some keys alone."""
 
 
-_PAUSES_S = (0.5, 2.0, 5.0)
+class NotNowError(ServerUnavailableError):
+    """The system puts a request off, and did nothing. `why` are its words.
+
+    It does not want to be asked again for `wait_s` seconds; 0 if it does not say.
+    """
+
+    def __init__(self, message: str, why: str, *, hint: str, wait_s: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.why, self.wait_s = why, wait_s
+
+
+_PAUSES_S, _LONGEST_PAUSE_S = (0.5, 2.0, 5.0), 60.0
 _T = TypeVar("_T")
 
 
 def patiently(ask: Callable[[], _T]) -> _T:
     """The answer to something that changes nothing, asked again a few times while the system is not there.
 
-    Raises ServerUnavailableError, at once if only a person can mend it.
+    Raises ServerUnavailableError, at once if only a person can mend it, or if the system is away for long.
     """
     for pause_s in _PAUSES_S:
         try:
             return ask()
         except ServerSetupError:
             raise
-        except ServerUnavailableError:
-            time.sleep(pause_s)
+        except ServerUnavailableError as error:
+            wait_s = error.wait_s if isinstance(error, NotNowError) else 0.0
+            if wait_s > _LONGEST_PAUSE_S:
+                raise
+            time.sleep(max(pause_s, wait_s))
     return ask()
 
 
@@ -205,6 +224,11 @@ class SystemSettings:
     def key(self) -> str:
         """Which column of an order is the key that the order has there: `id` or `reference`."""
         return self.text("key") or KINDS[self.kind].key
+
+    @property
+    def whose(self) -> dict[str, str]:
+        """What says whose orders are read there, and by whom."""
+        return {option: self.text(option) for option in ("kind", "url", "user", "database", "format")}
 
     def connect(self) -> System:
         """A connection, not opened yet. Raises UsageError for settings that cannot be used."""

@@ -2,37 +2,22 @@
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
-from orderctl.delivery.outbox import DeliveryState, Item, Outcome
-from orderctl.delivery.workers import Begin
-from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError
+from orderctl.errors import ServerSetupError, ServerUnavailableError
 from orderctl.files.cells import Cell
-from orderctl.files.csv import Table
 from orderctl.language import _
-from orderctl.systems.http import Answer, Http, NoAnswerError, NotNowError
-from orderctl.systems.systems import (
-    CANCELLED_THERE,
-    CONFLICT,
-    LOGIN_REFUSED,
-    NO_ANSWER,
-    NOT_NOW,
-    NOT_THERE,
-    UNREACHABLE,
-    WAS_CANCELLED,
-    Cancellation,
-    Found,
-    SystemSettings,
-    patiently,
-)
+from orderctl.systems.http import Answer, Http
+from orderctl.systems.pages import Page
+from orderctl.systems.remote import RemoteSystem, Seen, needed_secret
+from orderctl.systems.systems import LOGIN_REFUSED, UNREACHABLE, Cancellation, Found, SystemSettings, patiently
 
 # So many sales at a time: an answer is held whole, and one sale may have hundreds of lines.
 _PAGE = 50
-_UNAUTHORIZED, _NOT_FOUND, _WRONG_METHOD = 401, 404, 405
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _WRONG_METHOD = 401, 403, 404, 405
 _CANCELLED = "cancelled"
 # From these alone leads Tryton's button to `cancelled`.
 _OPEN = frozenset({"draft", "quotation"})
@@ -69,7 +54,7 @@ _OF_LINES = (
     "lines.quantity",
     "lines.unit_price",
 )
-_HEADER = (*_OF_SALES, *_OF_LINES)
+_MISSING = Seen(found=Found.MISSING)
 
 
 class _TrytonError(Exception):
@@ -80,36 +65,27 @@ class _TrytonError(Exception):
         self.kind, self.words = kind, words
 
 
-class TrytonSystem:
+class TrytonSystem(RemoteSystem):
     """The sales of a Tryton database, as the user of the settings may see and cancel them."""
 
     map_name = "tryton"
+    header = (*_OF_SALES, *_OF_LINES)
 
     def __init__(self, settings: SystemSettings) -> None:
         """Raises UsageError for settings that cannot be used."""
-        self._settings, self._name = settings, settings.name
         self._database = settings.needed("database", _("such as: database = 'sales'"))
         self._user = settings.needed("user", _("name a user of Tryton that may cancel sales"))
-        self._password = settings.secret() or ""
-        if not self._password:
-            raise UsageError(
-                _("there is no password for {user} at {system}", user=self._user, system=self._name),
-                hint=_("name its file in systems.{name}.secret_file", name=self._name),
-            )
+        self._password = needed_secret(settings)
+        http = Http(settings, headers={}, secrets=[self._password], login_refused=frozenset({_FORBIDDEN}))
+        super().__init__(settings, http)
         self._path = f"/{self._database}/rpc/"
-        self._http = self._made({})
         self._context: object = {}
         self._logged_in = False
-
-    def __enter__(self) -> Self:
-        """Log in. Raises ServerUnavailableError."""
-        self.connect()
-        return self
 
     def __exit__(self, *exc: object) -> None:
         """Hang up."""
         self._logged_in = False
-        self._http.close()
+        super().__exit__(*exc)
 
     @property
     def connected(self) -> bool:
@@ -121,76 +97,52 @@ class TrytonSystem:
         if not self._logged_in:
             self._log_in()
 
-    def send(self, _item: Item, cancellation: Cancellation, begin: Begin) -> Outcome | None:
-        """Press the button of the sale that cancels it, and read afterwards whether it is cancelled."""
-        before = self._states([cancellation.key]).get(cancellation.key)
-        if not begin():
-            return None
-        try:
-            return self._cancelled(cancellation.key, before)
-        except _TrytonError as error:
-            if error.kind in _FINAL:
-                return self._conflict(error.words)
-            return Outcome(state=DeliveryState.RETRY, detail=_(NOT_NOW, system=self._name, why=error.words))
-        except NotNowError as error:
-            return Outcome(state=DeliveryState.RETRY, detail=_(NOT_NOW, system=self._name, why=error.why))
-        except NoAnswerError as error:
-            return Outcome(state=DeliveryState.UNKNOWN, detail=_(NO_ANSWER, system=self._name, why=str(error)))
-
-    def _cancelled(self, key: str, before: str | None) -> Outcome:
-        """Cancel a sale that is in this state. Raises _TrytonError, ServerUnavailableError and NoAnswerError."""
-        if before is None:
-            return Outcome(state=DeliveryState.REFUSED, detail=_(NOT_THERE, system=self._name, key=key))
-        if before == _CANCELLED:
-            return Outcome(state=DeliveryState.SENT, detail=_(WAS_CANCELLED, system=self._name))
-        after = before
-        if before in _OPEN:
-            self._call("model.sale.sale.cancel", [int(key)], self._context, acts=True)
-            try:
-                after = self._states([key]).get(key, "")
-            except ServerUnavailableError as error:
-                raise NoAnswerError(error.message) from error
-        if after == _CANCELLED:
-            return Outcome(state=DeliveryState.SENT, detail=_(CANCELLED_THERE, system=self._name))
-        return self._conflict(_("it is in the state {state}", state=self._http.shown(after)))
-
-    def look(self, keys: Sequence[str]) -> Mapping[str, Found]:
-        """How these sales stand there. Raises ServerUnavailableError."""
-        states = self._states(keys)
-        return {key: _found(states.get(key)) for key in keys}
-
-    @contextmanager
-    def orders(self, keys: Sequence[str] | None = None) -> Iterator[Table]:
-        """The sales, a row for each line, read page by page; see `Pullable`."""
-        yield Table(header=_HEADER, rows=enumerate(self._rows(keys), start=1))
-
-    def _rows(self, keys: Sequence[str] | None) -> Iterator[Sequence[Cell]]:
-        for page in self._pages(keys):
-            for sale in page:
-                own = [_cell(sale, name) for name in _OF_SALES]
-                # A sale without lines is one row, whose type of line is empty.
-                for line in sale.get("lines.") or [{}]:
-                    yield [*own, *(_cell({"lines.": line}, name) for name in _OF_LINES)]
-
-    def _pages(self, keys: Sequence[str] | None) -> Iterator[list[dict[str, Any]]]:
-        """Pages of sales, by ascending id. One that fails is asked again a few times."""
-        if keys is not None:
-            ids = sorted(_ids(keys))
-            for start in range(0, len(ids), _PAGE):
-                yield patiently(partial(self._search, [["id", "in", ids[start : start + _PAGE]]], _HEADER))
-            return
-        last = 0
-        while page := patiently(partial(self._search, [["id", ">", last]], _HEADER)):
-            yield page
-            last = page[-1]["id"]
-
-    def _states(self, keys: Sequence[str]) -> dict[str, str]:
-        """The states of the sales that are there, by key."""
+    def see(self, keys: Sequence[str]) -> Mapping[str, Seen]:
+        """How sales stand, by their database ids."""
         ids, found = sorted(_ids(keys)), {}
         for start in range(0, len(ids), _PAGE):
             for sale in self._search([["id", "in", ids[start : start + _PAGE]]], ("state",)):
-                found[str(sale["id"])] = str(sale["state"])
-        return {key: found[str(number)] for key in keys for number in _ids([key]) if str(number) in found}
+                found[int(sale["id"])] = self._seen(str(sale["id"]), str(sale["state"]))
+        return {key: found.get(number, _MISSING) for key in keys for number in _ids([key]) or [0]}
+
+    def act(self, ref: str, _cancellation: Cancellation) -> str:
+        """Press the button of the sale that cancels it. No state is written by hand."""
+        try:
+            self._call("model.sale.sale.cancel", [int(ref)], self._context, acts=True)
+        except _TrytonError as error:
+            if error.kind in _FINAL:
+                return error.words
+            raise self.http.not_now(error.words) from error
+        return ""
+
+    def tell_staff(self, _ref: str, _note: str) -> None:
+        """Nothing: a sale has no place for it."""
+
+    def _seen(self, ref: str, state: str) -> Seen:
+        if state == _CANCELLED:
+            return Seen(found=Found.CANCELLED, ref=ref)
+        if state in _OPEN:
+            return Seen(found=Found.OPEN, ref=ref)
+        return Seen(found=Found.CLOSED, ref=ref, why=_("it is in the state {state}", state=self.http.shown(state)))
+
+    def pages(self, after: str) -> Iterator[Page]:
+        """By ascending id, which is the position."""
+        while found := patiently(partial(self._search, [["id", ">", int(after or 0)]], self.header)):
+            after = str(found[-1]["id"])
+            yield Page(after=after, orders=found)
+
+    def pages_of(self, keys: Sequence[str]) -> Iterator[Page]:
+        """By ascending id."""
+        ids = sorted(_ids(keys))
+        for start in range(0, len(ids), _PAGE):
+            domain = [["id", "in", ids[start : start + _PAGE]]]
+            yield Page(orders=patiently(partial(self._search, domain, self.header)))
+
+    def rows(self, order: Mapping[str, Any]) -> Iterator[Sequence[Cell]]:
+        """A row for each line; a sale without lines is one row, whose type of line is empty."""
+        own = [_cell(order, name) for name in _OF_SALES]
+        for line in order.get("lines.") or [{}]:
+            yield [*own, *(_cell({"lines.": line}, name) for name in _OF_LINES)]
 
     def _search(self, domain: object, names: Sequence[str]) -> list[dict[str, Any]]:
         """A page of sales. Raises ServerUnavailableError, also for what Tryton refuses: no sale is at fault."""
@@ -200,11 +152,11 @@ class TrytonSystem:
         except _TrytonError as error:
             kind = ServerSetupError if error.kind in _FINAL else ServerUnavailableError
             raise kind(
-                _(UNREACHABLE, system=self._name, why=error.words),
+                _(UNREACHABLE, system=self.name, why=error.words),
                 hint=_("see whether {user} may read sales there", user=self._user),
             ) from error
         if not isinstance(found, list):
-            raise self._http.strange()
+            raise self.http.strange()
         return found
 
     def _call(self, method: str, *params: object, acts: bool = False) -> Any:  # noqa: ANN401 - as Tryton says it
@@ -218,8 +170,8 @@ class TrytonSystem:
             self._log_in()
             answer = self._post(method, params, acts=acts)
         if answer.status == _UNAUTHORIZED:
-            raise self._http.login_refused(self._http.words(answer))
-        said = self._http.document(answer, dict, acts=acts)
+            raise self.http.login_refused(self.http.words(answer))
+        said = self.http.document(answer, dict, acts=acts)
         if "error" in said:
             raise self._error(said["error"])
         return said.get("result")
@@ -227,8 +179,7 @@ class TrytonSystem:
     def _log_in(self) -> None:
         """Begin a session, and take over what the user's sales depend on: the company and the language."""
         self._logged_in = False
-        self._http.close()
-        self._http = self._made({})
+        self.http.authorize("")
         asked = (self._user, {"password": self._password}, "en")
         answer = self._post("common.db.login", asked)
         if answer.status in {_NOT_FOUND, _WRONG_METHOD}:
@@ -239,47 +190,32 @@ class TrytonSystem:
             raise ServerSetupError(
                 _(
                     LOGIN_REFUSED,
-                    system=self._name,
+                    system=self.name,
                     why=_("it does not know {user} with that password", user=self._user),
                 ),
-                hint=_("check systems.{name}.user and its password", name=self._name),
+                hint=_("check systems.{name}.user and its password", name=self.name),
             )
-        result = self._http.document(answer, dict).get("result")
+        result = self.http.document(answer, dict).get("result")
         if not isinstance(result, list) or len(result) < len(("user", "session")):
-            raise self._http.strange()
-        session = f"{self._user}:{result[0]}:{result[1]}"
-        self._http.close()
-        self._http = self._made({"Authorization": f"Session {b64encode(session.encode()).decode()}"}, str(result[1]))
+            raise self.http.strange()
+        session = b64encode(f"{self._user}:{result[0]}:{result[1]}".encode()).decode()
+        self.http.authorize(f"Session {session}", session, str(result[1]))
         self._logged_in = True
         try:
             self._context = self._call("model.res.user.get_preferences", True, {})
         except _TrytonError as error:
-            raise self._http.login_refused(error.words) from error
-
-    def _made(self, headers: Mapping[str, str], *secrets: str) -> Http:
-        return Http(self._settings, headers=headers, secrets=(self._password, *secrets), login_refused=frozenset({403}))
+            raise self.http.login_refused(error.words) from error
 
     def _post(self, method: str, params: Sequence[object], *, acts: bool = False) -> Answer:
         # Tryton answers as JSON-RPC only if there is an id beside the two.
         body = {"id": 1, "method": method, "params": list(params)}
-        return self._http.ask("POST", self._path, body=body, acts=acts)
+        return self.http.ask("POST", self._path, body=body, acts=acts)
 
     def _error(self, error: object) -> _TrytonError:
         """The error of an answer: the name of a kind and its words, or only words and a traceback."""
         kind, said = (str(error[0]), error[1]) if isinstance(error, list) and len(error) > 1 else (str(error), "")
         words = [str(each) for each in said[:2] if each] if isinstance(said, list) else []
-        return _TrytonError(kind, self._http.shown(" ".join(words) or kind))
-
-    def _conflict(self, why: str) -> Outcome:
-        return Outcome(state=DeliveryState.REFUSED, detail=_(CONFLICT, system=self._name, why=why))
-
-
-def _found(state: str | None) -> Found:
-    if state is None:
-        return Found.MISSING
-    if state == _CANCELLED:
-        return Found.CANCELLED
-    return Found.OPEN if state in _OPEN else Found.CLOSED
+        return _TrytonError(kind, self.http.shown(" ".join(words) or kind))
 
 
 def _ids(keys: Sequence[str]) -> list[int]:

@@ -12,7 +12,7 @@ import typer
 
 from orderctl.cli.apps import App
 from orderctl.cli.commands.reject import carry_out, whether_to_notify
-from orderctl.cli.context import Context, maps_folder
+from orderctl.cli.context import Context, maps_folder, pulls_folder
 from orderctl.cli.options import (
     AsReport,
     MaxAge,
@@ -44,7 +44,9 @@ from orderctl.orders.document import Document
 from orderctl.orders.orders import IMPORT_OF, parse_tag
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.selection import Choice, IdList, IdScope
+from orderctl.systems.pages import KeptPages
 from orderctl.systems.systems import system_named
+from orderctl.terminal.amounts import full_timestamp
 from orderctl.terminal.prompts import can_ask
 
 if TYPE_CHECKING:
@@ -336,11 +338,17 @@ def pull(
     with context.open_store() as store:
         with store.snapshot():
             pass  # fail before much is read if the store cannot be used
-        with pulled(context, settings) as source:
-            kept = taken.keep_problems(source, system)
-            file = _as_file(context, source, system, taken, spoken, said_by=system, said_at=None)
-            report = _imported(context, store, file, taken, check=taken.check)
-    report = replace(report, errors=kept)
+        with KeptPages(pulls_folder(), settings.whose, context.clock.now()) as kept:
+            if kept.began:
+                at = full_timestamp(kept.began)
+                context.screen.tell(_("The pull that was interrupted goes on. Its orders are as of {time}.", time=at))
+            with pulled(context, settings, kept=kept) as source:
+                for remark in source.remarks:
+                    context.screen.tell(remark)
+                errors = taken.keep_problems(source, system)
+                file = _as_file(context, source, system, taken, spoken, said_by=system, said_at=kept.began)
+                report = _imported(context, store, file, taken, check=taken.check)
+    report = replace(report, errors=errors)
     _say(context, report, source.map_name or settings.text("map"), as_)
     raise typer.Exit(report.exit_code)
 
