@@ -1,7 +1,5 @@
 """What all systems over HTTP have in common: one order is cancelled once, and every way to fail ends as it should."""
 
-import time
-
 import pytest
 
 from orderctl.delivery.outbox import DeliveryState
@@ -96,27 +94,6 @@ def test_a_token_that_expires_in_between_leaves_the_order_to_be_sent_later(talk)
     assert talk.remote.cancelled == []
 
 
-def test_an_answer_that_is_cut_off_anywhere_is_unknown_and_resolves_itself(remote, tmp_path):
-    remote.polls = 0
-    with talk_to(remote, tmp_path / "whole") as talk:
-        talk.send(remote.keys[OPEN])
-        key = remote.keys[OPEN]
-        remote.orders[key] = OPEN
-        head, body = remote(
-            talk.server.requests[[remote.step(each) for each in talk.server.requests].index("act")]
-        ).encoded()
-        ends = {0, 1, len(head) - 1, len(head), len(head) + 1, len(head + body) - 1, *range(20, len(head + body), 13)}
-        for cut in sorted(ends):
-            remote.orders[key], remote.cancelled, remote.asked["act"] = OPEN, [], 0
-            remote.fail("act", cut=cut)
-            outcome = talk.send(key)
-            assert (cut, outcome.state) == (cut, DeliveryState.UNKNOWN)
-            assert outcome.detail.startswith("shop did not answer (")
-            assert talk.system.look([key]) == {key: Found.CANCELLED}
-            assert talk.send(key).state is DeliveryState.SENT
-            assert (remote.cancelled, remote.asked["act"]) == ([key], 1)
-
-
 @pytest.mark.parametrize("cut", [0, 1, 30])
 def test_a_question_whose_answer_is_cut_off_is_asked_once_more(talk, cut):
     talk.remote.fail("read", cut=cut)
@@ -140,18 +117,6 @@ def test_the_look_afterwards_that_fails_leaves_it_unknown(talk):
     assert talk.send(talk.remote.keys[OPEN]).state is DeliveryState.UNKNOWN
     assert talk.send(talk.remote.keys[OPEN]).detail == "shop had cancelled it before"
     assert talk.remote.asked["act"] == 1
-
-
-def test_a_server_that_answers_a_byte_at_a_time_has_no_more_time_than_another(talk):
-    begun = time.monotonic()
-    talk.remote.fail("act", every_s=0.05)
-    outcome = talk.send(talk.remote.keys[OPEN])
-    assert outcome.state is DeliveryState.UNKNOWN
-    assert "no whole answer within 1 s" in outcome.detail
-    talk.remote.fail("read", every_s=0.05)
-    with pytest.raises(ServerUnavailableError, match="within 1 s"):
-        talk.send(talk.remote.keys[OPEN])
-    assert time.monotonic() - begun < 4
 
 
 def test_an_answer_without_an_end_is_given_up(talk):

@@ -1,10 +1,14 @@
 """Orders are pulled out of Shopify, WooCommerce and Odoo as their exports would bring them, page by page."""
 
 import json
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
 from orderctl.delivery.outbox import DeliveryState
+from orderctl.errors import OrderctlError, ServerUnavailableError
+from orderctl.systems.pages import KeptPages
 from orderctl.systems.systems import Found
 from support.http_server import Answer, http_server
 from support.remote_systems import CANCELLED, OPEN, PAID, REMOTES, SECRET, SHIPPED, Shopify, Woo, remote_cli, talk_to
@@ -130,6 +134,21 @@ def test_pages_of_another_system_or_of_long_ago_are_not_gone_on_with(tmp_path, s
         assert remote.asked["page"] - before == 2
 
 
+def test_two_pulls_at_once_do_not_mix_their_pages(tmp_path):
+    now = datetime.now(UTC)
+    second = KeptPages(tmp_path, {"url": "a"}, now)
+    refused = pytest.raises(OrderctlError, match="another pull of this system is running")
+    with KeptPages(tmp_path, {"url": "a"}, now), KeptPages(tmp_path, {"url": "b"}, now), refused:
+        second.__enter__()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_no_file_can_be_written_a_pull_begins_anew(remote, tmp_path):
+    (tmp_path / "file").touch()
+    with talk_to(remote, tmp_path / "shop") as talk, KeptPages(tmp_path / "file", {}, datetime.now(UTC)) as kept:
+        assert read(talk, kept) == read(talk)
+
+
 def test_a_page_that_does_not_come_is_asked_for_again(remote, tmp_path):
     with talk_to(remote, tmp_path / "shop") as talk:
         whole = read(talk)
@@ -200,49 +219,72 @@ def test_orders_are_asked_for_by_any_key_that_they_have(remote, tmp_path):
 
 
 def places(answer):
-    """Where an answer in chunks may be cut off."""
+    """Where an answer may be cut off, which comes in chunks or as one."""
     head, body = answer.encoded()
-    first = body.index(b"\r\n") + 2
-    return {
+    first = len(head) + (body.index(b"\r\n") + 2 if answer.chunk else 0)
+    between = {"in a size": len(head) + 1, "between chunks": first + answer.chunk + 2} if answer.chunk else {}
+    return between | {
         "without a word": 0,
         "in the head": len(head) // 2,
         "after the head": len(head),
-        "in the size of a chunk": len(head) + 1,
-        "in the middle of the JSON": len(head) + first + 5,
-        "between two chunks": len(head) + first + answer.chunk + 2,
-        "before the end": len(head + body) - 6,
+        "in the middle of the JSON": first + 2,
+        "before the end": len(head + body) - 3,
         "before the last byte": len(head + body) - 1,
     }
 
 
 @pytest.mark.parametrize("step", ["read", "page", "act"])
-def test_an_answer_that_is_cut_off_or_slow_ends_in_the_right_state(remote, tmp_path, step):
-    remote.polls = 0
-    key, right = remote.keys[OPEN], remote.answer
-    with talk_to(remote, tmp_path / "shop") as talk:
-        whole, asked = read(talk), []
-        remote.answer = lambda *given: asked.append(given) or right(*given)
-        talk.send(key)
+def test_an_answer_that_is_cut_off_anywhere_ends_in_the_right_state(remote, tmp_path, step):
+    with talked_to(remote, tmp_path, step) as (talk, whole, body):
+        for chunk in (0, max(1, len(json.dumps(body)) // 3)):
+            for where, cut in places(Answer(body=body, chunk=chunk)).items():
+                remote.fail(step, chunk=chunk, cut=cut)
+                ends_right(talk, step, whole, f"{where} ({chunk})")
+
+
+@pytest.mark.parametrize("step", ["read", "page", "act"])
+def test_a_server_that_answers_a_byte_at_a_time_has_no_more_time_than_another(remote, tmp_path, step):
+    with talked_to(remote, tmp_path, step) as (talk, whole, _):
+        remote.fail(step, every_s=0.02)
+        if step == "read":
+            with pytest.raises(ServerUnavailableError, match="no whole answer within 1 s"):
+                talk.send(remote.keys[OPEN])
+            assert (talk.begun, remote.cancelled) == (0, [])
+        ends_right(talk, step, whole, "slow")
+
+
+@contextmanager
+def talked_to(remote, folder, step):
+    """A connection, the rows of all orders, and the right answer to that step."""
+    remote.polls, answers, right = 0, {}, remote.answer
+
+    def noted(name, request):
+        answer = right(name, request)
+        answers.setdefault(name, answer)
+        return answer
+
+    with talk_to(remote, folder / "shop") as talk:
+        whole = read(talk)
+        remote.answer = noted
+        talk.send(remote.keys[OPEN])
         read(talk)
-        remote.orders[key] = OPEN
-        sent = next(given for given in asked if given[0] == step)
-        body = right(*sent).body
-        chunk = max(1, len(json.dumps(body)) // 3)
-        cuts = places(Answer(body=body, chunk=chunk))
-        for where, change in {**{name: {"cut": cut} for name, cut in cuts.items()}, "slow": {"every_s": 0.02}}.items():
-            remote.orders[key], remote.cancelled, remote.asked["act"] = OPEN, [], 0
-            remote.fail(step, chunk=chunk, **change)
-            if step == "page":
-                assert read(talk) == whole, where
-                continue
-            outcome = talk.send(key) if (step, where) != ("read", "slow") else None
-            if outcome is None:
-                remote.faults.clear()
-            ended = DeliveryState.UNKNOWN if step == "act" else DeliveryState.SENT
-            assert (where, (outcome or talk.send(key)).state) == (where, ended)
-            assert talk.system.look([key]) == {key: Found.CANCELLED}
-            assert talk.send(key).state is DeliveryState.SENT
-            assert (where, remote.cancelled, remote.asked["act"]) == (where, [key], 1)
+        remote.answer, remote.orders[remote.keys[OPEN]], talk.begun = right, OPEN, 0
+        remote.cancelled.clear()
+        yield talk, whole, answers[step].body
+
+
+def ends_right(talk, step, whole, where):
+    """A step whose answer was lost once: orders are read all the same, and one is cancelled once, and known to be."""
+    remote, key = talk.remote, talk.remote.keys[OPEN]
+    remote.orders[key], remote.cancelled, remote.asked["act"] = OPEN, [], 0
+    if step == "page":
+        assert read(talk) == whole, where
+        return
+    ended = DeliveryState.UNKNOWN if step == "act" else DeliveryState.SENT
+    assert (where, talk.send(key).state) == (where, ended)
+    assert talk.system.look([key]) == {key: Found.CANCELLED}
+    assert talk.send(key).state is DeliveryState.SENT
+    assert (where, remote.cancelled, remote.asked["act"]) == (where, [key], 1)
 
 
 @pytest.mark.parametrize(

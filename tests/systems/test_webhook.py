@@ -101,6 +101,19 @@ def test_a_receiver_that_says_when_is_not_asked_before(sqlite_url, tmp_path, as_
     assert (told_of["state"], timedelta(minutes=58) < wait < timedelta(minutes=61)) == ("retry", True)
 
 
+def test_a_worker_asks_nothing_else_either_before_the_receiver_wants_it(sqlite_url, tmp_path):
+    cli, asked = reachable(tmp_path, sqlite_url, "B"), []
+
+    def busy(_request):
+        asked.append(time.monotonic())
+        return Answer(status=503 if len(asked) == 1 else 200, headers={"Retry-After": "1"})
+
+    with http_server(busy) as server:
+        configure(tmp_path, server.url)
+        assert cli("reject", "A", "B", "--yes").code == 5
+    assert (len(asked), asked[1] - asked[0] >= 1) == (2, True)
+
+
 def test_a_repetition_has_the_same_id_and_body_and_is_signed_anew(webhook):
     with http_server([Answer(status=500), Answer(status=200)]) as server:
         first, second = told(webhook(server.url), cancellation(), cancellation())
@@ -196,12 +209,13 @@ def test_a_secret_that_is_none_is_refused_and_not_repeated(tmp_path, secret):
         system_of(tmp_path, kind="webhook", url="https://erp.example")
 
 
-def reachable(folder, store):
-    """The command line with an order A of the system `erp`."""
+def reachable(folder, store, *others):
+    """The command line with an order A of the system `erp`, and others."""
     cli = Cli(store, folder / "home", ORDERCTL_CONFIG=str(folder / "config.toml"))
     file = folder / "orders.csv"
     header = "id,status,ordered,currency,total,buyer_id,buyer_name,buyer_email"
-    file.write_text(f"{header}\nA,needs-oc,2026-01-01,EUR,10,x,N,x@b.example\n")
+    rows = [f"{each},needs-oc,2026-01-01,EUR,10,x,N,x@b.example" for each in ("A", *others)]
+    file.write_text("\n".join([header, *rows]) + "\n")
     assert cli("import", str(file), "--source", "erp").code == 0
     return cli
 

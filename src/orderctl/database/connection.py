@@ -38,6 +38,7 @@ class Dialect(Protocol):
     login: str
     accounts: str  # a subquery of the accounts that the login is a member of; empty where there are no logins
     present: str  # the database's clock as an expression; empty where it has none
+    small_cache: str  # a statement that limits the memory of what is written from now on; empty where there is none
 
     def ids(self, parameter: str) -> str:
         """A subquery that yields the texts of a list bound by `bind_ids`."""
@@ -80,6 +81,7 @@ class SqliteDialect:
     login = "''"
     accounts = ""
     present = ""
+    small_cache = "PRAGMA cache_size = -16384"
 
     def lock(self, table: str) -> str:  # noqa: ARG002 - SQLite locks the file: one transaction writes at a time
         return ""
@@ -132,6 +134,7 @@ class PostgresDialect:
         " AND later.number > m.number)"
     )
     present = "clock_timestamp()"  # now() would be the time at which the transaction began, before its locks
+    small_cache = ""
 
     def lock(self, table: str) -> str:
         return f"FOR UPDATE OF {table}"

@@ -154,12 +154,13 @@ class ShopifySystem(RemoteSystem):
                 told["query"] = f"id:>={int(after) + 1}"
             found = _dict(patiently(partial(self._ask, _PAGES, told)).get("orders"))
             nodes, info = _dicts(found.get("nodes")), _dict(found.get("pageInfo"))
-            if not isinstance(found.get("nodes"), list) or (info.get("hasNextPage") and not nodes):
+            ids = [str(node.get("legacyResourceId")) for node in nodes]
+            if not isinstance(found.get("nodes"), list) or not all(each.isdecimal() for each in ids):
                 raise self.http.strange()
             if nodes:
-                after, walked = str(nodes[-1].get("legacyResourceId")), walked + len(nodes)
+                after, walked = ids[-1], walked + len(nodes)
                 yield Page(orders=[self._with_lines(node) for node in nodes], after=after)
-            if not info.get("hasNextPage"):
+            if not (nodes and info.get("hasNextPage")):
                 return
             told["after"] = str(info.get("endCursor"))
             if walked >= _DEEPEST:

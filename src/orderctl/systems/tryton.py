@@ -102,7 +102,7 @@ class TrytonSystem(RemoteSystem):
         ids, found = sorted(_ids(keys)), {}
         for start in range(0, len(ids), _PAGE):
             for sale in self._search([["id", "in", ids[start : start + _PAGE]]], ("state",)):
-                found[int(sale["id"])] = self._seen(str(sale["id"]), str(sale["state"]))
+                found[sale["id"]] = self._seen(str(sale["id"]), str(sale.get("state")))
         return {key: found.get(number, _MISSING) for key in keys for number in _ids([key]) or [0]}
 
     def act(self, ref: str, _cancellation: Cancellation) -> str:
@@ -155,7 +155,9 @@ class TrytonSystem(RemoteSystem):
                 _(UNREACHABLE, system=self.name, why=error.words),
                 hint=_("see whether {user} may read sales there", user=self._user),
             ) from error
-        if not isinstance(found, list):
+        if not isinstance(found, list) or not all(
+            isinstance(sale, dict) and isinstance(sale.get("id"), int) for sale in found
+        ):
             raise self.http.strange()
         return found
 

@@ -101,7 +101,7 @@ class WooCommerceSystem(RemoteSystem):
         while True:
             start = max(0, offset - 1)
             rows = patiently(partial(self._listed, self._asked_page(start)))
-            ids = [int(row.get("id") or 0) for row in rows]
+            ids = [row["id"] for row in rows]
             if ids and ids == before:
                 raise self.http.strange()
             before = ids
@@ -135,7 +135,7 @@ class WooCommerceSystem(RemoteSystem):
 
     def _listed(self, asked: Mapping[str, str]) -> list[dict[str, Any]]:
         rows = self.http.document(self.http.ask("GET", _ORDERS, params={**asked, "status": "any"}), list)
-        if not all(isinstance(row, dict) for row in rows):
+        if not all(isinstance(row, dict) and isinstance(row.get("id"), int) for row in rows):
             raise self.http.strange()
         return list(rows)
 
