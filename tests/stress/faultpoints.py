@@ -235,4 +235,4 @@ def _wait_for_locks(seconds: float) -> None:
 
         run._STORE_PAUSES_S = (seconds,)
         sqlite.LOCK_WAIT_S = seconds
-        postgres._OPTIONS = postgres._OPTIONS.replace("30s", f"{seconds:g}s")
+        postgres._LOCK_WAIT = postgres._LOCK_WAIT.replace("30s", f"{seconds:g}s")

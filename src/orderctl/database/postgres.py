@@ -1,5 +1,6 @@
 """The PostgreSQL engine: one connection, explicit transactions, and its errors in words."""
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -22,6 +23,7 @@ from orderctl.database.connection import (
     for_psycopg,
     packed,
 )
+from orderctl.database.store import APPLICATION_ID
 from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
 from orderctl.language import N_, _
 
@@ -29,8 +31,15 @@ T = TypeVar("T")
 CONNECT_WAIT_S = 10
 SILENCE_S = 30.0
 # Another batch took the position in the chain, or has the caller's key. A retry sees it.
-_TAKEN = frozenset({"ix_batch_account_position", "ix_batch_account_request_key", "pk_act"})
+# On a distributed table the number of the shard follows, and the name stands in the message alone.
+_TAKEN = re.compile(r"\b(ix_batch_account_position|ix_batch_account_request_key|pk_act)(_\d+)?\b")
 _FETCH = 2_000
+# Creating or upgrading a store locks it until the end. Who waited for the lock must see what was done under it;
+# PostgreSQL shows that at this isolation level only.
+_BEGIN_ALONE = (
+    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, hashtext(current_schema()))",
+)
 _READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # The kernel finds out in about a minute that a peer is gone.
 _ALIVE = {
@@ -47,7 +56,12 @@ _IDLE = (
 )
 _AT_REST = (TransactionStatus.IDLE, TransactionStatus.UNKNOWN)
 _SILENT = "it does not answer any more"
-_OPTIONS = "-c timezone=UTC -c lock_timeout=30s -c client_min_messages=warning"
+# Set in each transaction, in the round trip of its BEGIN: a pooler in transaction mode gives the next transaction
+# another session, and refuses options at the start. The first hands the others on to the shards of a distributed
+# database; elsewhere it means nothing.
+_LOCAL = ("SET LOCAL citus.propagate_set_commands = 'local'", "SET LOCAL timezone = 'UTC'")
+_LOCK_WAIT = "SET LOCAL lock_timeout = '30s'"
+_ASKED_ONCE = "SELECT pg_backend_pid(), to_regclass('pg_dist_partition') IS NOT NULL"
 
 
 class _Watched(psycopg.Connection[Row]):
@@ -58,6 +72,8 @@ class _Watched(psycopg.Connection[Row]):
     """
 
     look: Callable[[int], bool]
+    pooled: bool | None = None  # whether another process of the server may answer; None before it was asked
+    distributed = False
 
     def wait(self, gen: PQGen[T], *args: Any, **how: Any) -> T:  # noqa: ANN401 - as psycopg calls it
         return super().wait(self._watching(gen), *args, **how)
@@ -81,8 +97,11 @@ class _Watched(psycopg.Connection[Row]):
     def _is_idle(self, *, before: bool) -> bool:
         """Whether the server is idle for this connection. Raises OperationalError if waiting is useless.
 
-        Its answer may be on the way, so the server counts as idle only if it was idle `before` too.
+        Its answer may be on the way, so the server counts as idle only if it was idle `before` too. A pooler has other
+        numbers for the processes, and may let a second connection wait for the end of the first: it is trusted.
         """
+        if self.pooled:
+            return False
         try:
             idle = self.look(self.info.backend_pid)
         except psycopg.Error as error:
@@ -97,15 +116,19 @@ class _Watched(psycopg.Connection[Row]):
 class PostgresConnection:
     """An open transaction as a `Connection`."""
 
-    def __init__(self, raw: psycopg.Connection[Row], account: str) -> None:
+    def __init__(self, raw: psycopg.Connection[Row], account: str, *, distributed: bool = False) -> None:
         self.raw = raw
         self.account = account
+        self._distributed = distributed
         self.dialect = PostgresDialect()
         self._cursor_names = count(1)
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:
         """Run one statement; `:account` is bound."""
-        return self.raw.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
+        return self.raw.execute(self._text(sql), {"account": self.account, **(params or {})})
+
+    def _text(self, sql: str) -> str:
+        return for_psycopg(sql, account_seen=self._distributed)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert rows as one JSON text: PostgreSQL refuses COPY into a table with policies.
@@ -128,7 +151,7 @@ class PostgresConnection:
         """Run a query with a cursor on the server, in constant memory."""
         with self.raw.cursor(name=f"orderctl_{next(self._cursor_names)}") as cursor:
             cursor.itersize = _FETCH
-            cursor.execute(for_psycopg(sql), {"account": self.account, **(params or {})})
+            cursor.execute(self._text(sql), {"account": self.account, **(params or {})})
             yield from cursor
 
 
@@ -138,13 +161,17 @@ class PostgresEngine:
     def __init__(self, conninfo: str, shown: str) -> None:
         self._conninfo = conninfo
         self.shown = shown
-        self._raw: psycopg.Connection[Row] | None = None
+        self._raw: _Watched | None = None
+        self._given = _given(conninfo)
+        # What the URL sets by itself stays.
+        self._settings = _LOCAL if "lock_timeout" in self._given.get("options", "") else (*_LOCAL, _LOCK_WAIT)
+        self.begin_alone = (*_BEGIN_ALONE, *self._settings)
 
     @staticmethod
     def asks_for_retry(error: Exception) -> bool:
         """Serialization failure (40001), deadlock (40P01), or two batches or acts in one place."""
         if isinstance(error, errors.UniqueViolation):
-            return error.diag.constraint_name in _TAKEN
+            return _TAKEN.search(error.diag.constraint_name or str(error)) is not None
         return isinstance(error, errors.SerializationFailure | errors.DeadlockDetected)
 
     @contextmanager
@@ -152,16 +179,16 @@ class PostgresEngine:
         """A snapshot: what others write meanwhile is not visible."""
         # A read transaction has nothing to lose, so a failed COMMIT does not matter.
         with suppress(CommitLostError), self._transaction(_READING) as raw:
-            yield PostgresConnection(raw, account)
+            yield PostgresConnection(raw, account, distributed=raw.distributed)
 
     @contextmanager
     def writing(self, account: str) -> Iterator[PostgresConnection]:
         """A transaction at the isolation level of the database, so that a stricter one stays in force."""
         with self._transaction("BEGIN") as raw:
-            yield PostgresConnection(raw, account)
+            yield PostgresConnection(raw, account, distributed=raw.distributed)
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[psycopg.Connection[Row]]:
+    def _transaction(self, begin: str) -> Iterator[_Watched]:
         raw = self._begun(begin)
         try:
             yield raw
@@ -176,19 +203,30 @@ class PostgresEngine:
                 raise
             raise CommitLostError from error
 
-    def _begun(self, begin: str) -> psycopg.Connection[Row]:
+    def _begun(self, begin: str) -> _Watched:
         """Begin a transaction, on a new connection if the server closed the last one since it was used."""
         used = self._raw is not None and not self._raw.closed
         raw = self.connect()
         try:
-            raw.execute(begin)
+            self._begin(raw, begin)
         except psycopg.OperationalError:
             if not used:
                 raise
             self.close()
             raw = self.connect()
-            raw.execute(begin)
+            self._begin(raw, begin)
         return raw
+
+    def _begin(self, raw: _Watched, begin: str) -> None:
+        """Begin with the settings of the transaction; the first one of a connection asks what it is connected to."""
+        if raw.pooled is not None:
+            raw.execute("; ".join((begin, *self._settings)))
+            return
+        cursor = raw.execute("; ".join((begin, *self._settings, _ASKED_ONCE)))
+        while cursor.nextset():
+            pass
+        pid, raw.distributed = cursor.fetchone() or (0, False)
+        raw.pooled = pid != raw.info.backend_pid
 
     def _abandon(self, raw: psycopg.Connection[Row]) -> None:
         try:
@@ -196,7 +234,7 @@ class PostgresEngine:
         except psycopg.Error:
             self.close()
 
-    def connect(self) -> psycopg.Connection[Row]:
+    def connect(self) -> _Watched:
         """The connection, opened at the first call and again after the server closed it.
 
         A connection whose last transaction is still open is not used again.
@@ -207,35 +245,19 @@ class PostgresEngine:
             self._raw = self._opened()
         return self._raw
 
-    def _opened(self) -> psycopg.Connection[Row]:
+    def _opened(self) -> _Watched:
         """A new connection."""
-        raw = _Watched.connect(**self._arguments())
+        raw = _Watched.connect(**self._given)
         raw.prepare_threshold = None  # a pooler in transaction mode loses prepared statements
         raw.look = self._is_idle
         return raw
 
     def _is_idle(self, pid: int) -> bool:
-        """Whether this process of the server is idle. Raises psycopg.Error if the server does not answer.
-
-        Behind a pooler the processes have other numbers; there it is enough that the server answers.
-        """
-        with closing(_Watched.connect(**self._arguments())) as second:
+        """Whether this process of the server is idle. Raises psycopg.Error if the server does not answer."""
+        with closing(_Watched.connect(**self._given)) as second:
             second.look = _is_silent
             row = second.execute(_IDLE, [second.info.backend_pid, pid]).fetchone()
         return bool(row and row[0])
-
-    def _arguments(self) -> dict[str, Any]:
-        try:
-            given = psycopg.conninfo.conninfo_to_dict(self._conninfo)
-        except psycopg.ProgrammingError:
-            # libpq repeats the URL, with the password.
-            raise UsageError(
-                _("the store URL is not a valid PostgreSQL URL"), hint=_("write postgresql://USER@HOST/DATABASE")
-            ) from None
-        for name, value in _ALIVE.items():
-            given.setdefault(name, value)
-        given["options"] = f"{_OPTIONS} {given.get('options', '')}".strip()
-        return {"application_name": "orderctl", **given, "autocommit": True}
 
     def sweep(self) -> None:
         """Nothing: which old rows may go, the server's VACUUM knows, and its owner decides when (personal-data.md)."""
@@ -268,6 +290,18 @@ class PostgresEngine:
             _("the store {shown} refused: {error}", shown=self.shown, error=first_line),
             hint=_("orderctl store check tells more"),
         )
+
+
+def _given(conninfo: str) -> dict[str, Any]:
+    """The arguments of a connection. Raises UsageError if the URL is none."""
+    try:
+        given = psycopg.conninfo.conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        # libpq repeats the URL, with the password.
+        raise UsageError(
+            _("the store URL is not a valid PostgreSQL URL"), hint=_("write postgresql://USER@HOST/DATABASE")
+        ) from None
+    return {"application_name": "orderctl", **_ALIVE, **given, "autocommit": True}
 
 
 _CASTS = {int: "::bigint", datetime: "::timestamptz", date: "::date"}

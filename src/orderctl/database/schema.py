@@ -15,7 +15,6 @@ from sqlalchemy.pool import NullPool
 from orderctl.database.address import Address
 from orderctl.database.sqlite import backup_store
 from orderctl.database.store import (
-    APPLICATION_ID,
     CURRENT,
     REVISIONS,
     VERSION_TABLE,
@@ -25,19 +24,6 @@ from orderctl.database.store import (
 )
 from orderctl.errors import CommitUnknownError, OrderctlError, UsageError, os_reason
 from orderctl.language import _
-
-# Creating or upgrading a store locks it until the end. Who waited for the lock must see what was done under it;
-# PostgreSQL shows that at this isolation level only.
-_BEGIN_ON_SQLITE = (
-    "PRAGMA foreign_keys = OFF",  # a migration may recreate a table
-    "PRAGMA journal_mode = WAL",
-    "BEGIN IMMEDIATE",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-)
-_BEGIN_ON_POSTGRESQL = (
-    "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    f"SELECT pg_advisory_xact_lock({APPLICATION_ID}, hashtext(current_schema()))",
-)
 
 
 def init_store(address: Address) -> bool:
@@ -142,7 +128,7 @@ def _alone(address: Address) -> Iterator[Connection]:
     with closing(engine), engine.translating():
         try:
             with _connection(engine, sqlite=sqlite) as connection:
-                for statement in _BEGIN_ON_SQLITE if sqlite else _BEGIN_ON_POSTGRESQL:
+                for statement in engine.begin_alone:
                     connection.exec_driver_sql(statement)
                 yield connection
                 _commit(connection)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orderctl.database.address import Address
 from orderctl.database.connection import Cursor, Params, Row, RowExistsError, SqliteDialect
+from orderctl.database.store import APPLICATION_ID
 from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError, UsageError
 from orderctl.language import N_, _
 
@@ -63,6 +64,13 @@ class SqliteConnection:
 
 class SqliteEngine:
     """Opens transactions on one SQLite file."""
+
+    begin_alone: tuple[str, ...] = (
+        "PRAGMA foreign_keys = OFF",  # a migration may recreate a table
+        "PRAGMA journal_mode = WAL",
+        "BEGIN IMMEDIATE",
+        f"PRAGMA application_id = {APPLICATION_ID}",
+    )
 
     def __init__(self, path: Path, shown: str) -> None:
         self.path = path

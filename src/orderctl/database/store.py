@@ -27,6 +27,7 @@ class Engine(Protocol):
     """What `Store` needs of an engine."""
 
     shown: str
+    begin_alone: tuple[str, ...]  # begins a transaction that changes the schema, and keeps others out of it
 
     def asks_for_retry(self, error: Exception) -> bool: ...  # noqa: D102 - see the engines
     def reading(self, account: str) -> AbstractContextManager[Connection]: ...  # noqa: D102
