@@ -23,7 +23,7 @@ INSTALL = PIP_CONSTRAINT=$(LOCK) PIP_BUILD_CONSTRAINT=$(LOCK) $(BIN)/python -m p
 	--disable-pip-version-check
 endif
 
-.PHONY: help demo test test-systems test-versions stress mutate check docs site messages bench format clean bench-peers lock
+.PHONY: help demo test test-systems test-pgbouncer test-versions stress mutate check docs site messages bench format clean bench-peers lock
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,13 @@ test: $(EXTRA)test  ## the whole suite, on SQLite and on a real PostgreSQL
 
 test-systems: $(EXTRA)test $(EXTRA)systems-test  ## pull from a real Tryton and cancel orders there, on this computer
 	@$(BIN)/python -m pytest -m system -n 0 tests/systems
+
+# The folders whose tests use a store as the services do. The database of each has another time zone.
+POOLED := orders changes search selection filters stats exporting importing erasure audit plans rejection delivery mail writeback database \
+	promises/test_members.py promises/test_roles.py
+test-pgbouncer: $(EXTRA)test  ## the store's tests through pgbouncer in transaction mode, which it installs on Debian as root
+	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || .ci/pgbouncer
+	@TEST_PGBOUNCER=1 $(BIN)/python -m pytest -m 'not system' $(addprefix tests/,$(POOLED))
 
 test-versions: $(or $(UV),$(OWN_UV))  ## the suite on every Python here with the newest dependencies, and with the lowest (VERSIONS="3.12 3.13" TESTS=tests/mail)
 	@UV=$< .ci/versions

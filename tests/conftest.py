@@ -17,6 +17,7 @@ from orderctl.database.store import Store
 pytest.register_assert_rewrite("support")  # before any of it is imported
 
 from stress.forkserver import ForkServer, warm_server  # noqa: E402
+from support.pgbouncer import running_pgbouncer  # noqa: E402
 from support.postgres_server import reachable_folder, running_server  # noqa: E402
 from support.stores import open_store  # noqa: E402
 
@@ -24,6 +25,21 @@ _numbers = count(1)
 
 # Where pytest makes its folders: a commit on a disk waits for it, some milliseconds each.
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(reachable_folder()))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With TEST_PGBOUNCER, leave out what has no store behind the pooler."""
+    if not os.environ.get("TEST_PGBOUNCER"):
+        return
+    left = [item for item in items if not _is_pooled(item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if _is_pooled(item)]
+
+
+def _is_pooled(item: pytest.Item) -> bool:
+    given = getattr(item, "callspec", None)
+    on_postgres = given is not None and given.params.get("store_url") == "postgresql"
+    return on_postgres or "postgres_url" in item.fixturenames or item.get_closest_marker("pgbouncer") is not None
 
 
 @pytest.fixture(autouse=True)
@@ -81,11 +97,25 @@ def _postgres_admin(postgres_server: str) -> Iterator[psycopg.Connection]:
         yield admin
 
 
+@pytest.fixture(scope="session")
+def pooled_server(postgres_server: str) -> Iterator[str]:
+    """The same server behind pgbouncer in transaction mode."""
+    with running_pgbouncer(postgres_server) as url:
+        yield url
+
+
 @pytest.fixture
-def postgres_url(postgres_server: str, _postgres_admin: psycopg.Connection) -> Iterator[str]:
+def postgres_url(
+    request: pytest.FixtureRequest, postgres_server: str, _postgres_admin: psycopg.Connection
+) -> Iterator[str]:
+    """The URL of a fresh store; with TEST_PGBOUNCER behind the pooler, in a database of another time zone."""
     name = f"store{os.getpid()}_{next(_numbers)}"
     _postgres_admin.execute(f"CREATE DATABASE {name} TEMPLATE template_store STRATEGY file_copy")
-    yield postgres_server.format(database=name)
+    if os.environ.get("TEST_PGBOUNCER"):
+        _postgres_admin.execute(f"ALTER DATABASE {name} SET timezone = 'Asia/Tokyo'")
+        yield request.getfixturevalue("pooled_server").format(database=name)
+    else:
+        yield postgres_server.format(database=name)
     _postgres_admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 

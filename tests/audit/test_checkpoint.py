@@ -239,6 +239,8 @@ def back_up(url, path):
         return
     with psycopg.connect(url, dbname="postgres", autocommit=True) as admin:
         name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+        # A pooler keeps its session after the program has left.
+        admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [name])
         admin.execute(f"CREATE DATABASE {name}_copy TEMPLATE {name} STRATEGY file_copy")
 
 

@@ -14,6 +14,7 @@ from bench.stores import inserts
 from orderctl.database.clock import SystemClock
 from orderctl.filters.parser import parse_filter
 from orderctl.importing.queries import OrderImport
+from orderctl.orders.eligibility import Mode
 from orderctl.rejection.plan import Provenance
 from orderctl.rejection.sample_letters import sample_letters_of
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
@@ -21,7 +22,7 @@ from orderctl.search.queries import Page, list_orders
 from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope
 from support.factories import NOW, FixedClock, make_order
 from support.project import ROOT
-from support.stores import open_store
+from support.stores import open_store, raw
 
 SIZE = 20_000
 # None of the days that other tests look at: these are rejected.
@@ -201,3 +202,75 @@ def test_the_sample_of_a_plan_s_letters_looks_each_target_up(url):
         with store.snapshot() as connection:
             assert {facts.language for facts in sample_letters_of(connection, plan)} == {"en", "fr", "ja"}
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+
+
+# Of the three accounts the statistics know the first one only, as after an import of the others.
+ACCOUNTS = ("main", "eu", "asia")
+FEW = 4_000
+
+
+@pytest.fixture
+def newcomer(store_url):
+    """A store of three accounts, of which the server's statistics know the first one only."""
+    with raw(store_url) as connection:
+        for account in ACCOUNTS:
+            for statement in inserts(FEW, sqlite="://" not in store_url):
+                connection.execute(statement.replace("'main'", f"'{account}'"))
+            if account == "main":
+                connection.execute("ANALYZE")
+                if "://" in store_url:
+                    for table in ("buyer", "orders", "order_line", "order_source"):
+                        connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    return store_url
+
+
+@contextmanager
+def worked(url, account):
+    """A store, and a list of how much each of its statements reads: rows on PostgreSQL, steps on SQLite."""
+    work: list[int] = []
+    with open_store(url, account) as store:
+        raw_connection = store._engine.connect()
+        if "://" in url:
+            raw_connection.execute("LOAD 'auto_explain'")
+            settings = ("log_min_duration = 0", "log_analyze = on", "log_timing = off", "log_nested_statements = on")
+            for setting in (*(f"auto_explain.{each}" for each in settings), "client_min_messages = log"):
+                raw_connection.execute(f"SET {setting}")
+            raw_connection.add_notice_handler(lambda notice: work.append(_rows(notice.message_primary)))
+        else:
+            raw_connection.set_progress_handler(lambda: work.append(100), 100)
+        yield store, work
+
+
+def _rows(plan):
+    """How many rows the nodes of a plan gave or dropped, over all of their loops."""
+    number, loops = 0.0, 1
+    for line in plan.splitlines():
+        if found := re.search(r"actual rows=([\d.]+) loops=(\d+)", line):
+            loops = int(found[2])
+            number += float(found[1]) * loops
+        elif found := re.search(r"Rows Removed by [\w ]+: (\d+)", line):
+            number += int(found[1]) * loops
+    return int(number)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_what_is_read_for_a_rejection_grows_with_its_orders_in_an_account_that_statistics_do_not_know(newcomer, mode):
+    work = {}
+    for at, count in enumerate((300, 600)):
+        given = tuple(f"PO-{number:07d}" for number in range(at * 1_000, at * 1_000 + count))
+        request = RejectionRequest(
+            choice=Choice(scope=IdScope(given=IdList(ids=given), words="ids")),
+            by=BY,
+            mode=mode,
+            notify=True,
+            systems={"shopify": "id"},
+        )
+        with worked(newcomer, "eu") as (store, steps):
+            plan = prepare_rejection(store, request, clock=FixedClock(), new_id=lambda: f"of-{count}")  # noqa: B023
+            approved = plan.approve(by="mia", how="--yes")
+            done = execute_rejection(store, approved, clock=FixedClock(), message_domain="x")
+        assert done.rejected == done.writebacks == count
+        work[count] = sum(steps)
+    assert work[600] < 2.5 * work[300], work
+    if "://" in newcomer:
+        assert work[600] < 40 * FEW, work

@@ -2,6 +2,7 @@
 
 import stat
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -18,7 +19,13 @@ from orderctl.filters.saved import all_filters
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
 from orderctl.plans.plans import OPEN, PlanState
+from support.cli import Cli
 from support.stores import open_store, raw
+
+
+@pytest.fixture
+def cli_of(tmp_path):
+    return lambda url: Cli(url, tmp_path / "home")
 
 
 def read(url):
@@ -62,6 +69,60 @@ def test_init_makes_a_private_file_and_keeps_an_old_store(tmp_path):
     assert stat.S_IMODE(address.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(address.path.parent.stat().st_mode) == 0o700
     assert not schema.init_store(address)
+
+
+@pytest.fixture
+def database(postgres_server):
+    """An empty database, and a login that owns nothing; gives a function from a login to its URL."""
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE bare")
+        admin.execute("CREATE ROLE guest LOGIN")
+        yield lambda login: postgres_server.format(database="bare").replace("postgres@", f"{login}@")
+        admin.execute("DROP DATABASE bare WITH (FORCE)")
+        admin.execute("DROP ROLE guest")
+
+
+@pytest.mark.parametrize(
+    ("prepared", "login", "words"),
+    [
+        ("", "guest", "permission denied for schema public"),
+        ("DROP SCHEMA public", "postgres", "has no schema for the tables"),
+        ("ALTER DATABASE bare SET default_transaction_read_only = on", "postgres", "is read-only"),
+    ],
+)
+def test_init_says_in_one_sentence_what_the_server_refuses(database, cli_of, prepared, login, words):
+    if prepared:
+        with raw(database("postgres")) as owner:
+            owner.execute(prepared)
+    ended = cli_of(database(login))("store", "init")
+    assert (ended.code, len(ended.err.splitlines())) == (7, 2), ended.err
+    assert words in ended.err
+    assert ended.err.splitlines()[1].startswith("hint: ")
+
+
+def test_init_names_a_database_that_is_not_there(postgres_server, cli_of):
+    ended = cli_of(postgres_server.format(database="nowhere"))("store", "init")
+    assert (ended.code, len(ended.err.splitlines())) == (7, 2), ended.err
+    assert 'database "nowhere" does not exist' in ended.err
+
+
+def test_an_upgrade_by_another_than_the_owner_is_refused_in_one_sentence(database, cli_of):
+    assert cli_of(database("postgres"))("store", "init").code == 0
+    with raw(database("postgres")) as owner:
+        owner.execute(f"UPDATE {VERSION_TABLE} SET version_num = '{REVISIONS[-2]}'")
+        owner.execute(f"GRANT SELECT ON {VERSION_TABLE}, member TO guest")
+    ended = cli_of(database("guest"))("store", "upgrade")
+    assert (ended.code, len(ended.err.splitlines())) == (7, 2), ended.err
+    assert "may not do this" in ended.err
+
+
+@pytest.mark.parametrize("name", ["file/store.db", "file/below/store.db", "folder"])
+def test_init_says_in_one_sentence_that_a_file_cannot_be_made(tmp_path, cli_of, name):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    ended = cli_of(str(tmp_path / name))("store", "init")
+    assert (ended.code, len(ended.err.splitlines())) == (2, 2), ended.err
+    assert "cannot be made" in ended.err
 
 
 def test_init_refuses_a_database_of_something_else(store_url):

@@ -68,7 +68,7 @@ def _is_reachable(folder: Path) -> bool:
     return os.getuid() != 0 or all(path.stat().st_mode & 0o001 for path in [folder, *folder.parents])
 
 
-def _unprivileged() -> dict[str, object]:
+def unprivileged() -> dict[str, object]:
     if os.getuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -85,7 +85,7 @@ def running_server(
     `package` is the installation to use.
     """
     folder = Path(tempfile.mkdtemp(prefix="orderctl-pg-", dir=reachable_folder()))
-    as_user = _unprivileged()
+    as_user = unprivileged()
     data = data if data and _is_reachable(data.resolve().parent) else folder / "data"
     is_new = not data.is_dir()
     if is_new:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orderctl.database.address import Address
-from orderctl.database.connection import Connection
+from orderctl.database.connection import IS_DISTRIBUTED, Connection
 from orderctl.database.guards.statements import guard_statements
 from orderctl.database.store import CURRENT, Engine, check_revision, make_engine
 from orderctl.errors import ExitCode, OrderctlError, StoreUnavailableError
@@ -132,7 +132,15 @@ def _guards(connection: Connection) -> Check:
         if wrong
         else _("{count} triggers there and on", count=count)
     )
+    if _has_shards(connection):
+        found += _("; those of the shards were not looked at")
     return Check("guards", ok=not wrong, detail=found)
+
+
+def _has_shards(connection: Connection) -> bool:
+    if connection.dialect.name == "sqlite":
+        return False
+    return connection.execute(f"SELECT 1 WHERE {IS_DISTRIBUTED}").fetchone() is not None
 
 
 def _sqlite_guards(connection: Connection, expected: tuple[str, ...]) -> Iterator[str]:

@@ -123,6 +123,10 @@ def _sqlite_instant(value: datetime) -> str:
     return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
+# Citus keeps its tables in this catalogue.
+IS_DISTRIBUTED = "to_regclass('pg_dist_partition') IS NOT NULL"
+
+
 class PostgresDialect:
     """PostgreSQL: its own types, lists as arrays."""
 

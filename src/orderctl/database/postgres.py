@@ -14,6 +14,7 @@ from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 
 from orderctl.database.connection import (
+    IS_DISTRIBUTED,
     CommitLostError,
     Cursor,
     Params,
@@ -61,7 +62,7 @@ _SILENT = "it does not answer any more"
 # database; elsewhere it means nothing.
 _LOCAL = ("SET LOCAL citus.propagate_set_commands = 'local'", "SET LOCAL timezone = 'UTC'")
 _LOCK_WAIT = "SET LOCAL lock_timeout = '30s'"
-_ASKED_ONCE = "SELECT pg_backend_pid(), to_regclass('pg_dist_partition') IS NOT NULL"
+_ASKED_ONCE = f"SELECT pg_backend_pid(), {IS_DISTRIBUTED}"
 
 
 class _Watched(psycopg.Connection[Row]):
@@ -277,10 +278,10 @@ class PostgresEngine:
             raise self._translated(error) from error
 
     def _translated(self, error: psycopg.Error) -> OrderctlError:
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         for kind, (message, hint) in _FAILURES.items():
             if isinstance(error, kind):
-                return StoreUnavailableError(_(message, shown=self.shown), hint=_(hint))
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+                return StoreUnavailableError(_(message, shown=self.shown, why=first_line), hint=_(hint))
         if isinstance(error, psycopg.OperationalError):
             return StoreUnavailableError(
                 _("the store {shown} cannot be reached: {first_line}", shown=self.shown, first_line=first_line),
@@ -340,7 +341,11 @@ _FAILURES: dict[type[Exception], tuple[str, str]] = {
         N_("use the primary server, not a standby"),
     ),
     errors.InsufficientPrivilege: (
-        N_("the database user may not do this on {shown}"),
-        N_("see orderctl help postgresql"),
+        N_("the database user may not do this on {shown}: {why}"),
+        N_("its owner may, or grants the right: see orderctl help postgresql"),
+    ),
+    errors.InvalidSchemaName: (
+        N_("the database {shown} has no schema for the tables: {why}"),
+        N_("make one: CREATE SCHEMA public"),
     ),
 }

@@ -1,8 +1,9 @@
 """Creates and upgrades the schema with Alembic. Only `orderctl store` does this, no other command."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -93,16 +94,19 @@ def revision_of(address: Address) -> str | None:
 def _make_private_file(path: Path) -> bool:
     """Create the file for its owner only; False if the name is taken."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-    except FileExistsError:
-        return False
+        if not path.parent.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+            return True
     except OSError as error:
         raise UsageError(
             _("the store {path} cannot be made: {why}", path=path, why=os_reason(error)),
             hint=_("give another name or folder"),
         ) from error
-    return True
+    return False
 
 
 def _refuse_planted(path: Path) -> None:
