@@ -155,6 +155,7 @@ BEFORE = {
     "docs/howto/backup.md": ((*STORE, *SERVED), 0, 0),
     "docs/howto/close-the-loop.md": (STORE[:1], 9, 6),
     "docs/howto/cron.md": (STORE, 123, 2),
+    "docs/howto/distributed.md": ((), 0, 0),
     "docs/howto/freshness.md": (STORE, 0, 0),
     "docs/howto/from-spreadsheets.md": ((*STORE, LARGE), 105, 0),
     "docs/howto/limits.md": (STORE, 0, 0),
