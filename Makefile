@@ -40,7 +40,7 @@ test-systems: $(EXTRA)test $(EXTRA)systems-test  ## pull from a real Tryton and 
 	@$(BIN)/python -m pytest -m system -n 0 tests/systems
 
 # The folders whose tests use a store as the services do. The database of each has another time zone.
-POOLED := orders changes search selection filters stats exporting importing erasure audit plans rejection delivery mail writeback database \
+POOLED := orders changes search selection stats exporting erasure audit plans rejection delivery mail writeback database \
 	promises/test_members.py promises/test_roles.py
 test-pgbouncer: $(EXTRA)test  ## the store's tests through pgbouncer in transaction mode, which it installs on Debian as root
 	@PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null || .ci/pgbouncer
