@@ -139,6 +139,7 @@ def test_a_log_that_nobody_touched_is_as_written(cli, batches):
         "acts": 2,
         "earlier": 0,
         "unknown_lines": 0,
+        "unknown_mails": 0,
         "erasures": {"buyers": 0, "batches": 0},
         "head": {"batch": batches[2], "position": 3, "digest": head},
         "act_head": {"position": 2, "digest": ran.lines[3].split()[-1]},

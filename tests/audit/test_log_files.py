@@ -40,14 +40,14 @@ def batches(store_url):
 def test_an_auditor_computes_every_digest_from_the_export(cli, batches, tmp_path):
     file = tmp_path / "log.jsonl"
     told = cli("log", "export", "-o", str(file))
-    assert (told.code, told.out, told.err) == (0, "", f"2 batches, 6 rows, written to {file}\n")
+    assert (told.code, told.out, told.err) == (0, "", f"2 batches, 8 rows, written to {file}\n")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     lines = file.read_text().splitlines()
     again = digests_again(lines)
     assert len(again) == 2
     assert all(kept == found for kept, found in again.values())
     piped = cli("log", "export")
-    assert (piped.lines, piped.err) == (lines, "2 batches, 6 rows, written to standard output\n")
+    assert (piped.lines, piped.err) == (lines, "2 batches, 8 rows, written to standard output\n")
     ran = cli("log", "export", "-o", str(file))
     assert (ran.code, "is there already" in ran.err) == (2, True)
     lines[1] = lines[1].replace("style dropped", "another")
@@ -59,10 +59,11 @@ def test_the_export_as_a_table_holds_the_same_records(cli, batches):
     assert [(row["record"], row["order_id"], row["batch_id"]) for row in rows] == [
         ("batch", "", ""),
         *(("event", order_id, batches[0]) for order_id in ("F1", "F2", "F3")),
+        *[("mail", "", batches[0])] * 2,
         ("batch", "", ""),
         ("event", "F4", batches[1]),
     ]
-    assert all(len(row["digest"] if row["record"] == "batch" else row["leaf"]) in {8, 64} for row in rows)
+    assert all(len(row["leaf"] if row["record"] == "event" else row["digest"]) in {8, 64} for row in rows)
 
 
 def test_a_report_is_pages_with_everything_on_them(cli, batches, tmp_path):

@@ -377,3 +377,4 @@ def test_words_are_whole_and_an_id_is_no_name():
     assert not Words(Buyer(id="B1", name="Ann")).are_in("Annex")
     assert not Words(Buyer(id="B1", name="B1")).are_in("order of B1")
     assert Words(Buyer(id="B1", name="Été")).are_in("chez ETE, Paris")
+    assert Words(Buyer(id="B1", name="Ann")).are_in(json.dumps({"message": json.dumps(["Dear\nAnn,"])}))

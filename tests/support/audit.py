@@ -75,7 +75,7 @@ _HEADER = ("id", "position", "at", "actor", "approver", "host", "program", "mode
 _LINE = ("order_id", "id", "batch_id", "kind", "from_status", "to_status", "detail", "actor", "at")
 
 
-_LATER = ("actor_login", "events_digest", "reason_code", "request_key", "request_digest")
+_LATER = ("actor_login", "events_digest", "mails_digest", "reason_code", "request_key", "request_digest")
 
 
 def _digest(header, lines):
@@ -100,7 +100,7 @@ def digests_again(records):
                 header["salted"] = salted if record["salt"] else record["texts_digest"]
             lines = []
             batches[record["id"]] = (erased.get(record["id"], record["digest"]), header, lines)
-        elif record["batch_id"]:
+        elif record["record"] == "event" and record["batch_id"]:
             fields = [record[name] for name in _LINE]
             if record["lines_digest"]:
                 fields += [record["reason_code"], record["lines_digest"]]

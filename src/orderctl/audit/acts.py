@@ -164,7 +164,7 @@ def _deliveries(connection: Connection, earlier: _Earlier, kind: Kind, kinds: st
         named=lambda row, problem: Tampering(kind=kind, subject=row[2], event_id=row[0], problem=problem),
     )
     acts = (act for act in read_acts(connection, "subject, kind") if act.kind.startswith(kinds))
-    for act, group in _matched(acts, delivery_rows(connection, kind), kinds):
+    for act, group in _matched(acts, delivery_rows(connection, kind, addresses=kind is Kind.MAIL), kinds):
         yield from _check(log, act, group, earlier)
 
 

@@ -13,6 +13,7 @@ from orderctl.database.acts import Act
 from orderctl.files.csv import csv_rows, escape_formula
 from orderctl.files.safe import output_file, text_in
 from orderctl.language import english
+from orderctl.mail.outbox import QueuedMail
 from orderctl.mail.wording import Wording
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.erasures import Erasure
@@ -26,7 +27,7 @@ def batch_document(batch: Batch) -> Document:
     """One batch, without the leaves of its digest."""
     messages = Wording.read(batch.message).document()
     document = asdict(batch) | {"schema": SCHEMA, "at": batch.at.isoformat(), "messages": messages}
-    del document["leaves"]
+    del document["leaves"], document["mail_leaves"]
     return document
 
 
@@ -51,17 +52,19 @@ def verdict_document(verdict: LogVerdict) -> Document:
         "acts": verdict.acts,
         "earlier": verdict.earlier,
         "unknown_lines": verdict.unknown_lines,
+        "unknown_mails": verdict.unknown_mails,
         "erasures": {"buyers": verdict.erasures, "batches": verdict.erased},
         "head": head and {"batch": head.id, "position": head.position, "digest": head.digest},
         "act_head": verdict.act_head and asdict(verdict.act_head),
     }
 
 
-_BATCH = tuple(field.name for field in fields(Batch) if field.name != "leaves")
+_BATCH = tuple(field.name for field in fields(Batch) if field.name not in {"leaves", "mail_leaves"})
 _EVENT = tuple(field.name for field in fields(OrderEvent))
 _ACT = tuple(field.name for field in fields(Act))
+_MAIL = ("buyer_id", "recipient", "language", "message_id", "salt", "orders")
 _ERASURE = tuple(field.name for field in fields(Erasure))
-_COLUMNS = tuple(dict.fromkeys(("record", *_EVENT, "leaf", *_BATCH, *_ACT, *_ERASURE)))
+_COLUMNS = tuple(dict.fromkeys(("record", *_EVENT, "leaf", *_BATCH, *_MAIL, *_ACT, *_ERASURE)))
 
 
 def write_record(
@@ -90,7 +93,7 @@ def _records(
     for logged in batches:
         if logged.batch is not None:
             document = asdict(logged.batch) | {"at": logged.batch.at.isoformat()}
-            del document["leaves"]
+            del document["leaves"], document["mail_leaves"]
             written["batch"] += 1
             yield {"record": "batch", **document}
         for event in logged.events:
@@ -102,12 +105,21 @@ def _records(
                 "at": event.at.isoformat(),
                 "leaf": leaf(event_line(event)),
             }
+        for mail in logged.mails:
+            written["mail"] += 1
+            yield {"record": "mail", "batch_id": logged.batch and logged.batch.id, **_mail_record(mail)}
     for act in acts:
         written["act"] += 1
         yield {"record": "act", **asdict(act), "at": act.at.isoformat(), "batch_id": None}
     for erasure in erasures:
         written["erasure"] += 1
         yield {"record": "erasure", **asdict(erasure), "at": erasure.at.isoformat(), "batch_id": None}
+
+
+def _mail_record(mail: QueuedMail) -> dict[str, object]:
+    """A mail as it was queued; `digest` is its own, or what an erasure left of that."""
+    fields = {name: getattr(mail, name) for name in ("id", "buyer_id", "recipient", "language", "message_id", "salt")}
+    return {**fields, "digest": mail.proof, "orders": [list(told) for told in mail.orders]}
 
 
 def _write_lines(records: Iterable[dict[str, object]], out: TextIO) -> None:
@@ -120,5 +132,5 @@ def _write_table(records: Iterable[dict[str, object]], out: TextIO) -> None:
     writer.writerow(_COLUMNS)
     for record in records:
         cells = (record.get(column) for column in _COLUMNS)
-        texts = (json.dumps(cell) if isinstance(cell, dict) else cell for cell in cells)
+        texts = (json.dumps(cell) if isinstance(cell, dict | list) else cell for cell in cells)
         writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in texts])

@@ -11,6 +11,7 @@ from json.encoder import encode_basestring_ascii
 
 from orderctl.core.identity import Identity
 from orderctl.language import _, english
+from orderctl.mail.outbox import QueuedMail
 from orderctl.orders.orders import OrderEvent
 
 
@@ -30,6 +31,7 @@ class Batch:
     digest of the batch before (empty for the first): the events by their own digest, or in batches of earlier versions,
     whose `events_digest` is empty, themselves. `request_key` is the key that the caller gave. With a `salt`, the texts
     that may be erased are digested as `salted_digest`; `texts_digest` is what that was before they were erased.
+    `mails_digest` covers the mails that it queued; batches of earlier versions, and those without mails, have none.
     """
 
     id: str
@@ -58,6 +60,8 @@ class Batch:
     texts_digest: str = ""
     actor_login: str = ""
     events_digest: str = ""
+    mails_digest: str = ""
+    mail_leaves: str = ""
 
     @property
     def salted_digest(self) -> str:
@@ -80,10 +84,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class LoggedBatch:
-    """A batch with its events, for export. Without a batch: the events outside batches. Can be read once."""
+    """A batch with its events and the mails that it covers, for export. Can be read once.
+
+    Without a batch: the events outside batches.
+    """
 
     batch: Batch | None
     events: Iterable[OrderEvent]
+    mails: Iterable[QueuedMail] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +136,9 @@ DIGESTED_LATER: dict[str, object] = {
     "request_digest": "",
     "actor_login": "",
     "events_digest": "",
+    "mails_digest": "",
 }
-NOT_DIGESTED = ("digest", "leaves", "salt", "texts_digest")
+NOT_DIGESTED = ("digest", "leaves", "salt", "texts_digest", "mail_leaves")
 
 
 def digest_batch(batch: Batch, events: Iterable[OrderEvent]) -> BatchDigest:

@@ -13,7 +13,7 @@ from orderctl.orders.queries import EVENTS, read_event, read_summary
 BATCHES = Columns(
     "id, position, at, actor, approver, host, program, mode, source, reason, message, mail_per_order, planned,"
     " rejected, skipped, mails, digest, leaves, previous, reason_code, request_key, request_digest, salt, texts_digest,"
-    " actor_login, events_digest",
+    " actor_login, events_digest, mails_digest, mail_leaves",
     at=read_instant,
     mail_per_order=bool,
 )

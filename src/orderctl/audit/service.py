@@ -31,12 +31,14 @@ from orderctl.audit.verification import (
     Noted,
     Tampering,
     check_erasures,
+    check_mails,
 )
 from orderctl.core.times import Progress
 from orderctl.database.acts import read_acts
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.language import _, enumerated, ngettext
+from orderctl.mail.queries import address_moves, queued_mails
 from orderctl.orders.erasures import erasures
 from orderctl.orders.orders import OrderEvent
 
@@ -72,8 +74,10 @@ def take_checkpoint(connection: Connection, account: str, at: datetime) -> tuple
 def record_of(connection: Connection) -> Iterator[LoggedBatch]:
     """The whole log, batch by batch in the order of the chain, then the events outside batches."""
     events = _Groups(chained_events(connection), _owner)
+    moves = address_moves(connection)
     for batch in batch_chain(connection):
-        yield LoggedBatch(batch, (event for __, event in events.of(batch.id)))
+        mails = queued_mails(connection, moves, batch_id=batch.id) if batch.mails_digest else ()
+        yield LoggedBatch(batch, (event for __, event in events.of(batch.id)), mails)
     yield LoggedBatch(None, loose_events(connection))
 
 
@@ -101,6 +105,7 @@ def _batches(
     chain, mails, erased = Chain(), mails_by_batch(connection), erasures(connection)
     yield from check_erasures(erased)
     stays = {batch_id: digest for erasure in erased for batch_id, digest in erasure.batches.items()}
+    marks, moves = {erasure.buyer_id: erasure.mark for erasure in erased}, address_moves(connection)
     verdict.erasures = len(erased)
     events = _Groups(chained_events(connection), _owner)
     orders = _Groups(marked_orders(connection), lambda order: order.batch_id or "")
@@ -116,6 +121,10 @@ def _batches(
                 held=mails.get(batch.id, 0),
             )
             yield Tampering(kind=Kind.MAILS, batch_id=batch.id, problem=problem)
+        if batch.mails_digest:
+            queued = queued_mails(connection, moves, batch_id=batch.id)
+            yield from check_mails(batch, queued, marks, named=batch.id in stays)
+        verdict.unknown_mails += 0 if batch.mails_digest else batch.mails
         verdict.batches += 1
         verdict.events += check.events
         verdict.unknown_lines += check.unknown_lines

@@ -3,7 +3,7 @@
 import hashlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import groupby
@@ -22,6 +22,7 @@ from orderctl.audit.log import (
 )
 from orderctl.database.acts import Act
 from orderctl.language import N_, _, english, ngettext
+from orderctl.mail.outbox import MailsDigest, QueuedMail
 from orderctl.orders.erasures import Erasure
 from orderctl.orders.orders import OrderEvent, Status
 
@@ -84,6 +85,8 @@ class Tampering:
     @property
     def record(self) -> str:
         """The record in words."""
+        if self.kind is Kind.MAILS and self.subject:
+            return _("mail {subject}", subject=self.subject)
         if self.kind is Kind.EVENT and self.batch_id:
             return _("event of order {order} in batch {batch}", order=self.order_id, batch=self.batch_id)
         told = {"number": self.act, "what": self.act_kind, "subject": self.subject, "erasure": self.erasure}
@@ -95,10 +98,11 @@ class LogVerdict:
     """What a verification read and found. `loose` counts the events outside batches, of which the acts tell.
 
     `earlier` counts the rows that were there before acts were recorded: the first act covers all of them together.
-    `unknown_lines` counts the orders that were rejected by a version that kept no digest of their lines. `erasures`
-    counts the erased buyers, and `erased` the batches that are held against the record of an erasure. `anchored` and
-    `continues` say whether the anchor and the checkpoint were found; None if there was none to look for. `went_back`:
-    the batch that the user saw last is not there.
+    `unknown_lines` counts the orders that were rejected by a version that kept no digest of their lines, and
+    `unknown_mails` the mails of one that kept none of them. `erasures` counts the erased buyers, and `erased` the
+    batches that are held against the record of an erasure. `anchored` and `continues` say whether the anchor and the
+    checkpoint were found; None if there was none to look for. `went_back`: the batch that the user saw last is not
+    there.
     """
 
     batches: int = 0
@@ -106,6 +110,7 @@ class LogVerdict:
     loose: int = 0
     imported: int = 0
     unknown_lines: int = 0
+    unknown_mails: int = 0
     acts: int = 0
     earlier: int = 0
     erasures: int = 0
@@ -279,6 +284,37 @@ class Chain:
                 before=before.at,
             )
             yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+
+
+def check_mails(
+    batch: Batch, mails: Iterable[QueuedMail], marks: Mapping[str, str], *, named: bool
+) -> Iterator[Tampering]:
+    """Check the mails of a batch, sorted by id, against its digest of them.
+
+    `marks` has what stands where texts of an erased buyer were, by id. `named`: an erasure names the batch.
+    """
+    leaves, digest, wrong, odd = _Leaves(batch.mail_leaves), MailsDigest(), _Named(), _Named()
+    for mail in mails:
+        digest.add(mail)
+        if not leaves.take(mail.proof[:LEAF_LENGTH]):
+            wrong.add(_of_mail(batch, mail, _("is not as it was queued")))
+        elif (mail.is_partly_erased and not named) if mail.salt else mail.goes_to != marks.get(mail.buyer_id):
+            odd.add(_of_mail(batch, mail, _("was erased, and no erasure tells of it")))
+        elif not mail.is_followed:
+            odd.add(_of_mail(batch, mail, _("goes to another address, and its log has no such change")))
+    if digest.hexdigest() != batch.mails_digest:
+        yield from _all_of(wrong, batch.id, Kind.MAILS)
+        if not wrong.found and not leaves.left:
+            problem = _("they tell of other orders than they were queued for")
+            yield Tampering(kind=Kind.MAILS, batch_id=batch.id, problem=problem)
+    elif leaves.wrong or leaves.left:
+        problem = _("its short digests of mails were edited")
+        yield Tampering(kind=Kind.BATCH, batch_id=batch.id, problem=problem)
+    yield from _all_of(odd, batch.id, Kind.MAILS)
+
+
+def _of_mail(batch: Batch, mail: QueuedMail, problem: str) -> Tampering:
+    return Tampering(kind=Kind.MAILS, batch_id=batch.id, subject=mail.id, problem=problem)
 
 
 @dataclass(slots=True)
@@ -480,5 +516,6 @@ def _all_of(named: _Named, batch_id: str, kind: Kind) -> Iterator[Tampering]:
         more = {
             Kind.EVENT: N_("{number:,} more events of it are wrong"),
             Kind.ORDER: N_("{number:,} more orders of it are wrong"),
+            Kind.MAILS: N_("{number:,} more mails of it are wrong"),
         }
         yield Tampering(kind=Kind.BATCH, batch_id=batch_id, problem=_(more[kind], number=named.more))

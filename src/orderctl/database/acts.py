@@ -76,7 +76,7 @@ class Act:
         """The digest of the detail with the salt; empty if there was no detail."""
         if not self.salt:
             return self.detail_digest
-        return hashlib.sha256(json.dumps([self.salt, self.detail]).encode()).hexdigest()
+        return salted(self.salt, self.detail)
 
     def of_keys(self, keys: Iterable[str]) -> "Act":
         """The act told by the rows with these keys, which alone differ between them."""
@@ -86,6 +86,11 @@ class Act:
         """The act told by these rows, sorted by their keys."""
         content = content_of(rows)
         return replace(self, number=content.number, content=content.digest)
+
+
+def salted(salt: str, *texts: str) -> str:
+    """The digest of texts that an erasure may take, which nobody can try out once the salt is gone too."""
+    return hashlib.sha256(json.dumps([salt, *texts]).encode()).hexdigest()
 
 
 class Content:
@@ -155,16 +160,21 @@ def loose_rows(connection: Connection) -> Iterator[Row]:
     return ((*row[:5], readable_instant(row[5]), *row[6:]) for row in found)
 
 
-def delivery_rows(connection: Connection, kind: str) -> Iterator[Row]:
+def delivery_rows(connection: Connection, kind: str, *, addresses: bool = False) -> Iterator[Row]:
     """Every event of the deliveries of a kind, `mail` or `writeback`, sorted by its id, action and delivery.
 
-    Each row has id, action, delivery, reason, actor, at, and the states before and after.
+    Each row has id, action, delivery, reason, actor, at, and the states before and after; with `addresses`, that of a
+    mail that goes elsewhere has the digest of both too.
     """
+    more = ", salt, from_recipient, to_recipient, digest" if addresses else ""
     found = connection.stream(
-        f"SELECT id, action, {kind}_id, reason, actor, at, from_state, to_state FROM {kind}_event"
+        f"SELECT id, action, {kind}_id, reason, actor, at, from_state, to_state{more} FROM {kind}_event"
         f" WHERE account = :account ORDER BY id, action, {kind}_id"
     )
-    return ((*row[:5], readable_instant(row[5]), *row[6:]) for row in found)
+    for row in found:
+        salt, *texts, digest = row[8:] or ("", "")
+        proof = salted(salt, *texts) if salt else digest
+        yield (*row[:5], readable_instant(row[5]), *row[6:8], *((proof,) if proof else ()))
 
 
 def policy_rows(connection: Connection) -> Iterator[Row]:

@@ -311,9 +311,10 @@ class BatchRow(SQLModel, table=True):
     """One executed rejection. `position` and `previous` chain the batches of an account.
 
     `actor_login` is the login of the actor, empty on SQLite. `events_digest` covers the events, and `digest` covers it;
-    batches of before 0021 have none. For a call with a key of its own, `request_digest` covers what it asked for, and
-    `request_plan` is the plan that ran. `salt` is digested with the texts that may be erased, and erased with them;
-    `texts_digest` is that digest then.
+    batches of before 0021 have none. `mails_digest` covers the mails in the same way, and `mail_leaves` are short
+    digests of them. For a call with a key of its own, `request_digest` covers what it asked for, and `request_plan` is
+    the plan that ran. `salt` is digested with the texts that may be erased, and erased with them; `texts_digest` is
+    that digest then.
     """
 
     __tablename__ = "batch"
@@ -346,6 +347,8 @@ class BatchRow(SQLModel, table=True):
     request_plan: str = _text()
     salt: str = _text()
     texts_digest: str = _text()
+    mails_digest: str = _text()
+    mail_leaves: str = _text()
 
     __table_args__ = (
         _one_of("mode", MODES),
@@ -527,7 +530,10 @@ class BatchOriginRow(SQLModel, table=True):
 
 
 class MailRow(SQLModel, table=True):
-    """One message to one buyer. Subject, text and HTML are filled when it is composed."""
+    """One message to one buyer. Subject, text and HTML are filled when it is composed.
+
+    `salt` is digested with what was queued, for the digest of its batch; an erasure leaves that `digest` instead.
+    """
 
     __tablename__ = "mail"
 
@@ -549,6 +555,8 @@ class MailRow(SQLModel, table=True):
     last_error: str = _text()
     created_at: datetime = _instant()
     updated_at: datetime = _instant()
+    salt: str = _text()
+    digest: str = _text()
 
     __table_args__ = (
         _one_of("state", DELIVERY_STATES),
@@ -573,7 +581,8 @@ class MailOrderRow(SQLModel, table=True):
 class MailEventRow(SQLModel, table=True):
     """What an operator did with a mail, or a report said of it. Append-only. `actor_login` as of an `order_event`.
 
-    `from_recipient` and `to_recipient` are empty unless its address changed; `report` names the report of a bounce.
+    `from_recipient` and `to_recipient` are empty unless its address changed, which its act covers by a digest with the
+    `salt`; an erasure leaves that `digest` instead. `report` names the report of a bounce.
     """
 
     __tablename__ = "mail_event"
@@ -591,6 +600,8 @@ class MailEventRow(SQLModel, table=True):
     from_recipient: str = _text()
     to_recipient: str = _text()
     report: str = _text()
+    salt: str = _text()
+    digest: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 

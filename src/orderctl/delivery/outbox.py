@@ -273,8 +273,8 @@ class DeliveryEvent:
 class Logged:
     """One act on deliveries, as it is logged: the id of its events, who, why, when (UTC).
 
-    `noted` are more columns of the events, those of `Outbox.noted`; `changes` are columns of the deliveries that it
-    sets.
+    `noted` are more columns of the events; `changes` are columns of the deliveries that it sets. `proof` is a digest of
+    what is noted, which the act covers.
     """
 
     event_id: str
@@ -283,3 +283,4 @@ class Logged:
     at: datetime
     noted: Mapping[str, str] = field(default_factory=dict)
     changes: Mapping[str, str] = field(default_factory=dict)
+    proof: str = ""

@@ -335,7 +335,8 @@ def log(
     if told:
         kind = f"{table}-{action.name}"
         done = Act(kind=kind, subject=act.event_id, actor=act.actor, at=act.at, detail=act.reason)
-        record_act(connection, done.told_by(sorted(told)))
+        proof = (act.proof,) if act.proof else ()
+        record_act(connection, done.told_by((*row, *proof) for row in sorted(told)))
 
 
 def _among(outbox: Outbox, batch_id: str | None) -> tuple[str, dict[str, object]]:

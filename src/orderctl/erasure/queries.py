@@ -7,13 +7,23 @@ from datetime import datetime
 from orderctl.audit.log import Batch, BatchDigest, digest_again
 from orderctl.audit.queries import batch_chain, batch_events
 from orderctl.core.text import fold
-from orderctl.database.acts import PLAN_ACT, Act, erase_details, plan_rows, record_act, record_earlier_again
+from orderctl.database.acts import (
+    PLAN_ACT,
+    Act,
+    erase_details,
+    plan_rows,
+    record_act,
+    record_earlier_again,
+    salted,
+)
 from orderctl.database.connection import Connection, packed, recordset
 from orderctl.delivery.outbox import DeliveryState
-from orderctl.erasure.scope import Scope, blanked_batch, blanked_event
+from orderctl.erasure.scope import Scope, blanked_batch, blanked_event, blanked_mail
 from orderctl.errors import OrderctlError
 from orderctl.filters.saved import all_filters
 from orderctl.language import _
+from orderctl.mail.outbox import MailsDigest
+from orderctl.mail.queries import address_moves, queued_mails
 from orderctl.orders.erasures import ERASED, Erasure, Words, erasures
 from orderctl.orders.orders import Buyer, Status
 from orderctl.orders.queries import read_buyer
@@ -179,14 +189,20 @@ def affected_batches(connection: Connection, scope: Scope, mark: str) -> Iterato
     """
     wanted = set(scope.batches)
     stays = {batch_id: digest for each in erasures(connection) for batch_id, digest in each.batches.items()}
+    moves = address_moves(connection)
     for batch in [each for each in batch_chain(connection) if each.id in wanted]:
         before = digest_again(replace(batch, texts_digest=""), batch_events(connection, batch.id))
-        if before.digest != stays.get(batch.id, batch.digest):
+        mails_before, mails_after = MailsDigest(), MailsDigest()
+        for mail in queued_mails(connection, moves, batch_id=batch.id) if batch.mails_digest else ():
+            mails_before.add(mail)
+            mails_after.add(blanked_mail(mail, scope, mark))
+        as_queued = mails_before.hexdigest() == batch.mails_digest
+        if before.digest != stays.get(batch.id, batch.digest) or not as_queued:
             raise OrderctlError(
                 _("batch {batch} names the buyer and is not as it was written; nothing was changed", batch=batch.id),
                 hint=_("see: orderctl log verify"),
             )
-        after = blanked_batch(batch, scope, mark)
+        after = blanked_batch(batch, mails_after, scope, mark)
         events = (blanked_event(event, scope, mark) for event in batch_events(connection, batch.id))
         made = digest_again(replace(after, texts_digest=""), events)
         yield replace(after, events_digest=made.events_digest), made
@@ -201,6 +217,7 @@ def blank_all(connection: Connection, scope: Scope, erasure: Erasure, stays: lis
         {**bound, "folded": fold(erasure.mark)},
     )
     _blank_orders(connection, scope, erasure)
+    _keep_proofs(connection, scope)
     _blank_mails(connection, bound)
     _blank_letters_to_others(connection, scope, erasure.mark)
     _blank_writebacks(connection, scope, bound)
@@ -252,6 +269,28 @@ def _blank_orders(connection: Connection, scope: Scope, erasure: Erasure) -> Non
 
 
 _ORDER_TEXTS = ("delivery_address", "billing_address", "note")
+
+
+def _keep_proofs(connection: Connection, scope: Scope) -> None:
+    """Put the digests of what goes of letters and of their addresses in the place of the salts."""
+    own = queued_mails(connection, address_moves(connection), buyer_id=scope.buyer.id)
+    for mail in [each for each in own if each.salt]:
+        connection.execute(
+            "UPDATE mail SET digest = :digest, salt = '' WHERE account = :account AND id = :mail",
+            {"digest": mail.proof, "mail": mail.id},
+        )
+    gone_elsewhere = connection.execute(
+        "SELECT e.mail_id, e.id, e.salt, e.from_recipient, e.to_recipient, m.buyer_id, m.batch_id FROM mail_event AS e"
+        " JOIN mail AS m ON m.account = :account AND m.id = e.mail_id WHERE e.account = :account AND e.salt <> ''"
+    ).fetchall()
+    for mail_id, event_id, salt, *addresses, buyer_id, batch_id in gone_elsewhere:
+        named = batch_id in scope.batches and any(map(scope.words.are_in, addresses))
+        if named or buyer_id == scope.buyer.id:
+            connection.execute(
+                "UPDATE mail_event SET digest = :digest, salt = '' WHERE account = :account AND mail_id = :mail"
+                " AND id = :event",
+                {"digest": salted(salt, *addresses), "mail": mail_id, "event": event_id},
+            )
 
 
 def _blank_mails(connection: Connection, bound: dict[str, object]) -> None:
@@ -319,13 +358,14 @@ def _blank_batch(connection: Connection, batch: Batch, digest: BatchDigest, scop
     row = connection.execute(
         "SELECT request_plan FROM batch WHERE account = :account AND id = :batch", {"batch": batch.id}
     ).fetchone()
-    texts = ("source", "reason", "message", "request_digest", "salt", "texts_digest", "events_digest")
+    texts = ("source", "reason", "message", "request_digest", "salt", "texts_digest", "events_digest", "mails_digest")
     connection.execute(
-        f"UPDATE batch SET {', '.join(f'{name} = :{name}' for name in texts)}, leaves = :leaves, request_plan = :plan"
-        " WHERE account = :account AND id = :batch",
+        f"UPDATE batch SET {', '.join(f'{name} = :{name}' for name in texts)}, leaves = :leaves,"
+        " mail_leaves = :mail_leaves, request_plan = :plan WHERE account = :account AND id = :batch",
         {
             "batch": batch.id,
             "leaves": digest.leaves,
+            "mail_leaves": batch.mail_leaves,
             "plan": _blanked_plan(row[0] if row else "", scope.words, mark)[0],
             **{name: getattr(batch, name) for name in texts},
         },

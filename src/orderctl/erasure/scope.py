@@ -7,6 +7,7 @@ from orderctl.audit.log import Batch
 from orderctl.core.ids import short_id
 from orderctl.core.text import safe
 from orderctl.language import _, ngettext
+from orderctl.mail.outbox import MailsDigest, QueuedMail
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.orders.erasures import Erasure, Words
 from orderctl.orders.orders import Buyer, OrderEvent
@@ -77,11 +78,12 @@ def _first(names: tuple[str, ...]) -> str:
     return _("{listed} and {more:,} more", listed=listed, more=more) if more > 0 else listed
 
 
-def blanked_batch(batch: Batch, scope: Scope, mark: str) -> Batch:
-    """A batch as an erasure leaves it.
+def blanked_batch(batch: Batch, mails: MailsDigest, scope: Scope, mark: str) -> Batch:
+    """A batch as an erasure leaves it, with what stays of its mails.
 
     Its salt goes with its texts. Where only salted texts go, their digest stays. Where a reason goes, which each event
-    repeats, that digest goes too: nobody can try out words against the batch's digest then.
+    repeats, or a text of a letter to others, that digest goes too: nobody can try out words against the batch's digest
+    then.
     """
     blanked = scope.words.blanked
     after = replace(
@@ -89,18 +91,34 @@ def blanked_batch(batch: Batch, scope: Scope, mark: str) -> Batch:
         source=blanked(batch.source, mark),
         reason=blanked(batch.reason, mark),
         message=blanked(batch.message, mark),
+        mails_digest=mails.hexdigest(),
+        mail_leaves=mails.leaves,
     )
-    in_events = batch.id in scope.details
-    if after == batch and not in_events:
+    anew = batch.id in scope.details or after.mails_digest != batch.mails_digest
+    if after == batch and not anew:
         return batch
     request_digest = batch.request_digest if after.source == batch.source else ""
-    return replace(after, request_digest=request_digest, salt="", texts_digest="" if in_events else batch.salted_digest)
+    return replace(after, request_digest=request_digest, salt="", texts_digest="" if anew else batch.salted_digest)
 
 
 def blanked_event(event: OrderEvent, scope: Scope, mark: str) -> OrderEvent:
     """An event of a batch as an erasure leaves it."""
     gone = event.detail in scope.details.get(event.batch_id or "", ())
     return replace(event, detail=mark) if gone else event
+
+
+def blanked_mail(mail: QueuedMail, scope: Scope, mark: str) -> QueuedMail:
+    """A mail as an erasure leaves it, as far as the digest of its batch covers it.
+
+    The buyer's own keeps its digest instead of the salt. Of another's, the messages go that name the buyer.
+    """
+    if mail.buyer_id == scope.buyer.id:
+        return replace(mail, digest=mail.proof, salt="")
+    orders = tuple((order_id, scope.words.blanked(message, mark)) for order_id, message in mail.orders)
+    # Where it went elsewhere, its log alone says what it was queued for.
+    return replace(
+        mail, orders=orders, recipient=scope.words.blanked(mail.recipient, mark) if mail.moves else mail.recipient
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 from orderctl.core.money import Money
 from orderctl.delivery import outbox as delivery
@@ -128,6 +131,94 @@ class Mail:
     orders: int
     letter: Letter | None = None
     earlier: tuple[str, ...] = ()
+
+
+def packed_texts(*texts: object) -> str:
+    """Texts as a JSON array without spaces or escapes for what is not ASCII: what both engines write."""
+    return json.dumps([str(text) for text in texts], ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedMail:
+    """A mail as it was queued, which the digest of its batch covers.
+
+    `recipient` is the first one; where it went elsewhere, `moves` are the addresses from and to, oldest first, and
+    `goes_to` is the last one. `orders` are those that it tells of, by id, each with the message on it. An erasure
+    leaves `digest` instead of the salt.
+    """
+
+    id: str
+    buyer_id: str
+    recipient: str
+    language: str
+    message_id: str
+    salt: str
+    digest: str
+    goes_to: str
+    moves: tuple[tuple[str, str], ...] = ()
+    orders: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def proof(self) -> str:
+        """SHA-256 over all of it but the orders without a message. Never change it: digests of batches depend on it."""
+        if not self.salt:
+            return self.digest if _HEX.fullmatch(str(self.digest)) else "0" * 64
+        fields = (self.id, self.buyer_id, self.recipient, self.language, self.message_id, self.salt)
+        notes = (packed_texts(*told) for told in self.orders if told[1])
+        return sha256("".join((packed_texts(*fields), *notes)).encode("utf-8", "replace")).hexdigest()
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether each address that it goes to instead follows the one before, up to that of now.
+
+        One that was erased from its log, because it was that of another buyer too, follows any.
+        """
+        addresses = [self.recipient, *(text for move in self.moves for text in move), self.goes_to]
+        pairs = zip(addresses[::2], addresses[1::2], strict=True)
+        return all(before == after or before.startswith(_ERASED) for before, after in pairs)
+
+    @property
+    def is_partly_erased(self) -> bool:
+        """Whether an address or a message of it became the mark of an erasure."""
+        texts = [*(text for move in self.moves for text in move), *(message for __, message in self.orders)]
+        return any(text.startswith(_ERASED) for text in texts)
+
+
+_HEX = re.compile("[0-9a-f]{64}")
+_ERASED = "erased on "
+_LEAF_LENGTH = 8
+
+
+class MailsDigest:
+    """The digest of the mails of a batch, in the order of their ids, and a short one of each to find what changed."""
+
+    def __init__(self) -> None:
+        self._proofs, self._orders = sha256(), sha256()
+        self._leaves: list[str] = []
+
+    def add(self, mail: QueuedMail) -> None:
+        """Add the next mail."""
+        self.add_proofs([mail.proof])
+        self.add_orders([packed_texts(mail.id, order_id) for order_id, __ in mail.orders])
+
+    def add_proofs(self, proofs: Sequence[str]) -> None:
+        """Add the proofs of the next mails."""
+        self._proofs.update("".join(proofs).encode())
+        self._leaves += [proof[:_LEAF_LENGTH] for proof in proofs]
+
+    def add_orders(self, told: Iterable[str]) -> None:
+        """Add which orders the next mails tell of: of each the ids of mail and order as `packed_texts`."""
+        self._orders.update("".join(told).encode("utf-8", "replace"))
+
+    @property
+    def leaves(self) -> str:
+        """The short digests."""
+        return "".join(self._leaves)
+
+    def hexdigest(self) -> str:
+        """The digest of all mails; empty without mails."""
+        whole = sha256(self._proofs.digest() + self._orders.digest())
+        return whole.hexdigest() if self._leaves else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

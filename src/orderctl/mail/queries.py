@@ -1,17 +1,29 @@
 """Mails as rows of the outbox, and the content of their letters (design.md, section 7)."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import groupby
+from hashlib import sha256
+from itertools import groupby, islice
 
 from orderctl.core.money import add_up
 from orderctl.database.connection import Columns, Connection, Row, read_instant
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.delivery.queries import matching
 from orderctl.language.stored import told
-from orderctl.mail.outbox import DETAILS, MAILS, Letter, LetterContext, Mail, MailQuery, Misdirected
+from orderctl.mail.outbox import (
+    DETAILS,
+    MAILS,
+    Letter,
+    LetterContext,
+    Mail,
+    MailQuery,
+    MailsDigest,
+    Misdirected,
+    QueuedMail,
+)
 from orderctl.orders.orders import Buyer, OrderSummary
 from orderctl.orders.queries import SUMMARY_COLUMNS, read_buyer, read_summary
 from orderctl.selection.notes import words_of
@@ -162,6 +174,98 @@ def misdirected(connection: Connection) -> tuple[Misdirected, ...]:
         Misdirected(buyer_id=key[0], buyer=key[1], recipient=key[2], email=key[3], mail_ids=tuple(row[4] for row in of))
         for key, of in groupby(found, key=lambda row: tuple(row[:4]))
     )
+
+
+def digest_queued(connection: Connection, batch_id: str) -> MailsDigest:
+    """The digest of the mails that this transaction queued for a batch. No address was changed yet.
+
+    As `MailsDigest.add` over `queued_mails`, but SQL writes what is digested: it takes half the time.
+    """
+    digest, notes = MailsDigest(), dict[str, str]()
+    # The ids of the batch's mails begin with its id and a point. A slash comes after the point.
+    bound = {"first": f"{batch_id}.", "after": f"{batch_id}/"}
+    orders = connection.stream(
+        f"SELECT {_packed(connection, 'mail_id', 'order_id')}, CASE WHEN message <> '' THEN"
+        f" {_packed(connection, 'order_id', 'message')} END FROM mail_order"
+        " WHERE account = :account AND mail_id > :first AND mail_id < :after ORDER BY mail_id, order_id",
+        bound,
+    )
+    while together := list(islice(orders, _TOGETHER)):
+        digest.add_orders([row[0] for row in together])
+        for of_mail, note in together:
+            if note is not None:
+                mail_id = json.loads(of_mail)[0]
+                notes[mail_id] = notes.get(mail_id, "") + note
+    columns = ("id", "buyer_id", "recipient", "language", "message_id", "salt")
+    mails = connection.stream(
+        f"SELECT {'id' if notes else 'NULL'}, {_packed(connection, *columns)} FROM mail"
+        " WHERE account = :account AND id > :first AND id < :after ORDER BY id",
+        bound,
+    )
+    while together := list(islice(mails, _TOGETHER)):
+        lines = (f"{line}{notes.get(mail_id, '')}" for mail_id, line in together) if notes else (r[1] for r in together)
+        digest.add_proofs([sha256(line.encode()).hexdigest() for line in lines])
+    return digest
+
+
+_TOGETHER = 1_000
+# What the program makes itself holds nothing that JSON escapes. PostgreSQL takes 0.7 microseconds to find that out.
+_OURS = frozenset({"id", "mail_id", "message_id", "salt"})
+
+
+def _packed(connection: Connection, *columns: str) -> str:
+    """An expression for what `packed_texts` makes of these columns."""
+    if connection.dialect.name == "sqlite":
+        return f"json_array({', '.join(columns)})"
+    texts = " || ',' || ".join(
+        f"'\"' || {column} || '\"'" if column in _OURS else f"CAST(to_json({column}) AS text)" for column in columns
+    )
+    return f"'[' || {texts} || ']'"
+
+
+def queued_mails(
+    connection: Connection,
+    moves: Mapping[str, Sequence[tuple[str, str]]],
+    *,
+    batch_id: str | None = None,
+    buyer_id: str | None = None,
+) -> Iterator[QueuedMail]:
+    """The mails of a batch or to a buyer as they were queued, sorted by id. `moves` are those of `address_moves`."""
+    one, wanted = ("batch_id", batch_id) if buyer_id is None else ("buyer_id", buyer_id)
+    found = connection.stream(
+        "SELECT m.id, m.buyer_id, m.recipient, m.language, m.message_id, m.salt, m.digest, o.order_id, o.message"
+        " FROM mail AS m LEFT JOIN mail_order AS o ON o.account = :account AND o.mail_id = m.id"
+        f" WHERE m.account = :account AND m.{one} = :wanted ORDER BY m.id, o.order_id",
+        {"wanted": wanted},
+    )
+    for mail_id, rows in groupby(found, key=lambda row: row[0]):
+        of_mail = list(rows)
+        owner, goes_to, language, message_id, salt, digest = of_mail[0][1:7]
+        moved = tuple(moves.get(mail_id, ()))
+        yield QueuedMail(
+            id=mail_id,
+            buyer_id=owner,
+            recipient=moved[0][0] if moved else goes_to,
+            language=language,
+            message_id=message_id,
+            salt=salt,
+            digest=digest,
+            goes_to=goes_to,
+            moves=moved,
+            orders=tuple((row[7], row[8]) for row in of_mail if row[7] is not None),
+        )
+
+
+def address_moves(connection: Connection) -> dict[str, list[tuple[str, str]]]:
+    """Each mail that goes to another address than it was queued for: from where and to where, oldest first."""
+    found = connection.execute(
+        "SELECT mail_id, from_recipient, to_recipient FROM mail_event WHERE account = :account"
+        " AND from_recipient <> '' ORDER BY mail_id, at, id"
+    )
+    moves: dict[str, list[tuple[str, str]]] = {}
+    for mail_id, before, after in found.fetchall():
+        moves.setdefault(mail_id, []).append((before, after))
+    return moves
 
 
 def mail_order_ids(connection: Connection, mail_id: str) -> tuple[str, ...]:

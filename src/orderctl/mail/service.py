@@ -1,5 +1,6 @@
 """Mails as deliveries: how each is written, which came back, and which go to another address (design.md, section 7)."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orderctl.core.ids import new_id
 from orderctl.core.times import Progress
+from orderctl.database.acts import salted
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
@@ -239,8 +241,16 @@ def readdress(store: Store, query: MailQuery, to: str, *, actor: str, reason: st
                 raise UsageError(
                     _("mail {id} goes to {address} already", id=mail.id, address=to), hint=_("leave out --to")
                 )
-            noted = {"from_recipient": mail.recipient, "to_recipient": to}
-            act = Logged(event_id=new_id(), actor=actor, reason=reason, at=at, noted=noted, changes={"recipient": to})
+            salt = os.urandom(16).hex()
+            act = Logged(
+                event_id=new_id(),
+                actor=actor,
+                reason=reason,
+                at=at,
+                noted={"from_recipient": mail.recipient, "to_recipient": to, "salt": salt},
+                changes={"recipient": to},
+                proof=salted(salt, mail.recipient, to),
+            )
             done += change(connection, MAILS, RETRY, {mail.id: picked.states[mail.id]}, act)
         return done
 

@@ -6,7 +6,7 @@ The rules are in design.md, section 5c.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -152,12 +152,26 @@ class Words:
 
 
 def _plain(text: str) -> str:
-    if not text.startswith(("{", "[")) or "\\u" not in text:
+    """The text, or the texts in it if it is JSON: what an escape stands for is no letter before a name."""
+    if not text.startswith(("{", "[")) or "\\" not in text:
         return text
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False)
+        return "\n".join(_texts(json.loads(text)))
     except ValueError:
         return text
+
+
+def _texts(value: object) -> Iterator[str]:
+    """The texts in a JSON value, keys too; one may be packed JSON itself."""
+    if isinstance(value, str):
+        yield _plain(value)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield _plain(key)
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
 
 
 def blanked_order(order: Order, mark: str) -> Order:

@@ -431,6 +431,13 @@ def _beside(verdict: LogVerdict) -> Iterator[str]:
             verdict.unknown_lines,
         )
         yield unknown
+    if verdict.unknown_mails:
+        unknown = ngettext(
+            "no digest covers {number:,} mail, which an earlier version queued",
+            "no digest covers {number:,} mails, which an earlier version queued",
+            verdict.unknown_mails,
+        )
+        yield unknown
     if verdict.erasures:
         yield (
             ngettext(

@@ -32,6 +32,7 @@ BATCH_APPROVER = "a batch names who approved it, and their login"
 BATCH_EVENTS = "the events of a batch are of its orders, its actor and its time"
 BATCH_COUNTS = "a batch counts its own orders, events and mails"
 BATCH_DIGEST = "the digest of a batch is that of its fields and its events"
+BATCH_MAILS = "a batch with mails has a digest of them, and another has none"
 # What the policy of the store refuses, in the order in which it is checked.
 POLICY_ORDERS = "the policy of the store allows fewer orders a batch"
 POLICY_AMOUNT = "the policy of the store allows less money a batch"
@@ -48,6 +49,7 @@ _ATTEMPTS = 10**6
 # versions are higher.
 ARRIVING = 0
 _MAIL_KEEPS = ("account", "id", "batch_id", "buyer_id", "language", "message_id", "created_at")
+_MAIL_DIGESTED = ("salt", "digest")
 _LETTER = ("subject", "text", "html")
 _WRITEBACK_KEEPS = ("account", "id", "batch_id", "order_id", "system", "system_key", "created_at")
 # A worker whose lease ran out finds its mail `unknown`, and still has its token.
@@ -115,6 +117,7 @@ SINGLY_IN_BULK = (
     "NEW.mode = 'bulk' AND EXISTS (SELECT 1 FROM order_event WHERE account = NEW.account AND batch_id = NEW.id"
     f" AND from_status IN ({SINGLY_REJECTED}))"
 )
+MAILS_UNDIGESTED = "(NEW.mails > 0) <> (NEW.mails_digest <> '')"
 IN_BATCH = "account = NEW.account AND batch_id = NEW.id"
 
 
@@ -141,14 +144,15 @@ ACT_OUT_OF_PLACE = (
 )
 
 
-def mail_changed(differs: str, *, with_bounces: bool) -> str:
+def mail_changed(differs: str, *, with_bounces: bool, with_digests: bool) -> str:
     """The mail was already sent and did not come back, or a column changed that must stay."""
     stays = f" AND NOT ({_READDRESSED})" if with_bounces else ""
+    kept = (*_MAIL_KEEPS, *(_MAIL_DIGESTED if with_digests else ()))
     return any_of(
         [
             "OLD.state = 'sent' AND NEW.state <> 'bounced'",
             f"NEW.recipient {differs} OLD.recipient{stays}",
-            *(f"NEW.{column} {differs} OLD.{column}" for column in _MAIL_KEEPS),
+            *(f"NEW.{column} {differs} OLD.{column}" for column in kept),
             *(f"OLD.{column} IS NOT NULL AND NEW.{column} {differs} OLD.{column}" for column in _LETTER),
         ]
     )

@@ -64,15 +64,17 @@ _WRITEBACK = ("account", "id", "batch_id", "order_id", "system", "state", "attem
 ERASABLE = {
     "mail": Erasable(
         f"({_OF_BUYER} OR {_in_batches('OLD.batch_id')})",
-        ("recipient", "subject", "text", "html", "last_error"),
+        ("recipient", "subject", "text", "html", "last_error", "salt"),
         (*_MAIL, "lease_until", "token", "created_at", "updated_at"),
+        ("digest",),
         has_rowid=True,
     ),
     "mail_order": Erasable(_OF_MAIL, ("message",), ("account", "mail_id", "order_id")),
     "mail_event": Erasable(
         _OF_MAIL,
-        ("reason", "from_recipient", "to_recipient"),
+        ("reason", "from_recipient", "to_recipient", "salt"),
         ("account", "mail_id", "id", "action", "from_state", "to_state", "actor", "actor_login", "at", "report"),
+        ("digest",),
     ),
     "order_event": Erasable(
         f"({_OF_ORDER} OR {_in_batches('OLD.batch_id')})", ("detail",), (*_EVENT, "actor_login", "lines_digest")
@@ -81,7 +83,7 @@ ERASABLE = {
         _in_batches("OLD.id"),
         ("source", "reason", "message", "request_digest", "salt"),
         (*_BATCH, "mail_per_order", "planned", "rejected", "skipped", "mails", "digest", "previous", "request_key"),
-        ("leaves", "texts_digest", "events_digest", "request_plan"),
+        ("leaves", "texts_digest", "events_digest", "request_plan", "mails_digest", "mail_leaves"),
         has_rowid=True,
     ),
     "act": Erasable(

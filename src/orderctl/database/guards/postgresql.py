@@ -187,11 +187,11 @@ def acts() -> Iterator[str]:
     yield from trigger("act", "act_of_login", "INSERT", other, ACT_OF_LOGIN)
 
 
-def mails(*, erasing: bool, with_bounces: bool) -> Iterator[str]:
+def mails(*, erasing: bool, with_bounces: bool, with_digests: bool) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
     yield from _refuse_if("mail", f"NOT EXISTS ({logged('mail')})")
     yield from _refuse_if("mail_order", f"EXISTS ({_OF_BATCH})")
-    changed, function = mail_changed("IS DISTINCT FROM", with_bounces=with_bounces), "orderctl_refuse_mail"
+    changed = mail_changed("IS DISTINCT FROM", with_bounces=with_bounces, with_digests=with_digests)
     unerased = {"mail": "orderctl_refuse", "mail_order": "orderctl_refuse"}
     if erasing:
         for table in unerased:
@@ -199,7 +199,7 @@ def mails(*, erasing: bool, with_bounces: bool) -> Iterator[str]:
             unerased[table] = _unless_erased(table)
     yield from trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT, unerased["mail"])
     yield from trigger("mail", "mail_kept_moves", "UPDATE", moved("IS DISTINCT FROM"), MAIL_MOVED)
-    yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on(), MAIL_UNLOGGED, function)
+    yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on(), MAIL_UNLOGGED, "orderctl_refuse_mail")
     if with_bounces:
         yield from _refuse_if("address", f"NOT EXISTS ({logged_address()})")
         other = "NEW.state = 'waiting' AND NEW.recipient IS DISTINCT FROM OLD.recipient"

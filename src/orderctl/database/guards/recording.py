@@ -13,9 +13,11 @@ from orderctl.database.guards.conditions import (
     BATCH_DIGEST,
     BATCH_EVENTS,
     BATCH_LOGIN,
+    BATCH_MAILS,
     BATCH_PLAN,
     BATCH_PREVIOUS,
     IN_BATCH,
+    MAILS_UNDIGESTED,
     OWN_APPROVAL,
     OWN_TIME,
     PLAN_OPEN,
@@ -42,7 +44,7 @@ _STEPS = (
 )
 
 
-def recording() -> Iterator[str]:
+def recording(*, with_mails: bool) -> Iterator[str]:
     """The triggers and functions, in the order in which they need each other."""
     yield (
         # The owner can drop the triggers anyway, and moves records that were made elsewhere.
@@ -55,7 +57,7 @@ def recording() -> Iterator[str]:
         wrong = f"NEW.{column} NOT BETWEEN now() - {_SLACK} AND clock_timestamp() + {_SLACK}"
         yield from trigger(table, f"{table}_own_time", "INSERT", wrong, OWN_TIME, "orderctl_refuse_time")
     yield from _events()
-    yield from _whole_batch()
+    yield from _whole_batch(with_mails=with_mails)
     yield from _plans()
 
 
@@ -93,9 +95,10 @@ def _quoted(text: str) -> str:
     return f"orderctl_quoted({text})"
 
 
-def _header() -> str:
+def _header(*, with_mails: bool) -> str:
     """The fields of a batch as `audit.log.header_line` writes them: a JSON object with sorted keys."""
     optional = {"actor_login", "reason_code", "request_digest", "request_key"}
+    optional |= {"mails_digest"} if with_mails else set()
     numbers = {"mails", "planned", "position", "rejected", "skipped"}
     texts = {"actor", "approver", "events_digest", "host", "id", "message", "mode", "previous", "program", "reason"}
     values = {name: f"NEW.{name}::text" for name in numbers}
@@ -173,11 +176,12 @@ def _digested() -> str:
     )
 
 
-def _whole_batch() -> Iterator[str]:
+def _whole_batch(*, with_mails: bool) -> Iterator[str]:
     """A batch is what its orders and events say, follows the one before it, and names who approved it."""
     yield _as_json()
     begun = "SELECT events FROM batch_begun WHERE account = NEW.account AND id = NEW.id"
-    header = f"encode(sha256(convert_to({_header()}, 'UTF8')), 'hex')"
+    undigested = f"IF {MAILS_UNDIGESTED} THEN {_raise(BATCH_MAILS)}; END IF; " if with_mails else ""
+    header = f"encode(sha256(convert_to({_header(with_mails=with_mails)}, 'UTF8')), 'hex')"
     yield (
         "CREATE FUNCTION orderctl_refuse_unlike() RETURNS trigger LANGUAGE plpgsql AS $$ "
         "DECLARE number bigint; alike boolean; hashed text; stamp text; middle text; ending text; of_plan record;"
@@ -191,6 +195,7 @@ def _whole_batch() -> Iterator[str]:
         "IF number <> NEW.rejected OR NEW.planned < NEW.rejected"
         f" OR NEW.rejected <> (SELECT count(*) FROM orders WHERE {IN_BATCH}) OR NEW.rejected <> ({begun})"
         f" OR NEW.mails <> (SELECT count(*) FROM mail WHERE {IN_BATCH}) THEN {_raise(BATCH_COUNTS)}; END IF; "
+        f"{undigested}"
         # In another encoding the text has other bytes: `log verify` finds a digest that does not fit.
         f"IF getdatabaseencoding() = 'UTF8' AND (NEW.events_digest <> hashed OR NEW.digest <> {header}) THEN "
         f"{_raise(BATCH_DIGEST)}; END IF; RETURN NULL; END $$"

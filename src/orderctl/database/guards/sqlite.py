@@ -8,6 +8,7 @@ from orderctl.database.guards.conditions import (
     APPEND_ONLY,
     ARRIVING,
     BATCH_COUNTS,
+    BATCH_MAILS,
     BATCH_PREVIOUS,
     BECOMES_REJECTED,
     BY_A_BATCH,
@@ -23,6 +24,7 @@ from orderctl.database.guards.conditions import (
     MAIL_MOVED,
     MAIL_READDRESSED,
     MAIL_UNLOGGED,
+    MAILS_UNDIGESTED,
     NO_REASON,
     NUMBERS,
     ONE_ATTEMPT,
@@ -142,7 +144,7 @@ def bounds(table: str) -> Iterator[str]:
     yield trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
 
 
-def mails(*, erasing: bool, with_bounces: bool) -> Iterator[str]:
+def mails(*, erasing: bool, with_bounces: bool, with_digests: bool) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
     there = (
         "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.id)"
@@ -152,7 +154,8 @@ def mails(*, erasing: bool, with_bounces: bool) -> Iterator[str]:
         "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.mail_id) OR EXISTS (SELECT 1"
         " FROM mail_order WHERE account = NEW.account AND mail_id = NEW.mail_id AND order_id = NEW.order_id)"
     )
-    changed = f"{mail_changed('IS NOT', with_bounces=with_bounces)} OR NEW.rowid IS NOT OLD.rowid"
+    other = mail_changed("IS NOT", with_bounces=with_bounces, with_digests=with_digests)
+    changed = f"{other} OR NEW.rowid IS NOT OLD.rowid"
     unlogged = f"({acted_on()}) AND NOT EXISTS ({logged('mail')})"
     if erasing:
         changed = f"({changed}) AND NOT ({is_erasure('sqlite', ERASABLE['mail'])})"
@@ -302,7 +305,7 @@ def policy() -> Iterator[str]:
         yield trigger(name, "INSERT ON batch", condition, message)
 
 
-def recording() -> Iterator[str]:
+def recording(*, with_mails: bool) -> Iterator[str]:
     """A batch counts its orders and follows the one before it, and nobody approves a plan of their own."""
     last = "(SELECT digest FROM batch WHERE account = NEW.account AND position = NEW.position - 1)"
     counted = f"NEW.rejected IS NOT (SELECT count(*) FROM orders WHERE {IN_BATCH}) OR NEW.planned < NEW.rejected"
@@ -311,7 +314,8 @@ def recording() -> Iterator[str]:
     begun = "NEW.state NOT IN ('saved', 'held') OR (NEW.state = 'held') <> (NEW.approver IS NOT NULL)"
     other = f"NEW.previous IS NOT coalesce({last}, '')"
     # After the other triggers and the unique indexes, which say more; of those after it, one looks at the rowid.
-    for name, wrong, message in (("previous", other, BATCH_PREVIOUS), ("counts", counted, BATCH_COUNTS)):
+    wholes = [("previous", other, BATCH_PREVIOUS), ("counts", counted, BATCH_COUNTS)]
+    for name, wrong, message in (*wholes, *([("mails", MAILS_UNDIGESTED, BATCH_MAILS)] if with_mails else ())):
         condition = f"NEW.rowid >= 1 AND ({wrong})"
         yield trigger(f"batch_whole_{name}", "INSERT ON batch", condition, message, when="AFTER")
     yield trigger("plan_own_approval", "UPDATE OF approver, approved_at ON plan", own, OWN_APPROVAL)

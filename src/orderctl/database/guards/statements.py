@@ -51,7 +51,8 @@ _FROZEN = [
     "gone_at",
 ]
 # Columns and tables that a later migration adds. The guards of earlier migrations cannot name them.
-OF_0024 = ("to_recipient",)
+OF_0027 = ("mails_digest",)
+OF_0024 = ("to_recipient", *OF_0027)
 OF_0022 = ("writeback", *OF_0024)
 OF_0021 = ("actor_login", "events_digest", *OF_0022)
 OF_0020 = ("erasure", *OF_0021)
@@ -107,7 +108,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *_first(dialect, without),
         *later,
         *_bounds(dialect),
-        *_mails(dialect, erasing=erasing, with_bounces=not set(OF_0024) <= set(without)),
+        *_mails(dialect, without),
         *_request_key(dialect),
         *_by_a_batch(dialect, with_policy=with_policy),
         *(() if set(OF_0013) <= set(without) else _gone(dialect)),
@@ -116,7 +117,7 @@ def guard_statements(dialect: str, without: Sequence[str] = ()) -> tuple[str, ..
         *(() if set(OF_0018) <= set(without) else _members(dialect)),
         *(() if set(OF_0019) <= set(without) else _acts(dialect, erasing=erasing)),
         *(_erased(dialect) if erasing else ()),
-        *(() if set(OF_0021) <= set(without) else _recording(dialect)),
+        *(() if set(OF_0021) <= set(without) else _recording(dialect, without)),
         *(() if set(OF_0022) <= set(without) else _writebacks(dialect)),
     )
 
@@ -146,9 +147,13 @@ def _bounds(dialect: str) -> Iterator[str]:
     yield from sqlite.place() if dialect == "sqlite" else postgresql.place()
 
 
-def _mails(dialect: str, *, erasing: bool, with_bounces: bool) -> Iterator[str]:
+def _mails(dialect: str, without: Sequence[str]) -> Iterator[str]:
     mails = sqlite.mails if dialect == "sqlite" else postgresql.mails
-    yield from mails(erasing=erasing, with_bounces=with_bounces)
+    yield from mails(
+        erasing=not set(OF_0020) <= set(without),
+        with_bounces=not set(OF_0024) <= set(without),
+        with_digests=not set(OF_0027) <= set(without),
+    )
 
 
 def _writebacks(dialect: str) -> Iterator[str]:
@@ -200,12 +205,10 @@ def _erased(dialect: str) -> Iterator[str]:
     yield from sqlite.erased() if dialect == "sqlite" else postgresql.erased()
 
 
-def _recording(dialect: str) -> Iterator[str]:
+def _recording(dialect: str, without: Sequence[str]) -> Iterator[str]:
     """Who recorded something and when, and that a batch is whole. SQLite knows neither logins nor SHA-256."""
-    if dialect == "sqlite":
-        yield from sqlite.recording()
-    else:
-        yield from recording()
+    record = sqlite.recording if dialect == "sqlite" else recording
+    yield from record(with_mails=not set(OF_0027) <= set(without))
 
 
 def _gone(dialect: str) -> Iterator[str]:
