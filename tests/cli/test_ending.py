@@ -4,7 +4,10 @@ import functools
 import json
 import re
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -334,3 +337,18 @@ def test_the_screen_the_document_and_the_exit_code_say_the_same(prepared, tmp_pa
             told = ran.json if form == "json" else json.loads(ran.lines[-1])
             told = told[-1] if isinstance(told, list) else told
             assert {path: functools.reduce(dict.get, path.split("."), told) for path in said} == said
+
+
+def test_a_signal_while_a_module_loads_ends_the_run_with_its_own_code(sqlite_url, tmp_path):
+    """Python ends by SIGINT whatever the code, if an `exec` was interrupted: dataclasses are made by one."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'orderctl.search.queries':\n"
+        "            exec('os.kill(os.getpid(), signal.SIGTERM)')\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    environ = Cli(sqlite_url, tmp_path / "home").environ | {"PYTHONPATH": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-m", "orderctl", "search"], env=environ, capture_output=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (128 + signal.SIGTERM, b"", b"orderctl: interrupted\n")

@@ -345,6 +345,8 @@ def _warm_up() -> None:
             sys.argv = ["orderctl", *call]
             with contextlib.suppress(SystemExit):
                 main()
+    for number in _STOPPING:  # a child has those of a new process, and not those of the end of the last call
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     gc.collect()
     gc.freeze()
     _fill_holes()

@@ -243,7 +243,11 @@ def lose_a_worker(url: str, folder: Path, server: ForkServer, number: int, rng: 
     with plain_server() as inbox:
         settings = environ(url, folder, inbox.port) | {"ORDERCTL_CONFIG": str(shop.config)}
         said = [str(folder / f"worker{each}") for each in range(3)]
-        workers = [server.begin(*_WORKERS, environ=settings, stdin=os.devnull, out=name, err=name) for name in said]
+        workers = [
+            server.begin(*_WORKERS, environ=settings, stdin=os.devnull, out=os.devnull, err=name) for name in said
+        ]
+        while not all(Path(name).stat().st_size for name in said):  # until each has said that it follows the outbox
+            time.sleep(0.02)
         _until_sent(url, rng.randint(number // 10, 2 * number - _IN_HAND))
         workers[0].kill()
         _until_sent(url, 2 * number - _IN_HAND)

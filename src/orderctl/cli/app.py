@@ -1,5 +1,6 @@
 """The program: its options, and its commands, which are imported when they are called. `ending.py` ends a run."""
 
+import os
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,9 @@ class LazyCommands(HelpfulGroup):
             code = ending.of(call)
         except BaseException as error:  # noqa: BLE001 - the ending itself failed: end with that error
             code = ending.of(partial(_raise, error))
+        if ending.stopped:
+            # Python ends by SIGINT, whatever the code, if the signal came while `exec` ran a text: dataclasses do that.
+            os._exit(code)
         raise SystemExit(code)
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> tuple[str | None, Any, list[str]]:  # type: ignore[override]

@@ -88,6 +88,11 @@ class Ending:
         self._on_stop(self._stop)
         threading.excepthook = sys.unraisablehook = self._aside
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal ended the run."""
+        return bool(self._signal)
+
     def of(self, call: Callable[[], object]) -> int:
         """Run `call`, write and say everything, and return the exit code."""
         error: BaseException | None = None
