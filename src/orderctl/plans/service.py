@@ -159,8 +159,8 @@ def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOu
             connection,
             Choice(scope=IdScope(given=ids, words=plan.by.source)),
             plan.mode,
-            notify=plan.mail.notify,
-            per_order=plan.mail.per_order,
+            mail=plan.mail,
+            systems={system.name: system.key for system in plan.systems},
             changed_since=plan.made_at - RECENT,
             seen_since=plan.seen_since(clock.of(connection)),
         )
@@ -172,7 +172,8 @@ def still_as_planned(store: Store, plan: RejectionPlan, changed: Sequence[LeftOu
         before_credits=found.before_credits,
         buyers=found.buyers,
         head=found.head,
-        mail=replace(found.mail, message=plan.mail.message),
+        mail=found.mail,
+        systems=found.systems,
         impact=found.impact,
     )
 

@@ -1,8 +1,9 @@
 """Assesses a choice: reads its orders once, and answers every question of a plan from them in one statement."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -116,11 +117,11 @@ def impact_parts() -> tuple[Part, ...]:
         ),
         Part(
             "seen",
-            "seen_at, orders",
+            "seen_at, source, orders",
             # Counted among all: PostgreSQL takes `refusal IS NULL` for rare, and would look each order up by itself.
-            "SELECT said.seen_at, count(CASE WHEN refusal IS NULL THEN 1 END) AS orders FROM hit"
+            "SELECT said.seen_at, said.source, count(CASE WHEN refusal IS NULL THEN 1 END) AS orders FROM hit"
             " LEFT JOIN order_source AS said ON said.account = :account AND said.order_id = hit.id"
-            " GROUP BY said.seen_at",
+            " GROUP BY said.seen_at, said.source",
         ),
         _buyers("silent", "id IS NOT NULL AND email IS NULL"),
         _buyers("confirmed", "confirmed = 1"),
@@ -165,7 +166,9 @@ def impact_of(read: Read, open_totals: OpenTotals) -> Impact:
         delivery_to=ends and read_day(ends),
         without_address=_named(read, "silent"),
         with_confirmed=_named(read, "confirmed"),
-        freshness=Freshness.of((seen_at and read_instant(seen_at), orders) for seen_at, orders in read.rows("seen")),
+        freshness=Freshness.of(
+            (seen_at and read_instant(seen_at), orders) for seen_at, __, orders in read.rows("seen")
+        ),
     )
 
 
@@ -236,14 +239,15 @@ def assess_choice(
     choice: Choice,
     mode: Mode,
     *,
-    notify: bool,
-    per_order: bool,
+    mail: MailPlan,
+    systems: Mapping[str, str],
     changed_since: datetime,
     seen_since: datetime | None,
 ) -> Assessment:
     """Split a choice by eligibility, add it up, and compute the impact, reading each order once (design.md, section 6).
 
-    With `seen_since`, orders of which their source has not spoken since are stale. Changes nothing.
+    `mail` says what mails there are to be, `systems` has the key of each system by its name. With `seen_since`, orders
+    of which their source has not spoken since are stale. Changes nothing.
     """
     instant = connection.dialect.instant
     params: dict[str, object] = {"changed_since": instant(changed_since), "head": HEAD}
@@ -254,7 +258,7 @@ def assess_choice(
     eligible = [group for group in groups if group[0] is None]
     targets = Targets(read.packed["targets"], sum(group[3] for group in eligible))
     skipped = _skipped(json.loads(read.packed["refused"]))
-    buyers, mail = _mails(read.rows("mails"), notify=notify, per_order=per_order)
+    buyers, mail = _mails(read.rows("mails"), mail)
     return Assessment(
         given=_given(connection, choice, targets, skipped),
         origins=origins_of(connection, choice),
@@ -265,6 +269,7 @@ def assess_choice(
         buyers=buyers,
         head=_head(connection, [order_id for (order_id,) in read.rows("head")]),
         mail=mail,
+        systems=_systems(read.rows("seen"), systems),
         impact=impact_of(read, count_open_orders(connection, {season for __, __, season, *__ in eligible})),
     )
 
@@ -317,18 +322,17 @@ def _head(connection: Connection, ids: list[str]) -> tuple[OrderSummary, ...]:
     return tuple(sorted(found, key=lambda order: ids.index(order.id)))
 
 
-def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[int, MailPlan]:
+def _mails(found: list[list[Any]], wanted: MailPlan) -> tuple[int, MailPlan]:
     """How many buyers the plan concerns, and the mails that would tell them."""
     known = [row for row in found if not row[0]]
     reachable = [row for row in known if not row[1]]
     buyers = sum(row[3] for row in known)
     nobody = sum(int(row[4]) for row in found if row[0])
-    if not notify:
-        return buyers, MailPlan(notify=False, orders_without_buyer=nobody)
-    languages = tuple((row[2], int(row[4]) if per_order else row[3]) for row in reachable)
-    return buyers, MailPlan(
-        notify=True,
-        per_order=per_order,
+    if not wanted.notify:
+        return buyers, replace(wanted, orders_without_buyer=nobody)
+    languages = tuple((row[2], int(row[4]) if wanted.per_order else row[3]) for row in reachable)
+    return buyers, replace(
+        wanted,
         mails=sum(number for __, number in languages),
         buyers_without_address=sum(row[3] for row in known if row[1]),
         orders_without_buyer=nobody,
@@ -336,18 +340,14 @@ def _mails(found: list[list[Any]], *, notify: bool, per_order: bool) -> tuple[in
     )
 
 
-def systems_of(connection: Connection, targets: Targets, systems: Mapping[str, str]) -> tuple[SystemOrders, ...]:
-    """How many of the targets live in which of the systems. `systems` has the key of each by its name."""
-    if not systems or not targets.count:
-        return ()
-    dialect = connection.dialect
-    found = connection.execute(
-        f"SELECT said.source, count(*) FROM ({dialect.pairs('targets')}) AS target"
-        " JOIN order_source AS said ON said.account = :account AND said.order_id = target.key"
-        f" WHERE said.source IN ({dialect.ids('systems')}) GROUP BY said.source ORDER BY said.source",
-        {"targets": targets.packed, "systems": dialect.bind_ids(list(systems))},
+def _systems(found: list[list[Any]], known: Mapping[str, str]) -> tuple[SystemOrders, ...]:
+    """How many of the targets live in which of the known systems; `known` has the key of each by its name."""
+    orders: Counter[str] = Counter()
+    for __, source, number in found:
+        orders[source] += number
+    return tuple(
+        SystemOrders(name=name, key=known[name], orders=orders[name]) for name in sorted(known) if orders[name]
     )
-    return tuple(SystemOrders(name=name, key=systems[name], orders=number) for name, number in found)
 
 
 _KEYS = {"id": "o.id", "reference": "o.reference"}

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import count
 
 from orderctl.audit.log import AlikeLines, Batch, BatchDigester
 from orderctl.audit.queries import BATCHES, IN_BATCH, batch_of_request, get_batch, list_batches
@@ -228,8 +229,10 @@ def queue_writebacks(connection: Connection, plan: RejectionPlan, at: datetime) 
     names = {f"system{number}": system.name for number, system in enumerate(plan.systems)}
     columns = [_KEYS[system.key] for system in plan.systems]
     keys = " ".join(f"WHEN :{name} THEN o.{column}" for name, column in zip(names, columns, strict=True))
-    # Numbered by an expression, or SQLite scans the key of all orders of the account for their order.
-    number = "row_number() OVER (ORDER BY o.id || '')"
+    # Numbered by an expression, or SQLite scans the key of all orders of the account for their order. All numbers have
+    # as many digits: sorted as texts they ascend, and each goes to the end of the indexes.
+    number = "(:above + row_number() OVER (ORDER BY o.id || ''))"
+    digits = next(digits for digits in count() if plan.targets.count <= 9 * 10**digits)
     connection.execute(
         "INSERT INTO writeback (account, id, batch_id, order_id, system, system_key, state, next_attempt_at,"
         f" created_at, updated_at) SELECT :account, CAST(:batch || '.' || {number} AS TEXT),"
@@ -237,7 +240,12 @@ def queue_writebacks(connection: Connection, plan: RejectionPlan, at: datetime) 
         " FROM orders AS o JOIN order_source AS said ON said.account = :account AND said.order_id = o.id"
         " WHERE o.account = :account AND o.batch_id = :batch"
         f" AND said.source IN ({', '.join(f':{number}' for number in names)})",
-        {"batch": plan.id, "at": connection.dialect.instant(at), **names},
+        {
+            "batch": plan.id,
+            "at": connection.dialect.instant(at),
+            "above": 10**digits - 1,
+            **names,
+        },
     )
 
 

@@ -164,6 +164,7 @@ class Assessment:
     buyers: int
     head: tuple[OrderSummary, ...]
     mail: MailPlan
+    systems: tuple[SystemOrders, ...] = ()
     impact: Impact = field(default_factory=Impact)
 
 
@@ -182,7 +183,6 @@ class RejectionPlan(Assessment):
     reason: str
     reason_code: str = ""
     notes: OrderNotes = field(default_factory=OrderNotes)
-    systems: tuple[SystemOrders, ...] = ()
 
     def seen_since(self, now: datetime) -> datetime | None:
         """Since when the source of an order must have spoken of it; None if it need not."""

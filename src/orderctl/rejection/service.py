@@ -19,12 +19,13 @@ from orderctl.language import _, ngettext
 from orderctl.mail.outbox import MAILS, MailQuery
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import OrderSummary
-from orderctl.rejection.assess import assess_choice, systems_of
+from orderctl.rejection.assess import assess_choice
 from orderctl.rejection.execute import execute_plan, plan_outcome, target_orders, wait_for_turn
 from orderctl.rejection.impact import RECENT
 from orderctl.rejection.plan import (
     ApprovedPlan,
     Executed,
+    MailPlan,
     Provenance,
     RejectionPlan,
     RejectionResult,
@@ -104,15 +105,12 @@ def prepare_rejection(
             connection,
             request.choice,
             request.mode,
-            notify=request.notify,
-            per_order=request.per_order,
+            mail=_wanted_mail(request),
+            systems=request.systems,
             changed_since=at - RECENT,
             seen_since=None if max_age is None else at - max_age,
         )
-        systems = systems_of(connection, found.targets, request.systems)
     assessed = {each.name: getattr(found, each.name) for each in fields(found)}
-    message = request.message if request.notify else ""
-    assessed["mail"] = replace(found.mail, message=message, at_once=request.mail_at_once)
     return RejectionPlan(
         id=new_id(),
         made_at=at,
@@ -122,9 +120,14 @@ def prepare_rejection(
         reason=request.reason,
         reason_code=request.reason_code,
         notes=request.notes.among(found.targets.versions()) if request.notes else request.notes,
-        systems=systems,
         **assessed,
     )
+
+
+def _wanted_mail(request: RejectionRequest) -> MailPlan:
+    if not request.notify:
+        return MailPlan(notify=False, at_once=request.mail_at_once)
+    return MailPlan(notify=True, per_order=request.per_order, message=request.message, at_once=request.mail_at_once)
 
 
 def targets_of(store: Store, plan: RejectionPlan) -> tuple[OrderSummary, ...]:
