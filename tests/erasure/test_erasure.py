@@ -15,7 +15,7 @@ from orderctl.core.text import fold
 from orderctl.database.guards.erasing import ERASABLE, of_orders
 from orderctl.database.guards.statements import _FROZEN
 from orderctl.database.tables import metadata
-from orderctl.orders.erasures import Words, erased_buyers
+from orderctl.orders.erasures import Names, Words, erased_buyers
 from orderctl.orders.orders import Buyer, Status
 from support.audit import digests_again, found_in
 from support.cli import maildir_cli
@@ -291,6 +291,22 @@ def test_cron_leaves_who_cannot_be_erased_and_says_so(cli, store_url):
     assert "saved filters name them: vip" in " ".join(ran.err.split())
 
 
+def test_buyers_of_the_same_texts_are_erased_in_one_run(cli, told, store_url):
+    kumo = (KUMO.name.lower(), KUMO.email)
+    assert cli("reject", "K2", "--yes", "--reason", f"as Jane Döe and {KUMO.name} wished").code == 0
+    ran = cli("buyer", "erase", "--older-than", "1d", "--dry-run", "--format", "json")
+    foreseen = {each["buyer"]: each for each in ran.json}
+    ran = cli("buyer", "erase", "--older-than", "1d", "--yes", "--format", "json")
+    erased = {each["buyer"]: each for each in ran.json}
+    assert (ran.code, {each["outcome"] for each in erased.values()}) == (0, {"erased"})
+    assert {buyer: each["batches"] for buyer, each in foreseen.items()} == {"B17": 3, KUMO.id: 1}
+    # The first of them took the words away that named both.
+    assert {buyer: each["batches"] for buyer, each in erased.items()} == {"B17": 3, KUMO.id: 0}
+    assert found_secrets(store_url) == []
+    assert [word for word in kumo if word in everything(store_url).lower()] == []
+    assert found_in(store_url) == []
+
+
 def test_a_batch_that_was_edited_is_not_erased(cli, told, store_url):
     tamper(store_url, "UPDATE batch SET host = 'elsewhere' WHERE position = 1")
     ran = cli("buyer", "erase", "B17", "--yes")
@@ -371,6 +387,18 @@ def test_a_text_with_the_name_is_found_in_any_case_and_in_json(around, name):
     for text in (f"{around} {name} {around}", f" {name.upper()} ", json.dumps([around, f"x {name}"])):
         if fold(name.strip()) in fold(text):
             assert words.are_in(text) or any(char.isalnum() for char in around[:1] + around[-1:]), text
+
+
+NAMES = st.sampled_from(["Ann", "ann lee", "Lee & Co.", "(Lee)", "---", "Été", "a@b.example", "B1"])
+
+
+@given(
+    st.dictionaries(st.sampled_from("xyz"), st.tuples(NAMES, NAMES)), st.lists(NAMES), st.sampled_from(["", " ", "a"])
+)
+def test_many_buyers_are_found_in_a_text_as_each_of_them_is(buyers, said, between):
+    words = {buyer_id: Words(Buyer(id=buyer_id, name=name), other) for buyer_id, (name, other) in buyers.items()}
+    for text in (between.join(said), json.dumps(said)):
+        assert Names(words).named_in(text) == {buyer_id for buyer_id, each in words.items() if each.are_in(text)}
 
 
 def test_words_are_whole_and_an_id_is_no_name():

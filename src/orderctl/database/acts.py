@@ -207,7 +207,7 @@ def plan_rows(connection: Connection, plan_id: str | None = None) -> Iterator[Ro
     return (tuple(columns.values(row).values()) for row in found)
 
 
-def erase_details(connection: Connection, is_named: Callable[[str], bool], mark: str) -> None:
+def erase_details(connection: Connection, is_named: Callable[[str], object], mark: str) -> None:
     """Put the mark in the place of each detail that names somebody, and keep its digest."""
     for act in [each for each in read_acts(connection) if each.salt and is_named(each.detail)]:
         connection.execute(

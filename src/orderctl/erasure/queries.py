@@ -1,11 +1,11 @@
 """The personal data of a buyer in the store: what there is of it, what forbids to erase it, and the erasure itself."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from orderctl.audit.log import Batch, BatchDigest, digest_again
-from orderctl.audit.queries import batch_chain, batch_events
+from orderctl.audit.queries import batch_events, get_batch
 from orderctl.core.text import fold
 from orderctl.database.acts import (
     PLAN_ACT,
@@ -16,7 +16,7 @@ from orderctl.database.acts import (
     record_earlier_again,
     salted,
 )
-from orderctl.database.connection import Connection, packed, recordset
+from orderctl.database.connection import Connection, Dialect, packed, recordset
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.erasure.scope import Scope, blanked_batch, blanked_event, blanked_mail
 from orderctl.errors import OrderctlError
@@ -24,7 +24,7 @@ from orderctl.filters.saved import all_filters
 from orderctl.language import _
 from orderctl.mail.outbox import MailsDigest
 from orderctl.mail.queries import address_moves, queued_mails
-from orderctl.orders.erasures import ERASED, Erasure, Words, erasures
+from orderctl.orders.erasures import ERASED, Erasure, Names, Words
 from orderctl.orders.orders import Buyer, Status
 from orderctl.orders.queries import read_buyer
 from orderctl.plans.plans import OPEN, PlanState, SavedPlan
@@ -48,6 +48,8 @@ _UNSETTLED = (
 _OPEN_DELIVERY = f"state IN ({', '.join(repr(state.value) for state in _UNSETTLED)})"
 _OF_BUYER = "account = :account AND buyer_id = :buyer"
 _OF_ORDERS = f"account = :account AND order_id IN (SELECT id FROM orders WHERE {_OF_BUYER})"
+# No index of mails goes by buyer. Each mail tells of an order that is rejected, and keeps its buyer.
+_OF_BUYERS_MAIL = f"{_OF_BUYER} AND id IN (SELECT mail_id FROM mail_order WHERE {_OF_ORDERS})"
 
 
 def get_buyer(connection: Connection, buyer_id: str) -> Buyer | None:
@@ -77,41 +79,71 @@ def due_buyers(connection: Connection, before: datetime) -> tuple[str, ...]:
     return tuple(buyer_id for (buyer_id,) in found.fetchall())
 
 
-def scope_of(connection: Connection, buyer: Buyer) -> Scope:
-    """What the store holds of the buyer."""
+def words_of(connection: Connection, buyer: Buyer) -> Words:
+    """What names the buyer: now, and in the addresses of their letters."""
+    found = connection.execute(f"SELECT DISTINCT recipient FROM mail WHERE {_OF_BUYERS_MAIL}", {"buyer": buyer.id})
+    return Words(buyer, *(recipient for (recipient,) in found.fetchall()))
+
+
+@dataclass(slots=True)
+class Named:
+    """Where texts outside of a buyer's own rows name the buyer: ids of batches and plans, saved filters and tags."""
+
+    batches: set[str] = field(default_factory=set)
+    plans: set[str] = field(default_factory=set)
+    filters: list[str] = field(default_factory=list)
+    tags: list[str] = field(default_factory=list)
+
+
+def find_named(connection: Connection, words: Mapping[str, Words]) -> dict[str, Named]:
+    """Where each of these buyers is named, by id. Every text is read once, however many buyers there are."""
+    names, found = Names(words), {buyer_id: Named() for buyer_id in words}
+    for batch_id, text in _texts_of_batches(connection):
+        for buyer_id in names.named_in(text):
+            found[buyer_id].batches.add(batch_id)
+    for plan_id, *texts in connection.stream("SELECT id, reason, plan FROM plan WHERE account = :account"):
+        for buyer_id in set().union(*map(names.named_in, texts)):
+            found[buyer_id].plans.add(plan_id)
+    for kept in all_filters(connection):
+        for buyer_id in names.named_in(kept.expression) | names.named_in(kept.name):
+            found[buyer_id].filters.append(kept.name)
+    tags = connection.stream("SELECT DISTINCT tag FROM order_tag WHERE account = :account ORDER BY tag")
+    for (tag,) in tags:
+        for buyer_id in names.named_in(tag):
+            found[buyer_id].tags.append(tag)
+    return found
+
+
+def scope_of(connection: Connection, buyer: Buyer, words: Words, named: Named) -> Scope:
+    """What the store holds of the buyer. `named` says where to look for words: an erasure may have taken some out."""
     bound = {"buyer": buyer.id}
-    recipients = connection.execute(f"SELECT DISTINCT recipient FROM mail WHERE {_OF_BUYER}", bound).fetchall()
-    words = Words(buyer, *(recipient for (recipient,) in recipients))
-    details = _naming_details(connection, words)
-    batches = set(details) | _naming_batches(connection, words)
+    batches = {batch_id for batch_id, text in _texts_of_batches(connection, named.batches) if words.are_in(text)}
+    plans = [
+        saved
+        for saved in find_plans(connection, PlanState, None, among=named.plans)
+        if words.are_in(saved.reason) or words.are_in(plan_text(connection, saved.id))
+    ]
     return Scope(
         buyer=buyer,
         words=words,
         orders=_count(connection, f"orders WHERE {_OF_BUYER}", **bound),
-        mails=_count(connection, f"mail WHERE {_OF_BUYER}", **bound),
+        mails=_count(connection, f"mail WHERE {_OF_BUYERS_MAIL}", **bound),
         open_orders=_count(connection, f"orders AS o WHERE o.{_OF_BUYER} AND {_OPEN_ORDER}", **bound),
-        open_mails=_count(connection, f"mail WHERE {_OF_BUYER} AND {_OPEN_DELIVERY}", **bound)
+        open_mails=_count(connection, f"mail WHERE {_OF_BUYERS_MAIL} AND {_OPEN_DELIVERY}", **bound)
         + _open_mails_of(connection, buyer.id, batches),
         open_writebacks=_count(connection, f"writeback WHERE {_OF_ORDERS} AND {_OPEN_DELIVERY}", **bound),
-        plans=tuple(_naming_plans(connection, words, {*PlanState} - OPEN)),
-        open_plans=tuple(_open_plans(connection, buyer.id, words)),
-        filters=tuple(
-            kept.name for kept in all_filters(connection) if words.are_in(kept.expression) or words.are_in(kept.name)
-        ),
-        tags=tuple(tag for tag in _tags(connection) if words.are_in(tag)),
+        plans=tuple(saved for saved in plans if saved.state not in OPEN),
+        open_plans=_open_plans(connection, buyer.id, {saved.id for saved in plans}),
+        filters=tuple(named.filters),
+        tags=tuple(named.tags),
         batches=tuple(sorted(batches)),
-        details=details,
+        details=_naming_details(connection, words, batches),
     )
 
 
 def _count(connection: Connection, of: str, **bound: object) -> int:
     row = connection.execute(f"SELECT count(*) FROM {of}", bound).fetchone()
     return int(row[0]) if row else 0
-
-
-def _tags(connection: Connection) -> list[str]:
-    found = connection.execute("SELECT DISTINCT tag FROM order_tag WHERE account = :account ORDER BY tag")
-    return [tag for (tag,) in found.fetchall()]
 
 
 def _open_mails_of(connection: Connection, buyer_id: str, batches: set[str]) -> int:
@@ -126,19 +158,32 @@ def _open_mails_of(connection: Connection, buyer_id: str, batches: set[str]) -> 
     )
 
 
-def _naming_batches(connection: Connection, words: Words) -> set[str]:
-    """The batches whose words, plan, sources of ids, or words on single orders or mails name the buyer."""
-    found = connection.stream("SELECT id, source, reason, message, request_plan FROM batch WHERE account = :account")
-    named = {batch_id for batch_id, *texts in found if any(map(words.are_in, texts))}
-    origins = connection.stream("SELECT batch_id, source FROM batch_origin WHERE account = :account")
-    named |= {batch_id for batch_id, source in origins if words.are_in(source)}
-    for table, column in _OF_MAILS:
-        said = connection.stream(
+def _texts_of_batches(connection: Connection, among: Collection[str] | None = None) -> Iterator[tuple[str, str]]:
+    """Each text of the batches, or of these, with its batch.
+
+    That is what was said of a batch, of its single orders and mails, its plan, and where its ids came from.
+    """
+    if among is not None and not among:
+        return
+    dialect = connection.dialect
+    only, bound = ("", {}) if among is None else ("AND {} IN (" + dialect.ids("ids") + ")", _ids(dialect, among))
+    batches = f"SELECT id, source, reason, message, request_plan FROM batch WHERE account = :account {only}"
+    for batch_id, *texts in connection.stream(batches.format("id"), bound):
+        yield from ((batch_id, text) for text in texts)
+    said = [
+        f"SELECT batch_id, source FROM batch_origin WHERE account = :account {only.format('batch_id')}",
+        (
+            "SELECT DISTINCT batch_id, detail FROM order_event WHERE account = :account AND batch_id IS NOT NULL"
+            f" AND detail <> '' {only.format('batch_id')}"
+        ),
+        *(
             f"SELECT DISTINCT m.batch_id, t.{column} FROM {table} AS t JOIN mail AS m ON m.account = :account"
-            f" AND m.id = t.mail_id WHERE t.account = :account AND t.{column} <> ''"
-        )
-        named |= {batch_id for batch_id, text in said if words.are_in(text)}
-    return named
+            f" AND m.id = t.mail_id WHERE t.account = :account AND t.{column} <> '' {only.format('m.batch_id')}"
+            for table, column in _OF_MAILS
+        ),
+    ]
+    for query in said:
+        yield from ((batch_id, text) for batch_id, text in connection.stream(query, bound))
 
 
 _OF_MAILS = (
@@ -149,11 +194,17 @@ _OF_MAILS = (
 )
 
 
-def _naming_details(connection: Connection, words: Words) -> dict[str, tuple[str, ...]]:
-    """The reasons that name the buyer, by batch."""
-    found = connection.stream(
-        "SELECT DISTINCT batch_id, detail FROM order_event WHERE account = :account AND batch_id IS NOT NULL"
-        " AND detail <> ''"
+def _ids(dialect: Dialect, ids: Collection[str]) -> dict[str, object]:
+    return {"ids": dialect.bind_ids(sorted(ids))}
+
+
+def _naming_details(connection: Connection, words: Words, batches: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The reasons on single orders that name the buyer, by batch."""
+    dialect = connection.dialect
+    found = connection.execute(
+        f"SELECT DISTINCT batch_id, detail FROM order_event WHERE account = :account"
+        f" AND batch_id IN ({dialect.ids('ids')}) AND detail <> ''",
+        _ids(dialect, batches),
     )
     details: dict[str, tuple[str, ...]] = {}
     for batch_id, detail in found:
@@ -162,42 +213,36 @@ def _naming_details(connection: Connection, words: Words) -> dict[str, tuple[str
     return details
 
 
-def _naming_plans(connection: Connection, words: Words, states: set[PlanState]) -> Iterator[SavedPlan]:
-    for saved in find_plans(connection, states, None):
-        if words.are_in(saved.reason) or words.are_in(plan_text(connection, saved.id)):
-            yield saved
+def _open_plans(connection: Connection, buyer_id: str, naming: set[str]) -> tuple[str, ...]:
+    """The open plans that name the buyer or have an order of theirs, newest first."""
+    dialect = connection.dialect
+    found = connection.execute(
+        f"SELECT id FROM plan WHERE account = :account AND state IN ({dialect.ids('states')})"
+        f" AND (id IN ({dialect.ids('ids')}) OR EXISTS (SELECT 1 FROM orders AS o JOIN plan_order AS p"
+        " ON p.account = :account AND p.order_id = o.id WHERE o.account = :account AND o.buyer_id = :buyer"
+        " AND p.plan_id = plan.id)) ORDER BY id DESC",
+        {**_ids(dialect, naming), "states": dialect.bind_ids([state.value for state in OPEN]), "buyer": buyer_id},
+    )
+    return tuple(plan_id for (plan_id,) in found.fetchall())
 
 
-def _open_plans(connection: Connection, buyer_id: str, words: Words) -> Iterator[str]:
-    """The open plans that name the buyer or have an order of theirs."""
-    planned = {
-        plan_id
-        for (plan_id,) in connection.execute(
-            "SELECT DISTINCT p.plan_id FROM plan_order AS p JOIN orders AS o ON o.account = :account"
-            " AND o.id = p.order_id WHERE p.account = :account AND o.buyer_id = :buyer",
-            {"buyer": buyer_id},
-        )
-    }
-    named = {saved.id for saved in _naming_plans(connection, words, set(OPEN))}
-    return (saved.id for saved in find_plans(connection, OPEN, None) if saved.id in planned | named)
-
-
-def affected_batches(connection: Connection, scope: Scope, mark: str) -> Iterator[tuple[Batch, BatchDigest]]:
-    """Each batch with words of the buyer as it stays, and the digest over that.
+def affected_batches(
+    connection: Connection, scope: Scope, mark: str, before: Sequence[Erasure]
+) -> Iterator[tuple[Batch, BatchDigest]]:
+    """Each batch with words of the buyer as it stays, and the digest over that; `before` are all earlier erasures.
 
     Raises OrderctlError for one that is not as it was written: an erasure would hide that.
     """
-    wanted = set(scope.batches)
-    stays = {batch_id: digest for each in erasures(connection) for batch_id, digest in each.batches.items()}
-    moves = address_moves(connection)
-    for batch in [each for each in batch_chain(connection) if each.id in wanted]:
-        before = digest_again(replace(batch, texts_digest=""), batch_events(connection, batch.id))
+    stays = {batch_id: digest for each in before for batch_id, digest in each.batches.items()}
+    moves = address_moves(connection) if scope.batches else {}
+    for batch in filter(None, [get_batch(connection, batch_id) for batch_id in scope.batches]):
+        was = digest_again(replace(batch, texts_digest=""), batch_events(connection, batch.id))
         mails_before, mails_after = MailsDigest(), MailsDigest()
         for mail in queued_mails(connection, moves, batch_id=batch.id) if batch.mails_digest else ():
             mails_before.add(mail)
             mails_after.add(blanked_mail(mail, scope, mark))
         as_queued = mails_before.hexdigest() == batch.mails_digest
-        if before.digest != stays.get(batch.id, batch.digest) or not as_queued:
+        if was.digest != stays.get(batch.id, batch.digest) or not as_queued:
             raise OrderctlError(
                 _("batch {batch} names the buyer and is not as it was written; nothing was changed", batch=batch.id),
                 hint=_("see: orderctl log verify"),
@@ -299,11 +344,11 @@ def _blank_mails(connection: Connection, bound: dict[str, object]) -> None:
         f"{name} = CASE WHEN {name} IS NULL THEN NULL WHEN {name} = '' THEN '' ELSE :mark END"
         for name in ("subject", "text", "html", "last_error")
     )
-    connection.execute(f"UPDATE mail SET recipient = :mark, {blank} WHERE {_OF_BUYER}", bound)
+    connection.execute(f"UPDATE mail SET recipient = :mark, {blank} WHERE {_OF_BUYERS_MAIL}", bound)
     for table, column in _OF_MAILS:
         connection.execute(
             f"UPDATE {table} SET {column} = :mark WHERE account = :account AND {column} <> ''"
-            f" AND mail_id IN (SELECT id FROM mail WHERE {_OF_BUYER})",
+            f" AND mail_id IN (SELECT id FROM mail WHERE {_OF_BUYERS_MAIL})",
             bound,
         )
 
@@ -408,17 +453,25 @@ def _blanked_plan(text: str, words: Words, mark: str) -> tuple[str, str]:
 
 
 def record_erasure(connection: Connection, scope: Scope, erasure: Erasure) -> None:
-    """Record the erasure as acts: of the orders, of each plan, and of what was there before acts were recorded."""
-    erase_details(connection, scope.words.are_in, erasure.mark)
+    """Record the erasure as acts: of the orders, and of each plan."""
     for saved in scope.plans:
         plan = Act(kind=f"{PLAN_ACT}{ERASED}", subject=saved.id, actor=erasure.actor, at=erasure.at)
         record_act(connection, plan.told_by(plan_rows(connection, saved.id)))
     event_id = f"erasure.{erasure.position}"
     found = connection.execute(
-        "SELECT order_id FROM order_event WHERE account = :account AND id = :event", {"event": event_id}
+        f"SELECT order_id FROM order_event WHERE {_OF_ORDERS} AND id = :event ORDER BY order_id",
+        {"event": event_id, "buyer": erasure.buyer_id},
     )
     ids = [order_id for (order_id,) in found.fetchall()]
     if ids:
         act = Act(kind=ERASED, subject=event_id, actor=erasure.actor, at=erasure.at)
         record_act(connection, act.of_keys(ids))
-    record_earlier_again(connection, erasure.actor, erasure.at)
+
+
+def erase_acts(connection: Connection, words: Mapping[str, Words], last: Erasure) -> None:
+    """Take what names these buyers out of the acts, and cover anew what was there before acts were recorded.
+
+    `last` is the last of their erasures.
+    """
+    erase_details(connection, Names(words).named_in, last.mark)
+    record_earlier_again(connection, last.actor, last.at)

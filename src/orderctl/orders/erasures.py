@@ -6,6 +6,7 @@ The rules are in design.md, section 5c.
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -118,13 +119,17 @@ class Words:
 
     def __init__(self, buyer: Buyer, *addresses: str) -> None:
         given = {fold(each.strip()) for each in (buyer.name, buyer.contact, buyer.email, *addresses) if each}
-        wanted = sorted(given - {fold(buyer.id), ""}, key=len, reverse=True)
-        listed = "|".join(map(re.escape, wanted))
-        self._pattern = re.compile(rf"(?<!\w)(?:{listed})(?!\w)") if wanted else None
+        self.wanted = sorted(given - {fold(buyer.id), ""}, key=len, reverse=True)
+        listed = "|".join(map(re.escape, self.wanted))
+        self._pattern = re.compile(rf"(?<!\w)(?:{listed})(?!\w)") if self.wanted else None
 
     def are_in(self, text: str) -> bool:
         """Whether the text names the buyer; JSON is read as what it stands for."""
-        return bool(self._pattern and text and self._pattern.search(fold(_plain(text))))
+        return self.are_in_folded(fold(_plain(text)))
+
+    def are_in_folded(self, text: str) -> bool:
+        """Whether a text names the buyer that is plain and folded already."""
+        return bool(self._pattern and text and self._pattern.search(text))
 
     def blanked(self, text: str, mark: str) -> str:
         """The mark instead of a text that names the buyer."""
@@ -149,6 +154,34 @@ class Words:
         if isinstance(value, dict):
             return {key: self.blanked_json(each, mark) for key, each in value.items()}
         return value
+
+
+class Names:
+    """The words of many buyers by the buyer's id; each text is read once, however many there are."""
+
+    def __init__(self, words: Mapping[str, Words]) -> None:
+        self._words = words
+        wanted = [(buyer_id, _PIECE.findall(each)) for buyer_id, of in words.items() for each in of.wanted]
+        common = Counter(piece for __, pieces in wanted for piece in pieces)
+        # A text that names a buyer has every piece of the name, so it has the rarest one.
+        self._by_piece: dict[str, set[str]] = {}
+        self._without = {buyer_id for buyer_id, pieces in wanted if not pieces}
+        for buyer_id, pieces in wanted:
+            if pieces:
+                self._by_piece.setdefault(min(pieces, key=lambda piece: common[piece]), set()).add(buyer_id)
+
+    def named_in(self, text: str) -> set[str]:
+        """The buyers whom the text names; JSON is read as what it stands for."""
+        if not text:
+            return set()
+        folded = fold(_plain(text))
+        perhaps = set(self._without)
+        for piece in self._by_piece.keys() & set(_PIECE.findall(folded)):
+            perhaps |= self._by_piece[piece]
+        return {buyer_id for buyer_id in perhaps if self._words[buyer_id].are_in_folded(folded)}
+
+
+_PIECE = re.compile(r"\w+")
 
 
 def _plain(text: str) -> str:

@@ -75,14 +75,18 @@ def plan_text(connection: Connection, plan_id: str) -> str:
     return row[0] if row else ""
 
 
-def find_plans(connection: Connection, states: Iterable[PlanState], limit: int | None) -> tuple[SavedPlan, ...]:
-    """The plans in these states, newest first."""
+def find_plans(
+    connection: Connection, states: Iterable[PlanState], limit: int | None, *, among: Iterable[str] | None = None
+) -> tuple[SavedPlan, ...]:
+    """The plans in these states, or those of them with one of these ids, newest first."""
     dialect = connection.dialect
+    only = "" if among is None else f" AND id IN ({dialect.ids('ids')})"
     found = connection.execute(
         f"SELECT {_COLUMNS} FROM plan WHERE account = :account AND state IN ({dialect.ids('states')})"
-        f" ORDER BY id DESC{'' if limit is None else ' LIMIT :most'}",
+        f"{only} ORDER BY id DESC{'' if limit is None else ' LIMIT :most'}",
         {
             "states": dialect.bind_ids([state.value for state in states]),
+            **({} if among is None else {"ids": dialect.bind_ids(sorted(among))}),
             **({} if limit is None else {"most": limit}),
         },
     )

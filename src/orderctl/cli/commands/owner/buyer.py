@@ -13,8 +13,15 @@ from orderctl.cli.options import AsReport, ReportFormat, Yes, context_of
 from orderctl.core.text import safe
 from orderctl.database.store import Store
 from orderctl.erasure.scope import ErasureReport, erasure_document
-from orderctl.erasure.service import buyers_older_than, erase_buyer, preview_erasure, sweep
-from orderctl.errors import ExitCode, UnexpectedPlanError, UsageError
+from orderctl.erasure.service import (
+    buyers_older_than,
+    erase_buyer,
+    erase_buyers,
+    preview_erasure,
+    refusal,
+    sweep,
+)
+from orderctl.errors import ExitCode, UsageError
 from orderctl.language import _, enumerated, ngettext
 from orderctl.terminal.prompts import ask_to_go_on
 
@@ -69,21 +76,18 @@ def erase(
 
 
 def _erased(context: Context, store: Store, found: Sequence[ErasureReport], *, alone: bool) -> Sequence[ErasureReport]:
-    """Erase each buyer in a transaction of their own; one who cannot be erased is left as they are, unless alone."""
-    reports = []
-    for report in found:
-        if report.already or (report.outcome == "refused" and not alone):
-            reports.append(report)
-            continue
-        try:
-            reports.append(erase_buyer(store, report.buyer_id, actor=context.actor, clock=context.clock))
-        except UnexpectedPlanError as error:
-            if alone:
-                raise
-            context.screen.warn(error.sentence)
-            reports.append(report)
+    """Erase the buyers; one who cannot be erased is left as they are, unless alone."""
+    if alone:
+        done = [erase_buyer(store, found[0].buyer_id, actor=context.actor, clock=context.clock)]
+    else:
+        free = [report.buyer_id for report in found if report.outcome == "dry-run"]
+        done = [*erase_buyers(store, free, actor=context.actor, clock=context.clock)]
+        for report in done:
+            if report.outcome == "refused":
+                context.screen.warn(refusal(report).sentence)
     sweep(store)
-    return reports
+    by_id = {report.buyer_id: report for report in done}
+    return [by_id.get(report.buyer_id, report) for report in found]
 
 
 def _preview(context: Context, found: Sequence[ErasureReport]) -> None:
