@@ -276,6 +276,7 @@ class Stores:
             others = "SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND datname <> 'postgres'"
             while admin.execute(others).fetchone() is not None:
                 time.sleep(0.05)
+        time.sleep(0.2)  # the server counts a process only once it has seen it end
         pid = (Path(row[0]) / "postmaster.pid").read_text().partition("\n")[0]
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")

@@ -172,7 +172,15 @@ def test_queueing_writebacks_reads_the_orders_of_the_batch_and_no_others(url):
         plan = prepare_rejection(store, request, clock=FixedClock(), new_id=lambda: "told")
         approved = plan.approve(by="mia", how="--yes")
         assert execute_rejection(store, approved, clock=SystemClock(), message_domain="x").writebacks == len(ids)
+        with store.snapshot() as connection:
+            queued = connection.execute(
+                "SELECT id, order_id FROM writeback WHERE account = :account AND batch_id = 'told' ORDER BY id"
+            ).fetchall()
     assert [line for line in lines(plans) if EVERY_ORDER.search(line)] == []
+    # The plan counts the orders of each system as it reads them: the sources are not read for that once more.
+    assert len([statement for statement, _ in plans if "order_source" in statement]) == 2
+    # In the order of their texts too, so that each goes to the end of its indexes.
+    assert [order_id for _, order_id in queued] == sorted(ids)
 
 
 def test_importing_changed_orders_looks_each_one_up(url):

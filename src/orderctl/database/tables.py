@@ -628,8 +628,7 @@ class WritebackRow(SQLModel, table=True):
 
     __table_args__ = (
         _one_of("state", DELIVERY_STATES),
-        Index(None, "account", "state", "next_attempt_at", "id"),
-        Index(None, "account", "batch_id", "order_id"),
+        Index(None, "account", "state", "next_attempt_at"),
         Index(None, "account", "order_id"),
     )
 

@@ -41,7 +41,11 @@ def matching(dialect: Dialect, outbox: Outbox, query: DeliveryQuery) -> Fragment
         if ids:
             conditions.append(f"{outbox.table}.{column} IN ({dialect.ids(f'{column}s')})")
             bound[f"{column}s"] = dialect.bind_ids(ids)
-    for name, condition in {"batch_id": f"{outbox.table}.batch_id = :batch_id", **outbox.conditions}.items():
+    if query.batch_id is not None:
+        among = of_batch(outbox.table, query.batch_id)
+        conditions.append(among.sql)
+        bound |= among.params
+    for name, condition in outbox.conditions.items():
         value = getattr(query, name)
         if value is not None:
             conditions.append(condition)
@@ -49,6 +53,12 @@ def matching(dialect: Dialect, outbox: Outbox, query: DeliveryQuery) -> Fragment
         if isinstance(value, str):
             bound |= {f"{name}_lower": lower_ascii(value), f"{name}_folded": fold(value)}
     return Fragment("".join(f" AND {condition}" for condition in conditions), bound)
+
+
+def of_batch(table: str, batch_id: str) -> Fragment:
+    """The condition on the deliveries of a batch: their ids begin with its id and a point. A slash comes after that."""
+    bound = {"batch_begins": f"{batch_id}.", "batch_ends": f"{batch_id}/"}
+    return Fragment(f"{table}.id > :batch_begins AND {table}.id < :batch_ends", bound)
 
 
 def count_states(connection: Connection, outbox: Outbox, query: DeliveryQuery) -> dict[DeliveryState, int]:
@@ -82,11 +92,11 @@ def claim(
 ) -> list[str]:
     """Lease the deliveries that are due, longest due first; returns their ids. Two runs never get the same one."""
     dialect = connection.dialect
-    of_batch, bound = _among(outbox, batch_id)
+    among, bound = _among(outbox, batch_id)
     # One subquery for each state: each reads the index in the order wanted, and nothing is sorted.
     by_state = " UNION ALL ".join(
         f"SELECT * FROM (SELECT id, next_attempt_at FROM {outbox.table} WHERE account = :account"
-        f" AND state = '{state}' AND next_attempt_at <= :now{of_batch} ORDER BY next_attempt_at, id LIMIT :most"
+        f" AND state = '{state}' AND next_attempt_at <= :now{among} ORDER BY next_attempt_at LIMIT :most"
         f" {dialect.lock_free(outbox.table)}) AS {state}_due"
         for state in _DUE_STATES
     )
@@ -113,9 +123,9 @@ def claim(
 
 def count_due(connection: Connection, outbox: Outbox, now: datetime, batch_id: str | None) -> int:
     """How many deliveries are due and not leased."""
-    of_batch, bound = _among(outbox, batch_id)
+    among, bound = _among(outbox, batch_id)
     row = connection.execute(
-        f"SELECT count(*) FROM {outbox.table} WHERE account = :account AND {_DUE}{of_batch}",
+        f"SELECT count(*) FROM {outbox.table} WHERE account = :account AND {_DUE}{among}",
         {"now": connection.dialect.instant(now), **bound},
     ).fetchone()
     return int(row[0]) if row else 0
@@ -132,11 +142,11 @@ def count_held(connection: Connection, outbox: Outbox, batch_id: str | None) -> 
 
 def find_put_off(connection: Connection, outbox: Outbox, now: datetime, batch_id: str | None) -> PutOff | None:
     """The deliveries that are due only after `now`; None if there are none."""
-    of_batch, bound = _among(outbox, batch_id)
+    among, bound = _among(outbox, batch_id)
     states = ", ".join(f"'{state}'" for state in _DUE_STATES)
     row = connection.execute(
         f"SELECT count(*), min(next_attempt_at), max(next_attempt_at) FROM {outbox.table} WHERE account = :account"
-        f" AND state IN ({states}) AND next_attempt_at > :now{of_batch}",
+        f" AND state IN ({states}) AND next_attempt_at > :now{among}",
         {"now": connection.dialect.instant(now), **bound},
     ).fetchone()
     if not row or not row[0]:
@@ -342,7 +352,10 @@ def log(
 def _among(outbox: Outbox, batch_id: str | None) -> tuple[str, dict[str, object]]:
     """The condition on the rows that a run delivers, with AND before it, and its values."""
     sql, bound = (outbox.only.sql, dict(outbox.only.params)) if outbox.only else ("", {})
-    return (sql, bound) if batch_id is None else (f"{sql} AND batch_id = :batch", bound | {"batch": batch_id})
+    if batch_id is None:
+        return sql, bound
+    among = of_batch(outbox.table, batch_id)
+    return f"{sql} AND {among.sql}", {**bound, **among.params}
 
 
 def _settled(dialect: Dialect, outbox: Outbox, each: Settlement) -> dict[str, object]:

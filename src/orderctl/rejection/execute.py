@@ -12,6 +12,7 @@ from orderctl.audit.verdicts import EDITED, REMOVED
 from orderctl.core.money import Money
 from orderctl.database.connection import Columns, Connection, Params, Row
 from orderctl.delivery.outbox import DeliveryState
+from orderctl.delivery.queries import of_batch
 from orderctl.errors import OrderctlError, UnexpectedPlanError
 from orderctl.filters.queries import summaries_sql
 from orderctl.language import _
@@ -433,8 +434,9 @@ def _executed(connection: Connection, plan: RejectionPlan, batch: Batch) -> Exec
 def _queued_writebacks(connection: Connection, plan: RejectionPlan) -> int:
     if not plan.systems:
         return 0
+    among = of_batch("writeback", plan.id)
     found = connection.execute(
-        "SELECT count(*) FROM writeback WHERE account = :account AND batch_id = :batch", {"batch": plan.id}
+        f"SELECT count(*) FROM writeback WHERE account = :account AND {among.sql}", among.params
     ).fetchone()
     return int(found[0]) if found else 0
 
