@@ -35,7 +35,7 @@ from orderctl.importing.queries import OrderImport
 from orderctl.mail.letters import Composer
 from orderctl.mail.service import MailKind
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
-from orderctl.orders.orders import Buyer, Order, OrderLine, Status
+from orderctl.orders.orders import Buyer, Order, OrderLine, SaidOrder, Status
 from orderctl.rejection.plan import Provenance
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.selection.selection import Choice, IdList, IdScope
@@ -151,9 +151,10 @@ def fill(store_url: str, mails: int) -> None:
         )
         for number in range(mails)
     ]
+    said = [SaidOrder.of(order) for order in orders]
     with Store(make_engine(address), "main") as store:
         store.write(
-            lambda connection: OrderImport(connection).store(orders, actor="bench", at=clock.now(), detail="bench")
+            lambda connection: OrderImport(connection).store(said, actor="bench", at=clock.now(), detail="bench")
         )
         choice = Choice(scope=IdScope(given=IdList(ids=tuple(order.id for order in orders)), words="bench"))
         by = Provenance(account="main", actor="bench", host="bench", program="orderctl", source="bench")

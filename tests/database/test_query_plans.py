@@ -15,6 +15,7 @@ from orderctl.database.clock import SystemClock
 from orderctl.filters.parser import parse_filter
 from orderctl.importing.queries import OrderImport
 from orderctl.orders.eligibility import Mode
+from orderctl.orders.orders import SaidOrder
 from orderctl.rejection.plan import Provenance
 from orderctl.rejection.sample_letters import sample_letters_of
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
@@ -183,8 +184,30 @@ def test_queueing_writebacks_reads_the_orders_of_the_batch_and_no_others(url):
     assert [order_id for _, order_id in queued] == sorted(ids)
 
 
+def test_an_import_into_a_new_store_compares_no_order_with_all_others(postgres_server):
+    """Without statistics PostgreSQL expects one order, and joins by reading all rows again for each."""
+    orders = [SaidOrder.of(make_order(f"PO-{number:07d}", lines=())) for number in range(3_000)]
+    by = {"actor": "t", "at": NOW, "detail": "t"}
+    with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE new_store TEMPLATE template_store STRATEGY file_copy")
+        try:
+            url = postgres_server.format(database="new_store")
+            with psycopg.connect(url, autocommit=True) as raw:
+                for each in OPERATOR:
+                    raw.execute(each)
+            with planned(url) as (store, plans):
+                parts = [orders[:1_000], orders[1_000:2_000], [*orders[:500], *orders[2_000:]]]
+                store.write(lambda connection: [OrderImport(connection).store(part, **by) for part in parts])
+        finally:
+            admin.execute("DROP DATABASE new_store WITH (FORCE)")
+    known = [line.strip() for text, plan in plans if "FOR UPDATE" in text for line in plan]
+    assert known != []
+    assert [line for line in known if line.startswith("Join Filter") or "ANY_subquery" in line] == []
+
+
 def test_importing_changed_orders_looks_each_one_up(url):
-    changed = [make_order(f"PO-{number:07d}") for number in range(SIZE // 4 + 1, SIZE // 2, SIZE // 400)]
+    numbers = range(SIZE // 4 + 1, SIZE // 2, SIZE // 400)
+    changed = [SaidOrder.of(make_order(f"PO-{number:07d}")) for number in numbers]
     with planned(url) as (store, plans):
         counts = store.write(lambda connection: OrderImport(connection).store(changed, actor="t", at=NOW, detail="t"))
     assert counts.updated == len(changed)

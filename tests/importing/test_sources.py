@@ -13,7 +13,7 @@ from orderctl.database.connection import Fragment
 from orderctl.importing.queries import OrderImport, Sighting
 from orderctl.orders.contradictions import Contradiction, Said, contradiction, contradictions
 from orderctl.orders.eligibility import Mode, eligible_sql, refusal
-from orderctl.orders.orders import Status
+from orderctl.orders.orders import SaidOrder, Status
 from orderctl.orders.queries import get_order
 from support.cli import Cli
 from support.factories import NOW, make_order, put
@@ -331,7 +331,9 @@ def check_against_model(store, steps):
 
         def write(connection, seen=seen, there=there, complete=complete, at=at):
             each = OrderImport(connection)
-            each.store([make_order(name) for name in sorted(there)], actor="a", at=at, detail="d", seen=seen)
+            each.store(
+                [SaidOrder.of(make_order(name)) for name in sorted(there)], actor="a", at=at, detail="d", seen=seen
+            )
             return each.mark_gone(seen, actor="a", at=at, detail="d").gone if complete else ()
 
         marked = store.write(write)

@@ -9,6 +9,7 @@ import pytest
 from orderctl.core.ids import short_id
 from orderctl.importing.queries import OrderImport, Sighting
 from orderctl.orders.eligibility import STALE
+from orderctl.orders.orders import SaidOrder
 from orderctl.plans.plans import PlanTerms, SecondOperatorRule
 from orderctl.plans.service import Operator, differences, execute_kept, load_plan, save_plan, still_as_planned
 from orderctl.rejection.impact import Freshness
@@ -24,8 +25,8 @@ DAY = timedelta(days=1)
 
 def see(store, at, *orders, source="shopify"):
     """An import of these orders, of what the source said at that time."""
-    seen = Sighting(source=source, at=at)
-    store.write(lambda connection: OrderImport(connection).store(orders, actor="a", at=at, detail="d", seen=seen))
+    said, seen = [SaidOrder.of(order) for order in orders], Sighting(source=source, at=at)
+    store.write(lambda connection: OrderImport(connection).store(said, actor="a", at=at, detail="d", seen=seen))
 
 
 def forget(url, *order_ids):
@@ -111,7 +112,7 @@ def test_a_saved_plan_leaves_out_what_is_gone_or_stale_when_it_runs(store, opera
 
     def vanish(connection):
         each = OrderImport(connection)
-        each.store([orders[0], orders[3]], actor="ann", at=at, detail="d", seen=seen)
+        each.store([SaidOrder.of(orders[0]), SaidOrder.of(orders[3])], actor="ann", at=at, detail="d", seen=seen)
         return each.mark_gone(seen, actor="ann", at=at, detail="import of x.csv").gone
 
     assert store.write(vanish) == ("P1", "P2")

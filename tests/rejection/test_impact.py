@@ -7,7 +7,7 @@ import pytest
 
 from orderctl.importing.queries import OrderImport
 from orderctl.orders.eligibility import Mode
-from orderctl.orders.orders import Status
+from orderctl.orders.orders import SaidOrder, Status
 from orderctl.rejection.impact import (
     Freshness,
     Impact,
@@ -26,7 +26,8 @@ CHOSEN = ids("T1", "T2", "T3", "T4", "T5", "T6", "C1", "R1")
 
 
 def import_at(store, at, *orders):
-    store.write(lambda connection: OrderImport(connection).store(list(orders), actor="test", at=at, detail="test"))
+    said = [SaidOrder.of(order) for order in orders]
+    store.write(lambda connection: OrderImport(connection).store(said, actor="test", at=at, detail="test"))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from orderctl.importing.queries import OrderImport
 from orderctl.mail.outbox import Letter
-from orderctl.orders.orders import Status
+from orderctl.orders.orders import SaidOrder, Status
 from orderctl.rejection.sample_letters import SampleLetter, mark_extremes
 from support.cli import Cli
 from support.factories import ACME, KUMO, MUTE, make_order, put
@@ -34,7 +34,7 @@ def fill(url):
             make_order("2013", status=Status.OC_APPROVED, total=60_000),
         )
         at = datetime.now(UTC)
-        changed = [replace(edited, note="edited")]
+        changed = [SaidOrder.of(replace(edited, note="edited"))]
         store.write(lambda connection: OrderImport(connection).store(changed, actor="test", at=at, detail="test"))
 
 

@@ -10,7 +10,7 @@ from orderctl.core.money import Money
 from orderctl.errors import UsageError
 from orderctl.filters.parser import parse_filter
 from orderctl.importing.queries import OrderImport
-from orderctl.orders.orders import Status
+from orderctl.orders.orders import SaidOrder, Status
 from orderctl.selection import service as picking
 from orderctl.selection.picking import Figures, PickList
 from orderctl.selection.selection import Choice, FilterScope
@@ -24,6 +24,7 @@ ORDERS = (
     make_order("1004", archived_at=NOW, tags=frozenset({"late"})),
     make_order("1005", invoices=1),
 )
+SAID = [SaidOrder.of(order) for order in ORDERS]
 
 
 def narrow(picks, text):
@@ -137,7 +138,7 @@ def read(store, choice):
 
 
 def test_the_ticks_become_the_selection_in_one_step(store):
-    store.write(lambda connection: OrderImport(connection).store(ORDERS, actor="test", at=NOW, detail="test"))
+    store.write(lambda connection: OrderImport(connection).store(SAID, actor="test", at=NOW, detail="test"))
     first = PickList(read(store, everything()).orders)
     assert shown(first) == ["1005", "1003", "1002", "1001"]
     first.tick_shown()
@@ -152,7 +153,7 @@ def test_the_ticks_become_the_selection_in_one_step(store):
 def test_too_many_or_no_orders_are_refused(store, monkeypatch):
     with pytest.raises(UsageError, match="no order to pick from"):
         read(store, everything())
-    store.write(lambda connection: OrderImport(connection).store(ORDERS, actor="test", at=NOW, detail="test"))
+    store.write(lambda connection: OrderImport(connection).store(SAID, actor="test", at=NOW, detail="test"))
     monkeypatch.setattr(picking, "MOST", 3)
     with pytest.raises(UsageError, match="more than 3 orders"):
         read(store, everything())

@@ -37,6 +37,7 @@ from orderctl.database.address import parse_address
 from orderctl.database.schema import init_store
 from orderctl.database.store import Store, make_engine
 from orderctl.importing.queries import OrderImport
+from orderctl.orders.orders import SaidOrder
 from orderctl.orders.samples import sample_orders
 from stress.faultpoints import install
 
@@ -371,7 +372,7 @@ def _fill_holes() -> None:
 def _some_store(path: Path) -> Path:
     init_store(parse_address(str(path)))
     with Store(make_engine(parse_address(str(path))), "main") as store:
-        orders = list(sample_orders(20))
+        orders = [SaidOrder.of(order) for order in sample_orders(20)]
         store.write(
             lambda connection: OrderImport(connection).store(orders, actor="mia", at=datetime.now(UTC), detail="warm")
         )

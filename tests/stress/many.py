@@ -17,7 +17,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiosmtpd.controller import Controller
@@ -33,7 +33,7 @@ from orderctl.importing.queries import OrderImport
 from orderctl.mail.letters import Composer
 from orderctl.mail.service import MailKind
 from orderctl.mail.smtp import SmtpMailer, SmtpSettings
-from orderctl.orders.orders import Buyer, Status
+from orderctl.orders.orders import Buyer, SaidOrder, Status
 from orderctl.rejection.plan import Provenance
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.selection.selection import Choice, IdList, IdScope
@@ -111,7 +111,9 @@ class Worker:
         numbers = self.rng.sample(range(ORDERS), 6)
         statuses = (Status.NEEDS_OC, Status.NEEDS_OC, Status.OC_CREATED, Status.OC_CONFIRMED)
         orders = [
-            replace(make_order(IDS[number], buyer=BUYERS[number % 4]), status=self.rng.choice(statuses), reference="PO")
+            SaidOrder.of(make_order(IDS[number], buyer=BUYERS[number % 4], reference="PO"))._replace(
+                status=self.rng.choice(statuses)
+            )
             for number in numbers
         ]
         self.store.write(

@@ -8,7 +8,7 @@ from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.importing.figures import ProblemGroup, RowProblem, SourceFigures
 from orderctl.importing.queries import OrderImport, Sighting
-from orderctl.orders.orders import Buyer, Order, OrderLine, Status
+from orderctl.orders.orders import Buyer, Order, OrderLine, SaidOrder, Status
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 _numbers = count(1)
@@ -64,7 +64,7 @@ def put(store: Store, *orders: Order) -> None:
 
 
 def put_all(store: Store, orders: Iterable[Order], source: str = "") -> None:
-    rows, seen = list(orders), Sighting(source=source, at=NOW)
+    rows, seen = [SaidOrder.of(order) for order in orders], Sighting(source=source, at=NOW)
     by = {"actor": "test", "at": NOW, "detail": "test"}
 
     def write(connection: Connection) -> None:
@@ -84,6 +84,9 @@ class ListedSource:
 
     def orders(self) -> Iterator[Order]:
         return iter(self._orders)
+
+    def said(self) -> Iterator[SaidOrder]:
+        return map(SaidOrder.of, self.orders())
 
     def problems(self) -> Iterator[RowProblem]:
         return iter(())

@@ -22,7 +22,6 @@ from orderctl.database.connection import (
     Row,
     RowExistsError,
     for_psycopg,
-    packed,
 )
 from orderctl.database.store import APPLICATION_ID
 from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
@@ -132,18 +131,30 @@ class PostgresConnection:
         return for_psycopg(sql, account_seen=self._distributed)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert rows as one JSON text: PostgreSQL refuses COPY into a table with policies.
+        """Insert rows as an array for each column, in binary: PostgreSQL refuses COPY into a table with policies.
 
-        The values of a column are of one type. Raises RowExistsError if a row exists.
+        The values of a column are of one type; one value that all rows share is passed once. Raises RowExistsError if a
+        row exists.
         """
         if not rows:
             return
-        values = ", ".join(_value(at, column) for at, column in enumerate(zip(*rows, strict=True)))
+        values: dict[str, object] = {"account": self.account}
+        selected, arrays = [], []
+        for name, column in zip(columns, zip(*rows, strict=True), strict=True):
+            cast = _type_of(column)
+            if name != columns[0] and column.count(column[0]) == len(column):
+                values[name] = column[0]
+                selected.append("NULL" if column[0] is None else f"%({name})b::{cast}")
+            else:
+                values[name] = list(column)
+                selected.append(f"r.{name}")
+                arrays.append((name, f"%({name})b::{cast}[]"))
+        names, given = zip(*arrays, strict=True)
         try:
-            self.execute(
-                f"INSERT INTO {table} (account, {', '.join(columns)}) SELECT :account, {values}"
-                " FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS r",
-                {"rows": packed(rows)},
+            self.raw.execute(
+                f"INSERT INTO {table} (account, {', '.join(columns)}) SELECT %(account)s, {', '.join(selected)}"
+                f" FROM unnest({', '.join(given)}) AS r({', '.join(names)})",
+                values,
             )
         except errors.UniqueViolation as error:
             raise RowExistsError from error
@@ -305,14 +316,13 @@ def _given(conninfo: str) -> dict[str, Any]:
     return {"application_name": "orderctl", **_ALIVE, **given, "autocommit": True}
 
 
-_CASTS = {int: "::bigint", datetime: "::timestamptz", date: "::date"}
+_TYPES = {int: "bigint", datetime: "timestamptz", date: "date"}
 
 
-def _value(at: int, column: Iterable[object]) -> str:
-    """The value of a column in the array `r`, as the type of what Python has in it."""
+def _type_of(column: Iterable[object]) -> str:
+    """The type of what Python has in a column."""
     known = next((value for value in column if value is not None), None)
-    cast = next((cast for kind, cast in _CASTS.items() if isinstance(known, kind)), "")
-    return "NULL" if known is None else f"(r ->> {at}){cast}"
+    return next((found for kind, found in _TYPES.items() if isinstance(known, kind)), "text")
 
 
 def _is_silent(_pid: int) -> bool:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from orderctl.database.address import Address
@@ -44,12 +45,11 @@ class SqliteConnection:
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert many rows in one statement: SQLite saves a state for each, since a guard may abort it."""
         start = f"INSERT INTO {table} (account, {', '.join(columns)}) VALUES "
-        one = f"(?{', ?' * len(columns)})"
+        one = f"(?1{', ?' * len(columns)})"
         for first in range(0, len(rows), _ROWS_A_STATEMENT):
             part = rows[first : first + _ROWS_A_STATEMENT]
-            values = [value for row in part for value in (self.account, *row)]
             try:
-                self.raw.execute(start + ", ".join([one] * len(part)), values)
+                self.raw.execute(start + ", ".join([one] * len(part)), (self.account, *chain.from_iterable(part)))
             except sqlite3.IntegrityError as error:
                 if error.sqlite_errorname in _EXISTS:
                     raise RowExistsError from error

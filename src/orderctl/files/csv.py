@@ -52,7 +52,7 @@ def header_of(cells: Sequence[Cell], file: str) -> tuple[str, ...]:
 
 def is_empty(cells: Sequence[Cell]) -> bool:
     """Whether a row holds nothing."""
-    return all(is_blank(cell) for cell in cells)
+    return all(map(is_blank, cells))
 
 
 LONGEST_LINE = 1_000_000
@@ -134,7 +134,7 @@ def _rows(path: Path, encoding: str, delimiter: str, *, skipped: int) -> Iterato
 def _unescaped(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, Sequence[Cell]]]:
     """The rows as they were before `escape_formula`."""
     for number, cells in rows:
-        yield number, [unescape_formula(cell) if cell.startswith("'") else cell for cell in cells]
+        yield number, list(map(unescape_formula, cells)) if "'" in "".join(cells) else cells
 
 
 _ROW_END = "\r\n"

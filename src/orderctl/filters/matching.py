@@ -23,7 +23,7 @@ from orderctl.filters.filters import (
     Test,
     Word,
 )
-from orderctl.orders.orders import Order
+from orderctl.orders.orders import Order, searched_text
 
 _INSTANTS = {"ordered": "ordered_at", "rejected": "rejected_at", "seen": "seen_at", "gone": "gone_at"}
 
@@ -35,7 +35,7 @@ def holds(condition: Condition, order: Order) -> bool:
             return any(_passes(field, test, order) for test in tests)
         case Word(pattern):
             buyer = fold(order.buyer.name) if order.buyer else ""
-            return any(_found(pattern, text) for text in (order.searched_text, buyer))
+            return any(_found(pattern, text) for text in (searched_text(order), buyer))
         case Not(of):
             return not holds(of, order)
         case All(of):

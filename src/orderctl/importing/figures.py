@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from orderctl.core.money import plain_amount
 from orderctl.mail.outbox import Misdirected
-from orderctl.orders.orders import Order
+from orderctl.orders.orders import Order, SaidOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ class TotalChecks:
         self._articles: dict[str, tuple[int | Decimal, int]] = {}
         self._same_price = self._price_by_quantity = 0
 
-    def see(self, order: Order, row: int) -> None:
+    def see(self, order: SaidOrder, row: int) -> None:
         """Hold an order's total against its lines; `row` is where the order begins."""
         if not order.lines:
             return
@@ -210,10 +210,11 @@ class TotalChecks:
 
 
 class OrderSource(Protocol):
-    """A file of orders, read and checked. `orders` and `problems` start anew at every call."""
+    """A file of orders, read and checked. `orders`, `said` and `problems` start anew at every call."""
 
     @property
     def figures(self) -> SourceFigures: ...
     def orders(self) -> Iterator[Order]: ...
+    def said(self) -> Iterator[SaidOrder]: ...
     def problems(self) -> Iterator[RowProblem]: ...
     def problem_groups(self, most: int) -> tuple[ProblemGroup, ...]: ...

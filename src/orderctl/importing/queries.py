@@ -7,9 +7,10 @@ parameter, and is compared and updated inside the database.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
+from functools import lru_cache
 
 from orderctl.core.ids import new_id
 from orderctl.core.text import fold
@@ -33,11 +34,22 @@ from orderctl.language import _
 from orderctl.language.stored import kept
 from orderctl.orders.contradictions import Said, contradiction
 from orderctl.orders.erasures import without_erased
-from orderctl.orders.orders import DETAILS, GONE, IMPORTED, SEEN_AGAIN, Buyer, Order, Status, forms_of
+from orderctl.orders.orders import (
+    DETAILS,
+    GONE,
+    IMPORTED,
+    SEEN_AGAIN,
+    Buyer,
+    SaidOrder,
+    Status,
+    forms_of,
+    searched_text,
+)
 from orderctl.orders.queries import LINES, stream_orders
 
 CHUNK = 2_000
 _MOST_BUYERS = 20_000
+_CACHED = 1_000
 _PROVISIONAL = Status.NEEDS_OC
 # The types of the columns that are not text, for rows that are passed as JSON.
 _TYPES = {
@@ -50,20 +62,36 @@ _TYPES = {
     **dict.fromkeys(PROTECTIONS, "integer"),
 }
 _LINE = ("order_id", *LINES.names)
+# What a file says of an order itself, in the order of its columns; fingerprints are made in this order.
+_STATUS, _ORDERED, _FROM, _TO, _NOTE = map(
+    SaidOrder._fields.index, ("status", "ordered_at", "delivery_from", "delivery_to", "note")
+)
+_OF_ORDERS = tuple("buyer_id" if name == "buyer" else name for name in SaidOrder._fields[: _NOTE + 1])
+_COLUMNS = (*_OF_ORDERS, "folded", "fingerprint", "lines_digest", "archived_at")
 _SAID = ("order_id", "source", "seen_at", "import_id", "status", "delivery_notes", "invoices")
 # The columns that an update does not change.
 _KEPT_COLUMNS = {"id", "archived_at"}
 
 
-def fingerprint(order: Order) -> str:
+_as_json = json.JSONEncoder(default=lambda value: value.isoformat()).encode
+
+
+def fingerprint(order: SaidOrder) -> str:
     """A digest of what a file says of an order; two imports of the same content have the same."""
-    content = (
-        *_said_of(order, order.status.value, instant=datetime.isoformat, day=date.isoformat).values(),
-        digested(_contents(order)),
-        sorted(order.tags),
-        *([sorted(order.unsaid)] if order.unsaid else []),
-    )  # fmt: skip
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    content = [*_said_of(order), digested(_contents(order)), sorted(order.tags)]
+    content[_ORDERED] = _written(order.ordered_at)
+    return hashlib.sha256(f"{_as_json(content)[:-1]}{_further(order.unsaid)}]".encode()).hexdigest()
+
+
+# All orders of a file share what it does not say, and many their days.
+@lru_cache(maxsize=_CACHED)
+def _further(unsaid: frozenset[str]) -> str:
+    return f", {_as_json(sorted(unsaid))}" if unsaid else ""
+
+
+@lru_cache(maxsize=_CACHED)
+def _written(instant: datetime) -> str:
+    return instant.isoformat()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +107,9 @@ class Sighting:
 _Words = tuple[str | None, int | None, int | None]
 
 
+_NOTHING: tuple[_Words, bool | None] = ((None, None, None), None)
+
+
 @dataclass(frozen=True, slots=True)
 class _Known:
     """What the store holds of an order that a file brings again.
@@ -87,12 +118,12 @@ class _Known:
     """
 
     said: _Words
+    heard: bool | None
     status: str
     fingerprint: str
     rejected_at: object
     is_archived: bool
     is_gone: bool
-    heard: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +134,10 @@ class _Sorted:
     others, as the file has them.
     """
 
-    new: list[Order]
+    new: list[SaidOrder]
     same: list[str]
-    told: list[Order]
-    changed: list[Order]
+    told: list[SaidOrder]
+    changed: list[SaidOrder]
     prints: dict[str, str]
     counts: ImportCounts
 
@@ -121,7 +152,7 @@ class OrderImport:
 
     def store(
         self,
-        orders: Sequence[Order],
+        orders: Sequence[SaidOrder],
         *,
         actor: str,
         at: datetime,
@@ -148,7 +179,7 @@ class OrderImport:
             counts += replace(found.counts, erased=erased)
         return counts
 
-    def foresee(self, orders: Sequence[Order], seen_at: datetime, *, lower_counts: bool) -> ImportCounts:
+    def foresee(self, orders: Sequence[SaidOrder], seen_at: datetime, *, lower_counts: bool) -> ImportCounts:
         """What `store` would do with what a source said then."""
         counts = ImportCounts()
         for said in _chunks(orders):
@@ -172,7 +203,7 @@ class OrderImport:
         )
         bound = {"source": seen.source, "import": seen.import_id, "seen_at": dialect.instant(seen.at)}
         if among:
-            missing += f" AND order_id IN ({dialect.ids('among')})"
+            missing += f" AND order_id {dialect.among('among')}"
             bound["among"] = dialect.bind_ids(list(among))
         found = self._connection.execute(
             f"SELECT o.id FROM orders AS o WHERE o.account = :account AND o.status <> '{Status.REJECTED}'"
@@ -204,7 +235,7 @@ class OrderImport:
             "detail": kept(detail, DETAILS),
         }
 
-    def _sorted(self, orders: Sequence[Order], seen_at: datetime, *, lower_counts: bool, lock: str) -> _Sorted:
+    def _sorted(self, orders: Sequence[SaidOrder], seen_at: datetime, *, lower_counts: bool, lock: str) -> _Sorted:
         orders, known = self._identified(orders, seen_at, lock)
         final = {order_id for order_id, stored in known.items() if stored.status == Status.REJECTED}
         prints = {order.id: fingerprint(order) for order in orders}
@@ -247,18 +278,19 @@ class OrderImport:
         return _Sorted(new=new, same=same, told=told, changed=changed, prints=prints, counts=counts)
 
     def _identified(
-        self, orders: Sequence[Order], seen_at: datetime, lock: str
-    ) -> tuple[Sequence[Order], dict[str, _Known]]:
+        self, orders: Sequence[SaidOrder], seen_at: datetime, lock: str
+    ) -> tuple[Sequence[SaidOrder], dict[str, _Known]]:
         """The orders by the ids that they have in the store, and which are there.
 
         Earlier versions kept an id as its file wrote it, with accents apart (NFD) too: such an order stays the same.
         """
-        apart = {order.id: form for order in orders for form in forms_of(order.id) if form != order.id}
+        other = (order.id for order in orders if not order.id.isascii())
+        apart = {order_id: form for order_id in other for form in forms_of(order_id) if form != order_id}
         known = self._known([*(order.id for order in orders), *apart.values()], seen_at, lock)
         kept = {order_id: form for order_id, form in apart.items() if order_id not in known and form in known}
         if not kept:
             return orders, known
-        return [replace(order, id=kept.get(order.id, order.id)) for order in orders], known
+        return [order._replace(id=kept.get(order.id, order.id)) for order in orders], known
 
     def _write(self, found: _Sorted, event: dict[str, object]) -> None:
         self._insert(found.new, found.prints)
@@ -312,27 +344,33 @@ class OrderImport:
             {"ids": dialect.bind_ids(ids), "at": event["at"]},
         )
 
-    def _stored(self, ids: list[str]) -> Iterator[Order]:
-        """Stored orders, whole; there are none to read in most imports."""
+    def _stored(self, ids: list[str]) -> Iterator[SaidOrder]:
+        """Stored orders, as files say them; there are none to read in most imports."""
         if not ids:
             return iter(())
         dialect = self._connection.dialect
-        return stream_orders(
-            self._connection, Fragment(f"id {dialect.among('stored')}", {"stored": dialect.bind_ids(ids)})
-        )
+        chosen = Fragment(f"id {dialect.among('stored')}", {"stored": dialect.bind_ids(ids)})
+        return map(SaidOrder.of, stream_orders(self._connection, chosen))
 
     def _known(self, ids: list[str], seen_at: datetime, lock: str) -> dict[str, _Known]:
         """The stored orders among these."""
-        dialect = self._connection.dialect
+        bound = {"ids": self._connection.dialect.bind_ids(ids)}
+        among = self._connection.dialect.among("ids")
         rows = self._connection.execute(
-            "SELECT o.id, o.status, o.fingerprint, o.rejected_at, o.archived_at IS NOT NULL, o.gone_at IS NOT NULL,"
-            " s.seen_at > :seen_at, s.status, s.delivery_notes, s.invoices FROM orders AS o"
-            " LEFT JOIN order_source AS s ON s.account = :account"
-            f" AND s.order_id = o.id WHERE o.account = :account AND o.id IN ({dialect.ids('ids')})"
-            f" ORDER BY o.id {lock}",
-            {"ids": dialect.bind_ids(ids), "seen_at": dialect.instant(seen_at)},
+            "SELECT o.id, o.status, o.fingerprint, o.rejected_at, o.archived_at IS NOT NULL, o.gone_at IS NOT NULL"
+            f" FROM orders AS o WHERE o.account = :account AND o.id {among} ORDER BY o.id {lock}",
+            bound,
+        ).fetchall()
+        if not rows:
+            return {}
+        # No join: without statistics PostgreSQL reads all that sources said again for each order.
+        sources = self._connection.execute(
+            "SELECT order_id, status, delivery_notes, invoices, seen_at > :seen_at FROM order_source"
+            f" WHERE account = :account AND order_id {among}",
+            {**bound, "seen_at": self._connection.dialect.instant(seen_at)},
         )
-        return {row[0]: _Known(row[7:], *row[1:7]) for row in rows.fetchall()}
+        told = {order_id: ((status, notes, invoices), heard) for order_id, status, notes, invoices, heard in sources}
+        return {row[0]: _Known(*told.get(row[0], _NOTHING), *row[1:]) for row in rows}
 
     def _store_buyers(self, buyers: Iterable[Buyer]) -> None:
         merged: dict[str, Buyer] = {}
@@ -359,30 +397,33 @@ class OrderImport:
             self._written.clear()
         self._written |= merged
 
-    def _insert(self, orders: list[Order], prints: dict[str, str]) -> None:
+    def _insert(self, orders: list[SaidOrder], prints: dict[str, str]) -> None:
         if not orders:
             return
         rows = [self._new_row(order, prints[order.id]) for order in orders]
         try:
-            self._connection.insert("orders", tuple(rows[0]), [tuple(row.values()) for row in rows])
+            self._connection.insert("orders", (*_COLUMNS, "version"), rows)
         except RowExistsError as error:
             raise OrderctlError(
                 _("another program imported some of the same orders at the same moment; nothing was changed"),
                 hint=_("run the import again"),
             ) from error
 
-    def _new_row(self, order: Order, digest: str) -> dict[str, object]:
+    def _new_row(self, order: SaidOrder, digest: str) -> Row:
         """The row of a new order; one that arrives rejected becomes it last."""
-        if order.status is Status.REJECTED:
-            return _order_row(order, _PROVISIONAL, digest, self._connection.dialect) | {"version": ARRIVING}
-        return _order_row(order, order.status, digest, self._connection.dialect) | {"version": order.version}
+        if order.status == Status.REJECTED:
+            return (*_order_row(order, _PROVISIONAL, digest, self._connection.dialect), ARRIVING)
+        return (*_order_row(order, order.status, digest, self._connection.dialect), 1)
 
-    def _update(self, orders: list[Order], prints: dict[str, str], event: dict[str, object]) -> None:
+    def _update(self, orders: list[SaidOrder], prints: dict[str, str], event: dict[str, object]) -> None:
         if not orders:
             return
         dialect = self._connection.dialect
-        rows = [_order_row(order, order.status, prints[order.id], dialect) for order in orders]
-        changes = ", ".join(f"{column} = r.{column}" for column in rows[0] if column not in _KEPT_COLUMNS)
+        rows = [
+            dict(zip(_COLUMNS, _order_row(order, order.status, prints[order.id], dialect), strict=True))
+            for order in orders
+        ]
+        changes = ", ".join(f"{column} = r.{column}" for column in _COLUMNS if column not in _KEPT_COLUMNS)
         self._connection.execute(
             # MATERIALIZED: otherwise SQLite reads every order of the account, and for each of them all the rows.
             f"WITH r AS MATERIALIZED ({recordset(dialect, _typed(rows[0]))})"
@@ -391,7 +432,7 @@ class OrderImport:
             {"rows": packed(rows), "at": event["at"]},
         )
         self._connection.execute(
-            f"DELETE FROM order_line WHERE account = :account AND order_id IN ({dialect.ids('ids')})",
+            f"DELETE FROM order_line WHERE account = :account AND order_id {dialect.among('ids')}",
             {"ids": dialect.bind_ids([order.id for order in orders])},
         )
 
@@ -401,7 +442,7 @@ class OrderImport:
             return
         self._logged.setdefault(IMPORTED, []).extend(ids)
         dialect = self._connection.dialect
-        arrived = f"account = :account AND version = {ARRIVING} AND id IN ({dialect.ids('ids')})"
+        arrived = f"account = :account AND version = {ARRIVING} AND id {dialect.among('ids')}"
         self._connection.execute(
             "INSERT INTO order_event (account, order_id, id, kind, to_status, detail, actor, at)"
             f" SELECT account, id, :event, '{IMPORTED}', 'rejected', :detail, :actor, :at FROM orders WHERE {arrived}",
@@ -428,11 +469,11 @@ def _typed(columns: Iterable[str]) -> dict[str, str]:
     return {column: _TYPES.get(column, "text") for column in columns}
 
 
-def _chunks(orders: Sequence[Order]) -> Iterator[Sequence[Order]]:
+def _chunks(orders: Sequence[SaidOrder]) -> Iterator[Sequence[SaidOrder]]:
     return (orders[start : start + CHUNK] for start in range(0, len(orders), CHUNK))
 
 
-def _completed(order: Order, stored: Order, *, lower_counts: bool) -> Order:
+def _completed(order: SaidOrder, stored: SaidOrder, *, lower_counts: bool) -> SaidOrder:
     """An order of a file with what the file does not say from the stored one.
 
     What protects an order never falls without a word: its counts stay as high as they were, unless `lower_counts`.
@@ -443,29 +484,27 @@ def _completed(order: Order, stored: Order, *, lower_counts: bool) -> Order:
         kept["status"] = stored.status
     if not lower_counts:
         kept |= {name: getattr(stored, name) for name in PROTECTIONS if getattr(order, name) < getattr(stored, name)}
-    return replace(order, **kept) if kept else order
+    return order._replace(**kept) if kept else order
 
 
-def _is_rejected_at_source(order: Order) -> bool:
+def _is_rejected_at_source(order: SaidOrder) -> bool:
     """Whether the file itself says that an order is rejected; what stands in for a missing column says nothing."""
     return order.status is Status.REJECTED and "status" not in order.unsaid
 
 
-def _differ(order: Order, stored: Order) -> bool:
+def _differ(order: SaidOrder, stored: SaidOrder) -> bool:
     """Whether an import of this order changes the stored one: tags are added only, and archiving is left alone."""
-    said, there = (
-        _said_of(each, each.status, instant=datetime.isoformat, day=date.isoformat) for each in (order, stored)
-    )
+    said, there = _said_of(order), _said_of(stored)
     return said != there or order.lines != stored.lines or not order.tags <= stored.tags
 
 
-def _as_kept(order: Order, whole: Order) -> Order:
+def _as_kept(order: SaidOrder, whole: SaidOrder) -> SaidOrder:
     """What the file says, with what the store kept against it: so the same file differs from the store again."""
     against = {name for name in (*PROTECTIONS, "status") if name not in order.unsaid}
-    return replace(order, **{name: getattr(whole, name) for name in against})
+    return order._replace(**{name: getattr(whole, name) for name in against})
 
 
-def _unsaid(orders: Iterable[Order], known: dict[str, _Known], final: set[str]) -> dict[str, Unsaid]:
+def _unsaid(orders: Iterable[SaidOrder], known: dict[str, _Known], final: set[str]) -> dict[str, Unsaid]:
     """Of how many orders the file does not say what protects them."""
     kept, new = Counter[str](), Counter[str]()
     silences = Counter((order.unsaid, order.id in known) for order in orders if order.unsaid and order.id not in final)
@@ -475,18 +514,18 @@ def _unsaid(orders: Iterable[Order], known: dict[str, _Known], final: set[str]) 
     return {name: Unsaid(kept=kept[name], new=new[name]) for name in PROTECTIONS if kept[name] or new[name]}
 
 
-def _said(order: Order) -> _Words:
+def _said(order: SaidOrder) -> _Words:
     """What a file says of an order; what stands in for a missing column says nothing."""
     unsaid = order.unsaid
     return (
-        None if "status" in unsaid else order.status.value,
+        None if "status" in unsaid else order.status._value_,
         None if "delivery_notes" in unsaid else order.delivery_notes,
         None if "invoices" in unsaid else order.invoices,
     )
 
 
 def _against_us(
-    orders: Iterable[Order], known: dict[str, _Known], final: set[str], at: datetime
+    orders: Iterable[SaidOrder], known: dict[str, _Known], final: set[str], at: datetime
 ) -> dict[str, tuple[str, ...]]:
     """The orders that are rejected here, and not in the file, by how they contradict; archived ones are settled."""
     found: dict[str, list[str]] = {}
@@ -526,25 +565,29 @@ def _buyer_row(buyer: Buyer) -> dict[str, object]:
     }
 
 
-def _order_row(order: Order, status: str, digest: str, dialect: Dialect) -> dict[str, object]:
-    """The values of an order's columns."""
-    return {
-        **_said_of(order, status, instant=dialect.instant, day=dialect.day),
-        "folded": order.searched_text,
-        "fingerprint": digest,
-        "lines_digest": order_digest(
-            order.id, (order.currency, order.total, order.quantity), digested(sorted(_contents(order)))
-        ),
-        "archived_at": order.archived_at and dialect.instant(order.archived_at),
-    }
+def _order_row(order: SaidOrder, status: Status, digest: str, dialect: Dialect) -> Row:
+    """The values of `_COLUMNS`."""
+    row = [*_said_of(order)]
+    row[_STATUS] = status._value_  # a plain text, which SQLite need not look up how to bind
+    row[_ORDERED] = dialect.instant(order.ordered_at)
+    row[_FROM] = order.delivery_from and dialect.day(order.delivery_from)
+    row[_TO] = order.delivery_to and dialect.day(order.delivery_to)
+    lines = digested(sorted(_contents(order)))
+    return (
+        *row,
+        searched_text(order),
+        digest,
+        order_digest(order.id, (order.currency, order.total, order.quantity), lines),
+        order.archived_at and dialect.instant(order.archived_at),
+    )
 
 
-def _lines(orders: Iterable[Order]) -> list[Row]:
+def _lines(orders: Iterable[SaidOrder]) -> list[Row]:
     """The values of `_LINE`."""
     return [(order.id, *content) for order in orders for content in _contents(order)]
 
 
-def _contents(order: Order) -> list[Row]:
+def _contents(order: SaidOrder) -> list[Row]:
     """What the lines of an order say, their numbers first. Attribute by attribute: `attrgetter` takes longer."""
     return [
         (
@@ -561,33 +604,10 @@ def _contents(order: Order) -> list[Row]:
     ]
 
 
-def _tags(orders: Iterable[Order]) -> list[dict[str, object]]:
+def _tags(orders: Iterable[SaidOrder]) -> list[dict[str, object]]:
     return [{"order_id": order.id, "tag": tag} for order in orders for tag in sorted(order.tags)]
 
 
-def _said_of(
-    order: Order, status: str, *, instant: Callable[[datetime], object], day: Callable[[date], object]
-) -> dict[str, object]:
-    """What a file says of an order itself, by column. Fingerprints are made of the same values, in this order."""
-    return {
-        "id": order.id,
-        "buyer_id": order.buyer.id if order.buyer else None,
-        "brand": order.brand,
-        "status": status,
-        "reference": order.reference,
-        "season": order.season,
-        "ordered_at": instant(order.ordered_at),
-        "terms": order.terms,
-        "delivery_address": order.delivery_address,
-        "billing_address": order.billing_address,
-        "country": order.country,
-        "delivery_from": order.delivery_from and day(order.delivery_from),
-        "delivery_to": order.delivery_to and day(order.delivery_to),
-        "currency": order.currency,
-        "total": order.total,
-        "quantity": order.quantity,
-        "delivery_notes": order.delivery_notes,
-        "invoices": order.invoices,
-        "backlog_skus": order.backlog_skus,
-        "note": order.note,
-    }
+def _said_of(order: SaidOrder) -> Row:
+    """What a file says of an order itself, by `_OF_ORDERS`."""
+    return (order.id, order.buyer.id if order.buyer else None, *order[2 : _NOTE + 1])

@@ -23,7 +23,7 @@ from orderctl.importing.queries import OrderImport, Sighting
 from orderctl.language import _
 from orderctl.mail.queries import misdirected
 from orderctl.orders.document import SCHEMA, Document
-from orderctl.orders.orders import Order
+from orderctl.orders.orders import SaidOrder
 from orderctl.rejection.execute import wait_for_turn
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ class FileImport:
         known = frozenset(misdirected(connection))
         seen, done = Sighting(source=self.said_by, at=self._said_at(at)), 0
         writer = OrderImport(connection)
-        for chunk in _chunks(self.source.orders()):
+        for chunk in _chunks(self.source.said()):
             counts += writer.store(
                 chunk, actor=self.actor, at=at, detail=self.detail, lower_counts=self.lower_counts, seen=seen
             )
@@ -137,7 +137,7 @@ class FileImport:
                 return counts
         with store.snapshot() as connection:
             said_at = self._said_at(self.clock.of(connection))
-            for chunk in _chunks(self.source.orders()):
+            for chunk in _chunks(self.source.said()):
                 counts += OrderImport(connection).foresee(chunk, said_at, lower_counts=self.lower_counts)
         return counts
 
@@ -229,7 +229,7 @@ class StoreAfterImport(Store):
         """Whoever opened the store closes it."""
 
 
-def _chunks(orders: Iterator[Order]) -> Iterator[list[Order]]:
+def _chunks(orders: Iterator[SaidOrder]) -> Iterator[list[SaidOrder]]:
     while chunk := list(islice(orders, CHUNK)):
         yield chunk
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -41,14 +42,15 @@ from orderctl.importing.fields import (
     how_to_say_currency,
 )
 from orderctl.importing.figures import ProblemGroup, RowProblem, SourceRequest, TotalChecks
-from orderctl.importing.orders import ReadingRules, Row, build_order, read_order_id
+from orderctl.importing.orders import PlainOrders, ReadingRules, Row, StagedRow, build_order, read_order_id
 from orderctl.importing.rows import JsonReader, RowReader, TableReader
 from orderctl.importing.staging import Staging
 from orderctl.language import _
-from orderctl.orders.orders import Order
+from orderctl.orders.orders import Order, SaidOrder
 
 _JSON = {Kind.JSON: read_json, Kind.JSON_LINES: read_jsonl}
 _REPORT_EVERY = 1_000
+_TOGETHER = 1_000
 _ADDED_UP = frozenset({"total", "quantity", "line_total", "line_quantity"})
 
 
@@ -89,6 +91,10 @@ class FileSource:
 
     def orders(self) -> Iterator[Order]:
         """The good orders, sorted by id."""
+        return (said.order() for said in self.said())
+
+    def said(self) -> Iterator[SaidOrder]:
+        """The same as what the file says of them."""
         return self._staging.orders()
 
     def problems(self) -> Iterator[RowProblem]:
@@ -99,18 +105,27 @@ class FileSource:
         """The first few different problems, each with how many rows have it."""
         return self._staging.problem_groups(self._rules.file, most)
 
-    def _checked(self, checks: TotalChecks) -> Iterator[Order]:
+    def _checked(self, checks: TotalChecks) -> Iterator[SaidOrder]:
         """Build every order once: the good ones, while the problems of the others are noted."""
-        for order_id, rows in self._staging.rows():
-            found = build_order(order_id, rows, self._rules)
-            if isinstance(found, list):
-                self._staging.complain(found, order_id)
-            wrong = self._staging.bad_rows(order_id)
-            if not wrong and isinstance(found, Order):
-                checks.see(found, rows[0].number)
-                yield found
-            elif wrong:
-                self._staging.complain([self._left_out(order_id, row) for row in rows if row.number not in wrong])
+        plain, coming = PlainOrders(self._rules), self._staging.rows()
+        while block := list(islice(coming, _TOGETHER)):
+            for (order_id, rows), order in zip(block, plain.read(block), strict=True):
+                if order is not None and not self._staging.bad_rows(order_id):
+                    yield order
+                else:
+                    yield from self._built(order_id, rows, checks)
+
+    def _built(self, order_id: str, staged: Sequence[StagedRow], checks: TotalChecks) -> Iterator[SaidOrder]:
+        rows = [Row(number, dict(zip(fields, cells, strict=True))) for number, fields, cells in staged]
+        found = build_order(order_id, rows, self._rules)
+        if isinstance(found, list):
+            self._staging.complain(found, order_id)
+        wrong = self._staging.bad_rows(order_id)
+        if not wrong and isinstance(found, SaidOrder):
+            checks.see(found, rows[0].number)
+            yield found
+        elif wrong:
+            self._staging.complain([self._left_out(order_id, row) for row in rows if row.number not in wrong])
 
     def _left_out(self, order_id: str, row: Row) -> RowProblem:
         reason = _("is left out: another row of the order is wrong")
@@ -407,7 +422,7 @@ def _identified(
             staging.complain(row.wrong, order_id)
         evidence.see(row.cells)
         code = evidence.currency(row.cells) if evidence.seeks_currency else ""
-        yield order_id, replace(row, cells={**row.cells, "currency": code}) if code else row
+        yield order_id, row._replace(cells={**row.cells, "currency": code}) if code else row
 
 
 def _refuse_gaps(rules: ReadingRules, map_name: str, evidence: Evidence | None = None) -> None:

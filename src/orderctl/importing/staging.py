@@ -12,9 +12,9 @@ from typing import Self
 from orderctl.errors import UsageError
 from orderctl.files.safe import ScratchFolder
 from orderctl.importing.figures import ProblemGroup, RowProblem, SourceFigures
-from orderctl.importing.orders import Row
+from orderctl.importing.orders import Row, StagedRow
 from orderctl.language import Said, _, english
-from orderctl.orders.orders import Order
+from orderctl.orders.orders import SaidOrder
 
 _BATCH = 5_000
 # Problems with the same values in these columns are counted together.
@@ -23,7 +23,7 @@ _BUILT = 250
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-CREATE TABLE staged (order_id TEXT NOT NULL, number INTEGER NOT NULL, cells BLOB NOT NULL);
+CREATE TABLE staged (order_id TEXT NOT NULL, number INTEGER NOT NULL, fields INTEGER NOT NULL, cells BLOB NOT NULL);
 CREATE TABLE built (orders BLOB NOT NULL);
 CREATE TABLE problem (
   number INTEGER NOT NULL, field TEXT, column_name TEXT, value TEXT, reason TEXT, english TEXT,
@@ -42,6 +42,7 @@ class Staging:
         self._base = sqlite3.connect(self._home.path / "rows.db", isolation_level=None)
         self._base.executescript(_TABLES)
         self._spoilt = False
+        self._fields: dict[tuple[str, ...], int] = {}
         self.refused = 0
 
     @property
@@ -60,10 +61,17 @@ class Staging:
 
     def put(self, rows: Iterable[tuple[str, Row]]) -> None:
         """Set rows aside under their orders."""
-        staged = ((order_id, row.number, pickle.dumps(row.cells)) for order_id, row in rows)
+        staged = (
+            (order_id, number, self._number_of(tuple(cells)), pickle.dumps(tuple(cells.values())))
+            for order_id, (number, cells, __) in rows
+        )
         with self._room():
             while batch := list(islice(staged, _BATCH)):
-                self._base.executemany("INSERT INTO staged VALUES (?, ?, ?)", batch)
+                self._base.executemany("INSERT INTO staged VALUES (?, ?, ?, ?)", batch)
+
+    def _number_of(self, fields: tuple[str, ...]) -> int:
+        """Most rows have the same fields, whose names are kept once."""
+        return self._fields.setdefault(fields, len(self._fields))
 
     @contextmanager
     def _room(self) -> Iterator[None]:
@@ -75,24 +83,26 @@ class Staging:
                 hint=_("free some space, or let TMPDIR name a folder that has some"),
             ) from None
 
-    def rows(self) -> Iterator[tuple[str, list[Row]]]:
+    def rows(self) -> Iterator[tuple[str, list[StagedRow]]]:
         """Each order's id with its rows in the order of the file, sorted by id."""
-        rows = self._base.execute("SELECT order_id, number, cells FROM staged ORDER BY order_id, rowid")
-        for order_id, group in groupby(rows, itemgetter(0)):
+        names = list(self._fields)
+        found = self._base.execute("SELECT order_id, number, fields, cells FROM staged ORDER BY order_id, rowid")
+        for order_id, group in groupby(found, itemgetter(0)):
             # What this process wrote, in a folder that nobody else can enter.
-            yield order_id, [Row(number, pickle.loads(cells)) for __, number, cells in group]  # noqa: S301
+            yield order_id, [(number, names[fields], pickle.loads(cells)) for __, number, fields, cells in group]  # noqa: S301
 
-    def keep(self, orders: Iterable[Order]) -> None:
+    def keep(self, orders: Iterable[SaidOrder]) -> None:
         """Set orders aside that were built, in the order in which they come."""
-        coming = iter(orders)
+        # As plain tuples, which pickle without a call for each.
+        coming = map(tuple, orders)
         with self._room():
             while batch := list(islice(coming, _BUILT)):
                 self._base.execute("INSERT INTO built VALUES (?)", (pickle.dumps(batch),))
 
-    def orders(self) -> Iterator[Order]:
+    def orders(self) -> Iterator[SaidOrder]:
         """The orders that were kept, in that order."""
         for (content,) in self._base.execute("SELECT orders FROM built ORDER BY rowid"):
-            yield from pickle.loads(content)  # noqa: S301 - see above
+            yield from map(SaidOrder._make, pickle.loads(content))  # noqa: S301 - see above
 
     def complain(self, problems: Sequence[RowProblem], order_id: str | None = None) -> None:
         """Keep problems, and which order they spoil."""

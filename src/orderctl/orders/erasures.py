@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from orderctl.core.text import fold
 from orderctl.database.connection import Connection, Row, readable_instant
-from orderctl.orders.orders import Buyer, Order
+from orderctl.orders.orders import Buyer, Order, SaidOrder
 
 # The kind of event of an order whose buyer was erased.
 ERASED = "erased"
@@ -223,18 +223,21 @@ def blanked_order(order: Order, mark: str) -> Order:
     )
 
 
-def without_erased(connection: Connection, orders: Sequence[Order]) -> tuple[Sequence[Order], tuple[str, ...]]:
+def without_erased(connection: Connection, said: Sequence[SaidOrder]) -> tuple[Sequence[SaidOrder], tuple[str, ...]]:
     """The orders of a file, those of erased buyers blanked; and the erased buyers of whom it still says anything."""
-    marks = erased_buyers(connection, (order.buyer.id for order in orders if order.buyer))
+    marks = erased_buyers(connection, (order.buyer.id for order in said if order.buyer))
     if not marks:
-        return orders, ()
+        return said, ()
     blanked, told = [], set[str]()
-    for order in orders:
-        mark = marks.get(order.buyer.id) if order.buyer else None
-        blank = order if mark is None else blanked_order(order, mark)
-        if order.buyer and mark is not None and _says_more(order, blank):
-            told.add(order.buyer.id)
-        blanked.append(blank)
+    for each in said:
+        if not each.buyer or each.buyer.id not in marks:
+            blanked.append(each)
+            continue
+        order = each.order()
+        blank = blanked_order(order, marks[each.buyer.id])
+        if _says_more(order, blank):
+            told.add(each.buyer.id)
+        blanked.append(SaidOrder.of(blank))
     return blanked, tuple(sorted(told))
 
 
