@@ -73,7 +73,7 @@ def test_nothing_is_drawn_where_nobody_looks_and_a_bar_where_somebody_waits(cli,
     file = tmp_path / "orders.jsonl"
     row = {"id": "x", "status": "needs-oc", "ordered": "2026-01-15", "currency": "EUR", "total": "1.00", "quantity": 1}
     row |= {"invoices": 0, "delivery_notes": 0, "backlog_skus": 0}
-    file.write_text("".join(json.dumps({**row, "id": f"N{number:05}"}) + "\n" for number in range(20_000)))
+    file.write_text("".join(json.dumps({**row, "id": f"N{number}"}) + "\n" for number in range(80_000)))
     with Terminal(cli, "import", str(file), "--check", columns=100) as terminal:
         terminal.wait_for("Reading")
         assert terminal.end() == 0
