@@ -110,3 +110,13 @@ def test_ordinary_orders_are_plain_and_others_are_not():
         ("A1", 1000, Status.NEEDS_OC),
         *[None] * (len(odd) + 1),
     ]
+
+
+def test_a_list_of_tags_takes_no_tags_from_the_orders_beside_it():
+    rules = ReadingRules(file="f", read_at=READ_AT, map=ColumnMap(), zone=UTC, columns={})
+    orders = [
+        (f"A{number}", [(number, (*GOOD, "tags"), (*GOOD.values(), tags))])
+        for number, tags in enumerate(["late, new", ["late"]])
+    ]
+    first, second = PlainOrders(rules).read(orders)
+    assert (first and first.tags, second) == ({"late", "new"}, None)

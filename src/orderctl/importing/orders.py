@@ -274,7 +274,7 @@ class PlainOrders:
         count = len(ids)
         odd = {place for place, cell in enumerate(cells.get("tags", ())) if isinstance(cell, list)}
         if odd:
-            cells = {**cells, "tags": [None] * count}
+            cells = {**cells, "tags": [None if place in odd else cell for place, cell in enumerate(cells["tags"])]}
         found = {
             name: known.of(cells.get(_FIELDS.get(name, name)), count, odd) for name, known in self._columns.items()
         }
