@@ -120,3 +120,11 @@ def test_a_list_of_tags_takes_no_tags_from_the_orders_beside_it():
     ]
     first, second = PlainOrders(rules).read(orders)
     assert (first and first.tags, second) == ({"late", "new"}, None)
+
+
+def test_tags_that_a_map_gives_as_a_list_are_read_with_care():
+    columns = ColumnMap(defaults={"tags": ["late", "new"]})
+    rules = ReadingRules(file="f", read_at=READ_AT, map=columns, zone=UTC, columns={})
+    [(order_id, [row])] = orders = [("A0", [(0, (*GOOD,), (*GOOD.values(),))])]
+    assert PlainOrders(rules).read(orders) == [None]
+    assert build_order(order_id, [Row(row[0], GOOD)], rules).tags == {"late", "new"}

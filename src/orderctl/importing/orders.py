@@ -309,7 +309,9 @@ def _column_readers(rules: ReadingRules) -> dict[str, tuple[Callable[[Cell], Any
     """How each field of an order is read where its cell is all that is to be known, and what is said by none."""
     day = partial(read_day, formats=rules.map.date_formats)
 
-    def tags(cell: Cell) -> frozenset[str]:
+    def tags(cell: Cell) -> object:
+        if isinstance(cell, list):  # the default of a map
+            return _ODD
         return frozenset(parse_tag(part) for part in _text(cell).split(rules.map.tag_separator) if part.strip())
 
     return {
