@@ -283,7 +283,6 @@ def _run_here(request: Mapping[str, object]) -> int:
     streams, mask = (sys.stdin, sys.stdout, sys.stderr), signal.pthread_sigmask(signal.SIG_BLOCK, ())
     hooks, handlers = (sys.unraisablehook, threading.excepthook), [signal.getsignal(number) for number in _STOPPING]
     descriptors = [os.dup(number) for number in range(3)]
-    tempfile.tempdir = None
     modules = len(sys.modules)
     with warnings.catch_warnings():
         code = contextvars.copy_context().run(_called, request, _streams(request))
@@ -391,6 +390,7 @@ def _run(request: Mapping[str, object], streams: list[int]) -> NoReturn:
 def _called(request: Mapping[str, object], streams: list[int]) -> int:
     """Call `main` as the interpreter does; gives the exit code."""
     code: object = 1
+    tempfile.tempdir = None  # of the environment of the last call
     try:
         os.chdir(str(request["cwd"]))
         for number, stream in enumerate(streams):
