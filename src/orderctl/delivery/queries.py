@@ -42,7 +42,7 @@ def matching(dialect: Dialect, outbox: Outbox, query: DeliveryQuery) -> Fragment
             conditions.append(f"{outbox.table}.{column} IN ({dialect.ids(f'{column}s')})")
             bound[f"{column}s"] = dialect.bind_ids(ids)
     if query.batch_id is not None:
-        among = of_batch(outbox.table, query.batch_id)
+        among = of_batch(f"{outbox.table}.id", query.batch_id)
         conditions.append(among.sql)
         bound |= among.params
     for name, condition in outbox.conditions.items():
@@ -55,10 +55,10 @@ def matching(dialect: Dialect, outbox: Outbox, query: DeliveryQuery) -> Fragment
     return Fragment("".join(f" AND {condition}" for condition in conditions), bound)
 
 
-def of_batch(table: str, batch_id: str) -> Fragment:
-    """The condition on the deliveries of a batch: their ids begin with its id and a point. A slash comes after that."""
+def of_batch(column: str, batch_id: str) -> Fragment:
+    """The condition on ids of deliveries of a batch: they begin with its id and a point. A slash comes after that."""
     bound = {"batch_begins": f"{batch_id}.", "batch_ends": f"{batch_id}/"}
-    return Fragment(f"{table}.id > :batch_begins AND {table}.id < :batch_ends", bound)
+    return Fragment(f"{column} > :batch_begins AND {column} < :batch_ends", bound)
 
 
 def count_states(connection: Connection, outbox: Outbox, query: DeliveryQuery) -> dict[DeliveryState, int]:
@@ -354,7 +354,7 @@ def _among(outbox: Outbox, batch_id: str | None) -> tuple[str, dict[str, object]
     sql, bound = (outbox.only.sql, dict(outbox.only.params)) if outbox.only else ("", {})
     if batch_id is None:
         return sql, bound
-    among = of_batch(outbox.table, batch_id)
+    among = of_batch(f"{outbox.table}.id", batch_id)
     return f"{sql} AND {among.sql}", {**bound, **among.params}
 
 

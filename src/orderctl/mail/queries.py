@@ -11,7 +11,7 @@ from itertools import groupby, islice
 from orderctl.core.money import add_up
 from orderctl.database.connection import Columns, Connection, Row, read_instant
 from orderctl.delivery.outbox import DeliveryState
-from orderctl.delivery.queries import matching
+from orderctl.delivery.queries import matching, of_batch
 from orderctl.language.stored import told
 from orderctl.mail.outbox import (
     DETAILS,
@@ -182,13 +182,12 @@ def digest_queued(connection: Connection, batch_id: str) -> MailsDigest:
     As `MailsDigest.add` over `queued_mails`, but SQL writes what is digested: it takes half the time.
     """
     digest, notes = MailsDigest(), dict[str, str]()
-    # The ids of the batch's mails begin with its id and a point. A slash comes after the point.
-    bound = {"first": f"{batch_id}.", "after": f"{batch_id}/"}
+    told_of, queued = of_batch("mail_id", batch_id), of_batch("id", batch_id)
     orders = connection.stream(
         f"SELECT {_packed(connection, 'mail_id', 'order_id')}, CASE WHEN message <> '' THEN"
         f" {_packed(connection, 'order_id', 'message')} END FROM mail_order"
-        " WHERE account = :account AND mail_id > :first AND mail_id < :after ORDER BY mail_id, order_id",
-        bound,
+        f" WHERE account = :account AND {told_of.sql} ORDER BY mail_id, order_id",
+        told_of.params,
     )
     while together := list(islice(orders, _TOGETHER)):
         digest.add_orders([row[0] for row in together])
@@ -199,8 +198,8 @@ def digest_queued(connection: Connection, batch_id: str) -> MailsDigest:
     columns = ("id", "buyer_id", "recipient", "language", "message_id", "salt")
     mails = connection.stream(
         f"SELECT {'id' if notes else 'NULL'}, {_packed(connection, *columns)} FROM mail"
-        " WHERE account = :account AND id > :first AND id < :after ORDER BY id",
-        bound,
+        f" WHERE account = :account AND {queued.sql} ORDER BY id",
+        queued.params,
     )
     while together := list(islice(mails, _TOGETHER)):
         lines = (f"{line}{notes.get(mail_id, '')}" for mail_id, line in together) if notes else (r[1] for r in together)

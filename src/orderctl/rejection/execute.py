@@ -434,7 +434,7 @@ def _executed(connection: Connection, plan: RejectionPlan, batch: Batch) -> Exec
 def _queued_writebacks(connection: Connection, plan: RejectionPlan) -> int:
     if not plan.systems:
         return 0
-    among = of_batch("writeback", plan.id)
+    among = of_batch("writeback.id", plan.id)
     found = connection.execute(
         f"SELECT count(*) FROM writeback WHERE account = :account AND {among.sql}", among.params
     ).fetchone()
