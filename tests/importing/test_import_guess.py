@@ -125,8 +125,8 @@ def test_the_next_file_with_that_header_is_read_by_the_map_that_was_kept(sqlite_
 def test_without_a_terminal_nothing_is_asked_and_the_error_says_how(sqlite_cli: Cli, tmp_path: Path) -> None:
     ran = sqlite_cli("import", str(written(tmp_path, BRAND_CSV)))
     assert (ran.code, ran.out, kept(tmp_path)) == (2, "", [])
-    assert "unknown column 'Auftragsnr.'" in ran.err
-    assert "--make-map drafts one" in " ".join(ran.err.split())
+    assert "no column map knows its columns: Auftragsnr., " in " ".join(ran.err.split())
+    assert "--make-map drafts a column map for --map" in " ".join(ran.err.split())
 
 
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
@@ -401,6 +401,37 @@ def test_a_filled_column_of_shipping_invoicing_or_cancelling_protects(tmp_path: 
 
 
 # --- any header, any cells
+
+
+def test_a_column_of_any_name_whose_words_say_that_goods_went_out_protects(tmp_path: Path) -> None:
+    header = ["id", "ordered", "currency", "total", "Order status", "Transport", "Books", "Payment state"]
+    row = ["2026-01-01", "EUR", "1.00", "open"]
+    states = [["open", "open", "done"], ["shipped", "open", "open"], ["open", "invoiced", "open"]]
+    orders = read(table(tmp_path, header, *([str(number), *row, *each] for number, each in enumerate(states))))
+    assert [(order.delivery_notes, order.invoices) for order in orders] == [(0, 0), (1, 0), (0, 1)]
+    assert [refusal(order, Mode.BULK) is None for order in orders] == [True, False, False]
+    # A note that nobody knows is no word of a status.
+    notes = [[str(number), *row, word] for number, word in enumerate(["shipped", "call first"])]
+    assert draft(table(tmp_path, [*header[:5], "Remark of ours"], *notes))["columns"].get("delivery_notes") is None
+
+
+ERPS = """
+Verkaufsbeleg|Position|Auftraggeber|Belegdatum|Material|Auftragsmenge|Nettowert|Währg|Gesamtstatus
+Sales document|Item|Sold-to party|Document date|Material|Order quantity|Net value|Document currency|Overall status
+"""
+
+
+@pytest.mark.parametrize("header", ERPS.strip().splitlines())
+def test_the_list_of_orders_of_an_erp_is_read_by_line(tmp_path: Path, header: str) -> None:
+    rows = [
+        ["4500001", "10", "100234", "01.11.2026", "A-1", "10", "1.000,00", "EUR", "Offen"],
+        ["4500001", "20", "100234", "01.11.2026", "A-2", "5", "500,00", "EUR", "Offen"],
+        ["4500002", "10", "100235", "02.11.2026", "A-1", "1.000", "100.000,00", "EUR", "Vollst.beliefert"],
+    ]
+    first, second = read(table(tmp_path, header.split("|"), *rows))
+    assert (first.id, first.total, first.quantity, first.status) == ("4500001", 150_000, 15, "needs-oc")
+    assert [(line.sku, line.quantity) for line in first.lines] == [("A-1", 10), ("A-2", 5)]
+    assert (second.total, second.delivery_notes, refusal(second, Mode.BULK) is None) == (10_000_000, 1, False)
 
 
 def read(path: Path) -> list[Order]:

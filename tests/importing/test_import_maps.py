@@ -426,7 +426,7 @@ B-2;Léa;K2;03/03/2026;EUR;-99,00;needs-oc;26SS
 def test_a_map_is_drafted_and_read(cli, tmp_path):
     (tmp_path / "o.csv").write_text(OWN_WORDS, encoding="utf-8")
     unknown = cli("import", str(tmp_path / "o.csv"))
-    assert (unknown.code, "--make-map drafts one" in unknown.err) == (2, True)
+    assert (unknown.code, "--make-map drafts" in unknown.err) == (2, True)
     drafted = cli("import", str(tmp_path / "o.csv"), "--make-map")
     assert (drafted.code, drafted.err) == (0, "")
     draft = tomllib.loads(drafted.out)

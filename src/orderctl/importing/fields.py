@@ -1,6 +1,6 @@
 """The fields of a file of orders, and which of them the name of a column means."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from orderctl.core.text import nearest, plain_name, safe
 from orderctl.errors import UsageError
@@ -63,6 +63,8 @@ _BY_NAME = {name: name for name in FIELDS} | {
     "ref": "reference",
     "tag": "tags",
 }
+# So many columns of an unknown table are named.
+_NAMED = 5
 _BY_NAME_IN_LINES = {"name": "line_name", "quantity": "line_quantity"}
 
 
@@ -85,16 +87,13 @@ class UnknownTableError(UsageError):
 
 
 def fields_by_name(header: Iterable[str], file: str) -> dict[str, str]:
-    """Field to column for a file that uses our own names; UsageError for any other column."""
+    """Field to column for a file that uses our own names; UnknownTableError for any other column."""
+    columns = [column for column in header if column]
     found: dict[str, str] = {}
-    for column in filter(None, header):
+    for column in columns:
         name = field_of(column)
         if name is None:
-            hint = nearest(column, FIELDS, _("known are: {known}", known=", ".join(FIELDS)))
-            raise UnknownTableError(
-                _("{file}: unknown column {name!r}", file=file, name=safe(column)),
-                hint=_("{hint}; or give a column map with --map: --make-map drafts one", hint=hint),
-            )
+            raise _unknown_table(file, columns)
         if name in found:
             raise UsageError(
                 _(
@@ -108,6 +107,22 @@ def fields_by_name(header: Iterable[str], file: str) -> dict[str, str]:
             )
         found[name] = column
     return found
+
+
+def _unknown_table(file: str, columns: Sequence[str]) -> UnknownTableError:
+    """The error of a table with a misspelt column, or of one whose columns are mostly not ours."""
+    unknown = [column for column in columns if field_of(column) is None]
+    if len(unknown) > 1 and len(unknown) * 2 > len(columns):
+        names = ", ".join(map(safe, unknown[:_NAMED])) + (" …" if len(unknown) > _NAMED else "")
+        return UnknownTableError(
+            _("{file}: no column map knows its columns: {names}", file=file, names=names),
+            hint=_("--make-map drafts a column map for --map; at a terminal, import asks what the columns mean"),
+        )
+    hint = nearest(unknown[0], FIELDS, _("known are: {known}", known=", ".join(FIELDS)))
+    return UnknownTableError(
+        _("{file}: unknown column {name!r}", file=file, name=safe(unknown[0])),
+        hint=_("{hint}; or give a column map with --map: --make-map drafts one", hint=hint),
+    )
 
 
 def how_to_say_currency(map_name: str) -> str:

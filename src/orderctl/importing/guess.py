@@ -315,8 +315,11 @@ class Guess:
         return self._by_name[found.columns[0]] if found else None
 
     def marks(self, name: str) -> list[Column]:
-        """The columns in which something means that goods went out, or that an invoice was made."""
-        return self._sure[name]
+        """The columns in which something means that goods went out, or that an invoice was made.
+
+        Their names say it, or one of their words does, as `shipped` in a column `State of transport`.
+        """
+        return [column for column in self.columns if column in self._sure[name] or self._tells(name, column)]
 
     def cancelled(self) -> list[str]:
         """The columns in which a day means that the order was cancelled."""
@@ -354,6 +357,14 @@ class Guess:
             )
         )
         return Found(several, N_("it may be meant"), doubtful=True) if several else None
+
+    def _tells(self, mark: str, column: Column) -> bool:
+        """Whether a column that is none of the decided fields has words of a status, and one that protects."""
+        decided = {found.columns[0] for found in self.fields.values() if not found.doubtful}
+        if column.many or column.name in decided or _says("others", column):
+            return False
+        kinds = set(map(meaning_of, column.values))
+        return "" not in kinds and MARK_WORDS[mark] in kinds
 
     def _may_be(self, name: str, column: Column) -> bool:
         """Whether the name of a column may mean a field. In a file of lines a price is that of a piece."""
