@@ -337,6 +337,9 @@ def test_generated_filters_over_generated_orders(store):
 WRONG = {
     "staus:needs-oc season:26SS": ("there is no field 'staus'", 1, "did you mean status?"),
     "season:26SS status:need-oc": ("'need-oc' is not a status", 13, "did you mean needs-oc?"),
+    "season:26SS status=needs-oc": ("status is compared with a colon, not with =", 13, "for example status:needs-oc"),
+    "total>1000": ("total is compared with a colon, not with >", 1, "for example total:1000.."),
+    "not country!=FR": ("country is compared with a colon, not with !=", 5, "put it in quotes"),
     "status:": ("status: with no value", 1, "for example status:needs-oc"),
     "status:needs-oc,": ("status: with an empty value", 1, "for example"),
     "ordered:2026-13": ("ordered: '2026-13' is not in the calendar", 1, "write 2026-09-14"),

@@ -44,6 +44,7 @@ _MAX_VALUE = 500
 _OPERATORS = {"and", "or", "not"}
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 _FIELD = re.compile(r"(-?)([^\W\d][\w-]*):")
+_COMPARED = re.compile(r"-?([^\W\d][\w-]*)(=|!=|[<>]=?)")
 # Possessive: a quote that \" leaves open must not be closed by reading the backslash as text.
 _QUOTED = r'"(?:\\["\\]|[^"])*+"'
 _TOKEN = re.compile(rf"""\s+|(?P<token>[()]|(?:{_QUOTED}|[^\s()"])+)|(?P<open>")""")
@@ -216,6 +217,7 @@ class _Parser:
         if not name or not values:
             if not _unquoted(token.text).strip():
                 raise self._error(_("an empty word"), token, _("write something between the quotes"))
+            self._refuse_comparison(token)
             return Word(_within(_pattern(token.text, fold)))
         value = token.text[len(name) + 1 :]
         if name.startswith("-") and field_named(_unquoted(name[1:])):
@@ -269,6 +271,17 @@ class _Parser:
         if field.kind is Kind.EXACT:
             return _exact(field, part)
         return _READERS[field.kind](field, text)
+
+    def _refuse_comparison(self, token: _Token) -> None:
+        """`country=FR` would be searched for as a text, which nobody means."""
+        compared = _COMPARED.match(token.text)
+        field = field_named(compared[1].lower()) if compared else None
+        if compared and field:
+            raise self._error(
+                _("{name} is compared with a colon, not with {sign}", name=field.name, sign=compared[2]),
+                token,
+                _("for example {example}; to search for the text itself, put it in quotes", example=field.example),
+            )
 
     def _unknown_field(self, name: str, token: _Token) -> FilterError:
         negated = name.lstrip("!~-")
