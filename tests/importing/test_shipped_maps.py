@@ -614,6 +614,19 @@ def test_an_order_that_amazon_cancelled_has_neither_price_nor_currency(tmp_path)
     assert found == {"1": (8_990, 2, Status.NEEDS_OC), "2": (0, 0, Status.REJECTED)}
 
 
+def test_the_currency_of_an_order_that_amazon_cancelled_is_that_of_its_channel(tmp_path):
+    sample = SAMPLES["amazon"]
+    gone = {**sample.order, "order-status": "Cancelled", "currency": "", "item-price": ""}
+    with (tmp_path / "amazon.txt").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, sample.columns, delimiter="\t")
+        writer.writeheader()
+        for channel in ("Amazon.co.uk", "Amazon.co.jp", "Non-Amazon"):
+            writer.writerow({**gone, "amazon-order-id": channel, "sales-channel": channel})
+    with open_source(tmp_path / "amazon.txt", SourceRequest(), read_at=READ_AT) as source:
+        assert [(problem.row, problem.value) for problem in source.problems()] == [(4, "")]
+        assert {order.id: order.currency for order in source.orders()} == {"Amazon.co.uk": "GBP", "Amazon.co.jp": "JPY"}
+
+
 @given(st.data())
 def test_no_system_is_taken_for_another_whatever_columns_there_are_beside_its_own(data):
     name = data.draw(st.sampled_from(sorted(SAMPLES)))
