@@ -5,15 +5,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import typer
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from message_list import page as message_page
 
-from orderctl.cli.app import COMMANDS
+from orderctl.cli.app import COMMANDS, app
 from orderctl.cli.manual import TOPICS
 from orderctl.importing.column_map import ColumnMap, map_names, named_map
 
@@ -54,10 +54,10 @@ def _commands(run: Callable[..., str]) -> str:
 
 
 def _calls() -> Iterator[tuple[str, ...]]:
-    for name, entry in COMMANDS.items():
+    root: Any = typer.main.get_command(app)
+    for name in COMMANDS:
         yield (name,)
-        command = typer.main.get_command(getattr(import_module(f"orderctl.cli.{entry.module}"), entry.app))
-        yield from ((name, each) for each in getattr(command, "commands", {}))
+        yield from ((name, each) for each in getattr(root.load(name), "commands", {}))
 
 
 def _section(run: Callable[..., str], heading: str, *words: str) -> str:

@@ -331,7 +331,7 @@ def _warm_up() -> None:
     for module in _WARM:
         importlib.import_module(module)
     for entry in commands.COMMANDS.values():
-        importlib.import_module(f"orderctl.cli.{entry.module}")
+        importlib.import_module(f"orderctl.cli.{entry.place.partition(':')[0]}")
     main = importlib.import_module("orderctl.__main__").main
     os.environ |= {
         "ORDERCTL_STORE": str(_some_store(Path(os.environ["HOME"]) / "warm.db")),

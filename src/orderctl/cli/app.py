@@ -50,8 +50,8 @@ class LazyCommands(HelpfulGroup):
 
     def load(self, name: str) -> Any:  # noqa: ANN401 - a command of Typer's, or a group
         """The command of that name, imported now."""
-        entry = COMMANDS[name]
-        command = typer.main.get_command(getattr(import_module(f"orderctl.cli.{entry.module}"), entry.app))
+        module, __, app = COMMANDS[name].place.partition(":")
+        command = typer.main.get_command(getattr(import_module(f"orderctl.cli.{module}"), app))
         command.name = name
         return command
 
@@ -94,48 +94,42 @@ def _raise(error: BaseException) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command: its module in `orderctl.cli`, one line about it, and its panel in `orderctl --help`.
+    """One command: its module in `orderctl.cli` with its app, a line about it, and its panel in `orderctl --help`."""
 
-    `app` is the name of its app in the module.
-    """
-
-    module: str
+    place: str
     about: str
     panel: str
-    app: str = "app"
 
 
 _MAIN, _AROUND, _RECORD, _SETUP = "The main job", "Around it", "The record", "Set-up"
 COMMANDS = {
-    "search": Entry("commands.search", "Find orders: a table on a terminal, ids in a pipe.", _MAIN),
-    "select": Entry("commands.select", "Collect orders in a named selection.", _MAIN),
-    "reject": Entry("commands.reject", "Plan, preview, confirm, reject, and tell the buyers.", _MAIN),
-    "plan": Entry("commands.plan", "Saved plans: what would happen, what changed, who approved.", _MAIN),
-    "show": Entry(
-        "commands.search", "Show one order: lines, tags, log, and whether it can be rejected.", _AROUND, "show_app"
+    "search": Entry("commands.search:search", "Find orders: a table on a terminal, ids in a pipe.", _MAIN),
+    "select": Entry("commands.select:select", "Collect orders in a named selection.", _MAIN),
+    "reject": Entry("commands.reject:reject", "Plan, preview, confirm, reject, and tell the buyers.", _MAIN),
+    "plan": Entry("commands.plan:app", "Saved plans: what would happen, what changed, who approved.", _MAIN),
+    "show": Entry("commands.search:show", "Show one order: lines, tags, log, and whether it can be rejected.", _AROUND),
+    "archive": Entry("commands.changing:archive", "Take orders out of the default view.", _AROUND),
+    "unarchive": Entry("commands.changing:unarchive", "Put archived orders back into the default view.", _AROUND),
+    "tag": Entry("commands.changing:tag", "Put a tag on orders.", _AROUND),
+    "untag": Entry("commands.changing:untag", "Take a tag off orders.", _AROUND),
+    "import": Entry("commands.importing:import_", "Read orders from Excel, CSV or JSON lines.", _AROUND),
+    "pull": Entry("commands.importing:pull", "Read orders straight out of the system where they live.", _AROUND),
+    "reconcile": Entry("commands.search:reconcile", "List the orders of which their source says otherwise.", _AROUND),
+    "export": Entry("commands.export:export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
+    "stats": Entry("commands.export:stats", "Count orders and add up their amounts, with charts.", _AROUND),
+    "filter": Entry("commands.filters:app", "Keep filters under a name, for everyone on the store.", _AROUND),
+    "mail": Entry("commands.mail:app", "The outbox: what waits, what was sent, what failed.", _RECORD),
+    "writeback": Entry("commands.writeback:app", "What the systems are told of rejected orders.", _RECORD),
+    "log": Entry("commands.log:app", "Who rejected what, when and why.", _RECORD),
+    "policy": Entry("commands.owner.policy:app", "What a batch may be, whatever the settings say.", _SETUP),
+    "member": Entry("commands.owner.member:app", "Which logins work on this account, on PostgreSQL.", _SETUP),
+    "buyer": Entry("commands.owner.buyer:app", "Erase the personal data of buyers.", _SETUP),
+    "store": Entry("commands.owner.store:app", "Make, upgrade, check and copy the database.", _SETUP),
+    "config": Entry("commands.owner.store:config_app", "Show the settings and where each came from.", _SETUP),
+    "completion": Entry(
+        "completion:completion", "Print the script that completes commands in bash, zsh or fish.", _SETUP
     ),
-    "archive": Entry("commands.changing", "Take orders out of the default view.", _AROUND, "archive"),
-    "unarchive": Entry("commands.changing", "Put archived orders back into the default view.", _AROUND, "unarchive"),
-    "tag": Entry("commands.changing", "Put a tag on orders.", _AROUND, "tag"),
-    "untag": Entry("commands.changing", "Take a tag off orders.", _AROUND, "untag"),
-    "import": Entry("commands.importing", "Read orders from Excel, CSV or JSON lines.", _AROUND),
-    "pull": Entry("commands.importing", "Read orders straight out of the system where they live.", _AROUND, "pull_app"),
-    "reconcile": Entry(
-        "commands.search", "List the orders of which their source says otherwise.", _AROUND, "reconcile_app"
-    ),
-    "export": Entry("commands.export", "Write orders as Excel, CSV, JSON lines or PDF.", _AROUND),
-    "stats": Entry("commands.export", "Count orders and add up their amounts, with charts.", _AROUND, "stats_app"),
-    "filter": Entry("commands.filters", "Keep filters under a name, for everyone on the store.", _AROUND),
-    "mail": Entry("commands.mail", "The outbox: what waits, what was sent, what failed.", _RECORD),
-    "writeback": Entry("commands.writeback", "What the systems are told of rejected orders.", _RECORD),
-    "log": Entry("commands.log", "Who rejected what, when and why.", _RECORD),
-    "policy": Entry("commands.owner.policy", "What a batch may be, whatever the settings say.", _SETUP),
-    "member": Entry("commands.owner.member", "Which logins work on this account, on PostgreSQL.", _SETUP),
-    "buyer": Entry("commands.owner.buyer", "Erase the personal data of buyers.", _SETUP),
-    "store": Entry("commands.owner.store", "Make, upgrade, check and copy the database.", _SETUP),
-    "config": Entry("commands.owner.store", "Show the settings and where each came from.", _SETUP, "config_app"),
-    "completion": Entry("completion", "Print the script that completes commands in bash, zsh or fish.", _SETUP),
-    "help": Entry("manual", "Explain a command or a topic; without either, list them all.", _SETUP, "help_"),
-    "man": Entry("manual", "Print the manual page.", _SETUP, "man"),
-    "demo": Entry("demo", "A guided run on sample orders, in a folder of its own.", _SETUP),
+    "help": Entry("manual:help_", "Explain a command or a topic; without either, list them all.", _SETUP),
+    "man": Entry("manual:man", "Print the manual page.", _SETUP),
+    "demo": Entry("demo:demo", "A guided run on sample orders, in a folder of its own.", _SETUP),
 }

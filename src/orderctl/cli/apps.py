@@ -1,12 +1,14 @@
 """Typer's apps, commands and groups as this program has them: their help, and options that may stand anywhere."""
 
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import Enum
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -15,7 +17,6 @@ from orderctl.cli.context import Context
 from orderctl.core.text import NARROWEST, wrapped
 from orderctl.language import N_, _
 
-F = TypeVar("F", bound=Callable[..., Any])
 Rows = list[tuple[str, str]]
 _WIDEST = 100
 _LEFT = 26  # the column where the words about an option begin; longer options have a line of their own
@@ -87,7 +88,7 @@ def page_of(ctx: Any) -> Page:  # noqa: ANN401 - a context of Typer's
 
 def examples_and_notes(command: Any) -> tuple[Rows, str]:  # noqa: ANN401 - a command of Typer's
     """What the epilog of a command says: calls with the comments beside them, and its other lines as one."""
-    lines = [line for line in (command.epilog or "").splitlines() if line.strip() and line != "Examples:"]
+    lines = (command.epilog or "").splitlines()
     calls = [line.partition(_COMMENT)[::2] for line in lines if "orderctl " in line]
     return calls, " ".join(line for line in lines if "orderctl " not in line)
 
@@ -215,8 +216,48 @@ class WithDefault(HelpfulGroup):
         return super().parse_args(ctx, args if named or "help" in given else ["show", *args])
 
 
+Command = Callable[..., None]
+
+
+class Without(frozenset[str]):
+    """In `Annotated`, beside a group of options: the names of those that this command does not take."""
+
+
+def _for_typer(command: Command) -> Command:
+    """The command as Typer calls it: with our `Context`, and with each group of options that it takes.
+
+    A group is a dataclass; its fields that are `Annotated` are its options.
+    """
+    groups: dict[str, tuple[Callable[..., Any], list[str]]] = {}
+    parameters: list[inspect.Parameter] = []
+    for own in inspect.signature(command).parameters.values():
+        kind, *marks = get_args(own.annotation) or (own.annotation,)
+        if not (isinstance(kind, type) and is_dataclass(kind)):
+            parameters.append(own.replace(annotation=typer.Context) if kind is Context else own)
+            continue
+        left_out = next((mark for mark in marks if isinstance(mark, Without)), Without())
+        fields = inspect.signature(kind).parameters.values()
+        options = [each for each in fields if get_origin(each.annotation) is Annotated and each.name not in left_out]
+        groups[own.name] = kind, [each.name for each in options]
+        parameters += options
+
+    @wraps(command)
+    def called(**given: Any) -> None:  # noqa: ANN401 - the values that Typer read
+        for name, (kind, options) in groups.items():
+            given[name] = kind(**{option: given.pop(option) for option in options})
+        if "context" in given:
+            given["context"] = given["context"].obj
+        command(**given)
+
+    # Typer reads both of these.
+    listed = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]
+    called.__signature__ = inspect.Signature(listed)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in listed}
+    return called
+
+
 class App(typer.Typer):
-    """An app whose commands are of the classes above."""
+    """An app whose commands are of the classes above, and are called as `_for_typer` says."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as Typer has it
         super().__init__(
@@ -226,13 +267,37 @@ class App(typer.Typer):
             **settings,
         )
 
-    def command(self, name: str | None = None, **settings: Any) -> Callable[[F], F]:  # noqa: ANN401
-        """Declare a command."""
-        return super().command(name, **{"cls": HelpfulCommand, **settings})
+    def command(  # type: ignore[override]
+        self, *examples: str, name: str | None = None, about: str | None = None
+    ) -> Callable[[Command], Command]:
+        """Declare a command with its examples; a line that is no call is a note. `about`: if it has no docstring."""
+
+        def declared(command: Command) -> Command:
+            named = name or command.__name__.rstrip("_")
+            super(App, self).command(named, cls=HelpfulCommand, help=about, epilog="\n".join(examples))(
+                _for_typer(command)
+            )
+            return command
+
+        return declared
 
 
-def group_app(*, with_default: bool = False) -> App:
+def group_app(about: str, *examples: str, with_default: bool = False) -> App:
     """An app for a command with subcommands; `with_default`: its command `show` need not be named."""
     if with_default:
-        return App(cls=WithDefault, subcommand_metavar="[COMMAND] [ARGS]...")
-    return App(cls=HelpfulGroup, no_args_is_help=True)
+        app = App(cls=WithDefault, subcommand_metavar="[COMMAND] [ARGS]...")
+    else:
+        app = App(cls=HelpfulGroup, no_args_is_help=True)
+    app.callback(help=about, epilog="\n".join(examples))(lambda: None)
+    return app
+
+
+def single(*examples: str, about: str | None = None) -> Callable[[Command], App]:
+    """Make an app of a function: a command without subcommands."""
+
+    def made(command: Command) -> App:
+        app = App()
+        app.command(*examples, about=about)(command)
+        return app
+
+    return made

@@ -15,11 +15,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from orderctl.cli.app import app as orderctl
-from orderctl.cli.apps import App, HelpfulGroup, below, one_line
-from orderctl.cli.options import context_of
-
-app = App()
-
+from orderctl.cli.apps import HelpfulGroup, below, one_line, single
+from orderctl.cli.context import Context
 
 # For bash a word ends at `:` and `=`, so it gets only what comes after the one before the cursor. Characters that a
 # shell would act on are quoted, because buyers choose their names.
@@ -79,17 +76,17 @@ complete -c orderctl -f -a '(__orderctl_complete)'
 }
 
 
-@app.command(
-    epilog="Examples:\n\norderctl completion bash >> ~/.bashrc\n\n"
-    "orderctl completion zsh > ~/.zfunc/_orderctl\n\n"
-    "orderctl completion fish > ~/.config/fish/completions/orderctl.fish"
+@single(
+    "orderctl completion bash >> ~/.bashrc",
+    "orderctl completion zsh > ~/.zfunc/_orderctl",
+    "orderctl completion fish > ~/.config/fish/completions/orderctl.fish",
 )
 def completion(
-    ctx: typer.Context,
+    context: Context,
     shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> None:
     """Print the script that completes commands, filters and ids in a shell."""
-    context_of(ctx).output.lines([_SCRIPTS[shell].strip()])
+    context.output.lines([_SCRIPTS[shell].strip()])
 
 
 _CURSOR = "\0"  # marks the end of the word that is being written; no word of a command line can hold it

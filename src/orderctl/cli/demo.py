@@ -10,13 +10,11 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import App
+from orderctl.cli.apps import single
 from orderctl.cli.context import Context
-from orderctl.cli.options import context_of
 from orderctl.errors import ExitCode, OrderctlError
 from orderctl.language import N_, _
 
-app = App()
 ORDERS = 2_400
 _DROPPED = "season:26SS sku:LN-10* status:needs-oc,oc-created"
 _CONFIG = """\
@@ -36,9 +34,9 @@ _MESSAGE = N_(
 )
 
 
-@app.command(epilog="Examples:\n\norderctl demo\n\norderctl demo --folder ./try-orderctl")
+@single("orderctl demo", "orderctl demo --folder ./try-orderctl")
 def demo(
-    ctx: typer.Context,
+    context: Context,
     folder: Annotated[
         str | None, typer.Option(metavar="DIR", help="Where to set it up; a temporary folder otherwise.")
     ] = None,
@@ -47,7 +45,6 @@ def demo(
     ] = False,
 ) -> None:
     """A guided run on sample orders, in a folder of its own."""
-    context = context_of(ctx)
     if set_up_only:
         tour = _Tour(context, _folder(folder))
         tour.run("store", "init")

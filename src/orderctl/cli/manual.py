@@ -10,9 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from orderctl import __version__
-from orderctl.cli.apps import App, Page, below, page_of
+from orderctl.cli.apps import Page, below, page_of, single
 from orderctl.cli.context import Context
-from orderctl.cli.options import context_of
 from orderctl.core.text import cell_width, close_words, padded, pieces
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import ExitCode, UsageError
@@ -171,10 +170,6 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield f"  {'  '.join(padded(text, width) for text, width in zip(row, widths, strict=True))}".rstrip()
 
 
-help_ = App()
-man = App()
-
-
 def suggest_subjects(ctx: typer.Context, incomplete: str) -> list[tuple[str, str]]:  # noqa: ARG001 - as Typer calls it
     """The topics and the commands, with a few words about each."""
     root: Any = ctx.find_root().command
@@ -182,8 +177,8 @@ def suggest_subjects(ctx: typer.Context, incomplete: str) -> list[tuple[str, str
     return [*({name: topic.about for name, topic in TOPICS.items()} | commands).items()]
 
 
-@help_.command(epilog="Examples:\n\norderctl help mail-set-up\n\norderctl help exit-codes\n\norderctl help mail send")
-def help_command(
+@single("orderctl help mail-set-up", "orderctl help exit-codes", "orderctl help mail send")
+def help_(
     ctx: typer.Context,
     subject: Annotated[
         list[str] | None,
@@ -191,7 +186,8 @@ def help_command(
     ] = None,
 ) -> None:
     """Explain a command or a topic; without either, list them all."""
-    context, root, words = context_of(ctx), ctx.find_root(), subject or []
+    context: Context = ctx.obj
+    root, words = ctx.find_root(), subject or []
     topic, command = TOPICS.get(" ".join(words)), below(root, words)
     if topic is None and command is None:
         raise _unknown(" ".join(words), root)
@@ -224,11 +220,10 @@ def _unknown(name: str, root: Any) -> UsageError:  # noqa: ANN401 - a context of
     )
 
 
-@man.command(epilog="Examples:\n\norderctl man | man -l -\n\norderctl man > orderctl.1")
-def man_command(ctx: typer.Context) -> None:
+@single("orderctl man | man -l -", "orderctl man > orderctl.1")
+def man(ctx: typer.Context) -> None:
     """Print the manual page, in the format of man."""
-    context = context_of(ctx)
-    context.output.lines(_roff(context, *pages(ctx.find_root())))
+    ctx.obj.output.lines(_roff(ctx.obj, *pages(ctx.find_root())))
 
 
 def pages(ctx: Any) -> Iterator[Page]:  # noqa: ANN401 - a context of Typer's

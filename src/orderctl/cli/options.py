@@ -1,10 +1,9 @@
 """Options that several commands have, and the values that shell completion offers for them."""
 
-import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from functools import partial, wraps
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated
 
 import typer
 
@@ -82,31 +81,6 @@ def _context(ctx: typer.Context) -> Context:
     """A context with the store and the profile that the command line names."""
     given = ctx.find_root().params
     return Context(store=given.get("store"), profile=given.get("profile"), quiet=True)
-
-
-Command = Callable[..., None]
-
-
-def takes(name: str, group: Callable[..., Any], *, without: Collection[str] = ()) -> Callable[[Command], Command]:
-    """A decorator: the command takes the options of `group`, and its parameter `name` gets `group(**options)`."""
-    options = [each for each in inspect.signature(group).parameters.values() if each.name not in without]
-
-    def given(command: Command) -> Command:
-        own = inspect.signature(command).parameters.values()
-        spread = [each for parameter in own for each in (options if parameter.name == name else [parameter])]
-        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in spread]
-
-        @wraps(command)
-        def called(**arguments: Any) -> None:  # noqa: ANN401 - the values that Typer read
-            value = group(**{option.name: arguments.pop(option.name) for option in options})
-            command(**{name: value}, **arguments)
-
-        # Typer reads both of these.
-        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return called
-
-    return given
 
 
 class OrderFormat(StrEnum):
@@ -210,10 +184,3 @@ PlanId = Annotated[
 AsReport = Annotated[
     ReportFormat, typer.Option("--format", help="text for people; json: one document; jsonl: one a line.")
 ]
-
-
-def context_of(ctx: typer.Context) -> Context:
-    """The context that the root command made."""
-    context = ctx.obj
-    assert isinstance(context, Context)  # noqa: S101 - for the type checker; the root command saw to it
-    return context

@@ -24,7 +24,6 @@ from orderctl.cli.options import (
     Plus,
     SavedName,
     SelectionName,
-    takes,
 )
 from orderctl.core.times import parse_duration
 from orderctl.database.store import Store
@@ -356,6 +355,3 @@ def read_id_argument(text: str) -> str:
         raise UsageError(
             _("the order id {text!r} {problem}", text=text, problem=error), hint=_("orderctl search shows the ids")
         ) from None
-
-
-takes_source = takes("source", Source, without={"notes"})

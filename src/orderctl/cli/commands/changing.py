@@ -14,10 +14,10 @@ from orderctl.changes import (
     change_orders,
     preview_change,
 )
-from orderctl.cli.apps import App
+from orderctl.cli.apps import App, single
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, context_of, suggest_tag, takes
-from orderctl.cli.sources import Source, choose, takes_source
+from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, suggest_tag
+from orderctl.cli.sources import Source, choose
 from orderctl.core.ids import new_id
 from orderctl.errors import UsageError
 from orderctl.language import _, ngettext
@@ -41,24 +41,16 @@ class _Run:
     as_: AsReport = ReportFormat.TEXT
 
 
-def _command(kind: ChangeKind, about: str, examples: str) -> typer.Typer:
+def _command(kind: ChangeKind, about: str, *examples: str) -> App:
     """A command that takes the sources of orders; if it is about a tag, the tag stands before them."""
-    app = App()
 
-    def tagging(tag: Tag) -> Change:
-        return Change(kind=kind, tag=_read_tag(tag))
+    def change(context: Context, source: Source, run: _Run) -> None:
+        _change(context, source, Change(kind=kind), run)
 
-    def archiving() -> Change:
-        return Change(kind=kind)
+    def change_tag(context: Context, tag: Tag, source: Source, run: _Run) -> None:
+        _change(context, source, Change(kind=kind, tag=_read_tag(tag)), run)
 
-    @app.command(help=about, epilog=f"Examples:\n\n{examples}")
-    @takes("change", tagging if kind in {ChangeKind.TAGGED, ChangeKind.UNTAGGED} else archiving)
-    @takes_source
-    @takes("run", _Run)
-    def command(ctx: typer.Context, change: Change, source: Source, run: _Run) -> None:
-        _change(context_of(ctx), source, change, run)
-
-    return app
+    return single(*examples, about=about)(change_tag if kind in {ChangeKind.TAGGED, ChangeKind.UNTAGGED} else change)
 
 
 def _read_tag(text: str) -> str:
@@ -115,22 +107,26 @@ def _tell(context: Context, found: ChangeReport) -> None:
 archive = _command(
     ChangeKind.ARCHIVED,
     "Take orders out of the default view. Without a source: the default selection.",
-    "orderctl archive 10021 10022\n\norderctl archive --filter 'status:rejected season:25SS' --dry-run",
+    "orderctl archive 10021 10022",
+    "orderctl archive --filter 'status:rejected season:25SS' --dry-run",
 )
 unarchive = _command(
     ChangeKind.UNARCHIVED,
     "Put archived orders back into the default view. Without a source: the default selection.",
-    "orderctl unarchive 10021\n\norderctl unarchive --filter 'archived:yes season:25SS'",
+    "orderctl unarchive 10021",
+    "orderctl unarchive --filter 'archived:yes season:25SS'",
 )
 tag = _command(
     ChangeKind.TAGGED,
     "Put a tag on orders. Without a source: the default selection.",
-    "orderctl tag late 10021 10022\n\norderctl tag checked --filter 'season:26SS country:JP'",
+    "orderctl tag late 10021 10022",
+    "orderctl tag checked --filter 'season:26SS country:JP'",
 )
 untag = _command(
     ChangeKind.UNTAGGED,
     "Take a tag off orders. Without a source: the default selection.",
-    "orderctl untag late 10021\n\norderctl search tag:late | orderctl untag late --ids -",
+    "orderctl untag late 10021",
+    "orderctl search tag:late | orderctl untag late --ids -",
 )
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import App
+from orderctl.cli.apps import single
 from orderctl.cli.context import Context
-from orderctl.cli.options import FilterWords, IgnoreUnknown, SavedName, context_of
-from orderctl.cli.sources import Source, choose, filter_text_of, parse_filter, takes_source
+from orderctl.cli.options import FilterWords, IgnoreUnknown, SavedName
+from orderctl.cli.sources import Source, choose, filter_text_of, parse_filter
 from orderctl.errors import UsageError
 from orderctl.exporting.service import ExportFormat, ExportRequest, export_orders, write_export
 from orderctl.language import N_, _, ngettext
@@ -17,19 +17,17 @@ from orderctl.settings import LARGEST
 from orderctl.stats.queries import statistics_of
 from orderctl.stats.statistics import DIMENSIONS, Subject, parse_question, statistics_document, write_figures
 
-app = App()
 _BY_ENDING = {f".{each.value}": each for each in ExportFormat if each is not ExportFormat.OC_PDF}
 
 
-@app.command(
-    epilog="Examples:\n\norderctl export --filter 'season:26SS' -o orders.xlsx\n\n"
-    "orderctl export --saved dropped --format csv --lines > lines.csv\n\n"
-    "orderctl search tag:late | orderctl export --ids - --format pdf --per-order -o papers\n\n"
-    "orderctl export 10021 --format oc-pdf -o 10021-oc.pdf"
+@single(
+    "orderctl export --filter 'season:26SS' -o orders.xlsx",
+    "orderctl export --saved dropped --format csv --lines > lines.csv",
+    "orderctl search tag:late | orderctl export --ids - --format pdf --per-order -o papers",
+    "orderctl export 10021 --format oc-pdf -o 10021-oc.pdf",
 )
-@takes_source
 def export(
-    ctx: typer.Context,
+    context: Context,
     source: Source,
     ignore_unknown: IgnoreUnknown = False,
     as_: Annotated[
@@ -46,7 +44,6 @@ def export(
     ] = False,
 ) -> None:
     """Write orders as Excel, CSV, JSON lines or PDF. Without a source: the default selection."""
-    context = context_of(ctx)
     request = _checked(
         context,
         ExportRequest(
@@ -96,9 +93,6 @@ def _checked(context: Context, request: ExportRequest) -> ExportRequest:
     return request
 
 
-stats_app = App()
-
-
 class StatsFormat(StrEnum):
     """The formats of figures."""
 
@@ -107,12 +101,14 @@ class StatsFormat(StrEnum):
     JSON = "json"
 
 
-@stats_app.command(
-    epilog="Examples:\n\norderctl stats\n\norderctl stats season:26SS --by country --by buyer --top 10\n\n"
-    "orderctl stats --by month,status --format csv > figures.csv\n\norderctl stats --rejections --by reason"
+@single(
+    "orderctl stats",
+    "orderctl stats season:26SS --by country --by buyer --top 10",
+    "orderctl stats --by month,status --format csv > figures.csv",
+    "orderctl stats --rejections --by reason",
 )
 def stats(
-    ctx: typer.Context,
+    context: Context,
     words: FilterWords = None,
     saved: SavedName = None,
     by: Annotated[
@@ -134,7 +130,6 @@ def stats(
     ] = None,
 ) -> None:
     """Count orders and add up their amounts, per currency. Rejected orders are never counted."""
-    context = context_of(ctx)
     subject = Subject.REJECTIONS if rejections else Subject.ORDERS
     questions = [parse_question(name, subject, top) for name in by or ()]
     with context.open_store() as store:

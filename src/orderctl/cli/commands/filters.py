@@ -7,7 +7,7 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, FilterWords, ReportFormat, context_of, suggest_saved
+from orderctl.cli.options import AsReport, FilterWords, ReportFormat, suggest_saved
 from orderctl.cli.sources import parse_filter, saved_expression
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
@@ -17,24 +17,18 @@ from orderctl.language import N_, _
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.terminal.prompts import can_ask, demand_yes
 
-app = group_app()
+app = group_app("Keep filters under a name, for everyone on the store.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The filter's name.", autocompletion=suggest_saved)]
 
 
-@app.callback()
-def filters() -> None:
-    """Keep filters under a name, for everyone on the store."""
-
-
-@app.command(epilog="Examples:\n\norderctl filter save dropped status:needs-oc 'sku:LN-10*'")
+@app.command("orderctl filter save dropped status:needs-oc 'sku:LN-10*'")
 def save(
-    ctx: typer.Context,
+    context: Context,
     name: Name,
     words: FilterWords = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the filter of that name.")] = False,
 ) -> None:
     """Keep a filter under a name; another one of that name is replaced if you say so."""
-    context = context_of(ctx)
     if not name.isprintable() or not name.strip():
         raise UsageError(
             _("the filter's name is empty or holds a control character"), hint="orderctl filter save NAME FILTER"
@@ -73,10 +67,9 @@ def _ask_to_replace(context: Context, found: SavedFilter, expression: str) -> No
     demand_yes(_("Replace it with: {expression}?", expression=safe(expression)))
 
 
-@app.command("list", epilog="Examples:\n\norderctl filter list\n\norderctl filter list --format json")
-def list_(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl filter list", "orderctl filter list --format json")
+def list_(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List the saved filters."""
-    context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
         saved = all_filters(connection)
     if as_ is not ReportFormat.TEXT:
@@ -100,18 +93,16 @@ def _document(saved: SavedFilter) -> Document:
     return {"schema": SCHEMA, **asdict(saved), "saved_at": saved.saved_at.isoformat()}
 
 
-@app.command(epilog="Examples:\n\norderctl filter show dropped")
-def show(ctx: typer.Context, name: Name) -> None:
+@app.command("orderctl filter show dropped")
+def show(context: Context, name: Name) -> None:
     """Print the expression of a saved filter."""
-    context = context_of(ctx)
     with context.open_store() as store:
         context.output.lines([saved_expression(store, name)])
 
 
-@app.command(epilog="Examples:\n\norderctl filter delete dropped")
-def delete(ctx: typer.Context, name: Name) -> None:
+@app.command("orderctl filter delete dropped")
+def delete(context: Context, name: Name) -> None:
     """Forget a saved filter."""
-    context = context_of(ctx)
     with context.open_store() as store:
         if not store.write(lambda connection: delete_filter(connection, name)):
             saved_expression(store, name)

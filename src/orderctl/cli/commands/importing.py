@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orderctl.cli.apps import App
+from orderctl.cli.apps import Without, single
 from orderctl.cli.commands.reject import carry_out, whether_to_notify
 from orderctl.cli.context import Context, maps_folder, pulls_folder
 from orderctl.cli.options import (
@@ -19,8 +19,6 @@ from orderctl.cli.options import (
     MaxOrders,
     ReportFormat,
     Yes,
-    context_of,
-    takes,
 )
 from orderctl.cli.run import Expected, Run, check_can_ask, pulled, read_reason
 from orderctl.cli.sources import provenance, read_max_age, reason_codes
@@ -52,7 +50,6 @@ from orderctl.terminal.prompts import can_ask
 if TYPE_CHECKING:
     from orderctl.importing.source import FileSource
 
-app = App()
 _PROTECTIONS = {
     "invoices": N_("invoices"),
     "delivery_notes": N_("delivery notes"),
@@ -257,21 +254,18 @@ class AtSource:
             )
 
 
-@app.command(
-    epilog="Examples:\n\norderctl import orders.csv --make-map > columns.toml\n\n"
-    "orderctl import orders.xlsx --map columns.toml\n\n"
-    "orderctl import orders_export.csv --from shopify\n\n"
-    "orderctl import orders.csv --skip-bad --errors bad-rows.csv\n\norderctl import orders.jsonl --check\n\n"
-    "orderctl import orders_export.csv --complete --check\n\n"
-    "orderctl import orders_export.csv --reject-at-source --max-orders 50 --yes\n\n"
-    "orderctl import --from-sql erp"
+@single(
+    "orderctl import orders.csv --make-map > columns.toml",
+    "orderctl import orders.xlsx --map columns.toml",
+    "orderctl import orders_export.csv --from shopify",
+    "orderctl import orders.csv --skip-bad --errors bad-rows.csv",
+    "orderctl import orders.jsonl --check",
+    "orderctl import orders_export.csv --complete --check",
+    "orderctl import orders_export.csv --reject-at-source --max-orders 50 --yes",
+    "orderctl import --from-sql erp",
 )
-@takes("columns", Columns)
-@takes("taken", Taken)
-@takes("spoken", Spoken)
-@takes("at_source", AtSource)
 def import_(
-    ctx: typer.Context,
+    context: Context,
     *,
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="Orders: a workbook, CSV, JSON; - is standard input.")
@@ -287,7 +281,6 @@ def import_(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Read orders from Excel, CSV, JSON lines or a database; all of them or none, unless --skip-bad."""
-    context = context_of(ctx)
     if list_maps:
         _list_maps(context)
         return
@@ -314,25 +307,20 @@ def import_(
     raise typer.Exit(report.exit_code)
 
 
-pull_app = App()
-
-
-@pull_app.command(
-    epilog="Examples:\n\norderctl pull shop\n\norderctl pull shop --check\n\n"
-    "orderctl pull shop --complete --skip-bad --errors bad-orders.csv"
+@single(
+    "orderctl pull shop",
+    "orderctl pull shop --check",
+    "orderctl pull shop --complete --skip-bad --errors bad-orders.csv",
 )
-@takes("taken", Taken)
-@takes("spoken", Spoken, without={"source", "as_of"})
 def pull(
-    ctx: typer.Context,
+    context: Context,
     *,
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system, as the settings call it.")],
     taken: Taken,
-    spoken: Spoken,
+    spoken: Annotated[Spoken, Without({"source", "as_of"})],
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Read orders straight out of the system in which they live; all of them or none, unless --skip-bad."""
-    context = context_of(ctx)
     settings = system_named(context.settings, system)
     spoken.check(taken)
     with context.open_store() as store:

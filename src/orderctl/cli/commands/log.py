@@ -26,7 +26,7 @@ from orderctl.audit.verdicts import batch_verdicts, groups_document, verdict_gro
 from orderctl.audit.verification import LogVerdict, Noted, Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, ReportFormat, context_of, suggest_batch, suggest_order_or_batch
+from orderctl.cli.options import AsReport, ReportFormat, suggest_batch, suggest_order_or_batch
 from orderctl.core.text import safe
 from orderctl.database.acts import read_acts
 from orderctl.database.connection import Connection
@@ -45,17 +45,16 @@ from orderctl.orders.orders import OrderEvent
 from orderctl.orders.queries import get_order, order_events
 from orderctl.settings import LARGEST
 
-app = group_app(with_default=True)
+app = group_app(
+    "Who rejected what, when and why: `log` lists the batches, `log ORDER` and `log BATCH` show one.",
+    "orderctl log",
+    "orderctl log 10021",
+    "orderctl log verify",
+    "orderctl log show verify   # an order of that name",
+    with_default=True,
+)
 _SHOWN = 20
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
-
-
-@app.callback(
-    epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log verify\n\n"
-    "orderctl log show verify   # an order of that name"
-)
-def log() -> None:
-    """Who rejected what, when and why: `log` lists the batches, `log ORDER` and `log BATCH` show one."""
 
 
 class LogFormat(StrEnum):
@@ -68,11 +67,13 @@ class LogFormat(StrEnum):
 
 
 @app.command(
-    epilog="Examples:\n\norderctl log\n\norderctl log 10021\n\norderctl log 2gi7a8q4 --format json\n\n"
-    "orderctl log 2gi7a8q4 10021 10022 --format csv   # what became of these two"
+    "orderctl log",
+    "orderctl log 10021",
+    "orderctl log 2gi7a8q4 --format json",
+    "orderctl log 2gi7a8q4 10021 10022 --format csv   # what became of these two",
 )
 def show(
-    ctx: typer.Context,
+    context: Context,
     subject: Annotated[
         str | None,
         typer.Argument(
@@ -92,7 +93,6 @@ def show(
     ] = LogFormat.TEXT,
 ) -> None:
     """The batches, one batch and what became of its ids, or one order's log; the word `show` may be left out."""
-    context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
         batch_id = _batch_id(connection, subject) if subject else None
         if batch_id is None and (ids or full or as_ is LogFormat.CSV):
@@ -124,12 +124,13 @@ def _batch_id(connection: Connection, subject: str) -> str | None:
 
 
 @app.command(
-    epilog="Examples:\n\norderctl log verify\n\norderctl log verify --format json\n\n"
-    "orderctl log verify --anchor 3f1c...   # the digest that an earlier run printed\n\n"
-    'orderctl log verify --since checkpoint.txt --key "$(cat checkpoint.pub)"   # what log checkpoint wrote then'
+    "orderctl log verify",
+    "orderctl log verify --format json",
+    "orderctl log verify --anchor 3f1c...   # the digest that an earlier run printed",
+    'orderctl log verify --since checkpoint.txt --key "$(cat checkpoint.pub)"   # what log checkpoint wrote then',
 )
 def verify(
-    ctx: typer.Context,
+    context: Context,
     anchor: Annotated[
         str | None, typer.Option(metavar="DIGEST", help="A batch's digest, kept elsewhere, that must still be there.")
     ] = None,
@@ -146,7 +147,6 @@ def verify(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Prove that nobody edited the log; names each record that is not as it was written, and ends with 1."""
-    context = context_of(ctx)
     checkpoint = _read_checkpoint(since, key)
     with context.open_store() as store:
         seen = seen_head(store, context.state_folder, context.screen.warn)
@@ -176,12 +176,13 @@ def verify(
 
 
 @app.command(
-    epilog="Examples:\n\norderctl log checkpoint\n\norderctl log checkpoint -o checkpoint.txt\n\n"
-    "orderctl log checkpoint --new-key checkpoint.key > checkpoint.pub\n\n"
-    "orderctl log checkpoint --prove 2gi7a8q4 -o 2gi7a8q4.tlog-proof"
+    "orderctl log checkpoint",
+    "orderctl log checkpoint -o checkpoint.txt",
+    "orderctl log checkpoint --new-key checkpoint.key > checkpoint.pub",
+    "orderctl log checkpoint --prove 2gi7a8q4 -o 2gi7a8q4.tlog-proof",
 )
 def checkpoint(
-    ctx: typer.Context,
+    context: Context,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The file; - for standard output.")
     ] = "-",
@@ -199,7 +200,6 @@ def checkpoint(
     """Write how long the log is and the root of its digests, signed, to be kept where nobody can change it."""
     if sum(given is not None for given in (new_key, prove, since)) > 1:
         raise UsageError(_("--new-key, --prove and --since are three different things"), hint=_("give one of them"))
-    context = context_of(ctx)
     before = _read_checkpoint(since, None)
     key_file = context.settings.path(KEY_SETTING)
     with context.open_store() as store:
@@ -254,8 +254,9 @@ class RecordFormat(StrEnum):
     CSV = "csv"
 
 
+@app.command("orderctl log export -o log.jsonl", "orderctl log export --format csv > log.csv")
 def export(
-    ctx: typer.Context,
+    context: Context,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The file; - for standard output.")
     ] = "-",
@@ -263,7 +264,6 @@ def export(
     force: Force = False,
 ) -> None:
     """Write every batch, event, act and erasure with its digests, for an auditor: JSON lines or CSV."""
-    context = context_of(ctx)
     path = None if output == "-" else output
     format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
     with context.open_store() as store, store.snapshot() as connection:
@@ -279,13 +279,9 @@ def export(
     context.screen.tell(told)
 
 
-app.command(epilog="Examples:\n\norderctl log export -o log.jsonl\n\norderctl log export --format csv > log.csv")(
-    export
-)
-
-
+@app.command("orderctl log report -o report.pdf", "orderctl log report 2gi7a8q4 -o report.html")
 def report(
-    ctx: typer.Context,
+    context: Context,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="A .pdf or an .html.")],
     batch_id: Annotated[
         str | None, typer.Argument(metavar="[BATCH]", help="The batch's id, or its ending; the newest if none.")
@@ -293,7 +289,6 @@ def report(
     force: Force = False,
 ) -> None:
     """Write a report of one batch: who, when, why, the orders, and a chart of what was rejected."""
-    context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
         batch = (
             get_batch(connection, find_batch(connection, batch_id))
@@ -316,11 +311,6 @@ def report(
     context.screen.tell(_("wrote the report of batch {batch} to {file}", batch=batch.id, file=output))
 
 
-app.command(epilog="Examples:\n\norderctl log report -o report.pdf\n\norderctl log report 2gi7a8q4 -o report.html")(
-    report
-)
-
-
 def _verified(context: Context, store: Store, noted: Noted, tell: Callable[[Tampering], None]) -> LogVerdict:
     with context.screen.progress(N_("Verifying")) as progress:
         return verify_log(store, noted=noted, report=tell, progress=progress)
@@ -330,11 +320,10 @@ _ENTERED = {f".{each}": each for each in (ExportFormat.CSV, ExportFormat.XLSX, E
 
 
 @app.command(
-    epilog="Examples:\n\norderctl log reentry 2gi7a8q4 -o orders.csv\n\n"
-    "orderctl log reentry 2gi7a8q4 -o orders.xlsx --new-id 'NEW-{id}'"
+    "orderctl log reentry 2gi7a8q4 -o orders.csv", "orderctl log reentry 2gi7a8q4 -o orders.xlsx --new-id 'NEW-{id}'"
 )
 def reentry(
-    ctx: typer.Context,
+    context: Context,
     batch_id: Annotated[
         str,
         typer.Argument(metavar="BATCH", help="The batch's id, or its ending.", autocompletion=suggest_batch),
@@ -346,7 +335,6 @@ def reentry(
     force: Force = False,
 ) -> None:
     """Write the orders that a batch rejected as new orders, for `import`: new ids, nothing confirmed yet."""
-    context = context_of(ctx)
     format_ = _ENTERED.get(Path(output).suffix.lower())
     if format_ is None:
         raise UsageError(_("{file}: its ending is no format that import takes", file=output), hint=", ".join(_ENTERED))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import group_app
+from orderctl.cli.apps import Without, group_app
 from orderctl.cli.commands.plan import due_plans_runner
 from orderctl.cli.context import Context
 from orderctl.cli.delivery import (
@@ -28,9 +28,7 @@ from orderctl.cli.options import (
     ReportFormat,
     SelectionName,
     Yes,
-    context_of,
     suggest_mail,
-    takes,
 )
 from orderctl.cli.sources import Source, choose, provenance
 from orderctl.core.times import parse_duration
@@ -138,7 +136,7 @@ def _done(action: DeliveryAction, number: int) -> str:
 _KIND = Kind(
     outbox=MAILS, read=list_mails, document=_document, table=mail_table, none=N_("no mails"), done=_done, again=_again
 )
-app = group_app()
+app = group_app("The outbox: what waits, what was sent, what failed.")
 # Servers give up after five days.
 _REPORTS_OF = timedelta(days=30)
 
@@ -148,37 +146,29 @@ MailId = Annotated[
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the mail.")]
 
 
-@app.callback()
-def mail() -> None:
-    """The outbox: what waits, what was sent, what failed."""
-
-
 @app.command(
-    "list",
-    epilog="Examples:\n\norderctl mail list\n\norderctl mail list --state unknown --format json\n\n"
+    "orderctl mail list",
+    "orderctl mail list --state unknown --format json",
     "orderctl mail list --state refused --older-than 2d --format ids",
 )
-@takes("mails", MailChoice, without={"ids", "everything"})
 def list_(
-    ctx: typer.Context,
-    mails: MailChoice,
+    context: Context,
+    mails: Annotated[MailChoice, Without({"ids", "everything"})],
     limit: ListLimit = None,
     as_: AsList = ListFormat.TEXT,
 ) -> None:
     """List the mails, newest first."""
-    context = context_of(ctx)
     list_deliveries(context, _KIND, mails.filters(context), limit, as_)
 
 
-@app.command(epilog="Examples:\n\norderctl mail show 2gi7a8q4.1\n\norderctl mail show 2gi7a8q4.1 --raw > mail.eml")
+@app.command("orderctl mail show 2gi7a8q4.1", "orderctl mail show 2gi7a8q4.1 --raw > mail.eml")
 def show(
-    ctx: typer.Context,
+    context: Context,
     mail_id: MailId,
     raw: Annotated[bool, typer.Option("--raw", help="The message itself, as it goes or went out (RFC 5322).")] = False,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
-    context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
         [found] = with_earlier(
             connection, tuple(list_mails(connection, found_in(connection, MAILS, MailQuery(ids=(mail_id,)))))
@@ -201,13 +191,13 @@ def show(
 
 
 @app.command(
-    epilog="Examples:\n\norderctl mail send\n\norderctl mail send --limit 100 --connections 4\n\n"
-    "orderctl mail send --follow --rate 30/m\n\n"
-    "orderctl mail send --sample me@brand.example --filter 'season:26SS sku:LN-10*'"
+    "orderctl mail send",
+    "orderctl mail send --limit 100 --connections 4",
+    "orderctl mail send --follow --rate 30/m",
+    "orderctl mail send --sample me@brand.example --filter 'season:26SS sku:LN-10*'",
 )
-@takes("wanted", Delivery)
 def send(
-    ctx: typer.Context,
+    context: Context,
     *,
     wanted: Delivery,
     sample: Annotated[
@@ -217,7 +207,6 @@ def send(
     name: SelectionName = None,
 ) -> None:
     """Send the mails that are due; a worker with --follow, of due plans too; or a sample of one letter to yourself."""
-    context = context_of(ctx)
     if sample is not None:
         send_sample_mail(context, sample, batch=wanted.batch, filter_text=filter_text, name=name)
         return
@@ -241,14 +230,13 @@ def send(
 
 
 @app.command(
-    epilog="Examples:\n\norderctl mail retry 2gi7a8q4.1\n\n"
-    "orderctl mail retry --state refused --recipient @acme.example --reason 'mailbox is back'\n\n"
-    "orderctl mail retry --batch 2gi7a8q4 --state unknown --yes\n\n"
-    "orderctl mail retry 2gi7a8q4.1 --to orders@acme.example"
+    "orderctl mail retry 2gi7a8q4.1",
+    "orderctl mail retry --state refused --recipient @acme.example --reason 'mailbox is back'",
+    "orderctl mail retry --batch 2gi7a8q4 --state unknown --yes",
+    "orderctl mail retry 2gi7a8q4.1 --to orders@acme.example",
 )
-@takes("mails", MailChoice)
 def retry(
-    ctx: typer.Context,
+    context: Context,
     mails: MailChoice,
     reason: Why = "",
     yes: Yes = False,
@@ -257,7 +245,6 @@ def retry(
     ] = None,
 ) -> None:
     """Let mails be sent again, now: refused or put off ones; cancelled, unknown or bounced ones by id or --state."""
-    context = context_of(ctx)
     if to is None:
         act_and_tell(context, _KIND, RETRY, mails.named(context), reason=reason, yes=yes)
         return
@@ -269,9 +256,9 @@ def retry(
     context.screen.tell(_done(RETRY, changed))
 
 
-@app.command(epilog="Examples:\n\norderctl mail bounces ./Maildir\n\norderctl mail bounces --format json")
+@app.command("orderctl mail bounces ./Maildir", "orderctl mail bounces --format json")
 def bounces(
-    ctx: typer.Context,
+    context: Context,
     maildir: Annotated[
         str | None, typer.Argument(metavar="[MAILDIR]", help="A Maildir with reports; else the one of mail.bounces.")
     ] = None,
@@ -280,7 +267,6 @@ def bounces(
     """Read the reports of mails that came back, and mark these mails as bounced; nothing in the mailbox changes."""
     from orderctl.mail.bounces import read_notice
 
-    context = context_of(ctx)
     reader = BounceReader(actor=context.actor, clock=context.clock, copies=context.mailing.copies)
     since = (context.clock.now() - _REPORTS_OF).date()
     with context.open_store() as store:
@@ -301,30 +287,24 @@ def bounces(
     raise typer.Exit(found.exit_code)
 
 
-@app.command(
-    epilog="Examples:\n\norderctl mail cancel 2gi7a8q4.1\n\n"
-    "orderctl mail cancel --batch 2gi7a8q4 --reason 'told by phone'"
-)
-@takes("mails", MailChoice)
-def cancel(ctx: typer.Context, mails: MailChoice, reason: Why = "") -> None:
+@app.command("orderctl mail cancel 2gi7a8q4.1", "orderctl mail cancel --batch 2gi7a8q4 --reason 'told by phone'")
+def cancel(context: Context, mails: MailChoice, reason: Why = "") -> None:
     """Never send mails that wait."""
-    context = context_of(ctx)
     act_and_tell(context, _KIND, CANCEL, mails.named(context), reason=reason)
 
 
 @app.command(
-    epilog="Examples:\n\norderctl mail settle 2gi7a8q4.1 --sent\n\n"
-    "orderctl mail settle --batch 2gi7a8q4 --not-sent --reason 'not in the log of the server'"
+    "orderctl mail settle 2gi7a8q4.1 --sent",
+    "orderctl mail settle --batch 2gi7a8q4 --not-sent --reason 'not in the log of the server'",
 )
-@takes("mails", MailChoice, without={"state"})
 def settle(
-    ctx: typer.Context,
+    context: Context,
     sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What you found out: it arrived, or it did not.")],
-    mails: MailChoice,
+    mails: Annotated[MailChoice, Without({"state"})],
     reason: Why = "",
 ) -> None:
     """Say what became of mails of unknown fate; neither answer sends them again."""
-    context, action = context_of(ctx), SENT if sent else NOT_SENT
+    action = SENT if sent else NOT_SENT
     act_and_tell(context, _KIND, action, mails.named(context), reason=reason)
 
 

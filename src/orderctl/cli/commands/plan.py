@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import group_app
+from orderctl.cli.apps import Without, group_app
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
@@ -20,9 +20,7 @@ from orderctl.cli.options import (
     Recheck,
     ReportFormat,
     Yes,
-    context_of,
     suggest_plan,
-    takes,
 )
 from orderctl.cli.run import (
     Expected,
@@ -74,24 +72,18 @@ from orderctl.rejection.sample_letters import compose_samples
 from orderctl.rejection.service import check_expectations, targets_of
 from orderctl.settings import LARGEST
 
-app = group_app()
+app = group_app("Saved plans: what would happen, what changed since, who approved.")
 _SHOWN = 20
 
 
-@app.callback()
-def plan() -> None:
-    """Saved plans: what would happen, what changed since, who approved."""
-
-
-@app.command("list", epilog="Examples:\n\norderctl plan list\n\norderctl plan list --state held --format json")
+@app.command("orderctl plan list", "orderctl plan list --state held --format json")
 def list_(
-    ctx: typer.Context,
+    context: Context,
     state: Annotated[list[PlanState] | None, typer.Option(help="Only plans in this state; repeatable.")] = None,
     limit: Annotated[int, typer.Option(min=0, max=LARGEST, help="At most so many; 0: all.")] = _SHOWN,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """List the plans, newest first: state, time left, size, who made and who approved them."""
-    context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
         now = context.clock.of(connection)
         plans = find_plans(connection, state or PlanState, limit or None)
@@ -107,12 +99,9 @@ def list_(
         context.screen.tell(_("no plans; reject --save-plan keeps one"))
 
 
-@app.command(
-    epilog="Examples:\n\norderctl plan show 7qb3p16k\n\norderctl plan show 7qb3p16k --format json > review.json"
-)
-def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl plan show 7qb3p16k", "orderctl plan show 7qb3p16k --format json > review.json")
+def show(context: Context, plan_id: PlanId, full: Full = False, as_: AsReport = ReportFormat.TEXT) -> None:
     """Show what a plan would do, and where it stands; as JSON with every order, for review outside."""
-    context = context_of(ctx)
     with context.open_store() as store:
         with store.snapshot() as connection:
             now = context.clock.of(connection)
@@ -132,9 +121,9 @@ def show(ctx: typer.Context, plan_id: PlanId, full: Full = False, as_: AsReport 
     (context.screen.page if full else context.screen.show)(shown)
 
 
-@app.command(epilog="Examples:\n\norderctl plan diff 7qb3p16k\n\norderctl plan diff 7qb3p16k 2gi7a8q4 --format json")
+@app.command("orderctl plan diff 7qb3p16k", "orderctl plan diff 7qb3p16k 2gi7a8q4 --format json")
 def diff(
-    ctx: typer.Context,
+    context: Context,
     plan_id: PlanId,
     other: Annotated[
         str | None,
@@ -145,7 +134,6 @@ def diff(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Show which planned orders changed since, or how two plans differ; ends with 3 if there is a difference."""
-    context = context_of(ctx)
     with context.open_store() as store:
         kept = load_plan(store, plan_id)
         if other is not None:
@@ -172,15 +160,14 @@ def _compare(context: Context, store: Store, first: KeptPlan, second: KeptPlan, 
     return ExitCode.DONE if found.is_same else ExitCode.UNEXPECTED_PLAN
 
 
-@app.command(epilog="Examples:\n\norderctl plan approve 7qb3p16k\n\norderctl plan approve 7qb3p16k --hold 15m")
+@app.command("orderctl plan approve 7qb3p16k", "orderctl plan approve 7qb3p16k --hold 15m")
 def approve(
-    ctx: typer.Context,
+    context: Context,
     plan_id: PlanId,
     hold: Annotated[str | None, typer.Option(metavar="TIME", help="Let it run by itself that much later.")] = None,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Approve a plan that another operator made; look at it first with show and diff."""
-    context = context_of(ctx)
     later = read_hold(hold)
     with context.open_store() as store:
         saved = approve_plan(store, plan_id, operator_of(context), hold=later)
@@ -189,10 +176,9 @@ def approve(
     tell_kept(context, saved, as_)
 
 
-@app.command(epilog="Examples:\n\norderctl plan cancel 7qb3p16k")
-def cancel(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl plan cancel 7qb3p16k")
+def cancel(context: Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT) -> None:
     """Make sure that a plan never runs; a held one is stopped."""
-    context = context_of(ctx)
     with context.open_store() as store:
         saved = cancel_plan(store, plan_id, operator_of(context))
     if as_ is not ReportFormat.TEXT:
@@ -201,13 +187,9 @@ def cancel(ctx: typer.Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEX
         context.screen.tell(_("{plan} is cancelled; none of its orders was changed", plan=saved.name))
 
 
-@app.command(
-    epilog="Examples:\n\norderctl plan run 7qb3p16k\n\norderctl plan run 7qb3p16k --yes --format json\n\n"
-    "orderctl plan run --due"
-)
-@takes("expected", Expected, without={"ignore_unknown"})
+@app.command("orderctl plan run 7qb3p16k", "orderctl plan run 7qb3p16k --yes --format json", "orderctl plan run --due")
 def run(
-    ctx: typer.Context,
+    context: Context,
     *,
     plan_id: Annotated[str | None, typer.Argument(metavar="PLAN", help="The plan's id, or its ending.")] = None,
     due: Annotated[bool, typer.Option("--due", help="Every held plan whose time has come; for cron.")] = False,
@@ -215,7 +197,7 @@ def run(
     dry_run: DryRun = False,
     recheck: Recheck = True,
     full: Full = False,
-    expected: Expected,
+    expected: Annotated[Expected, Without({"ignore_unknown"})],
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Run a plan, once: exactly its orders, each only if it is still as planned."""
@@ -223,7 +205,6 @@ def run(
         raise UsageError(_("name one plan, or say --due"), hint=_("orderctl plan list shows them"))
     if due and dry_run:
         raise UsageError(_("--due has no --dry-run"), hint=_("orderctl plan list --state held shows what is due"))
-    context = context_of(ctx)
     wanted = replace(expected, ignore_unknown=True).read(context)
     how = Run(expected=wanted, dry_run=dry_run, yes=yes or due, as_=as_, full=full, recheck=recheck)
     check_can_ask(how)

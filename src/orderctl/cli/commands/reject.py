@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orderctl.cli.apps import App
+from orderctl.cli.apps import single
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsReport,
@@ -19,9 +19,7 @@ from orderctl.cli.options import (
     Recheck,
     ReportFormat,
     Yes,
-    context_of,
     suggest_plan,
-    takes,
 )
 from orderctl.cli.run import (
     Expected,
@@ -41,7 +39,7 @@ from orderctl.cli.run import (
     show_preview,
     tell_recheck,
 )
-from orderctl.cli.sources import Source, provenance, read_choice, read_max_age, refuse_empty_selection, takes_source
+from orderctl.cli.sources import Source, provenance, read_choice, read_max_age, refuse_empty_selection
 from orderctl.core.ids import new_id
 from orderctl.core.times import duration_words
 from orderctl.database.store import Store
@@ -66,7 +64,6 @@ from orderctl.terminal.prompts import can_ask, discard_typed, yes_or_no
 if TYPE_CHECKING:
     from orderctl.rejection.sample_letters import SampleLetter
 
-app = App()
 Individual = Annotated[bool, typer.Option("--individual", help="One order, by the rules for rejecting it on its own.")]
 Plan = Annotated[
     str | None, typer.Option("--plan", metavar="ID", help="Run a saved plan, as it is.", autocompletion=suggest_plan)
@@ -170,19 +167,15 @@ class _Asked:
         )
 
 
-@app.command(
-    epilog="Examples:\n\norderctl reject 10021 10022 --reason 'style dropped'\n\n"
-    "orderctl reject --filter 'status:needs-oc sku:LN-10*' --dry-run\n\n"
-    "orderctl reject 10023 --individual\n\n"
-    "orderctl search tag:late | orderctl reject --ids - --yes --max-orders 200\n\n"
-    "orderctl reject --filter tag:late --save-plan\n\n"
-    "orderctl reject --saved dropped --notify --message-file sorry.txt --yes --format json\n\n"
-    "orderctl reject --saved dropped --message-file sorry.txt --message-file de=leider.txt --yes"
+@single(
+    "orderctl reject 10021 10022 --reason 'style dropped'",
+    "orderctl reject --filter 'status:needs-oc sku:LN-10*' --dry-run",
+    "orderctl reject 10023 --individual",
+    "orderctl search tag:late | orderctl reject --ids - --yes --max-orders 200",
+    "orderctl reject --filter tag:late --save-plan",
+    "orderctl reject --saved dropped --notify --message-file sorry.txt --yes --format json",
+    "orderctl reject --saved dropped --message-file sorry.txt --message-file de=leider.txt --yes",
 )
-@takes_source
-@takes("told", Told)
-@takes("steps", Steps)
-@takes("expected", Expected)
 def reject(
     ctx: typer.Context,
     *,
@@ -198,7 +191,7 @@ def reject(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Plan, preview, confirm, reject, and tell the buyers. Without a source: the default selection."""
-    context = context_of(ctx)
+    context: Context = ctx.obj
     run = steps.run(context, expected, as_=as_, edit=told.edit)
     if plan is not None:
         _check_plan_alone(ctx)

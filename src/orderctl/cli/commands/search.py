@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import App
+from orderctl.cli.apps import single
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AsOrders,
@@ -17,7 +17,6 @@ from orderctl.cli.options import (
     OrderFormat,
     ReportFormat,
     SavedName,
-    context_of,
     suggest_columns,
     suggest_order,
     suggest_sort,
@@ -40,19 +39,18 @@ from orderctl.settings import LARGEST
 from orderctl.writeback.outbox import WriteBackQuery
 from orderctl.writeback.queries import conflicts, list_writebacks
 
-app = App()
 PAGE = 50
 COUNTED = 10_000
 
 
-@app.command(
-    epilog="Examples:\n\norderctl search status:needs-oc season:26SS\n\n"
-    "orderctl search country:FR 'total:1000..' --sort -total --limit 10\n\n"
-    "orderctl search country:FR --after PO-10050\n\n"
-    "orderctl search tag:late --format ids | orderctl reject --ids - --dry-run"
+@single(
+    "orderctl search status:needs-oc season:26SS",
+    "orderctl search country:FR 'total:1000..' --sort -total --limit 10",
+    "orderctl search country:FR --after PO-10050",
+    "orderctl search tag:late --format ids | orderctl reject --ids - --dry-run",
 )
 def search(
-    ctx: typer.Context,
+    context: Context,
     words: FilterWords = None,
     saved: SavedName = None,
     as_: AsOrders = None,
@@ -76,7 +74,6 @@ def search(
     null: Annotated[bool, typer.Option("--null", "-0", help="End ids with NUL instead of a line break.")] = False,
 ) -> None:
     """Find orders: a table on a terminal, ids in a pipe."""
-    context = context_of(ctx)
     shown = parse_columns(columns) if columns else ()
     with context.open_store() as store:
         wanted = parse_filter(context, filter_text_of(store, words, saved))
@@ -138,17 +135,13 @@ def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[
             context.screen.tell(safe(told))
 
 
-show_app = App()
-
-
-@show_app.command(epilog="Examples:\n\norderctl show 10021\n\norderctl show 10021 --format json | jq .refused")
+@single("orderctl show 10021", "orderctl show 10021 --format json | jq .refused")
 def show(
-    ctx: typer.Context,
+    context: Context,
     order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.", autocompletion=suggest_order)],
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Show one order: lines, tags, log, and whether it can be rejected."""
-    context = context_of(ctx)
     wanted, max_age = read_id_argument(order_id), read_max_age(context)
     with context.open_store() as store, store.snapshot() as connection:
         order = get_order(connection, wanted)
@@ -176,9 +169,6 @@ def show(
         context.screen.page(order_details(order, events, now=now, seen_since=seen_since, written_back=words))
 
 
-reconcile_app = App()
-
-
 def _column(name: str, *, is_number: bool = False) -> Column:
     return Column(name=name, header="", fields=(name,), is_number=is_number)
 
@@ -190,18 +180,18 @@ _RECONCILED = (
 )
 
 
-@reconcile_app.command(
-    epilog="Examples:\n\norderctl reconcile\n\norderctl reconcile source:shopify --format json\n\n"
-    "orderctl reconcile --format ids | orderctl archive --ids -   # settled: not listed again"
+@single(
+    "orderctl reconcile",
+    "orderctl reconcile source:shopify --format json",
+    "orderctl reconcile --format ids | orderctl archive --ids -   # settled: not listed again",
 )
 def reconcile(
-    ctx: typer.Context,
+    context: Context,
     words: FilterWords = None,
     saved: SavedName = None,
     as_: AsOrders = None,
 ) -> None:
     """List the orders of which their source says otherwise; ends with 3 if there are any. Archived ones are settled."""
-    context = context_of(ctx)
     format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal else OrderFormat.IDS)
     with context.open_store() as store:
         wanted = parse_filter(context, filter_text_of(store, words, saved))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import App
+from orderctl.cli.apps import single
 from orderctl.cli.context import Context
 from orderctl.cli.options import (
     AllowEmpty,
@@ -22,7 +22,6 @@ from orderctl.cli.options import (
     Plus,
     SavedName,
     SelectionName,
-    context_of,
 )
 from orderctl.cli.sources import Source, choose, filter_text_of, parse_filter, read_choice, refuse_empty_selection
 from orderctl.database.connection import Connection
@@ -53,21 +52,22 @@ from orderctl.selection.service import (
 )
 from orderctl.terminal.prompts import can_ask, open_terminal
 
-app = App()
 _SHOWN = 50
 _SHOWN_SOURCES = 10
 _DOCUMENTS = frozenset({OrderFormat.CSV, OrderFormat.JSON, OrderFormat.JSONL})
 
 
-@app.command(
-    epilog="Examples:\n\norderctl select status:needs-oc tag:late\n\n"
-    "orderctl select --pick status:needs-oc country:FR\n\n"
-    "orderctl select --ids orders.txt --name friday\n\norderctl select country:JP --remove\n\n"
-    "orderctl select --name monday --plus friday --plus tag:late --minus vip\n\n"
-    "orderctl select list\n\norderctl select"
+@single(
+    "orderctl select status:needs-oc tag:late",
+    "orderctl select --pick status:needs-oc country:FR",
+    "orderctl select --ids orders.txt --name friday",
+    "orderctl select country:JP --remove",
+    "orderctl select --name monday --plus friday --plus tag:late --minus vip",
+    "orderctl select list",
+    "orderctl select",
 )
 def select(
-    ctx: typer.Context,
+    context: Context,
     words: FilterWords = None,
     saved: SavedName = None,
     ids_file: IdsFile = None,
@@ -83,7 +83,6 @@ def select(
     as_: AsOrders = None,
 ) -> None:
     """Collect orders in a named selection; without arguments, show it. `select list` lists the selections."""
-    context = context_of(ctx)
     chosen = name or DEFAULT_SELECTION
     sets = Source(plus=plus, only=only, minus=minus, allow_empty=allow_empty)
     asks = bool(words or saved or ids_file is not None or everything or sets.sets)

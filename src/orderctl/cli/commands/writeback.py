@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from orderctl.cli.apps import group_app
+from orderctl.cli.apps import Without, group_app
+from orderctl.cli.context import Context
 from orderctl.cli.delivery import (
     AsList,
     Delivery,
@@ -19,7 +20,7 @@ from orderctl.cli.delivery import (
     named,
     tell_systems,
 )
-from orderctl.cli.options import AsReport, ReportFormat, Yes, context_of, takes
+from orderctl.cli.options import AsReport, ReportFormat, Yes
 from orderctl.delivery.endings import find_batch
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction
 from orderctl.delivery.queries import list_events
@@ -31,7 +32,9 @@ from orderctl.writeback.outbox import WRITEBACKS, WriteBackQuery
 from orderctl.writeback.queries import list_writebacks
 from orderctl.writeback.view import writeback_details, writeback_document, writeback_report, writeback_table
 
-app = group_app()
+app = group_app(
+    "What the systems are told of rejected orders: what waits, what was cancelled there, what is in conflict."
+)
 WritebackIds = Annotated[
     list[str] | None, typer.Argument(metavar="[WRITEBACK]...", help="Ids of write-backs, or their endings.")
 ]
@@ -93,34 +96,24 @@ _KIND = Kind(
 )
 
 
-@app.callback()
-def writeback() -> None:
-    """What the systems are told of rejected orders: what waits, what was cancelled there, what is in conflict."""
-
-
-@app.command(
-    "list",
-    epilog="Examples:\n\norderctl writeback list\n\norderctl writeback list --state refused --format json",
-)
-@takes("chosen", WritebackChoice, without={"ids", "everything"})
+@app.command("orderctl writeback list", "orderctl writeback list --state refused --format json")
 def list_(
-    ctx: typer.Context,
-    chosen: WritebackChoice,
+    context: Context,
+    chosen: Annotated[WritebackChoice, Without({"ids", "everything"})],
     limit: ListLimit = None,
     as_: AsList = ListFormat.TEXT,
 ) -> None:
     """List the write-backs, newest first. What is refused is in conflict: the system did not cancel the order."""
-    list_deliveries(context_of(ctx), _KIND, chosen.filters(), limit, as_)
+    list_deliveries(context, _KIND, chosen.filters(), limit, as_)
 
 
-@app.command(epilog="Examples:\n\norderctl writeback show 2gi7a8q4.1")
+@app.command("orderctl writeback show 2gi7a8q4.1")
 def show(
-    ctx: typer.Context,
+    context: Context,
     writeback_id: Annotated[str, typer.Argument(metavar="WRITEBACK", help="The write-back's id, or its ending.")],
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Show one write-back: what the system is told, what it said, and what operators did."""
-    context = context_of(ctx)
     with context.open_store() as store, store.snapshot() as connection:
         [found] = list_writebacks(connection, found_in(connection, WRITEBACKS, WriteBackQuery(ids=(writeback_id,))))
         events = list_events(connection, WRITEBACKS, found.id)
@@ -130,11 +123,9 @@ def show(
     context.screen.page(writeback_details(found, events))
 
 
-@app.command(epilog="Examples:\n\norderctl writeback send\n\norderctl writeback send --follow")
-@takes("wanted", Delivery)
-def send(ctx: typer.Context, *, wanted: Delivery, system: SystemName = None) -> None:
+@app.command("orderctl writeback send", "orderctl writeback send --follow")
+def send(context: Context, *, wanted: Delivery, system: SystemName = None) -> None:
     """Tell the systems what is due; with --follow a worker, which sends mails too."""
-    context = context_of(ctx)
     systems = {system: system_named(context.settings, system)} if system else configured(context.settings)
     if not systems:
         raise UsageError(_("no system is set up"), hint=_("see orderctl help close-the-loop"))
@@ -149,36 +140,33 @@ def send(ctx: typer.Context, *, wanted: Delivery, system: SystemName = None) -> 
 
 
 @app.command(
-    epilog="Examples:\n\norderctl writeback retry 2gi7a8q4.1\n\n"
-    "orderctl writeback retry --state refused --system shop --reason 'was put back on hold there'"
+    "orderctl writeback retry 2gi7a8q4.1",
+    "orderctl writeback retry --state refused --system shop --reason 'was put back on hold there'",
 )
-@takes("chosen", WritebackChoice)
-def retry(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "", yes: Yes = False) -> None:
+def retry(context: Context, chosen: WritebackChoice, reason: Why = "", yes: Yes = False) -> None:
     """Let systems be told again, now: conflicts and what was put off; cancelled or unknown ones by id or --state."""
-    act_and_tell(context_of(ctx), _KIND, RETRY, chosen.named(), reason=reason, yes=yes)
+    act_and_tell(context, _KIND, RETRY, chosen.named(), reason=reason, yes=yes)
 
 
 @app.command(
-    epilog="Examples:\n\norderctl writeback cancel 2gi7a8q4.1 --reason 'cancelled there by hand'\n\n"
-    "orderctl writeback cancel --batch 2gi7a8q4"
+    "orderctl writeback cancel 2gi7a8q4.1 --reason 'cancelled there by hand'",
+    "orderctl writeback cancel --batch 2gi7a8q4",
 )
-@takes("chosen", WritebackChoice)
-def cancel(ctx: typer.Context, chosen: WritebackChoice, reason: Why = "") -> None:
+def cancel(context: Context, chosen: WritebackChoice, reason: Why = "") -> None:
     """Never tell the systems of these orders. Mails that wait for them stay held: orderctl mail retry sends them."""
-    act_and_tell(context_of(ctx), _KIND, CANCEL, chosen.named(), reason=reason)
+    act_and_tell(context, _KIND, CANCEL, chosen.named(), reason=reason)
 
 
 @app.command(
-    epilog="Examples:\n\norderctl writeback settle 2gi7a8q4.1 --sent\n\n"
-    "orderctl writeback settle --batch 2gi7a8q4 --not-sent --reason 'open there'"
+    "orderctl writeback settle 2gi7a8q4.1 --sent",
+    "orderctl writeback settle --batch 2gi7a8q4 --not-sent --reason 'open there'",
 )
-@takes("chosen", WritebackChoice, without={"state"})
 def settle(
-    ctx: typer.Context,
+    context: Context,
     sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What you found out: cancelled there, or not.")],
-    chosen: WritebackChoice,
+    chosen: Annotated[WritebackChoice, Without({"state"})],
     reason: Why = "",
 ) -> None:
     """Say what became of write-backs of unknown fate; neither answer sends them again."""
     action = SENT if sent else NOT_SENT
-    act_and_tell(context_of(ctx), _KIND, action, chosen.named(), reason=reason)
+    act_and_tell(context, _KIND, action, chosen.named(), reason=reason)

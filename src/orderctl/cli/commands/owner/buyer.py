@@ -9,7 +9,7 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, ReportFormat, Yes, context_of
+from orderctl.cli.options import AsReport, ReportFormat, Yes
 from orderctl.core.text import safe
 from orderctl.database.store import Store
 from orderctl.erasure.scope import ErasureReport, erasure_document
@@ -25,7 +25,7 @@ from orderctl.errors import ExitCode, UsageError
 from orderctl.language import _, enumerated, ngettext
 from orderctl.terminal.prompts import ask_to_go_on
 
-app = group_app()
+app = group_app("The personal data of buyers: what is kept, why, and how it goes: orderctl help personal-data.")
 _AGE = re.compile(r"([1-9][0-9]{0,4})([dy])", re.ASCII)
 _LONGEST = timedelta(days=100 * 366)
 BuyerId = Annotated[str | None, typer.Argument(metavar="ID", help="The buyer's id.", show_default=False)]
@@ -36,17 +36,13 @@ OlderThan = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be erased, and stop.")]
 
 
-@app.callback()
-def buyer() -> None:
-    """The personal data of buyers: what is kept, why, and how it goes: orderctl help personal-data."""
-
-
 @app.command(
-    epilog="Examples:\n\norderctl buyer erase acme --dry-run\n\norderctl buyer erase acme\n\n"
-    "orderctl buyer erase --older-than 3y --yes   # from cron"
+    "orderctl buyer erase acme --dry-run",
+    "orderctl buyer erase acme",
+    "orderctl buyer erase --older-than 3y --yes   # from cron",
 )
 def erase(
-    ctx: typer.Context,
+    context: Context,
     buyer_id: BuyerId = None,
     older_than: OlderThan = None,
     dry_run: DryRun = False,
@@ -54,7 +50,6 @@ def erase(
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Erase name, addresses and letters of a buyer for good; the log still holds. For the owner of the store."""
-    context = context_of(ctx)
     if (buyer_id is None) == (older_than is None):
         raise UsageError(_("name one buyer, or an age with --older-than"), hint="orderctl buyer erase --help")
     with context.open_store() as store:

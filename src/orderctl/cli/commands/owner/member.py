@@ -6,33 +6,28 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, ReportFormat, context_of
+from orderctl.cli.options import AsReport, ReportFormat
 from orderctl.core.text import safe
 from orderctl.database.members import MemberRecord, change_member, member_history, members_of
 from orderctl.errors import UsageError
 from orderctl.language import N_, _, ngettext
 from orderctl.orders.document import SCHEMA, Document
 
-app = group_app()
+app = group_app(
+    "Which logins see and change the account in use, on PostgreSQL: kept in the store, and set by its owner."
+)
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login, as PostgreSQL knows it.")]
 
 
-@app.callback()
-def member() -> None:
-    """Which logins see and change the account in use, on PostgreSQL: kept in the store, and set by its owner."""
-
-
-@app.command(epilog="Examples:\n\norderctl member add mia\n\norderctl member add mia --profile eu")
-def add(ctx: typer.Context, login: Login, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl member add mia", "orderctl member add mia --profile eu")
+def add(context: Context, login: Login, as_: AsReport = ReportFormat.TEXT) -> None:
     """Let a login see and change the account in use. For the owner of the store."""
-    context = context_of(ctx)
     _report(context, _changed(context, login, "add"), login, as_)
 
 
-@app.command(epilog="Examples:\n\norderctl member remove mia")
-def remove(ctx: typer.Context, login: Login, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl member remove mia")
+def remove(context: Context, login: Login, as_: AsReport = ReportFormat.TEXT) -> None:
     """Shut a login out of the account in use. For the owner of the store."""
-    context = context_of(ctx)
     record = _changed(context, login, "remove")
     if record is None:
         raise UsageError(
@@ -42,17 +37,15 @@ def remove(ctx: typer.Context, login: Login, as_: AsReport = ReportFormat.TEXT) 
     _report(context, record, login, as_)
 
 
-@app.command("list", epilog="Examples:\n\norderctl member list\n\norderctl member list --format json")
-def list_(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl member list", "orderctl member list --format json")
+def list_(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List the members of the account in use: since when, and who added them. For the owner of the store."""
-    context = context_of(ctx)
     _show(context, members_of(_history(context)), as_)
 
 
-@app.command(epilog="Examples:\n\norderctl member history\n\norderctl member history --format jsonl")
-def history(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl member history", "orderctl member history --format jsonl")
+def history(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List everything that was done with members, newest first. For the owner of the store."""
-    context = context_of(ctx)
     _show(context, _history(context), as_)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, ReportFormat, context_of, takes
+from orderctl.cli.options import AsReport, ReportFormat
 from orderctl.core.money import CURRENCIES, decimals, plain_amount
 from orderctl.core.text import safe
 from orderctl.core.times import parse_duration
@@ -22,7 +22,7 @@ from orderctl.rejection.policy import Policy, PolicyRecord, policy_history, set_
 from orderctl.selection.notes import ReasonCodes
 from orderctl.settings import LARGEST
 
-app = group_app()
+app = group_app("What a batch may be, whatever the settings say: kept in the store, and set by its owner.")
 T = TypeVar("T")
 _NONE = "none"
 _AMOUNT = re.compile(r"([A-Z]{3})=([0-9]{1,12}(?:\.[0-9]{1,3})?)", re.ASCII)
@@ -81,15 +81,9 @@ class Rules:
         )
 
 
-@app.callback()
-def policy() -> None:
-    """What a batch may be, whatever the settings say: kept in the store, and set by its owner."""
-
-
-@app.command(epilog="Examples:\n\norderctl policy show\n\norderctl policy show --format json")
-def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl policy show", "orderctl policy show --format json")
+def show(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """Show the policy in force, who set it and when. Settings and flags can be stricter, never looser."""
-    context = context_of(ctx)
     newest = next(iter(_history(context)), None)
     if as_ is not ReportFormat.TEXT:
         context.output.document(_document(newest) if newest else {"schema": SCHEMA, "policy": None}, as_)
@@ -105,15 +99,13 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
 
 
 @app.command(
-    "set",
-    epilog="Examples:\n\norderctl policy set --max-orders 500 --max-amount EUR=100000 --max-amount JPY=15000000\n\n"
-    "orderctl policy set --second-operator-above-orders 50 --reason-required\n\n"
-    "orderctl policy set --hours 08:00-18:00 --time-zone Europe/Paris\n\norderctl policy set --hours none",
+    "orderctl policy set --max-orders 500 --max-amount EUR=100000 --max-amount JPY=15000000",
+    "orderctl policy set --second-operator-above-orders 50 --reason-required",
+    "orderctl policy set --hours 08:00-18:00 --time-zone Europe/Paris",
+    "orderctl policy set --hours none",
 )
-@takes("rules", Rules)
-def set_(ctx: typer.Context, *, rules: Rules, as_: AsReport = ReportFormat.TEXT) -> None:
+def set_(context: Context, *, rules: Rules, as_: AsReport = ReportFormat.TEXT) -> None:
     """Change the rules that are given and keep the others; `none` takes a rule away. For the owner of the store."""
-    context = context_of(ctx)
     if rules == Rules():
         raise UsageError(_("no rule is given"), hint=_("name one, as in --max-orders 500"))
     newest = next(iter(_history(context)), None)
@@ -126,10 +118,9 @@ def set_(ctx: typer.Context, *, rules: Rules, as_: AsReport = ReportFormat.TEXT)
         context.screen.tell(_story(record))
 
 
-@app.command(epilog="Examples:\n\norderctl policy history\n\norderctl policy history --format jsonl")
-def history(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+@app.command("orderctl policy history", "orderctl policy history --format jsonl")
+def history(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every policy that was set, newest first: who, when, and its rules."""
-    context = context_of(ctx)
     records = _history(context)
     if as_ is not ReportFormat.TEXT:
         context.output.documents(map(_document, records), as_)

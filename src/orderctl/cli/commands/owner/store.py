@@ -13,7 +13,7 @@ from orderctl.audit.service import verify_log
 from orderctl.audit.verification import Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context, config_file
-from orderctl.cli.options import AsReport, ReportFormat, context_of
+from orderctl.cli.options import AsReport, ReportFormat
 from orderctl.cli.sources import read_max_age
 from orderctl.core.times import duration_words
 from orderctl.database.check import Check, Health, check_store
@@ -27,19 +27,13 @@ from orderctl.rejection.policy import current_policy
 from orderctl.settings import LARGEST, OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
 from orderctl.systems.systems import KINDS, system_named
 
-app = group_app()
+app = group_app("Make, upgrade, check and copy the database.")
 _MEMBERS = "0018"  # the revision from which on accounts have members on PostgreSQL
 
 
-@app.callback()
-def store() -> None:
-    """Make, upgrade, check and copy the database."""
-
-
-@app.command(epilog="Examples:\n\norderctl store init\n\norderctl --store orders.db store init")
-def init(ctx: typer.Context) -> None:
+@app.command("orderctl store init", "orderctl --store orders.db store init")
+def init(context: Context) -> None:
     """Make the store; does nothing if it is there. On PostgreSQL your login becomes a member of the account in use."""
-    context = context_of(ctx)
     from orderctl.database.schema import init_store
 
     made = init_store(context.address)
@@ -52,10 +46,9 @@ def init(ctx: typer.Context) -> None:
     )
 
 
-@app.command(epilog="Examples:\n\norderctl store upgrade")
-def upgrade(ctx: typer.Context) -> None:
+@app.command("orderctl store upgrade")
+def upgrade(context: Context) -> None:
     """Bring the store's schema to this program's revision; a SQLite store is copied before."""
-    context = context_of(ctx)
     from orderctl.database.schema import upgrade_with_copy
 
     before, after, copy = upgrade_with_copy(context.address, context.clock.now())
@@ -72,29 +65,29 @@ def upgrade(ctx: typer.Context) -> None:
     )
 
 
-@app.command(epilog="Examples:\n\norderctl store backup orders-2026-03-14.db")
+@app.command("orderctl store backup orders-2026-03-14.db")
 def backup(
-    ctx: typer.Context,
+    context: Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; only you will be able to read it.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Copy a SQLite store while others work on it, and check the copy."""
-    context = context_of(ctx)
     backup_store(context.address, file, force=force)
     context.screen.tell(_("copied {store} to {file}, and checked the copy", store=context.address.shown, file=file))
 
 
 @app.command(
-    epilog="Examples:\n\norderctl store check\n\norderctl --quiet store check --quick || page-somebody\n\n"
-    "orderctl store check --format json\n\nEnds with 0: in order, 1: something is wrong, 7: cannot be reached."
+    "orderctl store check",
+    "orderctl --quiet store check --quick || page-somebody",
+    "orderctl store check --format json",
+    "Ends with 0: in order, 1: something is wrong, 7: cannot be reached.",
 )
 def check(
-    ctx: typer.Context,
+    context: Context,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what reads every row.")] = False,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:
     """Look the store over: schema, guards, references, orphans, and the chain of the log."""
-    context = context_of(ctx)
     health = _reported(context, _checks(context, quick=quick), as_)
     if health.wrong:
         raise OrderctlError(
@@ -160,7 +153,7 @@ def _log(context: Context) -> Check:
     return Check("log", ok=True, detail=read)
 
 
-config_app = group_app()
+config_app = group_app("Show, check and begin the settings.")
 _HIDDEN = N_("(hidden)")
 _EXAMPLE_HEAD = N_("""\
 # Settings of orderctl. Each profile is a table; a command takes the default one, or --profile NAME.
@@ -192,15 +185,9 @@ _EXAMPLES = {
 }
 
 
-@config_app.callback()
-def config() -> None:
-    """Show, check and begin the settings."""
-
-
-@config_app.command(epilog="Examples:\n\norderctl config show\n\norderctl --profile eu config show --format json")
-def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+@config_app.command("orderctl config show", "orderctl --profile eu config show --format json")
+def show(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every setting, its value and its origin; secrets are hidden."""
-    context = context_of(ctx)
     settings = context.settings
     found = {**settings.found, **_by_policy(context)}
     rows = [(key, _shown(context, key, setting), setting.origin) for key, setting in found.items()]
@@ -216,23 +203,21 @@ def show(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
     context.screen.tell(_("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
 
 
-@config_app.command(epilog='Examples:\n\norderctl config path\n\n$EDITOR "$(orderctl config path)"')
-def path(ctx: typer.Context) -> None:
+@config_app.command("orderctl config path", '$EDITOR "$(orderctl config path)"')
+def path(context: Context) -> None:
     """Print where the settings are looked for, whether there are any or not."""
-    context = context_of(ctx)
     file = config_file()
     context.output.lines([str(file)])
     if not file.exists():
         context.screen.tell(_("there is no such file yet; orderctl config init makes one"))
 
 
-@config_app.command("init", epilog="Examples:\n\norderctl config init")
+@config_app.command("orderctl config init", name="init")
 def init_config(
-    ctx: typer.Context,
+    context: Context,
     force: Annotated[bool, typer.Option("--force", help="Replace the settings that are there.")] = False,
 ) -> None:
     """Write an example of every setting, for you to edit; only you will be able to read it."""
-    context = context_of(ctx)
     file = config_file()
     create_folder(file.parent)
     with create_file(file, force=force) as out:
@@ -243,13 +228,13 @@ def init_config(
 
 
 @config_app.command(
-    "check",
-    epilog="Examples:\n\norderctl config check\n\norderctl --profile eu config check\n\n"
+    "orderctl config check",
+    "orderctl --profile eu config check",
     "Ends with 0: all in order, 1: the mail server is not, 2: a setting is wrong, 7: the store cannot be reached.",
+    name="check",
 )
-def check_config(ctx: typer.Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def check_config(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """Try the settings: connect to the store, the systems and the mail server; nothing is changed or sent."""
-    context = context_of(ctx)
     health = _reported(context, _config_checks(context), as_)
     if health.wrong:
         context.screen.tell(ngettext("{number:,} thing to mend", "{number:,} things to mend", health.wrong))
