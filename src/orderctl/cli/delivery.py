@@ -1,6 +1,7 @@
 """Deliveries for the commands: the options, the lists, the acts, and how a signal ends a run."""
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,6 +15,7 @@ from orderctl.cli.options import BatchId, suggest_order
 from orderctl.core.ids import new_id
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
+from orderctl.delivery.endings import find_batch
 from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliveryState, Item, Outbox
 from orderctl.delivery.queries import count_states
 from orderctl.delivery.service import QueryT, Sending, act, deliver, follow, found_in, pick
@@ -32,10 +34,6 @@ if TYPE_CHECKING:
 
 ItemT = TypeVar("ItemT", bound=Item)
 _SHOWN = 50
-Rate = Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")]
-Connections = Annotated[
-    int | None, typer.Option(metavar="N", min=1, max=MAX_CONNECTIONS, help="So many connections to the mail server.")
-]
 
 
 class Stopped(KeyboardInterrupt):
@@ -99,8 +97,20 @@ class Delivery:
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with whatever falls due, until stopped.")] = (
         False
     )
-    rate: Rate = None
-    connections: Connections = None
+    rate: Annotated[str | None, typer.Option(metavar="N/UNIT", help="At most so many mails: 5/s, 30/m or 1000/h.")] = (
+        None
+    )
+    connections: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, max=MAX_CONNECTIONS, help="So many connections to the mail server."),
+    ] = None
+
+    def found(self, store: Store) -> Self:
+        """The same, with the whole id of the batch. Raises UsageError if there is none."""
+        if self.batch is None:
+            return self
+        with store.snapshot() as connection:
+            return replace(self, batch=find_batch(connection, self.batch))
 
     def sending(self, context: Context, stop: Callable[[], bool], *, copies: bool = True) -> Sending[MailKind]:
         """What the settings and these options say of a delivery, with or without the copies. Raises UsageError."""
@@ -202,8 +212,10 @@ ListLimit = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryChoice:
+class DeliveryChoice(ABC, Generic[QueryT]):
     """The options that choose deliveries of any kind."""
+
+    ids: list[str] | None = None
 
     state: Annotated[
         list[DeliveryState] | None, typer.Option("--state", help="Only those in this state; repeatable.")
@@ -214,17 +226,23 @@ class DeliveryChoice:
     ] = None
     everything: Annotated[bool, typer.Option("--all", help="All that this can be done with.")] = False
 
+    @abstractmethod
+    def filters(self, context: Context) -> QueryT:
+        """The filters as a query. Raises UsageError."""
 
-def named(query: QueryT, ids: Sequence[str] | None, *, everything: bool) -> QueryT:
-    """The deliveries of the filters, of these ids, or all; UsageError for none or several of these."""
-    ways = sum((bool(ids), query != type(query)(), everything))
-    if ways > 1:
-        raise UsageError(_("named by ids, by filters or by --all, and not by two of them"), hint=_("give one of them"))
-    if not ways:
-        raise UsageError(
-            _("which ones? none was named"), hint=_("give ids, --state, --batch or another filter, or --all")
-        )
-    return replace(query, ids=tuple(dict.fromkeys(ids))) if ids else query
+    def named(self, context: Context) -> QueryT:
+        """What is chosen by ids, by filters, or by `--all`. Raises UsageError for none or several of these."""
+        query = self.filters(context)
+        ways = sum((bool(self.ids), query != type(query)(), self.everything))
+        if ways > 1:
+            raise UsageError(
+                _("named by ids, by filters or by --all, and not by two of them"), hint=_("give one of them")
+            )
+        if not ways:
+            raise UsageError(
+                _("which ones? none was named"), hint=_("give ids, --state, --batch or another filter, or --all")
+            )
+        return replace(query, ids=tuple(dict.fromkeys(self.ids or ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

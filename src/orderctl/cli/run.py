@@ -45,6 +45,7 @@ from orderctl.systems.systems import Pullable, SystemSettings, configured
 from orderctl.terminal.prompts import can_ask, choose
 
 if TYPE_CHECKING:
+    from orderctl.cli.delivery import Stopping
     from orderctl.importing.source import FileSource
     from orderctl.rejection.sample_letters import SampleLetter
 
@@ -349,53 +350,48 @@ def conclude_again(context: Context, store: Store, result: RejectionResult, run:
 
 
 def _delivered(context: Context, store: Store, result: RejectionResult, run: Run) -> RejectionResult:
-    """The result after its systems were told and its mails sent, or could not be."""
+    """The result after its systems were told and its mails sent, or could not be: what is left waits."""
     if result.batch_id is None:
         return result
-    from orderctl.cli.delivery import Delivery, Stopped, Stopping, deliver_mails
+    from orderctl.cli.delivery import Delivery, deliver_mails, tell_systems
 
+    wanted = Delivery(batch=result.batch_id)
     if result.writebacks:
-        result = _written_back(context, store, result, run)
-    if not result.mails:
-        return result
+        told = _sent(
+            lambda stop: tell_systems(context, store, stop, wanted, configured(context.settings)),
+            lambda told: report(context, run, replace(result, written_back=told)),
+            _("interrupted; what is left waits for: orderctl writeback send, orderctl mail send"),
+        )
+        result = replace(result, written_back=told)
+    if result.mails:
+        mailed = _sent(
+            lambda stop: deliver_mails(context, store, stop, wanted),
+            lambda mailed: report(context, run, replace(result, delivery=mailed)),
+            _("interrupted; the mails that are left wait for: orderctl mail send"),
+        )
+        result = replace(result, delivery=mailed)
+    return result
+
+
+def _sent(
+    send: "Callable[[Stopping], DeliveryReport]", show: Callable[[DeliveryReport | None], object], left: str
+) -> DeliveryReport:
+    """The report of `send`. The rejection is committed, so an error becomes the report; a stop ends the run."""
+    from orderctl.cli.delivery import Stopped, Stopping
+
     try:
         with Stopping() as stop:
-            delivery = deliver_mails(context, store, stop, Delivery(batch=result.batch_id))
-        stop.check(delivery)
-    except OrderctlError as error:
-        # The rejection is committed: its mails wait in the outbox.
-        delivery = DeliveryReport(stopped=error.sentence)
+            sent = send(stop)
+        stop.check(sent)
     except Exception as error:  # noqa: BLE001
-        delivery = DeliveryReport(stopped=reason_of(error))
+        return DeliveryReport(stopped=error.sentence if isinstance(error, OrderctlError) else reason_of(error))
     except Stopped:
-        report(context, run, replace(result, delivery=delivery))
+        show(sent)
         raise
     except KeyboardInterrupt:
-        report(context, run, result)
-        raise KeyboardInterrupt(_("interrupted; the mails that are left wait for: orderctl mail send")) from None
-    return replace(result, delivery=delivery)
-
-
-def _written_back(context: Context, store: Store, result: RejectionResult, run: Run) -> RejectionResult:
-    """The result after its systems were told, or could not be: then the write-backs wait, and so do their mails."""
-    from orderctl.cli.delivery import Delivery, Stopped, Stopping, tell_systems
-
-    try:
-        with Stopping() as stop:
-            systems = configured(context.settings)
-            told = tell_systems(context, store, stop, Delivery(batch=result.batch_id), systems)
-        stop.check(told)
-    except OrderctlError as error:
-        told = DeliveryReport(stopped=error.sentence)
-    except Stopped:
-        report(context, run, replace(result, written_back=told))
-        raise
-    except KeyboardInterrupt:
-        report(context, run, result)
-        raise KeyboardInterrupt(
-            _("interrupted; what is left waits for: orderctl writeback send, orderctl mail send")
-        ) from None
-    return replace(result, written_back=told)
+        show(None)
+        raise KeyboardInterrupt(left) from None
+    return sent
 
 
 def report(context: Context, run: Run, result: RejectionResult) -> int:
@@ -474,10 +470,8 @@ _COMMENT = N_("# The buyers read what stands above. Save an empty file to send n
 
 def read_hold(text: str | None) -> timedelta | None:
     """The length of time in `--hold 15m`. Raises UsageError."""
-    if text is None:
-        return None
     try:
-        return parse_duration(text)
+        return None if text is None else parse_duration(text)
     except ValueError as error:
         raise UsageError(
             _("--hold {text!r} {problem}", text=text, problem=error), hint=_("for example: --hold 15m")

@@ -13,13 +13,7 @@ import typer
 from orderctl.cli.apps import Without, single
 from orderctl.cli.commands.reject import carry_out, whether_to_notify
 from orderctl.cli.context import Context, maps_folder, pulls_folder
-from orderctl.cli.options import (
-    AsReport,
-    MaxAge,
-    MaxOrders,
-    ReportFormat,
-    Yes,
-)
+from orderctl.cli.options import AsReport, MaxAge, MaxOrders, ReportFormat, Yes
 from orderctl.cli.run import Expected, Run, check_can_ask, pulled, read_reason
 from orderctl.cli.sources import provenance, read_max_age, reason_codes
 from orderctl.database.store import Store

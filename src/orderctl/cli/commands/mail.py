@@ -1,6 +1,6 @@
 """`orderctl mail list|show|send|retry|cancel|settle|bounces`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
@@ -20,7 +20,6 @@ from orderctl.cli.delivery import (
     act_and_tell,
     deliver_mails,
     list_deliveries,
-    named,
 )
 from orderctl.cli.options import (
     AsReport,
@@ -34,7 +33,6 @@ from orderctl.cli.sources import Source, choose, provenance
 from orderctl.core.times import parse_duration
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
-from orderctl.delivery.endings import find_batch
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import Sending, found_in
@@ -74,7 +72,7 @@ OlderThan = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MailChoice(DeliveryChoice):
+class MailChoice(DeliveryChoice[MailQuery]):
     """The options that choose mails."""
 
     ids: MailIds = None
@@ -101,10 +99,6 @@ class MailChoice(DeliveryChoice):
             recipient=self.recipient,
             queued_before=before,
         )
-
-    def named(self, context: Context) -> MailQuery:
-        """The mails that are chosen by ids, by filters, or by `--all`; UsageError for none or several of these."""
-        return named(self.filters(context), self.ids, everything=self.everything)
 
 
 def _document(connection: Connection, mail: Mail) -> Document:
@@ -219,11 +213,8 @@ def send(
             _("--follow goes on until it is stopped, and --limit would end it"), hint=_("leave one of them out")
         )
     with context.open_store() as store, Stopping() as stop:
-        if wanted.batch is not None:
-            with store.snapshot() as connection:
-                wanted = replace(wanted, batch=find_batch(connection, wanted.batch))
         beside = due_plans_runner(context, store) if wanted.follow and wanted.batch is None else None
-        report = deliver_mails(context, store, stop, wanted, beside)
+        report = deliver_mails(context, store, stop, wanted.found(store), beside)
     context.screen.show(delivery_report(report))
     stop.check(report)
     raise typer.Exit(report.exit_code)

@@ -1,6 +1,6 @@
 """`orderctl writeback list|show|send|retry|cancel|settle`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -17,11 +17,9 @@ from orderctl.cli.delivery import (
     Stopping,
     act_and_tell,
     list_deliveries,
-    named,
     tell_systems,
 )
 from orderctl.cli.options import AsReport, ReportFormat, Yes
-from orderctl.delivery.endings import find_batch
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import found_in
@@ -43,21 +41,17 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept wi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WritebackChoice(DeliveryChoice):
+class WritebackChoice(DeliveryChoice[WriteBackQuery]):
     """The options that choose write-backs."""
 
     ids: WritebackIds = None
     system: SystemName = None
 
-    def filters(self) -> WriteBackQuery:
+    def filters(self, _context: Context) -> WriteBackQuery:
         """The filters as a query."""
         return WriteBackQuery(
             states=tuple(self.state or ()), batch_id=self.batch, order_id=self.order, system=self.system
         )
-
-    def named(self) -> WriteBackQuery:
-        """What is chosen by ids, by filters, or by `--all`; UsageError for none or several of these."""
-        return named(self.filters(), self.ids, everything=self.everything)
 
 
 def _again(unknown: int) -> str:
@@ -104,7 +98,7 @@ def list_(
     as_: AsList = ListFormat.TEXT,
 ) -> None:
     """List the write-backs, newest first. What is refused is in conflict: the system did not cancel the order."""
-    list_deliveries(context, _KIND, chosen.filters(), limit, as_)
+    list_deliveries(context, _KIND, chosen.filters(context), limit, as_)
 
 
 @app.command("orderctl writeback show 2gi7a8q4.1")
@@ -130,10 +124,7 @@ def send(context: Context, *, wanted: Delivery, system: SystemName = None) -> No
     if not systems:
         raise UsageError(_("no system is set up"), hint=_("see orderctl help close-the-loop"))
     with context.open_store() as store, Stopping() as stop:
-        if wanted.batch is not None:
-            with store.snapshot() as connection:
-                wanted = replace(wanted, batch=find_batch(connection, wanted.batch))
-        report = tell_systems(context, store, stop, wanted, systems)
+        report = tell_systems(context, store, stop, wanted.found(store), systems)
     context.screen.show(writeback_report(report))
     stop.check(report)
     raise typer.Exit(report.exit_code)
@@ -145,7 +136,7 @@ def send(context: Context, *, wanted: Delivery, system: SystemName = None) -> No
 )
 def retry(context: Context, chosen: WritebackChoice, reason: Why = "", yes: Yes = False) -> None:
     """Let systems be told again, now: conflicts and what was put off; cancelled or unknown ones by id or --state."""
-    act_and_tell(context, _KIND, RETRY, chosen.named(), reason=reason, yes=yes)
+    act_and_tell(context, _KIND, RETRY, chosen.named(context), reason=reason, yes=yes)
 
 
 @app.command(
@@ -154,7 +145,7 @@ def retry(context: Context, chosen: WritebackChoice, reason: Why = "", yes: Yes 
 )
 def cancel(context: Context, chosen: WritebackChoice, reason: Why = "") -> None:
     """Never tell the systems of these orders. Mails that wait for them stay held: orderctl mail retry sends them."""
-    act_and_tell(context, _KIND, CANCEL, chosen.named(), reason=reason)
+    act_and_tell(context, _KIND, CANCEL, chosen.named(context), reason=reason)
 
 
 @app.command(
@@ -169,4 +160,4 @@ def settle(
 ) -> None:
     """Say what became of write-backs of unknown fate; neither answer sends them again."""
     action = SENT if sent else NOT_SENT
-    act_and_tell(context, _KIND, action, chosen.named(), reason=reason)
+    act_and_tell(context, _KIND, action, chosen.named(context), reason=reason)
