@@ -173,9 +173,9 @@ class Screen:
             else:
                 draw(self._talk, each)
 
-    def warn(self, message: str) -> None:
+    def warn(self, *messages: str) -> None:
         """Say what went less than well."""
-        self.insist(Text.assemble((_("warning: "), "yellow"), safe(message)))
+        self.insist(*(Text.assemble((_("warning: "), "yellow"), safe(message)) for message in messages))
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Progress]:

@@ -471,15 +471,31 @@ def _list_maps(context: Context) -> None:
 
 def _say(context: Context, report: ImportReport, map_name: str, as_: ReportFormat) -> None:
     """Say what came of it. `map_name` is the column map, if there is one."""
-    figures, counts, apart = report.figures, report.counts, report.not_planned
-    read = _(
-        "{rows}, {orders}",
-        rows=ngettext("{number:,} row", "{number:,} rows", figures.rows),
-        orders=ngettext("{number:,} order", "{number:,} orders", figures.orders),
-    )
     if as_ is not ReportFormat.TEXT:
         context.output.document(import_document(report), as_)
-    elif report.stored:
+    elif report.stored or not report.figures.problems:
+        context.output.lines([_outcome(report)])
+    screen = context.screen
+    screen.tell(*_unsaid(report.counts))
+    screen.warn(*_against_the_store(report))
+    screen.tell(*_seen_again(report.counts))
+    screen.warn(*_of_rejections(report))
+    screen.warn(*_of_buyers(report.counts))
+    screen.tell(*_left_out(report.figures))
+    screen.warn(*_of_meanings(report.figures))
+    if report.errors:
+        _say_problems(context, report, map_name)
+
+
+def _outcome(report: ImportReport) -> str:
+    counts = report.counts
+    read = _(
+        "{rows}, {orders}",
+        rows=ngettext("{number:,} row", "{number:,} rows", report.figures.rows),
+        orders=ngettext("{number:,} order", "{number:,} orders", report.figures.orders),
+    )
+    words = _("{read}: all good", read=read)
+    if report.stored:
         words = _(
             "{read}: {created:,} created, {updated:,} updated, {unchanged:,} unchanged, "
             "{left:,} rejected ones left alone",
@@ -489,56 +505,73 @@ def _say(context: Context, report: ImportReport, map_name: str, as_: ReportForma
             unchanged=counts.unchanged,
             left=counts.rejected_left_alone,
         )
-        context.output.lines([_with_rejected(words, apart)])
-    elif not figures.problems:
-        context.output.lines([_with_rejected(_("{read}: all good", read=read), apart)])
-    _say_protection(context, counts)
-    _say_freshness(context, report)
-    if apart:
-        _say_rejected_at_source(context, apart)
-    _say_against_us(context, counts)
-    _say_erased(context, counts)
-    _say_misdirected(context, counts)
-    _say_left_out(context, figures)
-    _say_totals(context, figures)
-    if report.errors:
-        _say_problems(context, report, map_name)
+    apart = len(report.not_planned)
+    return _("{words}, {number:,} rejected in the file alone", words=words, number=apart) if apart else words
 
 
-def _with_rejected(words: str, ids: Sequence[str]) -> str:
-    return _("{words}, {number:,} rejected in the file alone", words=words, number=len(ids)) if ids else words
-
-
-def _say_protection(context: Context, counts: ImportCounts) -> None:
-    """Tell which fields that protect orders the file lacks, and for how many orders its lower counts were ignored."""
+def _unsaid(counts: ImportCounts) -> Iterator[str]:
+    """Which fields that protect orders the file lacks."""
     alike: dict[Unsaid, list[str]] = {}
     for name, unsaid in counts.unsaid.items():
         alike.setdefault(unsaid, []).append(_(_PROTECTIONS[name]))
     for unsaid, names in alike.items():
-        orders = [
-            ngettext("{number:,} order keeps theirs", "{number:,} orders keep theirs", unsaid.kept),
-            ngettext("{number:,} new one has none", "{number:,} new ones have none", unsaid.new),
-        ]
-        said = [words for words, number in zip(orders, (unsaid.kept, unsaid.new), strict=True) if number]
-        context.screen.tell(
-            _("this file says nothing of {what}: {orders}", what=", ".join(names), orders=", ".join(said))
-        )
+        orders = []
+        if unsaid.kept:
+            orders.append(ngettext("{number:,} order keeps theirs", "{number:,} orders keep theirs", unsaid.kept))
+        if unsaid.new:
+            orders.append(ngettext("{number:,} new one has none", "{number:,} new ones have none", unsaid.new))
+        yield _("this file says nothing of {what}: {orders}", what=", ".join(names), orders=", ".join(orders))
+
+
+def _against_the_store(report: ImportReport) -> Iterator[str]:
+    """Where the file counts less than the store or is older, and which orders its source has no longer."""
+    counts = report.counts
     if counts.counts_kept:
-        context.screen.warn(
-            ngettext(
-                "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} order than the store, "
-                "which keeps its own; if they were cancelled there, say --lower-counts",
-                "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} orders than the store, "
-                "which keeps its own; if they were cancelled there, say --lower-counts",
-                counts.counts_kept,
-            )
+        yield ngettext(
+            "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} order than the store, "
+            "which keeps its own; if they were cancelled there, say --lower-counts",
+            "the file counts fewer invoices, delivery notes or backlog SKUs for {number:,} orders than the store, "
+            "which keeps its own; if they were cancelled there, say --lower-counts",
+            counts.counts_kept,
+        )
+    if counts.older:
+        yield ngettext(
+            "the file is older than what the store has of {number:,} of its orders, and is taken all the same",
+            "the file is older than what the store has of {number:,} of its orders, and is taken all the same",
+            counts.older,
+        )
+    known = {"ids": _first_ids(counts.gone), "source": report.file.said_by}
+    if counts.gone and report.stored:
+        yield ngettext(
+            "{number:,} order of {source} is gone from it ({ids}): it is not rejected until an import has it again",
+            "{number:,} orders of {source} are gone from it ({ids}): they are not rejected until an import has them "
+            "again",
+            len(counts.gone),
+            **known,
+        )
+    elif counts.gone:
+        yield ngettext(
+            "{number:,} order of {source} is not in the file ({ids}), and would be marked as gone",
+            "{number:,} orders of {source} are not in the file ({ids}), and would be marked as gone",
+            len(counts.gone),
+            **known,
         )
 
 
-def _say_rejected_at_source(context: Context, ids: Sequence[str]) -> None:
-    """Warn of the orders that the file rejects and the import does not."""
-    context.screen.warn(
-        ngettext(
+def _seen_again(counts: ImportCounts) -> Iterator[str]:
+    if counts.seen_again:
+        yield ngettext(
+            "{number:,} order that was gone is there again ({ids})",
+            "{number:,} orders that were gone are there again ({ids})",
+            len(counts.seen_again),
+            ids=_first_ids(counts.seen_again),
+        )
+
+
+def _of_rejections(report: ImportReport) -> Iterator[str]:
+    """The orders that the file rejects and the import does not, and those of which it is the other way round."""
+    if ids := report.not_planned:
+        yield ngettext(
             "{number:,} order is rejected in the file and not here ({ids}): it keeps its status; "
             "--reject-at-source rejects it, after a preview",
             "{number:,} orders are rejected in the file and not here ({ids}): they keep their status; "
@@ -546,121 +579,61 @@ def _say_rejected_at_source(context: Context, ids: Sequence[str]) -> None:
             len(ids),
             ids=_first_ids(ids),
         )
-    )
+    for kind, ids in report.counts.against_us.items():
+        yield ngettext(
+            "{number:,} order is {what} ({ids}); see: orderctl reconcile",
+            "{number:,} orders are {what} ({ids}); see: orderctl reconcile",
+            len(ids),
+            what=_(Contradiction(kind).words),
+            ids=_first_ids(ids),
+        )
 
 
-def _say_left_out(context: Context, figures: SourceFigures) -> None:
-    """What the column map leaves out, and the words for a status that it does not name."""
+def _of_buyers(counts: ImportCounts) -> Iterator[str]:
+    """The buyers who were erased here and not at the source, and mails to addresses that the file mends."""
+    if counts.erased:
+        yield ngettext(
+            "{number:,} buyer was erased here, and the file still has their data ({ids}): it stays out of the "
+            "store; erase it at the source too",
+            "{number:,} buyers were erased here, and the file still has their data ({ids}): it stays out of the "
+            "store; erase it at the source too",
+            len(counts.erased),
+            ids=_first_ids(counts.erased),
+        )
+    for mails in counts.misdirected:
+        yield ngettext(
+            "{number:,} refused or bounced mail went to the old address of {buyer}:"
+            " orderctl mail retry --to {email} {ids}",
+            "{number:,} refused or bounced mails went to the old address of {buyer}:"
+            " orderctl mail retry --to {email} {ids}",
+            len(mails.mail_ids),
+            buyer=mails.buyer,
+            email=mails.email,
+            ids=" ".join(mails.mail_ids),
+        )
+
+
+def _left_out(figures: SourceFigures) -> Iterator[str]:
+    """What the column map leaves out."""
     parts = []
     if number := figures.rows_left_out:
         parts.append(ngettext("{number:,} row that is no order", "{number:,} rows that are no orders", number))
     if number := figures.lines_left_out:
         parts.append(ngettext("{number:,} row that holds no line", "{number:,} rows that hold no lines", number))
     if parts:
-        context.screen.tell(_("left out by the column map: {what}", what=", ".join(parts)))
+        yield _("left out by the column map: {what}", what=", ".join(parts))
+
+
+def _of_meanings(figures: SourceFigures) -> Iterator[str]:
+    """Words for a status that the column map does not name, and amounts that are perhaps not what it says."""
     if figures.unknown_statuses:
-        words = ", ".join(f"{word!r} ({number:,})" for word, number in figures.unknown_statuses.items())
-        context.screen.warn(
-            _(
-                "words for a status that the column map does not name: {words}; their orders cannot be rejected in "
-                "bulk, and their notes hold the word; a map with extends and [status] says what they mean",
-                words=words,
-            )
+        yield _(
+            "words for a status that the column map does not name: {words}; their orders cannot be rejected in "
+            "bulk, and their notes hold the word; a map with extends and [status] says what they mean",
+            words=", ".join(f"{word!r} ({number:,})" for word, number in figures.unknown_statuses.items()),
         )
-
-
-def _first_ids(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:_SHOWN_IDS]) + (", …" if len(ids) > _SHOWN_IDS else "")
-
-
-def _say_freshness(context: Context, report: ImportReport) -> None:
-    """Where the file is older than the store, and which orders its source has no longer, or again."""
-    counts, source = report.counts, report.file.said_by
-    if counts.older:
-        context.screen.warn(
-            ngettext(
-                "the file is older than what the store has of {number:,} of its orders, and is taken all the same",
-                "the file is older than what the store has of {number:,} of its orders, and is taken all the same",
-                counts.older,
-            )
-        )
-    if counts.gone:
-        known = {"ids": _first_ids(counts.gone), "source": source}
-        marked = ngettext(
-            "{number:,} order of {source} is gone from it ({ids}): it is not rejected until an import has it again",
-            "{number:,} orders of {source} are gone from it ({ids}): they are not rejected until an import has them "
-            "again",
-            len(counts.gone),
-            **known,
-        )
-        foreseen = ngettext(
-            "{number:,} order of {source} is not in the file ({ids}), and would be marked as gone",
-            "{number:,} orders of {source} are not in the file ({ids}), and would be marked as gone",
-            len(counts.gone),
-            **known,
-        )
-        context.screen.warn(marked if report.stored else foreseen)
-    if counts.seen_again:
-        context.screen.tell(
-            ngettext(
-                "{number:,} order that was gone is there again ({ids})",
-                "{number:,} orders that were gone are there again ({ids})",
-                len(counts.seen_again),
-                ids=_first_ids(counts.seen_again),
-            )
-        )
-
-
-def _say_erased(context: Context, counts: ImportCounts) -> None:
-    """The buyers who were erased here, and not at the source."""
-    if counts.erased:
-        context.screen.warn(
-            ngettext(
-                "{number:,} buyer was erased here, and the file still has their data ({ids}): it stays out of the "
-                "store; erase it at the source too",
-                "{number:,} buyers were erased here, and the file still has their data ({ids}): it stays out of the "
-                "store; erase it at the source too",
-                len(counts.erased),
-                ids=_first_ids(counts.erased),
-            )
-        )
-
-
-def _say_misdirected(context: Context, counts: ImportCounts) -> None:
-    """Say which mails did not arrive at addresses that the file mends."""
-    for mails in counts.misdirected:
-        context.screen.warn(
-            ngettext(
-                "{number:,} refused or bounced mail went to the old address of {buyer}:"
-                " orderctl mail retry --to {email} {ids}",
-                "{number:,} refused or bounced mails went to the old address of {buyer}:"
-                " orderctl mail retry --to {email} {ids}",
-                len(mails.mail_ids),
-                buyer=mails.buyer,
-                email=mails.email,
-                ids=" ".join(mails.mail_ids),
-            )
-        )
-
-
-def _say_against_us(context: Context, counts: ImportCounts) -> None:
-    """The orders that are rejected here, and of which the file says otherwise."""
-    for kind, ids in counts.against_us.items():
-        context.screen.warn(
-            ngettext(
-                "{number:,} order is {what} ({ids}); see: orderctl reconcile",
-                "{number:,} orders are {what} ({ids}); see: orderctl reconcile",
-                len(ids),
-                what=_(Contradiction(kind).words),
-                ids=_first_ids(ids),
-            )
-        )
-
-
-def _say_totals(context: Context, figures: SourceFigures) -> None:
-    """Warn of orders whose total is not the sum of their lines."""
     if figures.differing_totals:
-        first = "; ".join(
+        first = [
             _(
                 "row {row}, order {id}: {total}, its lines {lines}",
                 row=each.row,
@@ -669,57 +642,57 @@ def _say_totals(context: Context, figures: SourceFigures) -> None:
                 lines=each.lines,
             )
             for each in figures.first_differences
-        )
-        context.screen.warn(
-            ngettext(
-                "the total of {number:,} order is not the sum of its lines ({first})",
-                "the totals of {number:,} orders are not the sums of their lines ({first})",
-                figures.differing_totals,
-                first=first,
-            )
+        ]
+        yield ngettext(
+            "the total of {number:,} order is not the sum of its lines ({first})",
+            "the totals of {number:,} orders are not the sums of their lines ({first})",
+            figures.differing_totals,
+            first="; ".join(first),
         )
     if figures.line_total_suspected:
-        context.screen.warn(
-            _(
-                "the column {column!r} looks like the amounts of whole lines, not like prices: if it holds those, "
-                "map it to line_total instead of unit_price",
-                column=figures.line_total_suspected,
-            )
+        yield _(
+            "the column {column!r} looks like the amounts of whole lines, not like prices: if it holds those, "
+            "map it to line_total instead of unit_price",
+            column=figures.line_total_suspected,
         )
+
+
+def _first_ids(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_SHOWN_IDS]) + (", …" if len(ids) > _SHOWN_IDS else "")
 
 
 def _say_problems(context: Context, report: ImportReport, map_name: str) -> None:
     """Tell the first different problems, what to do about them, and the file that lists all of them."""
-    figures = report.figures
+    figures, screen = report.figures, context.screen
     for problem in report.problems:
-        context.screen.warn(_problem_words(problem))
+        screen.warn(_problem_words(problem))
     if figures.different_problems > len(report.problems):
-        context.screen.insist(_("… and {more:,} more", more=figures.different_problems - len(report.problems)))
-    _say_remedies(context, report.problems, map_name)
+        screen.insist(_("… and {more:,} more", more=figures.different_problems - len(report.problems)))
+    screen.insist(*_words_to_name(report.problems, map_name))
+    if any(each.field == "currency" and not each.value for each in report.problems):
+        screen.insist(how_to_say_currency(map_name))
     if number := figures.rows_of_bad_orders:
-        context.screen.insist(
-            ngettext(
-                "{number:,} more row is left out because another row of its order is wrong",
-                "{number:,} more rows are left out because another row of their order is wrong",
-                number,
-            )
+        words = ngettext(
+            "{number:,} more row is left out because another row of its order is wrong",
+            "{number:,} more rows are left out because another row of their order is wrong",
+            number,
         )
+        screen.insist(words)
     bad = []
     if figures.bad_orders or not figures.rows_without_order:
         bad.append(ngettext("{number:,} bad order", "{number:,} bad orders", figures.bad_orders))
     if number := figures.rows_without_order:
         bad.append(ngettext("{number:,} row without an order", "{number:,} rows without an order", number))
     what = ", ".join(bad)
-    left_out = (
-        _("{what} left out; every problem is in {file}", what=what, file=report.errors)
-        if report.stored
-        else _(
-            "{what}; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
-            what=what,
-            file=report.errors,
-        )
+    if report.stored:
+        screen.insist(_("{what} left out; every problem is in {file}", what=what, file=report.errors))
+        return
+    words = _(
+        "{what}; nothing was imported (--skip-bad takes the good ones); every problem is in {file}",
+        what=what,
+        file=report.errors,
     )
-    context.screen.insist(left_out)
+    screen.insist(words)
 
 
 def _problem_words(problem: ProblemGroup) -> str:
@@ -734,18 +707,19 @@ def _problem_words(problem: ProblemGroup) -> str:
     )
 
 
-def _say_remedies(context: Context, problems: Sequence[ProblemGroup], map_name: str) -> None:
-    """What mends what many rows have in common: words for a status, and a currency that is not said."""
+def _words_to_name(problems: Sequence[ProblemGroup], map_name: str) -> Iterator[str]:
+    """The words for a status that the column map has to name, as they may be put into it."""
     from orderctl.importing.column_map import quoted
     from orderctl.importing.guess import StatusWord, meaning_of
 
     words = [each for each in problems if each.field == "status" and each.value]
     if words:
-        if map_name:
-            context.screen.insist(_("with what each word means, put into the column map {name}:", name=map_name))
-        else:
-            context.screen.insist(_("with what each word means, put into a column map (--make-map drafts one):"))
-        proposed = [StatusWord(each.value, each.rows, meaning_of(each.value)) for each in words]
-        context.screen.insist("[status]", *(f"{quoted(each.word)} = {quoted(each.proposal)}" for each in proposed))
-    if any(each.field == "currency" and not each.value for each in problems):
-        context.screen.insist(how_to_say_currency(map_name))
+        yield (
+            _("with what each word means, put into the column map {name}:", name=map_name)
+            if map_name
+            else _("with what each word means, put into a column map (--make-map drafts one):")
+        )
+        yield "[status]"
+        for each in words:
+            proposed = StatusWord(each.value, each.rows, meaning_of(each.value))
+            yield f"{quoted(proposed.word)} = {quoted(proposed.proposal)}"
