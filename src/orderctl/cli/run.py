@@ -53,33 +53,6 @@ _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What happens after the plan is made.
-
-    `full`: show every order of the plan. `ask_about_mails`: ask whether to mail the buyers. `edit`: open an editor for
-    the message to them. `save`: keep the plan instead of executing it. `hold`: execute it that much later.
-    `rehearse`: execute it, compose its mails, and take all of it back.
-    `recheck`: ask the systems of the orders again just before they are rejected.
-    `request`: the caller's key, with what is asked for under it.
-    `write`: takes the JSON document of the report; without it the document goes to standard output.
-    """
-
-    expected: Expectations
-    dry_run: bool
-    yes: bool
-    as_: ReportFormat
-    full: bool = False
-    ask_about_mails: bool = False
-    edit: bool = False
-    save: bool = False
-    rehearse: bool = False
-    recheck: bool = True
-    request: RequestKey | None = None
-    hold: timedelta | None = None
-    write: Callable[[Document], None] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """The options that say what the plan has to be like."""
 
@@ -111,71 +84,299 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
     return low, (int(found[3]) if found[3] else None) if found[2] else low
 
 
-def check_can_ask(run: Run, *, look: str = "--dry-run") -> None:
-    """Raise UsageError before the plan is made if it needs a confirmation and there is no terminal to ask on.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The steps after a plan is made, and the options that say how they go.
 
-    `look` is the option to name that only shows the plan.
+    `full`: show every order of the plan. `ask_about_mails`: ask whether to mail the buyers. `edit`: open an editor for
+    the message to them. `save`: keep the plan instead of executing it. `hold`: execute it that much later.
+    `rehearse`: execute it, compose its mails, and take all of it back.
+    `recheck`: ask the systems of the orders again just before they are rejected.
+    `request`: the caller's key, with what is asked for under it.
+    `write`: takes the JSON document of the report; without it the document goes to standard output.
     """
-    if not (run.yes or run.dry_run or run.save or run.rehearse or can_ask()):
-        raise UsageError(
-            _("there is no terminal to confirm on, and nothing was changed"),
-            hint=_("look with {option}, then say yes with --yes", option=look),
-        )
 
+    context: Context
+    expected: Expectations
+    dry_run: bool
+    yes: bool
+    as_: ReportFormat
+    full: bool = False
+    ask_about_mails: bool = False
+    edit: bool = False
+    save: bool = False
+    rehearse: bool = False
+    recheck: bool = True
+    request: RequestKey | None = None
+    hold: timedelta | None = None
+    write: Callable[[Document], None] | None = None
 
-def show_preview(
-    context: Context,
-    store: Store,
-    plan: RejectionPlan,
-    *,
-    full: bool,
-    ask_about_mails: bool = False,
-    now: datetime | None = None,
-) -> "tuple[SampleLetter, ...]":
-    """Show what the plan would do, and note its size in the run log; returns a letter for each language.
+    def check_can_ask(self, *, look: str = "--dry-run") -> None:
+        """Raise UsageError before the plan is made if it needs a confirmation and there is no terminal to ask on.
 
-    `now` is the time, for a plan that was made earlier.
-    """
-    context.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
-    letters = compose_letters(context, store, plan)
-    if not context.quiet:
-        from orderctl.rejection.preview import plan_preview
+        `look` is the option to name that only shows the plan.
+        """
+        if not (self.yes or self.dry_run or self.save or self.rehearse or can_ask()):
+            raise UsageError(
+                _("there is no terminal to confirm on, and nothing was changed"),
+                hint=_("look with {option}, then say yes with --yes", option=look),
+            )
 
-        shown = plan_preview(
-            plan,
-            store=store.label,
-            production=context.settings.flag("production"),
-            letters=letters,
-            ask_about_mails=ask_about_mails,
-            every=targets_of(store, plan) if full else None,
-            now=now,
-        )
-        context.screen.insist(shown, long=full)
-    return letters
+    def show_preview(
+        self,
+        store: Store,
+        plan: RejectionPlan,
+        *,
+        ask_about_mails: bool = False,
+        now: datetime | None = None,
+    ) -> "tuple[SampleLetter, ...]":
+        """Show what the plan would do, and note its size in the run log; returns a letter for each language.
 
+        `now` is the time, for a plan that was made earlier.
+        """
+        self.context.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
+        letters = self.compose_letters(store, plan)
+        if not self.context.quiet:
+            from orderctl.rejection.preview import plan_preview
 
-def compose_letters(context: Context, store: Store, plan: RejectionPlan) -> "tuple[SampleLetter, ...]":
-    """A sample letter for each language of the plan.
+            shown = plan_preview(
+                plan,
+                store=store.label,
+                production=self.context.settings.flag("production"),
+                letters=letters,
+                ask_about_mails=ask_about_mails,
+                every=targets_of(store, plan) if self.full else None,
+                now=now,
+            )
+            self.context.screen.insist(shown, long=self.full)
+        return letters
 
-    They are composed even if they are not shown: a missing or broken template stops the plan. Raises UsageError.
-    """
-    if not plan.mail.mails:
-        return ()
-    from orderctl.rejection.sample_letters import compose_samples
+    def compose_letters(self, store: Store, plan: RejectionPlan) -> "tuple[SampleLetter, ...]":
+        """A sample letter for each language of the plan.
 
-    return compose_samples(store, context.mailing.composer(), plan)
+        They are composed even if they are not shown: a missing or broken template stops the plan. Raises UsageError.
+        """
+        if not plan.mail.mails:
+            return ()
+        from orderctl.rejection.sample_letters import compose_samples
 
+        return compose_samples(store, self.context.mailing.composer(), plan)
 
-def confirm(context: Context, store: Store, plan: RejectionPlan, run: Run) -> str:
-    """Ask for confirmation of the plan; returns how it was given. Raises DeclinedError."""
-    if run.yes or run.rehearse or not plan.targets.count:
-        return "--yes"
-    from orderctl.rejection.preview import confirm_rejection
+    def confirm(self, store: Store, plan: RejectionPlan) -> str:
+        """Ask for confirmation of the plan; returns how it was given. Raises DeclinedError."""
+        if self.yes or self.rehearse or not plan.targets.count:
+            return "--yes"
+        from orderctl.rejection.preview import confirm_rejection
 
-    production = context.settings.flag("production")
-    if not confirm_rejection(plan, store=store.label, production=production):
-        raise DeclinedError(_("declined; nothing was changed"))
-    return N_("confirmed at the terminal")
+        production = self.context.settings.flag("production")
+        if not confirm_rejection(plan, store=store.label, production=production):
+            raise DeclinedError(_("declined; nothing was changed"))
+        return N_("confirmed at the terminal")
+
+    def tell_recheck(self, plan: RejectionPlan) -> None:
+        """Say which systems are asked again before anything is written, and which are not. Raises UsageError."""
+        asked = [system.name for system in self._asked_again(plan)]
+        others = [each.name for each in plan.systems if each.name not in asked]
+        if asked:
+            words = _(
+                "Asked again just before anything is written, what these orders are like there: {listed}.",
+                listed=", ".join(asked),
+            )
+            self.context.screen.tell(words)
+        if others:
+            listed = ", ".join(others)
+            self.context.screen.tell(_("Not asked again before the orders are rejected: {listed}.", listed=listed))
+
+    @contextmanager
+    def _rechecked(self, store: Store, plan: RejectionPlan) -> Iterator[Store]:
+        """The store with what the systems of the plan say of its orders now, written in the transaction that rejects.
+
+        An order that has changed there has another version then, and is left out. Raises UsageError, OrderctlError.
+        """
+        from orderctl.importing.service import FileImport, StoreAfterImport
+
+        whole, with_keys = store, {each.name: each for each in plan.systems}
+        with ExitStack() as stack:
+            for system in self._asked_again(plan):
+                with whole.snapshot() as connection:
+                    keys = keys_in(connection, plan.targets, with_keys[system.name])
+                if not keys:
+                    continue
+                try:
+                    source = stack.enter_context(pulled(self.context, system, list(keys.values())))
+                except ServerUnavailableError as error:
+                    raise ServerUnavailableError(
+                        _("{problem}; nothing was changed", problem=error.message),
+                        hint=_("try again later, or reject without asking it: --no-recheck"),
+                    ) from error
+                _check_answer(system, source, keys)
+                file = FileImport(
+                    source=source,
+                    actor=self.context.actor,
+                    clock=self.context.clock,
+                    detail=_(IMPORT_OF, file=system.name),
+                    said_by=system.name,
+                    among=tuple(keys),
+                )
+                store = StoreAfterImport(store, file)
+            yield store
+
+    def _asked_again(self, plan: RejectionPlan) -> list[SystemSettings]:
+        """The systems of the plan that are asked again."""
+        if not (self.recheck and plan.systems and plan.targets.count):
+            return []
+        known = configured(self.context.settings)
+        systems = [known[each.name] for each in plan.systems if each.name in known]
+        return [system for system in systems if isinstance(found := system.connect(), Pullable) and found.by_key]
+
+    def execute(self, store: Store, plan: RejectionPlan, execute: Callable[[Store], RejectionResult]) -> int:
+        """Ask the systems again, execute the plan or rehearse it, and conclude; returns the exit code."""
+        with self._rechecked(store, plan) as current:
+            done = self._rehearsed if self.rehearse else self._executed
+            result = done(current, plan, execute)
+        figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
+        step = "rehearsed" if self.rehearse else "rejected"
+        self.context.run_log.step(step, {**figures, "left_out": len(result.left_out), "mails": result.mails})
+        return self.report(result if self.rehearse else self._delivered(store, result))
+
+    def _executed(
+        self, store: Store, plan: RejectionPlan, execute: Callable[[Store], RejectionResult]
+    ) -> RejectionResult:
+        """The result of the plan. From now on the store decides what the end of the run says (`ending.py`)."""
+        self.context.begun.append(plan.id)
+        try:
+            with self.context.screen.progress(N_("Rejecting")):
+                result = execute(store)
+        except CommitUnknownError:
+            raise
+        except OrderctlError:
+            self.context.begun.remove(plan.id)  # the error itself says that nothing was changed
+            raise
+        self.context.note_head(result.head)
+        return result
+
+    def _rehearsed(
+        self, store: Store, plan: RejectionPlan, execute: Callable[[Store], RejectionResult]
+    ) -> RejectionResult:
+        """What executing the plan and sending its mails gives, if the mail server takes each of them. Nothing stays."""
+        from orderctl.cli.delivery import Delivery
+        from orderctl.delivery.queries import count_states
+        from orderctl.mail.outbox import MAILS, MailQuery
+        from orderctl.mail.service import try_delivery
+
+        delivery: DeliveryReport | None = None
+
+        def compose(connection: Connection) -> None:
+            nonlocal delivery
+            if not any(count_states(connection, MAILS, MailQuery(batch_id=plan.id)).values()):
+                return
+            try:
+                sending = Delivery(batch=plan.id).sending(self.context, lambda: False)
+                delivery = try_delivery(connection, sending, progress=progress)
+            except (ServerUnavailableError, UsageError) as error:
+                delivery = DeliveryReport(stopped=error.sentence)
+
+        with self.context.screen.progress(N_("Rehearsing")) as progress:
+            result = execute(Rehearsal(store, compose))
+        return replace(result, delivery=delivery, rehearsed=True)
+
+    def conclude_again(self, store: Store, result: RejectionResult) -> int:
+        """Send the mails that the first run under a key left, and report what it did; returns the exit code.
+
+        A rehearsal sends none: it reports how they stand.
+        """
+        batch = result.plan.id
+        used = _("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch)
+        self.context.screen.tell(used)
+        self.context.run_log.step("repeated", {"batch": batch})
+        if result.mails:
+            send = mails_left(store, batch) and not self.rehearse
+            last = self._delivered(store, result) if send else result
+            result = delivered_so_far(store, last)
+        return self.report(result)
+
+    def _delivered(self, store: Store, result: RejectionResult) -> RejectionResult:
+        """The result after its systems were told and its mails sent, or could not be: what is left waits."""
+        if result.batch_id is None:
+            return result
+        from orderctl.cli.delivery import Delivery, deliver_mails, tell_systems
+
+        wanted = Delivery(batch=result.batch_id)
+        if result.writebacks:
+            told = _sent(
+                lambda stop: tell_systems(self.context, store, stop, wanted, configured(self.context.settings)),
+                lambda told: self.report(replace(result, written_back=told)),
+                _("interrupted; what is left waits for: orderctl writeback send, orderctl mail send"),
+            )
+            result = replace(result, written_back=told)
+        if result.mails:
+            mailed = _sent(
+                lambda stop: deliver_mails(self.context, store, stop, wanted),
+                lambda mailed: self.report(replace(result, delivery=mailed)),
+                _("interrupted; the mails that are left wait for: orderctl mail send"),
+            )
+            result = replace(result, delivery=mailed)
+        return result
+
+    def report(self, result: RejectionResult) -> int:
+        """Report what a batch did; returns the exit code."""
+        if self.as_ is not ReportFormat.TEXT:
+            self.write_document(result_document(result))
+        else:
+            from orderctl.rejection.preview import result_report
+
+            self.context.screen.show(result_report(result))
+        if result.unselected:
+            taken_out = ngettext(
+                "{number:,} order taken out of the selection {name}",
+                "{number:,} orders taken out of the selection {name}",
+                result.unselected,
+                name=enumerated(result.plan.by.selections),
+            )
+            self.context.screen.tell(taken_out)
+        if self.rehearse:
+            self.context.screen.insist(_("That was a rehearsal: nothing was changed, and nobody was told."))
+        return result.exit_code
+
+    def report_dry_run(
+        self,
+        plan: RejectionPlan,
+        letters: "Sequence[SampleLetter]" = (),
+        changed: Sequence[LeftOut] | None = None,
+    ) -> int:
+        """Report that nothing was done, after the preview; as JSON with the plan. Returns the exit code."""
+        if self.as_ is not ReportFormat.TEXT:
+            self.write_document(dry_run_document(plan, letters, changed))
+        else:
+            self.context.screen.tell(_("A dry run: nothing was changed."))
+        return ExitCode.DONE
+
+    def write_document(self, document: Document) -> None:
+        """Write a report as JSON, to standard output or to `write`."""
+        if self.write is not None:
+            self.write(document)
+        else:
+            self.context.output.document(document, self.as_)
+
+    def read_reason(self, store: Store, text: str, *, every_order_has_one: bool) -> Reason:
+        """The reason. Where the settings or the store's policy list codes, it has to begin with one of them.
+
+        If none is given, the operator chooses one; a dry run, and orders that each have a reason, need none.
+        Raises UsageError.
+        """
+        codes = reason_codes(self.context, store)
+        if not text.strip():
+            if not codes.words or self.dry_run or every_order_has_one:
+                return Reason()
+            if self.yes or not can_ask():
+                raise UsageError(_("a reason is missing"), hint=_hint(codes))
+            text = choose(_("Why are they rejected?"), codes.words)
+        try:
+            return codes.read(text)
+        except ValueError as error:
+            raise UsageError(
+                _("--reason {problem}", problem=error), hint=_hint(codes) if codes.words else _("shorten it")
+            ) from None
 
 
 @contextmanager
@@ -203,64 +404,6 @@ def pulled(
         yield source
 
 
-def tell_recheck(context: Context, plan: RejectionPlan, run: Run) -> None:
-    """Say which systems are asked again before anything is written, and which are not. Raises UsageError."""
-    asked = [system.name for system in _asked_again(context, plan, run)]
-    others = [each.name for each in plan.systems if each.name not in asked]
-    if asked:
-        listed = ", ".join(asked)
-        context.screen.tell(
-            _("Asked again just before anything is written, what these orders are like there: {listed}.", listed=listed)
-        )
-    if others:
-        listed = ", ".join(others)
-        context.screen.tell(_("Not asked again before the orders are rejected: {listed}.", listed=listed))
-
-
-@contextmanager
-def rechecked(context: Context, store: Store, plan: RejectionPlan, run: Run) -> Iterator[Store]:
-    """The store with what the systems of the plan say of its orders now, written in the transaction that rejects.
-
-    An order that has changed there has another version then, and is left out. Raises UsageError, OrderctlError.
-    """
-    from orderctl.importing.service import FileImport, StoreAfterImport
-
-    whole, with_keys = store, {each.name: each for each in plan.systems}
-    with ExitStack() as stack:
-        for system in _asked_again(context, plan, run):
-            with whole.snapshot() as connection:
-                keys = keys_in(connection, plan.targets, with_keys[system.name])
-            if not keys:
-                continue
-            try:
-                source = stack.enter_context(pulled(context, system, list(keys.values())))
-            except ServerUnavailableError as error:
-                raise ServerUnavailableError(
-                    _("{problem}; nothing was changed", problem=error.message),
-                    hint=_("try again later, or reject without asking it: --no-recheck"),
-                ) from error
-            _check_answer(system, source, keys)
-            file = FileImport(
-                source=source,
-                actor=context.actor,
-                clock=context.clock,
-                detail=_(IMPORT_OF, file=system.name),
-                said_by=system.name,
-                among=tuple(keys),
-            )
-            store = StoreAfterImport(store, file)
-        yield store
-
-
-def _asked_again(context: Context, plan: RejectionPlan, run: Run) -> list[SystemSettings]:
-    """The systems of the plan that are asked again."""
-    if not (run.recheck and plan.systems and plan.targets.count):
-        return []
-    known = configured(context.settings)
-    systems = [known[each.name] for each in plan.systems if each.name in known]
-    return [system for system in systems if isinstance(found := system.connect(), Pullable) and found.by_key]
-
-
 def _check_answer(system: SystemSettings, source: "FileSource", keys: Container[str]) -> None:
     """Raise OrderctlError unless the answer is about these orders, and whole."""
     if source.figures.problems:
@@ -279,98 +422,6 @@ def _check_answer(system: SystemSettings, source: "FileSource", keys: Container[
                 name=system.name,
             ),
         )
-
-
-def executed(
-    context: Context, store: Store, plan: RejectionPlan, run: Run, execute: Callable[[Store], RejectionResult]
-) -> RejectionResult:
-    """Execute the plan, or rehearse it. Once executed, the store decides what the end of the run says (`ending.py`)."""
-    if run.rehearse:
-        return _rehearsed(context, store, plan, execute)
-    context.begun.append(plan.id)
-    try:
-        with context.screen.progress(N_("Rejecting")):
-            result = execute(store)
-    except CommitUnknownError:
-        raise
-    except OrderctlError:
-        context.begun.remove(plan.id)  # the error itself says that nothing was changed
-        raise
-    context.note_head(result.head)
-    return result
-
-
-def _rehearsed(
-    context: Context, store: Store, plan: RejectionPlan, execute: Callable[[Store], RejectionResult]
-) -> RejectionResult:
-    """What executing the plan and sending its mails gives, if the mail server takes each of them. Nothing stays."""
-    from orderctl.cli.delivery import Delivery
-    from orderctl.delivery.queries import count_states
-    from orderctl.mail.outbox import MAILS, MailQuery
-    from orderctl.mail.service import try_delivery
-
-    delivery: DeliveryReport | None = None
-
-    def compose(connection: Connection) -> None:
-        nonlocal delivery
-        if not any(count_states(connection, MAILS, MailQuery(batch_id=plan.id)).values()):
-            return
-        try:
-            sending = Delivery(batch=plan.id).sending(context, lambda: False)
-            delivery = try_delivery(connection, sending, progress=progress)
-        except (ServerUnavailableError, UsageError) as error:
-            delivery = DeliveryReport(stopped=error.sentence)
-
-    with context.screen.progress(N_("Rehearsing")) as progress:
-        result = execute(Rehearsal(store, compose))
-    return replace(result, delivery=delivery, rehearsed=True)
-
-
-def conclude(context: Context, store: Store, result: RejectionResult, run: Run) -> int:
-    """Send the mails that the batch queued, unless it is a rehearsal, and report; returns the exit code."""
-    figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
-    step = "rehearsed" if run.rehearse else "rejected"
-    context.run_log.step(step, {**figures, "left_out": len(result.left_out), "mails": result.mails})
-    return report(context, run, result if run.rehearse else _delivered(context, store, result, run))
-
-
-def conclude_again(context: Context, store: Store, result: RejectionResult, run: Run) -> int:
-    """Send the mails that the first run under a key left, and report what it did; returns the exit code.
-
-    A rehearsal sends none: it reports how they stand.
-    """
-    batch = result.plan.id
-    context.screen.tell(_("the key was used by batch {batch}: its result follows, nothing is rejected", batch=batch))
-    context.run_log.step("repeated", {"batch": batch})
-    if result.mails:
-        send = mails_left(store, batch) and not run.rehearse
-        last = _delivered(context, store, result, run) if send else result
-        result = delivered_so_far(store, last)
-    return report(context, run, result)
-
-
-def _delivered(context: Context, store: Store, result: RejectionResult, run: Run) -> RejectionResult:
-    """The result after its systems were told and its mails sent, or could not be: what is left waits."""
-    if result.batch_id is None:
-        return result
-    from orderctl.cli.delivery import Delivery, deliver_mails, tell_systems
-
-    wanted = Delivery(batch=result.batch_id)
-    if result.writebacks:
-        told = _sent(
-            lambda stop: tell_systems(context, store, stop, wanted, configured(context.settings)),
-            lambda told: report(context, run, replace(result, written_back=told)),
-            _("interrupted; what is left waits for: orderctl writeback send, orderctl mail send"),
-        )
-        result = replace(result, written_back=told)
-    if result.mails:
-        mailed = _sent(
-            lambda stop: deliver_mails(context, store, stop, wanted),
-            lambda mailed: report(context, run, replace(result, delivery=mailed)),
-            _("interrupted; the mails that are left wait for: orderctl mail send"),
-        )
-        result = replace(result, delivery=mailed)
-    return result
 
 
 def _sent(
@@ -392,71 +443,6 @@ def _sent(
         show(None)
         raise KeyboardInterrupt(left) from None
     return sent
-
-
-def report(context: Context, run: Run, result: RejectionResult) -> int:
-    """Report what a batch did; returns the exit code."""
-    if run.as_ is not ReportFormat.TEXT:
-        write_document(context, run, result_document(result))
-    else:
-        from orderctl.rejection.preview import result_report
-
-        context.screen.show(result_report(result))
-    if result.unselected:
-        taken_out = ngettext(
-            "{number:,} order taken out of the selection {name}",
-            "{number:,} orders taken out of the selection {name}",
-            result.unselected,
-            name=enumerated(result.plan.by.selections),
-        )
-        context.screen.tell(taken_out)
-    if run.rehearse:
-        context.screen.insist(_("That was a rehearsal: nothing was changed, and nobody was told."))
-    return result.exit_code
-
-
-def report_dry_run(
-    context: Context,
-    run: Run,
-    plan: RejectionPlan,
-    letters: "Sequence[SampleLetter]" = (),
-    changed: Sequence[LeftOut] | None = None,
-) -> int:
-    """Report that nothing was done, after the preview; as JSON with the plan. Returns the exit code."""
-    if run.as_ is not ReportFormat.TEXT:
-        write_document(context, run, dry_run_document(plan, letters, changed))
-    else:
-        context.screen.tell(_("A dry run: nothing was changed."))
-    return ExitCode.DONE
-
-
-def write_document(context: Context, run: Run, document: Document) -> None:
-    """Write a report as JSON, to standard output or to `run.write`."""
-    if run.write is not None:
-        run.write(document)
-    else:
-        context.output.document(document, run.as_)
-
-
-def read_reason(context: Context, store: Store, text: str, run: Run, *, every_order_has_one: bool) -> Reason:
-    """The reason. Where the settings or the store's policy list codes, it has to begin with one of them.
-
-    If none is given, the operator chooses one; a dry run, and orders that each have a reason, need none.
-    Raises UsageError.
-    """
-    codes = reason_codes(context, store)
-    if not text.strip():
-        if not codes.words or run.dry_run or every_order_has_one:
-            return Reason()
-        if run.yes or not can_ask():
-            raise UsageError(_("a reason is missing"), hint=_hint(codes))
-        text = choose(_("Why are they rejected?"), codes.words)
-    try:
-        return codes.read(text)
-    except ValueError as error:
-        raise UsageError(
-            _("--reason {problem}", problem=error), hint=_hint(codes) if codes.words else _("shorten it")
-        ) from None
 
 
 def _hint(codes: ReasonCodes) -> str:

@@ -14,7 +14,7 @@ from orderctl.cli.apps import Without, single
 from orderctl.cli.commands.reject import carry_out, whether_to_notify
 from orderctl.cli.context import Context, maps_folder, pulls_folder
 from orderctl.cli.options import AsReport, MaxAge, MaxOrders, ReportFormat, Yes
-from orderctl.cli.run import Expected, Run, check_can_ask, pulled, read_reason
+from orderctl.cli.run import Expected, Run, pulled
 from orderctl.cli.sources import provenance, read_max_age, reason_codes
 from orderctl.database.store import Store
 from orderctl.errors import UsageError
@@ -231,7 +231,7 @@ class AtSource:
     def check(self, run: Run) -> None:
         """Raise UsageError for options that say how to reject if nothing is to be rejected."""
         if self.reject_at_source:
-            check_can_ask(run, look="--check")
+            run.check_can_ask(look="--check")
             return
         given = {
             "--reason": bool(self.reason),
@@ -284,7 +284,9 @@ def import_(
         return
     defaults = columns.defaults()
     expected = Expected(max_orders=at_source.max_orders).read(context)
-    run = Run(expected=expected, dry_run=taken.check, yes=at_source.yes, as_=as_, save=at_source.save_plan)
+    run = Run(
+        context=context, expected=expected, dry_run=taken.check, yes=at_source.yes, as_=as_, save=at_source.save_plan
+    )
     at_source.check(run)
     spoken.check(taken)
     with context.open_store() as store, _opened(context, store, name, columns, defaults, check=taken.check) as source:
@@ -429,8 +431,8 @@ def _import_and_reject(
     if not ids or (report.figures.problems and not taken.skip_bad):
         return _imported(context, store, file, taken, check=run.dry_run)
     words = _("rejected at the source, by the {import_}", import_=file.detail)
-    why = read_reason(context, store, at_source.reason or _usual_reason(context, store), run, every_order_has_one=False)
-    notify = whether_to_notify(context, None, run, said_something=False)
+    why = run.read_reason(store, at_source.reason or _usual_reason(context, store), every_order_has_one=False)
+    notify = whether_to_notify(None, run, said_something=False)
     request = RejectionRequest(
         choice=Choice(scope=IdScope(given=IdList(ids=ids), words=words)),
         by=provenance(context, words),
@@ -443,7 +445,7 @@ def _import_and_reject(
     documents: list[Document] = []
     run = replace(run, ask_about_mails=notify is None, write=documents.append)
     try:
-        code, __ = carry_out(context, after, request, run)
+        code, __ = carry_out(after, request, run)
     except BaseException:  # its mails were interrupted after the report was made
         for document in documents:
             context.output.document(document, run.as_)

@@ -22,20 +22,7 @@ from orderctl.cli.options import (
     Yes,
     suggest_plan,
 )
-from orderctl.cli.run import (
-    Expected,
-    Run,
-    check_can_ask,
-    conclude,
-    confirm,
-    executed,
-    read_hold,
-    rechecked,
-    report_dry_run,
-    show_preview,
-    tell_recheck,
-    write_document,
-)
+from orderctl.cli.run import Expected, Run, read_hold
 from orderctl.core.ids import short_id
 from orderctl.core.times import duration_words
 from orderctl.database.store import Store
@@ -206,10 +193,10 @@ def run(
     if due and dry_run:
         raise UsageError(_("--due has no --dry-run"), hint=_("orderctl plan list --state held shows what is due"))
     wanted = replace(expected, ignore_unknown=True).read(context)
-    how = Run(expected=wanted, dry_run=dry_run, yes=yes or due, as_=as_, full=full, recheck=recheck)
-    check_can_ask(how)
+    how = Run(context=context, expected=wanted, dry_run=dry_run, yes=yes or due, as_=as_, full=full, recheck=recheck)
+    how.check_can_ask()
     with context.open_store() as store:
-        code = run_due_plans(context, store, how) if plan_id is None else run_plan(context, store, plan_id, how)
+        code = run_due_plans(store, how) if plan_id is None else run_plan(store, plan_id, how)
     raise typer.Exit(code)
 
 
@@ -229,59 +216,61 @@ def plan_terms(context: Context) -> PlanTerms:
     )
 
 
-def keep_plan(context: Context, store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
+def keep_plan(store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
     """Save the plan, or hold it if it was confirmed for later; returns the exit code."""
-    saved = save_plan(store, plan, operator_of(context), how=how, hold=run.hold)
+    saved = save_plan(store, plan, operator_of(run.context), how=how, hold=run.hold)
     if run.as_ is not ReportFormat.TEXT:
         kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, saved.last_step)}
-        write_document(context, run, dry_run_document(plan) | kept)
+        run.write_document(dry_run_document(plan) | kept)
     else:
-        _show_kept(context, saved)
+        _show_kept(run.context, saved)
     return ExitCode.DONE
 
 
-def run_plan(context: Context, store: Store, text: str, run: Run) -> int:
+def run_plan(store: Store, text: str, run: Run) -> int:
     """Run one saved plan after preview and confirmation; returns the exit code."""
+    context = run.context
     context.check_head(store)
-    kept = _ready(context, store, text, run)
+    kept = _ready(store, text, run)
     changed = differences(store, kept.plan, context.clock)
     left = still_as_planned(store, kept.plan, changed, context.clock)
     with store.snapshot() as connection:
         now = context.clock.of(connection)
-    show_preview(context, store, left, full=run.full, now=now)
-    tell_recheck(context, left, run)
+    run.show_preview(store, left, now=now)
+    run.tell_recheck(left)
     context.screen.tell(_("This is {story}.", story=kept.saved.story))
     if changed:
         from orderctl.plans.view import changes_report
 
         context.screen.tell(changes_report(kept.plan, changed))
     if run.dry_run:
-        return report_dry_run(context, run, kept.plan, changed=changed)
+        return run.report_dry_run(kept.plan, changed=changed)
     if not left.targets.count:
         raise UnexpectedPlanError(
             _("no order of {plan} is as planned any more; nothing was changed", plan=kept.saved.name),
             hint=_("look: orderctl plan diff {id}", id=short_id(kept.plan.id)),
         )
-    how = confirm(context, store, left, run)
-    return _execute(context, store, kept, run, how)
+    how = run.confirm(store, left)
+    return _execute(store, kept, run, how)
 
 
-def run_due_plans(context: Context, store: Store, run: Run) -> int:
+def run_due_plans(store: Store, run: Run) -> int:
     """Run every held plan that is due; returns the exit code that says most."""
-    context.check_head(store)
+    run.context.check_head(store)
     if run.as_ is ReportFormat.TEXT:
-        return _run_due(context, store, run)
-    with context.output.listing(run.as_) as write:
-        return _run_due(context, store, replace(run, write=write))
+        return _run_due(store, run)
+    with run.context.output.listing(run.as_) as write:
+        return _run_due(store, replace(run, write=write))
 
 
-def _run_due(context: Context, store: Store, run: Run) -> int:
+def _run_due(store: Store, run: Run) -> int:
+    context = run.context
     codes: set[int] = {ExitCode.DONE}
     due = due_plans(store, context.clock)
     for plan_id in due:
         try:
-            kept = _ready(context, store, plan_id, run)
-            codes.add(_execute(context, store, kept, run, N_("when it was due")))
+            kept = _ready(store, plan_id, run)
+            codes.add(_execute(store, kept, run, N_("when it was due")))
         except PlanClosedError as closed:
             context.screen.tell(str(closed))
         except UnexpectedPlanError as refused:
@@ -350,7 +339,7 @@ def due_plans_runner(context: Context, store: Store) -> Callable[[], None] | Non
         context.screen.tell(_("held plans are not run here: this role may not reject"))
         return None
     return _DuePlans(
-        context, store, Run(expected=Expected().read(context), dry_run=False, yes=True, as_=ReportFormat.TEXT)
+        store, Run(context=context, expected=Expected().read(context), dry_run=False, yes=True, as_=ReportFormat.TEXT)
     )
 
 
@@ -360,8 +349,8 @@ class _DuePlans:
     A plan that is refused is tried again after a minute, and its reason is told once.
     """
 
-    def __init__(self, context: Context, store: Store, run: Run) -> None:
-        self._context, self._store, self._run = context, store, run
+    def __init__(self, store: Store, run: Run) -> None:
+        self._context, self._store, self._run = run.context, store, run
         self._noted = -_LOOK_EVERY_S
         self._refused: dict[str, tuple[float, str]] = {}
 
@@ -398,7 +387,7 @@ class _DuePlans:
     def _execute(self, plan_id: str) -> None:
         context, store = self._context, self._store
         context.check_head(store)
-        kept = _ready(context, store, plan_id, self._run)
+        kept = _ready(store, plan_id, self._run)
         domain = context.mailing.message_domain
         result = execute_kept(store, kept, operator_of(context), how=N_("when it was due"), message_domain=domain)
         context.note_head(result.head)
@@ -415,8 +404,9 @@ class _DuePlans:
         context.screen.tell(done)
 
 
-def _ready(context: Context, store: Store, text: str, run: Run) -> KeptPlan:
+def _ready(store: Store, text: str, run: Run) -> KeptPlan:
     """The plan, after every check that is possible before it runs."""
+    context = run.context
     kept = load_runnable(store, text, operator_of(context))
     # Unknown and skipped orders were left out, and shown, when the plan was made.
     check_expectations(kept.plan, replace(run.expected, ignore_unknown=True, strict=False))
@@ -436,18 +426,11 @@ def _ready(context: Context, store: Store, text: str, run: Run) -> KeptPlan:
     return kept
 
 
-def _execute(context: Context, store: Store, kept: KeptPlan, run: Run, how: str) -> int:
-    operator = operator_of(context)
-    domain = context.mailing.message_domain
-    with rechecked(context, store, kept.plan, run) as current:
-        result = executed(
-            context,
-            current,
-            kept.plan,
-            run,
-            lambda into: execute_kept(into, kept, operator, how=how, message_domain=domain),
-        )
-    return conclude(context, store, result, run)
+def _execute(store: Store, kept: KeptPlan, run: Run, how: str) -> int:
+    operator, domain = operator_of(run.context), run.context.mailing.message_domain
+    return run.execute(
+        store, kept.plan, lambda into: execute_kept(into, kept, operator, how=how, message_domain=domain)
+    )
 
 
 def tell_kept(context: Context, saved: SavedPlan, as_: ReportFormat) -> None:

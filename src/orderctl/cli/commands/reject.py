@@ -21,24 +21,7 @@ from orderctl.cli.options import (
     Yes,
     suggest_plan,
 )
-from orderctl.cli.run import (
-    Expected,
-    Run,
-    check_can_ask,
-    compose_letters,
-    conclude,
-    conclude_again,
-    confirm,
-    edit_message,
-    executed,
-    read_hold,
-    read_message,
-    read_reason,
-    rechecked,
-    report_dry_run,
-    show_preview,
-    tell_recheck,
-)
+from orderctl.cli.run import Expected, Run, edit_message, read_hold, read_message
 from orderctl.cli.sources import Source, provenance, read_choice, read_max_age, refuse_empty_selection
 from orderctl.core.ids import new_id
 from orderctl.core.times import duration_words
@@ -120,6 +103,7 @@ class Steps:
     def run(self, context: Context, expected: Expected, *, as_: ReportFormat, edit: bool) -> Run:
         """The run that they describe. Raises UsageError for options that do not go together."""
         run = Run(
+            context=context,
             expected=expected.read(context),
             dry_run=self.dry_run,
             yes=self.yes,
@@ -136,7 +120,7 @@ class Steps:
                 _("--rehearse tries a rejection, and {option} stops before one", option=option),
                 hint=_("leave one of them out; a saved plan is rehearsed with: reject --plan ID --rehearse"),
             )
-        check_can_ask(run)
+        run.check_can_ask()
         return run
 
 
@@ -198,7 +182,7 @@ def reject(
         from orderctl.cli.commands.plan import run_plan
 
         with context.open_store() as store:
-            raise typer.Exit(run_plan(context, store, plan, run))
+            raise typer.Exit(run_plan(store, plan, run))
     if all(steps.stops.values()):
         raise UsageError(_("--save-plan keeps a plan, --hold confirms it"), hint=_("give one of them"))
     if key is not None and (option := _first({"--pick": pick, "--edit": told.edit, **steps.stops})):
@@ -218,36 +202,38 @@ def reject(
         message=read_message(told.message, told.message_file or (), edit=told.edit).kept(),
     )
     with context.open_store() as store:
-        raise typer.Exit(_reject(context, store, asked, run))
+        raise typer.Exit(_reject(store, asked, run))
 
 
-def _reject(context: Context, store: Store, asked: _Asked, run: Run) -> int:
+def _reject(store: Store, asked: _Asked, run: Run) -> int:
     """Run everything from the choice of orders to the report; returns the exit code."""
+    context = run.context
     context.check_head(store)
     choice = read_choice(context, store, asked.source)
     run = replace(run, request=asked.under_key(choice))
-    _give_first_result(context, store, run, choice)
+    _give_first_result(store, run, choice)
     refuse_empty_selection(store, choice)
-    request, ask_about_mails = _request(context, store, asked, choice, run)
+    request, ask_about_mails = _request(store, asked, choice, run)
     try:
-        code, made = carry_out(context, store, request, replace(run, ask_about_mails=ask_about_mails))
+        code, made = carry_out(store, request, replace(run, ask_about_mails=ask_about_mails))
     except KeyUsedError:
-        _give_first_result(context, store, run, choice)
+        _give_first_result(store, run, choice)
         raise
     check_any_target(made, request.choice)
     return code
 
 
-def _request(context: Context, store: Store, asked: _Asked, choice: Choice, run: Run) -> tuple[RejectionRequest, bool]:
+def _request(store: Store, asked: _Asked, choice: Choice, run: Run) -> tuple[RejectionRequest, bool]:
     """The request for a plan, after questions about what was not given; and whether to ask about mails later."""
+    context = run.context
     told, notes, needless, selections = asked.told, choice.notes, choice.all_have_reasons, choice.from_selections
     if asked.pick:
         from orderctl.cli.commands.select import pick_choice
 
         choice = pick_choice(context, store, choice)
-    why = read_reason(context, store, told.reason, run, every_order_has_one=needless)
+    why = run.read_reason(store, told.reason, every_order_has_one=needless)
     said_something = bool(asked.message or told.edit or notes.messages)
-    notify = whether_to_notify(context, told.notify, run, said_something=said_something)
+    notify = whether_to_notify(told.notify, run, said_something=said_something)
     request = RejectionRequest(
         choice=choice,
         by=provenance(context, choice.words, selections=selections),
@@ -270,20 +256,20 @@ def _first(options: Mapping[str, bool]) -> str:
     return next((name for name, is_given in options.items() if is_given), "")
 
 
-def _give_first_result(context: Context, store: Store, run: Run, choice: Choice) -> None:
+def _give_first_result(store: Store, run: Run, choice: Choice) -> None:
     """If an earlier run used the key, end this one with the result of that one."""
     first = first_run(store, run.request, choice) if run.request else None
     if first is None:
         return
     if not run.dry_run:
-        raise typer.Exit(conclude_again(context, store, first, run))
+        raise typer.Exit(run.conclude_again(store, first))
     used = _("the key was used by batch {batch}: without --dry-run, nothing is rejected", batch=first.plan.id)
-    context.screen.warn(used)
+    run.context.screen.warn(used)
 
 
-def carry_out(context: Context, store: Store, request: RejectionRequest, run: Run) -> tuple[int, RejectionPlan]:
+def carry_out(store: Store, request: RejectionRequest, run: Run) -> tuple[int, RejectionPlan]:
     """Run everything from the plan to the report; returns the exit code and the plan."""
-    ask_about_mails = run.ask_about_mails
+    context, ask_about_mails = run.context, run.ask_about_mails
     shown = context.screen.progress if sys.stderr.isatty() else context.run_log.timing
     with shown(N_("Planning")):
         plan = prepare_rejection(store, request, clock=context.clock, new_id=new_id)
@@ -292,8 +278,8 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
     if ask_about_mails and not (plan.targets.count and plan.mail.mails):
         # Nobody can be told, so nobody is asked.
         plan, ask_about_mails = plan.without_mails(), False
-    letters = show_preview(context, store, plan, full=run.full, ask_about_mails=ask_about_mails)
-    tell_recheck(context, plan, run)
+    letters = run.show_preview(store, plan, ask_about_mails=ask_about_mails)
+    run.tell_recheck(plan)
     check_expectations(plan, run.expected)
     policy = check_policy(store, plan)
     if rules := policy.rules():
@@ -307,38 +293,33 @@ def carry_out(context: Context, store: Store, request: RejectionRequest, run: Ru
     if ask_about_mails and not _agreed_on_mails(context):
         plan = plan.without_mails()
     if run.edit and plan.targets.count and plan.mail.mails:
-        plan, letters = _edited(context, store, plan)
+        plan, letters = _edited(store, plan, run)
     if run.dry_run:
-        return report_dry_run(context, run, plan, letters), plan
+        return run.report_dry_run(plan, letters), plan
     if run.save and plan.targets.count:
         from orderctl.cli.commands.plan import keep_plan
 
-        return keep_plan(context, store, plan, run), plan
-    return _decide(context, store, plan, run), plan
+        return keep_plan(store, plan, run), plan
+    return _decide(store, plan, run), plan
 
 
-def _decide(context: Context, store: Store, plan: RejectionPlan, run: Run) -> int:
+def _decide(store: Store, plan: RejectionPlan, run: Run) -> int:
     """Run everything from the question to the report; returns the exit code."""
     from orderctl.cli.commands.plan import keep_plan, warn_if_nothing_runs
 
+    context = run.context
     if run.hold and plan.targets.count:
         wait = duration_words(run.hold)
         context.screen.tell(_("Once confirmed it waits for {time}, in which it can be cancelled.", time=wait))
         warn_if_nothing_runs(context, store)
-    how = confirm(context, store, plan, run)
+    how = run.confirm(store, plan)
     if run.hold and plan.targets.count:
-        return keep_plan(context, store, plan, run, how=how)
+        return keep_plan(store, plan, run, how=how)
     approved = plan.approve(by=context.actor, how=how, request=run.request)
     domain = context.mailing.message_domain
-    with rechecked(context, store, plan, run) as current:
-        result = executed(
-            context,
-            current,
-            plan,
-            run,
-            lambda into: execute_rejection(into, approved, clock=context.clock, message_domain=domain),
-        )
-    return conclude(context, store, result, run)
+    return run.execute(
+        store, plan, lambda into: execute_rejection(into, approved, clock=context.clock, message_domain=domain)
+    )
 
 
 def _check_plan_alone(ctx: typer.Context) -> None:
@@ -367,15 +348,15 @@ def _check_single(source: Source) -> None:
         raise UsageError(_("--individual rejects one order, named by its id"), hint="orderctl reject ID --individual")
 
 
-def whether_to_notify(context: Context, said: bool | None, run: Run, *, said_something: bool) -> bool | None:
+def whether_to_notify(said: bool | None, run: Run, *, said_something: bool) -> bool | None:
     """Whether to tell the buyers, by option or by setting; None if the operator is to be asked."""
     if said is False and said_something:
         raise UsageError(_("a message is to be sent, and --no-notify sends none"), hint=_("leave one of them out"))
     if said is not None:
         return said
-    if said_something or context.settings.flag("notify"):
+    if said_something or run.context.settings.flag("notify"):
         return True
-    if run.yes or run.dry_run or not context.settings.text("mail.transport") or not can_ask():
+    if run.yes or run.dry_run or not run.context.settings.text("mail.transport") or not can_ask():
         return False
     return None
 
@@ -389,12 +370,12 @@ def _agreed_on_mails(context: Context) -> bool:
     return True
 
 
-def _edited(context: Context, store: Store, plan: RejectionPlan) -> tuple[RejectionPlan, "tuple[SampleLetter, ...]"]:
+def _edited(store: Store, plan: RejectionPlan, run: Run) -> tuple[RejectionPlan, "tuple[SampleLetter, ...]"]:
     """The plan with the message that the operator writes now; its letters are shown again."""
     discard_typed()
     plan = plan.with_message(Wording.read(plan.mail.message).with_for_all(edit_message()).kept())
-    letters = compose_letters(context, store, plan)
+    letters = run.compose_letters(store, plan)
     from orderctl.rejection.preview import letter_samples
 
-    context.screen.tell(letter_samples(letters))
+    run.context.screen.tell(letter_samples(letters))
     return plan, letters
