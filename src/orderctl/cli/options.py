@@ -113,7 +113,6 @@ FilterWords = Annotated[
         metavar="FILTER", help="Terms of a filter; side by side they mean and.", autocompletion=suggest_filter
     ),
 ]
-OrderIds = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Order ids.", autocompletion=suggest_order)]
 IdsFile = Annotated[
     str | None, typer.Option("--ids", metavar="FILE", help="Read order ids from a file, or - for standard input.")
 ]
@@ -129,13 +128,6 @@ SelectionName = Annotated[
     str | None, typer.Option("--name", metavar="NAME", help="The selection's name.", autocompletion=suggest_selection)
 ]
 Everything = Annotated[bool, typer.Option("--all", help="Allow an empty filter, which takes every order.")]
-ExceptedFile = Annotated[
-    str | None, typer.Option("--except-ids", metavar="FILE", help="Take the ids of a file, or of - out again.")
-]
-Excepted = Annotated[
-    list[str] | None,
-    typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.", autocompletion=suggest_order),
-]
 Plus = Annotated[
     list[str] | None,
     typer.Option(
@@ -163,8 +155,6 @@ Recheck = Annotated[
     bool, typer.Option("--recheck/--no-recheck", help="Ask their systems again just before anything is written.")
 ]
 Full = Annotated[bool, typer.Option("--full", help="Show every order, and every one that is skipped.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")]
-Expect = Annotated[str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")]
 MaxOrders = Annotated[int | None, typer.Option(metavar="N", min=0, max=LARGEST, help="Refuse a larger plan.")]
 MaxAge = Annotated[
     str | None, typer.Option(metavar="TIME", help="Skip orders of which no source has spoken for longer, as in 24h.")

@@ -11,10 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from orderctl.cli.context import Context, maps_folder
-from orderctl.cli.options import Expect, IgnoreUnknown, MaxOrders, ReportFormat, Strict
+from orderctl.cli.options import IgnoreUnknown, MaxOrders, ReportFormat
 from orderctl.cli.sources import reason_codes
 from orderctl.core.text import safe
 from orderctl.core.times import parse_duration
@@ -56,8 +58,10 @@ _EXPECT = re.compile(r"\A(\d{0,9})(\.\.)?(\d{0,9})\Z", re.ASCII)
 class Expected:
     """The options that say what the plan has to be like."""
 
-    strict: Strict = False
-    expect: Expect = None
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse if any order cannot be rejected.")] = False
+    expect: Annotated[str | None, typer.Option(metavar="N", help="Refuse unless the plan has N, or A..B, orders.")] = (
+        None
+    )
     max_orders: MaxOrders = None
     ignore_unknown: IgnoreUnknown = False
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from orderctl import __version__
 from orderctl.cli.context import Context
@@ -14,16 +16,14 @@ from orderctl.cli.ending import call_instead
 from orderctl.cli.options import (
     AllowEmpty,
     Everything,
-    Excepted,
-    ExceptedFile,
     FilterText,
     IdsFile,
     Minus,
     Only,
-    OrderIds,
     Plus,
     SavedName,
     SelectionName,
+    suggest_order,
 )
 from orderctl.core.times import parse_duration
 from orderctl.database.store import Store
@@ -53,7 +53,9 @@ class Source:
     `notes`: read the reasons and messages beside the ids of a file too.
     """
 
-    ids: OrderIds = None
+    ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Order ids.", autocompletion=suggest_order)] = (
+        None
+    )
     ids_file: IdsFile = None
     saved: SavedName = None
     filter_text: FilterText = None
@@ -62,8 +64,13 @@ class Source:
     plus: Plus = None
     only: Only = None
     minus: Minus = None
-    excepted: Excepted = None
-    excepted_file: ExceptedFile = None
+    excepted: Annotated[
+        list[str] | None,
+        typer.Option("--except", metavar="ID", help="Take an id out again; repeatable.", autocompletion=suggest_order),
+    ] = None
+    excepted_file: Annotated[
+        str | None, typer.Option("--except-ids", metavar="FILE", help="Take the ids of a file, or of - out again.")
+    ] = None
     allow_empty: AllowEmpty = False
     notes: bool = False
 

@@ -1,5 +1,6 @@
 """`orderctl archive|unarchive|tag|untag`: changes that any order allows, a rejected one too."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -28,7 +29,37 @@ from orderctl.terminal.prompts import ask_to_go_on
 # A change of at most so many orders needs no confirmation: it can be undone.
 UNASKED = 1_000
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show how many orders would change, and stop.")]
-Tag = Annotated[str, typer.Argument(metavar="TAG", help="The tag.", autocompletion=suggest_tag)]
+
+
+# What is done to so many orders, or would be.
+_DONE: dict[ChangeKind, Callable[[int, str], str]] = {
+    ChangeKind.ARCHIVED: lambda number, _tag: ngettext(
+        "{number:,} order archived", "{number:,} orders archived", number
+    ),
+    ChangeKind.UNARCHIVED: lambda number, _tag: ngettext(
+        "{number:,} order unarchived", "{number:,} orders unarchived", number
+    ),
+    ChangeKind.TAGGED: lambda number, tag: ngettext(
+        "{number:,} order tagged {tag}", "{number:,} orders tagged {tag}", number, tag=tag
+    ),
+    ChangeKind.UNTAGGED: lambda number, tag: ngettext(
+        "{number:,} order untagged {tag}", "{number:,} orders untagged {tag}", number, tag=tag
+    ),
+}
+_WOULD_BE: dict[ChangeKind, Callable[[int, str], str]] = {
+    ChangeKind.ARCHIVED: lambda number, _tag: ngettext(
+        "{number:,} order would be archived", "{number:,} orders would be archived", number
+    ),
+    ChangeKind.UNARCHIVED: lambda number, _tag: ngettext(
+        "{number:,} order would be unarchived", "{number:,} orders would be unarchived", number
+    ),
+    ChangeKind.TAGGED: lambda number, tag: ngettext(
+        "{number:,} order would be tagged {tag}", "{number:,} orders would be tagged {tag}", number, tag=tag
+    ),
+    ChangeKind.UNTAGGED: lambda number, tag: ngettext(
+        "{number:,} order would be untagged {tag}", "{number:,} orders would be untagged {tag}", number, tag=tag
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +78,12 @@ def _command(kind: ChangeKind, about: str, *examples: str) -> App:
     def change(context: Context, source: Source, run: _Run) -> None:
         _change(context, source, Change(kind=kind), run)
 
-    def change_tag(context: Context, tag: Tag, source: Source, run: _Run) -> None:
+    def change_tag(
+        context: Context,
+        tag: Annotated[str, typer.Argument(metavar="TAG", help="The tag.", autocompletion=suggest_tag)],
+        source: Source,
+        run: _Run,
+    ) -> None:
         _change(context, source, Change(kind=kind, tag=_read_tag(tag)), run)
 
     return single(*examples, about=about)(change_tag if kind in {ChangeKind.TAGGED, ChangeKind.UNTAGGED} else change)
@@ -65,32 +101,22 @@ def _read_tag(text: str) -> str:
 def _change(context: Context, source: Source, change: Change, run: _Run) -> None:
     """Preview, ask if many orders would change, change, report."""
     with context.open_store() as store:
-        request = ChangeRequest(
-            choice=choose(context, store, source),
-            change=change,
-            ignore_unknown=run.ignore_unknown,
-            dry_run=run.dry_run,
-        )
+        choice, dry_run = choose(context, store, source), run.dry_run
+        request = ChangeRequest(choice=choice, change=change, ignore_unknown=run.ignore_unknown, dry_run=dry_run)
         found = preview_change(store, request)
-        if not run.dry_run and found.changing:
-            _confirm(found, run)
+        if not dry_run and found.changing:
+            if found.changing > UNASKED and not run.yes:
+                ask_to_go_on(_WOULD_BE[change.kind](found.changing, change.tag))
             found = change_orders(store, request, actor=context.actor, clock=context.clock, new_id=new_id)
     if run.as_ is not ReportFormat.TEXT:
         context.output.document(change_document(found), run.as_)
     _tell(context, found)
 
 
-def _confirm(found: ChangeReport, run: _Run) -> None:
-    """Ask before very many orders change. Raises UsageError without a terminal, DeclinedError for a no."""
-    if run.yes or found.changing <= UNASKED:
-        return
-    ask_to_go_on(would_be_words(found.request.change, found.changing))
-
-
 def _tell(context: Context, found: ChangeReport) -> None:
     """Tell the counts; warn if the filter itself hides the orders that were to be unarchived."""
     change, choice, dry_run = found.request.change, found.request.choice, found.request.dry_run
-    words = [(would_be_words if dry_run else done_words)(change, found.changing)]
+    words = [(_WOULD_BE if dry_run else _DONE)[change.kind](found.changing, change.tag)]
     if found.unchanged:
         words.append(_("{number:,} unchanged", number=found.unchanged))
     if found.unknown:
@@ -128,41 +154,3 @@ untag = _command(
     "orderctl untag late 10021",
     "orderctl search tag:late | orderctl untag late --ids -",
 )
-
-
-def done_words(change: Change, number: int) -> str:
-    """What was done."""
-    match change.kind:
-        case ChangeKind.ARCHIVED:
-            return ngettext("{number:,} order archived", "{number:,} orders archived", number)
-        case ChangeKind.UNARCHIVED:
-            return ngettext("{number:,} order unarchived", "{number:,} orders unarchived", number)
-        case ChangeKind.TAGGED:
-            return ngettext("{number:,} order tagged {tag}", "{number:,} orders tagged {tag}", number, tag=change.tag)
-        case ChangeKind.UNTAGGED:
-            return ngettext(
-                "{number:,} order untagged {tag}", "{number:,} orders untagged {tag}", number, tag=change.tag
-            )
-
-
-def would_be_words(change: Change, number: int) -> str:
-    """What would be done."""
-    match change.kind:
-        case ChangeKind.ARCHIVED:
-            return ngettext("{number:,} order would be archived", "{number:,} orders would be archived", number)
-        case ChangeKind.UNARCHIVED:
-            return ngettext("{number:,} order would be unarchived", "{number:,} orders would be unarchived", number)
-        case ChangeKind.TAGGED:
-            return ngettext(
-                "{number:,} order would be tagged {tag}",
-                "{number:,} orders would be tagged {tag}",
-                number,
-                tag=change.tag,
-            )
-        case ChangeKind.UNTAGGED:
-            return ngettext(
-                "{number:,} order would be untagged {tag}",
-                "{number:,} orders would be untagged {tag}",
-                number,
-                tag=change.tag,
-            )

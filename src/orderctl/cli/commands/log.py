@@ -54,6 +54,7 @@ app = group_app(
     with_default=True,
 )
 _SHOWN = 20
+Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The file; - for standard output.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
@@ -183,9 +184,7 @@ def verify(
 )
 def checkpoint(
     context: Context,
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="The file; - for standard output.")
-    ] = "-",
+    output: Output = "-",
     new_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Make a key in this private file, and print the public one.")
     ] = None,
@@ -257,9 +256,7 @@ class RecordFormat(StrEnum):
 @app.command("orderctl log export -o log.jsonl", "orderctl log export --format csv > log.csv")
 def export(
     context: Context,
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar="FILE", help="The file; - for standard output.")
-    ] = "-",
+    output: Output = "-",
     as_: Annotated[RecordFormat | None, typer.Option("--format", help="By the file's ending if not said.")] = None,
     force: Force = False,
 ) -> None:
@@ -352,88 +349,75 @@ def reentry(
     context.screen.tell(written)
 
 
-def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> list[str]:
+def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> Iterator[str]:
     """What was read, and the digest to keep."""
     counted = {
         "batches": ngettext("{number:,} batch", "{number:,} batches", verdict.batches),
         "events": ngettext("{number:,} event", "{number:,} events", verdict.events),
     }
-    read = (
-        _("read {batches} and {events} of them", **counted)
-        if verdict.tampered
-        else _("as written: {batches} and {events} of them", **counted)
-    )
-    lines = [read]
+    continued = noted.checkpoint if verdict.continues else None
+    if verdict.tampered:
+        yield _("read {batches} and {events} of them", **counted)
+    else:
+        yield _("as written: {batches} and {events} of them", **counted)
     if verdict.anchored:
-        lines.append(_("the anchor is in the chain: nothing up to it was changed or removed"))
-    if noted.checkpoint and verdict.continues:
-        size = noted.checkpoint.size
-        lines.append(
-            _("the log continues the checkpoint of number {number:,}, whose signature is valid", number=size)
-            if signed
-            else _("the log continues the checkpoint of number {number:,}; its signature was not checked", number=size)
-        )
-    lines += _beside(verdict)
+        yield _("the anchor is in the chain: nothing up to it was changed or removed")
+    if continued and signed:
+        size = continued.size
+        yield _("the log continues the checkpoint of number {number:,}, whose signature is valid", number=size)
+    elif continued:
+        size = continued.size
+        yield _("the log continues the checkpoint of number {number:,}; its signature was not checked", number=size)
+    yield from _beside(verdict)
     if noted.anchor is None and noted.checkpoint is None and not verdict.tampered:
-        lines.append(
-            _(
-                "not known: whether the newest batches or acts were cut off, or all was written anew"
-                " (--since CHECKPOINT tells)"
-            )
+        yield _(
+            "not known: whether the newest batches or acts were cut off, or all was written anew"
+            " (--since CHECKPOINT tells)"
         )
-    if noted.checkpoint and verdict.continues and noted.checkpoint.acts is None:
-        lines.append(_("not known: whether acts were cut off: the checkpoint is of an earlier version"))
-    if verdict.act_head and not verdict.tampered:
-        newest = verdict.act_head
-        lines.append(_("newest act: number {position:,}, {digest}", position=newest.position, digest=newest.digest))
-    if verdict.head and not verdict.tampered:
-        head = verdict.head
-        lines.append(_("head: batch {batch}, number {position:,}", batch=head.id, position=head.position))
-        lines.append(_("keep elsewhere, for --anchor: {digest}", digest=head.digest))
-    return lines
+    if continued and continued.acts is None:
+        yield _("not known: whether acts were cut off: the checkpoint is of an earlier version")
+    if (newest := verdict.act_head) and not verdict.tampered:
+        yield _("newest act: number {position:,}, {digest}", position=newest.position, digest=newest.digest)
+    if (head := verdict.head) and not verdict.tampered:
+        yield _("head: batch {batch}, number {position:,}", batch=head.id, position=head.position)
+        yield _("keep elsewhere, for --anchor: {digest}", digest=head.digest)
 
 
 def _beside(verdict: LogVerdict) -> Iterator[str]:
     """What was read beside the batches, and what no digest of today covers."""
     if verdict.acts or verdict.loose:
         acts = ngettext("{number:,} act", "{number:,} acts", verdict.acts)
-        loose = ngettext(
+        yield ngettext(
             "{acts} besides rejecting, and {number:,} event of orders (imported as rejected: {imported:,})",
             "{acts} besides rejecting, and {number:,} events of orders (imported as rejected: {imported:,})",
             verdict.loose,
             acts=acts,
             imported=verdict.imported,
         )
-        yield loose
     if verdict.earlier:
-        earlier = ngettext(
+        yield ngettext(
             "{number:,} record is from before acts were recorded; one digest covers it",
             "{number:,} records are from before acts were recorded; one digest covers all of them",
             verdict.earlier,
         )
-        yield earlier
     if verdict.unknown_lines:
-        unknown = ngettext(
+        yield ngettext(
             "no digest covers the lines of {number:,} order, which an earlier version rejected",
             "no digest covers the lines of {number:,} orders, which an earlier version rejected",
             verdict.unknown_lines,
         )
-        yield unknown
     if verdict.unknown_mails:
-        unknown = ngettext(
+        yield ngettext(
             "no digest covers {number:,} mail, which an earlier version queued",
             "no digest covers {number:,} mails, which an earlier version queued",
             verdict.unknown_mails,
         )
-        yield unknown
     if verdict.erasures:
-        yield (
-            ngettext(
-                "the data of {number:,} buyer was erased; batches held against the record of it: {batches:,}",
-                "the data of {number:,} buyers was erased; batches held against the record of it: {batches:,}",
-                verdict.erasures,
-                batches=verdict.erased,
-            )
+        yield ngettext(
+            "the data of {number:,} buyer was erased; batches held against the record of it: {batches:,}",
+            "the data of {number:,} buyers was erased; batches held against the record of it: {batches:,}",
+            verdict.erasures,
+            batches=verdict.erased,
         )
 
 

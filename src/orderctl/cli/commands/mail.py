@@ -21,14 +21,7 @@ from orderctl.cli.delivery import (
     deliver_mails,
     list_deliveries,
 )
-from orderctl.cli.options import (
-    AsReport,
-    FilterText,
-    ReportFormat,
-    SelectionName,
-    Yes,
-    suggest_mail,
-)
+from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, Yes, suggest_mail
 from orderctl.cli.sources import Source, choose, provenance
 from orderctl.core.times import parse_duration
 from orderctl.database.connection import Connection
@@ -56,29 +49,24 @@ from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
 from orderctl.selection.selection import DEFAULT_SELECTION
 
-MailIds = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[MAIL]...", help="Ids of mails, or their endings.", autocompletion=suggest_mail),
-]
-BuyerText = Annotated[
-    str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
-]
-RecipientText = Annotated[
-    str | None, typer.Option("--recipient", metavar="TEXT", help="Only where the address holds this text.")
-]
-OlderThan = Annotated[
-    str | None, typer.Option("--older-than", metavar="TIME", help="Only mails queued before: 2d, 12h.")
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailChoice(DeliveryChoice[MailQuery]):
     """The options that choose mails."""
 
-    ids: MailIds = None
-    buyer: BuyerText = None
-    recipient: RecipientText = None
-    older_than: OlderThan = None
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MAIL]...", help="Ids of mails, or their endings.", autocompletion=suggest_mail),
+    ] = None
+    buyer: Annotated[
+        str | None, typer.Option("--buyer", metavar="TEXT", help="Only to this buyer: id, or in the name.")
+    ] = None
+    recipient: Annotated[
+        str | None, typer.Option("--recipient", metavar="TEXT", help="Only where the address holds this text.")
+    ] = None
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="TIME", help="Only mails queued before: 2d, 12h.")
+    ] = None
 
     def filters(self, context: Context) -> MailQuery:
         """The filters as a query. Raises UsageError if `--older-than` is not a length of time."""
@@ -134,9 +122,6 @@ app = group_app("The outbox: what waits, what was sent, what failed.")
 # Servers give up after five days.
 _REPORTS_OF = timedelta(days=30)
 
-MailId = Annotated[
-    str, typer.Argument(metavar="MAIL", help="The mail's id, or its ending.", autocompletion=suggest_mail)
-]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the mail.")]
 
 
@@ -158,7 +143,9 @@ def list_(
 @app.command("orderctl mail show 2gi7a8q4.1", "orderctl mail show 2gi7a8q4.1 --raw > mail.eml")
 def show(
     context: Context,
-    mail_id: MailId,
+    mail_id: Annotated[
+        str, typer.Argument(metavar="MAIL", help="The mail's id, or its ending.", autocompletion=suggest_mail)
+    ],
     raw: Annotated[bool, typer.Option("--raw", help="The message itself, as it goes or went out (RFC 5322).")] = False,
     as_: AsReport = ReportFormat.TEXT,
 ) -> None:

@@ -12,28 +12,12 @@ import typer
 
 from orderctl.cli.apps import Without, group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import (
-    AsReport,
-    DryRun,
-    Full,
-    PlanId,
-    Recheck,
-    ReportFormat,
-    Yes,
-    suggest_plan,
-)
+from orderctl.cli.options import AsReport, DryRun, Full, PlanId, Recheck, ReportFormat, Yes, suggest_plan
 from orderctl.cli.run import Expected, Run, read_hold
 from orderctl.core.ids import short_id
 from orderctl.core.times import duration_words
 from orderctl.database.store import Store
-from orderctl.errors import (
-    ExitCode,
-    OrderctlError,
-    ServerUnavailableError,
-    UnexpectedPlanError,
-    UsageError,
-    reason_of,
-)
+from orderctl.errors import ExitCode, OrderctlError, ServerUnavailableError, UnexpectedPlanError, UsageError, reason_of
 from orderctl.language import N_, _, ngettext
 from orderctl.plans.document import comparison_document, differences_document, kept_plan_document, saved_plan_document
 from orderctl.plans.plans import PlanClosedError, PlanState, PlanTerms, SavedPlan, read_terms

@@ -10,17 +10,7 @@ import typer
 
 from orderctl.cli.apps import single
 from orderctl.cli.context import Context
-from orderctl.cli.options import (
-    AsReport,
-    DryRun,
-    Full,
-    MaxAge,
-    Pick,
-    Recheck,
-    ReportFormat,
-    Yes,
-    suggest_plan,
-)
+from orderctl.cli.options import AsReport, DryRun, Full, MaxAge, Pick, Recheck, ReportFormat, Yes, suggest_plan
 from orderctl.cli.run import Expected, Run, edit_message, read_hold, read_message
 from orderctl.cli.sources import Source, provenance, read_choice, read_max_age, refuse_empty_selection
 from orderctl.core.ids import new_id

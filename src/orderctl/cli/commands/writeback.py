@@ -33,9 +33,6 @@ from orderctl.writeback.view import writeback_details, writeback_document, write
 app = group_app(
     "What the systems are told of rejected orders: what waits, what was cancelled there, what is in conflict."
 )
-WritebackIds = Annotated[
-    list[str] | None, typer.Argument(metavar="[WRITEBACK]...", help="Ids of write-backs, or their endings.")
-]
 SystemName = Annotated[str | None, typer.Option("--system", metavar="NAME", help="Only of this system.")]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept with the write-back.")]
 
@@ -44,7 +41,9 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept wi
 class WritebackChoice(DeliveryChoice[WriteBackQuery]):
     """The options that choose write-backs."""
 
-    ids: WritebackIds = None
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[WRITEBACK]...", help="Ids of write-backs, or their endings.")
+    ] = None
     system: SystemName = None
 
     def filters(self, _context: Context) -> WriteBackQuery:

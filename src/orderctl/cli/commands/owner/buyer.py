@@ -13,14 +13,7 @@ from orderctl.cli.options import AsReport, ReportFormat, Yes
 from orderctl.core.text import safe
 from orderctl.database.store import Store
 from orderctl.erasure.scope import ErasureReport, erasure_document
-from orderctl.erasure.service import (
-    buyers_older_than,
-    erase_buyer,
-    erase_buyers,
-    preview_erasure,
-    refusal,
-    sweep,
-)
+from orderctl.erasure.service import buyers_older_than, erase_buyer, erase_buyers, preview_erasure, refusal, sweep
 from orderctl.errors import ExitCode, UsageError
 from orderctl.language import _, enumerated, ngettext
 from orderctl.terminal.prompts import ask_to_go_on
@@ -28,7 +21,6 @@ from orderctl.terminal.prompts import ask_to_go_on
 app = group_app("The personal data of buyers: what is kept, why, and how it goes: orderctl help personal-data.")
 _AGE = re.compile(r"([1-9][0-9]{0,4})([dy])", re.ASCII)
 _LONGEST = timedelta(days=100 * 366)
-BuyerId = Annotated[str | None, typer.Argument(metavar="ID", help="The buyer's id.", show_default=False)]
 OlderThan = Annotated[
     str | None,
     typer.Option(metavar="AGE", help="Those whose newest order is older, and nothing is open: 3y, 400d."),
@@ -43,7 +35,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would b
 )
 def erase(
     context: Context,
-    buyer_id: BuyerId = None,
+    buyer_id: Annotated[str | None, typer.Argument(metavar="ID", help="The buyer's id.", show_default=False)] = None,
     older_than: OlderThan = None,
     dry_run: DryRun = False,
     yes: Yes = False,
