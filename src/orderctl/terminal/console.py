@@ -24,7 +24,6 @@ from orderctl.terminal.amounts import in_utc
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
-    from rich.progress import TaskID
 
     from orderctl.terminal.layout import RuledTable
     from orderctl.terminal.run_log import RunLog
@@ -152,6 +151,7 @@ class Screen:
         with in_english(), in_utc():
             rows = made().rows
         sys.stdout.writelines(f"{line}\n" for line in map("\t".join, rows))
+        sys.stdout.flush()
 
     def page(self, what: RenderableType) -> None:
         """Print what may be long: on a terminal that it does not fit, in the pager."""
@@ -190,11 +190,15 @@ class Screen:
 
     @contextmanager
     def _bar(self, label: str) -> Iterator[Progress]:
+        """A bar that is shown after the patience is over. Call it with the units done and the total, if known."""
         if self.quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             yield lambda _done, _total: None
             return
-        with _lazy_bar(_(label), self._talk) as draw:
-            yield draw
+        bar = _LazyBar(_(label), self._talk)
+        try:
+            yield bar.report
+        finally:
+            bar.end()
 
 
 # For work that ends sooner, a bar would only flicker.
@@ -202,14 +206,13 @@ _PATIENCE_S = 0.4
 
 
 class _LazyBar:
-    """Shows a bar after the patience is over. Earlier reports count too."""
+    """Shows a bar after the patience is over."""
 
     def __init__(self, label: str, console: Console) -> None:
         self._label = label
         self._console = console
         self._started = time.monotonic()
         self._bar: Bar | None = None
-        self._task: TaskID | None = None
         self._lock = threading.Lock()
         self._ended = False
         self._timer = threading.Timer(_PATIENCE_S, self._start)
@@ -218,9 +221,9 @@ class _LazyBar:
 
     def report(self, done: int, total: int | None, /) -> None:
         """Update the bar."""
-        if self._bar is not None and self._task is not None:
+        if self._bar is not None:
             rate = f"{done / max(time.monotonic() - self._started, 0.001):,.0f}/s"
-            self._bar.update(self._task, completed=done, total=total, rate=rate)
+            self._bar.update(self._bar.task_ids[0], completed=done, total=total, rate=rate)
 
     def end(self) -> None:
         """Remove the bar."""
@@ -240,16 +243,6 @@ class _LazyBar:
             rate = TextColumn("{task.fields[rate]}")
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
             bar = Bar(*columns, console=self._console, transient=True)
-            self._task = bar.add_task(self._label, total=None, rate="")
+            bar.add_task(self._label, total=None, rate="")
             bar.start()
             self._bar = bar
-
-
-@contextmanager
-def _lazy_bar(label: str, console: Console) -> Iterator[Progress]:
-    """A bar on the console for the time of a block. Call it with the units done and the total, if known."""
-    bar = _LazyBar(label, console)
-    try:
-        yield bar.report
-    finally:
-        bar.end()

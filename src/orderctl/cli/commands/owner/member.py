@@ -77,16 +77,12 @@ def _show(context: Context, records: tuple[MemberRecord, ...], as_: ReportFormat
     if as_ is not ReportFormat.TEXT:
         context.output.documents(({"schema": SCHEMA, **_document(record)} for record in records), as_)
         return
-    rows = [
-        (safe(record.login), record.action, f"{record.at:%Y-%m-%d %H:%M:%S}", safe(record.by)) for record in records
-    ]
-    if rows and context.output.is_terminal:
+    if records:
         from orderctl.terminal.layout import text_table
 
-        heads = (N_("Login"), N_("Action"), N_("At (UTC)"), N_("By"))
-        context.screen.table(lambda: text_table(heads, rows))
-    else:
-        context.output.lines("\t".join(row) for row in rows)
+        titles = (N_("Login"), N_("Action"), N_("At (UTC)"), N_("By"))
+        rows = [(each.login, each.action, f"{each.at:%Y-%m-%d %H:%M:%S}", each.by) for each in records]
+        context.screen.table(lambda: text_table(titles, rows))
     told = ngettext("{number:,} record of the account {account}", "{number:,} records of the account {account}",
                     len(records), account=safe(_account(context)))  # fmt: skip
     context.screen.tell(told)

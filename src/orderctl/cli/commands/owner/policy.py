@@ -88,13 +88,11 @@ def show(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     if as_ is not ReportFormat.TEXT:
         context.output.document(_document(newest) if newest else {"schema": SCHEMA, "policy": None}, as_)
         return
-    rules = newest.policy.rules() if newest else {}
-    if rules and context.output.is_terminal:
+    policy = newest.policy if newest else Policy()
+    if policy.rules():
         from orderctl.terminal.layout import text_table
 
-        context.screen.table(lambda: text_table((N_("Rule"), N_("Value")), list(rules.items())))
-    else:
-        context.output.lines(f"{name}\t{english(words)}" for name, words in rules.items())
+        context.screen.table(lambda: text_table((N_("Rule"), N_("Value")), policy.rules().items()))
     context.screen.tell(_story(newest) if newest else _("no policy is set: the settings alone decide"))
 
 

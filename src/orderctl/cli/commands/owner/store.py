@@ -21,7 +21,7 @@ from orderctl.database.members import join
 from orderctl.database.sqlite import backup_store
 from orderctl.errors import ExitCode, OrderctlError
 from orderctl.files.safe import create_file, create_folder
-from orderctl.language import N_, _, english, ngettext
+from orderctl.language import N_, _, in_words, ngettext
 from orderctl.orders.document import SCHEMA, Document
 from orderctl.rejection.policy import current_policy
 from orderctl.settings import LARGEST, OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
@@ -190,16 +190,17 @@ def show(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     """List every setting, its value and its origin; secrets are hidden."""
     settings = context.settings
     found = {**settings.found, **_by_policy(context)}
-    rows = [(key, _shown(context, key, setting), setting.origin) for key, setting in found.items()]
+
+    def rows() -> Iterator[tuple[str, str, str]]:
+        return ((key, _shown(context, key, setting), in_words(setting.origin)) for key, setting in found.items())
+
     if as_ is not ReportFormat.TEXT:
-        listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
+        listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows()]
         context.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed}, as_)
-    elif context.output.is_terminal:
+    else:
         from orderctl.terminal.layout import text_table
 
-        context.screen.table(lambda: text_table((N_("Setting"), N_("Value"), N_("From")), rows))
-    else:
-        context.output.lines("\t".join(map(english, row)) for row in rows)
+        context.screen.table(lambda: text_table((N_("Setting"), N_("Value"), N_("From")), rows()))
     context.screen.tell(_("profile {profile}, from {file}", profile=settings.profile, file=settings.config_file))
 
 
