@@ -99,6 +99,11 @@ AsOrders = Annotated[
 ]
 
 
+def order_format(context: Context, as_: OrderFormat | None) -> OrderFormat:
+    """The format that was said, else a table on a terminal and ids in a pipe."""
+    return as_ or (OrderFormat.TABLE if context.output.is_terminal else OrderFormat.IDS)
+
+
 class ReportFormat(StrEnum):
     """How reports are written."""
 

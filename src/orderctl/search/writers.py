@@ -45,6 +45,20 @@ WRITERS: dict[str, Callable[[Iterable[Block], Sequence[Column], TextIO], None]] 
 }
 
 
+def write_rows(form: str, names: Sequence[str], rows: Iterable[Mapping[str, object]], out: TextIO) -> None:
+    """Write rows of these names: as CSV with a header, or as documents with the version of the schema."""
+    if form == "csv":
+        writer = csv_rows(out)
+        writer.writerow(names)
+        writer.writerows(
+            [escape_formula(cell) if isinstance(cell, str) else cell for cell in row.values()] for row in rows
+        )
+        return
+    with json_listing(out.write, form) as write:
+        for row in rows:
+            write({"schema": SCHEMA, **row})
+
+
 def _cells(column: Column, block: Block) -> Sequence[Any]:
     """The cells of a column for a block of orders."""
     values = [block[name] for name in column.fields]

@@ -17,6 +17,7 @@ from orderctl.cli.options import (
     OrderFormat,
     ReportFormat,
     SavedName,
+    order_format,
     suggest_columns,
     suggest_order,
     suggest_sort,
@@ -78,7 +79,7 @@ def search(
     with context.open_store() as store:
         wanted = parse_filter(context, filter_text_of(store, words, saved))
         page = Page(sort=sort, limit=limit or None, after=after)
-        format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal and not null else OrderFormat.IDS)
+        format_ = OrderFormat.IDS if null and as_ is None else order_format(context, as_)
         if count:
             with store.snapshot() as connection:
                 context.output.lines([str(count_orders(connection, wanted))])
@@ -169,14 +170,9 @@ def show(
         context.screen.page(order_details(order, events, now=now, seen_since=seen_since, written_back=words))
 
 
-def _column(name: str, *, is_number: bool = False) -> Column:
-    return Column(name=name, header="", fields=(name,), is_number=is_number)
-
-
 _RECONCILED = (
-    *map(_column, ("id", "contradiction", "status", "source", "seen", "source_status")),
-    _column("source_delivery_notes", is_number=True),
-    _column("source_invoices", is_number=True),
+    *("id", "contradiction", "status", "source", "seen", "source_status"),
+    *("source_delivery_notes", "source_invoices"),
 )
 
 
@@ -192,7 +188,7 @@ def reconcile(
     as_: AsOrders = None,
 ) -> None:
     """List the orders of which their source says otherwise; ends with 3 if there are any. Archived ones are settled."""
-    format_ = as_ or (OrderFormat.TABLE if context.output.is_terminal else OrderFormat.IDS)
+    format_ = order_format(context, as_)
     with context.open_store() as store:
         wanted = parse_filter(context, filter_text_of(store, words, saved))
         with store.snapshot() as connection:
@@ -206,11 +202,9 @@ def reconcile(
 
         context.output.lines(id_line(each.id) for each in found)
     else:
-        from orderctl.search.writers import WRITERS
+        from orderctl.search.writers import write_rows
 
-        rows = [each.row() for each in found]
-        block = {column.name: [row[column.name] for row in rows] for column in _RECONCILED}
-        WRITERS[format_.value]([block] if rows else [], _RECONCILED, context.output.stream)
+        write_rows(format_, _RECONCILED, (each.row() for each in found), context.output.stream)
     raise typer.Exit(ExitCode.UNEXPECTED_PLAN if found else ExitCode.DONE)
 
 

@@ -1,6 +1,5 @@
 """`orderctl select`, and `--pick`, which lets the operator tick orders in a full-screen list."""
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Annotated
@@ -22,15 +21,13 @@ from orderctl.cli.options import (
     Plus,
     SavedName,
     SelectionName,
+    order_format,
 )
 from orderctl.cli.sources import Source, choose, filter_text_of, parse_filter, read_choice, refuse_empty_selection
 from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.errors import DeclinedError, UsageError
-from orderctl.files.csv import csv_rows, escape_formula
-from orderctl.filters.filters import OrderFilter
 from orderctl.language import N_, _, ngettext
-from orderctl.orders.document import SCHEMA, Document
 from orderctl.selection.picking import PickList, Picks
 from orderctl.selection.queries import (
     selected_orders,
@@ -54,7 +51,6 @@ from orderctl.terminal.prompts import can_ask, open_terminal
 
 _SHOWN = 50
 _SHOWN_SOURCES = 10
-_DOCUMENTS = frozenset({OrderFormat.CSV, OrderFormat.JSON, OrderFormat.JSONL})
 
 
 @single(
@@ -186,13 +182,16 @@ def _report(context: Context, report: SelectionReport) -> None:
 
 def list_selections(context: Context, store: Store, as_: OrderFormat | None) -> None:
     """List the operator's selections: a table on a terminal, names and numbers of orders in a pipe."""
+    format_ = order_format(context, as_)
     with store.snapshot() as connection:
         found = selections_of(connection, context.actor)
-    if as_ in _DOCUMENTS:
-        rows = [{**asdict(each), "added_at": each.added_at.isoformat()} for each in found]
-        _write(context, rows, ("name", "orders", "sources", "added_at"), as_)
-    elif as_ is OrderFormat.IDS or not (as_ or context.output.is_terminal):
+    if format_ is OrderFormat.IDS:
         context.output.lines(f"{each.name}\t{each.orders}" for each in found)
+    elif format_ is not OrderFormat.TABLE:
+        from orderctl.search.writers import write_rows
+
+        rows = ({**asdict(each), "added_at": each.added_at.isoformat()} for each in found)
+        write_rows(format_, ("name", "orders", "sources", "added_at"), rows, context.output.stream)
     elif not found:
         context.screen.tell(_("no selections; orderctl select FILTER --name NAME makes one"))
     else:
@@ -204,33 +203,25 @@ def list_selections(context: Context, store: Store, as_: OrderFormat | None) -> 
         context.screen.table(lambda: text_table(titles, shown))
 
 
-def _write(context: Context, rows: Iterable[Document], columns: Sequence[str], as_: OrderFormat | None) -> None:
-    """Write rows as JSON or JSON lines, or as CSV under a header."""
-    if as_ is not OrderFormat.CSV:
-        context.output.documents(({"schema": SCHEMA, **row} for row in rows), str(as_))
-        return
-    writer = csv_rows(context.output.stream)
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([escape_formula(cell) if isinstance(cell, str) else cell for cell in row.values()])
-
-
 def show_selection(context: Context, store: Store, name: str, as_: OrderFormat | None) -> None:
     """What a selection holds, and where each order came from."""
+    format_ = order_format(context, as_)
     with store.snapshot() as connection:
-        if as_ in _DOCUMENTS:
-            rows = (
-                {**asdict(item), "line": item.line or None, "added_at": item.added_at.isoformat()}
-                for item in selection_items(connection, context.actor, name)
-            )
-            _write(context, rows, ("order_id", "source", "line", "added_at"), as_)
-        elif as_ is OrderFormat.IDS or not (as_ or context.output.is_terminal):
+        if format_ is OrderFormat.TABLE:
+            _show(context, connection, name)
+        elif format_ is OrderFormat.IDS:
             from orderctl.selection.id_file import id_line
 
             selected = selected_orders(connection, context.actor, name, None)
             context.output.lines(id_line(order.id) for order in selected)
         else:
-            _show(context, connection, name)
+            from orderctl.search.writers import write_rows
+
+            rows = (
+                {**asdict(item), "line": item.line or None, "added_at": item.added_at.isoformat()}
+                for item in selection_items(connection, context.actor, name)
+            )
+            write_rows(format_, ("order_id", "source", "line", "added_at"), rows, context.output.stream)
 
 
 def _show(context: Context, connection: Connection, name: str) -> None:
@@ -269,12 +260,18 @@ def pick_orders(
     with context.screen.progress(N_("Reading")) as progress:
         found = read_candidates(store, choice, actor=context.actor, name=selection, progress=progress)
     ticked = {order.id for order in found.orders} if all_ticked else found.ticked
-    picks = pick(
+    from orderctl.orders.view import draw_order
+    from orderctl.selection.picker import Picker
+
+    picker = Picker(
         PickList(found.orders, ticked),
         purpose=_("Tick orders in {store}", store=store.label),
         done=done,
         parse=partial(parse_filter, context),
+        detail=draw_order,
     )
+    with open_terminal() as tty:
+        picks: Picks | None = tty.run(picker.app(tty.input, tty.output))
     if picks is None:
         raise DeclinedError(_("left without saving; nothing was changed"))
     return picks
@@ -286,14 +283,3 @@ def pick_choice(context: Context, store: Store, choice: Choice) -> Choice:
     if not picks.ticked:
         raise DeclinedError(_("no order is ticked; nothing was changed"))
     return picked(choice, picks)
-
-
-def pick(picks: PickList, *, purpose: str, done: str, parse: Callable[[str], OrderFilter]) -> Picks | None:
-    """Let the operator tick orders in a full-screen list; None if they left it."""
-    from orderctl.orders.view import draw_order
-    from orderctl.selection.picker import Picker
-
-    with open_terminal() as tty:
-        picker = Picker(picks, purpose=purpose, done=done, parse=parse, detail=draw_order)
-        picked: Picks | None = tty.run(picker.app(tty.input, tty.output))
-        return picked
