@@ -207,7 +207,6 @@ def pulls_folder() -> Path:
 
 
 def _default_store() -> Path:
-    """The path of the SQLite file in the user's data folder."""
     import platformdirs
 
     return platformdirs.user_data_path("orderctl") / "orderctl.db"

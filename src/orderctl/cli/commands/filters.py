@@ -14,7 +14,7 @@ from orderctl.errors import UsageError
 from orderctl.filters.parser import join_words
 from orderctl.filters.saved import SavedFilter, all_filters, delete_filter, get_filter, save_filter
 from orderctl.language import N_, _
-from orderctl.orders.document import SCHEMA, Document
+from orderctl.orders.document import SCHEMA
 from orderctl.terminal.prompts import can_ask, demand_yes
 
 app = group_app("Keep filters under a name, for everyone on the store.")
@@ -73,7 +73,8 @@ def list_(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     with context.open_store() as store, store.snapshot() as connection:
         saved = all_filters(connection)
     if as_ is not ReportFormat.TEXT:
-        context.output.documents(map(_document, saved), as_)
+        documents = ({"schema": SCHEMA, **asdict(each), "saved_at": each.saved_at.isoformat()} for each in saved)
+        context.output.documents(documents, as_)
         return
     if not context.output.is_terminal:
         context.output.lines(f"{each.name}\t{each.expression}" for each in saved)
@@ -87,10 +88,6 @@ def list_(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     titles = (N_("Name"), N_("Filter"), N_("Saved by"), when())
     rows = ((each.name, each.expression, each.actor, timestamp(each.saved_at)) for each in saved)
     context.screen.table(lambda: text_table(titles, rows))
-
-
-def _document(saved: SavedFilter) -> Document:
-    return {"schema": SCHEMA, **asdict(saved), "saved_at": saved.saved_at.isoformat()}
 
 
 @app.command("orderctl filter show dropped")

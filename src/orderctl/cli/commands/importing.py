@@ -114,10 +114,6 @@ class Columns:
             given[name] = value
         return given
 
-    def source_name(self, map_name: str) -> str:
-        """What the source is called: by the settings, by its column map, or empty."""
-        return self.from_sql or map_name or (Path(self.map_).stem if self.map_ else "")
-
     def request(self, defaults: Mapping[str, str]) -> SourceRequest:
         """How the file is meant, with the values of `defaults`."""
         return SourceRequest(
@@ -291,7 +287,8 @@ def import_(
     spoken.check(taken)
     with context.open_store() as store, _opened(context, store, name, columns, defaults, check=taken.check) as source:
         kept, map_name = taken.keep_problems(source, name), columns.map_ or source.map_name
-        said_by = spoken.name(columns.source_name(source.map_name), name)
+        called = columns.from_sql or source.map_name or (Path(columns.map_).stem if columns.map_ else "")
+        said_by = spoken.name(called, name)
         said_at = spoken.at(None if columns.from_sql or name == _STANDARD_INPUT else Path(name))
         read = _as_file(context, source, name, taken, spoken, said_by=said_by, said_at=said_at)
         if at_source.reject_at_source:
@@ -431,7 +428,9 @@ def _import_and_reject(
     if not ids or (report.figures.problems and not taken.skip_bad):
         return _imported(context, store, file, taken, check=run.dry_run)
     words = _("rejected at the source, by the {import_}", import_=file.detail)
-    why = run.read_reason(store, at_source.reason or _usual_reason(context, store), every_order_has_one=False)
+    # Where there are codes, one of them must be chosen.
+    usual = "" if reason_codes(context, store).words else english(_REASON)
+    why = run.read_reason(store, at_source.reason or usual, every_order_has_one=False)
     notify = whether_to_notify(None, run, said_something=False)
     request = RejectionRequest(
         choice=Choice(scope=IdScope(given=IdList(ids=ids), words=words)),
@@ -455,11 +454,6 @@ def _import_and_reject(
             after.write(lambda __: None)  # none of them can be rejected; import the rest anyway
         report = replace(report, counts=after.counts or report.counts, stored=True)
     return replace(report, rejection=SourceRejection(exit_code=code, document=next(iter(documents), None)))
-
-
-def _usual_reason(context: Context, store: Store) -> str:
-    """The reason if none is given; empty if there are codes, one of which must be chosen."""
-    return "" if reason_codes(context, store).words else english(_REASON)
 
 
 def _list_maps(context: Context) -> None:

@@ -24,14 +24,13 @@ from orderctl.cli.delivery import (
 from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, Yes, suggest_mail
 from orderctl.cli.sources import Source, choose, provenance
 from orderctl.core.times import parse_duration
-from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import Sending, found_in
 from orderctl.errors import UsageError
 from orderctl.language import N_, _, ngettext
-from orderctl.mail.outbox import MAILS, BounceNotice, LetterContext, Mail, MailQuery
+from orderctl.mail.outbox import MAILS, BounceNotice, LetterContext, MailQuery
 from orderctl.mail.queries import list_mails, mail_order_ids, queued_letters, with_earlier
 from orderctl.mail.service import BounceReader, MailKind, readdress
 from orderctl.mail.view import (
@@ -43,7 +42,6 @@ from orderctl.mail.view import (
     mail_document,
     mail_table,
 )
-from orderctl.orders.document import Document
 from orderctl.rejection.sample_letters import facts_of_batch, facts_of_request, invented_facts, send_sample
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
@@ -89,10 +87,6 @@ class MailChoice(DeliveryChoice[MailQuery]):
         )
 
 
-def _document(connection: Connection, mail: Mail) -> Document:
-    return mail_document(mail, mail_order_ids(connection, mail.id))
-
-
 def _again(unknown: int) -> str:
     return ngettext(
         "{number:,} mail of unknown fate may have arrived: send again, perhaps twice?",
@@ -116,7 +110,13 @@ def _done(action: DeliveryAction, number: int) -> str:
 
 
 _KIND = Kind(
-    outbox=MAILS, read=list_mails, document=_document, table=mail_table, none=N_("no mails"), done=_done, again=_again
+    outbox=MAILS,
+    read=list_mails,
+    document=lambda connection, each: mail_document(each, mail_order_ids(connection, each.id)),
+    table=mail_table,
+    none=N_("no mails"),
+    done=_done,
+    again=_again,
 )
 app = group_app("The outbox: what waits, what was sent, what failed.")
 # Servers give up after five days.

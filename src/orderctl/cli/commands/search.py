@@ -1,7 +1,7 @@
 """`orderctl search`, `orderctl show` and `orderctl reconcile`."""
 
 import shlex
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Annotated
@@ -24,7 +24,6 @@ from orderctl.cli.options import (
 )
 from orderctl.cli.sources import filter_text_of, parse_filter, read_id_argument, read_max_age
 from orderctl.core.text import safe
-from orderctl.database.connection import Connection, Fragment
 from orderctl.database.store import Store
 from orderctl.errors import ExitCode, UsageError
 from orderctl.filters.filters import OrderFilter
@@ -194,7 +193,9 @@ def reconcile(
         with store.snapshot() as connection:
             among = compile_filter(wanted, connection.dialect)
             said = {each.id: each for each in contradictions(connection, among)}
-            found = sorted((*said.values(), *_conflicts(connection, among, said)), key=lambda each: each.id)
+            # Those that their system did not cancel, and of which no source says more.
+            refused = [each for each in conflicts(connection, among) if each.id not in said]
+            found = sorted((*said.values(), *refused), key=lambda each: each.id)
     if format_ is OrderFormat.TABLE:
         _reconciled_table(context, found)
     elif format_ is OrderFormat.IDS:
@@ -206,11 +207,6 @@ def reconcile(
 
         write_rows(format_, _RECONCILED, (each.row() for each in found), context.output.stream)
     raise typer.Exit(ExitCode.UNEXPECTED_PLAN if found else ExitCode.DONE)
-
-
-def _conflicts(connection: Connection, among: Fragment, said: Container[str]) -> Iterator[Contradicted]:
-    """Those that their system did not cancel, and of which no source says more."""
-    return (each for each in conflicts(connection, among) if each.id not in said)
 
 
 def _reconciled_table(context: Context, found: Sequence[Contradicted]) -> None:

@@ -22,7 +22,7 @@ from orderctl.database.sqlite import backup_store
 from orderctl.errors import ExitCode, OrderctlError
 from orderctl.files.safe import create_file, create_folder
 from orderctl.language import N_, _, in_words, ngettext
-from orderctl.orders.document import SCHEMA, Document
+from orderctl.orders.document import SCHEMA
 from orderctl.rejection.policy import current_policy
 from orderctl.settings import LARGEST, OPTIONS, Option, Setting, Value, holds_password, option_of, unknown_variables
 from orderctl.systems.systems import KINDS, system_named
@@ -111,13 +111,10 @@ def _reported(context: Context, checks: Iterable[Check], as_: ReportFormat) -> H
             context.output.lines([f"{verdict}  {check.name}: {check.detail}"])
     health = Health(checks=tuple(found))
     if as_ is not ReportFormat.TEXT:
-        context.output.document(_document(context.address.shown, health), as_)
+        listed = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in health.checks]
+        document = {"schema": SCHEMA, "store": context.address.shown, "ok": not health.wrong, "checks": listed}
+        context.output.document(document, as_)
     return health
-
-
-def _document(store: str, health: Health) -> Document:
-    listed = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in health.checks]
-    return {"schema": SCHEMA, "store": store, "ok": not health.wrong, "checks": listed}
 
 
 def _checks(context: Context, *, quick: bool) -> Iterator[Check]:
