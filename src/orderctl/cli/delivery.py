@@ -179,14 +179,13 @@ def _follow(
     """Deliver whatever falls due in any of the outboxes, until a signal comes."""
     from orderctl.mail.view import delivery_figures
 
-    context.screen.tell(
-        ngettext(
-            "following the outbox of {store} over {number:,} connection",
-            "following the outbox of {store} over {number:,} connections",
-            sum(sending.connections for sending in sendings),
-            store=store.label,
-        )
+    words = ngettext(
+        "following the outbox of {store} over {number:,} connection",
+        "following the outbox of {store} over {number:,} connections",
+        sum(sending.connections for sending in sendings),
+        store=store.label,
     )
+    context.screen.tell(words)
 
     def tell_round(report: DeliveryReport) -> None:
         context.screen.tell(delivery_figures(report))

@@ -236,11 +236,10 @@ def _show(context: Context, connection: Connection, name: str) -> None:
             ngettext("selection {name}: {number:,} order", "selection {name}: {number:,} orders", size, name=name)
         )
     for source, orders in selection_sources(connection, context.actor, name)[:_SHOWN_SOURCES]:
-        context.screen.tell(
-            ngettext(
-                "{number:,} order: {source}", "{number:,} orders: {source}", orders, source=source_in_words(source)
-            )
+        words = ngettext(
+            "{number:,} order: {source}", "{number:,} orders: {source}", orders, source=source_in_words(source)
         )
+        context.screen.tell(words)
     others = [f"{other} ({number:,})" for other, number in selection_names(connection, context.actor) if other != name]
     if others:
         context.screen.tell(_("other selections: {names}", names=", ".join(others)))

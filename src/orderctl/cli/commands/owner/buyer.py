@@ -86,14 +86,13 @@ def _preview(context: Context, found: Sequence[ErasureReport]) -> None:
                 _("buyer {buyer} was {mark}", buyer=name, mark=report.erasure.mark if report.erasure else "")
             )
             continue
-        context.screen.tell(
-            _(
-                "buyer {buyer}, {name}: {counts}",
-                buyer=name,
-                name=safe(report.scope.buyer.name),
-                counts=_counts(report),
-            )
+        words = _(
+            "buyer {buyer}, {name}: {counts}",
+            buyer=name,
+            name=safe(report.scope.buyer.name),
+            counts=_counts(report),
         )
+        context.screen.tell(words)
         for what, hint in report.scope.obstacles():
             context.screen.warn(_("buyer {buyer} stays: {what}; {hint}", buyer=name, what=what, hint=hint))
 
@@ -132,13 +131,12 @@ def _report(context: Context, reports: Sequence[ErasureReport], as_: ReportForma
     if not reports:
         context.screen.tell(_("no buyer is that old and without open business"))
     if done:
-        context.screen.tell(
-            ngettext(
-                "the personal data of {number:,} buyer was erased",
-                "the personal data of {number:,} buyers was erased",
-                done,
-            )
+        words = ngettext(
+            "the personal data of {number:,} buyer was erased",
+            "the personal data of {number:,} buyers was erased",
+            done,
         )
+        context.screen.tell(words)
         context.screen.tell(_("backups, exports and the source still have it: orderctl help personal-data"))
     if any(report.outcome == "refused" for report in reports):
         raise typer.Exit(ExitCode.UNEXPECTED_PLAN)
