@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orderctl.database import schema
 from orderctl.database.address import parse_address
-from orderctl.database.store import CURRENT
+from orderctl.database.store import REVISIONS
 from orderctl.settings import OPTIONS
 from support.cli import Cli, maildir_cli
 from support.factories import make_order, put_all
@@ -377,13 +377,14 @@ def test_a_later_migration_changes_the_rows_of_every_account(url, monkeypatch):
     """Its owner is a member of `main` alone."""
     seen = []
 
-    def upgrade(_config, _target):
+    def later():
         with psycopg.connect(as_login(url, "owner")):
             seen.extend(connection.exec_driver_sql("SELECT DISTINCT account FROM orders ORDER BY 1").scalars())
 
-    monkeypatch.setattr(schema.command, "upgrade", upgrade)
+    monkeypatch.setattr(schema, "REVISIONS", (*REVISIONS, "9999"))
+    monkeypatch.setitem(schema.MIGRATIONS, "9999", later)
     with schema._alone(parse_address(as_login(url, "owner"))) as connection:
-        schema._migrate(connection, CURRENT)
+        schema._migrate(connection, "9999")
         assert list(connection.exec_driver_sql("SELECT DISTINCT account FROM orders").scalars()) == ["main"]
     assert seen == ["main", "rival"]
 

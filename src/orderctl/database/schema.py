@@ -7,13 +7,14 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from orderctl.database.address import Address
+from orderctl.database.migrations.migrations import MIGRATIONS
 from orderctl.database.sqlite import backup_store
 from orderctl.database.store import (
     CURRENT,
@@ -166,12 +167,14 @@ def _revision(connection: Connection) -> str | None:
     return str(found) if found else None
 
 
-def _migrate(connection: Connection, target: str = "head") -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
-    with _every_account(connection):
-        command.upgrade(config, target)
+def _migrate(connection: Connection, target: str = CURRENT) -> None:
+    """Run the migrations up to a revision within the open transaction: SQLite's DDL belongs to it too."""
+    found = _revision(connection)
+    first, last = (REVISIONS.index(found) + 1 if found else 0), REVISIONS.index(target)
+    with _every_account(connection), Operations.context(MigrationContext.configure(connection)):
+        for revision in REVISIONS[first : last + 1]:
+            MIGRATIONS[revision]()
+            connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'")
 
 
 @contextmanager

@@ -1,17 +1,17 @@
-"""What is known of a mail, and of an order imported as rejected: codes with values in place of English sentences.
+"""What migrations write anew in rows that are there: folded texts, and sentences that became codes with values.
 
-A text that fits no template stays as it is: what a server said, for one.
+What was rejected, sent or logged changes in this alone, so the guard of the column is off meanwhile.
 """
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+from orderctl.core.text import fold
 
 _ROWS = 20_000
 # As earlier versions wrote them. The first that fits counts, as it did there.
@@ -47,57 +47,60 @@ _OF_MAILS = {
 }
 
 
-def upgrade() -> None:
-    connection = op.get_bind()
-    # A mail that was sent, and a line of the log, change in this alone: in how the same words are written.
-    with_codes = _reader(_OF_MAILS)
-    _unguarded(
-        "mail",
-        "mail_kept_update",
-        lambda: _rewrite(connection, "mail", "last_error", ("account", "id"), "last_error <> ''", with_codes),
-    )
-    with_codes = _reader({"import": "import of {file}"})
+def fold_without_accents() -> None:
+    """Fold texts anew without the accents of Latin and Greek letters, those of rejected orders too."""
+    bytes_of = "CAST({0} AS BLOB)" if op.get_bind().dialect.name == "sqlite" else "convert_to({0}, 'UTF8')"
+    # Texts of ASCII stay as they are, and are not even read.
+    wide = f"length({{0}}) <> length({bytes_of})"
+    _rewrite("buyer", "name_folded", ("account", "id"), wide.format("name_folded"), fold)
+    with _unguarded("orders", "orders_final_update"):
+        _rewrite("orders", "folded", ("account", "id"), wide.format("folded"), fold)
+
+
+def write_codes() -> None:
+    """Write codes with values in place of English sentences. A text that fits no template stays as it is."""
+    with _unguarded("mail", "mail_kept_update"):
+        _rewrite("mail", "last_error", ("account", "id"), "last_error <> ''", _with_codes(_OF_MAILS))
     arrived = "kind = 'imported-as-rejected' AND batch_id IS NULL"
-    _unguarded(
-        "order_event",
-        "order_event_append_only_update",
-        lambda: _rewrite(connection, "order_event", "detail", ("account", "order_id", "id"), arrived, with_codes),
-    )
+    with _unguarded("order_event", "order_event_append_only_update"):
+        read = _with_codes({"import": "import of {file}"})
+        _rewrite("order_event", "detail", ("account", "order_id", "id"), arrived, read)
 
 
-def _unguarded(table: str, guard: str, change: Callable[[], None]) -> None:
+@contextmanager
+def _unguarded(table: str, guard: str) -> Iterator[None]:
+    """Switch a guard off for the block."""
     connection = op.get_bind()
     if connection.dialect.name == "sqlite":
         made = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (guard,)).scalar_one()
         op.execute(f"DROP TRIGGER {guard}")
-        change()
+        yield
         connection.exec_driver_sql(made)
     else:
         op.execute(f"ALTER TABLE {table} DISABLE TRIGGER {guard}")
-        change()
+        yield
         op.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {guard}")
 
 
-def _rewrite(
-    connection: sa.Connection, table: str, column: str, key: tuple[str, ...], where: str, read: Callable[[str], object]
-) -> None:
-    keys = ", ".join(key)
+def _rewrite(table: str, column: str, key: Sequence[str], where: str, change: Callable[[str], str]) -> None:
+    """Change the texts of a column, many rows at a time."""
+    connection, keys = op.get_bind(), ", ".join(key)
     after = sa.text(
         f"SELECT {keys}, {column} FROM {table} WHERE ({keys}) > ({', '.join(f':{name}' for name in key)}) AND {where}"
         f" ORDER BY {keys} LIMIT {_ROWS}"
     )
-    change = sa.text(f"UPDATE {table} SET {column} = :form WHERE {' AND '.join(f'{name} = :{name}' for name in key)}")
+    write = sa.text(f"UPDATE {table} SET {column} = :text WHERE {' AND '.join(f'{name} = :{name}' for name in key)}")
     last = dict.fromkeys(key, "")
     while rows := connection.execute(after, last).all():
-        found = [(dict(zip(key, row, strict=False)), read(row[-1])) for row in rows]
-        changed = [place | {"form": json.dumps(form)} for place, form in found if isinstance(form, dict)]
+        found = [(dict(zip(key, row, strict=False)), row[-1], change(row[-1])) for row in rows]
+        changed = [place | {"text": text} for place, before, text in found if text != before]
         if changed:
-            connection.execute(change, changed)
+            connection.execute(write, changed)
         last = found[-1][0]
 
 
-def _reader(templates: dict[str, str]) -> Callable[[str], object]:
-    """A function that turns a text into a code with values; it returns another text as it is."""
+def _with_codes(templates: Mapping[str, str]) -> Callable[[str], str]:
+    """A function that turns a text into a code with values, as JSON; it returns another text as it is."""
     patterns = {
         code: re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*)", re.escape(template)), re.DOTALL)
         for code, template in templates.items()
@@ -106,10 +109,14 @@ def _reader(templates: dict[str, str]) -> Callable[[str], object]:
     def read(text: str) -> object:
         for code, pattern in patterns.items():
             if found := pattern.fullmatch(text):
-                values = found.groupdict()
+                values: dict[str, object] = dict(found.groupdict())
                 if "words" in values:
-                    values["words"] = read(values["words"])
+                    values["words"] = read(found["words"])
                 return {"code": code, "values": values}
         return text
 
-    return read
+    def write(text: str) -> str:
+        form = read(text)
+        return text if isinstance(form, str) else json.dumps(form)
+
+    return write
