@@ -37,7 +37,7 @@ def test_a_sound_store_is_in_order(cli, store_url, store):
     reject(store, ids("C1"), notify=True)
     code, found = checks(cli)
     engine = "postgresql" if "://" in store_url else "sqlite"
-    triggers = sum(statement.startswith("CREATE TRIGGER") for statement in guard_statements(engine))
+    triggers = sum(statement.startswith("CREATE TRIGGER") for statement in guard_statements(engine, int(CURRENT)))
     assert code == 0
     assert found["schema"] == (True, f"revision {CURRENT}")
     assert found["guards"] == (True, f"{triggers} triggers there and on")
@@ -218,7 +218,6 @@ import sqlalchemy.dialects.postgresql.psycopg
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from orderctl.database.address import parse_address
-from orderctl.database.guards.statements import guard_statements
 from orderctl.database.schema import init_store, upgrade_store
 init_store(parse_address(sys.argv[2]))
 for line in sys.stdin:

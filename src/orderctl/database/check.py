@@ -121,7 +121,7 @@ def _revision(connection: Connection, engine: Engine) -> Check:
 
 def _guards(connection: Connection) -> Check:
     """Check that every trigger is there, unchanged and enabled."""
-    expected = guard_statements(connection.dialect.name)
+    expected = guard_statements(connection.dialect.name, int(CURRENT))
     check = _sqlite_guards if connection.dialect.name == "sqlite" else _postgres_guards
     wrong = list(check(connection, expected))
     if connection.dialect.name != "sqlite":

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from orderctl.core.grounds import GROUNDS
 
+# The revisions in which the guards came to know more: earlier ones have no such tables or columns.
+WITH_POLICY, WITH_ERASURES, WITH_BOUNCES, WITH_MAIL_DIGESTS = 17, 20, 24, 27
 FINAL = "a rejected order is final"
 APPEND_ONLY = "the log is append-only"
 OUT_OF_BOUNDS = "a value is out of its bounds"
@@ -144,10 +146,10 @@ ACT_OUT_OF_PLACE = (
 )
 
 
-def mail_changed(differs: str, *, with_bounces: bool, with_digests: bool) -> str:
+def mail_changed(differs: str, revision: int) -> str:
     """The mail was already sent and did not come back, or a column changed that must stay."""
-    stays = f" AND NOT ({_READDRESSED})" if with_bounces else ""
-    kept = (*_MAIL_KEEPS, *(_MAIL_DIGESTED if with_digests else ()))
+    stays = f" AND NOT ({_READDRESSED})" if revision >= WITH_BOUNCES else ""
+    kept = (*_MAIL_KEEPS, *(_MAIL_DIGESTED if revision >= WITH_MAIL_DIGESTS else ()))
     return any_of(
         [
             "OLD.state = 'sent' AND NEW.state <> 'bounced'",

@@ -1,6 +1,6 @@
 """The guards as triggers and functions of PostgreSQL."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from orderctl.database.connection import PostgresDialect
 from orderctl.database.guards.conditions import (
@@ -23,6 +23,7 @@ from orderctl.database.guards.conditions import (
     MAIL_MOVED,
     MAIL_READDRESSED,
     MAIL_UNLOGGED,
+    NEVER_REJECTED,
     NO_REASON,
     NUMBERS,
     ONE_ATTEMPT,
@@ -37,6 +38,9 @@ from orderctl.database.guards.conditions import (
     RECIPIENT,
     SINGLY_IN_BULK,
     SINGLY_REJECTED,
+    WITH_BOUNCES,
+    WITH_ERASURES,
+    WITH_POLICY,
     WRITEBACK_KEPT,
     WRITEBACK_MOVED,
     WRITEBACK_UNLOGGED,
@@ -60,32 +64,34 @@ from orderctl.database.guards.erasing import (
     of_orders,
 )
 
+# What a function raises: the message of its trigger.
+_REFUSE = "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'"
 # A batch is written after its mails. The id of a mail is the id of its batch, a point and a number.
 _OF_BATCH = (
     "SELECT 1 FROM batch AS b JOIN (SELECT DISTINCT account, split_part(mail_id, '.', 1) AS batch_id FROM added) AS a"
     " ON a.account = b.account AND a.batch_id = b.id"
 )
+_LATE = (
+    "SELECT 1 FROM batch AS b JOIN (SELECT DISTINCT account, batch_id FROM added) AS a"
+    " ON a.account = b.account AND a.batch_id = b.id"
+)
 
 
-def first(frozen: list[str], *, erasing: bool) -> Iterator[str]:
-    """The functions that refuse, and the triggers of the first schema; `erasing`: but for an erasure."""
-    yield (
-        "CREATE FUNCTION orderctl_refuse() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END $$"
-    )
+def first(frozen: Sequence[str], revision: int) -> Iterator[str]:
+    """The functions that refuse, and the triggers of orders and their lines."""
+    yield f"CREATE FUNCTION orderctl_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_REFUSE}; END $$"
     yield (
         "CREATE FUNCTION orderctl_refuse_line() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         "IF EXISTS (SELECT 1 FROM orders WHERE status = 'rejected' AND ("
         "(TG_OP <> 'INSERT' AND account = OLD.account AND id = OLD.order_id) OR "
-        "(TG_OP <> 'DELETE' AND account = NEW.account AND id = NEW.order_id))) THEN "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+        f"(TG_OP <> 'DELETE' AND account = NEW.account AND id = NEW.order_id))) THEN {_REFUSE}; END IF; "
         "IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
     )
     yield own_tables("orderctl_refuse_line")
     changed = f"({listed('NEW', frozen)}) IS DISTINCT FROM ({listed('OLD', frozen)})"
     rejected = "OLD.status = 'rejected'"
     refuse = "orderctl_refuse"
-    if erasing:
+    if revision >= WITH_ERASURES:
         refuse = _unless_erased("orders")
         yield from _refusing_unerased("orders", of_orders(frozen))
     yield from trigger("orders", "orders_final_update", "UPDATE", f"{rejected} AND {changed}", FINAL, refuse)
@@ -106,21 +112,14 @@ def _refusing_unerased(table: str, erasable: Erasable) -> Iterator[str]:
     """The function that refuses a change of a row, unless it is an erasure."""
     yield (
         f"CREATE FUNCTION {_unless_erased(table)}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {is_erasure('postgresql', erasable)} THEN RETURN NEW; END IF; "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END $$"
+        f"IF {is_erasure('postgresql', erasable)} THEN RETURN NEW; END IF; {_REFUSE}; END $$"
     )
     yield own_tables(_unless_erased(table))
 
 
 def erased() -> Iterator[str]:
     """A buyer who was erased stays so, whatever a file says later."""
-    yield (
-        "CREATE FUNCTION orderctl_refuse_named_again() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {is_named_again('postgresql')} THEN "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
-        "RETURN NEW; END $$"
-    )
-    yield own_tables("orderctl_refuse_named_again")
+    yield from _refuse_if("named_again", is_named_again("postgresql"))
     for event in ("INSERT", "UPDATE"):
         name = f"buyer_stays_erased_{event.lower()}"
         yield from trigger("buyer", name, event, "true", STAYS_ERASED, "orderctl_refuse_named_again")
@@ -187,32 +186,27 @@ def acts() -> Iterator[str]:
     yield from trigger("act", "act_of_login", "INSERT", other, ACT_OF_LOGIN)
 
 
-def mails(*, erasing: bool, with_bounces: bool, with_digests: bool) -> Iterator[str]:
+def mails(revision: int) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
     yield from _refuse_if("mail", f"NOT EXISTS ({logged('mail')})")
     yield from _refuse_if("mail_order", f"EXISTS ({_OF_BATCH})")
-    changed = mail_changed("IS DISTINCT FROM", with_bounces=with_bounces, with_digests=with_digests)
+    changed = mail_changed("IS DISTINCT FROM", revision)
     unerased = {"mail": "orderctl_refuse", "mail_order": "orderctl_refuse"}
-    if erasing:
+    if revision >= WITH_ERASURES:
         for table in unerased:
             yield from _refusing_unerased(table, ERASABLE[table])
             unerased[table] = _unless_erased(table)
     yield from trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT, unerased["mail"])
     yield from trigger("mail", "mail_kept_moves", "UPDATE", moved("IS DISTINCT FROM"), MAIL_MOVED)
     yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on(), MAIL_UNLOGGED, "orderctl_refuse_mail")
-    if with_bounces:
+    if revision >= WITH_BOUNCES:
         yield from _refuse_if("address", f"NOT EXISTS ({logged_address()})")
         other = "NEW.state = 'waiting' AND NEW.recipient IS DISTINCT FROM OLD.recipient"
         yield from trigger("mail", "mail_kept_recipient", "UPDATE", other, MAIL_READDRESSED, "orderctl_refuse_address")
     yield from trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
     yield from trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT, unerased["mail_order"])
     yield from trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)
-    # Once for each statement: a call for each of 100,000 rows takes half a second.
-    yield (
-        "CREATE TRIGGER mail_order_kept_insert AFTER INSERT ON mail_order REFERENCING NEW TABLE AS added"
-        f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_mail_order('{MAIL_KEPT}')"
-    )
-    yield "ALTER TABLE mail_order ENABLE ALWAYS TRIGGER mail_order_kept_insert"
+    yield from after_insert("mail_order", "mail_order_kept_insert", f"orderctl_refuse_mail_order('{MAIL_KEPT}')")
     for table in ("mail", "mail_order"):
         yield from _no_truncate(table, MAIL_KEPT)
 
@@ -220,21 +214,24 @@ def mails(*, erasing: bool, with_bounces: bool, with_digests: bool) -> Iterator[
 def recipients() -> Iterator[str]:
     """A mail that is queued goes to the address of its buyer, and nobody adds one to a batch that is there."""
     addressed = "SELECT 1 FROM buyer AS b WHERE b.account = m.account AND b.id = m.buyer_id AND b.email = m.recipient"
-    late = (
-        "SELECT 1 FROM batch AS b JOIN (SELECT DISTINCT account, batch_id FROM added) AS a"
-        " ON a.account = b.account AND a.batch_id = b.id"
-    )
-    yield (
-        "CREATE FUNCTION orderctl_refuse_recipient() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF EXISTS ({late}) OR EXISTS (SELECT 1 FROM added AS m WHERE NOT EXISTS ({addressed})) THEN "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
-    )
-    yield own_tables("orderctl_refuse_recipient")
-    yield (
-        "CREATE TRIGGER mail_to_its_buyer AFTER INSERT ON mail REFERENCING NEW TABLE AS added"
-        f" FOR EACH STATEMENT EXECUTE FUNCTION orderctl_refuse_recipient('{RECIPIENT}')"
-    )
-    yield "ALTER TABLE mail ENABLE ALWAYS TRIGGER mail_to_its_buyer"
+    refused = f"EXISTS ({_LATE}) OR EXISTS (SELECT 1 FROM added AS m WHERE NOT EXISTS ({addressed}))"
+    yield from _refuse_if("recipient", refused, returns="NULL")
+    yield from after_insert("mail", "mail_to_its_buyer", f"orderctl_refuse_recipient('{RECIPIENT}')")
+
+
+def gone() -> Iterator[str]:
+    """Since when an order is gone can be read. A rejection does not change this column, and is not checked for it."""
+    wrong = f"NEW.gone_at NOT BETWEEN '{YEARS[0]}' AND '{YEARS[1]}'"
+    yield from trigger("orders", "orders_gone_insert", "INSERT", wrong, OUT_OF_BOUNDS)
+    yield from trigger("orders", "orders_gone_update", "UPDATE OF gone_at", wrong, OUT_OF_BOUNDS)
+
+
+def memory(revision: int) -> Iterator[str]:
+    """What a batch remembers is append-only, and nothing is added once the batch is there."""
+    yield from _refuse_if("late", f"EXISTS ({_LATE})", returns="NULL")
+    for table in ("batch_verdict", "batch_origin"):
+        yield from append_only(table, revision)
+        yield from after_insert(table, f"{table}_append_only_late", f"orderctl_refuse_late('{APPEND_ONLY}')")
 
 
 def row_security(table: str) -> Iterator[str]:
@@ -267,17 +264,28 @@ def writebacks() -> Iterator[str]:
     yield from _no_truncate("writeback", WRITEBACK_KEPT)
 
 
-def _refuse_if(name: str, refused: str) -> Iterator[str]:
-    """The function `orderctl_refuse_NAME`, which refuses a row under a condition."""
+def _refuse_if(name: str, refused: str, *, returns: str = "NEW") -> Iterator[str]:
+    """The function `orderctl_refuse_NAME`, which refuses under a condition. After a statement it returns NULL."""
     yield (
         f"CREATE FUNCTION orderctl_refuse_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {refused} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; "
-        "END IF; RETURN NEW; END $$"
+        f"IF {refused} THEN {_REFUSE}; END IF; RETURN {returns}; END $$"
     )
     yield own_tables(f"orderctl_refuse_{name}")
 
 
-def by_a_batch(*, with_policy: bool) -> Iterator[str]:
+def after_insert(table: str, name: str, call: str) -> Iterator[str]:
+    """A trigger that calls a function with the rows `added` by a statement.
+
+    Once for each statement: a call for each of 100,000 rows takes half a second.
+    """
+    yield (
+        f"CREATE TRIGGER {name} AFTER INSERT ON {table} REFERENCING NEW TABLE AS added"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {call}"
+    )
+    yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"
+
+
+def by_a_batch(revision: int) -> Iterator[str]:
     """An existing order becomes rejected only together with the event of its batch."""
     yield from trigger(
         "orders", "orders_by_a_batch", "UPDATE", f"{BECOMES_REJECTED} AND NEW.batch_id IS NULL", BY_A_BATCH
@@ -285,13 +293,13 @@ def by_a_batch(*, with_policy: bool) -> Iterator[str]:
     # Once for each statement, after it: a rejection writes orders and events in one statement, and a call for each
     # order would add a quarter to its time. A scalar subquery is looked up by the key, however many events there are.
     found = f"(SELECT 1 FROM order_event WHERE {EVENT_OF_BATCH.replace('NEW.', 'changed.')})"
+    with_policy = revision >= WITH_POLICY
     # Nobody else writes `batch_begun`.
     definer = " SECURITY DEFINER" if with_policy else ""
     yield (
         f"CREATE FUNCTION orderctl_refuse_without_event() RETURNS trigger LANGUAGE plpgsql{definer} AS $$ BEGIN "
         "IF EXISTS (SELECT 1 FROM changed WHERE status = 'rejected' AND batch_id IS NOT NULL"
-        f" AND {found} IS NULL) THEN "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+        f" AND {found} IS NULL) THEN {_REFUSE}; END IF; "
         f"{_BEGIN_BATCHES if with_policy else ''}RETURN NULL; END $$"
     )
     yield own_tables("orderctl_refuse_without_event")
@@ -314,19 +322,17 @@ _BEGIN_BATCHES = (
     " ON CONFLICT DO NOTHING; "
     "IF EXISTS (SELECT 1 FROM changed JOIN batch AS b ON b.account = changed.account AND b.id = changed.batch_id"
     " WHERE changed.status = 'rejected' AND NOT EXISTS (SELECT 1 FROM former WHERE former.account = changed.account"
-    " AND former.id = changed.id AND former.status = 'rejected')) THEN "
-    "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; "
+    f" AND former.id = changed.id AND former.status = 'rejected')) THEN {_REFUSE}; END IF; "
 )
 
 
 def policy() -> Iterator[str]:
     """The rules of the mode of a batch, the policy of the store, and the logins of plans."""
-    yield (
-        "CREATE FUNCTION orderctl_refuse_status() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF NOT EXISTS (SELECT 1 FROM order_event WHERE {EVENT_OF_BATCH} AND from_status = OLD.status) THEN "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+    yield from trigger(
+        "orders", "orders_by_the_rules", "UPDATE", f"{BECOMES_REJECTED} AND ({NEVER_REJECTED})", BY_THE_RULES
     )
-    yield own_tables("orderctl_refuse_status")
+    event = f"SELECT 1 FROM order_event WHERE {EVENT_OF_BATCH} AND from_status = OLD.status"
+    yield from _refuse_if("status", f"NOT EXISTS ({event})", returns="NULL")
     # After the statement that writes orders and events at once. Few orders are of such a status.
     singly = f"{BECOMES_REJECTED} AND OLD.status IN ({SINGLY_REJECTED})"
     yield (
@@ -373,8 +379,7 @@ def _batch() -> Iterator[str]:
         " DECLARE rule jsonb; number bigint; sums jsonb; hour text; refused text; BEGIN "
         # Waits for a transaction that began a batch of this id, and fails or finds its orders then.
         "INSERT INTO batch_begun (account, id) VALUES (NEW.account, NEW.id) ON CONFLICT DO NOTHING; "
-        f"IF {SINGLY_IN_BULK} THEN RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation';"
-        " END IF; "
+        f"IF {SINGLY_IN_BULK} THEN {_REFUSE}; END IF; "
         "SELECT rules INTO rule FROM policy WHERE account = NEW.account ORDER BY position DESC LIMIT 1; "
         "IF NOT FOUND THEN RETURN NEW; END IF; "
         "SELECT greatest(NEW.rejected, coalesce(sum(orders), 0)), coalesce(jsonb_object_agg(currency, amount), '{}')"
@@ -388,10 +393,10 @@ def _batch() -> Iterator[str]:
     yield from trigger("batch", "batch_policy", "INSERT", "true", BY_THE_RULES, "orderctl_refuse_batch")
 
 
-def append_only(log: str, *, erasing: bool) -> Iterator[str]:
+def append_only(log: str, revision: int) -> Iterator[str]:
     """The rows of a log are added and never changed, but by an erasure."""
     refuse = "orderctl_refuse"
-    if erasing and log in ERASABLE:
+    if revision >= WITH_ERASURES and log in ERASABLE:
         refuse = _unless_erased(log)
         yield from _refusing_unerased(log, ERASABLE[log])
     yield from trigger(log, f"{log}_append_only_update", "UPDATE", "true", APPEND_ONLY, refuse)

@@ -23,9 +23,10 @@ from orderctl.database.guards.conditions import (
     PLAN_OPEN,
     PLAN_STEP,
     PLANNED,
+    WITH_MAIL_DIGESTS,
     own_approval,
 )
-from orderctl.database.guards.postgresql import listed, own_tables, trigger
+from orderctl.database.guards.postgresql import after_insert, listed, own_tables, trigger
 
 # As many events as `audit.log.BLOCK` are digested together.
 _BLOCK = 1_000
@@ -44,7 +45,7 @@ _STEPS = (
 )
 
 
-def recording(*, with_mails: bool) -> Iterator[str]:
+def recording(revision: int) -> Iterator[str]:
     """The triggers and functions, in the order in which they need each other."""
     yield (
         # The owner can drop the triggers anyway, and moves records that were made elsewhere.
@@ -57,7 +58,7 @@ def recording(*, with_mails: bool) -> Iterator[str]:
         wrong = f"NEW.{column} NOT BETWEEN now() - {_SLACK} AND clock_timestamp() + {_SLACK}"
         yield from trigger(table, f"{table}_own_time", "INSERT", wrong, OWN_TIME, "orderctl_refuse_time")
     yield from _events()
-    yield from _whole_batch(with_mails=with_mails)
+    yield from _whole_batch(with_mails=revision >= WITH_MAIL_DIGESTS)
     yield from _plans()
 
 
@@ -84,11 +85,7 @@ def _events() -> Iterator[str]:
         "RETURN NULL; END $$"
     )
     yield own_tables("orderctl_count_events")
-    yield (
-        "CREATE TRIGGER order_event_counted AFTER INSERT ON order_event REFERENCING NEW TABLE AS added"
-        " FOR EACH STATEMENT EXECUTE FUNCTION orderctl_count_events()"
-    )
-    yield "ALTER TABLE order_event ENABLE ALWAYS TRIGGER order_event_counted"
+    yield from after_insert("order_event", "order_event_counted", "orderctl_count_events()")
 
 
 def _quoted(text: str) -> str:

@@ -1,6 +1,6 @@
 """The guards as triggers of SQLite."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from orderctl.database.guards.conditions import (
     ACT_IN_PLACE,
@@ -25,6 +25,7 @@ from orderctl.database.guards.conditions import (
     MAIL_READDRESSED,
     MAIL_UNLOGGED,
     MAILS_UNDIGESTED,
+    NEVER_REJECTED,
     NO_REASON,
     NUMBERS,
     ONE_ATTEMPT,
@@ -37,6 +38,10 @@ from orderctl.database.guards.conditions import (
     POLICY_REASON,
     POLICY_SECOND,
     SINGLY_IN_BULK,
+    WITH_BOUNCES,
+    WITH_ERASURES,
+    WITH_MAIL_DIGESTS,
+    WITH_POLICY,
     WRITEBACK_KEPT,
     WRITEBACK_MOVED,
     WRITEBACK_UNLOGGED,
@@ -54,23 +59,33 @@ from orderctl.database.guards.conditions import (
 )
 from orderctl.database.guards.erasing import ERASABLE, STAYS_ERASED, is_erasure, is_named_again, of_orders
 
+# The keys of logs beside the account, where they are not an id alone.
+_KEYS = {
+    "order_event": ("order_id", "id"),
+    "mail_event": ("mail_id", "id"),
+    "writeback_event": ("writeback_id", "id"),
+    "batch_verdict": ("batch_id", "order_id"),
+    "batch_origin": ("batch_id", "number"),
+    "member": ("login", "number"),
+    **dict.fromkeys(("policy", "act", "erasure"), ("position",)),
+}
 # `UPDATE OF` fires only for the name that a statement uses, so each name of the rowid is listed.
 _ROWIDS = "rowid, _rowid_, oid"
 # Later rejections depend on these. SQLite would store a blob in a text column.
 _BATCH_TEXTS = ("account", "id", "digest", "previous")
 
 
-def first(frozen: list[str], *, erasing: bool) -> Iterator[str]:
-    """The triggers of the first schema on SQLite; `erasing`: an erasure may change what is frozen.
+def first(frozen: Sequence[str], revision: int) -> Iterator[str]:
+    """The triggers of orders and their lines.
 
     REPLACE deletes the row that has the new row's key, and fires no DELETE trigger unless a connection asks for it. So
     every trigger on new rows looks for a row that would be replaced, by each key of the table and by the rowid.
     """
-    yield from _orders(frozen, erasing=erasing)
+    yield from _orders(frozen, revision)
     yield from _lines()
 
 
-def _orders(frozen: list[str], *, erasing: bool) -> Iterator[str]:
+def _orders(frozen: Sequence[str], revision: int) -> Iterator[str]:
     changed = " OR ".join(f"NEW.{column} IS NOT OLD.{column}" for column in [*frozen, "rowid"])
     there = (
         "EXISTS (SELECT 1 FROM orders WHERE account = NEW.account AND id = NEW.id AND status = 'rejected')"
@@ -79,7 +94,7 @@ def _orders(frozen: list[str], *, erasing: bool) -> Iterator[str]:
     moved = "NEW.id IS NOT OLD.id OR NEW.account IS NOT OLD.account OR NEW.rowid IS NOT OLD.rowid"
     # The first trigger refuses to change a rejected order, the second to replace one.
     final = f"OLD.status = 'rejected' AND ({changed})"
-    if erasing:
+    if revision >= WITH_ERASURES:
         final += f" AND NOT ({is_erasure('sqlite', of_orders(frozen))})"
     yield trigger("orders_final_update", "UPDATE ON orders", final, FINAL)
     yield trigger("orders_final_move", f"UPDATE OF account, id, {_ROWIDS} ON orders", f"({moved}) AND ({there})", FINAL)
@@ -144,7 +159,7 @@ def bounds(table: str) -> Iterator[str]:
     yield trigger(f"{table}_bounds_rowid", f"INSERT ON {table}", "NEW.rowid < 1", OUT_OF_BOUNDS, when="AFTER")
 
 
-def mails(*, erasing: bool, with_bounces: bool, with_digests: bool) -> Iterator[str]:
+def mails(revision: int) -> Iterator[str]:
     """A mail keeps what it was queued as, and goes from state to state as allowed."""
     there = (
         "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.id)"
@@ -154,22 +169,20 @@ def mails(*, erasing: bool, with_bounces: bool, with_digests: bool) -> Iterator[
         "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.mail_id) OR EXISTS (SELECT 1"
         " FROM mail_order WHERE account = NEW.account AND mail_id = NEW.mail_id AND order_id = NEW.order_id)"
     )
-    other = mail_changed("IS NOT", with_bounces=with_bounces, with_digests=with_digests)
-    changed = f"{other} OR NEW.rowid IS NOT OLD.rowid"
+    changed = f"{mail_changed('IS NOT', revision)} OR NEW.rowid IS NOT OLD.rowid"
     unlogged = f"({acted_on()}) AND NOT EXISTS ({logged('mail')})"
-    if erasing:
+    if revision >= WITH_ERASURES:
         changed = f"({changed}) AND NOT ({is_erasure('sqlite', ERASABLE['mail'])})"
     yield trigger("mail_kept_update", "UPDATE ON mail", changed, MAIL_KEPT)
     yield trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved("IS NOT"), MAIL_MOVED)
     yield trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
-    if with_bounces:
+    if revision >= WITH_BOUNCES:
         moved_on = "NEW.state = 'waiting' AND NEW.recipient IS NOT OLD.recipient"
         other = f"{moved_on} AND NOT EXISTS ({logged_address()})"
         yield trigger("mail_kept_recipient", "UPDATE OF recipient ON mail", other, MAIL_READDRESSED)
     yield trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
     yield trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
-    other = f"NOT ({is_erasure('sqlite', ERASABLE['mail_order'])})" if erasing else "1"
-    yield trigger("mail_order_kept_update", "UPDATE ON mail_order", other, MAIL_KEPT)
+    yield trigger("mail_order_kept_update", "UPDATE ON mail_order", _unless_erased("mail_order", revision), MAIL_KEPT)
     yield trigger("mail_order_kept_delete", "DELETE ON mail_order", "1", MAIL_KEPT)
     yield trigger("mail_order_kept_insert", "INSERT ON mail_order", linked, MAIL_KEPT)
 
@@ -215,9 +228,9 @@ def acts() -> Iterator[str]:
     yield trigger("act_in_place", "INSERT ON act", ACT_OUT_OF_PLACE, ACT_IN_PLACE)
 
 
-def by_a_batch(*, with_policy: bool) -> Iterator[str]:
+def by_a_batch(revision: int) -> Iterator[str]:
     """An existing order becomes rejected only together with the event of its batch."""
-    logged = f"{EVENT_OF_BATCH} AND from_status = OLD.status" if with_policy else EVENT_OF_BATCH
+    logged = f"{EVENT_OF_BATCH} AND from_status = OLD.status" if revision >= WITH_POLICY else EVENT_OF_BATCH
     there = "((account = NEW.account AND id = NEW.id) OR rowid = NEW.rowid) AND status <> 'rejected'"
     yield trigger(
         "orders_by_a_batch",
@@ -241,19 +254,45 @@ def by_a_batch(*, with_policy: bool) -> Iterator[str]:
     )
 
 
-def append_only(log: str, key: tuple[str, ...], *, erasing: bool) -> Iterator[str]:
+def append_only(log: str, revision: int) -> Iterator[str]:
     """The rows of a log are added and never changed or replaced, but by an erasure."""
-    same = " AND ".join(f"{column} = NEW.{column}" for column in key)
+    same = " AND ".join(f"{column} = NEW.{column}" for column in ("account", *_KEYS.get(log, ("id",))))
     there = f"EXISTS (SELECT 1 FROM {log} WHERE {same})"
     if log == "batch":
         there += (
             " OR EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND position = NEW.position)"
             " OR EXISTS (SELECT 1 FROM batch WHERE rowid = NEW.rowid)"
         )
-    changed = f"NOT ({is_erasure('sqlite', ERASABLE[log])})" if erasing and log in ERASABLE else "1"
-    yield trigger(f"{log}_append_only_update", f"UPDATE ON {log}", changed, APPEND_ONLY)
+    yield trigger(f"{log}_append_only_update", f"UPDATE ON {log}", _unless_erased(log, revision), APPEND_ONLY)
     yield trigger(f"{log}_append_only_delete", f"DELETE ON {log}", "1", APPEND_ONLY)
     yield trigger(f"{log}_append_only_insert", f"INSERT ON {log}", there, APPEND_ONLY)
+
+
+def _unless_erased(table: str, revision: int) -> str:
+    """Any change of a row, but an erasure that is recorded."""
+    erasable = revision >= WITH_ERASURES and table in ERASABLE
+    return f"NOT ({is_erasure('sqlite', ERASABLE[table])})" if erasable else "1"
+
+
+def request_key() -> Iterator[str]:
+    """The request key, which came later than the log of batches. PostgreSQL needs no such guard: it has no REPLACE."""
+    there = "EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND request_key = NEW.request_key)"
+    yield trigger("batch_append_only_key", "INSERT ON batch", there, APPEND_ONLY)
+
+
+def gone() -> Iterator[str]:
+    """Since when an order is gone can be read. A rejection does not change this column, and is not checked for it."""
+    wrong = no_time("gone_at", "%Y-%m-%dT%H:%M:%S", 27)
+    yield trigger("orders_gone_insert", "INSERT ON orders", wrong, OUT_OF_BOUNDS)
+    yield trigger("orders_gone_update", "UPDATE OF gone_at ON orders", wrong, OUT_OF_BOUNDS)
+
+
+def memory(revision: int) -> Iterator[str]:
+    """What a batch remembers is append-only, and nothing is added once the batch is there."""
+    late = "EXISTS (SELECT 1 FROM batch WHERE account = NEW.account AND id = NEW.batch_id)"
+    for table in ("batch_verdict", "batch_origin"):
+        yield from append_only(table, revision)
+        yield trigger(f"{table}_append_only_late", f"INSERT ON {table}", late, APPEND_ONLY)
 
 
 def trigger(name: str, event: str, condition: str, message: str, *, when: str = "BEFORE") -> str:
@@ -272,7 +311,9 @@ def erased() -> Iterator[str]:
 
 
 def policy() -> Iterator[str]:
-    """The time zones of hours are unknown to SQLite: the program alone checks those."""
+    """The rules of rejecting, and the policy of the store. SQLite knows no time zones: the program checks hours."""
+    forbidden = f"{BECOMES_REJECTED} AND ({NEVER_REJECTED})"
+    yield trigger("orders_by_the_rules", "UPDATE OF status ON orders", forbidden, BY_THE_RULES)
     rules = "(SELECT rules FROM policy WHERE account = NEW.account ORDER BY position DESC LIMIT 1)"
     sums = f"(SELECT currency, sum(max(total, 0)) AS amount FROM orders WHERE {IN_BATCH} GROUP BY currency)"
 
@@ -305,7 +346,7 @@ def policy() -> Iterator[str]:
         yield trigger(name, "INSERT ON batch", condition, message)
 
 
-def recording(*, with_mails: bool) -> Iterator[str]:
+def recording(revision: int) -> Iterator[str]:
     """A batch counts its orders and follows the one before it, and nobody approves a plan of their own."""
     last = "(SELECT digest FROM batch WHERE account = NEW.account AND position = NEW.position - 1)"
     counted = f"NEW.rejected IS NOT (SELECT count(*) FROM orders WHERE {IN_BATCH}) OR NEW.planned < NEW.rejected"
@@ -314,8 +355,9 @@ def recording(*, with_mails: bool) -> Iterator[str]:
     begun = "NEW.state NOT IN ('saved', 'held') OR (NEW.state = 'held') <> (NEW.approver IS NOT NULL)"
     other = f"NEW.previous IS NOT coalesce({last}, '')"
     # After the other triggers and the unique indexes, which say more; of those after it, one looks at the rowid.
+    mails = [("mails", MAILS_UNDIGESTED, BATCH_MAILS)]
     wholes = [("previous", other, BATCH_PREVIOUS), ("counts", counted, BATCH_COUNTS)]
-    for name, wrong, message in (*wholes, *([("mails", MAILS_UNDIGESTED, BATCH_MAILS)] if with_mails else ())):
+    for name, wrong, message in (*wholes, *(mails if revision >= WITH_MAIL_DIGESTS else ())):
         condition = f"NEW.rowid >= 1 AND ({wrong})"
         yield trigger(f"batch_whole_{name}", "INSERT ON batch", condition, message, when="AFTER")
     yield trigger("plan_own_approval", "UPDATE OF approver, approved_at ON plan", own, OWN_APPROVAL)

@@ -180,33 +180,33 @@ def _guards_see_our_tables() -> None:
 def _mail_events() -> None:
     """What operators did with mails: an append-only log beside that of the orders."""
     _create_delivery_events("mail")
-    statements.create_log_guards(op.get_bind().dialect.name, "mail_event", op.execute)
+    statements.create_log_guards(op.get_bind().dialect.name, "mail_event", op.execute, 5)
 
 
 def _guards_of_every_key() -> None:
     """Guards against what takes a row's place by any of its keys, and against values that end later runs."""
     # Such an order ended every rejection that it was among: its version could not go up any more.
     op.execute(f"UPDATE orders SET version = {FIRST_VERSIONS} WHERE version NOT BETWEEN 1 AND {FIRST_VERSIONS}")
-    _renew_guards(statements.OF_0011)
+    _renew_guards(7)
 
 
 def _mails_are_kept() -> None:
     """A queued mail keeps its recipient, its orders and its text, and a sent one is final."""
     # Such a mail ended every delivery that it was among: its attempts could not go up any more.
     op.execute("UPDATE mail SET attempts = 0 WHERE attempts NOT BETWEEN 0 AND 1000000 AND state <> 'sent'")
-    _renew_guards(statements.OF_0011)
+    _renew_guards(8)
 
 
 def _request_keys() -> None:
     """The caller's own key of a batch, what was asked for under it, and the plan that ran."""
     _add("batch", _optional("request_key"), _texts("request_digest", "request_plan"))
     _index("batch", "request_key", unique=True)
-    _renew_guards(statements.OF_0011)
+    _renew_guards(9)
 
 
 def _rejected_by_a_batch() -> None:
     """A guard that lets an order become rejected by a batch alone."""
-    _renew_guards(statements.OF_0011)
+    _renew_guards(10)
 
 
 def _digests_of_lines() -> None:
@@ -217,7 +217,7 @@ def _digests_of_lines() -> None:
     # the next import, an order that no file brings again would be rejected without a digest.
     for connection in _of_each_account("orders"):
         digest_open_orders(connection, quantity_decimals="0")
-    _renew_guards(statements.OF_0013)
+    _renew_guards(11)
 
 
 def _sources() -> None:
@@ -231,7 +231,7 @@ def _sources() -> None:
         checks={"seen_at": _readable("seen_at"), "status": f"status IN ({_STATUSES})"},
         rowid=False,
     )
-    _renew_guards(statements.OF_0016)
+    _renew_guards(13)
 
 
 def _fractional_quantities() -> None:
@@ -264,7 +264,7 @@ def _verdicts() -> None:
         rowid=False,
     )
     _add("selection_item", _counts("line"))
-    _renew_guards(statements.OF_0017)
+    _renew_guards(16)
 
 
 def _policy() -> None:
@@ -286,7 +286,7 @@ def _policy() -> None:
     )
     singly = sa.text("from_status IN ('oc-approved', 'oc-declined', 'oc-confirmed')")
     _index("order_event", "batch_id", name="ix_order_event_singly", where=singly)
-    _renew_guards(statements.OF_0018)
+    _renew_guards(17)
 
 
 # Every table with an account in revision 0018, but `member`.
@@ -307,7 +307,7 @@ def _members() -> None:
         checks={"action": "action IN ('add', 'remove')"},
         rowid=False,
     )
-    _renew_guards(statements.OF_0019)
+    _renew_guards(18)
     if not _on_postgresql():
         return
     accounts = " UNION ".join(f"SELECT account FROM {table}" for table in _HELD_TO_MEMBERS)
@@ -337,7 +337,7 @@ def _acts() -> None:
         checks={"at": _readable("at")},
         rowid=False,
     )
-    _renew_guards(statements.OF_0020)
+    _renew_guards(19)
     _hold_to_members("act")
     for connection in _of_each_account("order_event", "mail_event", "policy"):
         record_earlier(connection, database_time(connection, datetime.now(UTC)))
@@ -357,7 +357,7 @@ def _erasures() -> None:
     )
     _index("erasure", "buyer_id", unique=True)
     _add("batch", _texts("salt", "texts_digest"))
-    _renew_guards(statements.OF_0021)
+    _renew_guards(20)
     _hold_to_members("erasure")
 
 
@@ -369,7 +369,7 @@ def _logins() -> None:
     _add("batch_begun", _counts("events"))
     # Only now: the rows that are there already would get the login of whoever upgrades.
     _name_logins("order_event", "mail_event")
-    _renew_guards(statements.OF_0022)
+    _renew_guards(21)
 
 
 def _writebacks() -> None:
@@ -394,7 +394,7 @@ def _writebacks() -> None:
     with op.batch_alter_table("mail") as mail:
         mail.drop_constraint(op.f("ck_mail_state"), type_="check")
         mail.create_check_constraint(op.f("ck_mail_state"), f"state IN ({_STATES})")
-    _renew_guards(statements.OF_0024)
+    _renew_guards(22)
     _hold_to_members("writeback", "writeback_event")
     _name_logins("writeback_event")
 
@@ -414,12 +414,12 @@ def _heartbeat() -> None:
 def _bounces() -> None:
     """Mails that came back: their state, the report that said so, and addresses that an operator mends."""
     _add("mail_event", _texts("from_recipient", "to_recipient", "report"))
-    _renew_guards(statements.OF_0027)
+    _renew_guards(24)
 
 
 def _erased_writebacks() -> None:
     """An erasure takes what the systems were told of a buyer too."""
-    _renew_guards(statements.OF_0027)
+    _renew_guards(25)
 
 
 def _smaller_indexes() -> None:
@@ -435,7 +435,7 @@ def _mails_in_the_chain() -> None:
     _add("batch", _texts("mails_digest", "mail_leaves"))
     _add("mail", _texts("salt", "digest"))
     _add("mail_event", _texts("salt", "digest"))
-    _renew_guards(())
+    _renew_guards(27)
 
 
 def _writebacks_by_id() -> None:
@@ -576,8 +576,8 @@ def _on_postgresql() -> bool:
     return op.get_bind().dialect.name == "postgresql"
 
 
-def _renew_guards(without: Iterable[str]) -> None:
-    statements.renew_guards(op.get_bind().dialect.name, op.execute, without=tuple(without))
+def _renew_guards(revision: int) -> None:
+    statements.renew_guards(op.get_bind().dialect.name, op.execute, revision)
 
 
 def _hold_to_members(*tables: str) -> None:
