@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 
-from alembic.migration import MigrationContext
 from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext, RevisionStep
+from alembic.script.base import Script
+from alembic.script.revision import RevisionMap
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -168,13 +171,24 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _migrate(connection: Connection, target: str = CURRENT) -> None:
-    """Run the migrations up to a revision within the open transaction: SQLite's DDL belongs to it too."""
-    found = _revision(connection)
-    first, last = (REVISIONS.index(found) + 1 if found else 0), REVISIONS.index(target)
-    with _every_account(connection), Operations.context(MigrationContext.configure(connection)):
-        for revision in REVISIONS[first : last + 1]:
-            MIGRATIONS[revision]()
-            connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{revision}'")
+    """Let Alembic run the migrations up to a revision, within the open transaction: SQLite's DDL belongs to it too."""
+    scripts = {each: _script(each, before) for before, each in zip((None, *REVISIONS), REVISIONS, strict=False)}
+    known = RevisionMap(scripts.values)
+
+    def steps(heads: tuple[str, ...], _context: MigrationContext) -> list[RevisionStep]:
+        to_do = [scripts[each.revision] for each in known.iterate_revisions(target, heads or "base")]
+        return [RevisionStep(known, script, True) for script in to_do[::-1]]
+
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE, "fn": steps})
+    with _every_account(connection), Operations.context(context):
+        context.run_migrations()
+
+
+def _script(revision: str, before: str | None) -> Script:
+    """A migration for Alembic, which finds each in a module of its own elsewhere."""
+    module = ModuleType(revision)
+    vars(module).update(down_revision=before, upgrade=MIGRATIONS[revision])
+    return Script(module, revision, "")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The migrations in their order: how the schema of each revision was made from that of the one before.
 
 Each is written once and never changed, or a store of an earlier revision would become another one than a new store.
-`database.schema` runs them within one transaction.
+`database.schema` lets Alembic run them within one transaction.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,7 +22,6 @@ from orderctl.database.line_digests import digest_open_orders
 from orderctl.database.migrations.rewriting import fold_without_accents, write_codes
 from orderctl.database.postgres import PostgresConnection
 from orderctl.database.sqlite import SqliteConnection
-from orderctl.database.store import VERSION_TABLE
 
 _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 _INSTANT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
@@ -35,12 +34,6 @@ Columns = list[sa.Column[Any]]
 
 def _first() -> None:
     """Orders and their buyers, selections, saved filters, batches, events, the outbox."""
-    op.create_table(
-        VERSION_TABLE,
-        sa.Column("version_num", sa.String(32), nullable=False),
-        sa.PrimaryKeyConstraint("version_num", name=f"{VERSION_TABLE}_pkc"),
-    )
-    op.execute(f"INSERT INTO {VERSION_TABLE} VALUES ('0001')")
     _create(
         "batch",
         ["account", "id"],
