@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    Column,
     Date,
     DateTime,
     ForeignKeyConstraint,
@@ -18,6 +17,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Text,
+    TextClause,
     text,
 )
 from sqlmodel import Field, SQLModel
@@ -41,16 +41,7 @@ DAY = Text().with_variant(Date(), "postgresql")
 STATUSES = ("needs-oc", "oc-created", "oc-approved", "oc-declined", "oc-confirmed", "returned-to-cart", "rejected")
 MODES = ("bulk", "individual")
 DELIVERY_STATES = (
-    "held",
-    "waiting",
-    "claimed",
-    "sending",
-    "sent",
-    "refused",
-    "retry",
-    "unknown",
-    "cancelled",
-    "bounced",
+    *("held", "waiting", "claimed", "sending", "sent", "refused", "retry", "unknown", "cancelled", "bounced"),
 )
 VERDICTS = ("skipped", "unknown", "taken-out", "changed")
 MEMBER_ACTIONS = ("add", "remove")
@@ -60,36 +51,40 @@ CONFIRMED = text("status = 'oc-confirmed'")
 SINGLY = text(f"from_status IN ({SINGLY_REJECTED})")
 
 
-def _key() -> Any:  # noqa: ANN401 - a pydantic field
-    return Field(sa_column=Column(TEXT, primary_key=True, nullable=False))
+def _column(kind: Any, default: str | None = None, *, key: bool = False, nullable: bool = False) -> Any:  # noqa: ANN401
+    """A column; `default` is that of the database."""
+    more: dict[str, object] = {} if default is None else {"server_default": default}
+    if key and kind is Integer:
+        more["autoincrement"] = False
+    return Field(sa_type=kind, primary_key=key, nullable=nullable, sa_column_kwargs=more)
+
+
+def _key(kind: Any = TEXT) -> Any:  # noqa: ANN401 - a pydantic field, as the others
+    return _column(kind, key=True)
+
+
+def _required() -> Any:  # noqa: ANN401
+    return _column(TEXT)
 
 
 def _text() -> Any:  # noqa: ANN401
-    return Field(default="", sa_column=Column(TEXT, nullable=False, server_default=""))
+    return _column(TEXT, "")
 
 
-def _optional_text() -> Any:  # noqa: ANN401
-    return Field(default=None, sa_column=Column(TEXT, nullable=True))
+def _optional(kind: Any = TEXT) -> Any:  # noqa: ANN401
+    return _column(kind, nullable=True)
 
 
 def _instant() -> Any:  # noqa: ANN401
-    return Field(sa_column=Column(INSTANT, nullable=False))
+    return _column(INSTANT)
 
 
-def _optional_instant() -> Any:  # noqa: ANN401
-    return Field(default=None, sa_column=Column(INSTANT, nullable=True))
-
-
-def _optional_day() -> Any:  # noqa: ANN401
-    return Field(default=None, sa_column=Column(DAY, nullable=True))
-
-
-def _count() -> Any:  # noqa: ANN401
-    return Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+def _count(default: int = 0) -> Any:  # noqa: ANN401
+    return _column(Integer, str(default))
 
 
 def _big() -> Any:  # noqa: ANN401
-    return Field(sa_column=Column(BigInteger, nullable=False))
+    return _column(BigInteger)
 
 
 def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
@@ -112,26 +107,61 @@ def _readable(column: str) -> tuple[CheckConstraint, ...]:
     )
 
 
+def _partial(name: str, *columns: str, where: TextClause) -> Index:
+    """An index over some rows of each account."""
+    return Index(name, "account", *columns, sqlite_where=where, postgresql_where=where)
+
+
 def _of_order() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["account", "order_id"], ["orders.account", "orders.id"])
 
 
-class BuyerRow(SQLModel, table=True):
+class _OfAccount(SQLModel):
+    """A row of an account, whose name is the first part of each key."""
+
+    account: str = _key()
+
+
+class _Link(_OfAccount):
+    """A row of a chain: `digest` covers it and `previous`, the digest of the row before. Append-only."""
+
+    position: int = _key(Integer)
+    at: datetime = _instant()
+    actor: str = _text()
+    previous: str = _text()
+    digest: str = _text()
+
+
+class _Delivery(_OfAccount):
+    """Something that is on its way to somebody outside."""
+
+    id: str = _key()
+    batch_id: str = _text()
+    state: str = _required()
+    attempts: int = _count()
+    next_attempt_at: datetime = _instant()
+    lease_until: datetime | None = _optional(INSTANT)
+    token: str | None = _optional()
+    last_error: str = _text()
+    created_at: datetime = _instant()
+    updated_at: datetime = _instant()
+
+
+class BuyerRow(_OfAccount, table=True):
     """A shop that orders."""
 
     __tablename__ = "buyer"
 
-    account: str = _key()
     id: str = _key()
     name: str = _text()
     name_folded: str = _text()
-    email: str | None = _optional_text()
-    contact: str | None = _optional_text()
-    country: str | None = _optional_text()
-    language: str | None = _optional_text()
+    email: str | None = _optional()
+    contact: str | None = _optional()
+    country: str | None = _optional()
+    language: str | None = _optional()
 
 
-class OrderRow(SQLModel, table=True):
+class OrderRow(_OfAccount, table=True):
     """One purchase order. `total` is in minor units of `currency`; `lines_digest` covers both and its lines.
 
     `gone_at`: since when its source has it no longer.
@@ -139,21 +169,20 @@ class OrderRow(SQLModel, table=True):
 
     __tablename__ = "orders"
 
-    account: str = _key()
     id: str = _key()
-    buyer_id: str | None = _optional_text()
+    buyer_id: str | None = _optional()
     brand: str = _text()
-    status: str = Field(sa_column=Column(TEXT, nullable=False))
+    status: str = _required()
     reference: str = _text()
     season: str = _text()
     ordered_at: datetime = _instant()
     terms: str = _text()
     delivery_address: str = _text()
     billing_address: str = _text()
-    country: str | None = _optional_text()
-    delivery_from: date | None = _optional_day()
-    delivery_to: date | None = _optional_day()
-    currency: str = Field(sa_column=Column(TEXT, nullable=False))
+    country: str | None = _optional()
+    delivery_from: date | None = _optional(DAY)
+    delivery_to: date | None = _optional(DAY)
+    currency: str = _required()
     total: int = _big()
     quantity: int = _big()
     delivery_notes: int = _count()
@@ -162,13 +191,13 @@ class OrderRow(SQLModel, table=True):
     note: str = _text()
     folded: str = _text()
     fingerprint: str = _text()
-    archived_at: datetime | None = _optional_instant()
-    rejected_at: datetime | None = _optional_instant()
-    changed_at: datetime | None = _optional_instant()
-    batch_id: str | None = _optional_text()
-    version: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))
+    archived_at: datetime | None = _optional(INSTANT)
+    rejected_at: datetime | None = _optional(INSTANT)
+    changed_at: datetime | None = _optional(INSTANT)
+    batch_id: str | None = _optional()
+    version: int = _count(1)
     lines_digest: str = _text()
-    gone_at: datetime | None = _optional_instant()
+    gone_at: datetime | None = _optional(INSTANT)
 
     __table_args__ = (
         ForeignKeyConstraint(["account", "buyer_id"], ["buyer.account", "buyer.id"]),
@@ -180,36 +209,14 @@ class OrderRow(SQLModel, table=True):
         Index(None, "account", "buyer_id", "ordered_at"),
         # Tells how many orders of a season are open, and their value, from the index alone. By day, because orders that
         # are rejected together are mostly of the same days: SQLite then changes few pages of it.
-        Index(
-            "ix_orders_open",
-            "account",
-            "season",
-            "currency",
-            "ordered_at",
-            "total",
-            sqlite_where=OPEN,
-            postgresql_where=OPEN,
-        ),
+        _partial("ix_orders_open", "season", "currency", "ordered_at", "total", where=OPEN),
         # Tells which buyers have a confirmed order in a season. A bulk rejection changes none of these.
-        Index(
-            "ix_orders_confirmed",
-            "account",
-            "season",
-            "buyer_id",
-            sqlite_where=CONFIRMED,
-            postgresql_where=CONFIRMED,
-        ),
-        Index(
-            None,
-            "account",
-            "batch_id",
-            sqlite_where=Column("batch_id").is_not(None),
-            postgresql_where=Column("batch_id").is_not(None),
-        ),
+        _partial("ix_orders_confirmed", "season", "buyer_id", where=CONFIRMED),
+        _partial("ix_orders_account_batch_id", "batch_id", where=text("batch_id IS NOT NULL")),
     )
 
 
-class OrderLineRow(SQLModel, table=True):
+class OrderLineRow(_OfAccount, table=True):
     """One line of an order; `unit_price` in minor units of the order's currency.
 
     `quantity` counts parts of a piece: with a `quantity_decimals` of 2, hundredths.
@@ -217,16 +224,15 @@ class OrderLineRow(SQLModel, table=True):
 
     __tablename__ = "order_line"
 
-    account: str = _key()
     order_id: str = _key()
-    number: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
+    number: int = _key(Integer)
     sku: str = _text()
     name: str = _text()
     color: str = _text()
     size: str = _text()
     quantity: int = _big()
     unit_price: int = _big()
-    quantity_decimals: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
+    quantity_decimals: int = _column(SmallInteger, "0")
 
     __table_args__ = (
         _of_order(),
@@ -236,7 +242,7 @@ class OrderLineRow(SQLModel, table=True):
     )
 
 
-class OrderSourceRow(SQLModel, table=True):
+class OrderSourceRow(_OfAccount, table=True):
     """What the source of an order last said of it, and when; NULL is what it does not say.
 
     `import_id` is the import that wrote the row: a complete one tells by it which orders the source has no longer.
@@ -244,37 +250,34 @@ class OrderSourceRow(SQLModel, table=True):
 
     __tablename__ = "order_source"
 
-    account: str = _key()
     order_id: str = _key()
     source: str = _text()
     seen_at: datetime = _instant()
-    status: str | None = _optional_text()
-    delivery_notes: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
-    invoices: int | None = Field(default=None, sa_column=Column(Integer, nullable=True))
+    status: str | None = _optional()
+    delivery_notes: int | None = _optional(Integer)
+    invoices: int | None = _optional(Integer)
     import_id: str = _text()
 
     # No foreign key: it would look up the order of each row of an import. `store check` finds rows without an order.
     __table_args__ = (_one_of("status", STATUSES), *_readable("seen_at"), {"sqlite_with_rowid": False})
 
 
-class OrderTagRow(SQLModel, table=True):
+class OrderTagRow(_OfAccount, table=True):
     """One tag of an order."""
 
     __tablename__ = "order_tag"
 
-    account: str = _key()
     order_id: str = _key()
     tag: str = _key()
 
     __table_args__ = (_of_order(), Index(None, "account", "tag", "order_id"), {"sqlite_with_rowid": False})
 
 
-class SelectionItemRow(SQLModel, table=True):
+class SelectionItemRow(_OfAccount, table=True):
     """One order of an operator's named selection, and how it came in; `line` is that of its file, or 0."""
 
     __tablename__ = "selection_item"
 
-    account: str = _key()
     actor: str = _key()
     name: str = _key()
     order_id: str = _key()
@@ -285,12 +288,11 @@ class SelectionItemRow(SQLModel, table=True):
     __table_args__ = (_of_order(), {"sqlite_with_rowid": False})
 
 
-class SavedFilterRow(SQLModel, table=True):
+class SavedFilterRow(_OfAccount, table=True):
     """A filter with a name, as written."""
 
     __tablename__ = "saved_filter"
 
-    account: str = _key()
     name: str = _key()
     expression: str = _text()
     actor: str = _text()
@@ -307,7 +309,7 @@ class StoreIdentityRow(SQLModel, table=True):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
-class BatchRow(SQLModel, table=True):
+class BatchRow(_OfAccount, table=True):
     """One executed rejection. `position` and `previous` chain the batches of an account.
 
     `actor_login` is the login of the actor, empty on SQLite. `events_digest` covers the events, and `digest` covers it;
@@ -319,7 +321,6 @@ class BatchRow(SQLModel, table=True):
 
     __tablename__ = "batch"
 
-    account: str = _key()
     id: str = _key()
     position: int = _big()
     at: datetime = _instant()
@@ -328,7 +329,7 @@ class BatchRow(SQLModel, table=True):
     approver: str = _text()
     host: str = _text()
     program: str = _text()
-    mode: str = Field(sa_column=Column(TEXT, nullable=False))
+    mode: str = _required()
     source: str = _text()
     reason: str = _text()
     reason_code: str = _text()
@@ -342,7 +343,7 @@ class BatchRow(SQLModel, table=True):
     leaves: str = _text()
     previous: str = _text()
     events_digest: str = _text()
-    request_key: str | None = _optional_text()
+    request_key: str | None = _optional()
     request_digest: str = _text()
     request_plan: str = _text()
     salt: str = _text()
@@ -357,7 +358,7 @@ class BatchRow(SQLModel, table=True):
     )
 
 
-class BatchBegunRow(SQLModel, table=True):
+class BatchBegunRow(_OfAccount, table=True):
     """A batch whose orders are rejected in this transaction; PostgreSQL refuses to commit without the batch itself.
 
     `events` counts the events that were written for it.
@@ -365,7 +366,6 @@ class BatchBegunRow(SQLModel, table=True):
 
     __tablename__ = "batch_begun"
 
-    account: str = _key()
     id: str = _key()
     events: int = _count()
 
@@ -375,7 +375,7 @@ class BatchBegunRow(SQLModel, table=True):
     )
 
 
-class PolicyRow(SQLModel, table=True):
+class PolicyRow(_Link, table=True):
     """What the batches of an account may be, from `at` until the next row. Append-only.
 
     `rules` is JSON text. `digest` covers the row and `previous`, the digest of the row before.
@@ -383,19 +383,13 @@ class PolicyRow(SQLModel, table=True):
 
     __tablename__ = "policy"
 
-    account: str = _key()
-    position: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
-    at: datetime = _instant()
-    actor: str = _text()
     actor_login: str = _text()
     rules: str = _text()
-    previous: str = _text()
-    digest: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
-class MemberRow(SQLModel, table=True):
+class MemberRow(_OfAccount, table=True):
     """What the owner did with a login's membership of an account; the newest row of a login counts. Append-only.
 
     Unused on SQLite, which has no logins.
@@ -403,10 +397,9 @@ class MemberRow(SQLModel, table=True):
 
     __tablename__ = "member"
 
-    account: str = _key()
     login: str = _key()
-    number: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
-    action: str = Field(sa_column=Column(TEXT, nullable=False))
+    number: int = _key(Integer)
+    action: str = _required()
     at: datetime = _instant()
     actor: str = _text()
     actor_login: str = _text()
@@ -414,7 +407,7 @@ class MemberRow(SQLModel, table=True):
     __table_args__ = (_one_of("action", MEMBER_ACTIONS), {"sqlite_with_rowid": False})
 
 
-class ActRow(SQLModel, table=True):
+class ActRow(_Link, table=True):
     """What an operator did besides rejecting, in one row. Append-only; `position` and `previous` chain the acts.
 
     `content` is a digest of the `number` rows of other tables that tell it, which `subject` finds.
@@ -422,25 +415,19 @@ class ActRow(SQLModel, table=True):
 
     __tablename__ = "act"
 
-    account: str = _key()
-    position: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
-    at: datetime = _instant()
-    actor: str = _text()
     login: str = _text()
-    kind: str = Field(sa_column=Column(TEXT, nullable=False))
+    kind: str = _required()
     subject: str = _text()
     detail: str = _text()
     salt: str = _text()
     detail_digest: str = _text()
     number: int = _count()
     content: str = _text()
-    previous: str = _text()
-    digest: str = _text()
 
     __table_args__ = (*_readable("at"), {"sqlite_with_rowid": False})
 
 
-class ErasureRow(SQLModel, table=True):
+class ErasureRow(_Link, table=True):
     """That the personal data of a buyer was erased. Append-only.
 
     `batches` is JSON text: for each batch whose texts were erased too, the digest over what stays of it. `digest`
@@ -449,23 +436,17 @@ class ErasureRow(SQLModel, table=True):
 
     __tablename__ = "erasure"
 
-    account: str = _key()
-    position: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
-    at: datetime = _instant()
-    actor: str = _text()
     actor_login: str = _text()
     buyer_id: str = _text()
     orders: int = _count()
     mails: int = _count()
     plans: int = _count()
     batches: str = _text()
-    previous: str = _text()
-    digest: str = _text()
 
     __table_args__ = (Index(None, "account", "buyer_id", unique=True), {"sqlite_with_rowid": False})
 
 
-class OrderEventRow(SQLModel, table=True):
+class OrderEventRow(_OfAccount, table=True):
     """One line of an order's log. Append-only. `lines_digest` is that of the order when it was rejected.
 
     PostgreSQL itself sets `actor_login`, to the login that writes the line.
@@ -473,13 +454,12 @@ class OrderEventRow(SQLModel, table=True):
 
     __tablename__ = "order_event"
 
-    account: str = _key()
     order_id: str = _key()
     id: str = _key()
-    batch_id: str | None = _optional_text()
+    batch_id: str | None = _optional()
     kind: str = _text()
-    from_status: str | None = _optional_text()
-    to_status: str | None = _optional_text()
+    from_status: str | None = _optional()
+    to_status: str | None = _optional()
     detail: str = _text()
     reason_code: str = _text()
     actor: str = _text()
@@ -489,12 +469,12 @@ class OrderEventRow(SQLModel, table=True):
 
     __table_args__ = (
         # Tells whether a batch has an order that cannot be rejected in bulk.
-        Index("ix_order_event_singly", "account", "batch_id", sqlite_where=SINGLY, postgresql_where=SINGLY),
+        _partial("ix_order_event_singly", "batch_id", where=SINGLY),
         {"sqlite_with_rowid": False},
     )
 
 
-class BatchVerdictRow(SQLModel, table=True):
+class BatchVerdictRow(_OfAccount, table=True):
     """Why a batch did not reject an order that it was asked about. Append-only, and complete once the batch is there.
 
     `code` is that of the rule for a skipped order, and of what changed for a changed one. The rejected orders are those
@@ -503,16 +483,15 @@ class BatchVerdictRow(SQLModel, table=True):
 
     __tablename__ = "batch_verdict"
 
-    account: str = _key()
     batch_id: str = _key()
     order_id: str = _key()
-    verdict: str = Field(sa_column=Column(TEXT, nullable=False))
+    verdict: str = _required()
     code: str = _text()
 
     __table_args__ = (_one_of("verdict", VERDICTS), {"sqlite_with_rowid": False})
 
 
-class BatchOriginRow(SQLModel, table=True):
+class BatchOriginRow(_OfAccount, table=True):
     """Where the ids of a batch came from, in words, one row a source. Append-only like `batch_verdict`.
 
     `lines` is a JSON object from id to line (0: the source has no lines); empty for the source of all other ids.
@@ -520,16 +499,15 @@ class BatchOriginRow(SQLModel, table=True):
 
     __tablename__ = "batch_origin"
 
-    account: str = _key()
     batch_id: str = _key()
-    number: int = Field(sa_column=Column(Integer, primary_key=True, nullable=False, autoincrement=False))
+    number: int = _key(Integer)
     source: str = _text()
     lines: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
-class MailRow(SQLModel, table=True):
+class MailRow(_Delivery, table=True):
     """One message to one buyer. Subject, text and HTML are filled when it is composed.
 
     `salt` is digested with what was queued, for the digest of its batch; an erasure leaves that `digest` instead.
@@ -537,24 +515,13 @@ class MailRow(SQLModel, table=True):
 
     __tablename__ = "mail"
 
-    account: str = _key()
-    id: str = _key()
-    batch_id: str = _text()
     buyer_id: str = _text()
     recipient: str = _text()
     language: str = _text()
     message_id: str = _text()
-    state: str = Field(sa_column=Column(TEXT, nullable=False))
-    attempts: int = _count()
-    next_attempt_at: datetime = _instant()
-    lease_until: datetime | None = _optional_instant()
-    token: str | None = _optional_text()
-    subject: str | None = _optional_text()
-    text: str | None = _optional_text()
-    html: str | None = _optional_text()
-    last_error: str = _text()
-    created_at: datetime = _instant()
-    updated_at: datetime = _instant()
+    subject: str | None = _optional()
+    text: str | None = _optional()
+    html: str | None = _optional()
     salt: str = _text()
     digest: str = _text()
 
@@ -565,12 +532,11 @@ class MailRow(SQLModel, table=True):
     )
 
 
-class MailOrderRow(SQLModel, table=True):
+class MailOrderRow(_OfAccount, table=True):
     """One order that a mail is about."""
 
     __tablename__ = "mail_order"
 
-    account: str = _key()
     mail_id: str = _key()
     order_id: str = _key()
     message: str = _text()
@@ -578,7 +544,7 @@ class MailOrderRow(SQLModel, table=True):
     __table_args__ = (Index(None, "account", "order_id"), {"sqlite_with_rowid": False})
 
 
-class MailEventRow(SQLModel, table=True):
+class MailEventRow(_OfAccount, table=True):
     """What an operator did with a mail, or a report said of it. Append-only. `actor_login` as of an `order_event`.
 
     `from_recipient` and `to_recipient` are empty unless its address changed, which its act covers by a digest with the
@@ -587,14 +553,13 @@ class MailEventRow(SQLModel, table=True):
 
     __tablename__ = "mail_event"
 
-    account: str = _key()
     mail_id: str = _key()
     id: str = _key()
-    action: str = Field(sa_column=Column(TEXT, nullable=False))
-    from_state: str = Field(sa_column=Column(TEXT, nullable=False))
-    to_state: str = Field(sa_column=Column(TEXT, nullable=False))
+    action: str = _required()
+    from_state: str = _required()
+    to_state: str = _required()
     reason: str = _text()
-    actor: str = Field(sa_column=Column(TEXT, nullable=False))
+    actor: str = _required()
     actor_login: str = _text()
     at: datetime = _instant()
     from_recipient: str = _text()
@@ -606,25 +571,14 @@ class MailEventRow(SQLModel, table=True):
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
-class WritebackRow(SQLModel, table=True):
+class WritebackRow(_Delivery, table=True):
     """The cancellation that a system is to be given for one rejected order."""
 
     __tablename__ = "writeback"
 
-    account: str = _key()
-    id: str = _key()
-    batch_id: str = _text()
     order_id: str = _text()
     system: str = _text()
     system_key: str = _text()
-    state: str = Field(sa_column=Column(TEXT, nullable=False))
-    attempts: int = _count()
-    next_attempt_at: datetime = _instant()
-    lease_until: datetime | None = _optional_instant()
-    token: str | None = _optional_text()
-    last_error: str = _text()
-    created_at: datetime = _instant()
-    updated_at: datetime = _instant()
 
     __table_args__ = (
         _one_of("state", DELIVERY_STATES),
@@ -633,31 +587,29 @@ class WritebackRow(SQLModel, table=True):
     )
 
 
-class WritebackEventRow(SQLModel, table=True):
+class WritebackEventRow(_OfAccount, table=True):
     """What an operator did with a write-back. Append-only."""
 
     __tablename__ = "writeback_event"
 
-    account: str = _key()
     writeback_id: str = _key()
     id: str = _key()
-    action: str = Field(sa_column=Column(TEXT, nullable=False))
-    from_state: str = Field(sa_column=Column(TEXT, nullable=False))
-    to_state: str = Field(sa_column=Column(TEXT, nullable=False))
+    action: str = _required()
+    from_state: str = _required()
+    to_state: str = _required()
     reason: str = _text()
-    actor: str = Field(sa_column=Column(TEXT, nullable=False))
+    actor: str = _required()
     at: datetime = _instant()
     actor_login: str = _text()
 
     __table_args__ = ({"sqlite_with_rowid": False},)
 
 
-class PlanRow(SQLModel, table=True):
+class PlanRow(_OfAccount, table=True):
     """A saved plan. `digest` covers the row, `plan_digest` the plan in it."""
 
     __tablename__ = "plan"
 
-    account: str = _key()
     id: str = _key()
     plan: str = _text()
     plan_digest: str = _text()
@@ -669,26 +621,25 @@ class PlanRow(SQLModel, table=True):
     reason: str = _text()
     second_operator: int = _count()
     expires_at: datetime = _instant()
-    state: str = Field(sa_column=Column(TEXT, nullable=False))
-    approver: str | None = _optional_text()
-    approver_login: str | None = _optional_text()
-    approved_at: datetime | None = _optional_instant()
+    state: str = _required()
+    approver: str | None = _optional()
+    approver_login: str | None = _optional()
+    approved_at: datetime | None = _optional(INSTANT)
     how: str = _text()
-    due_at: datetime | None = _optional_instant()
-    closed_at: datetime | None = _optional_instant()
-    closed_by: str | None = _optional_text()
-    closed_by_login: str | None = _optional_text()
+    due_at: datetime | None = _optional(INSTANT)
+    closed_at: datetime | None = _optional(INSTANT)
+    closed_by: str | None = _optional()
+    closed_by_login: str | None = _optional()
     digest: str = _text()
 
     __table_args__ = (_one_of("state", PLAN_STATES), Index(None, "account", "state", "due_at"))
 
 
-class HeartbeatRow(SQLModel, table=True):
+class HeartbeatRow(_OfAccount, table=True):
     """When something that has to run again and again last did, and on which host: `due-plans` looks for due plans."""
 
     __tablename__ = "heartbeat"
 
-    account: str = _key()
     name: str = _key()
     at: datetime = _instant()
     host: str = _text()
@@ -696,12 +647,11 @@ class HeartbeatRow(SQLModel, table=True):
     __table_args__ = (*_readable("at"), {"sqlite_with_rowid": False})
 
 
-class PlanOrderRow(SQLModel, table=True):
+class PlanOrderRow(_OfAccount, table=True):
     """A planned order as it was when the plan was saved, to tell later what changed."""
 
     __tablename__ = "plan_order"
 
-    account: str = _key()
     plan_id: str = _key()
     order_id: str = _key()
     was_status: str = _text()
