@@ -133,11 +133,7 @@ def record_act(connection: Connection, act: Act) -> Act:
     act = replace(act, at=act.at.astimezone(UTC), login=login, position=(position or 0) + 1, previous=previous or "")
     act = replace(act, salt=os.urandom(16).hex() if act.detail else "")
     act = replace(act, digest=act.expected_digest)
-    names = _COLUMNS.names
-    connection.execute(
-        f"INSERT INTO act (account, {_COLUMNS.sql}) VALUES (:account, {', '.join(f':{name}' for name in names)})",
-        {name: getattr(act, name) for name in names} | {"at": connection.dialect.instant(act.at)},
-    )
+    _COLUMNS.insert(connection, "act", act)
     return act
 
 

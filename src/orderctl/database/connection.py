@@ -197,7 +197,7 @@ def read_day(value: Any) -> date:  # noqa: ANN401 - a column of either engine
 
 
 class Columns:
-    """The columns of a value, and the functions that convert them.
+    """The columns of a value, and the functions that convert them; rows are read and written by their names.
 
     `names` are the fields of the value, in the order of its rows. `readers` convert the columns that the driver does
     not return as they are needed. NULL becomes None and is not converted.
@@ -223,6 +223,15 @@ class Columns:
             if row[at] is not None:
                 found[name] = read(row[at])
         return found
+
+    def insert(self, connection: "Connection", table: str, value: object, **other: object) -> None:
+        """Insert a value as a row of the account. `other` are columns that hold something else than its field."""
+        values = {name: getattr(value, name, None) for name in self.names} | other
+        instant = connection.dialect.instant
+        connection.execute(
+            f"INSERT INTO {table} (account, {', '.join(values)}) VALUES (:account, :{', :'.join(values)})",
+            {name: instant(each) if isinstance(each, datetime) else each for name, each in values.items()},
+        )
 
 
 def ids_ending(connection: "Connection", table: str, ending: str) -> tuple[str, ...]:

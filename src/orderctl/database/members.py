@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orderctl.database.clock import Clock
-from orderctl.database.connection import Connection, read_instant
+from orderctl.database.connection import Columns, Connection, read_instant
 from orderctl.database.store import Store, login
 from orderctl.errors import StoreUnavailableError, UsageError
 from orderctl.language import _
@@ -28,6 +28,9 @@ class MemberRecord:
         return f"{self.actor} (db: {self.actor_login})"
 
 
+_COLUMNS = Columns("login, number, action, at, actor, actor_login", at=read_instant)
+
+
 def member_history(connection: Connection) -> tuple[MemberRecord, ...]:
     """Everything that was done with the members of the account, newest first.
 
@@ -35,13 +38,9 @@ def member_history(connection: Connection) -> tuple[MemberRecord, ...]:
     """
     _check_owner(connection)
     found = connection.execute(
-        "SELECT login, number, action, at, actor, actor_login FROM member WHERE account = :account"
-        " ORDER BY at DESC, number DESC, login"
+        f"SELECT {_COLUMNS.sql} FROM member WHERE account = :account ORDER BY at DESC, number DESC, login"
     )
-    return tuple(
-        MemberRecord(login=name, number=number, action=action, at=read_instant(at), actor=actor, actor_login=by)
-        for name, number, action, at, actor, by in found
-    )
+    return tuple(MemberRecord(**_COLUMNS.values(row)) for row in found)
 
 
 def members_of(history: Iterable[MemberRecord]) -> tuple[MemberRecord, ...]:
@@ -82,18 +81,7 @@ def change_member(store: Store, name: str, action: str, *, actor: str, clock: Cl
             actor=actor,
             actor_login=login(connection),
         )
-        connection.execute(
-            "INSERT INTO member (account, login, number, action, at, actor, actor_login)"
-            " VALUES (:account, :login, :number, :action, :at, :actor, :actor_login)",
-            {
-                "login": record.login,
-                "number": record.number,
-                "action": record.action,
-                "at": connection.dialect.instant(record.at),
-                "actor": record.actor,
-                "actor_login": record.actor_login,
-            },
-        )
+        _COLUMNS.insert(connection, "member", record)
         return record
 
     return store.write(keep)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from orderctl.database.connection import Connection, Row, read_instant
+from orderctl.database.connection import Columns, Connection, read_instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,20 +18,15 @@ class SavedFilter:
     saved_at: datetime
 
 
-_COLUMNS = "name, expression, actor, saved_at"
+_COLUMNS = Columns("name, expression, actor, saved_at", saved_at=read_instant)
 
 
 def save_filter(connection: Connection, saved: SavedFilter, *, over: str | None) -> bool:
     """Keep it under its name, in place of the expression `over`; False if another one is there, or one at all."""
-    values = {
-        "name": saved.name,
-        "expression": saved.expression,
-        "actor": saved.actor,
-        "saved_at": connection.dialect.instant(saved.saved_at),
-    }
+    values = asdict(saved) | {"saved_at": connection.dialect.instant(saved.saved_at)}
     if over is None:
         kept = connection.execute(
-            f"INSERT INTO saved_filter (account, {_COLUMNS})"
+            f"INSERT INTO saved_filter (account, {_COLUMNS.sql})"
             " VALUES (:account, :name, :expression, :actor, :saved_at) ON CONFLICT (account, name) DO NOTHING",
             values,
         )
@@ -47,22 +42,18 @@ def save_filter(connection: Connection, saved: SavedFilter, *, over: str | None)
 def get_filter(connection: Connection, name: str) -> SavedFilter | None:
     """The filter of that name."""
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM saved_filter WHERE account = :account AND name = :name", {"name": name}
+        f"SELECT {_COLUMNS.sql} FROM saved_filter WHERE account = :account AND name = :name", {"name": name}
     ).fetchone()
-    return _saved(row) if row else None
+    return SavedFilter(**_COLUMNS.values(row)) if row else None
 
 
 def all_filters(connection: Connection) -> tuple[SavedFilter, ...]:
     """Every saved filter, by name."""
-    found = connection.execute(f"SELECT {_COLUMNS} FROM saved_filter WHERE account = :account ORDER BY name")
-    return tuple(map(_saved, found))
+    found = connection.execute(f"SELECT {_COLUMNS.sql} FROM saved_filter WHERE account = :account ORDER BY name")
+    return tuple(SavedFilter(**_COLUMNS.values(row)) for row in found)
 
 
 def delete_filter(connection: Connection, name: str) -> bool:
     """Forget it; False if there is none."""
     gone = connection.execute("DELETE FROM saved_filter WHERE account = :account AND name = :name", {"name": name})
     return gone.rowcount > 0
-
-
-def _saved(row: Row) -> SavedFilter:
-    return SavedFilter(name=row[0], expression=row[1], actor=row[2], saved_at=read_instant(row[3]))

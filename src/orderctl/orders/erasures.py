@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from orderctl.core.text import fold
-from orderctl.database.connection import Connection, Row, readable_instant
+from orderctl.database.connection import Columns, Connection, readable_instant
 from orderctl.orders.orders import Buyer, Order, SaidOrder
 
 # The kind of event of an order whose buyer was erased.
@@ -57,36 +57,32 @@ class Erasure:
 
 # Never change them: the digests of all erasures depend on them.
 _DIGESTED = ("position", "actor", "actor_login", "buyer_id", "orders", "mails", "plans", "previous")
-_NAMES = (
-    "position",
-    "at",
-    "actor",
-    "actor_login",
-    "buyer_id",
-    "orders",
-    "mails",
-    "plans",
-    "batches",
-    "previous",
-    "digest",
+_UNREADABLE = datetime.fromtimestamp(0, UTC)  # stands for an instant that somebody edited: no digest matches it
+
+
+def _read_batches(text: str) -> dict[str, str]:
+    try:
+        return {str(batch_id): str(digest) for batch_id, digest in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):  # edited: the digest does not match then
+        return {}
+
+
+_COLUMNS = Columns(
+    "position, at, actor, actor_login, buyer_id, orders, mails, plans, batches, previous, digest",
+    at=lambda value: readable_instant(value) or _UNREADABLE,
+    batches=_read_batches,
 )
-_COLUMNS = ", ".join(_NAMES)
 
 
 def erasures(connection: Connection) -> tuple[Erasure, ...]:
     """Every erasure of the account, oldest first. One that somebody edited has another digest than it should."""
-    found = connection.execute(f"SELECT {_COLUMNS} FROM erasure WHERE account = :account ORDER BY position")
-    return tuple(map(_read, found.fetchall()))
+    found = connection.execute(f"SELECT {_COLUMNS.sql} FROM erasure WHERE account = :account ORDER BY position")
+    return tuple(Erasure(**_COLUMNS.values(row)) for row in found.fetchall())
 
 
 def insert_erasure(connection: Connection, erasure: Erasure) -> None:
     """Record an erasure, before the texts become marks: the guards look for it."""
-    values = {name: getattr(erasure, name) for name in _NAMES}
-    values |= {"at": connection.dialect.instant(erasure.at), "batches": json.dumps(dict(erasure.batches))}
-    connection.execute(
-        f"INSERT INTO erasure (account, {_COLUMNS}) VALUES (:account, {', '.join(f':{name}' for name in _NAMES)})",
-        values,
-    )
+    _COLUMNS.insert(connection, "erasure", erasure, batches=json.dumps(dict(erasure.batches)))
 
 
 def erased_buyers(connection: Connection, buyer_ids: Iterable[str]) -> dict[str, str]:
@@ -97,18 +93,6 @@ def erased_buyers(connection: Connection, buyer_ids: Iterable[str]) -> dict[str,
         {"ids": dialect.bind_ids(sorted(set(buyer_ids)))},
     )
     return {buyer_id: mark_of(readable_instant(at) or _UNREADABLE) for buyer_id, at in found.fetchall()}
-
-
-_UNREADABLE = datetime.fromtimestamp(0, UTC)
-
-
-def _read(row: Row) -> Erasure:
-    values = dict(zip(_NAMES, row, strict=True))
-    try:
-        batches = {str(batch_id): str(digest) for batch_id, digest in json.loads(values["batches"]).items()}
-    except (ValueError, TypeError, AttributeError):  # edited: the digest does not match then
-        batches = {}
-    return Erasure(**values | {"at": readable_instant(values["at"]) or _UNREADABLE, "batches": batches})
 
 
 class Words:

@@ -8,7 +8,7 @@ from orderctl.changes import ChangeKind
 from orderctl.core.identity import Identity
 from orderctl.core.money import Money, format_amount
 from orderctl.database.acts import PLAN_ACT, Act, plan_rows, record_act
-from orderctl.database.connection import Connection, Row, readable_instant
+from orderctl.database.connection import Columns, Connection, Row, readable_instant
 from orderctl.language import N_, _
 from orderctl.orders.eligibility import STALE, eligible_sql, stale_sql
 from orderctl.orders.orders import GONE, SEEN_AGAIN, OrderChange
@@ -16,11 +16,20 @@ from orderctl.plans.plans import PlannedOrder, PlanState, SavedPlan
 from orderctl.rejection.execute import LEFT_OUT
 from orderctl.rejection.plan import LeftOut, RejectionPlan
 
-_COLUMNS = (
+# A plan that somebody edited has another digest than it should, so what cannot be read may be anything.
+_UNREADABLE = datetime.fromtimestamp(0, UTC)
+_COLUMNS = Columns(
     "id, made_at, author, author_login, targets, totals, reason, plan_digest, second_operator, expires_at, state,"
-    " approver, approver_login, approved_at, how, due_at, closed_at, closed_by, closed_by_login, digest"
+    " approver, approver_login, approved_at, how, due_at, closed_at, closed_by, closed_by_login, digest",
+    **dict.fromkeys(
+        ("made_at", "expires_at", "approved_at", "due_at", "closed_at"),
+        lambda value: readable_instant(value) or _UNREADABLE,
+    ),
+    targets=lambda value: value if isinstance(value, int) else 0,
+    second_operator=bool,
+    state=PlanState,
 )
-_NAMES = tuple(_COLUMNS.split(", "))
+_ACTORS = ("author", "approver", "closed_by")
 _ONE = "account = :account AND id = :id"
 # The columns that a step may change.
 _STEPS = (
@@ -38,18 +47,13 @@ _DONE_BY: dict[str, str] = {
     GONE: N_("gone from its source by {actor}"),
     SEEN_AGAIN: N_("seen again at its source by {actor}"),
 }
-_UNREADABLE = datetime.fromtimestamp(0, UTC)  # stands for an instant that somebody edited: the digest does not match
 _DONE = ", ".join(f"'{kind}'" for kind in _DONE_BY)
 _COUNTS = (N_("quantity"), N_("delivery notes"), N_("invoices"), N_("backlog SKUs"))
 
 
 def insert_plan(connection: Connection, saved: SavedPlan, plan: RejectionPlan) -> None:
     """Save a plan, with the state of each of its orders to compare later."""
-    connection.execute(
-        f"INSERT INTO plan (account, plan, {_COLUMNS})"
-        f" VALUES (:account, :plan, {', '.join(f':{name}' for name in _NAMES)})",
-        {"plan": plan.to_json(), **_plan_values(connection, saved)},
-    )
+    _COLUMNS.insert(connection, "plan", saved, plan=plan.to_json(), **_packed(saved))
     was = ", ".join(f"was_{name.strip()}" for name in _FACTS.split(","))
     connection.execute(
         f"INSERT INTO plan_order (account, plan_id, order_id, {was})"
@@ -65,7 +69,7 @@ def get_plan(connection: Connection, plan_id: str, *, lock: bool = False) -> Sav
     if lock and connection.dialect.name != "sqlite":
         # A row that one may not change can be locked by its owner alone.
         connection.execute("SELECT orderctl_lock_plan(:account, :id)", {"id": plan_id})
-    row = connection.execute(f"SELECT {_COLUMNS} FROM plan WHERE {_ONE}", {"id": plan_id}).fetchone()
+    row = connection.execute(f"SELECT {_COLUMNS.sql} FROM plan WHERE {_ONE}", {"id": plan_id}).fetchone()
     return _saved(row) if row else None
 
 
@@ -82,7 +86,7 @@ def find_plans(
     dialect = connection.dialect
     only = "" if among is None else f" AND id IN ({dialect.ids('ids')})"
     found = connection.execute(
-        f"SELECT {_COLUMNS} FROM plan WHERE account = :account AND state IN ({dialect.ids('states')})"
+        f"SELECT {_COLUMNS.sql} FROM plan WHERE account = :account AND state IN ({dialect.ids('states')})"
         f"{only} ORDER BY id DESC{'' if limit is None else ' LIMIT :most'}",
         {
             "states": dialect.bind_ids([state.value for state in states]),
@@ -137,11 +141,13 @@ def change_plan(connection: Connection, before: SavedPlan, after: SavedPlan) -> 
 
     On PostgreSQL functions of the owner do it, which set the login and check the time: operators cannot change plans.
     """
-    values = {**_plan_values(connection, after), "before": before.digest}
+    instant = connection.dialect.instant
+    changed = {name: getattr(after, name, None) for name in _STEPS} | _packed(after)
+    values = {name: instant(each) if isinstance(each, datetime) else each for name, each in changed.items()}
+    values |= {"id": after.id, "before": before.digest}
     if connection.dialect.name == "sqlite":
         steps = ", ".join(f"{name} = :{name}" for name in _STEPS)
-        changed = connection.execute(f"UPDATE plan SET {steps} WHERE {_ONE} AND digest = :before", values)
-        return changed.rowcount == 1
+        return connection.execute(f"UPDATE plan SET {steps} WHERE {_ONE} AND digest = :before", values).rowcount == 1
     row = connection.execute(f"SELECT {_APPROVE if after.closed_at is None else _CLOSE}", values).fetchone()
     return row is not None and row[0] == 1
 
@@ -246,29 +252,15 @@ def _done_since(connection: Connection, plan: RejectionPlan, ids: list[str]) -> 
     return done
 
 
-def _plan_values(connection: Connection, saved: SavedPlan) -> dict[str, object]:
-    instant = connection.dialect.instant
+def _packed(saved: SavedPlan) -> dict[str, object]:
+    """The columns of a plan that hold something else than its field."""
+    actors = {name: getattr(saved, name) for name in _ACTORS}
     return {
-        "id": saved.id,
-        "made_at": instant(saved.made_at),
-        "author": saved.author.actor,
-        "author_login": saved.author.login,
-        "targets": saved.targets,
+        **{name: who and who.actor for name, who in actors.items()},
+        **{f"{name}_login": who and who.login for name, who in actors.items()},
         "totals": json.dumps([(total.currency, total.minor) for total in saved.totals]),
-        "reason": saved.reason,
-        "plan_digest": saved.plan_digest,
         "second_operator": int(saved.second_operator),
-        "expires_at": instant(saved.expires_at),
         "state": saved.state.value,
-        "approver": saved.approver and saved.approver.actor,
-        "approver_login": saved.approver and saved.approver.login,
-        "approved_at": saved.approved_at and instant(saved.approved_at),
-        "how": saved.how,
-        "due_at": saved.due_at and instant(saved.due_at),
-        "closed_at": saved.closed_at and instant(saved.closed_at),
-        "closed_by": saved.closed_by and saved.closed_by.actor,
-        "closed_by_login": saved.closed_by and saved.closed_by.login,
-        "digest": saved.digest,
     }
 
 
@@ -295,18 +287,12 @@ def _differing(was: Row, now: Row) -> list[OrderChange]:
 
 
 def _saved(row: Row) -> SavedPlan:
-    """Convert a row of `_COLUMNS`. Values that cannot be read become empty; the digest then does not match."""
-    kept = dict(zip(_NAMES, row, strict=True))
-    for name in ("made_at", "expires_at", "approved_at", "due_at", "closed_at"):
-        kept[name] = None if kept[name] is None else readable_instant(kept[name]) or _UNREADABLE
-    for name in ("author", "approver", "closed_by"):
+    """Convert a row of `_COLUMNS`."""
+    kept = _COLUMNS.values(row)
+    for name in _ACTORS:
         actor, login = kept[name], kept.pop(f"{name}_login")
         kept[name] = None if actor is None else Identity(actor=actor, login=login or "")
-    kept["totals"] = _totals(kept["totals"])
-    kept["targets"] = kept["targets"] if isinstance(kept["targets"], int) else 0
-    kept["second_operator"] = bool(kept["second_operator"])
-    kept["state"] = PlanState(kept["state"])
-    return SavedPlan(**kept)
+    return SavedPlan(**kept | {"totals": _totals(kept["totals"])})
 
 
 def _totals(text: str) -> tuple[Money, ...]:
