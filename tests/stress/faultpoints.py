@@ -223,9 +223,10 @@ def _live_later(shift: timedelta) -> None:
 
 
 def _let_the_server_live_later(shift: timedelta) -> None:
-    from orderctl.database.connection import PostgresDialect  # noqa: PLC0415
+    from orderctl.database.connection import POSTGRESQL  # noqa: PLC0415
 
-    PostgresDialect.present = f"clock_timestamp() + interval '{shift.total_seconds()} seconds'"
+    later = f"clock_timestamp() + interval '{shift.total_seconds()} seconds'"
+    object.__setattr__(POSTGRESQL, "present", later)
 
 
 def _wait_for_locks(seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Connections and dialects: SQL text with `:name` parameters, and the differences between the two engines.
 
-Statements are written once. A `Dialect` gives what SQLite and PostgreSQL spell differently. A `Connection` runs a
+Statements are written once. A `Dialect` says what SQLite and PostgreSQL spell differently. A `Connection` runs a
 statement in the transaction that `Store` opened. Values are passed as parameters only.
 """
 
@@ -31,149 +31,81 @@ class Fragment:
         return Fragment(sql, {names[name]: value for name, value in self.params.items()})
 
 
-class Dialect(Protocol):
-    """What SQLite and PostgreSQL spell differently."""
-
-    name: str
-    login: str
-    accounts: str  # a subquery of the accounts that the login is a member of; empty where there are no logins
-    present: str  # the database's clock as an expression; empty where it has none
-    small_cache: str  # a statement that limits the memory of what is written from now on; empty where there is none
-
-    def ids(self, parameter: str) -> str:
-        """A subquery that yields the texts of a list bound by `bind_ids`."""
-
-    def bind_ids(self, ids: Sequence[str]) -> object:
-        """A list of ids as one parameter: an array (PostgreSQL) or a JSON array (SQLite)."""
-
-    def among(self, parameter: str) -> str:
-        """What follows a column to test whether it is in a list bound by `bind_ids`. The list may be long."""
-
-    def pairs(self, parameter: str) -> str:
-        """A subquery that yields (key, value), text and integer, of a JSON object given as text."""
-
-    def json_object(self, key: str, value: str) -> str:
-        """An aggregate that packs rows into one JSON object, as text."""
-
-    def json_rows(self, columns: str, source: str) -> str:
-        """The end of a SELECT that packs the columns of the rows of a source into one JSON array of arrays, as text."""
-
-    def instant(self, value: datetime) -> object:
-        """An aware instant as the engine's parameter."""
-
-    def day(self, value: date) -> object:
-        """A day as the engine's parameter."""
-
-    def month(self, column: str) -> str:
-        """The year and month of an instant or a day column, as `2026-03`."""
-
-    def lock(self, table: str) -> str:
-        """A suffix of a SELECT that locks the rows of one table; empty on SQLite."""
-
-    def lock_free(self, table: str) -> str:
-        """A suffix of a SELECT like that of `lock`, which skips rows that another transaction has locked."""
-
-
-class SqliteDialect:
-    """SQLite: instants and days as ISO 8601 text, lists as JSON."""
-
-    name = "sqlite"
-    login = "''"
-    accounts = ""
-    present = ""
-    small_cache = "PRAGMA cache_size = -16384"
-
-    def lock(self, table: str) -> str:  # noqa: ARG002 - SQLite locks the file: one transaction writes at a time
-        return ""
-
-    def lock_free(self, table: str) -> str:  # noqa: ARG002
-        return ""
-
-    def ids(self, parameter: str) -> str:
-        return f"SELECT value FROM json_each(:{parameter})"
-
-    def bind_ids(self, ids: Sequence[str]) -> object:
-        return json.dumps(list(ids))
-
-    def among(self, parameter: str) -> str:
-        return f"IN (SELECT value FROM json_each(:{parameter}))"
-
-    def pairs(self, parameter: str) -> str:
-        return f"SELECT key, value FROM json_each(:{parameter})"
-
-    def json_object(self, key: str, value: str) -> str:
-        return f"json_group_object({key}, {value})"
-
-    def json_rows(self, columns: str, source: str) -> str:
-        return f"json_group_array(json_array({columns})) FROM {source}"
-
-    def instant(self, value: datetime) -> object:
-        """Fixed width, so that text order is time order."""
-        return _sqlite_instant(value)
-
-    def day(self, value: date) -> object:
-        return value.isoformat()
-
-    def month(self, column: str) -> str:
-        return f"substr({column}, 1, 7)"
-
-
 @lru_cache(maxsize=10_000)
 def _sqlite_instant(value: datetime) -> str:
+    """Of a fixed width, so that text order is time order."""
     return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
-# Citus keeps its tables in this catalogue.
-IS_DISTRIBUTED = "to_regclass('pg_dist_partition') IS NOT NULL"
+Spelling = Callable[..., str]
 
 
-class PostgresDialect:
-    """PostgreSQL: its own types, lists as arrays."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What SQLite and PostgreSQL spell differently: texts, and functions from names of parameters or columns to SQL."""
 
-    name = "postgresql"
-    login = "session_user"  # who logged in: neither SET ROLE nor a SECURITY DEFINER function changes it
-    accounts = (
+    name: str
+    login: str  # the login as an expression
+    accounts: str  # a subquery of the accounts that the login is a member of; empty where there are no logins
+    present: str  # the database's clock as an expression; empty where it has none
+    small_cache: str  # a statement that limits the memory of what is written from now on; empty where there is none
+    bind_ids: Callable[[Sequence[str]], object]  # a list of ids as one parameter
+    ids: Spelling  # a subquery that yields the texts of a list bound by `bind_ids`
+    among: Spelling  # what follows a column to test whether it is in such a list, which may be long
+    pairs: Spelling  # a subquery that yields (key, value), text and integer, of a JSON object given as text
+    json_object: Spelling  # an aggregate that packs rows of a key and a value into one JSON object, as text
+    json_rows: Spelling  # the end of a SELECT that packs columns of a source into one JSON array of arrays, as text
+    instant: Callable[[datetime], object]  # an aware instant as a parameter
+    day: Callable[[date], object]  # a day as a parameter
+    month: Spelling  # the year and month of an instant or a day column, as `2026-03`
+    lock: Spelling  # a suffix of a SELECT that locks the rows of one table
+    lock_free: Spelling  # a suffix like that of `lock`, which skips rows that another transaction has locked
+
+
+# Instants and days are ISO 8601 text, lists are JSON. SQLite locks the file: one transaction writes at a time.
+SQLITE = Dialect(
+    name="sqlite",
+    login="''",
+    accounts="",
+    present="",
+    small_cache="PRAGMA cache_size = -16384",
+    bind_ids=lambda ids: json.dumps(list(ids)),
+    ids="SELECT value FROM json_each(:{})".format,
+    among="IN (SELECT value FROM json_each(:{}))".format,
+    pairs="SELECT key, value FROM json_each(:{})".format,
+    json_object="json_group_object({}, {})".format,
+    json_rows="json_group_array(json_array({})) FROM {}".format,
+    instant=_sqlite_instant,
+    day=date.isoformat,
+    month="substr({}, 1, 7)".format,
+    lock="".format,
+    lock_free="".format,
+)
+# Its own types; lists are arrays. The time zone of the session is UTC.
+POSTGRESQL = Dialect(
+    name="postgresql",
+    login="session_user",  # who logged in: neither SET ROLE nor a SECURITY DEFINER function changes it
+    accounts=(
         "SELECT m.account FROM member AS m WHERE m.login = session_user::text AND m.action = 'add' AND NOT EXISTS"
         " (SELECT 1 FROM member AS later WHERE later.account = m.account AND later.login = m.login"
         " AND later.number > m.number)"
-    )
-    present = "clock_timestamp()"  # now() would be the time at which the transaction began, before its locks
-    small_cache = ""
-
-    def lock(self, table: str) -> str:
-        return f"FOR UPDATE OF {table}"
-
-    def lock_free(self, table: str) -> str:
-        return f"FOR UPDATE OF {table} SKIP LOCKED"
-
-    def ids(self, parameter: str) -> str:
-        return f"SELECT unnest(:{parameter}::text[]) AS value"
-
-    def bind_ids(self, ids: Sequence[str]) -> object:
-        return list(ids)
-
-    def among(self, parameter: str) -> str:
-        """The array itself is faster than a subquery: it is scanned in the order of the index."""
-        return f"= ANY(:{parameter}::text[])"
-
-    def pairs(self, parameter: str) -> str:
-        return f"SELECT key, value::bigint AS value FROM json_each_text(:{parameter}::json)"
-
-    def json_object(self, key: str, value: str) -> str:
-        return f"coalesce(json_object_agg({key}, {value})::text, '{{}}')"
-
-    def json_rows(self, columns: str, source: str) -> str:
-        return f"coalesce(json_agg(json_build_array({columns}))::text, '[]') FROM {source}"
-
-    def instant(self, value: datetime) -> object:
-        return value
-
-    def day(self, value: date) -> object:
-        return value
-
-    def month(self, column: str) -> str:
-        """The time zone of the session is UTC."""
-        return f"to_char({column}, 'YYYY-MM')"
+    ),
+    present="clock_timestamp()",  # now() would be the time at which the transaction began, before its locks
+    small_cache="",
+    bind_ids=list,
+    ids="SELECT unnest(:{}::text[]) AS value".format,
+    among="= ANY(:{}::text[])".format,  # faster than a subquery: it is scanned in the order of the index
+    pairs="SELECT key, value::bigint AS value FROM json_each_text(:{}::json)".format,
+    json_object="coalesce(json_object_agg({}, {})::text, '{{}}')".format,
+    json_rows="coalesce(json_agg(json_build_array({}))::text, '[]') FROM {}".format,
+    instant=lambda instant: instant,
+    day=lambda day: day,
+    month="to_char({}, 'YYYY-MM')".format,
+    lock="FOR UPDATE OF {}".format,
+    lock_free="FOR UPDATE OF {} SKIP LOCKED".format,
+)
+# Citus keeps its tables in this catalogue.
+IS_DISTRIBUTED = "to_regclass('pg_dist_partition') IS NOT NULL"
 
 
 def read_instant(value: Any) -> datetime:  # noqa: ANN401 - a column of either engine

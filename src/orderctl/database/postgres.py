@@ -15,10 +15,10 @@ from psycopg.pq import TransactionStatus
 
 from orderctl.database.connection import (
     IS_DISTRIBUTED,
+    POSTGRESQL,
     CommitLostError,
     Cursor,
     Params,
-    PostgresDialect,
     Row,
     RowExistsError,
     for_psycopg,
@@ -120,7 +120,7 @@ class PostgresConnection:
         self.raw = raw
         self.account = account
         self._distributed = distributed
-        self.dialect = PostgresDialect()
+        self.dialect = POSTGRESQL
         self._cursor_names = count(1)
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:

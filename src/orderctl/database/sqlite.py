@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from orderctl.database.address import Address
-from orderctl.database.connection import Cursor, Params, Row, RowExistsError, SqliteDialect
+from orderctl.database.connection import SQLITE, Cursor, Params, Row, RowExistsError
 from orderctl.database.store import APPLICATION_ID
 from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError, UsageError
 from orderctl.language import N_, _
@@ -36,7 +36,7 @@ class SqliteConnection:
     def __init__(self, raw: sqlite3.Connection, account: str) -> None:
         self.raw = raw
         self.account = account
-        self.dialect = SqliteDialect()
+        self.dialect = SQLITE
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:
         """Run one statement; `:account` is bound."""

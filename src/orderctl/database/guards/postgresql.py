@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from orderctl.database.connection import PostgresDialect
+from orderctl.database.connection import POSTGRESQL
 from orderctl.database.guards.conditions import (
     ACT_IN_PLACE,
     ACT_OF_LOGIN,
@@ -242,7 +242,7 @@ def row_security(table: str) -> Iterator[str]:
     """
     yield f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY"
-    yield f"CREATE POLICY of_members ON {table} USING (account = ANY (ARRAY({PostgresDialect.accounts})))"
+    yield f"CREATE POLICY of_members ON {table} USING (account = ANY (ARRAY({POSTGRESQL.accounts})))"
 
 
 def member_security() -> Iterator[str]:

@@ -206,7 +206,7 @@ def writebacks() -> Iterator[str]:
 
 
 def no_time(column: str, form: str, length: int) -> str:
-    """The column holds a text that `SqliteDialect` does not write and that cannot be read as a time."""
+    """The column holds a text that the program does not write and that cannot be read as a time."""
     new = f"NEW.{column}"
     ends = f" OR {new} NOT GLOB '*.[0-9][0-9][0-9][0-9][0-9][0-9]Z'" if length > len("2026-03-14") else ""
     # A modifier makes SQLite normalise the date: 31 February becomes 3 March. Fractions are left out: SQLite rounds the
