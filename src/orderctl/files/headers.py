@@ -84,20 +84,8 @@ _TOTALS = frozenset(
     {
         *("total", "totals", "grand total", "sum", "subtotal", "summe", "gesamt", "gesamtsumme", "endsumme"),
         *("insgesamt", "total général", "total general", "somme", "totale", "totali", "totale generale", "somma"),
-        *(
-            "suma",
-            "totales",
-            "total geral",
-            "soma",
-            "totais",
-            "totaal",
-            "i alt",
-            "razem",
-            "celkem",
-            "合計",
-            "総計",
-            "小計",
-        ),
+        *("suma", "totales", "total geral", "soma", "totais", "totaal", "i alt", "razem", "celkem"),
+        *("合計", "総計", "小計"),
     }
 )
 _NUMBER = re.compile(r"[^A-Za-z]{0,4}\d[\d.,'’\s]*[^A-Za-z]{0,4}|[A-Z]{3}")

@@ -12,7 +12,7 @@ from orderctl.language import N_, _
 from orderctl.orders.orders import OrderSummary
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column, made of some fields of a summary. `plain` writes it for programs, `write` for people.
 
@@ -31,20 +31,8 @@ class Column:
         return self.write(*(getattr(order, name) for name in self.fields))
 
 
-def _text(name: str, header: str, field: str, write: Callable[..., str] | None = None) -> Column:
-    return Column(name=name, header=header, fields=(field,), plain=write, write=write or str)
-
-
-def _day(day: date | None) -> str:
-    return day.isoformat() if day else ""
-
-
-def _or_nothing(text: str | None) -> str:
-    return text or ""
-
-
-def _instant(at: datetime | None) -> str:
-    return at.isoformat() if at else ""
+def _or_nothing(value: str | date | None) -> str:
+    return value.isoformat() if isinstance(value, date) else value or ""
 
 
 def _minute(at: datetime | None) -> str:
@@ -56,39 +44,20 @@ def _archived(archived: bool) -> str:
 
 
 _ALL = (
-    _text("id", N_("Order"), "id"),
-    _text("buyer", N_("Buyer"), "buyer_name"),
-    _text("status", N_("Status"), "status"),
-    _text("ref", N_("Reference"), "reference"),
-    _text("season", N_("Season"), "season"),
-    Column(
-        name="ordered",
-        header=N_("Ordered"),
-        fields=("ordered_at",),
-        plain=datetime.isoformat,
-        write=lambda instant: instant.date().isoformat(),
-    ),
-    _text("delivery", N_("Delivery"), "delivery_from", _day),
-    _text("country", N_("Country"), "country", _or_nothing),
-    Column(
-        name="quantity",
-        header=N_("Pieces"),
-        fields=("quantity",),
-        write="{:,}".format,
-        is_number=True,
-    ),
-    Column(
-        name="total",
-        header=N_("Total"),
-        fields=("total", "currency"),
-        plain=plain_amount,
-        write=format_amount,
-        is_number=True,
-    ),
-    _text("currency", "", "currency"),
-    _text("archived", N_("Archived"), "archived", _archived),
-    _text("source", N_("Source"), "source"),
-    Column(name="seen", header=N_("Seen (UTC)"), fields=("seen_at",), plain=_instant, write=_minute),
+    Column("id", N_("Order"), ("id",)),
+    Column("buyer", N_("Buyer"), ("buyer_name",)),
+    Column("status", N_("Status"), ("status",)),
+    Column("ref", N_("Reference"), ("reference",)),
+    Column("season", N_("Season"), ("season",)),
+    Column("ordered", N_("Ordered"), ("ordered_at",), datetime.isoformat, lambda at: at.date().isoformat()),
+    Column("delivery", N_("Delivery"), ("delivery_from",), _or_nothing, _or_nothing),
+    Column("country", N_("Country"), ("country",), _or_nothing, _or_nothing),
+    Column("quantity", N_("Pieces"), ("quantity",), None, "{:,}".format, is_number=True),
+    Column("total", N_("Total"), ("total", "currency"), plain_amount, format_amount, is_number=True),
+    Column("currency", "", ("currency",)),
+    Column("archived", N_("Archived"), ("archived",), _archived, _archived),
+    Column("source", N_("Source"), ("source",)),
+    Column("seen", N_("Seen (UTC)"), ("seen_at",), _or_nothing, _minute),
 )
 COLUMNS = {column.name: column for column in _ALL}
 DEFAULT_COLUMNS = tuple(name for name in COLUMNS if name not in {"archived", "source", "seen"})
