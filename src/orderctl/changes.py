@@ -80,24 +80,27 @@ def apply_change(
     ids = _log_change(connection, choice, change, event_id, actor, at)
     changed = {"changed": connection.dialect.bind_ids(ids)}
     among = f"id IN ({connection.dialect.ids('changed')})"
+    archived = ""
     match change.kind:
         case ChangeKind.ARCHIVED:
-            _set_archived(connection, among, ":at", at, changed)
+            archived = "archived_at = :at, version = version + 1, "
         case ChangeKind.UNARCHIVED:
-            _set_archived(connection, among, "NULL", at, changed)
+            archived = "archived_at = NULL, version = version + 1, "
         case ChangeKind.TAGGED:
             connection.execute(
                 "INSERT INTO order_tag (account, order_id, tag) SELECT account, id, :tag FROM orders"
                 f" WHERE account = :account AND {among} ON CONFLICT DO NOTHING",
                 {"tag": change.tag, **changed},
             )
-            _touch(connection, among, at, changed)
         case ChangeKind.UNTAGGED:
             connection.execute(
                 f"DELETE FROM order_tag WHERE account = :account AND tag = :tag AND order_{among}",
                 {"tag": change.tag, **changed},
             )
-            _touch(connection, among, at, changed)
+    connection.execute(
+        f"UPDATE orders SET {archived}changed_at = :at WHERE account = :account AND {among}",
+        {**changed, "at": connection.dialect.instant(at)},
+    )
     if ids:
         record_act(
             connection,
@@ -124,21 +127,6 @@ def _log_change(
         {**chosen.params, "event": event_id, "tag": change.tag, "actor": actor, "at": dialect.instant(at)},
     )
     return [order_id for (order_id,) in written.fetchall()]
-
-
-def _set_archived(connection: Connection, among: str, value: str, at: datetime, changed: dict[str, object]) -> None:
-    connection.execute(
-        f"UPDATE orders SET archived_at = {value}, changed_at = :at, version = version + 1"
-        f" WHERE account = :account AND {among}",
-        {**changed, "at": connection.dialect.instant(at)},
-    )
-
-
-def _touch(connection: Connection, among: str, at: datetime, changed: dict[str, object]) -> None:
-    connection.execute(
-        f"UPDATE orders SET changed_at = :at WHERE account = :account AND {among}",
-        {**changed, "at": connection.dialect.instant(at)},
-    )
 
 
 def preview_change(store: Store, request: ChangeRequest) -> ChangeReport:

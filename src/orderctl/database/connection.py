@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -265,26 +266,23 @@ class CountingConnection:
         return self._connection.account
 
     def execute(self, sql: str, params: Params | None = None) -> Cursor:
-        started = time.perf_counter()
-        try:
+        with self._counted():
             return self._connection.execute(sql, params or {})
-        finally:
-            self._count(started)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        started = time.perf_counter()
-        try:
+        with self._counted():
             self._connection.insert(table, columns, rows)
-        finally:
-            self._count(started)
 
     def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
         """Only the time to the first row counts; the rest is spent by the caller."""
-        started = time.perf_counter()
-        rows = self._connection.stream(sql, params or {})
-        self._count(started)
-        return rows
+        with self._counted():
+            return self._connection.stream(sql, params or {})
 
-    def _count(self, started: float) -> None:
-        self._statements.count += 1
-        self._statements.seconds += time.perf_counter() - started
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._statements.count += 1
+            self._statements.seconds += time.perf_counter() - started
