@@ -35,7 +35,7 @@ from orderctl.filters.saved import all_filters, get_filter
 from orderctl.language import _, english
 from orderctl.orders.orders import parse_order_id
 from orderctl.selection.notes import ReasonCodes, read_codes
-from orderctl.selection.queries import ids_as_stored, selection_names, selection_size, unknown_ids
+from orderctl.selection.queries import ids_as_stored, selection_size, selections_of, unknown_ids
 from orderctl.selection.selection import DEFAULT_SELECTION, Choice, FilterScope, IdList, IdScope, Scope, SelectionScope
 from orderctl.selection.service import refuse_everything
 
@@ -289,7 +289,7 @@ def refuse_empty_selection(store: Store, choice: Choice, *, but: str | None = No
         return
     with store.snapshot() as connection:
         empty = [each.name for each in selections if not selection_size(connection, each.actor, each.name)]
-        known = [name for name, __ in selection_names(connection, selections[0].actor)]
+        known = [each.name for each in selections_of(connection, selections[0].actor)]
     if not empty:
         return
     if selections[0] is choice.scope and empty[0] == selections[0].name:

@@ -111,16 +111,6 @@ def selection_size(connection: Connection, actor: str, name: str) -> int:
     return row[0] if row else 0
 
 
-def selection_names(connection: Connection, actor: str) -> tuple[tuple[str, int], ...]:
-    """The operator's selections with their sizes."""
-    found = connection.execute(
-        "SELECT name, count(*) FROM selection_item WHERE account = :account AND actor = :actor"
-        " GROUP BY name ORDER BY name",
-        {"actor": actor},
-    )
-    return tuple((name, size) for name, size in found)
-
-
 def selections_of(connection: Connection, actor: str) -> tuple[Selection, ...]:
     """The operator's selections, by name."""
     found = connection.execute(

@@ -32,7 +32,6 @@ from orderctl.selection.picking import PickList, Picks
 from orderctl.selection.queries import (
     selected_orders,
     selection_items,
-    selection_names,
     selection_size,
     selection_sources,
     selections_of,
@@ -240,7 +239,9 @@ def _show(context: Context, connection: Connection, name: str) -> None:
             "{number:,} order: {source}", "{number:,} orders: {source}", orders, source=source_in_words(source)
         )
         context.screen.tell(words)
-    others = [f"{other} ({number:,})" for other, number in selection_names(connection, context.actor) if other != name]
+    others = [
+        f"{each.name} ({each.orders:,})" for each in selections_of(connection, context.actor) if each.name != name
+    ]
     if others:
         context.screen.tell(_("other selections: {names}", names=", ".join(others)))
 
