@@ -16,7 +16,7 @@ from orderctl.database.acts import (
     record_earlier_again,
     salted,
 )
-from orderctl.database.connection import Connection, Dialect, packed, recordset
+from orderctl.database.connection import Connection, Dialect, Row, packed, recordset
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.erasure.scope import Scope, blanked_batch, blanked_event, blanked_mail
 from orderctl.errors import OrderctlError
@@ -37,15 +37,10 @@ _OPEN_ORDER = (
     f"o.status NOT IN ({_SETTLED}) AND o.archived_at IS NULL AND o.gone_at IS NULL"
     " AND NOT (o.delivery_notes > 0 AND o.backlog_skus = 0)"
 )
-_UNSETTLED = (
-    DeliveryState.HELD,
-    DeliveryState.WAITING,
-    DeliveryState.CLAIMED,
-    DeliveryState.SENDING,
-    DeliveryState.RETRY,
-    DeliveryState.UNKNOWN,
+_SETTLED_DELIVERIES = {DeliveryState.SENT, DeliveryState.REFUSED, DeliveryState.CANCELLED, DeliveryState.BOUNCED}
+_OPEN_DELIVERY = (
+    f"state IN ({', '.join(repr(each.value) for each in DeliveryState if each not in _SETTLED_DELIVERIES)})"
 )
-_OPEN_DELIVERY = f"state IN ({', '.join(repr(state.value) for state in _UNSETTLED)})"
 _OF_BUYER = "account = :account AND buyer_id = :buyer"
 _OF_ORDERS = f"account = :account AND order_id IN (SELECT id FROM orders WHERE {_OF_BUYER})"
 # No index of mails goes by buyer. Each mail tells of an order that is rejected, and keeps its buyer.
@@ -299,13 +294,8 @@ def _blank_orders(connection: Connection, scope: Scope, erasure: Erasure) -> Non
         "SELECT order_id, id, detail FROM order_event WHERE account = :account AND batch_id IS NULL AND detail <> ''"
         f" AND order_id {dialect.among('ids')}",
         ids,
-    ).fetchall()
-    for order_id, event_id, detail in loose:
-        if scope.words.are_in(detail):
-            connection.execute(
-                "UPDATE order_event SET detail = :mark WHERE account = :account AND order_id = :order AND id = :event",
-                {"mark": mark, "order": order_id, "event": event_id},
-            )
+    )
+    _blank_named(connection, "order_event", ("order_id", "id", "detail"), loose.fetchall(), scope.words, mark)
     connection.execute(
         "INSERT INTO order_event (account, order_id, id, kind, actor, at)"
         f" SELECT account, id, :event, '{ERASED}', :actor, :at FROM orders WHERE {_OF_BUYER}",
@@ -362,12 +352,7 @@ def _blank_writebacks(connection: Connection, scope: Scope, bound: dict[str, obj
     )
     connection.execute(f"UPDATE writeback SET last_error = :mark WHERE {_OF_ORDERS} AND last_error <> ''", bound)
     keys = connection.execute(f"SELECT id, system_key FROM writeback WHERE {_OF_ORDERS}", bound).fetchall()
-    for writeback_id, key in keys:
-        if scope.words.are_in(key):
-            connection.execute(
-                "UPDATE writeback SET system_key = :mark WHERE account = :account AND id = :id",
-                {"mark": bound["mark"], "id": writeback_id},
-            )
+    _blank_named(connection, "writeback", ("id", "system_key"), keys, scope.words, bound["mark"])
 
 
 def _blank_letters_to_others(connection: Connection, scope: Scope, mark: str) -> None:
@@ -390,13 +375,7 @@ def _blank_letters_to_others(connection: Connection, scope: Scope, mark: str) ->
             f" AND m.id = t.mail_id WHERE t.account = :account AND t.{column} <> '' AND {in_batches}",
             others,
         )
-        for mail_id, text in said.fetchall():
-            if scope.words.are_in(text):
-                connection.execute(
-                    f"UPDATE {table} SET {column} = :mark WHERE account = :account AND mail_id = :mail"
-                    f" AND {column} = :text",
-                    {"mark": mark, "mail": mail_id, "text": text},
-                )
+        _blank_named(connection, table, ("mail_id", column), said.fetchall(), scope.words, mark)
 
 
 def _blank_batch(connection: Connection, batch: Batch, digest: BatchDigest, scope: Scope, mark: str) -> None:
@@ -426,12 +405,20 @@ def _blank_origins(connection: Connection, scope: Scope, mark: str) -> None:
     """Where the ids of batches and of selections came from."""
     for table, column in (("batch_origin", "source"), ("selection_item", "origin")):
         found = connection.execute(f"SELECT DISTINCT {column} FROM {table} WHERE account = :account").fetchall()
-        for (text,) in found:
-            if scope.words.are_in(text):
-                connection.execute(
-                    f"UPDATE {table} SET {column} = :mark WHERE account = :account AND {column} = :text",
-                    {"mark": mark, "text": text},
-                )
+        _blank_named(connection, table, (column,), found, scope.words, mark)
+
+
+def _blank_named(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Row], words: Words, mark: object
+) -> None:
+    """Put the mark in the place of each text that names the buyer: the last of the columns, the others find its row."""
+    where = " AND ".join(f"{column} = :{column}" for column in columns)
+    for row in rows:
+        if words.are_in(row[-1]):
+            connection.execute(
+                f"UPDATE {table} SET {columns[-1]} = :mark WHERE account = :account AND {where}",
+                {"mark": mark, **dict(zip(columns, row, strict=True))},
+            )
 
 
 def _blank_plan(connection: Connection, saved: SavedPlan, words: Words, mark: str) -> None:
