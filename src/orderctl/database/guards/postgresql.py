@@ -13,6 +13,7 @@ from orderctl.database.guards.conditions import (
     BY_A_BATCH,
     BY_THE_RULES,
     DAYS,
+    DELIVERIES,
     EVENT_OF_BATCH,
     FINAL,
     FIRST_VERSIONS,
@@ -20,9 +21,7 @@ from orderctl.database.guards.conditions import (
     IN_PLACE,
     INSTANTS,
     MAIL_KEPT,
-    MAIL_MOVED,
     MAIL_READDRESSED,
-    MAIL_UNLOGGED,
     NEVER_REJECTED,
     NO_REASON,
     NUMBERS,
@@ -41,9 +40,6 @@ from orderctl.database.guards.conditions import (
     WITH_BOUNCES,
     WITH_ERASURES,
     WITH_POLICY,
-    WRITEBACK_KEPT,
-    WRITEBACK_MOVED,
-    WRITEBACK_UNLOGGED,
     YEARS,
     acted_on,
     any_of,
@@ -187,28 +183,39 @@ def acts() -> Iterator[str]:
 
 
 def mails(revision: int) -> Iterator[str]:
-    """A mail keeps what it was queued as, and goes from state to state as allowed."""
-    yield from _refuse_if("mail", f"NOT EXISTS ({logged('mail')})")
-    yield from _refuse_if("mail_order", f"EXISTS ({_OF_BATCH})")
-    changed = mail_changed("IS DISTINCT FROM", revision)
-    unerased = {"mail": "orderctl_refuse", "mail_order": "orderctl_refuse"}
-    if revision >= WITH_ERASURES:
-        for table in unerased:
-            yield from _refusing_unerased(table, ERASABLE[table])
-            unerased[table] = _unless_erased(table)
-    yield from trigger("mail", "mail_kept_update", "UPDATE", changed, MAIL_KEPT, unerased["mail"])
-    yield from trigger("mail", "mail_kept_moves", "UPDATE", moved("IS DISTINCT FROM"), MAIL_MOVED)
-    yield from trigger("mail", "mail_kept_logged", "UPDATE", acted_on(), MAIL_UNLOGGED, "orderctl_refuse_mail")
+    """A mail keeps what it was queued as, its orders too, and goes from state to state as allowed."""
+    yield from _delivery("mail", mail_changed("IS DISTINCT FROM", revision), revision)
     if revision >= WITH_BOUNCES:
         yield from _refuse_if("address", f"NOT EXISTS ({logged_address()})")
         other = "NEW.state = 'waiting' AND NEW.recipient IS DISTINCT FROM OLD.recipient"
         yield from trigger("mail", "mail_kept_recipient", "UPDATE", other, MAIL_READDRESSED, "orderctl_refuse_address")
-    yield from trigger("mail", "mail_kept_delete", "DELETE", "true", MAIL_KEPT)
-    yield from trigger("mail_order", "mail_order_kept_update", "UPDATE", "true", MAIL_KEPT, unerased["mail_order"])
-    yield from trigger("mail_order", "mail_order_kept_delete", "DELETE", "true", MAIL_KEPT)
+    yield from _refuse_if("mail_order", f"EXISTS ({_OF_BATCH})")
+    yield from _kept("mail_order", "true", MAIL_KEPT, revision)
     yield from after_insert("mail_order", "mail_order_kept_insert", f"orderctl_refuse_mail_order('{MAIL_KEPT}')")
-    for table in ("mail", "mail_order"):
-        yield from _no_truncate(table, MAIL_KEPT)
+
+
+def writebacks() -> Iterator[str]:
+    """A write-back keeps what it was queued as, and goes from state to state as a mail does."""
+    return _delivery("writeback", writeback_changed("IS DISTINCT FROM"), WITH_ERASURES)
+
+
+def _delivery(table: str, changed: str, revision: int) -> Iterator[str]:
+    is_kept, is_moved, is_logged = DELIVERIES[table]
+    yield from _refuse_if(table, f"NOT EXISTS ({logged(table)})")
+    yield from _kept(table, changed, is_kept, revision)
+    yield from trigger(table, f"{table}_kept_moves", "UPDATE", moved("IS DISTINCT FROM"), is_moved)
+    yield from trigger(table, f"{table}_kept_logged", "UPDATE", acted_on(), is_logged, f"orderctl_refuse_{table}")
+
+
+def _kept(table: str, changed: str, message: str, revision: int) -> Iterator[str]:
+    """No row is deleted, and none is changed so, but by an erasure."""
+    refuse = "orderctl_refuse"
+    if revision >= WITH_ERASURES:
+        refuse = _unless_erased(table)
+        yield from _refusing_unerased(table, ERASABLE[table])
+    yield from trigger(table, f"{table}_kept_update", "UPDATE", changed, message, refuse)
+    yield from trigger(table, f"{table}_kept_delete", "DELETE", "true", message)
+    yield from _no_truncate(table, message)
 
 
 def recipients() -> Iterator[str]:
@@ -249,19 +256,6 @@ def member_security() -> Iterator[str]:
     """A login sees its own rows. Not forced: the owner has to be able to add the first member of an account."""
     yield "ALTER TABLE member ENABLE ROW LEVEL SECURITY"
     yield "CREATE POLICY of_members ON member FOR SELECT USING (login = session_user::text)"
-
-
-def writebacks() -> Iterator[str]:
-    """A write-back keeps what it was queued as, and goes from state to state as a mail does."""
-    yield from _refuse_if("writeback", f"NOT EXISTS ({logged('writeback')})")
-    yield from _refusing_unerased("writeback", ERASABLE["writeback"])
-    differs, function = "IS DISTINCT FROM", "orderctl_refuse_writeback"
-    changed, unerased = writeback_changed(differs), _unless_erased("writeback")
-    yield from trigger("writeback", "writeback_kept_update", "UPDATE", changed, WRITEBACK_KEPT, unerased)
-    yield from trigger("writeback", "writeback_kept_moves", "UPDATE", moved(differs), WRITEBACK_MOVED)
-    yield from trigger("writeback", "writeback_kept_logged", "UPDATE", acted_on(), WRITEBACK_UNLOGGED, function)
-    yield from trigger("writeback", "writeback_kept_delete", "DELETE", "true", WRITEBACK_KEPT)
-    yield from _no_truncate("writeback", WRITEBACK_KEPT)
 
 
 def _refuse_if(name: str, refused: str, *, returns: str = "NEW") -> Iterator[str]:

@@ -14,6 +14,7 @@ from orderctl.database.guards.conditions import (
     BY_A_BATCH,
     BY_THE_RULES,
     DAYS,
+    DELIVERIES,
     EVENT_OF_BATCH,
     FINAL,
     FIRST_VERSIONS,
@@ -21,9 +22,7 @@ from orderctl.database.guards.conditions import (
     IN_PLACE,
     INSTANTS,
     MAIL_KEPT,
-    MAIL_MOVED,
     MAIL_READDRESSED,
-    MAIL_UNLOGGED,
     MAILS_UNDIGESTED,
     NEVER_REJECTED,
     NO_REASON,
@@ -42,9 +41,6 @@ from orderctl.database.guards.conditions import (
     WITH_ERASURES,
     WITH_MAIL_DIGESTS,
     WITH_POLICY,
-    WRITEBACK_KEPT,
-    WRITEBACK_MOVED,
-    WRITEBACK_UNLOGGED,
     YEARS,
     acted_on,
     any_of,
@@ -160,28 +156,16 @@ def bounds(table: str) -> Iterator[str]:
 
 
 def mails(revision: int) -> Iterator[str]:
-    """A mail keeps what it was queued as, and goes from state to state as allowed."""
-    there = (
-        "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.id)"
-        " OR EXISTS (SELECT 1 FROM mail WHERE rowid = NEW.rowid)"
-    )
+    """A mail keeps what it was queued as, its orders too, and goes from state to state as allowed."""
     linked = (
         "EXISTS (SELECT 1 FROM mail WHERE account = NEW.account AND id = NEW.mail_id) OR EXISTS (SELECT 1"
         " FROM mail_order WHERE account = NEW.account AND mail_id = NEW.mail_id AND order_id = NEW.order_id)"
     )
-    changed = f"{mail_changed('IS NOT', revision)} OR NEW.rowid IS NOT OLD.rowid"
-    unlogged = f"({acted_on()}) AND NOT EXISTS ({logged('mail')})"
-    if revision >= WITH_ERASURES:
-        changed = f"({changed}) AND NOT ({is_erasure('sqlite', ERASABLE['mail'])})"
-    yield trigger("mail_kept_update", "UPDATE ON mail", changed, MAIL_KEPT)
-    yield trigger("mail_kept_moves", "UPDATE OF state, token ON mail", moved("IS NOT"), MAIL_MOVED)
-    yield trigger("mail_kept_logged", "UPDATE OF state, next_attempt_at ON mail", unlogged, MAIL_UNLOGGED)
+    yield from _delivery("mail", mail_changed("IS NOT", revision), revision)
     if revision >= WITH_BOUNCES:
         moved_on = "NEW.state = 'waiting' AND NEW.recipient IS NOT OLD.recipient"
         other = f"{moved_on} AND NOT EXISTS ({logged_address()})"
         yield trigger("mail_kept_recipient", "UPDATE OF recipient ON mail", other, MAIL_READDRESSED)
-    yield trigger("mail_kept_delete", "DELETE ON mail", "1", MAIL_KEPT)
-    yield trigger("mail_kept_insert", "INSERT ON mail", there, MAIL_KEPT)
     yield trigger("mail_order_kept_update", "UPDATE ON mail_order", _unless_erased("mail_order", revision), MAIL_KEPT)
     yield trigger("mail_order_kept_delete", "DELETE ON mail_order", "1", MAIL_KEPT)
     yield trigger("mail_order_kept_insert", "INSERT ON mail_order", linked, MAIL_KEPT)
@@ -189,20 +173,24 @@ def mails(revision: int) -> Iterator[str]:
 
 def writebacks() -> Iterator[str]:
     """A write-back keeps what it was queued as, and goes from state to state as a mail does."""
+    return _delivery("writeback", writeback_changed("IS NOT"), WITH_ERASURES)
+
+
+def _delivery(table: str, changed: str, revision: int) -> Iterator[str]:
     there = (
-        "EXISTS (SELECT 1 FROM writeback WHERE account = NEW.account AND id = NEW.id)"
-        " OR EXISTS (SELECT 1 FROM writeback WHERE rowid = NEW.rowid)"
+        f"EXISTS (SELECT 1 FROM {table} WHERE account = NEW.account AND id = NEW.id)"
+        f" OR EXISTS (SELECT 1 FROM {table} WHERE rowid = NEW.rowid)"
     )
-    changed = f"{writeback_changed('IS NOT')} OR NEW.rowid IS NOT OLD.rowid"
-    changed = f"({changed}) AND NOT ({is_erasure('sqlite', ERASABLE['writeback'])})"
-    unlogged = f"({acted_on()}) AND NOT EXISTS ({logged('writeback')})"
-    on_moves = "UPDATE OF state, token ON writeback"
-    on_acts = "UPDATE OF state, next_attempt_at ON writeback"
-    yield trigger("writeback_kept_update", "UPDATE ON writeback", changed, WRITEBACK_KEPT)
-    yield trigger("writeback_kept_moves", on_moves, moved("IS NOT"), WRITEBACK_MOVED)
-    yield trigger("writeback_kept_logged", on_acts, unlogged, WRITEBACK_UNLOGGED)
-    yield trigger("writeback_kept_delete", "DELETE ON writeback", "1", WRITEBACK_KEPT)
-    yield trigger("writeback_kept_insert", "INSERT ON writeback", there, WRITEBACK_KEPT)
+    changed += " OR NEW.rowid IS NOT OLD.rowid"
+    if revision >= WITH_ERASURES:
+        changed = f"({changed}) AND {_unless_erased(table, revision)}"
+    unlogged = f"({acted_on()}) AND NOT EXISTS ({logged(table)})"
+    is_kept, is_moved, is_logged = DELIVERIES[table]
+    yield trigger(f"{table}_kept_update", f"UPDATE ON {table}", changed, is_kept)
+    yield trigger(f"{table}_kept_moves", f"UPDATE OF state, token ON {table}", moved("IS NOT"), is_moved)
+    yield trigger(f"{table}_kept_logged", f"UPDATE OF state, next_attempt_at ON {table}", unlogged, is_logged)
+    yield trigger(f"{table}_kept_delete", f"DELETE ON {table}", "1", is_kept)
+    yield trigger(f"{table}_kept_insert", f"INSERT ON {table}", there, is_kept)
 
 
 def no_time(column: str, form: str, length: int) -> str:
