@@ -103,8 +103,7 @@ def apply_change(
     )
     if ids:
         record_act(
-            connection,
-            Act(kind=change.kind, subject=event_id, actor=actor, at=at, detail=change.tag).of_keys(ids),
+            connection, Act(kind=change.kind, subject=event_id, actor=actor, at=at, detail=change.tag).of_keys(ids)
         )
     return len(ids)
 
@@ -162,11 +161,7 @@ def _report(connection: Connection, request: ChangeRequest) -> ChangeReport:
         {**condition.params, "tag": change.tag},
     )
     return ChangeReport(
-        request=request,
-        chosen=chosen,
-        changing=changing,
-        unknown=unknown,
-        duplicates=request.choice.given.duplicates,
+        request=request, chosen=chosen, changing=changing, unknown=unknown, duplicates=request.choice.given.duplicates
     )
 
 

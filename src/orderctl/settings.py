@@ -304,20 +304,12 @@ def _refuse_shared(config_file: Path, document: Mapping[str, object]) -> None:
     found = config_file.stat()
     if found.st_mode & 0o077:
         raise UsageError(
-            _(
-                "{file} holds a password ({secret}), and others may read it",
-                file=config_file,
-                secret=secret,
-            ),
+            _("{file} holds a password ({secret}), and others may read it", file=config_file, secret=secret),
             hint=_("chmod 600 {path}", path=config_file),
         )
     if found.st_uid not in {0, os.geteuid()}:
         raise UsageError(
-            _(
-                "{file} holds a password ({secret}), and belongs to another user",
-                file=config_file,
-                secret=secret,
-            ),
+            _("{file} holds a password ({secret}), and belongs to another user", file=config_file, secret=secret),
             hint=_("use a file of your own"),
         )
 
@@ -453,8 +445,7 @@ def _bounded(option: Option, number: int | None, where: str) -> int:
 def _checked(option: Option, text: str, where: str) -> str:
     if option.one_of and text and text not in option.one_of:
         raise UsageError(
-            _("{where} is {text!r}", where=where, text=text),
-            hint=_("one of: {known}", known=", ".join(option.one_of)),
+            _("{where} is {text!r}", where=where, text=text), hint=_("one of: {known}", known=", ".join(option.one_of))
         )
     return text
 

@@ -77,8 +77,7 @@ def own_address(text: str, key: str) -> Address:
             error.message if isinstance(error, UnsendableError) else _("{text!r} is not one e-mail address", text=text)
         )
         raise UsageError(
-            f"{key}: {why}",
-            hint=_("write it as name@brand.example or Name <name@brand.example>"),
+            f"{key}: {why}", hint=_("write it as name@brand.example or Name <name@brand.example>")
         ) from None
 
 

@@ -18,8 +18,7 @@ def private_text(path: Path, key: str) -> str:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise UsageError(
-            _("{key}: {path} cannot be read: {why}", key=key, path=path, why=os_reason(error)),
-            hint=_("check the path"),
+            _("{key}: {path} cannot be read: {why}", key=key, path=path, why=os_reason(error)), hint=_("check the path")
         ) from error
     except UnicodeDecodeError:
         raise UsageError(

@@ -65,10 +65,7 @@ _ORPHANS = {
         "mail",
         f"{_NO_BATCH} OR NOT EXISTS (SELECT 1 FROM mail_order AS m WHERE m.account = :account AND m.mail_id = t.id)",
     ),
-    N_("{number:,} orders of unknown buyers"): (
-        "orders",
-        f"t.buyer_id IS NOT NULL AND {_NO_BUYER}",
-    ),
+    N_("{number:,} orders of unknown buyers"): ("orders", f"t.buyer_id IS NOT NULL AND {_NO_BUYER}"),
 }
 
 

@@ -334,22 +334,13 @@ _FAILURES: dict[type[Exception], tuple[str, str]] = {
         N_("the store {shown} is locked by another program"),
         N_("try again when the other run has ended"),
     ),
-    errors.SerializationFailure: (
-        N_("the store {shown} stayed busy beyond the retries"),
-        N_("try again in a moment"),
-    ),
-    errors.DeadlockDetected: (
-        N_("the store {shown} stayed busy beyond the retries"),
-        N_("try again in a moment"),
-    ),
+    errors.SerializationFailure: (N_("the store {shown} stayed busy beyond the retries"), N_("try again in a moment")),
+    errors.DeadlockDetected: (N_("the store {shown} stayed busy beyond the retries"), N_("try again in a moment")),
     errors.QueryCanceled: (
         N_("the store {shown} ended a statement that took too long"),
         N_("raise its statement_timeout"),
     ),
-    errors.ReadOnlySqlTransaction: (
-        N_("the store {shown} is read-only"),
-        N_("use the primary server, not a standby"),
-    ),
+    errors.ReadOnlySqlTransaction: (N_("the store {shown} is read-only"), N_("use the primary server, not a standby")),
     errors.InsufficientPrivilege: (
         N_("the database user may not do this on {shown}: {why}"),
         N_("its owner may, or grants the right: see orderctl help postgresql"),

@@ -19,14 +19,7 @@ from sqlalchemy.pool import NullPool
 from orderctl.database.address import Address
 from orderctl.database.migrations.migrations import MIGRATIONS
 from orderctl.database.sqlite import backup_store
-from orderctl.database.store import (
-    CURRENT,
-    REVISIONS,
-    VERSION_TABLE,
-    Engine,
-    make_engine,
-    stored_revision,
-)
+from orderctl.database.store import CURRENT, REVISIONS, VERSION_TABLE, Engine, make_engine, stored_revision
 from orderctl.errors import CommitUnknownError, OrderctlError, UsageError, os_reason
 from orderctl.language import _
 
@@ -45,8 +38,7 @@ def init_store(address: Address) -> bool:
             return False
         if inspect(connection).get_table_names():
             raise UsageError(
-                _("{shown} holds tables that are not orderctl's", shown=address.shown),
-                hint=_("name an empty database"),
+                _("{shown} holds tables that are not orderctl's", shown=address.shown), hint=_("name an empty database")
             )
         _migrate(connection)
     return True

@@ -199,27 +199,15 @@ _FAILURES = {
         N_("try again when the other run has ended"),
     ),
     "SQLITE_LOCKED": (N_("the store {shown} is locked"), N_("try again when the other run has ended")),
-    "SQLITE_READONLY": (
-        N_("the store {shown} is read-only"),
-        N_("check the rights of the file and of its folder"),
-    ),
-    "SQLITE_CANTOPEN": (
-        N_("the store {shown} cannot be opened"),
-        N_("check the rights of the file and of its folder"),
-    ),
+    "SQLITE_READONLY": (N_("the store {shown} is read-only"), N_("check the rights of the file and of its folder")),
+    "SQLITE_CANTOPEN": (N_("the store {shown} cannot be opened"), N_("check the rights of the file and of its folder")),
     "SQLITE_NOTADB": (
         N_("{shown} is not an orderctl store"),
         N_("check the path, or make a store: orderctl store init"),
     ),
-    "SQLITE_CORRUPT": (
-        N_("the store {shown} is damaged"),
-        N_("restore a backup; orderctl store check tells more"),
-    ),
+    "SQLITE_CORRUPT": (N_("the store {shown} is damaged"), N_("restore a backup; orderctl store check tells more")),
     "SQLITE_FULL": (N_("the disk of the store {shown} is full"), N_("free some space, then run it again")),
-    "SQLITE_IOERR": (
-        N_("the disk of the store {shown} failed or is full"),
-        N_("free some space or check the disk"),
-    ),
+    "SQLITE_IOERR": (N_("the disk of the store {shown} failed or is full"), N_("free some space or check the disk")),
 }
 
 

@@ -155,11 +155,7 @@ def check_revision(connection: Connection, shown: str, *, members_only: bool = T
     revision, stranger = _stored(connection)
     if revision is None:
         raise OrderctlError(
-            _(
-                "{shown} is not an orderctl store: it has no {table} table",
-                shown=shown,
-                table=VERSION_TABLE,
-            ),
+            _("{shown} is not an orderctl store: it has no {table} table", shown=shown, table=VERSION_TABLE),
             hint=_("check the address, or make a store: orderctl store init"),
         )
     if revision in REVISIONS[:-1]:

@@ -7,15 +7,7 @@ from datetime import datetime
 from orderctl.audit.log import Batch, BatchDigest, digest_again
 from orderctl.audit.queries import batch_events, get_batch
 from orderctl.core.text import fold
-from orderctl.database.acts import (
-    PLAN_ACT,
-    Act,
-    erase_details,
-    plan_rows,
-    record_act,
-    record_earlier_again,
-    salted,
-)
+from orderctl.database.acts import PLAN_ACT, Act, erase_details, plan_rows, record_act, record_earlier_again, salted
 from orderctl.database.connection import Connection, Dialect, Row, packed, recordset
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.erasure.scope import Scope, blanked_batch, blanked_event, blanked_mail

@@ -184,8 +184,7 @@ def read_object(line: str) -> dict[str, Cell] | Broken:
         found = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         return Broken(
-            line[:_SHOWN],
-            _("is not JSON: {why} at column {column}", why=syntax_reason(error.msg), column=error.colno),
+            line[:_SHOWN], _("is not JSON: {why} at column {column}", why=syntax_reason(error.msg), column=error.colno)
         )
     except ValueError as error:
         return Broken(line[:_SHOWN], _("is not JSON: {error}", error=error))

@@ -185,8 +185,7 @@ def _sheet(workbook: CalamineWorkbook, name: str, file: str) -> CalamineSheet:
     except WorksheetNotFound:
         names = ", ".join(safe(found) for found in workbook.sheet_names)
         raise UsageError(
-            _("{file} has no sheet {name!r}", file=file, name=safe(name)),
-            hint=_("it has: {names}", names=names),
+            _("{file} has no sheet {name!r}", file=file, name=safe(name)), hint=_("it has: {names}", names=names)
         ) from None
 
 
@@ -268,11 +267,7 @@ def _look_through(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, 
             pass
     if last_row > _LAST_ROW or last_column > _LAST_COLUMN:
         raise UsageError(
-            _(
-                "{name} has a cell beyond row {row:,} or column XFD, where a sheet ends",
-                name=path.name,
-                row=_LAST_ROW,
-            ),
+            _("{name} has a cell beyond row {row:,} or column XFD, where a sheet ends", name=path.name, row=_LAST_ROW),
             hint=_(_SAVE),
         )
     if last_column * last_row > LARGEST_AREA:

@@ -116,10 +116,7 @@ def _lines(order: Order) -> RuledTable:
         item = " ".join(part for part in (line.name, line.color, line.size) if part)
         amounts = (line.unit_price, line.total)
         table.add_row(
-            plain(line.sku),
-            plain(item),
-            f"{line.pieces:,}",
-            *(shown_amount(each, order.currency) for each in amounts),
+            plain(line.sku), plain(item), f"{line.pieces:,}", *(shown_amount(each, order.currency) for each in amounts)
         )
     return table
 

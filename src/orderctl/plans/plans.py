@@ -177,10 +177,7 @@ class SavedPlan:
     def check_intact(self) -> None:
         """Raise UnexpectedPlanError if the row was edited."""
         if not self.is_intact:
-            raise UnexpectedPlanError(
-                _(EDITED, plan=self.name),
-                hint=_("make a new plan, and ask who edited this one"),
-            )
+            raise UnexpectedPlanError(_(EDITED, plan=self.name), hint=_("make a new plan, and ask who edited this one"))
 
     def check_open(self) -> None:
         """Raise PlanClosedError if the plan was executed or cancelled."""
@@ -230,9 +227,7 @@ class SavedPlan:
         author = _said(self.author)
         if not needs:
             return _(
-                "{plan} needs the approval of an operator other than its author {author}",
-                plan=self.name,
-                author=author,
+                "{plan} needs the approval of an operator other than its author {author}", plan=self.name, author=author
             )
         return _(
             "{plan} needs the approval of an operator other than its author {author} ({needs})",

@@ -163,10 +163,7 @@ def rewrite_plan(connection: Connection, saved: SavedPlan, text: str) -> None:
     """Write a closed plan from which texts were erased, with its digests."""
     connection.execute(
         f"UPDATE plan SET plan = :plan, plan_digest = :plan_digest, reason = :reason, digest = :digest WHERE {_ONE}",
-        {
-            "plan": text,
-            **{name: getattr(saved, name) for name in ("id", "plan_digest", "reason", "digest")},
-        },
+        {"plan": text, **{name: getattr(saved, name) for name in ("id", "plan_digest", "reason", "digest")}},
     )
 
 

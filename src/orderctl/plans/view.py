@@ -18,15 +18,7 @@ from orderctl.terminal.amounts import full_hour, full_timestamp, shown_money
 from orderctl.terminal.layout import RuledTable, facts_table, text_table
 from orderctl.terminal.styles import FAINT, HEADING, filled, plain
 
-_TITLES = (
-    N_("Plan"),
-    N_("State"),
-    N_("Left"),
-    N_("Orders"),
-    N_("Total"),
-    N_("Made by"),
-    N_("Approved by"),
-)
+_TITLES = (N_("Plan"), N_("State"), N_("Left"), N_("Orders"), N_("Total"), N_("Made by"), N_("Approved by"))
 _SHOWN_CHANGES = 20
 _STYLES = {
     "approved": "green",

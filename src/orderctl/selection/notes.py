@@ -35,11 +35,7 @@ class ReasonCodes:
             code, __, said = (part.strip() for part in text.partition(":"))
             if not code or len(code) > LONGEST_CODE or safe(code) != code:
                 raise ValueError(
-                    _(
-                        "{text!r} has no code of at most {longest_code} characters",
-                        text=text,
-                        longest_code=LONGEST_CODE,
-                    )
+                    _("{text!r} has no code of at most {longest_code} characters", text=text, longest_code=LONGEST_CODE)
                 )
             if code in words:
                 raise ValueError(_("the code {code!r} stands there twice", code=code))

@@ -86,11 +86,7 @@ NUMBERS = {
         "invoices": (0, _COUNTS),
         "backlog_skus": (0, _COUNTS),
     },
-    "order_line": {
-        "number": (0, _COUNTS),
-        "quantity": (-_AMOUNTS, _AMOUNTS),
-        "unit_price": (-_AMOUNTS, _AMOUNTS),
-    },
+    "order_line": {"number": (0, _COUNTS), "quantity": (-_AMOUNTS, _AMOUNTS), "unit_price": (-_AMOUNTS, _AMOUNTS)},
     "batch": {
         "planned": (0, _COUNTS),
         "rejected": (0, _COUNTS),

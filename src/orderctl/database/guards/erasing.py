@@ -93,10 +93,7 @@ ERASABLE = {
         ("detail_digest",),
     ),
     "writeback": Erasable(
-        _OF_ORDER,
-        ("system_key", "last_error"),
-        (*_WRITEBACK, "token", "created_at", "updated_at"),
-        has_rowid=True,
+        _OF_ORDER, ("system_key", "last_error"), (*_WRITEBACK, "token", "created_at", "updated_at"), has_rowid=True
     ),
     "writeback_event": Erasable(
         _OF_WRITEBACK,

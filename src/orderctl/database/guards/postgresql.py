@@ -51,14 +51,7 @@ from orderctl.database.guards.conditions import (
     some_event,
     writeback_changed,
 )
-from orderctl.database.guards.erasing import (
-    ERASABLE,
-    STAYS_ERASED,
-    Erasable,
-    is_erasure,
-    is_named_again,
-    of_orders,
-)
+from orderctl.database.guards.erasing import ERASABLE, STAYS_ERASED, Erasable, is_erasure, is_named_again, of_orders
 
 # What a function raises: the message of its trigger.
 _REFUSE = "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'integrity_constraint_violation'"
