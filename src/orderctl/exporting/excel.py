@@ -1,7 +1,7 @@
 """Writes orders to an Excel workbook, row by row in constant memory: values are typed, and nothing is a formula."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import BinaryIO
@@ -10,7 +10,7 @@ import xlsxwriter
 from xlsxwriter.format import Format
 from xlsxwriter.worksheet import Worksheet
 
-from orderctl.core.money import CURRENCIES_BY_DECIMALS, USUAL_DECIMALS, Money, decimals, plain_amount
+from orderctl.core.money import CURRENCIES_BY_DECIMALS, USUAL_DECIMALS, Money, decimals
 from orderctl.exporting.rows import Value, line_values, order_values, plain
 from orderctl.files.safe import scratch_folder
 from orderctl.importing.fields import LINE_FIELDS, ORDER_FIELDS
@@ -102,7 +102,7 @@ class _Sheets:
             self._begin()
         for column, value in enumerate(values):
             if value is not None and value != "":
-                _WRITERS[type(value)](self._sheet, self._row, column, value, self._styles)
+                _write(self._sheet, self._row, column, value, self._styles)
         self._row += 1
 
     def _begin(self) -> None:
@@ -122,59 +122,29 @@ def _header(field: str) -> str:
     return " ".join(_ACRONYMS.get(word.capitalize(), word) for word in words.split())
 
 
-Writer = Callable[[Worksheet, int, int, Value, _Styles], None]
+def _write(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
+    """Write a cell. What Excel would not keep as it is, is written as text."""
+    match value:
+        case str():
+            _write_text(sheet, row, column, value)
+        case bool():
+            sheet.write_boolean(row, column, value)
+        case int() if abs(value) < _EXACT_DIGITS:
+            sheet.write_number(row, column, value)
+        case Decimal() if len(value.as_tuple().digits) <= _DIGITS:
+            sheet.write_number(row, column, float(value))
+        case Money() if abs(value.minor) < _EXACT_DIGITS:
+            places = decimals(value.currency)
+            sheet.write_number(row, column, value.minor / 10**places, styles.amounts[places])
+        case datetime(microsecond=0):
+            sheet.write_datetime(row, column, value.replace(tzinfo=None), styles.instant)
+        case date() if not isinstance(value, datetime):
+            sheet.write_datetime(row, column, value, styles.day)
+        case _:
+            # Excel keeps fifteen digits, and of a time a part of a day, which is too coarse for a microsecond.
+            _write_text(sheet, row, column, str(plain(value)))
 
 
-def _write_text(sheet: Worksheet, row: int, column: int, value: Value, _styles: _Styles) -> None:
-    text = str(plain(value))
+def _write_text(sheet: Worksheet, row: int, column: int, text: str) -> None:
     # xlsxwriter takes a text that begins and ends so for markup of its own, and would write it unescaped.
     sheet.write_string(row, column, f"{text} " if text.startswith("<r>") and text.endswith("</r>") else text)
-
-
-def _write_number(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
-    if isinstance(value, int) and abs(value) < _EXACT_DIGITS:
-        sheet.write_number(row, column, value)
-    elif isinstance(value, Decimal) and len(value.as_tuple().digits) <= _DIGITS:
-        sheet.write_number(row, column, float(value))
-    else:
-        # Excel keeps fifteen digits; as text, none is lost.
-        _write_text(sheet, row, column, str(plain(value)), styles)
-
-
-def _write_amount(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
-    assert isinstance(value, Money)  # noqa: S101 - for the type checker; `_WRITERS` saw to it
-    if abs(value.minor) < _EXACT_DIGITS:
-        places = decimals(value.currency)
-        sheet.write_number(row, column, value.minor / 10**places, styles.amounts[places])
-    else:
-        _write_text(sheet, row, column, plain_amount(value.minor, value.currency), styles)
-
-
-def _write_instant(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
-    assert isinstance(value, datetime)  # noqa: S101 - see above
-    if value.microsecond:
-        # A cell holds a time as a part of a day, which is too coarse for it.
-        _write_text(sheet, row, column, value, styles)
-    else:
-        sheet.write_datetime(row, column, value.replace(tzinfo=None), styles.instant)
-
-
-def _write_day(sheet: Worksheet, row: int, column: int, value: Value, styles: _Styles) -> None:
-    assert isinstance(value, date)  # noqa: S101 - see above
-    sheet.write_datetime(row, column, value, styles.day)
-
-
-def _write_truth(sheet: Worksheet, row: int, column: int, value: Value, _styles: _Styles) -> None:
-    sheet.write_boolean(row, column, value)
-
-
-_WRITERS: dict[type, Writer] = {
-    str: _write_text,
-    frozenset: _write_text,
-    bool: _write_truth,
-    int: _write_number,
-    Decimal: _write_number,
-    Money: _write_amount,
-    datetime: _write_instant,
-    date: _write_day,
-}
