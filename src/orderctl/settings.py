@@ -301,15 +301,15 @@ def _refuse_shared(config_file: Path, document: Mapping[str, object]) -> None:
     secret = next(_secrets(document), None)
     if secret is None:
         return
-    found = config_file.stat()
+    found, named = config_file.stat(), {"file": config_file, "secret": secret}
     if found.st_mode & 0o077:
         raise UsageError(
-            _("{file} holds a password ({secret}), and others may read it", file=config_file, secret=secret),
+            _("{file} holds a password ({secret}), and others may read it", **named),
             hint=_("chmod 600 {path}", path=config_file),
         )
     if found.st_uid not in {0, os.geteuid()}:
         raise UsageError(
-            _("{file} holds a password ({secret}), and belongs to another user", file=config_file, secret=secret),
+            _("{file} holds a password ({secret}), and belongs to another user", **named),
             hint=_("use a file of your own"),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING
 
 from orderctl.core.money import Money, plain_amount
@@ -33,27 +34,13 @@ def json_number(number: int | Decimal) -> int | float:
     return number if isinstance(number, int) else float(number)
 
 
-_TIMES = (
-    "ordered_at",
-    "delivery_from",
-    "delivery_to",
-    "archived_at",
-    "rejected_at",
-    "changed_at",
-    "gone_at",
-    "seen_at",
-)
-
-
 def order_document(order: Order, events: Sequence[OrderEvent], seen_since: datetime | None = None) -> Document:
     """One order with its log, and whether it can be rejected. Amounts are decimal text, as in lists and exports.
 
     With `seen_since`, an order of which its source has not spoken since cannot.
     """
-    document = asdict(order)
+    document = {name: each.isoformat() if isinstance(each, date) else each for name, each in asdict(order).items()}
     del document["unsaid"]  # only for orders that come from a file
-    for name in _TIMES:
-        document[name] = document[name] and document[name].isoformat()
     document["tags"] = sorted(order.tags)
     document["total"] = plain_amount(order.total, order.currency)
     for line, written in zip(order.lines, document["lines"], strict=True):
