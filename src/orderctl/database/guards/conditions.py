@@ -80,20 +80,11 @@ _READDRESSED = (
 # One row with such a value would break every later run: sums overflow, and dates cannot be read.
 NUMBERS = {
     "orders": {
-        "total": (-_AMOUNTS, _AMOUNTS),
-        "quantity": (-_AMOUNTS, _AMOUNTS),
-        "delivery_notes": (0, _COUNTS),
-        "invoices": (0, _COUNTS),
-        "backlog_skus": (0, _COUNTS),
+        **dict.fromkeys(("total", "quantity"), (-_AMOUNTS, _AMOUNTS)),
+        **dict.fromkeys(("delivery_notes", "invoices", "backlog_skus"), (0, _COUNTS)),
     },
     "order_line": {"number": (0, _COUNTS), "quantity": (-_AMOUNTS, _AMOUNTS), "unit_price": (-_AMOUNTS, _AMOUNTS)},
-    "batch": {
-        "planned": (0, _COUNTS),
-        "rejected": (0, _COUNTS),
-        "skipped": (0, _COUNTS),
-        "mails": (0, _COUNTS),
-        "mail_per_order": (0, 1),
-    },
+    "batch": dict.fromkeys(("planned", "rejected", "skipped", "mails"), (0, _COUNTS)) | {"mail_per_order": (0, 1)},
     "mail": {"attempts": (0, _ATTEMPTS)},
 }
 INSTANTS = {

@@ -47,17 +47,8 @@ class Erasable:
 
 _EVENT = ("account", "order_id", "id", "batch_id", "kind", "from_status", "to_status", "reason_code", "actor", "at")
 _BATCH = (
-    "account",
-    "id",
-    "position",
-    "at",
-    "actor",
-    "actor_login",
-    "approver",
-    "host",
-    "program",
-    "mode",
-    "reason_code",
+    *("account", "id", "position", "at", "actor", "actor_login", "approver", "host", "program", "mode"),
+    *("reason_code", "mail_per_order"),
 )
 _MAIL = ("account", "id", "batch_id", "buyer_id", "language", "message_id", "state", "attempts", "next_attempt_at")
 _WRITEBACK = ("account", "id", "batch_id", "order_id", "system", "state", "attempts", "next_attempt_at", "lease_until")
@@ -82,7 +73,7 @@ ERASABLE = {
     "batch": Erasable(
         _in_batches("OLD.id"),
         ("source", "reason", "message", "request_digest", "salt"),
-        (*_BATCH, "mail_per_order", "planned", "rejected", "skipped", "mails", "digest", "previous", "request_key"),
+        (*_BATCH, "planned", "rejected", "skipped", "mails", "digest", "previous", "request_key"),
         ("leaves", "texts_digest", "events_digest", "request_plan", "mails_digest", "mail_leaves"),
         has_rowid=True,
     ),

@@ -108,7 +108,7 @@ def _refusing_unerased(table: str, erasable: Erasable) -> Iterator[str]:
 
 def erased() -> Iterator[str]:
     """A buyer who was erased stays so, whatever a file says later."""
-    yield from _refuse_if("named_again", is_named_again("postgresql"))
+    yield from refuse_if("named_again", is_named_again("postgresql"))
     for event in ("INSERT", "UPDATE"):
         name = f"buyer_stays_erased_{event.lower()}"
         yield from trigger("buyer", name, event, "true", STAYS_ERASED, "orderctl_refuse_named_again")
@@ -151,25 +151,14 @@ def bounds(table: str) -> Iterator[str]:
 
 def place() -> Iterator[str]:
     """Of two rejections at once, the second is refused like a violation of the unique index, and is retried."""
-    yield (
-        "CREATE FUNCTION orderctl_refuse_place() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "IF NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM batch WHERE account = NEW.account) THEN "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'unique_violation', CONSTRAINT = 'ix_batch_account_position'; "
-        "END IF; RETURN NEW; END $$"
-    )
-    yield own_tables("orderctl_refuse_place")
+    wrong = "NEW.position <> (SELECT coalesce(max(position), 0) + 1 FROM batch WHERE account = NEW.account)"
+    yield from refuse_if("place", wrong, unique="ix_batch_account_position")
     yield from trigger("batch", "batch_in_place", "INSERT", "true", IN_PLACE, "orderctl_refuse_place")
 
 
 def acts() -> Iterator[str]:
     """An act stands behind the last one, or is refused and retried like a batch; and it names its own login."""
-    yield (
-        "CREATE FUNCTION orderctl_refuse_act() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {ACT_OUT_OF_PLACE} THEN "
-        "RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = 'unique_violation', CONSTRAINT = 'pk_act'; "
-        "END IF; RETURN NEW; END $$"
-    )
-    yield own_tables("orderctl_refuse_act")
+    yield from refuse_if("act", ACT_OUT_OF_PLACE, unique="pk_act")
     yield from trigger("act", "act_in_place", "INSERT", "true", ACT_IN_PLACE, "orderctl_refuse_act")
     other = "NEW.login IS DISTINCT FROM session_user::text"
     yield from trigger("act", "act_of_login", "INSERT", other, ACT_OF_LOGIN)
@@ -179,10 +168,10 @@ def mails(revision: int) -> Iterator[str]:
     """A mail keeps what it was queued as, its orders too, and goes from state to state as allowed."""
     yield from _delivery("mail", mail_changed("IS DISTINCT FROM", revision), revision)
     if revision >= WITH_BOUNCES:
-        yield from _refuse_if("address", f"NOT EXISTS ({logged_address()})")
+        yield from refuse_if("address", f"NOT EXISTS ({logged_address()})")
         other = "NEW.state = 'waiting' AND NEW.recipient IS DISTINCT FROM OLD.recipient"
         yield from trigger("mail", "mail_kept_recipient", "UPDATE", other, MAIL_READDRESSED, "orderctl_refuse_address")
-    yield from _refuse_if("mail_order", f"EXISTS ({_OF_BATCH})")
+    yield from refuse_if("mail_order", f"EXISTS ({_OF_BATCH})")
     yield from _kept("mail_order", "true", MAIL_KEPT, revision)
     yield from after_insert("mail_order", "mail_order_kept_insert", f"orderctl_refuse_mail_order('{MAIL_KEPT}')")
 
@@ -194,7 +183,7 @@ def writebacks() -> Iterator[str]:
 
 def _delivery(table: str, changed: str, revision: int) -> Iterator[str]:
     is_kept, is_moved, is_logged = DELIVERIES[table]
-    yield from _refuse_if(table, f"NOT EXISTS ({logged(table)})")
+    yield from refuse_if(table, f"NOT EXISTS ({logged(table)})")
     yield from _kept(table, changed, is_kept, revision)
     yield from trigger(table, f"{table}_kept_moves", "UPDATE", moved("IS DISTINCT FROM"), is_moved)
     yield from trigger(table, f"{table}_kept_logged", "UPDATE", acted_on(), is_logged, f"orderctl_refuse_{table}")
@@ -215,7 +204,7 @@ def recipients() -> Iterator[str]:
     """A mail that is queued goes to the address of its buyer, and nobody adds one to a batch that is there."""
     addressed = "SELECT 1 FROM buyer AS b WHERE b.account = m.account AND b.id = m.buyer_id AND b.email = m.recipient"
     refused = f"EXISTS ({_LATE}) OR EXISTS (SELECT 1 FROM added AS m WHERE NOT EXISTS ({addressed}))"
-    yield from _refuse_if("recipient", refused, returns="NULL")
+    yield from refuse_if("recipient", refused, returns="NULL")
     yield from after_insert("mail", "mail_to_its_buyer", f"orderctl_refuse_recipient('{RECIPIENT}')")
 
 
@@ -228,7 +217,7 @@ def gone() -> Iterator[str]:
 
 def memory(revision: int) -> Iterator[str]:
     """What a batch remembers is append-only, and nothing is added once the batch is there."""
-    yield from _refuse_if("late", f"EXISTS ({_LATE})", returns="NULL")
+    yield from refuse_if("late", f"EXISTS ({_LATE})", returns="NULL")
     for table in ("batch_verdict", "batch_origin"):
         yield from append_only(table, revision)
         yield from after_insert(table, f"{table}_append_only_late", f"orderctl_refuse_late('{APPEND_ONLY}')")
@@ -251,11 +240,15 @@ def member_security() -> Iterator[str]:
     yield "CREATE POLICY of_members ON member FOR SELECT USING (login = session_user::text)"
 
 
-def _refuse_if(name: str, refused: str, *, returns: str = "NEW") -> Iterator[str]:
-    """The function `orderctl_refuse_NAME`, which refuses under a condition. After a statement it returns NULL."""
+def refuse_if(name: str, refused: str, *, returns: str = "NEW", unique: str = "") -> Iterator[str]:
+    """The function `orderctl_refuse_NAME`, which refuses under a condition. After a statement it returns NULL.
+
+    With `unique`, it refuses as this unique index would.
+    """
+    violation = f"unique_violation', CONSTRAINT = '{unique}" if unique else "integrity_constraint_violation"
     yield (
-        f"CREATE FUNCTION orderctl_refuse_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF {refused} THEN {_REFUSE}; END IF; RETURN {returns}; END $$"
+        f"CREATE FUNCTION orderctl_refuse_{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {refused} THEN"
+        f" RAISE EXCEPTION '%', TG_ARGV[0] USING ERRCODE = '{violation}'; END IF; RETURN {returns}; END $$"
     )
     yield own_tables(f"orderctl_refuse_{name}")
 
@@ -319,7 +312,7 @@ def policy() -> Iterator[str]:
         "orders", "orders_by_the_rules", "UPDATE", f"{BECOMES_REJECTED} AND ({NEVER_REJECTED})", BY_THE_RULES
     )
     event = f"SELECT 1 FROM order_event WHERE {EVENT_OF_BATCH} AND from_status = OLD.status"
-    yield from _refuse_if("status", f"NOT EXISTS ({event})", returns="NULL")
+    yield from refuse_if("status", f"NOT EXISTS ({event})", returns="NULL")
     # After the statement that writes orders and events at once. Few orders are of such a status.
     singly = f"{BECOMES_REJECTED} AND OLD.status IN ({SINGLY_REJECTED})"
     yield (

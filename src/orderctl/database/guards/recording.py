@@ -26,7 +26,7 @@ from orderctl.database.guards.conditions import (
     WITH_MAIL_DIGESTS,
     own_approval,
 )
-from orderctl.database.guards.postgresql import after_insert, listed, own_tables, trigger
+from orderctl.database.guards.postgresql import after_insert, listed, own_tables, refuse_if, trigger
 
 # As many events as `audit.log.BLOCK` are digested together.
 _BLOCK = 1_000
@@ -47,13 +47,8 @@ _STEPS = (
 
 def recording(revision: int) -> Iterator[str]:
     """The triggers and functions, in the order in which they need each other."""
-    yield (
-        # The owner can drop the triggers anyway, and moves records that were made elsewhere.
-        "CREATE FUNCTION orderctl_refuse_time() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"IF NOT {_is_owner('TG_RELID')} THEN RAISE EXCEPTION '%', TG_ARGV[0]"
-        " USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NEW; END $$"
-    )
-    yield own_tables("orderctl_refuse_time")
+    # The owner can drop the triggers anyway, and moves records that were made elsewhere.
+    yield from refuse_if("time", f"NOT {_is_owner('TG_RELID')}")
     for table, column in {"batch": "at", "plan": "made_at", "mail_event": "at"}.items():
         wrong = f"NEW.{column} NOT BETWEEN now() - {_SLACK} AND clock_timestamp() + {_SLACK}"
         yield from trigger(table, f"{table}_own_time", "INSERT", wrong, OWN_TIME, "orderctl_refuse_time")
