@@ -30,17 +30,7 @@ class Suggestion(StrEnum):
 
 Values = Callable[[Suggestion, str], Iterable[str]]
 Suggested = tuple[str, str]  # what is put in place of the typed word, and a few words about it
-_OF_FIELD = {
-    "buyer": Suggestion.BUYER,
-    "id": Suggestion.ORDER,
-    "currency": Suggestion.CURRENCY,
-    "brand": Suggestion.BRAND,
-    "season": Suggestion.SEASON,
-    "country": Suggestion.COUNTRY,
-    "tag": Suggestion.TAG,
-    "sku": Suggestion.SKU,
-    "batch": Suggestion.BATCH,
-}
+_OF_FIELD = {each.value: each for each in Suggestion if each in FILTER_FIELDS} | {"id": Suggestion.ORDER}
 _DAYS = (
     ("today", N_("today")),
     ("-7d..", N_("the last seven days")),
