@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
 
 from orderctl.core.grounds import GROUNDS, Ground
 from orderctl.language import N_, _
@@ -21,21 +20,6 @@ class Mode(StrEnum):
 
     BULK = "bulk"
     INDIVIDUAL = "individual"
-
-
-class Facts(Protocol):
-    """The fields of an order that the rules use."""
-
-    @property
-    def status(self) -> Status: ...  # noqa: D102 - the fields of Order
-    @property
-    def delivery_notes(self) -> int: ...  # noqa: D102
-    @property
-    def invoices(self) -> int: ...  # noqa: D102
-    @property
-    def backlog_skus(self) -> int: ...  # noqa: D102
-    @property
-    def gone_at(self) -> datetime | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +34,7 @@ class Rule(Ground):
         """The ways of rejecting that it forbids."""
         return _BULK_ONLY if self.singly else _EITHER
 
-    def applies_to(self, order: Facts) -> bool:
+    def applies_to(self, order: Order) -> bool:
         """Whether the rule applies to the order, whatever the mode."""
         if self.status is not None:
             return order.status == self.status
@@ -104,7 +88,7 @@ def rules_for(mode: Mode) -> tuple[Rule, ...]:
     return tuple(rule for rule in RULES if mode in rule.modes)
 
 
-def refusal(order: Facts, mode: Mode) -> Rule | None:
+def refusal(order: Order, mode: Mode) -> Rule | None:
     """The first rule that forbids rejecting this order in this mode; None if it is allowed."""
     return next((rule for rule in rules_for(mode) if rule.applies_to(order)), None)
 
