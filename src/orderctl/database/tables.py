@@ -5,6 +5,7 @@ Statements at run time are SQL text and do not use these classes: see `docs/deci
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -51,7 +52,7 @@ CONFIRMED = text("status = 'oc-confirmed'")
 SINGLY = text(f"from_status IN ({SINGLY_REJECTED})")
 
 
-def _column(kind: Any, default: str | None = None, *, key: bool = False, nullable: bool = False) -> Any:  # noqa: ANN401
+def _column(kind: Any = TEXT, default: str | None = None, *, key: bool = False, nullable: bool = False) -> Any:  # noqa: ANN401
     """A column; `default` is that of the database."""
     more: dict[str, object] = {} if default is None else {"server_default": default}
     if key and kind is Integer:
@@ -59,32 +60,12 @@ def _column(kind: Any, default: str | None = None, *, key: bool = False, nullabl
     return Field(sa_type=kind, primary_key=key, nullable=nullable, sa_column_kwargs=more)
 
 
-def _key(kind: Any = TEXT) -> Any:  # noqa: ANN401 - a pydantic field, as the others
-    return _column(kind, key=True)
-
-
-def _required() -> Any:  # noqa: ANN401
-    return _column(TEXT)
-
-
-def _text() -> Any:  # noqa: ANN401
-    return _column(TEXT, "")
-
-
-def _optional(kind: Any = TEXT) -> Any:  # noqa: ANN401
-    return _column(kind, nullable=True)
-
-
-def _instant() -> Any:  # noqa: ANN401
-    return _column(INSTANT)
-
-
-def _count(default: int = 0) -> Any:  # noqa: ANN401
-    return _column(Integer, str(default))
-
-
-def _big() -> Any:  # noqa: ANN401
-    return _column(BigInteger)
+_key = partial(_column, key=True)
+_text = partial(_column, default="")
+_optional = partial(_column, nullable=True)
+_instant = partial(_column, INSTANT)
+_count = partial(_column, Integer, "0")
+_big = partial(_column, BigInteger)
 
 
 def _one_of(column: str, values: Iterable[str]) -> CheckConstraint:
@@ -137,7 +118,7 @@ class _Delivery(_OfAccount):
 
     id: str = _key()
     batch_id: str = _text()
-    state: str = _required()
+    state: str = _column()
     attempts: int = _count()
     next_attempt_at: datetime = _instant()
     lease_until: datetime | None = _optional(INSTANT)
@@ -172,7 +153,7 @@ class OrderRow(_OfAccount, table=True):
     id: str = _key()
     buyer_id: str | None = _optional()
     brand: str = _text()
-    status: str = _required()
+    status: str = _column()
     reference: str = _text()
     season: str = _text()
     ordered_at: datetime = _instant()
@@ -182,7 +163,7 @@ class OrderRow(_OfAccount, table=True):
     country: str | None = _optional()
     delivery_from: date | None = _optional(DAY)
     delivery_to: date | None = _optional(DAY)
-    currency: str = _required()
+    currency: str = _column()
     total: int = _big()
     quantity: int = _big()
     delivery_notes: int = _count()
@@ -195,7 +176,7 @@ class OrderRow(_OfAccount, table=True):
     rejected_at: datetime | None = _optional(INSTANT)
     changed_at: datetime | None = _optional(INSTANT)
     batch_id: str | None = _optional()
-    version: int = _count(1)
+    version: int = _column(Integer, "1")
     lines_digest: str = _text()
     gone_at: datetime | None = _optional(INSTANT)
 
@@ -329,7 +310,7 @@ class BatchRow(_OfAccount, table=True):
     approver: str = _text()
     host: str = _text()
     program: str = _text()
-    mode: str = _required()
+    mode: str = _column()
     source: str = _text()
     reason: str = _text()
     reason_code: str = _text()
@@ -399,7 +380,7 @@ class MemberRow(_OfAccount, table=True):
 
     login: str = _key()
     number: int = _key(Integer)
-    action: str = _required()
+    action: str = _column()
     at: datetime = _instant()
     actor: str = _text()
     actor_login: str = _text()
@@ -416,7 +397,7 @@ class ActRow(_Link, table=True):
     __tablename__ = "act"
 
     login: str = _text()
-    kind: str = _required()
+    kind: str = _column()
     subject: str = _text()
     detail: str = _text()
     salt: str = _text()
@@ -485,7 +466,7 @@ class BatchVerdictRow(_OfAccount, table=True):
 
     batch_id: str = _key()
     order_id: str = _key()
-    verdict: str = _required()
+    verdict: str = _column()
     code: str = _text()
 
     __table_args__ = (_one_of("verdict", VERDICTS), {"sqlite_with_rowid": False})
@@ -555,11 +536,11 @@ class MailEventRow(_OfAccount, table=True):
 
     mail_id: str = _key()
     id: str = _key()
-    action: str = _required()
-    from_state: str = _required()
-    to_state: str = _required()
+    action: str = _column()
+    from_state: str = _column()
+    to_state: str = _column()
     reason: str = _text()
-    actor: str = _required()
+    actor: str = _column()
     actor_login: str = _text()
     at: datetime = _instant()
     from_recipient: str = _text()
@@ -594,11 +575,11 @@ class WritebackEventRow(_OfAccount, table=True):
 
     writeback_id: str = _key()
     id: str = _key()
-    action: str = _required()
-    from_state: str = _required()
-    to_state: str = _required()
+    action: str = _column()
+    from_state: str = _column()
+    to_state: str = _column()
     reason: str = _text()
-    actor: str = _required()
+    actor: str = _column()
     at: datetime = _instant()
     actor_login: str = _text()
 
@@ -621,7 +602,7 @@ class PlanRow(_OfAccount, table=True):
     reason: str = _text()
     second_operator: int = _count()
     expires_at: datetime = _instant()
-    state: str = _required()
+    state: str = _column()
     approver: str | None = _optional()
     approver_login: str | None = _optional()
     approved_at: datetime | None = _optional(INSTANT)
