@@ -4,7 +4,7 @@ Each part is true or false and never NULL, so that `NOT` means the same as in me
 texts that are folded or in lower case, where both engines agree.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -113,7 +113,7 @@ class _Compiler:
             case DayRange():
                 return self._days(field, test)
             case NumberRange():
-                return self._quantity(test) if field == "quantity" else self._total(test)
+                return self._between(field, test)
             case Pattern():
                 return self._text(field, test)
 
@@ -152,20 +152,17 @@ class _Compiler:
             return f"({own} IN ({' AND '.join([lookup, *parts])}))"
         return f"({' AND '.join(parts) or '1 = 1'})"
 
-    def _quantity(self, numbers: NumberRange) -> str:
-        return self._between("quantity", numbers, lambda bound, rounding: self._bind(_minor(bound, 0, rounding)))
-
-    def _total(self, numbers: NumberRange) -> str:
-        return self._between("total", numbers, self._per_currency)
-
-    @staticmethod
-    def _between(column: str, numbers: NumberRange, bound: Callable[[Decimal, str], str]) -> str:
+    def _between(self, field: str, numbers: NumberRange) -> str:
+        bound = self._in_pieces if field == "quantity" else self._per_currency
         parts = []
         if numbers.low is not None:
-            parts.append(f"{column} >= {bound(numbers.low, ROUND_CEILING)}")
+            parts.append(f"{field} >= {bound(numbers.low, ROUND_CEILING)}")
         if numbers.high is not None:
-            parts.append(f"{column} <= {bound(numbers.high, ROUND_FLOOR)}")
+            parts.append(f"{field} <= {bound(numbers.high, ROUND_FLOOR)}")
         return f"({' AND '.join(parts)})"
+
+    def _in_pieces(self, bound: Decimal, rounding: str) -> str:
+        return self._bind(_minor(bound, 0, rounding))
 
     def _per_currency(self, bound: Decimal, rounding: str) -> str:
         """The bound in minor units of the order's own currency."""
