@@ -96,6 +96,11 @@ def test_the_examples_stand_first_one_a_line_and_can_be_copied(cli):
             "see orderctl reject --help",
         ),
         (
+            ["search", "--country", "FR"],
+            "No such option: --country (Possible options: --columns, --count)",
+            "that is a field of a filter: country:JP; see orderctl help filters",
+        ),
+        (
             ["search", "--limit", "x"],
             "Invalid value for '--limit': Input should be a valid integer, unable to parse string as an integer",
             "see orderctl",

@@ -22,6 +22,7 @@ import typer
 from orderctl.cli.context import Context
 from orderctl.core.text import safe
 from orderctl.errors import CommitUnknownError, ExitCode, OrderctlError, OutputLostError, os_reason, reason_of
+from orderctl.filters.filters import field_named
 from orderctl.filters.parser import is_term, join_words
 from orderctl.language import N_, _, ngettext, retell
 
@@ -309,7 +310,8 @@ def _wrong_call(error: Any) -> _Verdict:  # noqa: ANN401 - whatever Typer raises
         return _Verdict(ExitCode.WRONG_CALL, _("a filter says not, and an option begins with -"), meant)
     said = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     path = error.ctx.command_path if error.ctx else "orderctl"
-    return _Verdict(ExitCode.WRONG_CALL, safe(retell(said, _OF_TYPER)), _("see {path} --help", path=path))
+    hint = _field_meant(error) or _("see {path} --help", path=path)
+    return _Verdict(ExitCode.WRONG_CALL, safe(retell(said, _OF_TYPER)), hint)
 
 
 def call_instead(words: Sequence[str], *instead: str) -> str:
@@ -321,6 +323,14 @@ def call_instead(words: Sequence[str], *instead: str) -> str:
             at = len(kept[:at]) - 1 - kept[:at][::-1].index(word)
             del kept[at]
     return safe(shlex.join(["orderctl", *kept[:at], *instead, *kept[at:]]))
+
+
+def _field_meant(error: Any) -> str:  # noqa: ANN401
+    """How to say in a filter what an unknown option such as `--country` means; empty for other errors."""
+    field = field_named(error.option_name.lstrip("-")) if type(error).__name__ == "NoSuchOption" else None
+    return (
+        _("that is a field of a filter: {example}; see orderctl help filters", example=field.example) if field else ""
+    )
 
 
 def _negated(error: Any) -> str:  # noqa: ANN401
