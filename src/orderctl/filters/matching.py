@@ -25,7 +25,16 @@ from orderctl.filters.filters import (
 )
 from orderctl.orders.orders import Order, searched_text
 
-_INSTANTS = {"ordered": "ordered_at", "rejected": "rejected_at", "seen": "seen_at", "gone": "gone_at"}
+# The attributes of an order that have other names than their fields.
+_ATTRIBUTES = {
+    "ordered": "ordered_at",
+    "rejected": "rejected_at",
+    "seen": "seen_at",
+    "gone": "gone_at",
+    "ref": "reference",
+    "batch": "batch_id",
+    "delivery": "delivery_from",
+}
 
 
 def holds(condition: Condition, order: Order) -> bool:
@@ -62,27 +71,19 @@ def _passes(field: str, test: Test, order: Order) -> bool:
 
 def _values(field: str, order: Order) -> list[str]:
     """The field's texts as they are compared, and nothing for an empty field."""
-    exact = {"id": order.id, "status": order.status.value, "batch": order.batch_id}
-    codes: dict[str, Iterable[str | None]] = {
-        "ref": [order.reference],
-        "currency": [order.currency],
-        "brand": [order.brand],
-        "season": [order.season],
-        "source": [order.source],
-        "country": [order.country],
-        "tag": order.tags,
-        "sku": [line.sku for line in order.lines],
-    }
-    if field == "buyer":
-        return [fold(order.buyer.name)] if order.buyer else []
-    if field == "delivery":
-        return [str(order.delivery_from)] if order.delivery_from else []
-    if field in _INSTANTS:
-        at = getattr(order, _INSTANTS[field])
-        return [str(at)] if at else []
-    if field in exact:
-        return [exact[field] or ""] if exact[field] else []
-    return [lower_ascii(text) for text in codes[field] if text]
+    match field:
+        case "buyer":
+            return [fold(order.buyer.name)] if order.buyer else []
+        case "id" | "status" | "batch" | "delivery" | "ordered" | "rejected" | "seen" | "gone":
+            value = getattr(order, _ATTRIBUTES.get(field, field))
+            return [str(value)] if value else []
+        case "tag":
+            found: Iterable[str | None] = order.tags
+        case "sku":
+            found = [line.sku for line in order.lines]
+        case _:
+            found = [getattr(order, _ATTRIBUTES.get(field, field))]
+    return [lower_ascii(text) for text in found if text]
 
 
 def _found(pattern: Pattern, text: str) -> bool:
@@ -100,7 +101,7 @@ def _in_days(field: str, days: DayRange, order: Order) -> bool:
         if first is None or last is None:
             return False
         return (days.last is None or first <= days.last) and (days.first is None or last >= days.first)
-    at = getattr(order, _INSTANTS[field])
+    at = getattr(order, _ATTRIBUTES[field])
     return at is not None and _contains(days, at)
 
 
