@@ -37,7 +37,7 @@ def add_choice(connection: Connection, actor: str, name: str, choice: Choice, at
 def _add(connection: Connection, scope: Scope, limits: Fragment, bound: Params) -> int:
     columns = "INSERT INTO selection_item (account, actor, name, order_id, origin, added_at, line)"
     if isinstance(scope, SelectionScope):
-        added = connection.execute(
+        return connection.execute(
             f"{columns} SELECT account, :actor, :name, order_id,"
             " CASE WHEN origin = '' THEN :origin ELSE :within || origin END, :at, line FROM selection_item AS item"
             " WHERE account = :account AND actor = :selected_by AND name = :selection AND EXISTS"
@@ -51,13 +51,12 @@ def _add(connection: Connection, scope: Scope, limits: Fragment, bound: Params) 
                 "origin": english(scope.words),
                 "within": _WITHIN.format(name=scope.name, words=""),
             },
-        )
-        return added.rowcount
+        ).rowcount
     condition = _condition(scope, connection.dialect)
     lines = scope.given.lines if isinstance(scope, IdScope) else ""
     # MATERIALIZED: SQLite then builds an index, and does not read all lines for each order.
     with_ = f"WITH line AS MATERIALIZED ({connection.dialect.pairs('lines')}) " if lines else ""
-    added = connection.execute(
+    return connection.execute(
         f"{columns} {with_}"
         f"SELECT account, :actor, :name, id, :origin, :at, {'coalesce(line.value, 0)' if lines else '0'} FROM orders"
         f"{' LEFT JOIN line ON line.key = orders.id' if lines else ''}"
@@ -69,8 +68,7 @@ def _add(connection: Connection, scope: Scope, limits: Fragment, bound: Params) 
             **bound,
             "origin": _origin_words(scope),
         },
-    )
-    return added.rowcount
+    ).rowcount
 
 
 def keep_within(connection: Connection, actor: str, name: str, choice: Choice) -> int:
@@ -78,29 +76,26 @@ def keep_within(connection: Connection, actor: str, name: str, choice: Choice) -
     if not (choice.only or choice.minus or choice.excluded.ids):
         return 0
     limits = _limits(choice, connection.dialect)
-    removed = connection.execute(
+    return connection.execute(
         f"DELETE FROM selection_item WHERE {_MINE} AND NOT EXISTS"
         f" (SELECT 1 FROM orders WHERE account = :account AND id = selection_item.order_id AND {limits.sql})",
         {**limits.params, "actor": actor, "name": name},
-    )
-    return removed.rowcount
+    ).rowcount
 
 
 def remove_choice(connection: Connection, actor: str, name: str, choice: Choice) -> int:
     """Remove the orders of a choice from a selection; returns how many were in it."""
     condition = choice_condition(choice, connection.dialect)
-    removed = connection.execute(
+    return connection.execute(
         f"DELETE FROM selection_item WHERE {_MINE} AND order_id IN"
         f" (SELECT id FROM orders WHERE account = :account AND {condition.sql})",
         {**condition.params, "actor": actor, "name": name},
-    )
-    return removed.rowcount
+    ).rowcount
 
 
 def delete_selection(connection: Connection, actor: str, name: str) -> int:
     """Empty a selection; returns how many orders it held."""
-    cleared = connection.execute(f"DELETE FROM selection_item WHERE {_MINE}", {"actor": actor, "name": name})
-    return cleared.rowcount
+    return connection.execute(f"DELETE FROM selection_item WHERE {_MINE}", {"actor": actor, "name": name}).rowcount
 
 
 def selection_size(connection: Connection, actor: str, name: str) -> int:
