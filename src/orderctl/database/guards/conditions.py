@@ -12,15 +12,18 @@ OUT_OF_BOUNDS = "a value is out of its bounds"
 MAIL_KEPT = "a queued mail keeps its recipient, its orders and its text, and a sent one is final"
 RECIPIENT = "a mail is queued with its batch, and to the address of its buyer"
 MAIL_READDRESSED = "a mail goes to another address only as logged in mail_event"
-MAIL_MOVED = "a mail does not go this way from state to state"
-MAIL_UNLOGGED = "what an operator does with a mail is logged in mail_event"
-WRITEBACK_KEPT = "a queued write-back keeps its order and its system, and one that was sent is final"
-WRITEBACK_MOVED = "a write-back does not go this way from state to state"
-WRITEBACK_UNLOGGED = "what an operator does with a write-back is logged in writeback_event"
 # Of each kind of delivery: that it was changed, that it went the wrong way, that nothing logged it.
 DELIVERIES = {
-    "mail": (MAIL_KEPT, MAIL_MOVED, MAIL_UNLOGGED),
-    "writeback": (WRITEBACK_KEPT, WRITEBACK_MOVED, WRITEBACK_UNLOGGED),
+    "mail": (
+        MAIL_KEPT,
+        "a mail does not go this way from state to state",
+        "what an operator does with a mail is logged in mail_event",
+    ),
+    "writeback": (
+        "a queued write-back keeps its order and its system, and one that was sent is final",
+        "a write-back does not go this way from state to state",
+        "what an operator does with a write-back is logged in writeback_event",
+    ),
 }
 IN_PLACE = "the log is append-only: a batch stands at the number after the last one"
 ACT_IN_PLACE = "the log is append-only: an act follows the last one, and names its digest"
