@@ -49,7 +49,9 @@ def input_file(path: Path, folder: Path) -> tuple[Path, Kind]:
     Raises UsageError for what holds no orders, or more files than one, and OSError.
     """
     if str(path) == STANDARD_INPUT:
-        path = _written(folder / "standard input", sys.stdin.buffer)
+        path = folder / "standard input"
+        with path.open("xb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
     with path.open("rb") as file:
         start = file.read(_LOOKED_AT)
     if start.startswith(_GZIP):
@@ -171,9 +173,3 @@ def _broken(path: Path, error: Exception) -> UsageError:
 def _plain(name: str) -> str:
     """The last part of a name out of an archive, which may lead anywhere."""
     return safe(re.split(r"[/\\]", name)[-1])[-_LONGEST_NAME:].replace("\\", "_") or "unpacked"
-
-
-def _written(target: Path, content: IO[bytes]) -> Path:
-    with target.open("xb") as file:
-        shutil.copyfileobj(content, file)
-    return target

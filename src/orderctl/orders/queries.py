@@ -35,10 +35,6 @@ def _or_nothing(value: str | None) -> str:
     return value or ""
 
 
-def _is_there(value: object) -> bool:
-    return value is not None
-
-
 @lru_cache(maxsize=_DAYS)
 def _optional_day(value: Any) -> date | None:  # noqa: ANN401 - a column of either engine
     return None if value is None else read_day(value)
@@ -61,7 +57,7 @@ _SUMMARY: dict[str, tuple[int, Callable[[Any], Any] | None]] = {
     "currency": (8, None),
     "total": (9, None),
     "quantity": (10, None),
-    "archived": (11, _is_there),
+    "archived": (11, lambda at: at is not None),
     "version": (12, None),
 }
 # The fields that follow where a list asks for them.

@@ -107,9 +107,6 @@ def due_plan_ids(connection: Connection, now: datetime) -> tuple[str, ...]:
     return tuple(plan_id for (plan_id,) in found.fetchall())
 
 
-_DUE_PLANS = "account = :account AND name = 'due-plans'"
-
-
 def note_look(connection: Connection, host: str, now: datetime) -> None:
     """Note that the due plans are looked for now, on this host."""
     connection.execute(
@@ -121,7 +118,7 @@ def note_look(connection: Connection, host: str, now: datetime) -> None:
 
 def last_look(connection: Connection) -> datetime | None:
     """When the due plans were last looked for; None if they never were."""
-    row = connection.execute(f"SELECT at FROM heartbeat WHERE {_DUE_PLANS}").fetchone()
+    row = connection.execute("SELECT at FROM heartbeat WHERE account = :account AND name = 'due-plans'").fetchone()
     return readable_instant(row[0]) if row else None
 
 

@@ -82,12 +82,8 @@ def _widths(breakdowns: Sequence[Breakdown]) -> tuple[int, ...]:
 def _label_widths(breakdown: Breakdown) -> list[int]:
     columns = zip(*(_labels(figure, breakdown.question) for figure in breakdown.figures), strict=True)
     found = [max(label.cell_len for label in column) for column in columns]
-    headers = [cell_len(_header(dimension)) for dimension in breakdown.question.by]
+    headers = [cell_len(_(_HEADERS[dimension])) for dimension in breakdown.question.by]
     return [min(_LONGEST_LABEL, max(pair)) for pair in zip(found or headers, headers, strict=True)]
-
-
-def _header(dimension: Dimension) -> str:
-    return _(_HEADERS[dimension])
 
 
 def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> RuledTable:
@@ -98,7 +94,7 @@ def _chart(breakdown: Breakdown, currency: str, widths: tuple[int, ...]) -> Rule
     columns = []
     for dimension, width in zip(breakdown.question.by, _label_widths(breakdown), strict=True):
         last = dimension is breakdown.question.by[-1]
-        columns.append(TableColumn(title=_header(dimension), cut=True, at_least=room if last else width))
+        columns.append(TableColumn(title=_(_HEADERS[dimension]), cut=True, at_least=room if last else width))
         room -= width + GAP
     headers = ((_("Orders"), 0), (_("Pieces"), _PIECES_LEAVE), (currency, 0))
     for (header, leaving), width in zip(headers, widths[1:], strict=True):
