@@ -106,7 +106,7 @@ class Store:
                         if lost is None:
                             raise
                         break
-                    _pause(attempt)
+                    time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
                 else:
                     self._committed()
                     return result
@@ -221,10 +221,6 @@ def make_engine(address: Address) -> Engine:
     from orderctl.database.postgres import PostgresEngine  # noqa: PLC0415
 
     return PostgresEngine(address.conninfo or "", address.shown)
-
-
-def _pause(attempt: int) -> None:
-    time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
 
 
 def login(connection: Connection) -> str:

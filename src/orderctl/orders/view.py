@@ -130,15 +130,13 @@ def event_table(events: Sequence[OrderEvent]) -> RuledTable:
                 timestamp(event.at, seconds=True),
                 was(event.kind, event.from_status),
                 str(event.by),
-                "; ".join(part for part in (in_words(event.detail), _of_batch(event.batch_id)) if part),
+                "; ".join(
+                    filter(None, (in_words(event.detail), event.batch_id and _("batch {id}", id=event.batch_id)))
+                ),
             )
             for event in events
         ),
     )
-
-
-def _of_batch(batch_id: str | None) -> str:
-    return _("batch {id}", id=batch_id) if batch_id else ""
 
 
 _WAYS = {Mode.BULK: N_("In bulk"), Mode.INDIVIDUAL: N_("On its own")}

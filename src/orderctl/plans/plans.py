@@ -295,7 +295,8 @@ class SecondOperatorRule:
                 most=self.above_orders,
             )
         for total in plan.before_credits:
-            if self.above_amount is None or _major(total) <= self.above_amount:
+            amount = Decimal(total.minor).scaleb(-decimals(total.currency))
+            if self.above_amount is None or amount <= self.above_amount:
                 continue
             if total in plan.totals:
                 return _("{total}, more than {most:,f}", total=total, most=self.above_amount)
@@ -365,7 +366,3 @@ def _amount(text: str) -> Decimal | None:
             _("the setting second_operator_above_amount, {text!r}, is no amount", text=text), hint=_("write 10000")
         )
     return Decimal(text.strip())
-
-
-def _major(money: Money) -> Decimal:
-    return Decimal(money.minor).scaleb(-decimals(money.currency))

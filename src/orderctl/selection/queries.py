@@ -1,7 +1,7 @@
 """Named selections of each operator in the store, and the condition that finds the orders of a choice."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from orderctl.database.connection import Connection, Dialect, Fragment, Params, read_instant
@@ -178,10 +178,11 @@ def choice_condition(choice: Choice, dialect: Dialect) -> Fragment:
 
 
 def _all_of(*fragments: Fragment) -> Fragment:
-    return Fragment(
-        " AND ".join(f"({each.sql})" for each in fragments),
-        {name: value for each in fragments for name, value in each.params.items()},
-    )
+    return Fragment(" AND ".join(f"({each.sql})" for each in fragments), _params(fragments))
+
+
+def _params(fragments: Iterable[Fragment]) -> dict[str, object]:
+    return {name: value for each in fragments for name, value in each.params.items()}
 
 
 def _joined(sources: Sequence[Scope], dialect: Dialect) -> Fragment:
@@ -190,10 +191,7 @@ def _joined(sources: Sequence[Scope], dialect: Dialect) -> Fragment:
         return _condition(sources[0], dialect)
     # One list of ids, and not OR: the orders are then looked up by their ids, and not all of them read.
     ids = [_ids(scope, dialect).renamed(f"plus{number}") for number, scope in enumerate(sources)]
-    return Fragment(
-        f"id IN ({' UNION ALL '.join(each.sql for each in ids)})",
-        {name: value for each in ids for name, value in each.params.items()},
-    )
+    return Fragment(f"id IN ({' UNION ALL '.join(each.sql for each in ids)})", _params(ids))
 
 
 def _limits(choice: Choice, dialect: Dialect) -> Fragment:
@@ -266,7 +264,7 @@ def origins_of(connection: Connection, choice: Choice) -> tuple[Origin, ...]:
         f"SELECT source, origin, {connection.dialect.json_object('id', 'line')} FROM (SELECT id, source, origin, line,"
         f" row_number() OVER (PARTITION BY id ORDER BY source) AS place FROM ({every}) AS every_id) AS first_id"
         " WHERE place = 1 GROUP BY source, origin ORDER BY source, origin",
-        {name: value for each in rows for name, value in each.params.items()},
+        _params(rows),
     )
     lines: dict[int, list[tuple[str, str]]] = {}
     for number, origin, packed in found:
