@@ -36,12 +36,16 @@ class Listed:
 
 @dataclass(slots=True)
 class _Module:
-    """One file: its tree, the functions in it, and what its names stand for."""
+    """One file: its tree, what is in it at any depth, and what its names stand for."""
 
     name: str
     tree: ast.Module
     modules: Mapping[str, "_Module"]
     around: dict[ast.AST, ast.FunctionDef | None] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)
+    functions: list[ast.FunctionDef] = field(default_factory=list)
+    calls: list[ast.Call] = field(default_factory=list)
+    imported: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._note(self.tree, None)
@@ -49,11 +53,22 @@ class _Module:
     def _note(self, node: ast.AST, function: ast.FunctionDef | None) -> None:
         for child in ast.iter_child_nodes(node):
             self.around[child] = function
-            self._note(child, child if isinstance(child, ast.FunctionDef) else function)
+            within = function
+            match child:
+                case ast.ClassDef():
+                    self.classes.append(child.name)
+                case ast.FunctionDef():
+                    self.functions.append(within := child)
+                case ast.Call():
+                    self.calls.append(child)
+                case ast.ImportFrom():
+                    for each in child.names:
+                        self.imported.setdefault(each.name, []).append(child.module or "")
+            self._note(child, within)
 
     def function(self, name: str) -> ast.FunctionDef | None:
         """The function of that name, here or where it is imported from."""
-        found = next((n for n in self.around if isinstance(n, ast.FunctionDef) and n.name == name), None)
+        found = next((each for each in self.functions if each.name == name), None)
         return found or next((f for other in self._origins(name) if (f := other.function(name))), None)
 
     def constant(self, name: str) -> ast.expr | None:
@@ -70,11 +85,8 @@ class _Module:
         return next((value for other in self._origins(name) if (value := other.constant(name))), None)
 
     def _origins(self, name: str) -> Iterator["_Module"]:
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.ImportFrom) and any(each.name == name for each in node.names):
-                origin = self.modules.get(node.module or "")
-                if origin is not None and origin is not self:
-                    yield origin
+        origins = (self.modules.get(module) for module in self.imported.get(name, ()))
+        return (origin for origin in origins if origin is not None and origin is not self)
 
 
 class Collector:
@@ -91,7 +103,7 @@ class Collector:
     def kinds(self) -> dict[str, type[OrderctlError]]:
         """The classes of errors by name."""
         for name, module in self._modules.items():
-            if any(isinstance(node, ast.ClassDef) and node.name.endswith("Error") for node in ast.walk(module.tree)):
+            if any(each.endswith("Error") for each in module.classes):
                 import_module(name)
         found: list[type[OrderctlError]] = [OrderctlError]
         for kind in found:
@@ -106,8 +118,9 @@ class Collector:
         """What can be wrong with a value: the parts that errors and reports of bad rows name it by."""
         found: set[str] = set()
         for module in self._modules.values():
-            for call in _calls(module):
-                if call.args and _called(call) in {"ValueError", *_makers(module, {"ValueError"})}:
+            raisers = {"ValueError", *_makers(module, {"ValueError"})}
+            for call in module.calls:
+                if call.args and _called(call) in raisers:
                     found.update(text for arg in call.args for text in self._texts(arg, module))
         return sorted(found)
 
@@ -117,7 +130,7 @@ class Collector:
             {
                 Listed(module=module.name, error="", says=text)
                 for module in self._modules.values()
-                for call in _calls(module)
+                for call in module.calls
                 if isinstance(call.func, ast.Attribute) and call.func.attr in _ALOUD and call.args
                 for text in self._texts(call.args[0], module)
             }
@@ -125,7 +138,7 @@ class Collector:
 
     def _errors_in(self, module: _Module) -> Iterator[Listed]:
         makers = _makers(module, self.kinds)
-        for call in _calls(module):
+        for call in module.calls:
             name = _called(call)
             if name in self.kinds:
                 hint = next((keyword.value for keyword in call.keywords if keyword.arg == "hint"), None)
@@ -193,10 +206,6 @@ class Collector:
         return [text for value in values for text in self._texts(value, module)]
 
 
-def _calls(module: _Module) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(module.tree) if isinstance(node, ast.Call))
-
-
 def _called(call: ast.Call) -> str:
     return getattr(call.func, "id", getattr(call.func, "attr", ""))
 
@@ -207,14 +216,14 @@ def _is_say(node: ast.AST) -> bool:
 
 def _makers(module: _Module, kinds: Iterable[str]) -> dict[str, str]:
     """The functions of a module that give an error, with its class."""
-    functions = (node for node in module.around if isinstance(node, ast.FunctionDef) and node.returns)
-    return {node.name: ast.unparse(node.returns) for node in functions if ast.unparse(node.returns) in kinds}
+    given = ((each.name, getattr(each.returns, "id", "")) for each in module.functions)
+    return {name: kind for name, kind in given if kind in kinds}
 
 
 def _given_hint(call: ast.Call, module: _Module, name: str) -> ast.expr | None:
     """What stands in a call where a function of that name takes its `hint`."""
-    for function in module.around:
-        if isinstance(function, ast.FunctionDef) and function.name == name:
+    for function in module.functions:
+        if function.name == name:
             taken = [each.arg for each in function.args.args if each.arg != "self"]
             at = taken.index("hint") if "hint" in taken else len(call.args)
             if at < len(call.args):
