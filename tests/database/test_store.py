@@ -1,11 +1,13 @@
 """`store`: what a check finds, copies of a live store, upgrades that hold or leave no trace, and private files."""
 
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
-from contextlib import closing
+import tempfile
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -209,9 +211,10 @@ def test_an_upgrade_keeps_what_is_there_and_a_copy_of_what_was(old_url, tmp_path
         assert (mode(copy), revision(str(copy))) == (0o600, REVISIONS[0])
 
 
-# For each number on standard input: an upgrade in a child that ends, as by a power cut, at that statement of it.
-# A store is made first, so that what libraries import when they are first used is not imported by each child.
-_KILLED = """
+# For each line on standard input: an upgrade in a child that says where it is, at each so many statements of it and
+# before its commit, and is told there to go on or to end as by a power cut. A store is made first, so that what
+# libraries import when they are first used is not imported by each child.
+_WATCHED = """
 import os, sys
 from itertools import count
 import sqlalchemy.dialects.postgresql.psycopg
@@ -220,38 +223,70 @@ from sqlalchemy.engine import Engine
 from orderctl.database.address import parse_address
 from orderctl.database.schema import init_store, upgrade_store
 init_store(parse_address(sys.argv[2]))
-for line in sys.stdin:
+
+def stop(at):
+    print(at, flush=True)
+    if sys.stdin.readline() == "die\\n":
+        os._exit(9)
+
+while sys.stdin.readline():
     if (pid := os.fork()) == 0:
-        statements, last = count(1), int(line)
+        statements = count()
         @event.listens_for(Engine, "before_cursor_execute")
-        def fall(connection, cursor, statement, parameters, context, many):
-            if next(statements) == last:
-                os._exit(9)
+        def before(connection, cursor, statement, parameters, context, many):
+            if (at := next(statements)) % 63 == 0:
+                stop(at)
+        event.listen(Engine, "commit", lambda connection: stop("commit"))
         upgrade_store(parse_address(sys.argv[1]))
         os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 9 and "killed", flush=True)
 """
 
 
+@contextmanager
+def watched_upgrades(url, tmp_path):
+    """What tells the watched upgrades a word, and gives where they are then."""
+    call = [sys.executable, "-c", _WATCHED, url, tmp_path / "first.db"]
+    with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+
+        def tell(word):
+            process.stdin.write(f"{word}\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
+
+        yield tell
+        process.stdin.close()
+
+
 def test_an_upgrade_that_is_killed_anywhere_leaves_the_old_store_and_can_be_run_again(old_url, tmp_path):
-    killed = 0
-    first = tmp_path / "first.db"
-    with subprocess.Popen(
-        [sys.executable, "-c", _KILLED, old_url, first], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as upgrades:
-        # Between the two engines each 63rd statement is tried.
-        for statement in range(64 if "://" in old_url else 1, 4_000, 126):
-            upgrades.stdin.write(f"{statement}\n")
-            upgrades.stdin.flush()
-            code = int(upgrades.stdout.readline())
-            if code == 0:
-                break
-            killed += 1
-            assert (code, revision(old_url)) == (9, REVISIONS[0])
-        upgrades.stdin.close()
-    assert killed >= 3
-    assert revision(old_url) == CURRENT
-    assert Cli(old_url, tmp_path / "home")("store", "check").code == 0
+    """At every stop a kill would leave the old store; at three of them, the commit's among them, it is killed."""
+    seen = {}
+    with watched_upgrades(old_url, tmp_path) as tell:
+        at = tell("upgrade")
+        while at != "commit":
+            seen[at] = revision_if_killed_now(old_url, tmp_path)
+            at = tell("go on")
+        assert (len(seen) > 25, {*seen.values()}) == (True, {REVISIONS[0]})
+        assert (tell("die"), revision(old_url)) == ("killed", REVISIONS[0])
+        for last in (next(iter(seen)), list(seen)[len(seen) // 2]):
+            at = tell("upgrade")
+            while at != last:
+                at = tell("go on")
+            assert (tell("die"), revision(old_url)) == ("killed", REVISIONS[0])
+    cli = Cli(old_url, tmp_path / "home")
+    assert (cli("store", "upgrade").code, revision(old_url), cli("store", "check").code) == (0, CURRENT, 0)
+    assert cli("search").out == "U1\n"
+
+
+def revision_if_killed_now(url, tmp_path):
+    """As others see it on PostgreSQL, which undoes what is not committed; as SQLite recovers it from its files."""
+    if "://" in url:
+        return revision(url)
+    with tempfile.TemporaryDirectory(dir=tmp_path) as copy:
+        for file in (url, f"{url}-wal", f"{url}-shm", f"{url}-journal"):
+            if Path(file).exists():
+                shutil.copy(file, copy)
+        return revision(f"{copy}/{Path(url).name}")
 
 
 def test_a_store_of_a_newer_program_is_left_alone(store_url, tmp_path):
