@@ -1,8 +1,8 @@
 """Stores for the tests: each test gets a fresh one, made by the real migrations, on both engines."""
 
+import gc
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -10,13 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from orderctl.database.address import parse_address
-from orderctl.database.schema import init_store
 from orderctl.database.store import Store
 
 pytest.register_assert_rewrite("support")  # before any of it is imported
 
 from stress.forkserver import ForkServer, warm_server  # noqa: E402
+from stress.stores import postgres_template, sqlite_template  # noqa: E402
 from support.pgbouncer import running_pgbouncer  # noqa: E402
 from support.postgres_server import reachable_folder, running_server  # noqa: E402
 from support.stores import open_store  # noqa: E402
@@ -42,6 +41,12 @@ def _is_pooled(item: pytest.Item) -> bool:
     return on_postgres or "postgres_url" in item.fixturenames or item.get_closest_marker("pgbouncer") is not None
 
 
+def pytest_collection_finish() -> None:
+    """What was collected stays to the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the developer's own settings, data or store."""
@@ -53,27 +58,13 @@ def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if made := os.environ.get("TEST_SQLITE_TEMPLATE"):
-        return Path(made)
-    path = tmp_path_factory.mktemp("template") / "template.db"
-    init_store(parse_address(str(path)))
-    with sqlite3.connect(path) as store:
-        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    store.close()
-    return path
-
-
-@pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A server of this worker, or the one that `stress.mutate` keeps; the URL wants `.format(database=...)`."""
     if kept := os.environ.get("TEST_POSTGRES_SERVER"):
         yield kept
         return
     with running_server() as url:
-        with psycopg.connect(url.format(database="postgres"), autocommit=True) as admin:
-            admin.execute("CREATE DATABASE template_store")
-        init_store(parse_address(url.format(database="template_store")))
+        postgres_template(url)
         yield url
 
 
@@ -84,9 +75,9 @@ def forks() -> ForkServer:
 
 
 @pytest.fixture
-def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path) -> str:
     path = tmp_path / f"store{next(_numbers)}.db"
-    shutil.copy(_sqlite_template, path)
+    shutil.copy(sqlite_template(), path)
     path.chmod(0o600)
     return str(path)
 

@@ -17,6 +17,7 @@ import typer
 from orderctl.cli.app import COMMANDS, app
 from orderctl.errors import ExitCode
 from orderctl.orders.orders import Status
+from stress.stores import sqlite_template
 from support.cli import Cli, maildir_cli
 from support.factories import ACME, KUMO, make_order, put_all
 from support.stores import open_store
@@ -114,11 +115,11 @@ REFUSED = (
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory, _sqlite_template):
+def prepared(tmp_path_factory):
     """A store with open orders, a saved plan, a saved filter, a selection, a batch of which mails and systems wait."""
     folder = tmp_path_factory.mktemp("prepared")
     store = folder / "store.db"
-    store.write_bytes(Path(_sqlite_template).read_bytes())
+    store.write_bytes(sqlite_template().read_bytes())
     with open_store(str(store)) as opened:
         put_all(opened, [make_order(f"{number}", buyer=ACME) for number in (1001, 1002, 1003, 2001, 2002, 2003)])
     with closing(sqlite3.connect(store, isolation_level=None)) as connection:

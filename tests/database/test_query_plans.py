@@ -21,6 +21,7 @@ from orderctl.rejection.sample_letters import sample_letters_of
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.search.queries import Page, list_orders
 from orderctl.selection.selection import Choice, FilterScope, IdList, IdScope
+from stress.stores import sqlite_template
 from support.factories import NOW, FixedClock, make_order
 from support.project import ROOT
 from support.stores import open_store, raw
@@ -50,10 +51,10 @@ EVERY_ORDER = re.compile(
 
 
 @pytest.fixture(scope="module")
-def full(request, tmp_path_factory, _sqlite_template):
+def full(request, tmp_path_factory):
     """A store of many orders on each engine, by the name of the engine."""
     path = tmp_path_factory.mktemp("full") / "full.db"
-    path.write_bytes(_sqlite_template.read_bytes())
+    path.write_bytes(sqlite_template().read_bytes())
     path.chmod(0o600)
     server = request.getfixturevalue("postgres_server")
     with psycopg.connect(server.format(database="postgres"), autocommit=True) as admin:

@@ -19,6 +19,7 @@ from orderctl.rejection.plan import Provenance
 from orderctl.rejection.service import RejectionRequest, execute_rejection, prepare_rejection
 from orderctl.search.queries import Page, count_orders, list_ids
 from orderctl.selection.selection import Choice, IdList, IdScope
+from stress.stores import sqlite_template
 from support.factories import ACME, KUMO, MUTE, FixedClock, make_order, put, put_all
 from support.stores import open_store
 
@@ -113,14 +114,14 @@ EXAMPLES = {
 
 
 @pytest.fixture(scope="module")
-def filled(_sqlite_template, postgres_server, tmp_path_factory):
+def filled(postgres_server, tmp_path_factory):
     """One store on each engine with the same orders, some of them archived, tagged and rejected by the program."""
     import shutil  # noqa: PLC0415
 
     import psycopg  # noqa: PLC0415
 
     path = tmp_path_factory.mktemp("filters") / "store.db"
-    shutil.copy(_sqlite_template, path)
+    shutil.copy(sqlite_template(), path)
     with psycopg.connect(postgres_server.format(database="postgres"), autocommit=True) as admin:
         admin.execute("DROP DATABASE IF EXISTS filters WITH (FORCE)")
         admin.execute("CREATE DATABASE filters TEMPLATE template_store STRATEGY file_copy")

@@ -10,16 +10,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import psycopg
 from mutmut.stats import status_by_exit_code
 
-from orderctl.database.address import parse_address
-from orderctl.database.schema import init_store
+from stress.stores import postgres_template, sqlite_template
 from support.postgres_server import running_server
 
 MODULES = ("orders.eligibility", "rejection.plan", "rejection.service", "rejection.execute", "delivery.outbox")
@@ -39,14 +36,10 @@ NAMES = {
 
 
 def main(wanted: list[str]) -> int:
-    with tempfile.TemporaryDirectory(prefix="orderctl-mutate-") as folder, running_server() as url:
-        template = Path(folder) / "template.db"
-        init_store(parse_address(str(template)))
-        with psycopg.connect(url.format(database="postgres"), autocommit=True) as admin:
-            admin.execute("CREATE DATABASE template_store")
-        init_store(parse_address(url.format(database="template_store")))
+    with running_server() as url:
+        postgres_template(url)
         environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        environ |= {"TEST_POSTGRES_SERVER": url, "TEST_SQLITE_TEMPLATE": str(template)}
+        environ |= {"TEST_POSTGRES_SERVER": url, "TEST_SQLITE_TEMPLATE": str(sqlite_template())}
         for tests in ("not postgres", "postgres"):
             names = [name for module in wanted or NAMES for name in _to_try(module)]
             if names:

@@ -1,10 +1,13 @@
 """Many like stores: a template made once by the real program, and cheap copies of it, on both engines."""
 
+import os
 import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 
@@ -18,6 +21,44 @@ _numbers = count(1)
 _migrating = threading.Lock()  # Alembic has one context a process
 
 
+def sqlite_template() -> Path:
+    """A store without orders as the migrations make it, made once a process or named by TEST_SQLITE_TEMPLATE."""
+    with _migrating:
+        return _migrated_file()
+
+
+@cache
+def _migrated_file() -> Path:
+    if made := os.environ.get("TEST_SQLITE_TEMPLATE"):
+        return Path(made)
+    path = Path(_folder().name) / "template.db"
+    init_store(parse_address(str(path)))
+    _settle(path)
+    return path
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """It goes with the process."""
+    return tempfile.TemporaryDirectory(prefix="orderctl-template-")
+
+
+def postgres_template(server: str) -> str:
+    """The same as a database of a server: its name."""
+    name = "template_store"
+    with _migrating, psycopg.connect(server.format(database="postgres"), autocommit=True) as admin:
+        if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            admin.execute(f"CREATE DATABASE {name}")
+            init_store(parse_address(server.format(database=name)))
+    return name
+
+
+def _settle(path: Path) -> None:
+    """Let the file alone be the whole store."""
+    with closing(sqlite3.connect(path)) as store:
+        store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 class Template:
     """A store that was filled once. `copy` gives one like it; it is gone after the block."""
 
@@ -26,16 +67,15 @@ class Template:
         self._server = server
         self._name = f"t{next(_numbers)}"
         self.engine = "postgresql" if server else "sqlite"
-        if server:
-            self._admin(f"CREATE DATABASE {self._name}")
         url = self._url(self._name)
-        with _migrating:
-            init_store(parse_address(url))
+        if server:
+            self._admin(f"CREATE DATABASE {self._name} TEMPLATE {postgres_template(server)} STRATEGY file_copy")
+        else:
+            shutil.copy(sqlite_template(), url)
         with Store(make_engine(parse_address(url)), "main") as store:
             fill(store)
         if not server:
-            with closing(sqlite3.connect(url)) as settled:
-                settled.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            _settle(Path(url))
 
     @contextmanager
     def copy(self) -> Iterator[str]:
