@@ -1,6 +1,7 @@
 """Stores as tests open them: as the program does, and past it."""
 
 import sqlite3
+from contextlib import closing
 
 import psycopg
 
@@ -25,17 +26,20 @@ def raw(url):
 
 def tamper(url, *statements):
     """Run statements as somebody who may do anything: the guards are switched off before and on after."""
-    with raw(url) as connection:
+    with closing(raw(url)) as connection:
         if "://" in url:
-            for table in _GUARDED:
-                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-            connection.execute("DELETE FROM batch_begun")  # its rows refer to batches
+            off = [f"ALTER TABLE {table} DISABLE TRIGGER USER" for table in _GUARDED]
+            connection.execute("; ".join([*off, "DELETE FROM batch_begun"]))  # its rows refer to batches
             for statement in statements:
                 connection.execute(statement)
-            guards = connection.execute("SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE NOT tgisinternal")
-            for table, name in guards.fetchall():
-                connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")
+            on = "string_agg(format('ENABLE ALWAYS TRIGGER %I', tgname), ', ')"
+            guards = connection.execute(
+                f"SELECT format('ALTER TABLE %s %s', tgrelid::regclass, {on}) FROM pg_trigger"
+                " WHERE NOT tgisinternal AND tgenabled <> 'A' GROUP BY tgrelid"
+            )
+            connection.execute("; ".join(each for (each,) in guards.fetchall()))
             return
+        connection.execute("BEGIN IMMEDIATE")  # one commit, and not one for each guard
         dropped = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in dropped:
             connection.execute(f"DROP TRIGGER {name}")
@@ -43,7 +47,7 @@ def tamper(url, *statements):
             connection.execute(statement)
         for _, sql in dropped:
             connection.execute(sql)
-    connection.close()
+        connection.execute("COMMIT")
 
 
 def until_somebody_waits(url, number=1):
