@@ -286,13 +286,7 @@ def list_deliveries(
 
 
 def act_and_tell(
-    context: Context,
-    kind: Kind[QueryT, Any],
-    action: DeliveryAction,
-    query: QueryT,
-    *,
-    reason: str,
-    yes: bool = True,
+    context: Context, kind: Kind[QueryT, Any], action: DeliveryAction, query: QueryT, *, reason: str, yes: bool = True
 ) -> None:
     """Apply the action; tell what was left alone, and what was done to how many.
 

@@ -94,8 +94,7 @@ class OrderFormat(StrEnum):
 
 
 AsOrders = Annotated[
-    OrderFormat | None,
-    typer.Option("--format", help="table on a terminal, ids in a pipe, unless said otherwise."),
+    OrderFormat | None, typer.Option("--format", help="table on a terminal, ids in a pipe, unless said otherwise.")
 ]
 
 

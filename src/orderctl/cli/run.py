@@ -127,12 +127,7 @@ class Run:
             )
 
     def show_preview(
-        self,
-        store: Store,
-        plan: RejectionPlan,
-        *,
-        ask_about_mails: bool = False,
-        now: datetime | None = None,
+        self, store: Store, plan: RejectionPlan, *, ask_about_mails: bool = False, now: datetime | None = None
     ) -> "tuple[SampleLetter, ...]":
         """Show what the plan would do, and note its size in the run log; returns a letter for each language.
 
@@ -343,10 +338,7 @@ class Run:
         return result.exit_code
 
     def report_dry_run(
-        self,
-        plan: RejectionPlan,
-        letters: "Sequence[SampleLetter]" = (),
-        changed: Sequence[LeftOut] | None = None,
+        self, plan: RejectionPlan, letters: "Sequence[SampleLetter]" = (), changed: Sequence[LeftOut] | None = None
     ) -> int:
         """Report that nothing was done, after the preview; as JSON with the plan. Returns the exit code."""
         if self.as_ is not ReportFormat.TEXT:

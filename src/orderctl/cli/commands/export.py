@@ -114,8 +114,7 @@ def stats(
     by: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME",
-            help=f"{', '.join(DIMENSIONS[Subject.ORDERS])}; several at once with commas; repeatable.",
+            metavar="NAME", help=f"{', '.join(DIMENSIONS[Subject.ORDERS])}; several at once with commas; repeatable."
         ),
     ] = None,
     top: Annotated[
@@ -125,8 +124,7 @@ def stats(
         bool, typer.Option("--rejections", help="Figures of the rejections; --by reason and actor too.")
     ] = False,
     as_: Annotated[
-        StatsFormat | None,
-        typer.Option("--format", help="table on a terminal, csv in a pipe, unless said otherwise."),
+        StatsFormat | None, typer.Option("--format", help="table on a terminal, csv in a pipe, unless said otherwise.")
     ] = None,
 ) -> None:
     """Count orders and add up their amounts, per currency. Rejected orders are never counted."""

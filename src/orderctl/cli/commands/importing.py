@@ -73,8 +73,7 @@ class Columns:
     ] = None
     map_: Annotated[str | None, typer.Option("--map", metavar="FILE", help="What the columns mean, as TOML.")] = None
     default: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="What stands in for a missing column; repeatable."),
+        list[str] | None, typer.Option(metavar="FIELD=VALUE", help="What stands in for a missing column; repeatable.")
     ] = None
     timezone: Annotated[
         str | None, typer.Option(metavar="NAME", help="The zone of times that name none, such as Europe/Paris.")

@@ -322,8 +322,7 @@ _ENTERED = {f".{each}": each for each in (ExportFormat.CSV, ExportFormat.XLSX, E
 def reentry(
     context: Context,
     batch_id: Annotated[
-        str,
-        typer.Argument(metavar="BATCH", help="The batch's id, or its ending.", autocompletion=suggest_batch),
+        str, typer.Argument(metavar="BATCH", help="The batch's id, or its ending.", autocompletion=suggest_batch)
     ],
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The file to import: .csv, .xlsx or .jsonl.")

@@ -180,12 +180,7 @@ _RECONCILED = (
     "orderctl reconcile source:shopify --format json",
     "orderctl reconcile --format ids | orderctl archive --ids -   # settled: not listed again",
 )
-def reconcile(
-    context: Context,
-    words: FilterWords = None,
-    saved: SavedName = None,
-    as_: AsOrders = None,
-) -> None:
+def reconcile(context: Context, words: FilterWords = None, saved: SavedName = None, as_: AsOrders = None) -> None:
     """List the orders of which their source says otherwise; ends with 3 if there are any. Archived ones are settled."""
     format_ = order_format(context, as_)
     with context.open_store() as store:

@@ -71,10 +71,7 @@ def _done(action: DeliveryAction, number: int) -> str:
     if action is CANCEL:
         return ngettext("{number:,} write-back will not be sent", "{number:,} write-backs will not be sent", number)
     return ngettext(
-        "{number:,} write-back settled as {state}",
-        "{number:,} write-backs settled as {state}",
-        number,
-        state=action.to,
+        "{number:,} write-back settled as {state}", "{number:,} write-backs settled as {state}", number, state=action.to
     )
 
 

@@ -22,8 +22,7 @@ app = group_app("The personal data of buyers: what is kept, why, and how it goes
 _AGE = re.compile(r"([1-9][0-9]{0,4})([dy])", re.ASCII)
 _LONGEST = timedelta(days=100 * 366)
 OlderThan = Annotated[
-    str | None,
-    typer.Option(metavar="AGE", help="Those whose newest order is older, and nothing is open: 3y, 400d."),
+    str | None, typer.Option(metavar="AGE", help="Those whose newest order is older, and nothing is open: 3y, 400d.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be erased, and stop.")]
 
@@ -87,10 +86,7 @@ def _preview(context: Context, found: Sequence[ErasureReport]) -> None:
             )
             continue
         words = _(
-            "buyer {buyer}, {name}: {counts}",
-            buyer=name,
-            name=safe(report.scope.buyer.name),
-            counts=_counts(report),
+            "buyer {buyer}, {name}: {counts}", buyer=name, name=safe(report.scope.buyer.name), counts=_counts(report)
         )
         context.screen.tell(words)
         for what, hint in report.scope.obstacles():
