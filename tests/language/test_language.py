@@ -7,6 +7,7 @@ import re
 import sqlite3
 import string
 from io import BytesIO
+from typing import get_args
 
 import pytest
 import typer
@@ -213,7 +214,8 @@ _NAMES = {
     *(word for each in pages(typer.Context(ROOT, info_name="orderctl")) for word in each.path.split()),
     *FILTER_FIELDS,
     *OPTIONS,
-    *(each.value for each in (*Status, *DeliveryState, *PlanState, *ExportFormat, *OrderFormat)),
+    *(each.value for each in (*Status, *DeliveryState, *PlanState, *ExportFormat)),
+    *get_args(OrderFormat),
     *(rule.code for rule in RULES),
 }
 _ALLOWED = re.compile(

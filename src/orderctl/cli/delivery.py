@@ -4,9 +4,8 @@ import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, Self, TypeVar
 
 import typer
 
@@ -193,13 +192,7 @@ def _follow(
     return follow(store, sendings, tell=context.screen.warn, done=tell_round, beside=beside)
 
 
-class ListFormat(StrEnum):
-    """The formats of a list of deliveries."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
-    IDS = "ids"
+ListFormat = Literal["text", "json", "jsonl", "ids"]
 
 
 AsList = Annotated[
@@ -265,14 +258,14 @@ def list_deliveries(
     context: Context, kind: Kind[QueryT, ItemT], query: QueryT, limit: int | None, as_: ListFormat
 ) -> None:
     """List the deliveries, newest first, and how many are in which state. `limit`: at most so many; 0: all."""
-    shown = (None if as_ is ListFormat.IDS else _SHOWN) if limit is None else limit or None
+    shown = (None if as_ == "ids" else _SHOWN) if limit is None else limit or None
     with context.open_store() as store, store.snapshot() as connection:
         query = found_in(connection, kind.outbox, query)
         found = kind.read(connection, replace(query, limit=shown))
-        if as_ is ListFormat.IDS:
+        if as_ == "ids":
             context.output.lines(each.id for each in found)
             return
-        if as_ is not ListFormat.TEXT:
+        if as_ != "text":
             context.output.documents((kind.document(connection, each) for each in found), as_)
             return
         listed, counts = list(found), count_states(connection, kind.outbox, query)

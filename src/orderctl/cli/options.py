@@ -1,9 +1,8 @@
 """Options that several commands have, and the values that shell completion offers for them."""
 
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -83,14 +82,7 @@ def _context(ctx: typer.Context) -> Context:
     return Context(store=given.get("store"), profile=given.get("profile"), quiet=True)
 
 
-class OrderFormat(StrEnum):
-    """How a list of orders is written."""
-
-    TABLE = "table"
-    IDS = "ids"
-    CSV = "csv"
-    JSON = "json"
-    JSONL = "jsonl"
+OrderFormat = Literal["table", "ids", "csv", "json", "jsonl"]
 
 
 AsOrders = Annotated[
@@ -100,15 +92,10 @@ AsOrders = Annotated[
 
 def order_format(context: Context, as_: OrderFormat | None) -> OrderFormat:
     """The format that was said, else a table on a terminal and ids in a pipe."""
-    return as_ or (OrderFormat.TABLE if context.output.is_terminal else OrderFormat.IDS)
+    return as_ or ("table" if context.output.is_terminal else "ids")
 
 
-class ReportFormat(StrEnum):
-    """How reports are written."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
+ReportFormat = Literal["text", "json", "jsonl"]
 
 
 FilterWords = Annotated[

@@ -319,7 +319,7 @@ class Run:
 
     def report(self, result: RejectionResult) -> int:
         """Report what a batch did; returns the exit code."""
-        if self.as_ is not ReportFormat.TEXT:
+        if self.as_ != "text":
             self.write_document(result_document(result))
         else:
             from orderctl.rejection.preview import result_report
@@ -341,7 +341,7 @@ class Run:
         self, plan: RejectionPlan, letters: "Sequence[SampleLetter]" = (), changed: Sequence[LeftOut] | None = None
     ) -> int:
         """Report that nothing was done, after the preview; as JSON with the plan. Returns the exit code."""
-        if self.as_ is not ReportFormat.TEXT:
+        if self.as_ != "text":
             self.write_document(dry_run_document(plan, letters, changed))
         else:
             self.context.screen.tell(_("A dry run: nothing was changed."))

@@ -17,7 +17,7 @@ from orderctl.changes import (
 )
 from orderctl.cli.apps import App, single
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, IgnoreUnknown, ReportFormat, Yes, suggest_tag
+from orderctl.cli.options import AsReport, IgnoreUnknown, Yes, suggest_tag
 from orderctl.cli.sources import Source, choose
 from orderctl.core.ids import new_id
 from orderctl.errors import UsageError
@@ -69,7 +69,7 @@ class _Run:
     yes: Yes = False
     dry_run: DryRun = False
     ignore_unknown: IgnoreUnknown = False
-    as_: AsReport = ReportFormat.TEXT
+    as_: AsReport = "text"
 
 
 def _command(kind: ChangeKind, about: str, *examples: str) -> App:
@@ -108,7 +108,7 @@ def _change(context: Context, source: Source, change: Change, run: _Run) -> None
             if found.changing > UNASKED and not run.yes:
                 ask_to_go_on(_WOULD_BE[change.kind](found.changing, change.tag))
             found = change_orders(store, request, actor=context.actor, clock=context.clock, new_id=new_id)
-    if run.as_ is not ReportFormat.TEXT:
+    if run.as_ != "text":
         context.output.document(change_document(found), run.as_)
     _tell(context, found)
 

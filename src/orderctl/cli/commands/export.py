@@ -1,8 +1,7 @@
 """`orderctl export` and `orderctl stats`: orders and figures for other programs."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -93,14 +92,6 @@ def _checked(context: Context, request: ExportRequest) -> ExportRequest:
     return request
 
 
-class StatsFormat(StrEnum):
-    """The formats of figures."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-
-
 @single(
     "orderctl stats",
     "orderctl stats season:26SS --by country --by buyer --top 10",
@@ -124,7 +115,8 @@ def stats(
         bool, typer.Option("--rejections", help="Figures of the rejections; --by reason and actor too.")
     ] = False,
     as_: Annotated[
-        StatsFormat | None, typer.Option("--format", help="table on a terminal, csv in a pipe, unless said otherwise.")
+        Literal["table", "csv", "json"] | None,
+        typer.Option("--format", help="table on a terminal, csv in a pipe, unless said otherwise."),
     ] = None,
 ) -> None:
     """Count orders and add up their amounts, per currency. Rejected orders are never counted."""
@@ -133,11 +125,11 @@ def stats(
     with context.open_store() as store:
         wanted = parse_filter(context, filter_text_of(store, words, saved))
         found = statistics_of(store, wanted, subject, questions, top=top)
-    format_ = as_ or (StatsFormat.TABLE if context.output.is_terminal else StatsFormat.CSV)
-    if format_ is StatsFormat.JSON:
+    format_ = as_ or ("table" if context.output.is_terminal else "csv")
+    if format_ == "json":
         context.output.document(statistics_document(found, wanted.text), format_)
         return
-    if format_ is StatsFormat.CSV:
+    if format_ == "csv":
         write_figures(found, context.output.stream)
         if found.left_out:
             context.screen.tell(found.left_out)

@@ -7,7 +7,7 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, FilterWords, ReportFormat, suggest_saved
+from orderctl.cli.options import AsReport, FilterWords, suggest_saved
 from orderctl.cli.sources import parse_filter, saved_expression
 from orderctl.core.text import safe
 from orderctl.errors import UsageError
@@ -68,11 +68,11 @@ def _ask_to_replace(context: Context, found: SavedFilter, expression: str) -> No
 
 
 @app.command("orderctl filter list", "orderctl filter list --format json")
-def list_(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def list_(context: Context, as_: AsReport = "text") -> None:
     """List the saved filters."""
     with context.open_store() as store, store.snapshot() as connection:
         saved = all_filters(connection)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         documents = ({"schema": SCHEMA, **asdict(each), "saved_at": each.saved_at.isoformat()} for each in saved)
         context.output.documents(documents, as_)
         return

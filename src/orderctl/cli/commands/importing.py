@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -54,13 +53,6 @@ _SHOWN_IDS = 10
 _STANDARD_INPUT = "-"
 
 
-class DecimalMark(StrEnum):
-    """What stands before the decimals of an amount."""
-
-    POINT = "point"
-    COMMA = "comma"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """The options that say what the columns of a file mean."""
@@ -87,7 +79,9 @@ class Columns:
     sheet: Annotated[
         str, typer.Option(metavar="NAME", help="The sheet of a workbook; without it, the one with orders.")
     ] = ""
-    decimal: Annotated[DecimalMark | None, typer.Option(help="The mark before decimals; without it, found out.")] = None
+    decimal: Annotated[
+        Literal["point", "comma"] | None, typer.Option(help="The mark before decimals; without it, found out.")
+    ] = None
 
     def place(self, file: str | None) -> str:
         """The file, or the name of the database in its stead. Raises UsageError unless there is one of them."""
@@ -124,7 +118,7 @@ class Columns:
             encoding=self.encoding,
             header_row=self.header_row,
             sheet=self.sheet,
-            decimal_comma=None if self.decimal is None else self.decimal is DecimalMark.COMMA,
+            decimal_comma=None if self.decimal is None else self.decimal == "comma",
         )
 
 
@@ -267,7 +261,7 @@ def import_(
     taken: Taken,
     spoken: Spoken,
     at_source: AtSource,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Read orders from Excel, CSV, JSON lines or a database; all of them or none, unless --skip-bad."""
     if list_maps:
@@ -310,7 +304,7 @@ def pull(
     system: Annotated[str, typer.Argument(metavar="SYSTEM", help="The system, as the settings call it.")],
     taken: Taken,
     spoken: Annotated[Spoken, Without({"source", "as_of"})],
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Read orders straight out of the system in which they live; all of them or none, unless --skip-bad."""
     settings = system_named(context.settings, system)
@@ -466,7 +460,7 @@ def _list_maps(context: Context) -> None:
 
 def _say(context: Context, report: ImportReport, map_name: str, as_: ReportFormat) -> None:
     """Say what came of it. `map_name` is the column map, if there is one."""
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(import_document(report), as_)
     elif report.stored or not report.figures.problems:
         context.output.lines([_outcome(report)])

@@ -2,9 +2,8 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,7 +25,7 @@ from orderctl.audit.verdicts import batch_verdicts, groups_document, verdict_gro
 from orderctl.audit.verification import LogVerdict, Noted, Tampering
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, ReportFormat, suggest_batch, suggest_order_or_batch
+from orderctl.cli.options import AsReport, suggest_batch, suggest_order_or_batch
 from orderctl.core.text import safe
 from orderctl.database.acts import read_acts
 from orderctl.database.connection import Connection
@@ -58,13 +57,7 @@ Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="The
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
-class LogFormat(StrEnum):
-    """How the log is shown. `csv` is for the verdicts of one batch."""
-
-    TEXT = "text"
-    JSON = "json"
-    JSONL = "jsonl"
-    CSV = "csv"
+LogFormat = Literal["text", "json", "jsonl", "csv"]
 
 
 @app.command(
@@ -89,14 +82,12 @@ def show(
     ] = None,
     limit: Annotated[int, typer.Option(min=0, max=LARGEST, help="At most so many batches; 0: all.")] = _SHOWN,
     full: Annotated[bool, typer.Option("--full", help="Of a batch: what became of every id.")] = False,
-    as_: Annotated[
-        LogFormat, typer.Option("--format", help="csv: what became of every id of a batch.")
-    ] = LogFormat.TEXT,
+    as_: Annotated[LogFormat, typer.Option("--format", help="csv: what became of every id of a batch.")] = "text",
 ) -> None:
     """The batches, one batch and what became of its ids, or one order's log; the word `show` may be left out."""
     with context.open_store() as store, store.snapshot() as connection:
         batch_id = _batch_id(connection, subject) if subject else None
-        if batch_id is None and (ids or full or as_ is LogFormat.CSV):
+        if batch_id is None and (ids or full or as_ == "csv"):
             raise UsageError(
                 _("ids, --full and --format csv are for one batch"), hint=_("name it first: orderctl log BATCH ID")
             )
@@ -145,14 +136,14 @@ def verify(
         bool,
         typer.Option("--accept-head", help="Take the store's newest batch, though you saw a later one or another."),
     ] = False,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Prove that nobody edited the log; names each record that is not as it was written, and ends with 1."""
     checkpoint = _read_checkpoint(since, key)
     with context.open_store() as store:
         seen = seen_head(store, context.state_folder, context.screen.warn)
         noted = Noted(anchor=anchor, checkpoint=checkpoint, seen=None if accept_head else seen.last)
-        if as_ is ReportFormat.TEXT:
+        if as_ == "text":
             verdict = _verified(
                 context, store, noted, lambda found: context.output.lines([f"{found.record}: {found.problem}"])
             )
@@ -246,23 +237,18 @@ def _read_checkpoint(path: Path | None, key: str | None) -> Checkpoint | None:
     return found
 
 
-class RecordFormat(StrEnum):
-    """The formats of the log for an auditor."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-
-
 @app.command("orderctl log export -o log.jsonl", "orderctl log export --format csv > log.csv")
 def export(
     context: Context,
     output: Output = "-",
-    as_: Annotated[RecordFormat | None, typer.Option("--format", help="By the file's ending if not said.")] = None,
+    as_: Annotated[
+        Literal["jsonl", "csv"] | None, typer.Option("--format", help="By the file's ending if not said.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write every batch, event, act and erasure with its digests, for an auditor: JSON lines or CSV."""
     path = None if output == "-" else output
-    format_ = as_ or (RecordFormat.CSV if output.lower().endswith(".csv") else RecordFormat.JSONL)
+    format_ = as_ or ("csv" if output.lower().endswith(".csv") else "jsonl")
     with context.open_store() as store, store.snapshot() as connection:
         written = write_record(
             record_of(connection), read_acts(connection), erasures(connection), path, format_, force=force
@@ -421,7 +407,7 @@ def _beside(verdict: LogVerdict) -> Iterator[str]:
 
 
 def _batches(context: Context, batches: Iterable[Batch], as_: LogFormat) -> None:
-    if as_ is not LogFormat.TEXT:
+    if as_ != "text":
         context.output.documents(map(batch_document, batches), as_)
     elif listed := list(batches):
         from orderctl.audit.view import batch_table
@@ -435,14 +421,14 @@ def _batch(
     context: Context, connection: Connection, batch: Batch, ids: list[str] | None, as_: LogFormat, *, full: bool
 ) -> None:
     """One batch with its events and verdicts, or what became of some ids in it."""
-    if as_ is LogFormat.CSV:
+    if as_ == "csv":
         write_verdicts(batch_verdicts(connection, batch, ids), context.output.stream)
         return
-    if as_ is not LogFormat.TEXT and ids:
+    if as_ != "text" and ids:
         context.output.documents(map(verdict_of_id, batch_verdicts(connection, batch, ids)), as_)
         return
     groups, events = verdict_groups(connection, batch), batch_events(connection, batch.id)
-    if as_ is not LogFormat.TEXT:
+    if as_ != "text":
         told = {
             "events": list(map(event_document, events)),
             "verdict_counts": groups_document(batch, groups),
@@ -459,7 +445,7 @@ def _batch(
 
 
 def _order(context: Context, order_id: str, events: tuple[OrderEvent, ...], as_: LogFormat) -> None:
-    if as_ is not LogFormat.TEXT:
+    if as_ != "text":
         document = {"schema": SCHEMA, "order": order_id, "events": list(map(event_document, events))}
         context.output.document(document, as_)
     elif events:

@@ -14,14 +14,13 @@ from orderctl.cli.delivery import (
     Delivery,
     DeliveryChoice,
     Kind,
-    ListFormat,
     ListLimit,
     Stopping,
     act_and_tell,
     deliver_mails,
     list_deliveries,
 )
-from orderctl.cli.options import AsReport, FilterText, ReportFormat, SelectionName, Yes, suggest_mail
+from orderctl.cli.options import AsReport, FilterText, SelectionName, Yes, suggest_mail
 from orderctl.cli.sources import Source, choose, provenance
 from orderctl.core.times import parse_duration
 from orderctl.database.store import Store
@@ -134,7 +133,7 @@ def list_(
     context: Context,
     mails: Annotated[MailChoice, Without({"ids", "everything"})],
     limit: ListLimit = None,
-    as_: AsList = ListFormat.TEXT,
+    as_: AsList = "text",
 ) -> None:
     """List the mails, newest first."""
     list_deliveries(context, _KIND, mails.filters(context), limit, as_)
@@ -147,7 +146,7 @@ def show(
         str, typer.Argument(metavar="MAIL", help="The mail's id, or its ending.", autocompletion=suggest_mail)
     ],
     raw: Annotated[bool, typer.Option("--raw", help="The message itself, as it goes or went out (RFC 5322).")] = False,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
     with context.open_store() as store, store.snapshot() as connection:
@@ -156,7 +155,7 @@ def show(
         )
         orders, events = mail_order_ids(connection, found.id), list_events(connection, MAILS, found.id)
         facts = None if found.letter else queued_letters(connection, [found.id]).get(found.id)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(mail_document(found, orders, events), as_)
         return
     letter = found.letter or (context.mailing.composer().compose(facts) if facts else None)
@@ -240,7 +239,7 @@ def bounces(
     maildir: Annotated[
         str | None, typer.Argument(metavar="[MAILDIR]", help="A Maildir with reports; else the one of mail.bounces.")
     ] = None,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Read the reports of mails that came back, and mark these mails as bounced; nothing in the mailbox changes."""
     from orderctl.mail.bounces import read_notice
@@ -252,7 +251,7 @@ def bounces(
             pass  # a store that cannot be used ends this before the mailbox is read
         messages = context.mailing.bounce_messages(maildir, since=since)
         found = reader.record(store, map(read_notice, messages))
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(bounce_document(found), as_)
     else:
         if found.bounced:

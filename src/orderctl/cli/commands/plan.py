@@ -52,7 +52,7 @@ def list_(
     context: Context,
     state: Annotated[list[PlanState] | None, typer.Option(help="Only plans in this state; repeatable.")] = None,
     limit: Annotated[int, typer.Option(min=0, max=LARGEST, help="At most so many; 0: all.")] = _SHOWN,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """List the plans, newest first: state, time left, size, who made and who approved them."""
     with context.open_store() as store, store.snapshot() as connection:
@@ -60,7 +60,7 @@ def list_(
         plans = find_plans(connection, state or PlanState, limit or None)
         if any(saved.state is PlanState.HELD for saved in plans):
             _warn_of_look(context, last_look(connection), now)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.documents((saved_plan_document(saved, now) for saved in plans), as_)
     elif plans:
         from orderctl.plans.view import plan_table
@@ -71,14 +71,14 @@ def list_(
 
 
 @app.command("orderctl plan show 7qb3p16k", "orderctl plan show 7qb3p16k --format json > review.json")
-def show(context: Context, plan_id: PlanId, full: Full = False, as_: AsReport = ReportFormat.TEXT) -> None:
+def show(context: Context, plan_id: PlanId, full: Full = False, as_: AsReport = "text") -> None:
     """Show what a plan would do, and where it stands; as JSON with every order, for review outside."""
     with context.open_store() as store:
         with store.snapshot() as connection:
             now = context.clock.of(connection)
         kept = load_plan(store, plan_id)
         needs = needs_second_operator(store, kept.plan, plan_terms(context).rule)
-        if as_ is not ReportFormat.TEXT:
+        if as_ != "text":
             context.output.document(kept_plan_document(kept.saved, kept.plan, now, needs=needs), as_)
             return
         letters = compose_samples(store, context.mailing.composer(), kept.plan)
@@ -102,7 +102,7 @@ def diff(
             metavar="[PLAN]", help="Another plan; else the orders as they are.", autocompletion=suggest_plan
         ),
     ] = None,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Show which planned orders changed since, or how two plans differ; ends with 3 if there is a difference."""
     with context.open_store() as store:
@@ -110,7 +110,7 @@ def diff(
         if other is not None:
             raise typer.Exit(_compare(context, store, kept, load_plan(store, other), as_))
         changed = differences(store, kept.plan, context.clock)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(differences_document(kept.plan, changed), as_)
     else:
         from orderctl.plans.view import changes_report
@@ -122,7 +122,7 @@ def diff(
 def _compare(context: Context, store: Store, first: KeptPlan, second: KeptPlan, as_: ReportFormat) -> int:
     """Show how two plans differ; returns the exit code."""
     found = compare_plans(store, first.plan, second.plan)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(comparison_document(first.saved, second.saved, found), as_)
     else:
         from orderctl.plans.view import comparison_report
@@ -136,7 +136,7 @@ def approve(
     context: Context,
     plan_id: PlanId,
     hold: Annotated[str | None, typer.Option(metavar="TIME", help="Let it run by itself that much later.")] = None,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Approve a plan that another operator made; look at it first with show and diff."""
     later = read_hold(hold)
@@ -148,11 +148,11 @@ def approve(
 
 
 @app.command("orderctl plan cancel 7qb3p16k")
-def cancel(context: Context, plan_id: PlanId, as_: AsReport = ReportFormat.TEXT) -> None:
+def cancel(context: Context, plan_id: PlanId, as_: AsReport = "text") -> None:
     """Make sure that a plan never runs; a held one is stopped."""
     with context.open_store() as store:
         saved = cancel_plan(store, plan_id, operator_of(context))
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         tell_kept(context, saved, as_)
     else:
         context.screen.tell(_("{plan} is cancelled; none of its orders was changed", plan=saved.name))
@@ -169,7 +169,7 @@ def run(
     recheck: Recheck = True,
     full: Full = False,
     expected: Annotated[Expected, Without({"ignore_unknown"})],
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Run a plan, once: exactly its orders, each only if it is still as planned."""
     if due == (plan_id is not None):
@@ -203,7 +203,7 @@ def plan_terms(context: Context) -> PlanTerms:
 def keep_plan(store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> int:
     """Save the plan, or hold it if it was confirmed for later; returns the exit code."""
     saved = save_plan(store, plan, operator_of(run.context), how=how, hold=run.hold)
-    if run.as_ is not ReportFormat.TEXT:
+    if run.as_ != "text":
         kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, saved.last_step)}
         run.write_document(dry_run_document(plan) | kept)
     else:
@@ -241,7 +241,7 @@ def run_plan(store: Store, text: str, run: Run) -> int:
 def run_due_plans(store: Store, run: Run) -> int:
     """Run every held plan that is due; returns the exit code that says most."""
     run.context.check_head(store)
-    if run.as_ is ReportFormat.TEXT:
+    if run.as_ == "text":
         return _run_due(store, run)
     with run.context.output.listing(run.as_) as write:
         return _run_due(store, replace(run, write=write))
@@ -323,7 +323,7 @@ def due_plans_runner(context: Context, store: Store) -> Callable[[], None] | Non
         context.screen.tell(_("held plans are not run here: this role may not reject"))
         return None
     return _DuePlans(
-        store, Run(context=context, expected=Expected().read(context), dry_run=False, yes=True, as_=ReportFormat.TEXT)
+        store, Run(context=context, expected=Expected().read(context), dry_run=False, yes=True, as_="text")
     )
 
 
@@ -419,7 +419,7 @@ def _execute(store: Store, kept: KeptPlan, run: Run, how: str) -> int:
 
 def tell_kept(context: Context, saved: SavedPlan, as_: ReportFormat) -> None:
     """Report the state of a plan after it changed."""
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(saved_plan_document(saved, saved.last_step), as_)
     else:
         _show_kept(context, saved)

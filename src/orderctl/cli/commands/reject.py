@@ -162,7 +162,7 @@ def reject(
     key: Key = None,
     max_age: MaxAge = None,
     expected: Expected,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Plan, preview, confirm, reject, and tell the buyers. Without a source: the default selection."""
     context: Context = ctx.obj

@@ -15,7 +15,6 @@ from orderctl.cli.options import (
     AsReport,
     FilterWords,
     OrderFormat,
-    ReportFormat,
     SavedName,
     order_format,
     suggest_columns,
@@ -78,13 +77,13 @@ def search(
     with context.open_store() as store:
         wanted = parse_filter(context, filter_text_of(store, words, saved))
         page = Page(sort=sort, limit=limit or None, after=after)
-        format_ = OrderFormat.IDS if null and as_ is None else order_format(context, as_)
+        format_ = "ids" if null and as_ is None else order_format(context, as_)
         if count:
             with store.snapshot() as connection:
                 context.output.lines([str(count_orders(connection, wanted))])
-        elif format_ is OrderFormat.TABLE:
+        elif format_ == "table":
             _table(context, store, wanted, shown, replace(page, limit=PAGE) if limit is None else page)
-        elif format_ is OrderFormat.IDS:
+        elif format_ == "ids":
             _ids(context, store, wanted, page, null=null)
         else:
             _rows(context, store, wanted, page, shown or columns_of(DEFAULT_COLUMNS), format_)
@@ -105,7 +104,7 @@ def _rows(
 
     with store.snapshot() as connection:
         blocks = list_fields(connection, wanted, page, fields_of(columns))
-        WRITERS[format_.value](blocks, columns, context.output.stream)
+        WRITERS[format_](blocks, columns, context.output.stream)
 
 
 def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[Column], page: Page) -> None:
@@ -139,7 +138,7 @@ def _table(context: Context, store: Store, wanted: OrderFilter, shown: Sequence[
 def show(
     context: Context,
     order_id: Annotated[str, typer.Argument(metavar="ID", help="The order's id.", autocompletion=suggest_order)],
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Show one order: lines, tags, log, and whether it can be rejected."""
     wanted, max_age = read_id_argument(order_id), read_max_age(context)
@@ -156,7 +155,7 @@ def show(
         now = context.clock.of(connection)
         told = next(list_writebacks(connection, WriteBackQuery(order_id=order.id, limit=1)), None)
     seen_since = None if max_age is None else now - max_age
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         from orderctl.writeback.view import writeback_document
 
         document = order_document(order, events, seen_since)
@@ -191,9 +190,9 @@ def reconcile(context: Context, words: FilterWords = None, saved: SavedName = No
             # Those that their system did not cancel, and of which no source says more.
             refused = [each for each in conflicts(connection, among) if each.id not in said]
             found = sorted((*said.values(), *refused), key=lambda each: each.id)
-    if format_ is OrderFormat.TABLE:
+    if format_ == "table":
         _reconciled_table(context, found)
-    elif format_ is OrderFormat.IDS:
+    elif format_ == "ids":
         from orderctl.selection.id_file import id_line
 
         context.output.lines(id_line(each.id) for each in found)

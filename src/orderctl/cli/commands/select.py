@@ -184,9 +184,9 @@ def list_selections(context: Context, store: Store, as_: OrderFormat | None) -> 
     format_ = order_format(context, as_)
     with store.snapshot() as connection:
         found = selections_of(connection, context.actor)
-    if format_ is OrderFormat.IDS:
+    if format_ == "ids":
         context.output.lines(f"{each.name}\t{each.orders}" for each in found)
-    elif format_ is not OrderFormat.TABLE:
+    elif format_ != "table":
         from orderctl.search.writers import write_rows
 
         rows = ({**asdict(each), "added_at": each.added_at.isoformat()} for each in found)
@@ -206,9 +206,9 @@ def show_selection(context: Context, store: Store, name: str, as_: OrderFormat |
     """What a selection holds, and where each order came from."""
     format_ = order_format(context, as_)
     with store.snapshot() as connection:
-        if format_ is OrderFormat.TABLE:
+        if format_ == "table":
             _show(context, connection, name)
-        elif format_ is OrderFormat.IDS:
+        elif format_ == "ids":
             from orderctl.selection.id_file import id_line
 
             selected = selected_orders(connection, context.actor, name, None)

@@ -12,14 +12,13 @@ from orderctl.cli.delivery import (
     Delivery,
     DeliveryChoice,
     Kind,
-    ListFormat,
     ListLimit,
     Stopping,
     act_and_tell,
     list_deliveries,
     tell_systems,
 )
-from orderctl.cli.options import AsReport, ReportFormat, Yes
+from orderctl.cli.options import AsReport, Yes
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import found_in
@@ -91,7 +90,7 @@ def list_(
     context: Context,
     chosen: Annotated[WritebackChoice, Without({"ids", "everything"})],
     limit: ListLimit = None,
-    as_: AsList = ListFormat.TEXT,
+    as_: AsList = "text",
 ) -> None:
     """List the write-backs, newest first. What is refused is in conflict: the system did not cancel the order."""
     list_deliveries(context, _KIND, chosen.filters(context), limit, as_)
@@ -101,13 +100,13 @@ def list_(
 def show(
     context: Context,
     writeback_id: Annotated[str, typer.Argument(metavar="WRITEBACK", help="The write-back's id, or its ending.")],
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Show one write-back: what the system is told, what it said, and what operators did."""
     with context.open_store() as store, store.snapshot() as connection:
         [found] = list_writebacks(connection, found_in(connection, WRITEBACKS, WriteBackQuery(ids=(writeback_id,))))
         events = list_events(connection, WRITEBACKS, found.id)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(writeback_document(found, events), as_)
         return
     context.screen.page(writeback_details(found, events))

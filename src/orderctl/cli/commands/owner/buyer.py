@@ -38,7 +38,7 @@ def erase(
     older_than: OlderThan = None,
     dry_run: DryRun = False,
     yes: Yes = False,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Erase name, addresses and letters of a buyer for good; the log still holds. For the owner of the store."""
     if (buyer_id is None) == (older_than is None):
@@ -118,7 +118,7 @@ def _confirm(free: Sequence[ErasureReport], *, yes: bool) -> None:
 
 
 def _report(context: Context, reports: Sequence[ErasureReport], as_: ReportFormat, *, dry_run: bool) -> None:
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.documents(map(erasure_document, reports), as_)
     done = sum(report.outcome == "erased" for report in reports)
     if dry_run:

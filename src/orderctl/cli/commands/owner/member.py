@@ -20,13 +20,13 @@ Login = Annotated[str, typer.Argument(metavar="LOGIN", help="The login, as Postg
 
 
 @app.command("orderctl member add mia", "orderctl member add mia --profile eu")
-def add(context: Context, login: Login, as_: AsReport = ReportFormat.TEXT) -> None:
+def add(context: Context, login: Login, as_: AsReport = "text") -> None:
     """Let a login see and change the account in use. For the owner of the store."""
     _report(context, _changed(context, login, "add"), login, as_)
 
 
 @app.command("orderctl member remove mia")
-def remove(context: Context, login: Login, as_: AsReport = ReportFormat.TEXT) -> None:
+def remove(context: Context, login: Login, as_: AsReport = "text") -> None:
     """Shut a login out of the account in use. For the owner of the store."""
     record = _changed(context, login, "remove")
     if record is None:
@@ -38,13 +38,13 @@ def remove(context: Context, login: Login, as_: AsReport = ReportFormat.TEXT) ->
 
 
 @app.command("orderctl member list", "orderctl member list --format json")
-def list_(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def list_(context: Context, as_: AsReport = "text") -> None:
     """List the members of the account in use: since when, and who added them. For the owner of the store."""
     _show(context, members_of(_history(context)), as_)
 
 
 @app.command("orderctl member history", "orderctl member history --format jsonl")
-def history(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def history(context: Context, as_: AsReport = "text") -> None:
     """List everything that was done with members, newest first. For the owner of the store."""
     _show(context, _history(context), as_)
 
@@ -61,7 +61,7 @@ def _history(context: Context) -> tuple[MemberRecord, ...]:
 
 
 def _report(context: Context, record: MemberRecord | None, login: str, as_: ReportFormat) -> None:
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document({"schema": SCHEMA, "member": _document(record) if record else None}, as_)
         return
     names = {"login": safe(login), "account": safe(_account(context))}
@@ -74,7 +74,7 @@ def _report(context: Context, record: MemberRecord | None, login: str, as_: Repo
 
 
 def _show(context: Context, records: tuple[MemberRecord, ...], as_: ReportFormat) -> None:
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.documents(({"schema": SCHEMA, **_document(record)} for record in records), as_)
         return
     if records:

@@ -11,7 +11,7 @@ import typer
 
 from orderctl.cli.apps import group_app
 from orderctl.cli.context import Context
-from orderctl.cli.options import AsReport, ReportFormat
+from orderctl.cli.options import AsReport
 from orderctl.core.money import CURRENCIES, decimals, plain_amount
 from orderctl.core.text import safe
 from orderctl.core.times import parse_duration
@@ -82,10 +82,10 @@ class Rules:
 
 
 @app.command("orderctl policy show", "orderctl policy show --format json")
-def show(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def show(context: Context, as_: AsReport = "text") -> None:
     """Show the policy in force, who set it and when. Settings and flags can be stricter, never looser."""
     newest = next(iter(_history(context)), None)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(_document(newest) if newest else {"schema": SCHEMA, "policy": None}, as_)
         return
     policy = newest.policy if newest else Policy()
@@ -102,7 +102,7 @@ def show(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     "orderctl policy set --hours 08:00-18:00 --time-zone Europe/Paris",
     "orderctl policy set --hours none",
 )
-def set_(context: Context, *, rules: Rules, as_: AsReport = ReportFormat.TEXT) -> None:
+def set_(context: Context, *, rules: Rules, as_: AsReport = "text") -> None:
     """Change the rules that are given and keep the others; `none` takes a rule away. For the owner of the store."""
     if rules == Rules():
         raise UsageError(_("no rule is given"), hint=_("name one, as in --max-orders 500"))
@@ -110,17 +110,17 @@ def set_(context: Context, *, rules: Rules, as_: AsReport = ReportFormat.TEXT) -
     wanted = rules.over(newest.policy if newest else Policy())
     with context.open_store() as store:
         record = set_policy(store, wanted, actor=context.actor, clock=context.clock)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.document(_document(record), as_)
     else:
         context.screen.tell(_story(record))
 
 
 @app.command("orderctl policy history", "orderctl policy history --format jsonl")
-def history(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def history(context: Context, as_: AsReport = "text") -> None:
     """List every policy that was set, newest first: who, when, and its rules."""
     records = _history(context)
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         context.output.documents(map(_document, records), as_)
         return
     for record in records:

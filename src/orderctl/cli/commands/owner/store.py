@@ -85,7 +85,7 @@ def backup(
 def check(
     context: Context,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what reads every row.")] = False,
-    as_: AsReport = ReportFormat.TEXT,
+    as_: AsReport = "text",
 ) -> None:
     """Look the store over: schema, guards, references, orphans, and the chain of the log."""
     health = _reported(context, _checks(context, quick=quick), as_)
@@ -106,11 +106,11 @@ def _reported(context: Context, checks: Iterable[Check], as_: ReportFormat) -> H
     found = []
     for check in checks:
         found.append(check)
-        if as_ is ReportFormat.TEXT:
+        if as_ == "text":
             verdict = _("ok   ") if check.ok else _("WRONG")
             context.output.lines([f"{verdict}  {check.name}: {check.detail}"])
     health = Health(checks=tuple(found))
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         listed = [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in health.checks]
         document = {"schema": SCHEMA, "store": context.address.shown, "ok": not health.wrong, "checks": listed}
         context.output.document(document, as_)
@@ -183,7 +183,7 @@ _EXAMPLES = {
 
 
 @config_app.command("orderctl config show", "orderctl --profile eu config show --format json")
-def show(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def show(context: Context, as_: AsReport = "text") -> None:
     """List every setting, its value and its origin; secrets are hidden."""
     settings = context.settings
     found = {**settings.found, **_by_policy(context)}
@@ -191,7 +191,7 @@ def show(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
     def rows() -> Iterator[tuple[str, str, str]]:
         return ((key, _shown(context, key, setting), in_words(setting.origin)) for key, setting in found.items())
 
-    if as_ is not ReportFormat.TEXT:
+    if as_ != "text":
         listed = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows()]
         context.output.document({"schema": SCHEMA, "profile": settings.profile, "settings": listed}, as_)
     else:
@@ -231,7 +231,7 @@ def init_config(
     "Ends with 0: all in order, 1: the mail server is not, 2: a setting is wrong, 7: the store cannot be reached.",
     name="check",
 )
-def check_config(context: Context, as_: AsReport = ReportFormat.TEXT) -> None:
+def check_config(context: Context, as_: AsReport = "text") -> None:
     """Try the settings: connect to the store, the systems and the mail server; nothing is changed or sent."""
     health = _reported(context, _config_checks(context), as_)
     if health.wrong:
