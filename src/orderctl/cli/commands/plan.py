@@ -207,7 +207,7 @@ def keep_plan(store: Store, plan: RejectionPlan, run: Run, *, how: str = "") -> 
         kept = {"outcome": saved.state.value, "saved": saved_plan_document(saved, saved.last_step)}
         run.write_document(dry_run_document(plan) | kept)
     else:
-        _show_kept(run.context, saved)
+        tell_kept(run.context, saved, run.as_)
     return ExitCode.DONE
 
 
@@ -422,10 +422,6 @@ def tell_kept(context: Context, saved: SavedPlan, as_: ReportFormat) -> None:
     if as_ != "text":
         context.output.document(saved_plan_document(saved, saved.last_step), as_)
     else:
-        _show_kept(context, saved)
+        from orderctl.plans.view import kept_report
 
-
-def _show_kept(context: Context, saved: SavedPlan) -> None:
-    from orderctl.plans.view import kept_report
-
-    context.screen.show(kept_report(saved, saved.last_step))
+        context.screen.show(kept_report(saved, saved.last_step))
