@@ -1,7 +1,6 @@
 """`orderctl import`."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -278,16 +277,20 @@ def import_(
     )
     at_source.check(run)
     spoken.check(taken)
-    with context.open_store() as store, _opened(context, store, name, columns, defaults, check=taken.check) as source:
-        kept, map_name = taken.keep_problems(source, name), columns.map_ or source.map_name
-        called = columns.from_sql or source.map_name or (Path(columns.map_).stem if columns.map_ else "")
-        said_by = spoken.name(called, name)
-        said_at = spoken.at(None if columns.from_sql or name == _STANDARD_INPUT else Path(name))
-        read = _as_file(context, source, name, taken, spoken, said_by=said_by, said_at=said_at)
-        if at_source.reject_at_source:
-            report = _import_and_reject(context, store, read, run, taken, at_source)
-        else:
-            report = _imported(context, store, read, taken, check=taken.check)
+    with context.open_store() as store:
+        with store.snapshot():
+            pass  # fail before a long file is read if the store cannot be used
+        with _read(context, name, columns, columns.request(defaults), check=taken.check) as source:
+            context.screen.tell(*source.remarks)
+            kept, map_name = taken.keep_problems(source, name), columns.map_ or source.map_name
+            called = columns.from_sql or source.map_name or (Path(columns.map_).stem if columns.map_ else "")
+            said_by = spoken.name(called, name)
+            said_at = spoken.at(None if columns.from_sql or name == _STANDARD_INPUT else Path(name))
+            read = _as_file(context, source, name, taken, spoken, said_by=said_by, said_at=said_at)
+            if at_source.reject_at_source:
+                report = _import_and_reject(context, store, read, run, taken, at_source)
+            else:
+                report = _imported(context, store, read, taken, check=taken.check)
     report = replace(report, errors=kept)
     _say(context, report, map_name, as_)
     raise typer.Exit(report.exit_code)
@@ -317,8 +320,7 @@ def pull(
                 at = full_timestamp(kept.began)
                 context.screen.tell(_("The pull that was interrupted goes on. Its orders are as of {time}.", time=at))
             with pulled(context, settings, kept=kept) as source:
-                for remark in source.remarks:
-                    context.screen.tell(remark)
+                context.screen.tell(*source.remarks)
                 errors = taken.keep_problems(source, system)
                 file = _as_file(context, source, system, taken, spoken, said_by=system, said_at=kept.began)
                 report = _imported(context, store, file, taken, check=taken.check)
@@ -338,19 +340,6 @@ def _drafted(context: Context, name: str, columns: Columns) -> Iterator[str]:
 
     with read_query(sql_source(context.settings, name)) as table:
         return draft_of(table, today, about=name).lines()
-
-
-@contextmanager
-def _opened(
-    context: Context, store: Store, name: str, columns: Columns, defaults: Mapping[str, str], *, check: bool
-) -> Iterator["FileSource"]:
-    with store.snapshot():
-        pass  # fail before a long file is read if the store cannot be used
-    request = columns.request(defaults)
-    with _read(context, name, columns, request, check=check) as source:
-        for remark in source.remarks:
-            context.screen.tell(remark)
-        yield source
 
 
 def _read(context: Context, name: str, columns: Columns, request: SourceRequest, *, check: bool) -> "FileSource":
