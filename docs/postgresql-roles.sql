@@ -143,6 +143,17 @@ BEGIN
 END
 $$;
 
+-- The digest of each message as it was handed over, and mails with a checkpoint for an auditor, which are queued with all
+-- that they say.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'mail'::regclass AND attname = 'sent_digest') THEN
+        GRANT UPDATE (sent_digest) ON mail TO orderctl_operator, orderctl_mailer;
+        GRANT INSERT (subject, text, html) ON mail TO orderctl_operator;
+    END IF;
+END
+$$;
+
 -- What the systems are told, in stores that keep it: queued with the rejection, sent by operators and by the mail worker.
 DO $$
 BEGIN

@@ -92,6 +92,7 @@ _ALL = (
         key="checkpoint.key_file",
         about=N_("a file that only you can read, with the key that signs checkpoints of the log"),
     ),
+    Option(key="checkpoint.auditor", about=N_("the address that gets a checkpoint of the log after each batch")),
     Option(key="mail.transport", about=N_("how mails leave"), one_of=("smtp", "maildir")),
     Option(key="mail.maildir", about=N_("the folder of the maildir transport")),
     Option(key="mail.host", about=N_("the SMTP server")),

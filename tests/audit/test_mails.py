@@ -15,6 +15,7 @@ from support.cli import maildir_cli
 from support.factories import make_order, put_all
 from support.project import ROOT
 from support.rejection import ids, reject
+from support.smtp_server import read
 from support.stores import REFUSALS, open_store, raw, tamper
 
 ODD = Buyer(id='B "1"\\', name="Zoë & Søn", email="zoë+oc@bücher.example", country="DE", language="de")
@@ -250,3 +251,38 @@ def test_the_database_refuses_a_batch_whose_digest_of_mails_does_not_fit(store_u
         connection.execute("BEGIN")
         with pytest.raises(REFUSALS, match="a batch with mails has a digest of them|counts its own"):
             write_batch(connection, ["H1"], text="://" not in store_url, **wrong)
+
+
+def test_a_letter_that_was_sent_proves_itself_by_the_digest_of_its_message(cli, queued, store_url, tmp_path):
+    assert cli("mail", "send").code == 5  # one address is none that a server knows
+    sent = {read(path.read_bytes())["To"]: path.read_bytes() for path in (tmp_path / "mails" / "new").iterdir()}
+    with raw(store_url) as connection:
+        kept = connection.execute(
+            f"SELECT id, recipient, sent_digest FROM mail WHERE batch_id = '{queued[0]}'"
+        ).fetchall()
+    bob = next(mail_id for mail_id, to, _ in kept if to == BOB.email)
+    digests = {to: digest[:64] for _, to, digest in kept}
+    message = sent[BOB.email].replace(b"\n", b"\r\n")  # a Maildir has the line breaks of its computer
+    assert digests[BOB.email] == hashlib.sha256(message).hexdigest()
+    assert len({*digests.values()}) == 3  # that of the mail that was refused is empty
+    assert found_in(store_url) == []
+    for change in ("text = 'We never rejected it.'", "subject = ''", "sent_digest = replace(sent_digest, '0', '1')"):
+        with raw(store_url) as connection:
+            [before] = connection.execute(f"SELECT subject, text, sent_digest FROM mail WHERE id = '{bob}'").fetchall()
+        tamper(store_url, f"UPDATE mail SET {change} WHERE id = '{bob}'")
+        assert found_in(store_url) == [
+            f"mail {bob}: its letter, or the digest of it, is not as it was when it was sent"
+        ]
+        subject, text, digest = (value.replace("'", "''") for value in before)
+        was = f"subject = '{subject}', text = '{text}', sent_digest = '{digest}'"
+        tamper(store_url, f"UPDATE mail SET {was} WHERE id = '{bob}'")
+        assert found_in(store_url) == []
+
+
+def test_the_digest_of_a_message_is_written_as_it_is_sent_and_never_again(cli, queued, store_url):
+    assert cli("mail", "send").code == 5
+    with raw(store_url) as connection:
+        for state in ("sent", "refused"):
+            with pytest.raises(REFUSALS, match="keeps its recipient, its orders and its text"):
+                connection.execute(f"UPDATE mail SET sent_digest = 'x' WHERE state = '{state}'")
+            connection.rollback()

@@ -13,6 +13,7 @@ from support.cli import Cli, maildir_cli
 from support.factories import make_order, put_all
 from support.project import ROOT
 from support.rejection import ids, reject
+from support.smtp_server import read
 from support.stores import open_store
 
 SCRIPT = ROOT / "docs" / "postgresql-roles.sql"
@@ -92,6 +93,17 @@ def test_a_mail_worker_sends_and_nothing_else(run, tmp_path):
     assert run("auditor", "search", "status:rejected").lines == ["R1"]
 
 
+def test_an_operator_queues_the_checkpoint_for_an_auditor_and_a_mail_worker_sends_it(url, tmp_path):
+    operator = Cli(as_role(url, "operator"), tmp_path / "home", ORDERCTL_CHECKPOINT_AUDITOR="audit@brand.example")
+    ran = operator("reject", "R2", "--yes", "--notify")
+    assert (ran.code, "mail is not set up" in ran.err) == (2, True)
+    assert operator("reject", "R2", "--yes").code == 0
+    assert maildir_cli(as_role(url, "mailer"), tmp_path)("mail", "send").code == 0
+    sent = [read(path.read_bytes()) for path in (tmp_path / "mails" / "new").iterdir()]
+    assert "audit@brand.example" in [message["To"] for message in sent]
+    assert operator("log", "verify").code == 0
+
+
 def test_an_auditor_reads_everything(run, tmp_path):
     for args in (
         ["search"],
@@ -150,10 +162,6 @@ EVERYONE = [
     "UPDATE selection_item SET actor = 'x'",
     "UPDATE saved_filter SET name = 'x'",
     "UPDATE order_source SET order_id = 'x'",
-    (
-        "INSERT INTO mail (account, id, state, next_attempt_at, created_at, updated_at, text)"
-        " VALUES ('main', 'x', 'waiting', now(), now(), now(), 'ours')"
-    ),
     "INSERT INTO member (account, login, number, action, at) VALUES ('other', session_user, 1, 'add', now())",
     "UPDATE member SET account = 'other'",
     "DELETE FROM member",
@@ -229,6 +237,17 @@ def test_an_operator_cannot_take_a_rejection_back(url, statement):
         with pytest.raises(psycopg.errors.IntegrityError, match="a rejected order is final"):
             connection.execute(statement)
         connection.execute("UPDATE orders SET note = 'x' WHERE id = 'R2'")
+
+
+def test_an_operator_queues_no_words_of_their_own(url):
+    mine = (
+        "INSERT INTO mail (account, id, buyer_id, recipient, state, next_attempt_at, created_at, updated_at, text)"
+        " SELECT 'main', 'x.1', id, email, 'waiting', now(), now(), now(), 'ours' FROM buyer LIMIT 1"
+    )
+    with psycopg.connect(as_role(url, "operator"), autocommit=True) as connection:
+        with pytest.raises(psycopg.errors.IntegrityError, match="queued with its batch, and to the address"):
+            connection.execute(mine)
+        connection.execute(mine.replace("'ours'", "NULL"))
 
 
 @pytest.mark.parametrize(

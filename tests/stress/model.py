@@ -283,7 +283,7 @@ class Services(RuleBasedStateMachine):
             mine.state, mine.until = DeliveryState.CLAIMED, now + LEASE
             if ends == "dies before":
                 continue
-            begun = {item.id: asdict(LETTER) if outbox is MAILS else {}}
+            begun = {item.id: {**asdict(LETTER), "sent_digest": ""} if outbox is MAILS else {}}
             assert self.store.write(partial(_start, outbox=outbox, begun=begun, **bound)) == {item.id}
             mine.state, mine.attempts = DeliveryState.SENDING, mine.attempts + 1
             if ends == "dies after":

@@ -42,9 +42,10 @@ def claim(store, holder="t", *, limit=10, now=NOW, batch_id=None):
 
 
 def start(store, mail_id, holder="t", now=NOW):
+    handed_over = {**asdict(LETTER), "sent_digest": LETTER.sent_digest(mail_id, "0" * 64)}
     started = store.write(
         lambda connection: rows.start(
-            connection, MAILS, holder, {mail_id: asdict(LETTER)}, until=now + 10 * MINUTE, now=now
+            connection, MAILS, holder, {mail_id: handed_over}, until=now + 10 * MINUTE, now=now
         )
     )
     return started == {mail_id}

@@ -7,16 +7,19 @@ tlog-witness for the proof that a later log continues an earlier one. The trees 
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from orderctl.core.secrets import private_text
 from orderctl.errors import OrderctlError, UsageError, os_reason
 from orderctl.language import N_, _
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def entry_hash(entry: bytes) -> bytes:
@@ -93,6 +96,7 @@ _HASH_LENGTH = 4
 _ROOT_LENGTH = sha256().digest_size
 _ACTS = "acts "
 _LONGEST = 100_000
+_ORIGIN = b"orderctl/"
 _MAKE_ONE = N_("make one: orderctl log checkpoint -o FILE")
 
 
@@ -136,20 +140,10 @@ class Checkpoint:
     def __str__(self) -> str:
         return "\n".join([self.text, *(f"{line}\n" for line in self.signed)]) if self.signed else self.text
 
-    def sign(self, key_file: Path) -> Self:
-        """The checkpoint with a signature by the key in the file. Raises UsageError."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - 16 ms
-
-        prefix, __, key = private_text(key_file, KEY_SETTING).rpartition(_PRIVATE)
-        name, key_hash, secret = _read_key(key) or ("", b"", b"")
-        signer = Ed25519PrivateKey.from_private_bytes(secret) if name else None
-        if prefix or not signer or key_hash != _key_hash(name, signer.public_key().public_bytes_raw()):
-            raise UsageError(
-                _("{key}: {path} holds no key", key=KEY_SETTING, path=key_file),
-                hint=_("make one: orderctl log checkpoint --new-key FILE"),
-            )
-        signature = _base64(key_hash + signer.sign(self.text.encode()))
-        return replace(self, signed=(*self.signed, f"{_SIGNED}{name} {signature}"))
+    def sign(self, key: "SigningKey") -> Self:
+        """The checkpoint with a signature by the key."""
+        signature = _base64(key.hash + key.signer.sign(self.text.encode()))
+        return replace(self, signed=(*self.signed, f"{_SIGNED}{key.name} {signature}"))
 
     def check_signature(self, verifier: str) -> str:
         """The name of the key that signed. Raises UsageError for no key, OrderctlError without its signature."""
@@ -177,6 +171,30 @@ class Checkpoint:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A private key with its name, and the hash that stands before its signatures."""
+
+    name: str
+    hash: bytes
+    signer: "Ed25519PrivateKey" = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The key in a private file. Raises UsageError."""
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415 - 16 ms
+
+        prefix, __, key = private_text(path, KEY_SETTING).rpartition(_PRIVATE)
+        name, key_hash, secret = _read_key(key) or ("", b"", b"")
+        signer = Ed25519PrivateKey.from_private_bytes(secret) if name else None
+        if prefix or not signer or key_hash != _key_hash(name, signer.public_key().public_bytes_raw()):
+            raise UsageError(
+                _("{key}: {path} holds no key", key=KEY_SETTING, path=path),
+                hint=_("make one: orderctl log checkpoint --new-key FILE"),
+            )
+        return cls(name, key_hash, signer)
+
+
 def make_key(name: str) -> tuple[str, str]:
     """A new Ed25519 key of this name: the text for its private file, and the public key, as Go's notes write them."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
@@ -189,10 +207,10 @@ def make_key(name: str) -> tuple[str, str]:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint in a file. Raises UsageError."""
+    """The checkpoint in a file, which may be a mail too. Raises UsageError."""
     try:
         with path.open("rb") as stream:
-            written = stream.read(_LONGEST).decode().replace("\r\n", "\n")  # a mail may have changed them
+            written = _note_in(stream.read(_LONGEST)).decode().replace("\r\n", "\n")  # a mail may have changed them
     except OSError as error:
         raise UsageError(
             _("{file} cannot be read: {why}", file=path, why=os_reason(error)), hint=_("check the path")
@@ -211,6 +229,19 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(
         text=text, origin=lines[0], size=batches.size, root=batches.root, acts=acts[0] if acts else None, signed=signed
     )
+
+
+def _note_in(written: bytes) -> bytes:
+    """What a file holds; of a whole message, as mail programs save it, its plain text."""
+    if written.startswith(_ORIGIN):
+        return written
+    from email import message_from_bytes  # noqa: PLC0415 - 20 ms, and most checkpoints are no messages
+
+    for part in message_from_bytes(written).walk():
+        text = part.get_payload(decode=True) if part.get_content_type() == "text/plain" else None
+        if isinstance(text, bytes) and text.startswith(_ORIGIN):
+            return text
+    return written
 
 
 def _extent(*written: str) -> Extent | None:

@@ -64,6 +64,12 @@ def digest_at(connection: Connection, position: int) -> str | None:
     return row[0] if row else None
 
 
+def act_digests(connection: Connection) -> Iterator[str]:
+    """The digest of every act in the order of the chain."""
+    found = connection.stream("SELECT digest FROM act WHERE account = :account ORDER BY position")
+    return (digest for (digest,) in found)
+
+
 def chained_digests(connection: Connection) -> Iterator[tuple[str, str]]:
     """The id and the digest of every batch in the order of the chain."""
     found = connection.stream("SELECT id, digest FROM batch WHERE account = :account ORDER BY position, id")
@@ -137,12 +143,14 @@ def _marked(connection: Connection, found: Iterator[Row]) -> Iterator[MarkedOrde
 
 def lost_batches(connection: Connection) -> Iterator[LostBatch]:
     """Every missing batch that orders, events or mails refer to."""
-    tables = ("orders", "order_event", "mail")
+    # A checkpoint for an auditor is a mail of no batch and no buyer.
+    tables = {"orders": "batch_id IS NOT NULL", "order_event": "batch_id IS NOT NULL"}
+    tables["mail"] = "(batch_id <> '' OR buyer_id <> '')"
     counted = " UNION ALL ".join(
         "SELECT batch_id, "
         + ", ".join(f"{int(each == table)} AS of_{each}" for each in tables)
-        + f" FROM {table} WHERE account = :account AND batch_id IS NOT NULL AND {_NO_BATCH.format('batch_id')}"
-        for table in tables
+        + f" FROM {table} WHERE account = :account AND {of_batch} AND {_NO_BATCH.format('batch_id')}"
+        for table, of_batch in tables.items()
     )
     sums = ", ".join(f"CAST(sum(of_{table}) AS BIGINT)" for table in tables)
     for batch_id, orders, events, mails in connection.stream(

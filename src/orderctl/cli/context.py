@@ -17,6 +17,7 @@ from orderctl.settings import Settings, Value, holds_password, read_settings
 if TYPE_CHECKING:
     from orderctl.audit.heads import SeenHead
     from orderctl.audit.log import Head
+    from orderctl.audit.service import Auditor
     from orderctl.database.address import Address
     from orderctl.database.clock import SystemClock
     from orderctl.database.connection import Connection, Statements
@@ -73,6 +74,34 @@ class Context:
     def mailing(self) -> Mailing:
         """How mails are sent, by the settings."""
         return Mailing(self.settings)
+
+    @cached_property
+    def auditor(self) -> "Auditor | None":
+        """Who gets a checkpoint after each batch, by the settings. Raises UsageError for what is no address.
+
+        A key that cannot be used is told, once: no rejection fails for it.
+        """
+        text = self.settings.text("checkpoint.auditor")
+        if not text:
+            return None
+        from orderctl.audit.checkpoint import KEY_SETTING, SigningKey
+        from orderctl.audit.service import Auditor
+
+        key_file, key = self.settings.path(KEY_SETTING), None
+        try:
+            key = SigningKey.read(key_file) if key_file else None
+        except UsageError as error:
+            self.screen.warn(_("the checkpoints for the auditor are not signed: {problem}", problem=error.sentence))
+        address = self.mailing.address(text, "checkpoint.auditor")
+        return Auditor(address=address, message_domain=self.mailing.message_domain, clock=self.clock, key=key)
+
+    def audited(self, store: "Store", batch_id: str) -> "Store":
+        """The store in which this batch is to be made, with what the auditor gets of it."""
+        if self.auditor is None:
+            return store
+        from orderctl.audit.service import AuditedStore
+
+        return AuditedStore(store, self.auditor, batch_id)
 
     @cached_property
     def address(self) -> "Address":

@@ -134,6 +134,10 @@ class Run:
         `now` is the time, for a plan that was made earlier.
         """
         self.context.run_log.step("planned", {"targets": plan.targets.count, "skipped": plan.skipped_count})
+        auditor = self.context.auditor
+        if auditor and plan.targets.count:
+            told = _("The auditor gets a checkpoint of the log: {address}.", address=auditor.address)
+            self.context.screen.tell(told)
         letters = self.compose_letters(store, plan)
         if not self.context.quiet:
             from orderctl.rejection.preview import plan_preview
@@ -236,7 +240,11 @@ class Run:
         figures = {"batch": result.batch_id, "rejected": result.rejected, "skipped": result.plan.skipped_count}
         step = "rehearsed" if self.rehearse else "rejected"
         self.context.run_log.step(step, {**figures, "left_out": len(result.left_out), "mails": result.mails})
-        return self.report(result if self.rehearse else self._delivered(store, result))
+        if self.rehearse:
+            return self.report(result)
+        code = self.report(self._delivered(store, result))
+        mailed = self._mail_auditor(store, result.batch_id) if result.batch_id else ExitCode.DONE
+        return code or mailed
 
     def _executed(
         self, store: Store, plan: RejectionPlan, execute: Callable[[Store], RejectionResult]
@@ -245,7 +253,7 @@ class Run:
         self.context.begun.append(plan.id)
         try:
             with self.context.screen.progress(N_("Rejecting")):
-                result = execute(store)
+                result = execute(self.context.audited(store, plan.id))
         except CommitUnknownError:
             raise
         except OrderctlError:
@@ -316,6 +324,30 @@ class Run:
             )
             result = replace(result, delivery=mailed)
         return result
+
+    def _mail_auditor(self, store: Store, batch_id: str) -> int:
+        """Send the auditor the checkpoint that the batch queued, if there is one to be told; returns the exit code."""
+        auditor = self.context.auditor
+        if auditor is None:
+            return ExitCode.DONE
+        from orderctl.audit.service import mails_to_auditor
+        from orderctl.cli.delivery import Delivery, deliver_mails
+
+        to, screen = auditor.address, self.context.screen
+        if not self.context.settings.text("mail.transport"):
+            screen.tell(_("the checkpoint for {auditor} waits for: orderctl mail send", auditor=to))
+            return ExitCode.DONE
+        delivery = _sent(
+            lambda stop: deliver_mails(self.context, store, stop, Delivery(batch=mails_to_auditor(batch_id))),
+            lambda _mailed: None,
+            _("interrupted; the mails that are left wait for: orderctl mail send"),
+        )
+        if delivery.complete:
+            screen.tell(_("the checkpoint was mailed to {auditor}", auditor=to))
+        else:
+            told = _("the checkpoint for {auditor} is not sent yet; see: orderctl mail list", auditor=to)
+            screen.warn(f"{told} ({delivery.stopped})" if delivery.stopped else told)
+        return delivery.exit_code
 
     def report(self, result: RejectionResult) -> int:
         """Report what a batch did; returns the exit code."""

@@ -49,6 +49,8 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _OF_ORDER = "NOT EXISTS (SELECT 1 FROM orders AS o WHERE o.account = :account AND o.id = t.order_id)"
 _NO_BATCH = "NOT EXISTS (SELECT 1 FROM batch AS b WHERE b.account = :account AND b.id = t.batch_id)"
 _NO_BUYER = "NOT EXISTS (SELECT 1 FROM buyer AS b WHERE b.account = :account AND b.id = t.buyer_id)"
+_FOR_AUDITOR = "(t.batch_id = '' AND t.buyer_id = '')"  # a checkpoint is of no batch
+_TELLS = "EXISTS (SELECT 1 FROM mail_order AS m WHERE m.account = :account AND m.mail_id = t.id)"
 _ORPHANS = {
     N_("{number:,} lines"): ("order_line", _OF_ORDER),
     N_("{number:,} tags"): ("order_tag", _OF_ORDER),
@@ -63,7 +65,7 @@ _ORPHANS = {
     ),
     N_("{number:,} mails"): (
         "mail",
-        f"{_NO_BATCH} OR NOT EXISTS (SELECT 1 FROM mail_order AS m WHERE m.account = :account AND m.mail_id = t.id)",
+        f"NOT {_FOR_AUDITOR} AND ({_NO_BATCH} OR NOT {_TELLS})",
     ),
     N_("{number:,} orders of unknown buyers"): ("orders", f"t.buyer_id IS NOT NULL AND {_NO_BUYER}"),
 }

@@ -492,6 +492,8 @@ class MailRow(_Delivery, table=True):
     """One message to one buyer. Subject, text and HTML are filled when it is composed.
 
     `salt` is digested with what was queued, for the digest of its batch; an erasure leaves that `digest` instead.
+    `sent_digest` is that of the message as it was handed over, and one of that with the letter. A mail without batch
+    and buyer is the checkpoint of the log for an auditor.
     """
 
     __tablename__ = "mail"
@@ -505,6 +507,7 @@ class MailRow(_Delivery, table=True):
     html: str | None = _optional()
     salt: str = _text()
     digest: str = _text()
+    sent_digest: str = _text()
 
     __table_args__ = (
         _one_of("state", DELIVERY_STATES),

@@ -326,7 +326,7 @@ def _blank_mails(connection: Connection, bound: dict[str, object]) -> None:
         f"{name} = CASE WHEN {name} IS NULL THEN NULL WHEN {name} = '' THEN '' ELSE :mark END"
         for name in ("subject", "text", "html", "last_error")
     )
-    connection.execute(f"UPDATE mail SET recipient = :mark, {blank} WHERE {_OF_BUYERS_MAIL}", bound)
+    connection.execute(f"UPDATE mail SET recipient = :mark, sent_digest = '', {blank} WHERE {_OF_BUYERS_MAIL}", bound)
     for table, column in _OF_MAILS:
         connection.execute(
             f"UPDATE {table} SET {column} = :mark WHERE account = :account AND {column} <> ''"
@@ -357,7 +357,7 @@ def _blank_letters_to_others(connection: Connection, scope: Scope, mark: str) ->
     )
     named = [mail_id for mail_id, *texts in letters.fetchall() if any(scope.words.are_in(text or "") for text in texts)]
     connection.execute(
-        "UPDATE mail SET subject = :mark, text = :mark, html = :mark WHERE account = :account"
+        "UPDATE mail SET subject = :mark, text = :mark, html = :mark, sent_digest = '' WHERE account = :account"
         f" AND id IN ({dialect.ids('ids')})",
         {"mark": mark, "ids": dialect.bind_ids(named)},
     )

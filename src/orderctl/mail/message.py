@@ -83,11 +83,11 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
         headers["Content-Language"] = language[1]
     try:
         head = b"".join(_written(name, value) for name, value in headers.items())
-        parts = [_part(letter.text, "plain"), _part(letter.html, "html")]
+        parts = [_part(letter.text, "plain"), *([_part(letter.html, "html")] if letter.html else [])]
     except (ValueError, UnicodeError) as error:
         raise UnsendableError(_(NO_MESSAGE, why=error)) from None
     _check(head, headers)
-    return head + _alternative(parts, mail.message_id)
+    return head + (_alternative(parts, mail.message_id) if letter.html else b"MIME-Version: 1.0\r\n" + parts[0])
 
 
 def _written(name: str, value: str | Address) -> bytes:

@@ -72,7 +72,7 @@ MAILS = Outbox(
         "recipient": _HOLDS.format(column="lower(mail.recipient)", text=":recipient_lower"),
         "queued_before": "mail.created_at < :queued_before",
     },
-    recorded={"subject": "text", "text": "text", "html": "text"},
+    recorded=dict.fromkeys(("subject", "text", "html", "sent_digest"), "text"),
     noted=("from_recipient", "to_recipient", "report"),
 )
 _MAY_BOUNCE = (DeliveryState.SENT, DeliveryState.UNKNOWN)
@@ -82,13 +82,23 @@ BOUNCE = DeliveryAction(
 )
 
 
+def packed_texts(*texts: object) -> str:
+    """Texts as a JSON array without spaces or escapes for what is not ASCII: what both engines write."""
+    return json.dumps([str(text) for text in texts], ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """The letter that a buyer reads."""
+    """The letter that a buyer reads. One without HTML is a note in plain text, for others than buyers."""
 
     subject: str
     text: str
     html: str
+
+    def sent_digest(self, mail_id: str, of_message: str) -> str:
+        """The digest of the message that was handed over, and SHA-256 over that and the letter. Never change it."""
+        whole = packed_texts(mail_id, self.subject, self.text, self.html, of_message)
+        return of_message + sha256(whole.encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +141,6 @@ class Mail:
     orders: int
     letter: Letter | None = None
     earlier: tuple[str, ...] = ()
-
-
-def packed_texts(*texts: object) -> str:
-    """Texts as a JSON array without spaces or escapes for what is not ASCII: what both engines write."""
-    return json.dumps([str(text) for text in texts], ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
@@ -253,6 +253,35 @@ def queued_mails(
             moves=moved,
             orders=tuple((row[7], row[8]) for row in of_mail if row[7] is not None),
         )
+
+
+def queue_note(connection: Connection, mail_id: str, recipient: str, domain: str, letter: Letter, at: datetime) -> None:
+    """Queue a mail that is of no batch, with what it says: nothing but its delivery changes later."""
+    connection.execute(
+        "INSERT INTO mail (account, id, recipient, message_id, state, next_attempt_at, created_at, updated_at,"
+        " subject, text, html)"
+        " VALUES (:account, :id, :recipient, :message_id, :state, :at, :at, :at, :subject, :text, :html)",
+        {
+            "id": mail_id,
+            "recipient": recipient,
+            "message_id": f"<orderctl.{mail_id}@{domain}>",
+            "state": DeliveryState.WAITING.value,
+            "at": connection.dialect.instant(at),
+            **asdict(letter),
+        },
+    )
+
+
+def unlike_sent(connection: Connection) -> Iterator[tuple[str, str]]:
+    """The id and the batch of each mail whose letter, or the digest of it, is not as it was handed over."""
+    found = connection.stream(
+        "SELECT id, batch_id, subject, text, html, sent_digest FROM mail WHERE account = :account"
+        " AND sent_digest <> '' ORDER BY id"
+    )
+    for mail_id, batch_id, subject, text, html, digest in found:
+        letter = Letter(subject=subject, text=text, html=html)
+        if letter.sent_digest(mail_id, str(digest)[: len(digest) // 2]) != digest:
+            yield mail_id, batch_id
 
 
 def address_moves(connection: Connection) -> dict[str, list[tuple[str, str]]]:

@@ -3,8 +3,9 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -88,8 +89,9 @@ class MailKind:
             # A letter that was composed before is sent unchanged: one Message-ID stands for one text.
             letter = mail.letter or (self.composer.compose(facts) if facts else None)
             if letter is not None:
-                recorded = {"subject": letter.subject, "text": letter.text, "html": letter.html}
-                return Job(item=mail, message=self._writer.write(mail, letter), recorded=recorded)
+                message = self._writer.write(mail, letter)
+                handed_over = letter.sent_digest(mail.id, sha256(message).hexdigest())
+                return Job(item=mail, message=message, recorded={**asdict(letter), "sent_digest": handed_over})
         except Exception as error:  # noqa: BLE001 - a template may raise anything
             return settlement(mail, unsendable(error), now)
         return Settlement(item_id=mail.id, state=DeliveryState.REFUSED, detail=GONE, attempts=mail.attempts)

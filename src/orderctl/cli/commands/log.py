@@ -10,6 +10,7 @@ import typer
 from orderctl.audit.checkpoint import (
     KEY_SETTING,
     Checkpoint,
+    SigningKey,
     consistency_text,
     inclusion_text,
     make_key,
@@ -203,7 +204,7 @@ def checkpoint(
     if key_file is None:
         context.screen.tell(_("not signed: the setting {key} names no key", key=KEY_SETTING))
     else:
-        made = made.sign(key_file)
+        made = made.sign(SigningKey.read(key_file))
     text = str(made)
     if proven is not None:
         text = inclusion_text(made, [*leaves.values()], [*leaves].index(proven))

@@ -373,7 +373,8 @@ class _DuePlans:
         context.check_head(store)
         kept = _ready(store, plan_id, self._run)
         domain = context.mailing.message_domain
-        result = execute_kept(store, kept, operator_of(context), how=N_("when it was due"), message_domain=domain)
+        into = context.audited(store, kept.plan.id)
+        result = execute_kept(into, kept, operator_of(context), how=N_("when it was due"), message_domain=domain)
         context.note_head(result.head)
         figures = {"batch": result.batch_id, "rejected": result.rejected, "left_out": len(result.left_out)}
         context.run_log.step("rejected", {**figures, "mails": result.mails})

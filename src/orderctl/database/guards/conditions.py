@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from orderctl.core.grounds import GROUNDS
 
 # The revisions in which the guards came to know more: earlier ones have no such tables or columns.
-WITH_POLICY, WITH_ERASURES, WITH_BOUNCES, WITH_MAIL_DIGESTS = 17, 20, 24, 27
+WITH_POLICY, WITH_ERASURES, WITH_BOUNCES, WITH_MAIL_DIGESTS, WITH_LETTERS = 17, 20, 24, 27, 29
 FINAL = "a rejected order is final"
 APPEND_ONLY = "the log is append-only"
 OUT_OF_BOUNDS = "a value is out of its bounds"
@@ -145,12 +145,14 @@ def mail_changed(differs: str, revision: int) -> str:
     """The mail was already sent and did not come back, or a column changed that must stay."""
     stays = f" AND NOT ({_READDRESSED})" if revision >= WITH_BOUNCES else ""
     kept = (*_MAIL_KEEPS, *(_MAIL_DIGESTED if revision >= WITH_MAIL_DIGESTS else ()))
+    handed_over = f"NEW.sent_digest {differs} OLD.sent_digest AND NEW.state <> 'sending'"
     return any_of(
         [
             "OLD.state = 'sent' AND NEW.state <> 'bounced'",
             f"NEW.recipient {differs} OLD.recipient{stays}",
             *(f"NEW.{column} {differs} OLD.{column}" for column in kept),
             *(f"OLD.{column} IS NOT NULL AND NEW.{column} {differs} OLD.{column}" for column in _LETTER),
+            *((handed_over,) if revision >= WITH_LETTERS else ()),
         ]
     )
 

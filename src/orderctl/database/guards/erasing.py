@@ -55,7 +55,7 @@ _WRITEBACK = ("account", "id", "batch_id", "order_id", "system", "state", "attem
 ERASABLE = {
     "mail": Erasable(
         f"({_OF_BUYER} OR {_in_batches('OLD.batch_id')})",
-        ("recipient", "subject", "text", "html", "last_error", "salt"),
+        ("recipient", "subject", "text", "html", "last_error", "salt", "sent_digest"),
         (*_MAIL, "lease_until", "token", "created_at", "updated_at"),
         ("digest",),
         has_rowid=True,

@@ -79,7 +79,7 @@ def _later(dialect: str, revision: int) -> Iterator[Iterable[str]]:
         (17, engine.append_only("policy", revision)),
         (17, engine.policy()),
         (18, engine.append_only("member", revision)),
-        (18, () if is_sqlite else postgresql.recipients()),
+        (18, () if is_sqlite else postgresql.recipients(revision)),
         (19, engine.append_only("act", revision)),
         (19, engine.acts()),
         (20, engine.append_only("erasure", revision)),

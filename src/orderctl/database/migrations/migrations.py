@@ -438,6 +438,12 @@ def _writebacks_by_id() -> None:
     _index("writeback", "state", "next_attempt_at")
 
 
+def _letters_as_sent() -> None:
+    """The digest of each message as it was handed over; mails with checkpoints, of no batch and no buyer."""
+    _add("mail", _texts("sent_digest"))
+    _renew_guards(29)
+
+
 MIGRATIONS: dict[str, Callable[[], None]] = {
     "0001": _first,
     "0002": _plans,
@@ -467,6 +473,7 @@ MIGRATIONS: dict[str, Callable[[], None]] = {
     "0026": _smaller_indexes,
     "0027": _mails_in_the_chain,
     "0028": _writebacks_by_id,
+    "0029": _letters_as_sent,
 }
 
 
