@@ -92,6 +92,8 @@ _ALL = (
         key="checkpoint.key_file",
         about=N_("a file that only you can read, with the key that signs checkpoints of the log"),
     ),
+    Option(key="checkpoint.timestamp_server", about=N_("an address that gives timestamps by RFC 3161")),
+    Option(key="checkpoint.timestamp_ca_file", about=N_("the certificates that its timestamps must descend from")),
     Option(key="checkpoint.auditor", about=N_("the address that gets a checkpoint of the log after each batch")),
     Option(key="mail.transport", about=N_("how mails leave"), one_of=("smtp", "maildir")),
     Option(key="mail.maildir", about=N_("the folder of the maildir transport")),

@@ -10,15 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from orderctl.core.secrets import private_text
-from orderctl.errors import OrderctlError, UsageError, os_reason
+from orderctl.core.text import safe
+from orderctl.core.tls import is_loopback, trusting
+from orderctl.errors import OrderctlError, ServerUnavailableError, UsageError, os_reason
 from orderctl.language import N_, _
 
 if TYPE_CHECKING:
+    import httpx
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
@@ -270,6 +275,103 @@ def consistency_text(checkpoint: Checkpoint, before: Checkpoint, leaves: Sequenc
         )
     path = _lines(consistency_proof(leaves, size)) if size else ""
     return f"old {size}\n{path}\n{checkpoint}"
+
+
+SERVER_SETTING, CA_SETTING = "checkpoint.timestamp_server", "checkpoint.timestamp_ca_file"
+_WITHIN_S = 30.0
+_LONGEST_TOKEN = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timestamps:
+    """Timestamps by RFC 3161 of the server at `url`, which must descend from the certificates in `ca_file`."""
+
+    ca_file: Path
+    url: str = ""
+
+    def take(self, note: bytes) -> bytes:
+        """The server's answer for a note, as its bytes came: it was checked.
+
+        Raises UsageError for what cannot be asked, ServerUnavailableError, OrderctlError for a wrong answer.
+        """
+        library, address = _rfc3161(), _address(self.url)
+        asked = library.TimestampRequestBuilder().data(note).hash_algorithm(library.HashAlgorithm.SHA256).build()
+        answer = _answer(address, asked.as_bytes())
+        self.check(answer, note, nonce=asked.nonce)
+        return answer
+
+    def check(self, answer: bytes, note: bytes, *, nonce: int | None = None) -> datetime:
+        """When the note was there, by the server's answer. Raises UsageError, OrderctlError if it does not say that."""
+        from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
+
+        library = _rfc3161()
+        try:
+            roots = load_pem_x509_certificates(self.ca_file.read_bytes())
+        except (OSError, ValueError) as error:
+            why = os_reason(error) if isinstance(error, OSError) else _("there is no certificate in it")
+            raise UsageError(
+                _("{key}: {path} cannot be used: {why}", key=CA_SETTING, path=self.ca_file, why=why),
+                hint=_("name a file with certificates in PEM form"),
+            ) from None
+        try:
+            read = library.decode_timestamp_response(answer)
+            library.VerifierBuilder(roots=roots, nonce=nonce).build().verify_message(read, note)
+            at: datetime = read.tst_info.gen_time
+        except (library.VerificationError, ValueError) as error:
+            raise OrderctlError(
+                _("the timestamp is not one of this checkpoint: {why}", why=safe(str(error))),
+                hint=_("another checkpoint, another authority, or somebody changed it: {key}", key=CA_SETTING),
+            ) from None
+        return at
+
+
+def _rfc3161() -> Any:  # noqa: ANN401 - a module
+    try:
+        import rfc3161_client  # noqa: PLC0415 - an extra that few install
+    except ImportError:
+        raise UsageError(
+            _("timestamps need a library that is not installed"), hint=_("pip install 'orderctl[timestamps]'")
+        ) from None
+    return rfc3161_client
+
+
+def _address(url: str) -> "httpx.URL":
+    """The address of a server. Raises UsageError unless nobody in between can change what it says."""
+    import httpx  # noqa: PLC0415 - 110 ms
+
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if not address.host or not (address.scheme == "https" or (address.scheme == "http" and is_loopback(address.host))):
+        raise UsageError(_("{key} is not an address of the web", key=SERVER_SETTING), hint=_("write https://HOST"))
+    return address
+
+
+def _answer(address: "httpx.URL", asked: bytes) -> bytes:
+    """What the server answers within a limit of time and size. Raises ServerUnavailableError."""
+    import httpx  # noqa: PLC0415
+
+    said, end = bytearray(), monotonic() + _WITHIN_S
+    headers = {"Content-Type": "application/timestamp-query", "Accept-Encoding": "identity"}
+    try:
+        with (
+            httpx.Client(verify=trusting(None, SERVER_SETTING), trust_env=False, timeout=_WITHIN_S) as client,
+            client.stream("POST", address, content=asked, headers=headers) as answer,
+        ):
+            for piece in answer.iter_raw():
+                said += piece
+                if len(said) > _LONGEST_TOKEN or monotonic() > end:
+                    break
+            why = "" if answer.status_code == HTTPStatus.OK else f"HTTP {answer.status_code}"
+    except httpx.HTTPError as error:
+        why = safe(str(error)) or type(error).__name__
+    if why or len(said) > _LONGEST_TOKEN or monotonic() > end:
+        raise ServerUnavailableError(
+            _("{server} gave no timestamp: {why}", server=address.host, why=why or _("its answer has no end")),
+            hint=_("the checkpoint is written; ask again later, or check {key}", key=SERVER_SETTING),
+        )
+    return bytes(said)
 
 
 def _lines(nodes: Iterable[bytes]) -> str:

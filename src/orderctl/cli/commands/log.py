@@ -2,15 +2,19 @@
 
 import shlex
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from orderctl.audit.checkpoint import (
+    CA_SETTING,
     KEY_SETTING,
+    SERVER_SETTING,
     Checkpoint,
     SigningKey,
+    Timestamps,
     consistency_text,
     inclusion_text,
     make_key,
@@ -140,7 +144,7 @@ def verify(
     as_: AsReport = "text",
 ) -> None:
     """Prove that nobody edited the log; names each record that is not as it was written, and ends with 1."""
-    checkpoint = _read_checkpoint(since, key)
+    checkpoint, stamped = _read_checkpoint(since, key), _read_stamp(context, since)
     with context.open_store() as store:
         seen = seen_head(store, context.state_folder, context.screen.warn)
         noted = Noted(anchor=anchor, checkpoint=checkpoint, seen=None if accept_head else seen.last)
@@ -149,6 +153,9 @@ def verify(
                 context, store, noted, lambda found: context.output.lines([f"{found.record}: {found.problem}"])
             )
             context.output.lines(_summary(verdict, noted, signed=key is not None))
+            if stamped and verdict.continues:
+                at = stamped.astimezone(UTC)
+                context.output.lines([_("its timestamp says that it was there on {at:%Y-%m-%d %H:%M:%S} UTC", at=at)])
         else:
             with context.output.listing(as_) as write:
                 verdict = _verified(context, store, noted, lambda found: write(tampering_document(found)))
@@ -215,6 +222,42 @@ def checkpoint(
         out.write(text.encode())
     if path is not None:
         context.screen.tell(_("wrote the checkpoint of number {number:,} to {file}", number=made.size, file=path))
+    if proven is None and before is None:
+        _stamp(context, text.encode(), path, force=force)
+
+
+def _stamp(context: Context, note: bytes, path: str | None, *, force: bool) -> None:
+    """Write a timestamp of the checkpoint beside its file, where a server is set. Raises OrderctlError without one."""
+    url, ca_file = context.settings.text(SERVER_SETTING), context.settings.path(CA_SETTING)
+    if not url:
+        return
+    if path is None:
+        context.screen.tell(_("no timestamp: it would stand beside a file, and none is named with -o"))
+        return
+    if ca_file is None:
+        raise UsageError(
+            _("no timestamp: {key} is not set", key=CA_SETTING),
+            hint=_("name the certificates of the authority, as it gives them out"),
+        )
+    answer, beside = Timestamps(url=url, ca_file=ca_file).take(note), f"{path}{_STAMPED}"
+    with create_file(Path(beside), force=force) as out:
+        out.write(answer)
+    context.screen.tell(_("wrote its timestamp to {file}", file=beside))
+
+
+_STAMPED = ".tsr"  # as openssl calls an answer of RFC 3161
+
+
+def _read_stamp(context: Context, path: Path | None) -> datetime | None:
+    """When the checkpoint in a file was there, by the timestamp beside it; None without one. Raises OrderctlError."""
+    beside = path and path.with_name(f"{path.name}{_STAMPED}")
+    if path is None or beside is None or not beside.is_file():
+        return None
+    ca_file = context.settings.path(CA_SETTING)
+    if ca_file is None:
+        context.screen.warn(_("{file} is not checked: {key} is not set", file=beside, key=CA_SETTING))
+        return None
+    return Timestamps(ca_file=ca_file).check(beside.read_bytes(), path.read_bytes())
 
 
 def _make_key(context: Context, name: str, path: Path, *, force: bool) -> None:
