@@ -264,6 +264,24 @@ def test_yesterdays_backup_is_found(cli, elsewhere, batches, store_url, tmp_path
     found(cli, elsewhere, since, CUT.replace("3", "4").replace("2", "3"))
 
 
+def test_a_backup_that_has_all_batches_and_not_the_newest_acts_is_found(cli, elsewhere, batches, store_url, tmp_path):
+    assert cli("tag", "late", "C4").code == 0
+    back_up(store_url, tmp_path / "yesterday.db")
+    for args in (("tag", "later", "C4"), ("archive", "C1"), ("untag", "late", "C4")):
+        assert cli(*args).code == 0
+    since = keep(cli, tmp_path)
+    put_back(store_url, tmp_path / "yesterday.db")
+    cut = (
+        "its newest act is number 4, and that of the store 1: the last ones were cut off, or an old backup was put back"
+    )
+    found(cli, elsewhere, since, f"checkpoint: {cut}")
+    # The same store in which life went on since: as many acts again, and others.
+    for args in (("archive", "C2"), ("archive", "C3"), ("tag", "other", "C5")):
+        assert elsewhere(*args).code == 0
+    other = "checkpoint: covers other acts than the store has up to number 4: the chain was computed anew"
+    found(cli, elsewhere, since, other)
+
+
 def compute_anew(url):
     """Change the first batch, and write all digests anew with the program's own code."""
     statements, previous = [], ""
