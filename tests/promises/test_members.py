@@ -1,5 +1,6 @@
 """Accounts on PostgreSQL: a login sees and changes those that it is a member of, with the program and past it."""
 
+import json
 from contextlib import contextmanager
 from email import message_from_bytes
 from itertools import count
@@ -17,7 +18,7 @@ from support.cli import Cli, maildir_cli
 from support.factories import make_order, put_all
 from support.project import ROOT
 from support.rejection import ids, reject
-from support.stores import open_store
+from support.stores import open_store, tamper
 
 SCRIPT = ROOT / "docs" / "postgresql-roles.sql"
 ROLES = {"members_owner": "LOGIN", "members_mia": "LOGIN IN ROLE orderctl_operator",
@@ -335,6 +336,51 @@ def test_who_was_a_member_is_kept(url, run):
     assert listed == ["members_audit", "members_mia", "members_owner", "members_worker", "postgres"]
     unknown = run("owner", "member", "add", "members_nobody")
     assert (unknown.code, "the server knows no login" in unknown.err) == (2, True)
+
+
+def test_an_act_tells_of_each_member_but_the_first(url, run, tmp_path):
+    assert run("owner", "log", "verify").code == 0
+    assert run("owner", "member", "add", "members_eve").code == 0
+    kept = tmp_path / "kept"
+    assert run("owner", "log", "checkpoint", "-o", str(kept)).code == 0
+    acts = [json.loads(line) for line in run("owner", "log", "export").lines if '"record": "act"' in line]
+    told = [(act["kind"], act["subject"]) for act in acts if act["kind"].startswith("member-")]
+    logins = ("mia", "worker", "audit", "postgres", "eve")
+    wanted = [("members_" + login).replace("members_postgres", "postgres") for login in logins]
+    assert told == [("member-add", f"{login}/1") for login in wanted]
+    for who in ("owner", "audit"):  # an auditor sees the acts, and of the members themselves alone
+        assert run(who, "log", "verify", "--since", str(kept)).code == 0
+
+
+INSERTED = (
+    "INSERT INTO member SELECT account, login, 2, 'remove', now(), actor, actor_login FROM member"
+    " WHERE login = 'members_eve' AND account = 'main'"
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE member SET actor = 'bob' WHERE login = 'members_eve'", "is not as act 5 says"),
+        ("DELETE FROM member WHERE login = 'members_eve'", "is gone: act 5 tells of it"),
+        (INSERTED, "no act tells of it"),
+    ],
+)
+def test_a_member_that_somebody_added_changed_or_removed_is_named(url, run, change, says):
+    assert run("owner", "member", "add", "members_eve").code == 0
+    tamper(url, change if "account" in change else f"{change} AND account = 'main'")
+    found = [line for line in run("owner", "log", "verify").lines if line.startswith("membership ")]
+    assert found == [f"membership members_eve/{2 if 'INSERT' in change else 1}: {says}"]
+
+
+def test_an_owner_who_left_comes_back_first(url, run):
+    assert run("owner", "member", "remove", "members_owner").code == 0
+    ran = run("owner", "member", "add", "members_eve")
+    assert (ran.code, "is no member any more, and no act could tell of this" in ran.err) == (2, True)
+    assert "members_eve" not in run("owner", "member", "list").out
+    assert run("owner", "member", "add", "members_owner").code == 0
+    assert run("owner", "member", "add", "members_eve").code == 0
+    assert run("owner", "log", "verify").code == 0
 
 
 def test_the_owner_of_no_account_reads_nothing_by_mistake(url, run):

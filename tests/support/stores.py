@@ -10,7 +10,7 @@ from orderctl.database.store import Store, make_engine
 
 _GUARDED = (
     *("orders", "order_line", "order_event", "batch", "batch_verdict", "batch_origin", "mail", "mail_order"),
-    *("mail_event", "plan", "policy", "act", "erasure", "writeback_event"),
+    *("mail_event", "plan", "policy", "act", "erasure", "writeback_event", "member"),
 )
 REFUSALS = (sqlite3.IntegrityError, psycopg.errors.IntegrityError)
 

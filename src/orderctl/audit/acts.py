@@ -11,6 +11,7 @@ from orderctl.database.acts import (
     EARLIER,
     EARLIER_ERASED,
     MAIL_ACT,
+    MEMBER_ACT,
     PLAN_ACT,
     POLICY_SET,
     WRITEBACK_ACT,
@@ -19,6 +20,7 @@ from orderctl.database.acts import (
     content_of,
     delivery_rows,
     loose_rows,
+    member_rows,
     plan_rows,
     policy_digest,
     policy_rows,
@@ -47,6 +49,7 @@ def check_acts(connection: Connection, verdict: LogVerdict, continuation: Contin
     for kind, acts in ((Kind.MAIL, MAIL_ACT), (Kind.WRITEBACK, WRITEBACK_ACT)):
         yield from _deliveries(connection, earlier, kind, acts)
     yield from _policies(connection, earlier, chain.policies)
+    yield from _members(connection, chain.members)
     yield from earlier.check()
     verdict.earlier = earlier.content.number
     yield from _plans(connection, earlier)
@@ -58,6 +61,7 @@ class _ActChain:
     def __init__(self) -> None:
         self.earlier: Act | None = None
         self.policies: dict[str, Act] = {}
+        self.members: dict[str, Act] = {}
         self._before: Act | None = None
 
     def check(self, act: Act) -> Iterator[Tampering]:
@@ -85,6 +89,8 @@ class _ActChain:
             yield _of_act(act, _("covers what came before acts, and is not the first"))
         elif act.kind == POLICY_SET:
             self.policies[act.subject] = act
+        elif act.kind.startswith(MEMBER_ACT):
+            self.members[act.subject] = act
 
 
 class _Earlier:
@@ -232,6 +238,26 @@ def _policies(connection: Connection, earlier: _Earlier, acts: dict[str, Act]) -
         yield _of_policy(subject, _("is gone: act {number:,} put it into force", number=act.position))
 
 
+def _members(connection: Connection, acts: dict[str, Act]) -> Iterator[Tampering]:
+    """Check what was done with members, as far as this login sees it.
+
+    Acts tell of it since revision 0029, and never of the first member, who made the store.
+    """
+    rows = member_rows(connection)
+    if rows is None:
+        return
+    since = min((act.at for act in acts.values()), default=None)
+    for row in rows:
+        subject = f"{row[0]}/{row[1]}"
+        act = acts.pop(subject, None)
+        if act is None and since and (row[3] is None or row[3] > since):
+            yield _of_member(subject, _("no act tells of it"))
+        elif act is not None and content_of([row]).digest != act.content:
+            yield _of_member(subject, _("is not as act {number:,} says", number=act.position))
+    for subject, act in acts.items():
+        yield _of_member(subject, _("is gone: act {number:,} tells of it", number=act.position))
+
+
 def _plans(connection: Connection, earlier: _Earlier) -> Iterator[Tampering]:
     """Check that each plan is as its last step left it."""
     steps = (act for act in read_acts(connection, "subject, position") if act.kind.startswith(PLAN_ACT))
@@ -281,6 +307,10 @@ def _of_act(act: Act, problem: str) -> Tampering:
 
 def _of_plan(plan_id: str, problem: str) -> Tampering:
     return Tampering(kind=Kind.PLAN, subject=plan_id, problem=problem)
+
+
+def _of_member(subject: str, problem: str) -> Tampering:
+    return Tampering(kind=Kind.MEMBER, subject=subject, problem=problem)
 
 
 def _of_policy(position: str, problem: str) -> Tampering:

@@ -46,6 +46,7 @@ class Kind(StrEnum):
     WRITEBACK = "writeback"
     PLAN = "plan"
     POLICY = "policy"
+    MEMBER = "member"
 
 
 _RECORDS = {
@@ -62,6 +63,7 @@ _RECORDS = {
     Kind.WRITEBACK: N_("log of write-back {subject}"),
     Kind.PLAN: N_("plan {subject}"),
     Kind.POLICY: N_("policy {subject}"),
+    Kind.MEMBER: N_("membership {subject}"),
 }
 
 

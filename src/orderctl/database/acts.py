@@ -21,7 +21,7 @@ EARLIER = "earlier"
 EARLIER_ERASED = "earlier-erased"
 # Of an act on orders, the kind is that of the events that tell it. The others are these, or begin like these.
 POLICY_SET = "policy-set"
-MAIL_ACT, WRITEBACK_ACT, PLAN_ACT = "mail-", "writeback-", "plan-"
+MAIL_ACT, WRITEBACK_ACT, PLAN_ACT, MEMBER_ACT = "mail-", "writeback-", "plan-", "member-"
 _COLUMNS = Columns(
     "position, at, actor, login, kind, subject, detail, salt, detail_digest, number, content, previous, digest",
     at=lambda value: readable_instant(value) or _UNREADABLE,
@@ -180,6 +180,32 @@ def policy_rows(connection: Connection) -> Iterator[Row]:
         " ORDER BY position"
     )
     return ((row[0], readable_instant(row[1]), *row[2:]) for row in found)
+
+
+def member_rows(connection: Connection) -> Iterator[Row] | None:
+    """What was done with the members of the account, oldest first; None for a login that sees its own rows alone.
+
+    Each row has login, number, action, at, actor and the actor's login.
+    """
+    if connection.dialect.name == "sqlite" or _is_true(connection, "row_security_active('member')"):
+        return None
+    found = connection.stream(
+        "SELECT login, number, action, at, actor, actor_login FROM member WHERE account = :account"
+        " ORDER BY at, login, number"
+    )
+    return ((*row[:3], readable_instant(row[3]), *row[4:]) for row in found)
+
+
+def can_record(connection: Connection) -> bool:
+    """Whether the login may write acts of the account: on PostgreSQL an owner may be no member of it."""
+    dialect = connection.dialect
+    shut_out = f"row_security_active('act') AND NOT :account IN ({dialect.accounts})"
+    return dialect.name == "sqlite" or not _is_true(connection, shut_out)
+
+
+def _is_true(connection: Connection, condition: str) -> bool:
+    row = connection.execute(f"SELECT {condition}").fetchone()
+    return bool(row and row[0])
 
 
 def policy_digest(*said: object) -> str:

@@ -1,9 +1,10 @@
 """The members of an account: which logins of PostgreSQL see and change it (design.md, section 6c)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 
+from orderctl.database.acts import MEMBER_ACT, Act, can_record, record_act
 from orderctl.database.clock import Clock
 from orderctl.database.connection import Columns, Connection, read_instant
 from orderctl.database.store import Store, login
@@ -21,6 +22,12 @@ class MemberRecord:
     at: datetime
     actor: str
     actor_login: str
+
+    @property
+    def act(self) -> Act:
+        """The act that tells of it."""
+        kind, subject = f"{MEMBER_ACT}{self.action}", f"{self.login}/{self.number}"
+        return Act(kind=kind, subject=subject, actor=self.actor, at=self.at).told_by([astuple(self)])
 
     @property
     def by(self) -> str:
@@ -56,11 +63,13 @@ def join(store: Store, *, actor: str, clock: Clock) -> None:
     """Add the login that is connected: the owner, who made the store just now."""
     with store.snapshot() as connection:
         own = login(connection)
-    change_member(store, own, "add", actor=actor, clock=clock)
+    change_member(store, own, "add", actor=actor, clock=clock, tell=False)
 
 
-def change_member(store: Store, name: str, action: str, *, actor: str, clock: Clock) -> MemberRecord | None:
-    """`add` or `remove` a login; None if it is a member already, or none.
+def change_member(
+    store: Store, name: str, action: str, *, actor: str, clock: Clock, tell: bool = True
+) -> MemberRecord | None:
+    """`add` or `remove` a login; None if it is a member already, or none. `tell`: an act tells of it.
 
     Raises UsageError for a login that the server does not know, or on SQLite; StoreUnavailableError for a login that
     is not the owner's.
@@ -81,7 +90,22 @@ def change_member(store: Store, name: str, action: str, *, actor: str, clock: Cl
             actor=actor,
             actor_login=login(connection),
         )
+        # An owner who leaves can write an act until then, and one who joins from then on.
+        told = tell and can_record(connection)
+        if told:
+            record_act(connection, record.act)
         _COLUMNS.insert(connection, "member", record)
+        if tell and not told:
+            if can_record(connection):
+                record_act(connection, record.act)
+            elif any(each.login == record.actor_login for each in history):
+                raise UsageError(
+                    _(
+                        "the login {login!r} is no member any more, and no act could tell of this",
+                        login=record.actor_login,
+                    ),
+                    hint=_("add it first: orderctl member add {login}", login=record.actor_login),
+                )
         return record
 
     return store.write(keep)
