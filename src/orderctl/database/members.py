@@ -1,7 +1,7 @@
 """The members of an account: which logins of PostgreSQL see and change it (design.md, section 6c)."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 
 from orderctl.database.acts import MEMBER_ACT, Act, can_record, record_act

@@ -8,7 +8,7 @@ from orderctl.audit.log import Batch, BatchDigest, digest_again
 from orderctl.audit.queries import batch_events, get_batch
 from orderctl.core.text import fold
 from orderctl.database.acts import PLAN_ACT, Act, erase_details, plan_rows, record_act, record_earlier_again, salted
-from orderctl.database.connection import Connection, Dialect, Row, packed, recordset
+from orderctl.database.connection import Connection, Dialect, Fragment, Row, packed, recordset
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.erasure.scope import Scope, blanked_batch, blanked_event, blanked_mail
 from orderctl.errors import OrderctlError
@@ -221,7 +221,9 @@ def affected_batches(
     Raises OrderctlError for one that is not as it was written: an erasure would hide that.
     """
     stays = {batch_id: digest for each in before for batch_id, digest in each.batches.items()}
-    moves = address_moves(connection) if scope.batches else {}
+    of_batches = f"SELECT id FROM mail WHERE account = :account AND batch_id IN ({connection.dialect.ids('ids')})"
+    among = Fragment(of_batches, _ids(connection.dialect, scope.batches))
+    moves = address_moves(connection, among) if scope.batches else {}
     for batch in filter(None, [get_batch(connection, batch_id) for batch_id in scope.batches]):
         was = digest_again(replace(batch, texts_digest=""), batch_events(connection, batch.id))
         mails_before, mails_after = MailsDigest(), MailsDigest()
@@ -300,7 +302,9 @@ _ORDER_TEXTS = ("delivery_address", "billing_address", "note")
 
 def _keep_proofs(connection: Connection, scope: Scope) -> None:
     """Put the digests of what goes of letters and of their addresses in the place of the salts."""
-    own = queued_mails(connection, address_moves(connection), buyer_id=scope.buyer.id)
+    bound = {"buyer": scope.buyer.id, **_ids(connection.dialect, scope.batches)}
+    of_buyer = Fragment(f"SELECT id FROM mail WHERE {_OF_BUYERS_MAIL}", {"buyer": scope.buyer.id})
+    own = queued_mails(connection, address_moves(connection, of_buyer), buyer_id=scope.buyer.id)
     for mail in [each for each in own if each.salt]:
         connection.execute(
             "UPDATE mail SET digest = :digest, salt = '' WHERE account = :account AND id = :mail",
@@ -309,6 +313,9 @@ def _keep_proofs(connection: Connection, scope: Scope) -> None:
     gone_elsewhere = connection.execute(
         "SELECT e.mail_id, e.id, e.salt, e.from_recipient, e.to_recipient, m.buyer_id, m.batch_id FROM mail_event AS e"
         " JOIN mail AS m ON m.account = :account AND m.id = e.mail_id WHERE e.account = :account AND e.salt <> ''"
+        f" AND e.mail_id IN ({of_buyer.sql} UNION SELECT id FROM mail WHERE account = :account"
+        f" AND batch_id IN ({connection.dialect.ids('ids')}))",
+        bound,
     ).fetchall()
     for mail_id, event_id, salt, *addresses, buyer_id, batch_id in gone_elsewhere:
         named = batch_id in scope.batches and any(map(scope.words.are_in, addresses))

@@ -9,7 +9,7 @@ from hashlib import sha256
 from itertools import groupby, islice
 
 from orderctl.core.money import add_up
-from orderctl.database.connection import Columns, Connection, Row, read_instant
+from orderctl.database.connection import Columns, Connection, Fragment, Row, read_instant
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.delivery.queries import matching, of_batch
 from orderctl.language.stored import told
@@ -284,11 +284,16 @@ def unlike_sent(connection: Connection) -> Iterator[tuple[str, str]]:
             yield mail_id, batch_id
 
 
-def address_moves(connection: Connection) -> dict[str, list[tuple[str, str]]]:
-    """Each mail that goes to another address than it was queued for: from where and to where, oldest first."""
+def address_moves(connection: Connection, among: Fragment | None = None) -> dict[str, list[tuple[str, str]]]:
+    """Each mail that goes to another address than it was queued for: from where and to where, oldest first.
+
+    `among` selects the ids of the mails that are looked at; without it all are.
+    """
+    only, bound = (f" AND mail_id IN ({among.sql})", among.params) if among else ("", {})
     found = connection.execute(
         "SELECT mail_id, from_recipient, to_recipient FROM mail_event WHERE account = :account"
-        " AND from_recipient <> '' ORDER BY mail_id, at, id"
+        f" AND from_recipient <> ''{only} ORDER BY mail_id, at, id",
+        bound,
     )
     moves: dict[str, list[tuple[str, str]]] = {}
     for mail_id, before, after in found.fetchall():
