@@ -152,10 +152,7 @@ def verify(
             verdict = _verified(
                 context, store, noted, lambda found: context.output.lines([f"{found.record}: {found.problem}"])
             )
-            context.output.lines(_summary(verdict, noted, signed=key is not None))
-            if stamped and verdict.continues:
-                at = stamped.astimezone(UTC)
-                context.output.lines([_("its timestamp says that it was there on {at:%Y-%m-%d %H:%M:%S} UTC", at=at)])
+            context.output.lines(_summary(verdict, noted, stamped, signed=key is not None))
         else:
             with context.output.listing(as_) as write:
                 verdict = _verified(context, store, noted, lambda found: write(tampering_document(found)))
@@ -199,7 +196,6 @@ def checkpoint(
     if sum(given is not None for given in (new_key, prove, since)) > 1:
         raise UsageError(_("--new-key, --prove and --since are three different things"), hint=_("give one of them"))
     before = _read_checkpoint(since, None)
-    key_file = context.settings.path(KEY_SETTING)
     with context.open_store() as store:
         context.check_head(store)
         with store.snapshot() as connection:
@@ -208,7 +204,7 @@ def checkpoint(
     if new_key is not None:
         _make_key(context, made.origin, new_key, force=force)
         return
-    if key_file is None:
+    if (key_file := context.settings.path(KEY_SETTING)) is None:
         context.screen.tell(_("not signed: the setting {key} names no key", key=KEY_SETTING))
     else:
         made = made.sign(SigningKey.read(key_file))
@@ -378,7 +374,7 @@ def reentry(
     context.screen.tell(written)
 
 
-def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> Iterator[str]:
+def _summary(verdict: LogVerdict, noted: Noted, stamped: datetime | None, *, signed: bool) -> Iterator[str]:
     """What was read, and the digest to keep."""
     counted = {
         "batches": ngettext("{number:,} batch", "{number:,} batches", verdict.batches),
@@ -397,6 +393,9 @@ def _summary(verdict: LogVerdict, noted: Noted, *, signed: bool) -> Iterator[str
     elif continued:
         size = continued.size
         yield _("the log continues the checkpoint of number {number:,}; its signature was not checked", number=size)
+    if stamped and continued:
+        at = stamped.astimezone(UTC)
+        yield _("its timestamp says that it was there on {at:%Y-%m-%d %H:%M:%S} UTC", at=at)
     yield from _beside(verdict)
     if noted.anchor is None and noted.checkpoint is None and not verdict.tampered:
         yield _(
