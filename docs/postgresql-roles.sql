@@ -154,6 +154,15 @@ BEGIN
 END
 $$;
 
+-- The copies of a buyer's mails, in stores that keep them.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'buyer'::regclass AND attname = 'bcc') THEN
+        GRANT UPDATE (cc, bcc) ON buyer TO orderctl_operator;
+    END IF;
+END
+$$;
+
 -- What the systems are told, in stores that keep it: queued with the rejection, sent by operators and by the mail worker.
 DO $$
 BEGIN

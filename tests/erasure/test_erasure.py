@@ -22,7 +22,16 @@ from support.cli import maildir_cli
 from support.factories import KUMO, NOW, make_order, put, put_all
 from support.stores import REFUSALS, open_store, raw, tamper
 
-JANE = Buyer(id="B17", name="Jane Döe", email="jane.doe@shop.example", contact="Jäne D.", country="FR", language="fr")
+JANE = Buyer(
+    id="B17",
+    name="Jane Döe",
+    email="jane.doe@shop.example",
+    contact="Jäne D.",
+    country="FR",
+    language="fr",
+    cc="copy1@shop.example, copy2@shop.example",
+    bcc="copy3@shop.example",
+)
 OLD_ADDRESS = "old.jane@shop.example"
 SECRETS = (
     "jane döe",
@@ -33,6 +42,9 @@ SECRETS = (
     "rue secrète",
     "rue secrete",
     "ring twice",
+    "copy1@shop",
+    "copy2@shop",
+    "copy3@shop",
 )
 MARK = "erased on 2026-"
 
@@ -368,6 +380,8 @@ def test_guards_let_an_erasure_through_and_nothing_else(cli, told, store_url):
             *attempts[-2:],
             "UPDATE buyer SET name = 'Jane' WHERE id = 'B17'",
             "UPDATE buyer SET email = 'j@x.example' WHERE id = 'B17'",
+            "UPDATE buyer SET cc = 'j@x.example' WHERE id = 'B17'",
+            "UPDATE buyer SET bcc = 'j@x.example' WHERE id = 'B17'",
         ):
             with pytest.raises(REFUSALS):
                 connection.execute(statement)

@@ -242,9 +242,9 @@ def by_calamine(data: bytes, sheet: str) -> list[tuple[object, ...]]:
 
 def expected_order(order: Order) -> tuple[object, ...]:
     buyer = order.buyer
-    of_buyer = (
-        (buyer.id, buyer.name, buyer.email, buyer.contact, buyer.country, buyer.language) if buyer else [None] * 6
-    )
+    of_buyer = [
+        getattr(buyer, name, None) for name in ("id", "name", "email", "contact", "country", "language", "cc", "bcc")
+    ]
     amount = order.total / 10 ** decimals(order.currency)
     return (
         *(order.id, *of_buyer, order.brand or None, order.reference or None, order.season or None),

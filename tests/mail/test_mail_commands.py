@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from orderctl.delivery.outbox import CANCEL, RETRY, DeliveryState
+from support.bounces import report
 from support.factories import FixedClock, make_order, put
-from support.mail import NOW, act, claim, mail_cli, queue, settle, start, states
+from support.mail import NOW, act, claim, get, mail_cli, queue, settle, start, states
 from support.rejection import execute, ids, plan_for
-from support.smtp_server import read
+from support.smtp_server import busy_server, read
 from support.stores import open_store
 from support.terminal import Terminal
 
@@ -217,3 +218,113 @@ def test_mails_that_a_wrong_clock_put_off_for_years_are_told_of_and_mended(store
     assert (retried.code, "2 mails will be sent again" in retried.err) == (0, True)
     sent = cli("mail", "send")
     assert (sent.code, "2 mails sent" in sent.out) == (0, True)
+
+
+REPS = "id,status,ordered,currency,total,buyer_id,buyer_name,buyer_email,buyer_cc,buyer_bcc\n"
+NORA, PAUL = "nora@brand.example", "paul@brand.example"
+
+
+def with_copies(cli, folder, *rows):
+    (folder / "orders.csv").write_text(REPS + "".join(f"{row}\n" for row in rows))
+    return cli("import", str(folder / "orders.csv"), "--format", "json")
+
+
+def test_each_buyer_has_copies_of_their_own(store_url, tmp_path):
+    """From the file through the preview to the server; then taken away again, and back by our own export."""
+    with busy_server() as inbox:
+        cli = mail_cli(store_url, tmp_path / "home", inbox.port, ORDERCTL_MAIL_BCC="archive@brand.example")
+        open_store(store_url)
+        made = with_copies(
+            cli,
+            tmp_path,
+            f"N1,needs-oc,2026-03-01,EUR,10.00,b1,Linden,linden@shop.example,{NORA}; {PAUL},archive@brand.example",
+            f"N2,needs-oc,2026-03-01,EUR,10.00,b2,Ahorn,ahorn@shop.example,,{PAUL}",
+            "N3,needs-oc,2026-03-01,EUR,10.00,b3,Birke,birke@shop.example,,",
+        )
+        assert made.code == 0
+        assert cli("export", "N1", "-o", str(tmp_path / "own.csv")).code == 0
+        seen = cli("reject", "N1", "N2", "N3", "--notify", "--dry-run", "--message", "Sorry")
+        assert "3 mails (no language 3); 2 go to further addresses of their buyers too" in " ".join(seen.err.split())
+        assert cli("reject", "N1", "--notify", "--dry-run", "--format", "json").json["plan"]["mail"]["copied"] == 1
+        alone = " ".join(cli("reject", "N1", "--notify", "--dry-run").err.split())
+        assert f"copies to archive@brand.example, {NORA}, {PAUL}" in alone
+        assert cli("reject", "N1", "N2", "N3", "--notify", "--yes").code == 0
+        told = {to[0]: to[1:] for _sender, to in inbox.envelopes}
+        assert told == {
+            "linden@shop.example": [NORA, PAUL, "archive@brand.example"],
+            "ahorn@shop.example": ["archive@brand.example", PAUL],
+            "birke@shop.example": ["archive@brand.example"],
+        }
+        headers = {message["To"]: message["Cc"] for message in inbox.mails}
+        assert headers["linden@shop.example"] == f"{NORA}, {PAUL}"
+        assert headers["ahorn@shop.example"] is None
+        assert all(b"archive" not in message for message in inbox.messages)
+        (mail,) = cli("mail", "list", "--recipient", "linden", "--format", "json").json
+        assert "cc" not in mail  # a list does not look them up
+        shown = cli("mail", "show", mail["id"], "--format", "json").json
+        assert (shown["cc"], shown["bcc"]) == ([NORA, PAUL], ["archive@brand.example"])
+        assert f"Copies {NORA}, {PAUL}, archive@brand.example" in " ".join(cli("mail", "show", mail["id"]).out.split())
+        assert cli("log", "verify").code == 0
+        # A blank cell says nothing, a hyphen takes away.
+        kept = "N4,needs-oc,2026-03-01,EUR,10.00,b1,Linden,linden@shop.example,,-"
+        assert with_copies(cli, tmp_path, kept).code == 0
+        assert cli("show", "N4", "--format", "json").json["order"]["buyer"]["cc"] == f"{NORA}, {PAUL}"
+        assert not cli("show", "N4", "--format", "json").json["order"]["buyer"]["bcc"]
+        assert cli("import", str(tmp_path / "own.csv")).code == 0
+        assert cli("show", "N4", "--format", "json").json["order"]["buyer"]["bcc"] == "archive@brand.example"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("nora", "must have an @-sign"),
+        (f"{NORA} {PAUL}", "is not one e-mail address"),
+        (f'"{NORA}\nBcc: x@evil.example"', "is not one e-mail address"),
+        ("nöra@brand.example", "letters before the @ that not every mail server takes"),
+        (";".join(f"r{number}@brand.example" for number in range(6)), "are more than 5 addresses"),
+    ],
+)
+def test_copies_that_are_no_addresses_are_refused_with_their_cell(cell, said, sqlite_url, tmp_path):
+    cli = mail_cli(sqlite_url, tmp_path / "home", 25)
+    open_store(sqlite_url)
+    ran = with_copies(cli, tmp_path, f"N1,needs-oc,2026-03-01,EUR,10.00,b1,Linden,linden@shop.example,{cell},")
+    assert ran.code == 2
+    assert said in " ".join((ran.out + ran.err).split())
+    assert "buyer_cc" in ran.out + ran.err
+
+
+def copies_past_the_import(store, column, text):
+    store.write(
+        lambda connection: connection.execute(
+            f"UPDATE buyer SET {column} = :text WHERE account = :account", {"text": text}
+        )
+    )
+
+
+def test_a_copy_that_was_written_past_the_import_reaches_no_server(store, store_url, tmp_path):
+    """Nothing but an address gets into the envelope or a header, whatever the store holds; the reason is kept."""
+    (mail_id,) = queue(store, 1)
+    copies_past_the_import(store, "bcc", "x@evil.example>\r\nRCPT TO:<y@evil.example")
+    with busy_server() as inbox:
+        cli = mail_cli(store_url, tmp_path / "home", inbox.port)
+        cli("mail", "send")
+        assert inbox.messages == []
+        assert all("evil" not in str(envelope) for envelope in inbox.envelopes)
+    assert states(store)[mail_id] is DeliveryState.REFUSED
+    assert "is not one e-mail address" in cli("mail", "show", mail_id, "--format", "json").json["last_error"]
+
+
+def test_the_report_of_a_buyers_own_copy_is_no_bounce(store, store_url, tmp_path):
+    (mail_id,) = queue(store, 1)
+    copies_past_the_import(store, "cc", NORA)
+    claim(store, limit=1)
+    start(store, mail_id)
+    settle(store, mail_id, DeliveryState.SENT, detail="250 taken")
+    for name in ("new", "cur", "tmp"):
+        (tmp_path / "reports" / name).mkdir(parents=True)
+    message_id = get(store, mail_id).message_id
+    (tmp_path / "reports" / "new" / "1").write_bytes(report("postfix", message_id, NORA))
+    cli = mail_cli(store_url, tmp_path / "home", 25)
+    counted = cli("mail", "bounces", str(tmp_path / "reports"), "--format", "json").json["messages"]
+    assert {fate for fate, number in counted.items() if number} == {"copy"}
+    assert states(store)[mail_id] is DeliveryState.SENT

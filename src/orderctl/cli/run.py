@@ -163,7 +163,7 @@ class Run:
             return ()
         from orderctl.rejection.sample_letters import compose_samples
 
-        return compose_samples(store, self.context.mailing.composer(), plan)
+        return compose_samples(store, self.context.mailing, plan)
 
     def confirm(self, store: Store, plan: RejectionPlan) -> str:
         """Ask for confirmation of the plan; returns how it was given. Raises DeclinedError."""

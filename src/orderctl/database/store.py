@@ -12,7 +12,7 @@ from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableE
 from orderctl.language import N_, _
 
 VERSION_TABLE = "orderctl_version"
-REVISIONS = tuple(f"{number:04}" for number in range(1, 30))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 31))
 CURRENT = REVISIONS[-1]
 # "ordc": marks a SQLite file as a store. On PostgreSQL it is the number of the schema's lock.
 APPLICATION_ID = 0x6F726463

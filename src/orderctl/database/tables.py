@@ -140,6 +140,8 @@ class BuyerRow(_OfAccount, table=True):
     contact: str | None = _optional()
     country: str | None = _optional()
     language: str | None = _optional()
+    cc: str | None = _optional()
+    bcc: str | None = _optional()
 
 
 class OrderRow(_OfAccount, table=True):

@@ -18,7 +18,7 @@ from orderctl.mail.outbox import MailsDigest
 from orderctl.mail.queries import address_moves, queued_mails
 from orderctl.orders.erasures import ERASED, Erasure, Names, Words
 from orderctl.orders.orders import Buyer, Status
-from orderctl.orders.queries import read_buyer
+from orderctl.orders.queries import BUYER, read_buyer
 from orderctl.plans.plans import OPEN, PlanState, SavedPlan
 from orderctl.plans.queries import find_plans, plan_text, rewrite_plan
 from orderctl.rejection.plan import RejectionPlan
@@ -42,7 +42,7 @@ _OF_BUYERS_MAIL = f"{_OF_BUYER} AND id IN (SELECT mail_id FROM mail_order WHERE 
 def get_buyer(connection: Connection, buyer_id: str) -> Buyer | None:
     """One buyer, whose row is locked until the end of a writing transaction; None if there is none."""
     row = connection.execute(
-        "SELECT id, name, email, contact, country, language FROM buyer WHERE account = :account AND id = :buyer",
+        f"{BUYER} AND id = :buyer",
         {"buyer": buyer_id},
     ).fetchone()
     return read_buyer(row) if row else None
@@ -246,7 +246,7 @@ def blank_all(connection: Connection, scope: Scope, erasure: Erasure, stays: lis
     """Put the mark in the place of each text of the buyer. The erasure is recorded already."""
     bound: dict[str, object] = {"buyer": scope.buyer.id, "mark": erasure.mark}
     connection.execute(
-        "UPDATE buyer SET name = :mark, name_folded = :folded, email = NULL, contact = NULL"
+        "UPDATE buyer SET name = :mark, name_folded = :folded, email = NULL, contact = NULL, cc = NULL, bcc = NULL"
         " WHERE account = :account AND id = :buyer",
         {**bound, "folded": fold(erasure.mark)},
     )

@@ -17,6 +17,8 @@ _OF_ORDERS = {
     "buyer_contact": "",
     "buyer_country": "",
     "buyer_language": "",
+    "buyer_cc": "",
+    "buyer_bcc": "",
     "brand": "brand",
     "reference": "reference",
     "season": "season",

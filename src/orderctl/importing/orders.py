@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from math import ceil
 from typing import Any, NamedTuple, TypeVar
 
-from orderctl.core.addresses import email_address
+from orderctl.core.addresses import ascii_address, email_address
 from orderctl.core.countries import country_code
 from orderctl.core.text import safe
 from orderctl.files.cells import (
@@ -52,6 +52,8 @@ _CACHED = 10_000
 _LONGEST_CACHED = 50
 _MOST_CURRENCIES = 20
 _LANGUAGE_LETTERS = (2, 8)
+_MOST_COPIES = 5
+_NO_COPIES = "-"
 
 
 class Row(NamedTuple):
@@ -177,6 +179,7 @@ def _different_cells(rows: Sequence[Row], defaults: Mapping[str, Cell]) -> dict[
 # What stands for a cell or an order that takes a draft to be read.
 _ODD: Any = object()
 _NO_BUYER = (None,) * len(BUYER_FIELDS)
+_MORE_OF_BUYERS = tuple(name.removeprefix("buyer_") for name in BUYER_FIELDS[2:])
 # The fields of a file that are called otherwise than what they say of an order.
 _FIELDS = {"ordered_at": "ordered", "archived_at": "archived"}
 
@@ -232,9 +235,9 @@ class _Buyers(dict[tuple[Any, ...], Any]):
         elif buyer_id is None or _ODD in said:
             self[said] = _ODD
         else:
-            email, contact, country, language = others
             name = name or _buyer_name(buyer_id, self._map)
-            self[said] = Buyer(id=buyer_id, name=name, email=email, contact=contact, country=country, language=language)
+            more = dict(zip(_MORE_OF_BUYERS, others, strict=True))
+            self[said] = Buyer(id=buyer_id, name=name, **more)
         return self[said]
 
 
@@ -480,10 +483,7 @@ class _Draft:
         return Buyer(
             id=buyer_id,
             name=self._buyer_name(buyer_id),
-            email=self._first("buyer_email", _BUYERS["buyer_email"]),
-            contact=self._first("buyer_contact", _BUYERS["buyer_contact"]),
-            country=self._first("buyer_country", _BUYERS["buyer_country"]),
-            language=self._first("buyer_language", _BUYERS["buyer_language"]),
+            **{more: self._first(f"buyer_{more}", _BUYERS[f"buyer_{more}"]) for more in _MORE_OF_BUYERS},
         )
 
     def _buyer_name(self, buyer_id: str) -> str:
@@ -614,6 +614,23 @@ def _email(cell: Cell) -> str:
     return email_address(_name(cell))
 
 
+def _copies(cell: Cell) -> str:
+    """Addresses with commas or semicolons between them, as a mail server takes them; empty for the sign of none."""
+    text = _text(cell).strip()
+    given = [part.strip() for part in text.replace(";", ",").split(",") if text != _NO_COPIES]
+    found = dict.fromkeys(email_address(part) for part in given if part)
+    if len(found) > _MOST_COPIES:
+        raise ValueError(_("are more than {most} addresses", most=_MOST_COPIES))
+    return ", ".join(map(_sendable, found))
+
+
+def _sendable(address: str) -> str:
+    """In ASCII. Raises ValueError for what not every server takes: a copy must not keep a mail from its buyer."""
+    if not address.rpartition("@")[0].isascii():
+        raise ValueError(_("has letters before the @ that not every mail server takes"))
+    return ascii_address(address)
+
+
 def _currency(cell: Cell) -> str:
     code = _name(cell)
     if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):  # noqa: PLR2004 - ISO 4217
@@ -647,4 +664,6 @@ _BUYERS: dict[str, Callable[[Cell], str]] = {
     "buyer_contact": _name,
     "buyer_country": _country,
     "buyer_language": _language,
+    "buyer_cc": _copies,
+    "buyer_bcc": _copies,
 }

@@ -49,6 +49,7 @@ from orderctl.orders.queries import LINES, stream_orders
 
 CHUNK = 2_000
 _MOST_BUYERS = 20_000
+_BUYER = ("id", "name", "email", "contact", "country", "language", "cc", "bcc")
 _CACHED = 1_000
 _PROVISIONAL = Status.NEEDS_OC
 # The types of the columns that are not text, for rows that are passed as JSON.
@@ -379,10 +380,7 @@ class OrderImport:
             merged[buyer.id] = buyer if earlier in (None, buyer) else _merged(earlier, buyer)
         # Files repeat their buyers: one that this transaction has already written is skipped.
         merged = {buyer_id: buyer for buyer_id, buyer in merged.items() if self._written.get(buyer_id) != buyer}
-        kept = ", ".join(
-            f"{column} = coalesce(excluded.{column}, buyer.{column})"
-            for column in ("email", "contact", "country", "language")
-        )
+        kept = ", ".join(f"{column} = coalesce(excluded.{column}, buyer.{column})" for column in _BUYER[2:])
         # Without a name in the file the id is used, which must not replace a name.
         named = "excluded.name NOT IN ('', excluded.id)"
         rows = [_buyer_row(merged[buyer_id]) for buyer_id in sorted(merged)]
@@ -550,19 +548,13 @@ def _merged(earlier: Buyer | None, later: Buyer) -> Buyer:
         contact=later.contact or earlier.contact,
         country=later.country or earlier.country,
         language=later.language or earlier.language,
+        cc=earlier.cc if later.cc is None else later.cc,
+        bcc=earlier.bcc if later.bcc is None else later.bcc,
     )
 
 
 def _buyer_row(buyer: Buyer) -> dict[str, object]:
-    return {
-        "id": buyer.id,
-        "name": buyer.name,
-        "name_folded": fold(buyer.name),
-        "email": buyer.email,
-        "contact": buyer.contact,
-        "country": buyer.country,
-        "language": buyer.language,
-    }
+    return {"name_folded": fold(buyer.name), **{column: getattr(buyer, column) for column in _BUYER}}
 
 
 def _order_row(order: SaidOrder, status: Status, digest: str, dialect: Dialect) -> Row:

@@ -8,6 +8,7 @@ import hashlib
 import re
 import string
 from base64 import b64encode
+from collections.abc import Iterable
 from email.header import decode_header, make_header
 from email.headerregistry import Address, HeaderRegistry
 from email.message import MIMEPart
@@ -56,8 +57,8 @@ _AS_IS = frozenset(letter.encode("ascii") for letter in f"{string.ascii_letters}
 def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | None, cc: tuple[str, ...] = ()) -> bytes:
     """The message of one mail: to one recipient, as text and as HTML. Raises UnsendableError.
 
-    Its date is when the mail became due, so that it always looks as the buyer got it. `cc` are the copies that it
-    tells of; unseen ones stand in no header.
+    Its date is when the mail became due, so that it always looks as the buyer got it. `cc` are the copies by setting
+    that it tells of, beside those by buyer; unseen ones stand in no header.
     """
     if not _MESSAGE_ID.fullmatch(mail.message_id):
         raise UnsendableError(_(NO_MESSAGE_ID, text=repr(mail.message_id)))
@@ -70,7 +71,7 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
         "Date": format_datetime(mail.next_attempt_at.replace(microsecond=0)),
         "Auto-Submitted": "auto-generated",
     }
-    if cc:
+    if cc := copies_of(mail, cc, mail.cc):
         headers["Cc"] = ", ".join(cc)
     if mail.earlier:
         # RFC 5322, 3.6.4. The newest one is answered, so that mail programs show them as one talk.
@@ -88,6 +89,16 @@ def build_message(mail: Mail, letter: Letter, *, sender: str, reply_to: str | No
         raise UnsendableError(_(NO_MESSAGE, why=error)) from None
     _check(head, headers)
     return head + (_alternative(parts, mail.message_id) if letter.html else b"MIME-Version: 1.0\r\n" + parts[0])
+
+
+def copies_of(mail: Mail, *given: Iterable[str]) -> tuple[str, ...]:
+    """These addresses in the form that every server accepts, each once, without the recipient. Raises UnsendableError.
+
+    A store can hold what no import lets in: nothing but an address reaches a header or a server.
+    """
+    addresses = dict.fromkeys(ascii_address(each) for some in given for each in some)
+    addresses.pop(ascii_address(mail.recipient), None)
+    return tuple(addresses)
 
 
 def _written(name: str, value: str | Address) -> bytes:

@@ -123,7 +123,8 @@ class Mail:
     """One message to one buyer. `letter` is None until it is composed, at the latest just before sending.
 
     Rejected orders do not change, so a letter may be composed later than its batch. `earlier` are the Message-IDs of
-    earlier mails to this buyer about the same orders, oldest first; they are read only where a message is written.
+    earlier mails to this buyer about the same orders, oldest first, and `cc` and `bcc` the copies that the buyer has of
+    each mail; these are read only where a message is written.
     """
 
     id: str
@@ -141,6 +142,8 @@ class Mail:
     orders: int
     letter: Letter | None = None
     earlier: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,8 @@ from orderctl.mail.outbox import (
     Misdirected,
     QueuedMail,
 )
-from orderctl.orders.orders import Buyer, OrderSummary
-from orderctl.orders.queries import SUMMARY_COLUMNS, read_buyer, read_summary
+from orderctl.orders.orders import Buyer, OrderSummary, listed_addresses
+from orderctl.orders.queries import BUYER_COLUMNS, SUMMARY_COLUMNS, read_buyer, read_summary
 from orderctl.selection.notes import words_of
 
 _MAIL = Columns(
@@ -51,7 +51,22 @@ def claimed_mails(connection: Connection, mail_ids: Sequence[str]) -> tuple[Mail
         " ORDER BY next_attempt_at, id",
         {"wanted": connection.dialect.bind_ids(mail_ids)},
     )
-    return with_earlier(connection, tuple(map(_mail, found)))
+    return for_writing(connection, tuple(map(_mail, found)))
+
+
+def for_writing(connection: Connection, mails: Sequence[Mail]) -> tuple[Mail, ...]:
+    """The mails with what their headers and envelopes name besides: the earlier ones, and the copies by buyer."""
+    found = connection.execute(
+        f"SELECT id, cc, bcc FROM buyer WHERE account = :account AND id IN ({connection.dialect.ids('buyers')})"
+        " AND (cc <> '' OR bcc <> '')",
+        {"buyers": connection.dialect.bind_ids(list({mail.buyer_id for mail in mails}))},
+    )
+    copies = {buyer_id: (listed_addresses(cc), listed_addresses(bcc)) for buyer_id, cc, bcc in found}
+    with_copies = [
+        replace(mail, cc=copies[mail.buyer_id][0], bcc=copies[mail.buyer_id][1]) if mail.buyer_id in copies else mail
+        for mail in mails
+    ]
+    return with_earlier(connection, with_copies)
 
 
 def with_earlier(connection: Connection, mails: Sequence[Mail]) -> tuple[Mail, ...]:
@@ -143,7 +158,7 @@ class Heard:
 def heard_of(connection: Connection, message_ids: Sequence[str]) -> dict[str, Heard]:
     """The mails with these Message-IDs, by Message-ID. It holds the id of the mail, by which it is looked up."""
     ids = tuple(dict.fromkeys(each.strip("<>").removeprefix("orderctl.").partition("@")[0] for each in message_ids))
-    mails = {mail.id: mail for mail in list_mails(connection, MailQuery(ids=ids))}
+    mails = {mail.id: mail for mail in for_writing(connection, tuple(list_mails(connection, MailQuery(ids=ids))))}
     events = connection.execute(
         "SELECT mail_id, report, from_recipient FROM mail_event WHERE account = :account"
         f" AND mail_id IN ({connection.dialect.ids('mails')}) AND (report <> '' OR from_recipient <> '')",
@@ -317,9 +332,6 @@ def _mail(row: Row) -> Mail:
     return Mail(**values, letter=Letter(**letter) if composed else None, orders=row[-1])
 
 
-BUYER = "SELECT id, name, email, contact, country, language FROM buyer WHERE account = :account"
-
-
 def queued_letters(connection: Connection, mail_ids: Sequence[str]) -> dict[str, LetterContext]:
     """The content of the letters of queued mails, by mail id. A mail that is gone, or whose buyer is, is left out."""
     wanted = {"mails": connection.dialect.bind_ids(mail_ids)}
@@ -328,8 +340,7 @@ def queued_letters(connection: Connection, mail_ids: Sequence[str]) -> dict[str,
         # MATERIALIZED: without statistics PostgreSQL joins all mails of a batch, each with every buyer.
         "WITH wanted AS MATERIALIZED (SELECT id, batch_id, buyer_id FROM mail"
         f" WHERE account = :account AND id IN ({connection.dialect.ids('mails')}))"
-        " SELECT wanted.id, batch.message, batch.reason, batch.reason_code,"
-        " buyer.id, buyer.name, buyer.email, buyer.contact, buyer.country, buyer.language FROM wanted"
+        f" SELECT wanted.id, batch.message, batch.reason, batch.reason_code, {BUYER_COLUMNS.of('buyer')} FROM wanted"
         " JOIN batch ON batch.account = :account AND batch.id = wanted.batch_id"
         " JOIN buyer ON buyer.account = :account AND buyer.id = wanted.buyer_id",
         wanted,

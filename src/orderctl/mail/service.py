@@ -44,7 +44,7 @@ from orderctl.mail.outbox import (
     MailQuery,
     Verdict,
 )
-from orderctl.mail.queries import Heard, claimed_mails, heard_of, list_mails, queued_letters, release_held
+from orderctl.mail.queries import Heard, claimed_mails, for_writing, heard_of, list_mails, queued_letters, release_held
 from orderctl.mail.transports import Mailer
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def try_delivery(connection: Connection, sending: Sending[MailKind], *, progress
     query = MailQuery(batch_id=sending.batch_id)
     states: Counter[DeliveryState] = Counter()
     mails, total = list_mails(connection, query), len(find_states(connection, MAILS, query))
-    while together := list(islice(mails, CHUNK)):
+    while together := for_writing(connection, tuple(islice(mails, CHUNK))):
         facts = kind.facts(connection, together)
         for mail in together:
             made = kind.prepare(mail, facts.get(mail.id), now)
@@ -124,11 +124,11 @@ _IN_HAND = frozenset({DeliveryState.CLAIMED, DeliveryState.SENDING})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BounceReader:
-    """Records what reports say of mails. `copies` are the addresses that get a copy of each, in lower case."""
+    """Records what reports say of mails. `copies` are the addresses that get a copy of each by setting."""
 
     actor: str
     clock: Clock
-    copies: frozenset[str] = frozenset()
+    copies: tuple[str, ...] = ()
 
     def record(self, store: Store, notices: Iterable[BounceNotice]) -> BounceReport:
         """Mark the mails that came back, each by its own report; what was recorded before changes nothing."""
@@ -197,10 +197,11 @@ class BounceReader:
             return None
         if named & heard.earlier:
             return Fate.EARLIER
-        if named <= self.copies:
+        copies = {each.lower() for each in (*self.copies, *heard.mail.cc, *heard.mail.bcc)}
+        if named <= copies:
             return Fate.COPY
         # Mails are forwarded, so that the failed address may be another. With copies it could be that of a copy.
-        return Fate.DOUBTFUL if self.copies else None
+        return Fate.DOUBTFUL if copies else None
 
 
 def _after(fate: Fate, mail: Mail) -> DeliveryState:

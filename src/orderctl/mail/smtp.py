@@ -22,7 +22,7 @@ from orderctl.delivery.outbox import NOT_TAKEN, PERHAPS_TAKEN, DeliveryState, Ou
 from orderctl.delivery.workers import Begin
 from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError, os_reason
 from orderctl.language import _
-from orderctl.mail.message import build_message
+from orderctl.mail.message import build_message, copies_of
 from orderctl.mail.outbox import (
     COPIES_MISSED,
     LOGIN_REFUSED,
@@ -222,29 +222,29 @@ class SmtpMailer:
     def send(self, mail: Mail, message: bytes, begin: Begin) -> Outcome | None:
         """Hand one mail to the server; None if `begin` refused. Raises ServerUnavailableError."""
         recipient = ascii_address(mail.recipient)
+        copies = copies_of(mail, self._settings.cc, mail.cc, self._settings.bcc, mail.bcc)
         idle = self._used > 0
         try:
-            return self._attempt(recipient, message, begin)
+            return self._attempt(recipient, copies, message, begin)
         except _Lost as lost:
             self._drop()
             if not (idle and lost.step == "MAIL"):
                 return lost.outcome
         # Servers close idle connections. That says nothing about this mail, so try once more.
         try:
-            return self._attempt(recipient, message, begin)
+            return self._attempt(recipient, copies, message, begin)
         except _Lost as lost:
             self._drop()
             return lost.outcome
 
-    def _attempt(self, recipient: str, message: bytes, begin: Begin) -> Outcome | None:
+    def _attempt(self, recipient: str, copies: Sequence[str], message: bytes, begin: Begin) -> Outcome | None:
         self.connect()
         connection = self._connection
         assert connection is not None  # noqa: S101 - for the type checker: `connect` made it
         self._used += 1
         try:
             sender = own_address(self._settings.sender, "mail.sender").addr_spec
-            copies = tuple(dict.fromkeys((*self._settings.cc, *self._settings.bcc)))
-            refused, missed = _address(connection, sender, recipient, [each for each in copies if each != recipient])
+            refused, missed = _address(connection, sender, recipient, copies)
             if refused is None and not begin():
                 # The server waits for the content. Hanging up is the only way to send none.
                 self._drop()

@@ -88,9 +88,9 @@ class Mailing:
         return self._smtp(sender, copies=copies)
 
     @property
-    def copies(self) -> frozenset[str]:
-        """The addresses that get a copy of each mail, in lower case. Raises UsageError."""
-        return frozenset(each.lower() for key in ("mail.cc", "mail.bcc") for each in self._copies(key))
+    def copies(self) -> tuple[str, ...]:
+        """The addresses that get a copy of each mail by the settings, each once. Raises UsageError."""
+        return tuple(dict.fromkeys(each for key in ("mail.cc", "mail.bcc") for each in self._copies(key)))
 
     def _copies(self, key: str) -> tuple[str, ...]:
         return tuple(self.address(text, key) for text in self._settings.texts(key))

@@ -64,6 +64,7 @@ def mail_details(
     facts = [
         (_("Mail"), mail.id),
         (_("To"), mail.recipient),
+        (_("Copies"), ", ".join((*mail.cc, *mail.bcc))),
         *state_facts(mail),
         (_("Message-ID"), mail.message_id),
         (_("Batch"), mail.batch_id),

@@ -191,6 +191,10 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(each)
 
 
+def _unaddressed(buyer: Buyer) -> Buyer:
+    return replace(buyer, email=None, contact=None, cc=None, bcc=None)
+
+
 def blanked_order(order: Order, mark: str) -> Order:
     """An order of an erased buyer as the store takes it from a file: without what the file says of the person."""
     buyer = order.buyer
@@ -199,7 +203,7 @@ def blanked_order(order: Order, mark: str) -> Order:
     words = Words(buyer)
     return replace(
         order,
-        buyer=replace(buyer, name=mark, email=None, contact=None),
+        buyer=replace(_unaddressed(buyer), name=mark),
         reference=words.blanked(order.reference, mark),
         delivery_address=order.delivery_address and mark,
         billing_address=order.billing_address and mark,
@@ -228,5 +232,5 @@ def without_erased(connection: Connection, said: Sequence[SaidOrder]) -> tuple[S
 def _says_more(order: Order, blank: Order) -> bool:
     """Whether a file says more of an erased buyer than the mark: our own export says no more."""
     if order.buyer and order.buyer.name == order.buyer.id:  # the file names nobody
-        blank = replace(blank, buyer=replace(order.buyer, email=None, contact=None))
+        blank = replace(blank, buyer=_unaddressed(order.buyer))
     return order != blank

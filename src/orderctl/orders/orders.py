@@ -79,7 +79,10 @@ def status_names() -> Mapping[str, Status]:
 # Without slots, as `OrderLine`: Python pickles a frozen class with slots by functions that take ten times as long.
 @dataclass(frozen=True, kw_only=True)
 class Buyer:
-    """A shop that orders. `country` is ISO 3166-1 alpha-2 where known, `language` a BCP 47 tag."""
+    """A shop that orders. `country` is ISO 3166-1 alpha-2 where known, `language` a BCP 47 tag.
+
+    `cc` and `bcc` are addresses that get a copy of each mail to it, with commas between them.
+    """
 
     id: str
     name: str
@@ -87,6 +90,13 @@ class Buyer:
     contact: str | None = None
     country: str | None = None
     language: str | None = None
+    cc: str | None = None
+    bcc: str | None = None
+
+
+def listed_addresses(text: str | None) -> tuple[str, ...]:
+    """The addresses of a buyer's copies."""
+    return tuple(text.split(", ")) if text else ()
 
 
 def pieces(quantity: int, decimals: int) -> int | Decimal:

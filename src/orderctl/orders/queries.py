@@ -94,7 +94,8 @@ _ORDER = Columns(
     **dict.fromkeys(("ordered_at", "archived_at", "rejected_at", "changed_at", "gone_at"), read_instant),
     **dict.fromkeys(("delivery_from", "delivery_to"), read_day),
 )
-_BUYER = Columns("id, name, email, contact, country, language")
+BUYER_COLUMNS = Columns("id, name, email, contact, country, language, cc, bcc")
+BUYER = f"SELECT {BUYER_COLUMNS.sql} FROM buyer WHERE account = :account"
 LINES = Columns("number, sku, name, color, size, quantity, unit_price, quantity_decimals")
 EVENTS = Columns(
     "order_id, id, batch_id, kind, from_status, to_status, detail, actor, at, reason_code, lines_digest, actor_login",
@@ -102,7 +103,7 @@ EVENTS = Columns(
 )
 _SEEN = Columns("source, seen_at", seen_at=read_instant)
 # The columns of an order `o` with its buyer and what its source last said, for `read_order`; and the joins of these.
-_WHOLE = f"{_ORDER.of('o')}, {_BUYER.of('b')}, {_SEEN.of('s')}"
+_WHOLE = f"{_ORDER.of('o')}, {BUYER_COLUMNS.of('b')}, {_SEEN.of('s')}"
 _JOINS = (
     " LEFT JOIN buyer b ON b.account = :account AND b.id = o.buyer_id"
     " LEFT JOIN order_source s ON s.account = :account AND s.order_id = o.id"
@@ -118,8 +119,8 @@ def read_order(row: Row, lines: tuple[OrderLine, ...], tags: frozenset[str]) -> 
 
 
 def read_buyer(row: Row) -> Buyer:
-    """Convert a row of id, name, e-mail, contact, country and language."""
-    return Buyer(**_BUYER.values(row))
+    """Convert a row of `BUYER`."""
+    return Buyer(**BUYER_COLUMNS.values(row))
 
 
 def read_line(row: Row) -> OrderLine:

@@ -70,6 +70,7 @@ def _order_facts(order: Order, now: datetime | None) -> list[tuple[str, str]]:
     return [
         (_("Buyer"), f"{buyer.name} ({buyer.id})" if buyer else _("none")),
         (_("Mail"), (buyer.email or _("no address")) if buyer else ""),
+        (_("Copies"), ", ".join(filter(None, (buyer.cc, buyer.bcc))) if buyer else ""),
         (_("Brand"), order.brand),
         (_("Reference"), order.reference),
         (_("Season"), order.season),

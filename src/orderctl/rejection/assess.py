@@ -46,9 +46,10 @@ _SUMS = (
     ),
     (
         "told AS MATERIALIZED (SELECT bought.buyer_id AS id, buyer.name, buyer.email, buyer.language,"
+        " coalesce(buyer.cc, '') <> '' OR coalesce(buyer.bcc, '') <> '' AS copied,"
         " sum(bought.orders) AS orders, max(CASE WHEN bought.season <> '' AND ({confirmed}) IS NOT NULL THEN 1 END)"
         " AS confirmed FROM bought LEFT JOIN buyer ON buyer.account = :account AND buyer.id = bought.buyer_id"
-        " GROUP BY bought.buyer_id, buyer.name, buyer.email, buyer.language)"
+        " GROUP BY bought.buyer_id, buyer.name, buyer.email, buyer.language, buyer.cc, buyer.bcc)"
     ),
 )
 
@@ -227,9 +228,9 @@ _PARTS = (
     Part("head", "id", f"SELECT id FROM {PLANNED} ORDER BY ordered_at DESC, id DESC LIMIT :head"),
     Part(
         "mails",
-        "unknown, silent, language, buyers, orders",
-        "SELECT id IS NULL AS unknown, email IS NULL AS silent, coalesce(language, '') AS language,"
-        " count(*) AS buyers, sum(orders) AS orders FROM told GROUP BY 1, 2, 3 ORDER BY 3",
+        "unknown, silent, copied, language, buyers, orders",
+        "SELECT id IS NULL AS unknown, email IS NULL AS silent, copied, coalesce(language, '') AS language,"
+        " count(*) AS buyers, sum(orders) AS orders FROM told GROUP BY 1, 2, 3, 4 ORDER BY 4, 3",
     ),
 )
 
@@ -325,18 +326,23 @@ def _head(connection: Connection, ids: list[str]) -> tuple[OrderSummary, ...]:
 def _mails(found: list[list[Any]], wanted: MailPlan) -> tuple[int, MailPlan]:
     """How many buyers the plan concerns, and the mails that would tell them."""
     known = [row for row in found if not row[0]]
-    reachable = [row for row in known if not row[1]]
-    buyers = sum(row[3] for row in known)
-    nobody = sum(int(row[4]) for row in found if row[0])
+    buyers = sum(row[4] for row in known)
+    nobody = sum(int(row[5]) for row in found if row[0])
     if not wanted.notify:
         return buyers, replace(wanted, orders_without_buyer=nobody)
-    languages = tuple((row[2], int(row[4]) if wanted.per_order else row[3]) for row in reachable)
+    languages: Counter[str] = Counter()
+    copied = 0
+    for __, silent, is_copied, language, *numbers in known:
+        number = 0 if silent else int(numbers[wanted.per_order])
+        languages[language] += number
+        copied += number if is_copied else 0
     return buyers, replace(
         wanted,
-        mails=sum(number for __, number in languages),
-        buyers_without_address=sum(row[3] for row in known if row[1]),
+        mails=languages.total(),
+        buyers_without_address=sum(row[4] for row in known if row[1]),
         orders_without_buyer=nobody,
-        languages=languages,
+        languages=tuple((language, number) for language, number in languages.items() if number),
+        copied=copied,
     )
 
 

@@ -255,6 +255,13 @@ def _mails(plan: RejectionPlan, *, ask: bool) -> Text:
         nothing = _("no language")
         listed = ", ".join(f"{language or nothing} {number:,}" for language, number in mail.languages)
         text.append_text(plain(f" ({listed})", FAINT))
+    if mail.copied:
+        words = ngettext(
+            "; {number:,} goes to further addresses of its buyer too",
+            "; {number:,} go to further addresses of their buyers too",
+            mail.copied,
+        )
+        text.append_text(plain(words))
     if plan.systems and not mail.at_once:
         text.append_text(plain(_("; each waits until its orders are cancelled there")))
     if mail.buyers_without_address:

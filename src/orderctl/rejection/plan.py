@@ -76,7 +76,8 @@ class MailPlan:
     """The mails that a plan queues. `buyers_without_address` and `orders_without_buyer` get none.
 
     `message` is the operator's message as `Wording.kept` gives it; `languages` counts the mails by the buyers' tags.
-    `at_once`: they do not wait until the systems of their orders have cancelled them.
+    `at_once`: they do not wait until the systems of their orders have cancelled them. `copied`: how many go to further
+    addresses of their buyers too.
     """
 
     notify: bool
@@ -87,6 +88,7 @@ class MailPlan:
     orders_without_buyer: int = 0
     languages: tuple[tuple[str, int], ...] = ()
     at_once: bool = False
+    copied: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,8 +326,8 @@ def _document(plan: RejectionPlan) -> dict[str, Any]:
         del document["origins"]
     if not plan.systems:
         del document["systems"]
-    if not plan.mail.at_once:
-        del document["mail"]["at_once"]
+    for unused in [name for name in ("at_once", "copied") if not document["mail"][name]]:
+        del document["mail"][unused]
     if plan.max_age is None:
         del document["max_age"]
     else:

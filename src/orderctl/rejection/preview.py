@@ -202,6 +202,8 @@ def _framed(sample: SampleLetter, *, apart: bool) -> Framed:
     facts.append(ngettext("{number:,} order", "{number:,} orders", sample.orders))
     if sample.mark:
         facts.append(_(_MARKS[sample.mark]))
+    if sample.copies:
+        facts.append(_("copies to {addresses}", addresses=", ".join(sample.copies)))
     title.append_text(plain(f" ({', '.join(facts)})", FAINT))
     return Framed(_cut(letter_text(sample.letter)), title, apart=apart)
 

@@ -14,11 +14,12 @@ from orderctl.errors import OrderctlError, UsageError
 from orderctl.filters.queries import summaries_sql
 from orderctl.language import _
 from orderctl.mail.outbox import Letter, LetterContext, Mail
-from orderctl.mail.queries import BUYER, letter_context, queued_letters
+from orderctl.mail.queries import letter_context, queued_letters
 from orderctl.mail.service import MailKind
+from orderctl.mail.transports import Mailing
 from orderctl.mail.wording import Wording
-from orderctl.orders.orders import OrderSummary
-from orderctl.orders.queries import read_buyer, read_summary
+from orderctl.orders.orders import OrderSummary, listed_addresses
+from orderctl.orders.queries import BUYER, read_buyer, read_summary
 from orderctl.orders.samples import sample_orders
 from orderctl.rejection.plan import RejectionPlan
 from orderctl.rejection.service import RejectionRequest, prepare_rejection
@@ -34,6 +35,7 @@ class SampleLetter:
 
     `language` is the buyer's, `written_in` that of the templates; `mark` is `longest`, `shortest` or empty.
     `message_in` is the language of the operator's message in it: empty for the one for all, None if it has none.
+    `copies` are the addresses that get it too, by the buyer and by the settings.
     """
 
     buyer: str
@@ -43,6 +45,7 @@ class SampleLetter:
     letter: Letter
     mark: str = ""
     message_in: str | None = None
+    copies: tuple[str, ...] = ()
 
 
 def mark_extremes(letters: Iterable[SampleLetter]) -> tuple[SampleLetter, ...]:
@@ -56,13 +59,14 @@ def mark_extremes(letters: Iterable[SampleLetter]) -> tuple[SampleLetter, ...]:
     return tuple(listed)
 
 
-def compose_samples(store: Store, composer: "Composer", plan: RejectionPlan) -> tuple[SampleLetter, ...]:
+def compose_samples(store: Store, mailing: Mailing, plan: RejectionPlan) -> tuple[SampleLetter, ...]:
     """One letter for each language of the plan. Raises UsageError if a template is missing or broken."""
     if not plan.mail.mails:
         return ()
     with store.snapshot() as connection:
         found = sample_letters_of(connection, plan)
-    return mark_extremes(_sample(composer, _with_words(facts, plan)) for facts in found)
+    composer, copies = mailing.composer(), mailing.copies
+    return mark_extremes(_sample(composer, _with_words(facts, plan), copies) for facts in found)
 
 
 def _with_words(facts: LetterContext, plan: RejectionPlan) -> LetterContext:
@@ -76,7 +80,7 @@ def _with_words(facts: LetterContext, plan: RejectionPlan) -> LetterContext:
     )
 
 
-def _sample(composer: "Composer", facts: LetterContext) -> SampleLetter:
+def _sample(composer: "Composer", facts: LetterContext, copies: Iterable[str]) -> SampleLetter:
     written_in = composer.language_of(facts.language)
     return SampleLetter(
         buyer=facts.buyer.name,
@@ -85,6 +89,7 @@ def _sample(composer: "Composer", facts: LetterContext) -> SampleLetter:
         orders=len(facts.orders),
         letter=composer.compose(facts),
         message_in=Wording.read(facts.message).tag_for(facts.language, written_in),
+        copies=tuple(dict.fromkeys((*copies, *listed_addresses(facts.buyer.cc), *listed_addresses(facts.buyer.bcc)))),
     )
 
 

@@ -23,14 +23,15 @@ from orderctl.cli.delivery import (
 from orderctl.cli.options import AsReport, FilterText, SelectionName, Yes, suggest_mail
 from orderctl.cli.sources import Source, choose, provenance
 from orderctl.core.times import parse_duration
+from orderctl.database.connection import Connection
 from orderctl.database.store import Store
 from orderctl.delivery.outbox import CANCEL, NOT_SENT, RETRY, SENT, DeliveryAction
 from orderctl.delivery.queries import list_events
 from orderctl.delivery.service import Sending, found_in
 from orderctl.errors import UsageError
 from orderctl.language import N_, _, ngettext
-from orderctl.mail.outbox import MAILS, BounceNotice, LetterContext, MailQuery
-from orderctl.mail.queries import list_mails, mail_order_ids, queued_letters, with_earlier
+from orderctl.mail.outbox import MAILS, BounceNotice, LetterContext, Mail, MailQuery
+from orderctl.mail.queries import for_writing, list_mails, mail_order_ids, queued_letters
 from orderctl.mail.service import BounceReader, MailKind, readdress
 from orderctl.mail.view import (
     bounce_document,
@@ -41,6 +42,7 @@ from orderctl.mail.view import (
     mail_document,
     mail_table,
 )
+from orderctl.orders.document import Document
 from orderctl.rejection.sample_letters import facts_of_batch, facts_of_request, invented_facts, send_sample
 from orderctl.rejection.service import RejectionRequest
 from orderctl.selection.queries import selection_size
@@ -108,10 +110,16 @@ def _done(action: DeliveryAction, number: int) -> str:
     )
 
 
+def _listed(connection: Connection, mail: Mail) -> Document:
+    """A mail without the copies of its buyer, which lists do not look up."""
+    document = mail_document(mail, mail_order_ids(connection, mail.id))
+    return {name: value for name, value in document.items() if name not in {"cc", "bcc"}}
+
+
 _KIND = Kind(
     outbox=MAILS,
     read=list_mails,
-    document=lambda connection, each: mail_document(each, mail_order_ids(connection, each.id)),
+    document=_listed,
     table=mail_table,
     none=N_("no mails"),
     done=_done,
@@ -150,7 +158,7 @@ def show(
 ) -> None:
     """Show one mail as the buyer reads it, how its delivery went, and what operators did with it."""
     with context.open_store() as store, store.snapshot() as connection:
-        [found] = with_earlier(
+        [found] = for_writing(
             connection, tuple(list_mails(connection, found_in(connection, MAILS, MailQuery(ids=(mail_id,)))))
         )
         orders, events = mail_order_ids(connection, found.id), list_events(connection, MAILS, found.id)

@@ -81,7 +81,7 @@ def show(context: Context, plan_id: PlanId, full: Full = False, as_: AsReport = 
         if as_ != "text":
             context.output.document(kept_plan_document(kept.saved, kept.plan, now, needs=needs), as_)
             return
-        letters = compose_samples(store, context.mailing.composer(), kept.plan)
+        letters = compose_samples(store, context.mailing, kept.plan)
         every = targets_of(store, kept.plan) if full else None
     from orderctl.plans.view import plan_details
     from orderctl.rejection.preview import plan_preview

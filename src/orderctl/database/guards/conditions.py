@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from orderctl.core.grounds import GROUNDS
 
 # The revisions in which the guards came to know more: earlier ones have no such tables or columns.
-WITH_POLICY, WITH_ERASURES, WITH_BOUNCES, WITH_MAIL_DIGESTS, WITH_LETTERS = 17, 20, 24, 27, 29
+WITH_POLICY, WITH_ERASURES, WITH_BOUNCES, WITH_MAIL_DIGESTS, WITH_LETTERS, WITH_COPIES = 17, 20, 24, 27, 29, 30
 FINAL = "a rejected order is final"
 APPEND_ONLY = "the log is append-only"
 OUT_OF_BOUNDS = "a value is out of its bounds"

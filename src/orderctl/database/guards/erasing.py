@@ -6,6 +6,8 @@ A text may become the mark of an erasure, or empty. The erasure is recorded, and
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orderctl.database.guards.conditions import WITH_COPIES
+
 STAYS_ERASED = "an erased buyer stays erased"
 _OF_BUYER = "e.buyer_id = OLD.buyer_id"
 _OF_ORDER = "e.buyer_id = (SELECT buyer_id FROM orders WHERE account = OLD.account AND id = OLD.order_id)"
@@ -114,9 +116,10 @@ def is_erasure(dialect: str, erasable: Erasable) -> str:
     )
 
 
-def is_named_again(dialect: str) -> str:
+def is_named_again(dialect: str, revision: int) -> str:
     """A buyer who was erased gets a name or an address again."""
-    blank = f"NEW.name = {_MARKS[dialect]} AND NEW.email IS NULL AND NEW.contact IS NULL"
+    copies = " AND NEW.cc IS NULL AND NEW.bcc IS NULL" if revision >= WITH_COPIES else ""
+    blank = f"NEW.name = {_MARKS[dialect]} AND NEW.email IS NULL AND NEW.contact IS NULL{copies}"
     return (
         f"EXISTS (SELECT 1 FROM erasure AS e WHERE e.account = NEW.account AND e.buyer_id = NEW.id AND NOT ({blank}))"
     )

@@ -107,9 +107,9 @@ def _refusing_unerased(table: str, erasable: Erasable) -> Iterator[str]:
     yield own_tables(_unless_erased(table))
 
 
-def erased() -> Iterator[str]:
+def erased(revision: int) -> Iterator[str]:
     """A buyer who was erased stays so, whatever a file says later."""
-    yield from refuse_if("named_again", is_named_again("postgresql"))
+    yield from refuse_if("named_again", is_named_again("postgresql", revision))
     for event in ("INSERT", "UPDATE"):
         name = f"buyer_stays_erased_{event.lower()}"
         yield from trigger("buyer", name, event, "true", STAYS_ERASED, "orderctl_refuse_named_again")

@@ -291,11 +291,11 @@ def trigger(name: str, event: str, condition: str, message: str, *, when: str = 
     )
 
 
-def erased() -> Iterator[str]:
+def erased(revision: int) -> Iterator[str]:
     """A buyer who was erased stays so, whatever a file says later."""
     for event in ("INSERT", "UPDATE"):
         name = f"buyer_stays_erased_{event.lower()}"
-        yield trigger(name, f"{event} ON buyer", is_named_again("sqlite"), STAYS_ERASED)
+        yield trigger(name, f"{event} ON buyer", is_named_again("sqlite", revision), STAYS_ERASED)
 
 
 def policy() -> Iterator[str]:

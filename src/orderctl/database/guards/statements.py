@@ -83,7 +83,7 @@ def _later(dialect: str, revision: int) -> Iterator[Iterable[str]]:
         (19, engine.append_only("act", revision)),
         (19, engine.acts()),
         (20, engine.append_only("erasure", revision)),
-        (20, engine.erased()),
+        (20, engine.erased(revision)),
         (21, sqlite.recording(revision) if is_sqlite else recording.recording(revision)),
         (22, engine.append_only("writeback_event", revision)),
         (22, engine.writebacks()),

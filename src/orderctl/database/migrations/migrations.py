@@ -444,6 +444,12 @@ def _letters_as_sent() -> None:
     _renew_guards(29)
 
 
+def _copies_of_buyers() -> None:
+    """Buyers have addresses that get a copy of each of their mails, for all to see or unseen."""
+    _add("buyer", _optional("cc", "bcc"))
+    _renew_guards(30)
+
+
 MIGRATIONS: dict[str, Callable[[], None]] = {
     "0001": _first,
     "0002": _plans,
@@ -474,6 +480,7 @@ MIGRATIONS: dict[str, Callable[[], None]] = {
     "0027": _mails_in_the_chain,
     "0028": _writebacks_by_id,
     "0029": _letters_as_sent,
+    "0030": _copies_of_buyers,
 }
 
 
