@@ -1,4 +1,4 @@
-"""Draws the pictures of README.md and of this folder: the program itself in a terminal, as SVG."""
+"""Draws the pictures of README.md and of this folder as SVG: the program in a terminal, and the life of a rejection."""
 
 import os
 import re
@@ -40,6 +40,7 @@ def main() -> None:
         _draw(cli, "stats", "stats", "currency:EUR", "--by", "status", "--by", "season")
         _draw(cli, "show", "show", "10001")
         _draw(cli, "picker", "select", "--pick", *_OPEN, rows=24, keys=(" ", "\x1b[B", "\x1b[B", " "), wait="2 ticked")
+    _write("life", _life())
 
 
 def _brand(folder: Path) -> Cli:
@@ -67,10 +68,14 @@ def _draw(cli: Cli, name: str, *args: str, rows: int = ROWS, keys: tuple[str, ..
     console.print(Text.assemble("$ orderctl ", " ".join(_quoted(arg) for arg in args), style="bold"))
     for line in lines:
         console.print(line, no_wrap=True, overflow="crop")
+    drawn = console.export_svg(title="orderctl", unique_id=name)
+    _write(name, _TEXT.sub(lambda found: "".join(_in_cells(*found.groups())), drawn))
+
+
+def _write(name: str, drawn: str) -> None:
     path = HERE / "pictures" / f"{name}.svg"
     path.parent.mkdir(exist_ok=True)
-    drawn = console.export_svg(title="orderctl", unique_id=name)
-    path.write_text(_TEXT.sub(lambda found: "".join(_in_cells(*found.groups())), drawn), encoding="utf-8")
+    path.write_text(drawn, encoding="utf-8")
     print(path.relative_to(HERE.parent))
 
 
@@ -105,6 +110,70 @@ def _style(cell) -> str:  # noqa: ANN001 - a pyte.screens.Char
         if colour != "default":
             words.append(f"{prefix}#{colour}" if _HEX.fullmatch(colour) else f"{prefix}{_COLOURS.get(colour, colour)}")
     return " ".join(words)
+
+
+# The boxes of the life of a rejection: where, how wide and high, of which kind, and what stands in them.
+_BOXES = (
+    (20, 20, 230, 60, "step", "filter, ids, selection", ""),
+    (315, 20, 230, 60, "step", "plan", "each order with its version"),
+    (610, 20, 230, 60, "step", "preview, question", "2 orders are cancelled in shop"),
+    (20, 130, 820, 120, "frame", "one transaction in the store", ""),
+    (40, 170, 240, 60, "done", "order: rejected", "event and batch: the log"),
+    (310, 170, 240, 60, "waits", "write-back: waiting", "one for each order"),
+    (580, 170, 240, 60, "waits", "mail: held", "one for each buyer"),
+    (310, 300, 240, 60, "step", "the system is told", "shop, ERP, database, program"),
+    (20, 430, 190, 76, "done", "sent", "it is cancelled there"),
+    (230, 430, 190, 76, "waits", "retry", "told again by itself, later"),
+    (440, 430, 190, 76, "wrong", "refused", "a conflict: a person decides"),
+    (650, 430, 190, 76, "wrong", "unknown", "asked, or a person looks"),
+    (20, 560, 190, 60, "done", "mail: waiting, sent", "the buyer is told"),
+    (440, 560, 400, 60, "waits", "mail: held", "nobody is told of what is not cancelled"),
+)
+_ARROWS = (
+    ("M250 50 H312", "", 0, 0),
+    ("M545 50 H607", "", 0, 0),
+    ("M725 80 V127", "yes", 735, 108),
+    ("M430 230 V297", "", 0, 0),
+    ("M430 360 V395 H115 V427", "it cancels", 125, 415),
+    ("M430 395 H325 V427", "not now", 335, 415),
+    ("M430 395 H535 V427", "it will not", 545, 415),
+    ("M430 395 H745 V427", "no answer", 755, 415),
+    ("M230 468 H220 V330 H307", "", 0, 0),
+    ("M115 506 V557", "", 0, 0),
+    ("M535 506 V557", "", 0, 0),
+    ("M745 506 V557", "", 0, 0),
+)
+_LOOKS = """
+.back { fill: #ffffff } text { font: 15px system-ui, sans-serif; fill: #1f2328 }
+.small { font-size: 12.5px; fill: #57606a } .bold { font-weight: 600 }
+rect { rx: 8; stroke-width: 1.5 } .step { fill: #f6f8fa; stroke: #8c959f } .frame { fill: none; stroke: #8c959f }
+.done { fill: #dafbe1; stroke: #2da44e } .waits { fill: #fff8c5; stroke: #bf8700 }
+.wrong { fill: #ffebe9; stroke: #cf222e } #end path { fill: #57606a; stroke: none; marker-end: none }
+path { fill: none; stroke: #57606a; stroke-width: 1.5; marker-end: url(#end) }
+"""
+
+
+def _life() -> str:
+    """The life of a rejection, from the filter to the system and the buyer."""
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 860 640" role="img">',
+        f"<title>The life of a rejection</title><style>{_LOOKS}</style>",
+        '<defs><marker id="end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">',
+        '<path d="M0 0 L8 4 L0 8 Z"/></marker></defs><rect class="back" width="860" height="640"/>',
+    ]
+    for x, y, width, height, kind, title, words in _BOXES:
+        middle, top = x + width / 2, y + (22 if kind == "frame" else height / 2 + (-4 if words else 5))
+        parts.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{width}" height="{height}"/>')
+        parts.append(f'<text class="bold" x="{middle:g}" y="{top:g}" text-anchor="middle">{escape(title)}</text>')
+        if words:
+            parts.append(
+                f'<text class="small" x="{middle:g}" y="{top + 20:g}" text-anchor="middle">{escape(words)}</text>'
+            )
+    for line, words, x, y in _ARROWS:
+        parts.append(f'<path d="{line}"/>')
+        if words:
+            parts.append(f'<text class="small" x="{x}" y="{y}">{escape(words)}</text>')
+    return "\n".join([*parts, "</svg>\n"])
 
 
 def _quoted(arg: str) -> str:
