@@ -178,6 +178,27 @@ BEGIN
 END
 $$;
 
+-- Where a system can be asked, the mail worker asks it about write-backs of unknown fate, and logs what it says. The
+-- policies let it log nothing else; for whoever is an operator too they change nothing.
+DO $$
+BEGIN
+    IF to_regclass('writeback') IS NOT NULL THEN
+        GRANT SELECT ON writeback_event TO orderctl_mailer;
+        GRANT INSERT (account, writeback_id, id, action, from_state, to_state, reason, actor, at)
+            ON writeback_event TO orderctl_mailer;
+        GRANT SELECT (account, position, digest), INSERT ON act TO orderctl_mailer;
+        DROP POLICY IF EXISTS of_mailer ON writeback_event;
+        CREATE POLICY of_mailer ON writeback_event AS RESTRICTIVE FOR INSERT TO orderctl_mailer WITH CHECK (
+            pg_has_role(session_user, 'orderctl_operator', 'USAGE') OR (from_state = 'unknown' AND reason = '' AND (
+                action = 'asked: cancelled' AND to_state = 'sent' OR action = 'asked: open' AND to_state = 'waiting')));
+        DROP POLICY IF EXISTS of_mailer ON act;
+        CREATE POLICY of_mailer ON act AS RESTRICTIVE FOR INSERT TO orderctl_mailer WITH CHECK (
+            pg_has_role(session_user, 'orderctl_operator', 'USAGE')
+            OR (kind IN ('writeback-asked: cancelled', 'writeback-asked: open') AND detail = ''));
+    END IF;
+END
+$$;
+
 -- What a report said of a mail, and to which address it goes instead; erased mails are recognized by whoever writes one.
 DO $$
 BEGIN

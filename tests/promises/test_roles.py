@@ -15,6 +15,7 @@ from support.project import ROOT
 from support.rejection import ids, reject
 from support.smtp_server import read
 from support.stores import open_store
+from support.systems import CountingShop
 
 SCRIPT = ROOT / "docs" / "postgresql-roles.sql"
 ROLES = ("operator", "mailer", "auditor")
@@ -298,6 +299,77 @@ def test_a_mail_worker_cannot_do_what_an_operator_does(run, url):
         with pytest.raises(REFUSED):
             worker.execute("UPDATE mail SET state = 'waiting'")
     assert run("operator", "mail", "retry", "--state", "unknown", "--yes").code == 0
+
+
+@pytest.fixture
+def unknown(url, tmp_path):
+    """A shop that can be asked, and write-backs of unknown fate: it cancelled X and knows Y as open."""
+    shop = CountingShop(tmp_path, "guarded")
+    shop.open(["X", "Y"])
+    header = "id,status,ordered,currency,total\n"
+    (tmp_path / "orders.csv").write_text(header + "".join(f"{each},needs-oc,2026-01-01,EUR,1\n" for each in "XY"))
+    cli = maildir_cli(as_role(url, "operator"), tmp_path, ORDERCTL_CONFIG=str(shop.config))
+    assert cli("import", str(tmp_path / "orders.csv"), "--source", "shop").code == 0
+    with open_store(url) as store:
+        assert reject(store, ids("X", "Y"), systems={"shop": "id"}).writebacks == 2
+    with psycopg.connect(as_role(url, "mailer"), autocommit=True) as worker:
+        for state in ("claimed", "sending", "unknown"):
+            worker.execute(f"UPDATE writeback SET state = '{state}'")
+    shop.cancel("X")
+    return shop
+
+
+def test_a_mail_worker_asks_a_system_what_became_of_a_write_back(url, unknown, tmp_path):
+    worker = maildir_cli(as_role(url, "mailer"), tmp_path, ORDERCTL_CONFIG=str(unknown.config))
+    assert worker("writeback", "send").code == 0
+    assert unknown.told() == {"X": 1, "Y": 1}
+    auditor = maildir_cli(as_role(url, "auditor"), tmp_path)
+    listed = auditor("writeback", "list", "--format", "json").json
+    assert {each["order_id"]: each["state"] for each in listed} == {"X": "sent", "Y": "sent"}
+    (event,) = auditor("writeback", "show", listed[0]["id"], "--format", "json").json["events"]
+    assert event["action"] in {"asked: cancelled", "asked: open"}
+    assert auditor("log", "verify").code == 0
+    assert auditor("store", "check").code == 0
+
+
+LOGGED = (
+    "INSERT INTO writeback_event (account, writeback_id, id, action, from_state, to_state, reason, actor, at)"
+    " SELECT account, id, 'e', '{}', '{}', '{}', '{}', 'mia', now() FROM writeback LIMIT 1"
+)
+ACT = (
+    "INSERT INTO act (account, position, at, actor, login, kind, subject, detail, number, content, previous, digest)"
+    " SELECT 'main', coalesce(max(position), 0) + 1, now(), 'mia', session_user, '{}', 'e', '{}', 1, '',"
+    " coalesce((SELECT max(digest) FROM act), ''), 'x' FROM act WHERE account = 'main'"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        LOGGED.format("settle as sent", "unknown", "sent", ""),
+        LOGGED.format("asked: cancelled", "unknown", "waiting", ""),
+        LOGGED.format("asked: cancelled", "unknown", "cancelled", ""),
+        LOGGED.format("asked: open", "refused", "waiting", ""),
+        LOGGED.format("asked: open", "unknown", "waiting", "words"),
+        ACT.format("tag", ""),
+        ACT.format("writeback-settle as sent", ""),
+        ACT.format("writeback-asked: open", "words"),
+        "UPDATE writeback SET state = 'waiting'",
+        "UPDATE writeback SET state = 'cancelled'",
+        "UPDATE writeback_event SET actor = 'x'",
+        "UPDATE act SET actor = 'x'",
+        "SELECT detail FROM act",
+        "DELETE FROM act",
+        "UPDATE writeback SET order_id = 'R1'",
+    ],
+)
+def test_a_mail_worker_logs_nothing_but_what_a_system_said(url, unknown, statement):
+    guarded = statement.startswith("UPDATE writeback SET state")
+    with (
+        psycopg.connect(as_role(url, "mailer"), autocommit=True) as worker,
+        pytest.raises(psycopg.errors.IntegrityError if guarded else REFUSED),
+    ):
+        worker.execute(statement)
 
 
 @pytest.mark.parametrize(

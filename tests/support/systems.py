@@ -114,6 +114,11 @@ class CountingShop:
             sales.executemany("INSERT INTO sale (id) VALUES (?)", [(order,) for order in orders])
             sales.commit()
 
+    def cancel(self, order):
+        """Somebody cancels an order there, in a shop that is a database. It counts as one that it was told of."""
+        with closing(sqlite3.connect(self._sales)) as sales, sales:
+            sales.execute("UPDATE sale SET state = 'cancelled' WHERE id = ?", [order])
+
     def told(self):
         """How often it was told of each order, once its program has ended with whoever started it."""
         if self._kind == "program":

@@ -181,12 +181,15 @@ def _postgres_guards(connection: Connection, expected: tuple[str, ...]) -> Itera
 
 
 def _unprotected(connection: Connection) -> Iterator[str]:
-    """The tables that do not hold each login to its accounts, by the one policy that all of them share."""
+    """The tables that do not hold each login to its accounts, by the one policy that all of them share.
+
+    Restrictive policies, such as those of the roles, only take away.
+    """
     found = connection.execute(
         "SELECT c.relname, c.relrowsecurity AND (c.relforcerowsecurity OR c.relname = 'member'),"
         " array_agg(p.polname || ' ' || pg_get_expr(p.polqual, p.polrelid))"
         " FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname = 'account'"
-        " LEFT JOIN pg_policy AS p ON p.polrelid = c.oid"
+        " LEFT JOIN pg_policy AS p ON p.polrelid = c.oid AND p.polpermissive"
         " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace GROUP BY c.oid ORDER BY c.relname"
     ).fetchall()
     policies = {table: policy for table, _on, policy in found}

@@ -58,7 +58,7 @@ class WritebackKind:
 
     def before(self, store: Store) -> None:
         """Ask the system about write-backs of unknown fate, about each at most every ten minutes."""
-        # The round finds out itself what is away; and the role of the mail worker may not settle.
+        # The round finds out itself what is away; and a role with the grants of before may not settle.
         with suppress(ServerUnavailableError, StoreUnavailableError):
             self._ask_about_unknown(store)
 
