@@ -231,7 +231,9 @@ def test_ids_that_are_others_here_are_never_imported_as_new_orders(store_url, tm
     file.write_text("id,reference,status,ordered,currency,total\nS1,1,needs-oc,2026-01-01,EUR,10\n")
     assert cli("import", str(file), "--source", "shop").code == 0
     ran = cli("reject", "S1", "--yes")
-    assert (ran.code, "is called otherwise here" in ran.err) == (2, True)
+    said = " ".join(ran.err.split())
+    assert (ran.code, "what is 'S1' in this store is '1' by the column map tryton" in said) == (2, True), said
+    assert "systems.shop.map; or do not ask: --no-recheck" in said
     assert cli("search", "--format", "ids").lines == ["S1"]
     assert cli("reject", "S1", "--yes", "--no-recheck").code == 0
     assert tryton.sales[1]["state"] == "cancelled"

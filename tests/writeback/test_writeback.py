@@ -1,5 +1,8 @@
 """What a rejection tells the systems in which its orders live, and mails that wait for that."""
 
+import signal
+import time
+
 import pytest
 
 from orderctl.errors import OrderctlError
@@ -167,3 +170,71 @@ def test_a_kind_that_there_is_not_is_named(shop):
     shop.config.write_text("[profile.default.systems.shop]\nkind = 'comand'\n")
     ran = shop.cli("reject", "A", "--yes")
     assert (ran.code, "there is no kind 'comand'" in ran.err, "command" in ran.err) == (2, True, True)
+
+
+def wait_until(true, what):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end, f"never came: {what}"
+        time.sleep(0.05)
+
+
+def due_again(shop, **answers):
+    """A and B wait for the shop, which puts them off at first and answers so from now on."""
+    later = {"outcome": "later"}
+    shop.answer(A=later, B=later)
+    assert shop.cli("reject", *"AB", "--notify", "--yes").code == 5
+    assert shop.cli("writeback", "retry", "--all").code == 0
+    shop.answer(**answers)
+
+
+def ended(run):
+    """A run that a signal ends after what it has in hand: its code, and the last that it says."""
+    run.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=60)
+    return run.returncode, " ".join(err.split()).rpartition("orderctl: ")[2]
+
+
+def test_what_a_signal_stops_says_what_was_sent(shop):
+    due_again(shop, A="sleep")
+    told = len(shop.told)
+    run = shop.cli.start("writeback", "send")
+    wait_until(lambda: len(shop.told) > told, "the program to be told")
+    assert ended(run) == (143, "stopped; 0 orders cancelled there; what is left waits for: orderctl writeback send")
+    assert shop.states() == {"A": "unknown", "B": "retry"}
+
+
+def test_a_worker_says_what_it_sends_of_each_kind(shop):
+    due_again(shop)
+    run = shop.cli.start("writeback", "send", "--follow")
+    wait_until(lambda: set(shop.mails().values()) == {"sent"}, "the mails")
+    run.send_signal(signal.SIGTERM)
+    out, err = run.communicate(timeout=60)
+    said = " ".join(err.split())
+    assert run.returncode == 143
+    assert "orders cancelled there" in said
+    assert out.splitlines() == ["2 orders cancelled there", "2 mails sent"]
+    left = "what is left waits for: orderctl writeback send, orderctl mail send"
+    assert said.endswith(f"stopped; 2 orders cancelled there, 2 mails sent; {left}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("kind = 'command'\ncommand = '/nowhere/cancel --shop'", "systems.shop.command: there is no program /nowhere"),
+        ("kind = 'command'\ncommand = 'no-such-program'", "there is no program no-such-program"),
+        ("kind = 'file'\nfolder = '/nowhere'", "shop cannot be reached: /nowhere: No such file or directory"),
+        ("kind = 'file'\nfolder = '/dev/null'", "shop cannot be reached: /dev/null: Not a directory"),
+        ("kind = 'webhook'\nurl = 'https://shop.example/'", "systems.shop has no secret to sign with"),
+        ("kind = 'sql'\nurl = 'postgresql://a@b/c'", "systems.shop.statement is not set"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_asked(shop, settings, said):
+    shop.config.write_text(f"[profile.default.systems.shop]\n{settings}\n")
+    for options in (["--yes"], ["--yes", "--no-recheck"], ["--dry-run"]):
+        ran = shop.cli("reject", "A", *options)
+        assert (ran.code, said in " ".join(ran.err.split())) == (2, True), ran.err
+    assert shop.cli("search", "status:rejected").lines == []
+    assert said in " ".join(shop.cli("config", "check").out.split())
+    # Orders that live elsewhere are none of its business.
+    assert shop.cli("reject", "D", "--yes").code == 0

@@ -19,7 +19,7 @@ from orderctl.delivery.outbox import DeliveryAction, DeliveryReport, DeliverySta
 from orderctl.delivery.queries import count_states
 from orderctl.delivery.service import QueryT, Sending, act, deliver, follow, found_in, pick
 from orderctl.delivery.workers import Pace
-from orderctl.errors import UsageError
+from orderctl.errors import ExitCode, UsageError
 from orderctl.language import N_, _, ngettext
 from orderctl.mail.service import MailKind
 from orderctl.settings import LARGEST, MAX_CONNECTIONS
@@ -35,8 +35,50 @@ ItemT = TypeVar("ItemT", bound=Item)
 _SHOWN = 50
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What a run delivered: write-backs and mails. None: it did not look for any."""
+
+    writebacks: DeliveryReport | None = None
+    mails: DeliveryReport | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of what is not complete."""
+        reports = [report for report in (self.writebacks, self.mails) if report is not None]
+        return next((report.exit_code for report in reports if not report.complete), ExitCode.DONE)
+
+    def show(self, context: Context) -> None:
+        """Tell how each went, and where to find more."""
+        from orderctl.mail.view import delivery_report
+        from orderctl.writeback.view import writeback_report
+
+        if self.writebacks is not None:
+            context.screen.show(writeback_report(self.writebacks))
+        if self.mails is not None:
+            context.screen.show(delivery_report(self.mails))
+
+    @property
+    def sent(self) -> str:
+        """How many of each the run sent."""
+        parts = []
+        if self.writebacks is not None:
+            parts.append(
+                ngettext("{number:,} order cancelled there", "{number:,} orders cancelled there", self.writebacks.sent)
+            )
+        if self.mails is not None:
+            parts.append(ngettext("{number:,} mail sent", "{number:,} mails sent", self.mails.sent))
+        return ", ".join(parts)
+
+    @property
+    def again(self) -> str:
+        """The commands that send what is left."""
+        commands = {"orderctl writeback send": self.writebacks, "orderctl mail send": self.mails}
+        return ", ".join(command for command, report in commands.items() if report is not None)
+
+
 class Stopped(KeyboardInterrupt):
-    """A signal ended the run after the mails in progress were finished; `exit_code` is that of the signal."""
+    """A signal ended the run after what was in progress was finished; `exit_code` is that of the signal."""
 
     def __init__(self, message: str, number: int) -> None:
         super().__init__(message)
@@ -67,13 +109,11 @@ class Stopping:
         """Whether a signal came."""
         return bool(self.number)
 
-    def check(self, report: DeliveryReport) -> None:
+    def check(self, delivered: Delivered) -> None:
         """Raise Stopped if a signal ended the run."""
         if self.number:
-            stopped = ngettext(
-                "stopped; {number:,} mail sent, what is left waits for: orderctl mail send",
-                "stopped; {number:,} mails sent, what is left waits for: orderctl mail send",
-                report.sent,
+            stopped = _(
+                "stopped; {sent}; what is left waits for: {command}", sent=delivered.sent, command=delivered.again
             )
             raise Stopped(stopped, self.number)
 
@@ -126,7 +166,7 @@ class Delivery:
 
 def deliver_mails(
     context: Context, store: Store, stop: Stopping, wanted: Delivery, beside: Callable[[], None] | None = None
-) -> DeliveryReport:
+) -> Delivered:
     """Send the mails that are due; with `follow`, go on until a signal comes.
 
     Then it tells the systems too, and does `beside` before each round.
@@ -137,12 +177,12 @@ def deliver_mails(
         systems = _to_systems(context, stop, wanted, configured(context.settings))
         return _follow(context, store, [*systems, sending], beside)
     with context.screen.progress(N_("Mailing")) as progress:
-        return deliver(store, sending, limit=wanted.limit, progress=progress)
+        return Delivered(mails=deliver(store, sending, limit=wanted.limit, progress=progress))
 
 
 def tell_systems(
     context: Context, store: Store, stop: Stopping, wanted: Delivery, systems: Mapping[str, SystemSettings]
-) -> DeliveryReport:
+) -> Delivered:
     """Tell the systems of what is due; with `follow`, go on until a signal comes, and send mails if they are set up."""
     sendings = _to_systems(context, stop, wanted, systems)
     if wanted.follow:
@@ -152,7 +192,7 @@ def tell_systems(
     for sending in sendings:
         with context.screen.progress(_("Telling {system}", system=sending.kind.system.name)) as progress:
             total = total.plus(deliver(store, sending, limit=wanted.limit, progress=progress))
-    return total
+    return Delivered(writebacks=total)
 
 
 def _to_systems(
@@ -174,9 +214,10 @@ def _to_systems(
 
 def _follow(
     context: Context, store: Store, sendings: Sequence[Sending[Any]], beside: Callable[[], None] | None = None
-) -> DeliveryReport:
+) -> Delivered:
     """Deliver whatever falls due in any of the outboxes, until a signal comes."""
     from orderctl.mail.view import delivery_figures
+    from orderctl.writeback.view import writeback_figures
 
     words = ngettext(
         "following the outbox of {store} over {number:,} connection",
@@ -186,10 +227,19 @@ def _follow(
     )
     context.screen.tell(words)
 
-    def tell_round(report: DeliveryReport) -> None:
-        context.screen.tell(delivery_figures(report))
+    def tell_round(sending: Sending[Any], report: DeliveryReport) -> None:
+        context.screen.tell(delivery_figures(report) if _mails(sending) else writeback_figures(report))
 
-    return follow(store, sendings, tell=context.screen.warn, done=tell_round, beside=beside)
+    reports = follow(store, sendings, tell=context.screen.warn, done=tell_round, beside=beside)
+    totals: dict[str, DeliveryReport] = {}
+    for sending, report in zip(sendings, reports, strict=True):
+        name = "mails" if _mails(sending) else "writebacks"
+        totals[name] = totals.get(name, DeliveryReport()).plus(report)
+    return Delivered(**totals)
+
+
+def _mails(sending: Sending[Any]) -> bool:
+    return isinstance(sending.kind, MailKind)
 
 
 ListFormat = Literal["text", "json", "jsonl", "ids"]

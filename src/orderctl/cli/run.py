@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -47,7 +47,7 @@ from orderctl.systems.systems import Pullable, SystemSettings, configured
 from orderctl.terminal.prompts import can_ask, choose
 
 if TYPE_CHECKING:
-    from orderctl.cli.delivery import Stopping
+    from orderctl.cli.delivery import Delivered, Stopping
     from orderctl.importing.source import FileSource
     from orderctl.rejection.sample_letters import SampleLetter
 
@@ -177,7 +177,14 @@ class Run:
         return N_("confirmed at the terminal")
 
     def tell_recheck(self, plan: RejectionPlan) -> None:
-        """Say which systems are asked again before anything is written, and which are not. Raises UsageError."""
+        """Say which systems are asked again before anything is written, and which are not.
+
+        Raises UsageError for a system that cannot be told of its orders, as far as that is known without asking it.
+        """
+        known = configured(self.context.settings) if plan.systems and plan.targets.count else {}
+        for each in plan.systems:
+            if each.name in known:
+                known[each.name].checked()
         asked = [system.name for system in self._asked_again(plan)]
         others = [each.name for each in plan.systems if each.name not in asked]
         if asked:
@@ -312,6 +319,7 @@ class Run:
         if result.writebacks:
             told = _sent(
                 lambda stop: tell_systems(self.context, store, stop, wanted, configured(self.context.settings)),
+                lambda sent: sent.writebacks,
                 lambda told: self.report(replace(result, written_back=told)),
                 _("interrupted; what is left waits for: orderctl writeback send, orderctl mail send"),
             )
@@ -319,6 +327,7 @@ class Run:
         if result.mails:
             mailed = _sent(
                 lambda stop: deliver_mails(self.context, store, stop, wanted),
+                lambda sent: sent.mails,
                 lambda mailed: self.report(replace(result, delivery=mailed)),
                 _("interrupted; the mails that are left wait for: orderctl mail send"),
             )
@@ -339,6 +348,7 @@ class Run:
             return ExitCode.DONE
         delivery = _sent(
             lambda stop: deliver_mails(self.context, store, stop, Delivery(batch=mails_to_auditor(batch_id))),
+            lambda sent: sent.mails,
             lambda _mailed: None,
             _("interrupted; the mails that are left wait for: orderctl mail send"),
         )
@@ -432,7 +442,7 @@ def pulled(
         yield source
 
 
-def _check_answer(system: SystemSettings, source: "FileSource", keys: Container[str]) -> None:
+def _check_answer(system: SystemSettings, source: "FileSource", keys: Mapping[str, str]) -> None:
     """Raise OrderctlError unless the answer is about these orders, and whole."""
     if source.figures.problems:
         raise OrderctlError(
@@ -441,19 +451,30 @@ def _check_answer(system: SystemSettings, source: "FileSource", keys: Container[
                 "look: orderctl pull {system} --check; or reject without asking it: --no-recheck", system=system.name
             ),
         )
-    other = next((order.id for order in source.orders() if order.id not in keys), None)
+    other = next((order for order in source.orders() if order.id not in keys), None)
     if other is not None:
+        of_keys = {key: order_id for order_id, key in keys.items()}
+        here = of_keys.get(other.reference) or of_keys.get(other.id) or next(iter(keys))
         raise UsageError(
-            _("{system} calls an order {id!r} that is called otherwise here", system=system.name, id=safe(other)),
+            _(
+                "{system} is asked again, and what is {here!r} in this store is {id!r} by the column map {map}",
+                system=system.name,
+                here=safe(here),
+                id=safe(other.id),
+                map=source.map_name,
+            ),
             hint=_(
-                "systems.{name}.map names a column map that gives the ids of this store; or: --no-recheck",
+                "name the map that its orders were imported with: systems.{name}.map; or do not ask: --no-recheck",
                 name=system.name,
             ),
         )
 
 
 def _sent(
-    send: "Callable[[Stopping], DeliveryReport]", show: Callable[[DeliveryReport | None], object], left: str
+    send: "Callable[[Stopping], Delivered]",
+    of: "Callable[[Delivered], DeliveryReport | None]",
+    show: Callable[[DeliveryReport | None], object],
+    left: str,
 ) -> DeliveryReport:
     """The report of `send`. The rejection is committed, so an error becomes the report; a stop ends the run."""
     from orderctl.cli.delivery import Stopped, Stopping
@@ -465,12 +486,12 @@ def _sent(
     except Exception as error:  # noqa: BLE001
         return DeliveryReport(stopped=error.sentence if isinstance(error, OrderctlError) else reason_of(error))
     except Stopped:
-        show(sent)
+        show(of(sent))
         raise
     except KeyboardInterrupt:
         show(None)
         raise KeyboardInterrupt(left) from None
-    return sent
+    return of(sent) or DeliveryReport()
 
 
 def _hint(codes: ReasonCodes) -> str:

@@ -74,16 +74,17 @@ def follow(
     sendings: Sequence[Sending[Any]],
     *,
     tell: Callable[[str], None],
-    done: Callable[[DeliveryReport], None],
+    done: Callable[[Sending[Any], DeliveryReport], None],
     beside: Callable[[], None] | None = None,
-) -> DeliveryReport:
-    """Deliver as things fall due, of each kind in turn, until told to stop.
+) -> tuple[DeliveryReport, ...]:
+    """Deliver as things fall due, of each kind in turn, until told to stop; returns what came of each.
 
     `tell` is called for trouble that may pass, `done` after each round with due ones, `beside` before each round: it
     may queue more, and raises nothing. Trouble that needs a person (a refused login) ends a kind, as it ends `deliver`;
     the last one to end ends it all.
     """
-    total, waits = DeliveryReport(), {id(sending): _Wait() for sending in sendings}
+    totals = {id(sending): DeliveryReport() for sending in sendings}
+    waits = {id(sending): _Wait() for sending in sendings}
     left = list(sendings)
     while left and not left[0].should_stop():
         if beside:
@@ -93,9 +94,9 @@ def follow(
             if wait.until > time.monotonic() or sending.should_stop():
                 continue
             round_ = _round_or_trouble(store, sending)
-            total = total.plus(round_.report)
+            totals[id(sending)] = totals[id(sending)].plus(round_.report)
             if round_.due:
-                done(round_.report)
+                done(sending, round_.report)
             if round_.needs_person:
                 left.remove(sending)
                 if left:
@@ -107,7 +108,7 @@ def follow(
         if left:
             soonest = min(waits[id(sending)].until for sending in left)
             _wait(soonest - time.monotonic(), left[0].should_stop)
-    return total
+    return tuple(totals.values())
 
 
 @dataclass(slots=True)

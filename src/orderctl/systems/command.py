@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 import threading
 from typing import IO, Self
@@ -45,6 +46,18 @@ class CommandSystem:
         self._name = settings.name
         self._timeout_s = settings.number("timeout")
         self._process: subprocess.Popen[str] | None = None
+
+    def check(self) -> None:
+        """Raise UsageError if there is no such program."""
+        if not self._call or shutil.which(self._call[0]) is None:
+            raise UsageError(
+                _(
+                    "systems.{name}.command: there is no program {program}",
+                    name=self._name,
+                    program=safe(self._call[0] if self._call else ""),
+                ),
+                hint=_("check the path, and that you may run it"),
+            )
 
     def __enter__(self) -> Self:
         """Start the program. Raises ServerSetupError."""

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from errno import EACCES
 from io import StringIO
 from itertools import count
 from pathlib import Path
@@ -78,6 +79,18 @@ class FileSystem:
             )
         self._format = FORMATS[written]
         self._lock: int | None = None
+
+    def check(self) -> None:
+        """Raise UsageError if files cannot be written into the folder."""
+        try:
+            os.close(self._opened())
+        except ServerUnavailableError as error:
+            raise UsageError(error.message, hint=error.hint) from None
+        if not os.access(self._folder, os.W_OK | os.X_OK):
+            raise UsageError(
+                _(UNREACHABLE, system=self._name, why=f"{self._folder}: {os.strerror(EACCES)}"),
+                hint=_("let this user write there, or check systems.{name}.folder", name=self._name),
+            )
 
     def __enter__(self) -> Self:
         """Look for the folder. Raises ServerUnavailableError."""

@@ -131,6 +131,14 @@ class Pullable(Protocol):
         """Whether it can be asked for orders of some keys alone."""
 
 
+@runtime_checkable
+class Local(Protocol):
+    """A system on this computer: whether it can be told of orders is known without asking anybody."""
+
+    def check(self) -> None:
+        """Raise UsageError if the program or the folder of the settings cannot be used now."""
+
+
 class NotNowError(ServerUnavailableError):
     """The system puts a request off, and did nothing. `why` are its words.
 
@@ -229,6 +237,13 @@ class SystemSettings:
     def whose(self) -> dict[str, str]:
         """What says whose orders are read there, and by whom."""
         return {option: self.text(option) for option in ("kind", "url", "user", "database", "format")}
+
+    def checked(self) -> System:
+        """A connection, not opened yet, after all was looked at that needs no network. Raises UsageError."""
+        made = self.connect()
+        if isinstance(made, Local):
+            made.check()
+        return made
 
     def connect(self) -> System:
         """A connection, not opened yet. Raises UsageError for settings that cannot be used."""

@@ -63,8 +63,8 @@ def writeback_words(each: WriteBack) -> str:
     return f"{state}; {in_words(each.last_error)}" if each.last_error else state
 
 
-def writeback_report(delivery: DeliveryReport) -> Text:
-    """How the systems were told, and where to find more."""
+def writeback_figures(delivery: DeliveryReport) -> Text:
+    """How many orders were cancelled in their systems, are in conflict, and so on."""
     parts = [ngettext("{number:,} order cancelled there", "{number:,} orders cancelled there", delivery.sent)]
     if delivery.retry:
         parts.append(_("{number:,} to try again later", number=delivery.retry))
@@ -72,13 +72,17 @@ def writeback_report(delivery: DeliveryReport) -> Text:
         parts.append(ngettext("{number:,} in conflict", "{number:,} in conflict", delivery.refused))
     if delivery.unknown:
         parts.append(_("{number:,} of unknown fate", number=delivery.unknown))
-    text = plain(", ".join(parts), "" if delivery.complete else "yellow")
+    return plain(", ".join(parts), "" if delivery.complete else "yellow")
+
+
+def writeback_report(delivery: DeliveryReport) -> Text:
+    """How the systems were told, and where to find more."""
     waits = ""
     if delivery.put_off:
         waits = ngettext(
             "; {number:,} waits for its next try", "; {number:,} wait for their next try", delivery.put_off.number
         )
-    return with_end(text, delivery, waits=waits, more=_("; see: orderctl writeback list"))
+    return with_end(writeback_figures(delivery), delivery, waits=waits, more=_("; see: orderctl writeback list"))
 
 
 def writeback_document(each: WriteBack, events: Iterable[DeliveryEvent] = ()) -> Document:

@@ -37,7 +37,6 @@ from orderctl.mail.view import (
     bounce_document,
     bounce_summary,
     bounce_table,
-    delivery_report,
     mail_details,
     mail_document,
     mail_table,
@@ -208,10 +207,10 @@ def send(
         )
     with context.open_store() as store, Stopping() as stop:
         beside = due_plans_runner(context, store) if wanted.follow and wanted.batch is None else None
-        report = deliver_mails(context, store, stop, wanted.found(store), beside)
-    context.screen.show(delivery_report(report))
-    stop.check(report)
-    raise typer.Exit(report.exit_code)
+        delivered = deliver_mails(context, store, stop, wanted.found(store), beside)
+    delivered.show(context)
+    stop.check(delivered)
+    raise typer.Exit(delivered.exit_code)
 
 
 @app.command(

@@ -27,7 +27,7 @@ from orderctl.language import N_, _, ngettext
 from orderctl.systems.systems import configured, system_named
 from orderctl.writeback.outbox import WRITEBACKS, WriteBackQuery
 from orderctl.writeback.queries import list_writebacks
-from orderctl.writeback.view import writeback_details, writeback_document, writeback_report, writeback_table
+from orderctl.writeback.view import writeback_details, writeback_document, writeback_table
 
 app = group_app(
     "What the systems are told of rejected orders: what waits, what was cancelled there, what is in conflict."
@@ -119,10 +119,10 @@ def send(context: Context, *, wanted: Delivery, system: SystemName = None) -> No
     if not systems:
         raise UsageError(_("no system is set up"), hint=_("see orderctl help close-the-loop"))
     with context.open_store() as store, Stopping() as stop:
-        report = tell_systems(context, store, stop, wanted.found(store), systems)
-    context.screen.show(writeback_report(report))
-    stop.check(report)
-    raise typer.Exit(report.exit_code)
+        delivered = tell_systems(context, store, stop, wanted.found(store), systems)
+    delivered.show(context)
+    stop.check(delivered)
+    raise typer.Exit(delivered.exit_code)
 
 
 @app.command(

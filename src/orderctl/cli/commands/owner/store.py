@@ -295,7 +295,7 @@ def _try_mail(context: Context) -> str:
 
 def _try_system(context: Context, name: str) -> str:
     system = system_named(context.settings, name)
-    with system.connect():
+    with system.checked():
         return _(KINDS[system.kind].about)
 
 
