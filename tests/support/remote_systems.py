@@ -31,6 +31,7 @@ class Remote:
 
     settings: ClassVar[dict[str, str]] = {}
     keys: ClassVar[dict[str, str]] = {}
+    currency = "EUR"
     polls = 0  # how often a job is asked for until it is done
 
     def __init__(self):
@@ -109,6 +110,7 @@ class Shopify(Remote):
             "name": self.names.get(key, f"#{key}"),
             "cancelledAt": "2026-01-01T00:00:00Z" if state == CANCELLED else None,
             "displayFulfillmentStatus": "FULFILLED" if state == SHIPPED else "UNFULFILLED",
+            "currencyCode": self.currency,
         }
 
     def answer(self, step, request):
@@ -119,7 +121,7 @@ class Shopify(Remote):
         node = self.node(key)
         return node and {
             **node, "legacyResourceId": key, "createdAt": "2026-01-02T03:04:05Z", "email": f"b{key}@b.example",
-            "phone": None, "note": "", "tags": ["b2b", "linen"], "currencyCode": "EUR",
+            "phone": None, "note": "", "tags": ["b2b", "linen"],
             "displayFinancialStatus": "PAID" if self.orders[key] == PAID else "PENDING",
             "totalPriceSet": {"shopMoney": {"amount": "32.5"}}, "paymentTerms": None, "shippingAddress": None,
             "billingAddress": {"company": f"Shop {key}", "name": "Ann Bo", "city": "Paris", "countryCodeV2": "FR"},
@@ -196,14 +198,14 @@ class Woo(Remote):
 
     def row(self, key):
         status = self.statuses[self.orders[key]]
-        return {"id": int(key), "status": status, "date_paid_gmt": None}
+        return {"id": int(key), "status": status, "date_paid_gmt": None, "currency": self.currency}
 
     def order(self, key):
         address = {"first_name": "Ann", "last_name": "Bo", "company": f"Shop {key}", "address_1": "Rue 1",
                    "city": "Paris", "country": "FR", "email": f"b{key}@b.example"}  # fmt: skip
         lines = [("LN-10", 2, 10.0000001), ("BELT", 1, 12.5)]
         return {
-            **self.row(key), "number": key, "date_created_gmt": "2026-01-02T03:04:05", "currency": "EUR",
+            **self.row(key), "number": key, "date_created_gmt": "2026-01-02T03:04:05",
             "total": "32.50", "customer_note": "", "customer_id": 0, "payment_method": "bacs",
             "payment_method_title": "Transfer", "billing": address, "shipping": {**address, "email": None},
             "line_items": [{"name": sku.title(), "sku": sku, "product_id": 1, "quantity": number, "price": price}
@@ -244,7 +246,7 @@ class Odoo(Remote):
 
     def __init__(self):
         super().__init__()
-        self.fields = ["name", "state", "locked", "effective_date", "delivery_status", "invoice_ids"]
+        self.fields = ["name", "state", "locked", "effective_date", "delivery_status", "invoice_ids", "currency_id"]
         self.extra = {}
         self.posted = []
         self.wizard = False
@@ -273,14 +275,19 @@ class Odoo(Remote):
         state = {CANCELLED: "cancel"}.get(self.orders[key], "sale")
         shipped = self.orders[key] == SHIPPED
         whole = {"state": state, "locked": False, "effective_date": "2026-01-01 10:00:00" if shipped else False}
-        whole |= {"name": key, "delivery_status": "full" if shipped else "pending", "invoice_ids": []}
+        whole |= {
+            "name": key,
+            "delivery_status": "full" if shipped else "pending",
+            "invoice_ids": [],
+            "currency_id": [1, self.currency],
+        }
         return {"id": number} | {name: (whole | self.extra.get(key, {}))[name] for name in self.fields}
 
     def order(self, number, key, params):
         """The order as a pull asks for it: empty fields are false, a reference is its id and name."""
         whole = {
             **self.row(number, key), "date_order": "2026-01-02 03:04:05", "create_date": "2026-01-02 03:04:05",
-            "currency_id": [1, "EUR"], "amount_total": 32.5, "client_order_ref": False,
+            "amount_total": 32.5, "client_order_ref": False,
             "payment_term_id": [2, "30 days"],
             "commitment_date": False, "invoice_status": "no", "partner_id": [7, "Acme"],
             "partner_shipping_id": [7, "Acme"], "partner_invoice_id": [7, "Acme"],

@@ -52,7 +52,7 @@ def test_a_question_instead_of_a_cancellation_is_a_conflict(talk):
 
 
 def test_a_database_without_stock_has_fewer_fields(talk):
-    talk.remote.fields = ["name", "state", "invoice_ids"]
+    talk.remote.fields = ["name", "state", "invoice_ids", "currency_id"]
     assert talk.send(KEY).state is DeliveryState.SENT
     assert talk.remote.asked["fields"] == 1
 

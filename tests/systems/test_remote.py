@@ -1,12 +1,14 @@
 """What all systems over HTTP have in common: one order is cancelled once, and every way to fail ends as it should."""
 
+import gzip
+
 import pytest
 
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import ServerSetupError, ServerUnavailableError
 from orderctl.systems.systems import Found, Readable
 from support.http_server import Answer, http_server
-from support.remote_systems import CANCELLED, OPEN, REMOTES, SECRET, SHIPPED, settings_of, talk_to
+from support.remote_systems import CANCELLED, OPEN, REMOTES, SECRET, SHIPPED, remote_cli, settings_of, talk_to
 
 LATER = [Answer(status=429), Answer(status=503, headers={"Retry-After": "3"})]
 HTML = Answer(status=500, body=b"<html>a fatal error</html>")
@@ -123,6 +125,44 @@ def test_an_answer_without_an_end_is_given_up(talk):
     talk.remote.fail("act", Answer(body=b"x" * 65536, endless=True), done=True)
     outcome = talk.send(talk.remote.keys[OPEN])
     assert (outcome.state, "no end" in outcome.detail) == (DeliveryState.UNKNOWN, True)
+
+
+@pytest.mark.parametrize("state", [OPEN, CANCELLED])
+def test_an_order_in_another_currency_is_another_order(talk, state):
+    """The address of another shop of the brand, where the same numbers are given too."""
+    talk.remote.currency = "USD"
+    outcome = talk.send(talk.remote.keys[state])
+    assert outcome.state is DeliveryState.REFUSED
+    assert outcome.detail == "shop does not cancel it: it is in USD there and in EUR here, as another order"
+    assert (talk.begun, talk.remote.cancelled) == (0, [])
+
+
+def test_what_is_packed_is_not_unpacked(talk):
+    """Nobody asked for it, and a few bytes may become any number."""
+    packed = Answer(body=gzip.compress(b"0" * 50_000_000), headers={"Content-Encoding": "gzip"})
+    talk.remote.fail("read", packed)
+    with pytest.raises(ServerUnavailableError, match="not one of this kind of system"):
+        talk.send(talk.remote.keys[OPEN])
+    talk.remote.polls = 0
+    talk.remote.fail("act", packed, done=True)
+    assert talk.send(talk.remote.keys[OPEN]).state is DeliveryState.UNKNOWN
+    assert talk.send(talk.remote.keys[OPEN]).state is DeliveryState.SENT
+    assert talk.remote.asked["act"] == 1
+
+
+@pytest.mark.parametrize("words", ["\ud800 x", "a\0b", "\x1b[31mred", "x" * 100_000, f"{SECRET}, {SECRET}", "\u202e"])
+def test_words_of_a_system_are_shown_and_kept_whatever_they_hold(remote, store_url, tmp_path, words):
+    with remote_cli(remote, store_url, tmp_path) as cli:
+        assert cli("pull", "shop").code == 0
+        remote.refusal = words
+        remote.refuse()
+        ran = cli("reject", remote.keys[OPEN], "--yes")
+        assert ran.code == 5, ran.err
+        [listed] = cli("writeback", "list", "--format", "json").json
+    assert (listed["state"], listed["last_error"][:25]) == ("refused", "shop does not cancel it: ")
+    assert len(listed["last_error"]) < 400
+    told = listed["last_error"] + ran.out + ran.err
+    assert [part for part in (SECRET, "\x1b", "\0") if part in told] == []
 
 
 def test_a_redirect_is_not_followed(talk):

@@ -1,12 +1,14 @@
 """Shopify: what is said of money and goods, jobs, costs, names."""
 
+from itertools import cycle
+
 import pytest
 
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import ServerSetupError, ServerUnavailableError, UsageError
 from orderctl.systems.systems import Found
 from support.http_server import Answer
-from support.remote_systems import CANCELLED, OPEN, SHIPPED, Shopify, settings_of, talk_to
+from support.remote_systems import CANCELLED, OPEN, SECRET, SHIPPED, Shopify, settings_of, talk_to
 
 
 def throttled(available, restored=50.0):
@@ -121,6 +123,37 @@ def test_a_throttling_without_figures_waits_a_second(talk, cost):
     answer.body["extensions"]["cost"] = cost
     talk.remote.fail("read", answer)
     assert talk.send("1001").state is DeliveryState.SENT
+
+
+def test_what_shopify_says_of_the_whole_request_is_told_without_the_token(talk):
+    talk.remote.fail("read", Answer(body={"errors": f"[API] Invalid API key: {SECRET}"}))
+    with pytest.raises(ServerSetupError, match=r"\[API\] Invalid API key: \*\*\*"):
+        talk.send("1001")
+
+
+def test_lines_without_an_end_are_given_up(talk):
+    info = {"hasNextPage": True, "endCursor": "2"}
+    talk.remote.items = lambda _start: {"pageInfo": info, "nodes": [{"name": "Shirt"}]}
+    with talk.system.orders() as table, pytest.raises(ServerUnavailableError, match="not one of this kind"):
+        list(table.rows)
+    assert talk.remote.asked["lines"] < 50
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "1e3", "\u0663"], ids=["long", "below", "word", "arabic"])
+def test_an_id_that_is_no_number_of_shopify_ends_the_pull(talk, number):
+    right = talk.remote.order
+    talk.remote.order = lambda key: {**right(key), "legacyResourceId": number}
+    with talk.system.orders() as table, pytest.raises(ServerUnavailableError, match="not one of this kind"):
+        list(table.rows)
+
+
+def test_pages_that_go_back_end_the_pull(talk):
+    pages = cycle(["1002", "1001"])
+    info = {"hasNextPage": True, "endCursor": "x"}
+    talk.remote.page = lambda _told: {"orders": {"pageInfo": info, "nodes": [talk.remote.order(next(pages))]}}
+    with talk.system.orders() as table, pytest.raises(ServerUnavailableError, match="not one of this kind"):
+        list(table.rows)
+    assert talk.remote.asked["page"] == 2
 
 
 def test_an_internal_error_of_the_cancellation_is_unknown(talk):

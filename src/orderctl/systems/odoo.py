@@ -10,6 +10,7 @@ map reads both. The fields are those of addons/sale/models/sale_order.py and sal
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -26,7 +27,7 @@ _ORDER, _INVOICE = "sale.order", "account.move"
 _LINE, _PARTNER, _PRODUCT = "sale.order.line", "res.partner", "product.product"
 _PAGE = 50
 # Not every version, and not without its stock application, has all of them.
-_FIELDS = ("name", "state", "locked", "effective_date", "delivery_status", "invoice_ids")
+_FIELDS = ("name", "state", "locked", "effective_date", "delivery_status", "invoice_ids", "currency_id")
 _OF_ORDERS = (
     *("name", "state", "date_order", "create_date", "currency_id", "amount_total", "client_order_ref"),
     *("payment_term_id", "commitment_date", "delivery_status", "effective_date", "invoice_status", "invoice_ids"),
@@ -255,9 +256,9 @@ def _seen(rows: Sequence[Mapping[str, Any]], posted: frozenset[int]) -> Seen:
     if len(rows) > 1:
         return Seen(found=Found.CLOSED, why=_("several orders there have that name"))
     [row] = rows
-    ref = str(row["id"])
+    seen = Seen(found=Found.OPEN, ref=str(row["id"]), currency=_name_of(row.get("currency_id")))
     if row.get("state") == "cancel":
-        return Seen(found=Found.CANCELLED, ref=ref)
+        return replace(seen, found=Found.CANCELLED)
     why = ""
     if row.get("effective_date") or row.get("delivery_status") in _DELIVERED:
         why = _("it was shipped, at least in part")
@@ -265,7 +266,7 @@ def _seen(rows: Sequence[Mapping[str, Any]], posted: frozenset[int]) -> Seen:
         why = _("it was invoiced")
     elif row.get("locked") or row.get("state") == "done":
         why = _("it is locked there")
-    return Seen(found=Found.CLOSED if why else Found.OPEN, ref=ref, why=why)
+    return replace(seen, found=Found.CLOSED, why=why) if why else seen
 
 
 def _called(keys: Sequence[str]) -> list[object]:
@@ -279,6 +280,11 @@ def _id(value: object) -> int:
     if isinstance(value, list) and value:
         value = value[0]
     return value if isinstance(value, int) else 0
+
+
+def _name_of(value: object) -> str:
+    """The name of the record that a field refers to as `[id, name]`; empty if there is none."""
+    return str(value[1]) if isinstance(value, list) and len(value) > 1 else ""
 
 
 def _cell(name: str, value: Any) -> Cell:  # noqa: ANN401 - as Odoo says it

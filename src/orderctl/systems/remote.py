@@ -37,11 +37,12 @@ ChosenT = TypeVar("ChosenT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """How an order stands there: under which id, and why it will not be cancelled if it is `CLOSED`."""
+    """How an order stands there, under which id and in which currency; why it is not cancelled if it is `CLOSED`."""
 
     found: Found
     ref: str = ""
     why: str = ""
+    currency: str = ""
 
 
 class RemoteSystem(ABC):
@@ -84,7 +85,7 @@ class RemoteSystem(ABC):
         """Cancel one order; None if `begin` refused. Raises ServerUnavailableError if nothing was handed over."""
         try:
             seen = self.see([cancellation.key])[cancellation.key]
-            settled = self._settled(seen, cancellation.key)
+            settled = self._settled(seen, cancellation)
             if settled is not None:
                 return settled
             if not begin():
@@ -117,9 +118,9 @@ class RemoteSystem(ABC):
                     raise self.http.strange() from error
 
     def _advancing(self, after: str) -> Iterator[Page]:
-        """The pages; one that leads nowhere is an error, and not the beginning of an endless pull."""
+        """The pages; one that does not lead on is an error, and not the beginning of an endless pull."""
         for page in self.pages(after):
-            if page.after == after:
+            if _reached(page.after) <= _reached(after):
                 raise self.http.strange()
             after = page.after
             yield page
@@ -165,15 +166,19 @@ class RemoteSystem(ABC):
             note = note.replace(name, value)
         return note.strip()
 
-    def _settled(self, seen: Seen, key: str) -> Outcome | None:
-        """The outcome for an order that is not open there."""
+    def _settled(self, seen: Seen, cancellation: Cancellation) -> Outcome | None:
+        """The outcome for an order that is not open there, or is another one of that name."""
+        here = cancellation.amount.currency
+        if seen.currency and seen.currency != here:
+            why = _("it is in {there} there and in {here} here, as another order", there=safe(seen.currency), here=here)
+            return self._outcome(DeliveryState.REFUSED, CONFLICT, why=why)
         match seen.found:
             case Found.OPEN:
                 return None
             case Found.CANCELLED:
                 return self._outcome(DeliveryState.SENT, WAS_CANCELLED)
             case Found.MISSING:
-                return self._outcome(DeliveryState.REFUSED, NOT_THERE, key=safe(key))
+                return self._outcome(DeliveryState.REFUSED, NOT_THERE, key=safe(cancellation.key))
             case Found.CLOSED:
                 return self._outcome(DeliveryState.REFUSED, CONFLICT, why=seen.why)
 
@@ -194,6 +199,11 @@ class RemoteSystem(ABC):
 
     def _outcome(self, state: DeliveryState, words: str, **values: str) -> Outcome:
         return Outcome(state=state, detail=_(words, system=self.name, **values))
+
+
+def _reached(after: str) -> int:
+    """The last id of what was read until this position."""
+    return int(after.partition(":")[0] or 0)
 
 
 def choice(settings: SystemSettings, option: str, known: Mapping[str, ChosenT], hint: str) -> ChosenT:

@@ -13,6 +13,7 @@ Orders are read as the shop's own export has them, so that the same column map r
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -32,21 +33,23 @@ _GID = "gid://shopify/Order/"
 _REASONS = ("CUSTOMER", "DECLINED", "FRAUD", "INVENTORY", "OTHER", "STAFF")
 _LONGEST_NOTE = 255
 _IDS_AT_ONCE, _NAMES_AT_ONCE = 50, 10
+_AN_ID = re.compile("[0-9]{1,19}", re.ASCII)
 _SHIPPED = frozenset({"FULFILLED", "PARTIALLY_FULFILLED"})
 _TRIES, _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 4, 0.1, 5.0
 
-_ORDER = "id name cancelledAt displayFulfillmentStatus"
+_ORDER = "id name cancelledAt displayFulfillmentStatus currencyCode"
 _BY_ID = "query Orders($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Order {{ {fields} }} }} }}"
 # At most so many orders a page with so many lines each, for what a query may cost; more lines are asked for apart.
 _PAGE, _LINES, _MORE_LINES = 10, 25, 250
 _DEEPEST = 20_000
+_MOST_PAGES_OF_LINES = 40
 _ADDRESS = "company name address1 address2 zip city provinceCode countryCodeV2"
 _OF_LINES = (
     "pageInfo { hasNextPage endCursor }"
     " nodes { name quantity sku vendor originalUnitPriceSet { shopMoney { amount } } }"
 )
 _WHOLE = (
-    f"{_ORDER} legacyResourceId createdAt email phone note tags currencyCode displayFinancialStatus"
+    f"{_ORDER} legacyResourceId createdAt email phone note tags displayFinancialStatus"
     f" totalPriceSet {{ shopMoney {{ amount }} }} paymentTerms {{ paymentTermsName }}"
     f" billingAddress {{ {_ADDRESS} }} shippingAddress {{ {_ADDRESS} }}"
     f" lineItems(first: {_LINES}) {{ {_OF_LINES} }}"
@@ -155,7 +158,7 @@ class ShopifySystem(RemoteSystem):
             found = _dict(patiently(partial(self._ask, _PAGES, told)).get("orders"))
             nodes, info = _dicts(found.get("nodes")), _dict(found.get("pageInfo"))
             ids = [str(node.get("legacyResourceId")) for node in nodes]
-            if not isinstance(found.get("nodes"), list) or not all(each.isdecimal() for each in ids):
+            if not isinstance(found.get("nodes"), list) or not all(_AN_ID.fullmatch(each) for each in ids):
                 raise self.http.strange()
             if nodes:
                 after, walked = ids[-1], walked + len(nodes)
@@ -256,12 +259,14 @@ class ShopifySystem(RemoteSystem):
         """The order with all of its lines."""
         lines, told = _dict(node.get("lineItems")), {"id": node.get("id")}
         items = _dicts(lines.get("nodes"))
+        pages = 0
         while _dict(lines.get("pageInfo")).get("hasNextPage"):
+            pages += 1
             told["after"] = lines["pageInfo"].get("endCursor")
             found = patiently(partial(self._ask, _LINES_LEFT, told)).get("order")
             lines = _dict(_dict(found).get("lineItems"))
             more = _dicts(lines.get("nodes"))
-            if not more:
+            if not more or pages > _MOST_PAGES_OF_LINES:
                 raise self.http.strange()
             items += more
         return {**node, "lineItems": {"nodes": items}}
@@ -271,10 +276,11 @@ class ShopifySystem(RemoteSystem):
         for _try in range(_TRIES):
             answer = self.http.ask("POST", _PATH, body={"query": query, "variables": variables}, acts=acts)
             document = self.http.document(answer, dict, acts=acts)
-            errors = _dicts(document.get("errors"))
+            said = document.get("errors")  # a text, where the request itself is wrong
+            errors = [{"message": said}] if isinstance(said, str) and said else _dicts(said)
             if not errors and isinstance(document.get("data"), dict):
                 return _dict(document["data"])
-            codes = {_dict(each.get("extensions")).get("code") for each in errors}
+            codes = {str(_dict(each.get("extensions")).get("code")) for each in errors}
             words = self.http.shown(", ".join(str(each.get("message", "")) for each in errors))
             if "THROTTLED" not in codes:
                 raise self._error(codes, words or _("it does not say why"), acts=acts)
@@ -284,7 +290,7 @@ class ShopifySystem(RemoteSystem):
             time.sleep(pause_s)
         raise self.http.not_now(words, pause_s)
 
-    def _error(self, codes: set[Any], words: str, *, acts: bool) -> Exception:
+    def _error(self, codes: set[str], words: str, *, acts: bool) -> Exception:
         """What an error of the whole query means."""
         if "ACCESS_DENIED" in codes:
             return self.http.login_refused(words)
@@ -305,12 +311,12 @@ def _seen(nodes: Sequence[Mapping[str, Any]]) -> Seen:
     if len(nodes) > 1:
         return Seen(found=Found.CLOSED, why=_("several orders there have that name"))
     [node] = nodes
-    ref = str(node.get("id"))
+    seen = Seen(found=Found.OPEN, ref=str(node.get("id")), currency=str(node.get("currencyCode") or ""))
     if node.get("cancelledAt"):
-        return Seen(found=Found.CANCELLED, ref=ref)
+        return replace(seen, found=Found.CANCELLED)
     if node.get("displayFulfillmentStatus") in _SHIPPED:
-        return Seen(found=Found.CLOSED, ref=ref, why=_("it was shipped, at least in part"))
-    return Seen(found=Found.OPEN, ref=ref)
+        return replace(seen, found=Found.CLOSED, why=_("it was shipped, at least in part"))
+    return seen
 
 
 def _restored_in_s(document: Mapping[str, Any]) -> float:

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import partial
@@ -101,8 +102,9 @@ class TrytonSystem(RemoteSystem):
         """How sales stand, by their database ids."""
         ids, found = sorted(_ids(keys)), {}
         for start in range(0, len(ids), _PAGE):
-            for sale in self._search([["id", "in", ids[start : start + _PAGE]]], ("state",)):
-                found[sale["id"]] = self._seen(str(sale["id"]), str(sale.get("state")))
+            for sale in self._search([["id", "in", ids[start : start + _PAGE]]], ("state", "currency.code")):
+                currency = str(_cell(sale, "currency.code") or "")
+                found[sale["id"]] = replace(self._seen(str(sale["id"]), str(sale.get("state"))), currency=currency)
         return {key: found.get(number, _MISSING) for key in keys for number in _ids([key]) or [0]}
 
     def act(self, ref: str, _cancellation: Cancellation) -> str:

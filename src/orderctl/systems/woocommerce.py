@@ -8,6 +8,7 @@ Orders are read as the extension "Customer / Order / Coupon Export" has them, so
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -22,7 +23,7 @@ from orderctl.systems.remote import RemoteSystem, Seen, choice, needed_secret
 from orderctl.systems.systems import Cancellation, Found, SystemSettings, patiently
 
 _ORDERS = "/wp-json/wc/v3/orders"
-_FIELDS = "id,status,date_paid_gmt"
+_FIELDS = "id,status,date_paid_gmt,currency"
 _AT_ONCE = 100  # the most of one page
 _PAGE = 50  # whole orders of a page: an answer is held whole
 # The columns of the export, by where an order has their values.
@@ -154,14 +155,15 @@ class WooCommerceSystem(RemoteSystem):
         self.http.ask("POST", f"{_ORDERS}/{ref}/notes", body=told, acts=True)
 
     def _seen(self, row: Mapping[str, Any]) -> Seen:
-        ref, status = str(row.get("id")), str(row.get("status"))
+        status = str(row.get("status"))
+        seen = Seen(found=Found.OPEN, ref=str(row.get("id")), currency=str(row.get("currency") or ""))
         if status == "cancelled":
-            return Seen(found=Found.CANCELLED, ref=ref)
+            return replace(seen, found=Found.CANCELLED)
         if status not in {_PAID, *_UNPAID}:
-            return Seen(found=Found.CLOSED, ref=ref, why=_("it is {status!r}", status=safe(status)))
+            return replace(seen, found=Found.CLOSED, why=_("it is {status!r}", status=safe(status)))
         if (status == _PAID or row.get("date_paid_gmt")) and not self._paid_too:
-            return Seen(found=Found.CLOSED, ref=ref, why=_("it was paid for"))
-        return Seen(found=Found.OPEN, ref=ref)
+            return replace(seen, found=Found.CLOSED, why=_("it was paid for"))
+        return seen
 
 
 def _numbers(keys: Sequence[str], most: int) -> Iterator[str]:
