@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from orderctl.files.cells import read_integer, read_quantity
-from orderctl.importing.queries import fingerprint
+from orderctl.importing.queries import fingerprints
 from orderctl.orders.orders import OrderLine, SaidOrder
 from support.cli import Cli
 from support.factories import make_order
@@ -172,4 +172,4 @@ def test_a_float_of_a_spreadsheet_is_the_number_that_was_typed(number, places):
 
 def test_the_fingerprint_of_an_order_in_whole_pieces_is_that_of_earlier_versions():
     order = make_order("A1", reference="PO-1")
-    assert fingerprint(SaidOrder.of(order)) == "f368929e61b4381986ca2c7a10e873b37218868c65e8f3b05bbb96d257011fdf"
+    assert fingerprints([SaidOrder.of(order)]) == ["f368929e61b4381986ca2c7a10e873b37218868c65e8f3b05bbb96d257011fdf"]

@@ -15,7 +15,7 @@ from orderctl.language import N_, _
 
 LOCK_WAIT_S = 10.0
 _FETCH = 2_000
-_ROWS_A_STATEMENT = 200
+_VALUES_A_STATEMENT = 30_000  # SQLite takes 32,766
 _EXISTS = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
 # FULL costs nothing measurable in one big transaction. Recursive triggers make REPLACE fire the guards. Some systems
 # build SQLite with secure_delete on: overwriting old index entries costs a tenth of an update's time.
@@ -46,8 +46,9 @@ class SqliteConnection:
         """Insert many rows in one statement: SQLite saves a state for each, since a guard may abort it."""
         start = f"INSERT INTO {table} (account, {', '.join(columns)}) VALUES "
         one = f"(?1{', ?' * len(columns)})"
-        for first in range(0, len(rows), _ROWS_A_STATEMENT):
-            part = rows[first : first + _ROWS_A_STATEMENT]
+        together = _VALUES_A_STATEMENT // len(columns)
+        for first in range(0, len(rows), together):
+            part = rows[first : first + together]
             try:
                 self.raw.execute(start + ", ".join([one] * len(part)), (self.account, *chain.from_iterable(part)))
             except sqlite3.IntegrityError as error:

@@ -7,10 +7,11 @@ parameter, and is compared and updated inside the database.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 from orderctl.core.ids import new_id
 from orderctl.core.text import fold
@@ -40,6 +41,7 @@ from orderctl.orders.orders import (
     IMPORTED,
     SEEN_AGAIN,
     Buyer,
+    OrderLine,
     SaidOrder,
     Status,
     forms_of,
@@ -47,11 +49,12 @@ from orderctl.orders.orders import (
 )
 from orderctl.orders.queries import LINES, stream_orders
 
+T = TypeVar("T")
 CHUNK = 2_000
 _MOST_BUYERS = 20_000
 _BUYER = ("id", "name", "email", "contact", "country", "language", "cc", "bcc")
 _CACHED = 1_000
-_PROVISIONAL = Status.NEEDS_OC
+_ARRIVE_AS = {Status.REJECTED.value: Status.NEEDS_OC.value}
 # The types of the columns that are not text, for rows that are passed as JSON.
 _TYPES = {
     "ordered_at": "timestamptz",
@@ -64,35 +67,52 @@ _TYPES = {
 }
 _LINE = ("order_id", *LINES.names)
 # What a file says of an order itself, in the order of its columns; fingerprints are made in this order.
-_STATUS, _ORDERED, _FROM, _TO, _NOTE = map(
-    SaidOrder._fields.index, ("status", "ordered_at", "delivery_from", "delivery_to", "note")
+_BUYER, _STATUS, _ORDERED, _FROM, _TO, _NOTE = map(
+    SaidOrder._fields.index, ("buyer", "status", "ordered_at", "delivery_from", "delivery_to", "note")
 )
+_AMOUNTS = slice(SaidOrder._fields.index("currency"), SaidOrder._fields.index("quantity") + 1)
 _OF_ORDERS = tuple("buyer_id" if name == "buyer" else name for name in SaidOrder._fields[: _NOTE + 1])
 _COLUMNS = (*_OF_ORDERS, "folded", "fingerprint", "lines_digest", "archived_at")
 _SAID = ("order_id", "source", "seen_at", "import_id", "status", "delivery_notes", "invoices")
-# The columns that an update does not change.
-_KEPT_COLUMNS = {"id", "archived_at"}
+# The columns that an update writes whatever has changed.
+_DERIVED = {"folded", "fingerprint", "lines_digest"}
 
 
 _as_json = json.JSONEncoder(default=lambda value: value.isoformat()).encode
 
 
-def fingerprint(order: SaidOrder) -> str:
-    """A digest of what a file says of an order; two imports of the same content have the same."""
-    content = [*_said_of(order), digested(_contents(order)), sorted(order.tags)]
-    content[_ORDERED] = _written(order.ordered_at)
-    return hashlib.sha256(f"{_as_json(content)[:-1]}{_further(order.unsaid)}]".encode()).hexdigest()
+def fingerprints(orders: Sequence[SaidOrder]) -> list[str]:
+    """A digest of what a file says of each order; two imports of the same content have the same.
+
+    It is that of a JSON array, put together a column at a time; what all orders say alike is put in once.
+    """
+    if not orders:
+        return []
+    __, *columns = [_written(column, _as_json) for column in _said_by_column(orders)]
+    lines, tags, unsaid = zip(*(order[_NOTE + 2 :] for order in orders), strict=True)
+    columns.append([_as_json(digested(_contents(each))) for each in lines] if any(lines) else "[]")
+    columns += [_written(tags, lambda each: _as_json(sorted(each))), _written(unsaid, _further)]
+    parts = ["%s", *(each.replace("%", "%%") if isinstance(each, str) else "%s" for each in columns)]
+    form = f"[{', '.join(parts[:-1])}{parts[-1]}]"
+    varying = (each for each in columns if not isinstance(each, str))
+    rows = zip([_as_json(order.id) for order in orders], *varying, strict=True)
+    return [hashlib.sha256((form % values).encode()).hexdigest() for values in rows]
 
 
-# All orders of a file share what it does not say, and many their days.
+def _written(column: Sequence[T], write: Callable[[T], str]) -> str | list[str]:
+    """Each value as a text, or the text of the one value that all are. Whole numbers have only such beside them."""
+    if column.count(column[0]) == len(column):
+        return write(column[0])
+    if isinstance(column[0], int):
+        return list(map(str, column))
+    known = {value: write(value) for value in {*column}}
+    return [known[value] for value in column]
+
+
+# All orders of a file share what it does not say.
 @lru_cache(maxsize=_CACHED)
 def _further(unsaid: frozenset[str]) -> str:
     return f", {_as_json(sorted(unsaid))}" if unsaid else ""
-
-
-@lru_cache(maxsize=_CACHED)
-def _written(instant: datetime) -> str:
-    return instant.isoformat()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +131,7 @@ _Words = tuple[str | None, int | None, int | None]
 _NOTHING: tuple[_Words, bool | None] = ((None, None, None), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     """What the store holds of an order that a file brings again.
 
     `heard` is whether its source has spoken of it since the file; None if it never did. `said` is what it said.
@@ -132,13 +151,14 @@ class _Sorted:
     """Orders of a file by what is to be done with them; those that change are complete, with their fingerprints.
 
     Of those that are in the store, `same` are the ids of which the file says what was said before, and `told` the
-    others, as the file has them.
+    others, as the file has them. `columns` are those in which any of `changed` differs from what is stored.
     """
 
     new: list[SaidOrder]
     same: list[str]
     told: list[SaidOrder]
     changed: list[SaidOrder]
+    columns: set[str]
     prints: dict[str, str]
     counts: ImportCounts
 
@@ -239,21 +259,22 @@ class OrderImport:
     def _sorted(self, orders: Sequence[SaidOrder], seen_at: datetime, *, lower_counts: bool, lock: str) -> _Sorted:
         orders, known = self._identified(orders, seen_at, lock)
         final = {order_id for order_id, stored in known.items() if stored.status == Status.REJECTED}
-        prints = {order.id: fingerprint(order) for order in orders}
-        new, same, told, other = [], [], [], {}
-        for order in orders:
-            known_as = known.get(order.id)
+        prints = dict(zip((order.id for order in orders), fingerprints(orders), strict=True))
+        new = [order for order in orders if order.id not in known] if known else list(orders)
+        same, told, other = [], [], {}
+        for order in orders if known else ():
+            order_id = order.id
+            known_as = known.get(order_id)
             if known_as is None:
-                new.append(order)
                 continue
-            if order.id not in final and known_as.fingerprint != prints[order.id]:
-                other[order.id] = order
+            if known_as.fingerprint != prints[order_id] and order_id not in final:
+                other[order_id] = order
             # The fingerprint does not tell: it differs where the store kept something that the file does not say.
             if known_as.heard is None or known_as.said != _said(order):
                 told.append(order)
             else:
-                same.append(order.id)
-        changed, counts_kept, rejected_at_source = [], 0, []
+                same.append(order_id)
+        changed, columns, counts_kept, rejected_at_source = [], set[str](), 0, []
         for stored in self._stored(list(other)):
             order = other[stored.id]
             whole = _completed(order, stored, lower_counts=lower_counts)
@@ -261,9 +282,11 @@ class OrderImport:
             counts_kept += kept
             if stays_open := _is_rejected_at_source(order):
                 rejected_at_source.append(order.id)
-            if _differ(whole, stored):
+            if differing := _differing(whole, stored):
                 changed.append(whole)
-                prints[order.id] = fingerprint(_as_kept(order, whole)) if kept or stays_open else prints[order.id]
+                columns |= differing
+                if kept or stays_open:
+                    [prints[order.id]] = fingerprints([_as_kept(order, whole)])
         counts = ImportCounts(
             created=len(new),
             updated=len(changed),
@@ -276,7 +299,7 @@ class OrderImport:
             older=sum(bool(known_as.heard) for known_as in known.values()),
             against_us=_against_us(orders, known, final, seen_at),
         )
-        return _Sorted(new=new, same=same, told=told, changed=changed, prints=prints, counts=counts)
+        return _Sorted(new=new, same=same, told=told, changed=changed, columns=columns, prints=prints, counts=counts)
 
     def _identified(
         self, orders: Sequence[SaidOrder], seen_at: datetime, lock: str
@@ -295,7 +318,7 @@ class OrderImport:
 
     def _write(self, found: _Sorted, event: dict[str, object]) -> None:
         self._insert(found.new, found.prints)
-        self._update(found.changed, found.prints, event)
+        self._update(found, event)
         written = [*found.new, *found.changed]
         self._connection.insert("order_line", _LINE, _lines(written))
         self._merge_rows("order_tag", _tags(written), "DO NOTHING")
@@ -377,7 +400,8 @@ class OrderImport:
         merged: dict[str, Buyer] = {}
         for buyer in buyers:
             earlier = merged.get(buyer.id)
-            merged[buyer.id] = buyer if earlier in (None, buyer) else _merged(earlier, buyer)
+            if earlier is not buyer:  # most are one object
+                merged[buyer.id] = buyer if earlier is None or earlier == buyer else _merged(earlier, buyer)
         # Files repeat their buyers: one that this transaction has already written is skipped.
         merged = {buyer_id: buyer for buyer_id, buyer in merged.items() if self._written.get(buyer_id) != buyer}
         kept = ", ".join(f"{column} = coalesce(excluded.{column}, buyer.{column})" for column in _BUYER[2:])
@@ -398,30 +422,26 @@ class OrderImport:
     def _insert(self, orders: list[SaidOrder], prints: dict[str, str]) -> None:
         if not orders:
             return
-        rows = [self._new_row(order, prints[order.id]) for order in orders]
+        columns = _by_column(orders, prints, self._connection.dialect)
+        # One that arrives rejected becomes it last.
+        columns.append([ARRIVING if status == Status.REJECTED else 1 for status in columns[_STATUS]])
+        columns[_STATUS] = [_ARRIVE_AS.get(status, status) for status in columns[_STATUS]]
         try:
-            self._connection.insert("orders", (*_COLUMNS, "version"), rows)
+            self._connection.insert("orders", (*_COLUMNS, "version"), list(zip(*columns, strict=True)))
         except RowExistsError as error:
             raise OrderctlError(
                 _("another program imported some of the same orders at the same moment; nothing was changed"),
                 hint=_("run the import again"),
             ) from error
 
-    def _new_row(self, order: SaidOrder, digest: str) -> Row:
-        """The row of a new order; one that arrives rejected becomes it last."""
-        if order.status == Status.REJECTED:
-            return (*_order_row(order, _PROVISIONAL, digest, self._connection.dialect), ARRIVING)
-        return (*_order_row(order, order.status, digest, self._connection.dialect), 1)
-
-    def _update(self, orders: list[SaidOrder], prints: dict[str, str], event: dict[str, object]) -> None:
-        if not orders:
+    def _update(self, found: _Sorted, event: dict[str, object]) -> None:
+        if not found.changed:
             return
         dialect = self._connection.dialect
-        rows = [
-            dict(zip(_COLUMNS, _order_row(order, order.status, prints[order.id], dialect), strict=True))
-            for order in orders
-        ]
-        changes = ", ".join(f"{column} = r.{column}" for column in _COLUMNS if column not in _KEPT_COLUMNS)
+        columns = dict(zip(_COLUMNS, _by_column(found.changed, found.prints, dialect), strict=True))
+        columns = {name: column for name, column in columns.items() if name in {"id", *found.columns, *_DERIVED}}
+        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        changes = ", ".join(f"{column} = r.{column}" for column in columns if column != "id")
         self._connection.execute(
             # MATERIALIZED: otherwise SQLite reads every order of the account, and for each of them all the rows.
             f"WITH r AS MATERIALIZED ({recordset(dialect, _typed(rows[0]))})"
@@ -431,7 +451,7 @@ class OrderImport:
         )
         self._connection.execute(
             f"DELETE FROM order_line WHERE account = :account AND order_id {dialect.among('ids')}",
-            {"ids": dialect.bind_ids([order.id for order in orders])},
+            {"ids": dialect.bind_ids([order.id for order in found.changed])},
         )
 
     def _arrive_rejected(self, ids: list[str], event: dict[str, object]) -> None:
@@ -490,10 +510,13 @@ def _is_rejected_at_source(order: SaidOrder) -> bool:
     return order.status is Status.REJECTED and "status" not in order.unsaid
 
 
-def _differ(order: SaidOrder, stored: SaidOrder) -> bool:
-    """Whether an import of this order changes the stored one: tags are added only, and archiving is left alone."""
-    said, there = _said_of(order), _said_of(stored)
-    return said != there or order.lines != stored.lines or not order.tags <= stored.tags
+def _differing(order: SaidOrder, stored: SaidOrder) -> set[str]:
+    """What an import of this order changes of the stored one: tags are added only, and archiving is left alone."""
+    said = zip(_OF_ORDERS, _said_of(order), _said_of(stored), strict=True)
+    found = {name for name, value, there in said if value != there}
+    if order.lines != stored.lines:
+        found.add("lines")
+    return found if order.tags <= stored.tags else {*found, "tags"}
 
 
 def _as_kept(order: SaidOrder, whole: SaidOrder) -> SaidOrder:
@@ -557,29 +580,27 @@ def _buyer_row(buyer: Buyer) -> dict[str, object]:
     return {"name_folded": fold(buyer.name), **{column: getattr(buyer, column) for column in _BUYER}}
 
 
-def _order_row(order: SaidOrder, status: Status, digest: str, dialect: Dialect) -> Row:
-    """The values of `_COLUMNS`."""
-    row = [*_said_of(order)]
-    row[_STATUS] = status._value_  # a plain text, which SQLite need not look up how to bind
-    row[_ORDERED] = dialect.instant(order.ordered_at)
-    row[_FROM] = order.delivery_from and dialect.day(order.delivery_from)
-    row[_TO] = order.delivery_to and dialect.day(order.delivery_to)
-    lines = digested(sorted(_contents(order)))
-    return (
-        *row,
-        searched_text(order),
-        digest,
-        order_digest(order.id, (order.currency, order.total, order.quantity), lines),
-        order.archived_at and dialect.instant(order.archived_at),
-    )
+def _by_column(orders: Sequence[SaidOrder], prints: Mapping[str, str], dialect: Dialect) -> list[Sequence[Any]]:
+    """The values of `_COLUMNS`, a column at a time."""
+    said = _said_by_column(orders)
+    amounts = zip(*said[_AMOUNTS], strict=True)
+    digests = [
+        order_digest(order.id, of_order, digested(sorted(_contents(order.lines))) if order.lines else ())
+        for order, of_order in zip(orders, amounts, strict=True)
+    ]
+    said[_ORDERED] = list(map(dialect.instant, said[_ORDERED]))
+    for place in (_FROM, _TO):
+        said[place] = [day and dialect.day(day) for day in said[place]]
+    archived = [order.archived_at and dialect.instant(order.archived_at) for order in orders]
+    return [*said, list(map(searched_text, orders)), [prints[order.id] for order in orders], digests, archived]
 
 
 def _lines(orders: Iterable[SaidOrder]) -> list[Row]:
     """The values of `_LINE`."""
-    return [(order.id, *content) for order in orders for content in _contents(order)]
+    return [(order.id, *content) for order in orders for content in _contents(order.lines)]
 
 
-def _contents(order: SaidOrder) -> list[Row]:
+def _contents(lines: Iterable[OrderLine]) -> list[Row]:
     """What the lines of an order say, their numbers first. Attribute by attribute: `attrgetter` takes longer."""
     return [
         (
@@ -592,7 +613,7 @@ def _contents(order: SaidOrder) -> list[Row]:
             line.unit_price,
             line.quantity_decimals,
         )
-        for line in order.lines
+        for line in lines
     ]
 
 
@@ -602,4 +623,12 @@ def _tags(orders: Iterable[SaidOrder]) -> list[dict[str, object]]:
 
 def _said_of(order: SaidOrder) -> Row:
     """What a file says of an order itself, by `_OF_ORDERS`."""
-    return (order.id, order.buyer.id if order.buyer else None, *order[2 : _NOTE + 1])
+    return (order.id, order.buyer.id if order.buyer else None, *order[_BUYER + 1 : _NOTE + 1])
+
+
+def _said_by_column(orders: Sequence[SaidOrder]) -> list[Any]:
+    """The same of several orders, a column at a time."""
+    columns: list[Any] = list(zip(*orders, strict=True))[: _NOTE + 1]
+    columns[_BUYER] = [buyer and buyer.id for buyer in columns[_BUYER]]
+    columns[_STATUS] = [status._value_ for status in columns[_STATUS]]  # plain texts, which need no look-up
+    return columns
