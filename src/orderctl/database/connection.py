@@ -211,11 +211,21 @@ class Connection(Protocol):
     def execute(self, sql: str, params: Params = ...) -> Cursor:
         """Run one statement; `:account` need not be given."""
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert rows of the account, values in the order of `columns`. Raises RowExistsError if a row exists."""
+    def insert(self, table: str, columns: Mapping[str, Sequence[object]]) -> None:
+        """Insert rows of the account, a column of values at a time. Raises RowExistsError if a row exists.
+
+        The values of a column are of one type, or None; those of the first one differ.
+        """
 
     def stream(self, sql: str, params: Params = ...) -> Iterator[Row]:
         """Run a query and fetch its rows as they are used, in constant memory."""
+
+
+def parted(columns: Mapping[str, Sequence[object]]) -> tuple[dict[str, object], dict[str, Sequence[object]]]:
+    """The values that all rows share, by their columns, and the other columns: the first is one of them."""
+    __, *others = columns
+    shared = {name: columns[name][0] for name in others if columns[name].count(columns[name][0]) == len(columns[name])}
+    return shared, {name: column for name, column in columns.items() if name not in shared}
 
 
 # A parameter is a colon and a name; `::type` is a cast. The literals in our SQL contain no colons.
@@ -269,9 +279,9 @@ class CountingConnection:
         with self._counted():
             return self._connection.execute(sql, params or {})
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    def insert(self, table: str, columns: Mapping[str, Sequence[object]]) -> None:
         with self._counted():
-            self._connection.insert(table, columns, rows)
+            self._connection.insert(table, columns)
 
     def stream(self, sql: str, params: Params | None = None) -> Iterator[Row]:
         """Only the time to the first row counts; the rest is spent by the caller."""

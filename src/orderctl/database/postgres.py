@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
 from itertools import count
@@ -22,6 +22,7 @@ from orderctl.database.connection import (
     Row,
     RowExistsError,
     for_psycopg,
+    parted,
 )
 from orderctl.database.store import APPLICATION_ID
 from orderctl.errors import OrderctlError, StoreUnavailableError, UsageError
@@ -130,31 +131,24 @@ class PostgresConnection:
     def _text(self, sql: str) -> str:
         return for_psycopg(sql, account_seen=self._distributed)
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    def insert(self, table: str, columns: Mapping[str, Sequence[object]]) -> None:
         """Insert rows as an array for each column, in binary: PostgreSQL refuses COPY into a table with policies.
 
-        The values of a column are of one type; one value that all rows share is passed once. Raises RowExistsError if a
-        row exists.
+        A value that all rows share is passed once.
         """
-        if not rows:
-            return
-        values: dict[str, object] = {"account": self.account}
-        selected, arrays = [], []
-        for name, column in zip(columns, zip(*rows, strict=True), strict=True):
-            cast = _type_of(column)
-            if name != columns[0] and column.count(column[0]) == len(column):
-                values[name] = column[0]
-                selected.append("NULL" if column[0] is None else f"%({name})b::{cast}")
-            else:
-                values[name] = list(column)
-                selected.append(f"r.{name}")
-                arrays.append((name, f"%({name})b::{cast}[]"))
-        names, given = zip(*arrays, strict=True)
+        shared, varying = parted(columns)
+        casts = {name: _type_of(column) for name, column in columns.items()}
+        selected = [
+            f"r.{name}" if name in varying else "NULL" if shared[name] is None else f"%({name})b::{casts[name]}"
+            for name in columns
+        ]
+        given = [f"%({name})b::{casts[name]}[]" for name in varying]
+        arrays = {name: list(column) for name, column in varying.items()}
         try:
             self.raw.execute(
                 f"INSERT INTO {table} (account, {', '.join(columns)}) SELECT %(account)s, {', '.join(selected)}"
-                f" FROM unnest({', '.join(given)}) AS r({', '.join(names)})",
-                values,
+                f" FROM unnest({', '.join(given)}) AS r({', '.join(varying)})",
+                {"account": self.account, **shared, **arrays},
             )
         except errors.UniqueViolation as error:
             raise RowExistsError from error

@@ -2,13 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
 
 from orderctl.database.address import Address
-from orderctl.database.connection import SQLITE, Cursor, Params, Row, RowExistsError
+from orderctl.database.connection import SQLITE, Cursor, Params, Row, RowExistsError, parted
 from orderctl.database.store import APPLICATION_ID
 from orderctl.errors import CommitUnknownError, OrderctlError, StoreUnavailableError, UsageError
 from orderctl.language import N_, _
@@ -42,15 +42,26 @@ class SqliteConnection:
         """Run one statement; `:account` is bound."""
         return self.raw.execute(sql, {"account": self.account, **(params or {})})
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert many rows in one statement: SQLite saves a state for each, since a guard may abort it."""
-        start = f"INSERT INTO {table} (account, {', '.join(columns)}) VALUES "
-        one = f"(?1{', ?' * len(columns)})"
-        together = _VALUES_A_STATEMENT // len(columns)
-        for first in range(0, len(rows), together):
-            part = rows[first : first + together]
+    def insert(self, table: str, columns: Mapping[str, Sequence[object]]) -> None:
+        """Insert many rows in one statement: SQLite saves a state for each, since a guard may abort it.
+
+        What all rows share is bound once, and numbered; a bare question mark is the parameter after the last one.
+        """
+        shared, varying = parted(columns)
+        places = {name: f"?{number}" for number, name in enumerate(("account", *shared), start=1)}
+        later = f"({', '.join(places.get(name, '?') for name in ('account', *columns))})"
+        places |= {name: f"?{number}" for number, name in enumerate(varying, start=len(places) + 1)}
+        first = f"({', '.join(places[name] for name in ('account', *columns))})"
+        rows = list(zip(*varying.values(), strict=True))
+        together = (_VALUES_A_STATEMENT - len(shared)) // len(varying)
+        for start in range(0, len(rows), together):
+            part = rows[start : start + together]
+            given = ", ".join([first, *[later] * (len(part) - 1)])
             try:
-                self.raw.execute(start + ", ".join([one] * len(part)), (self.account, *chain.from_iterable(part)))
+                self.raw.execute(
+                    f"INSERT INTO {table} (account, {', '.join(columns)}) VALUES {given}",
+                    (self.account, *shared.values(), *chain.from_iterable(part)),
+                )
             except sqlite3.IntegrityError as error:
                 if error.sqlite_errorname in _EXISTS:
                     raise RowExistsError from error

@@ -52,7 +52,8 @@ from orderctl.orders.queries import LINES, stream_orders
 T = TypeVar("T")
 CHUNK = 2_000
 _MOST_BUYERS = 20_000
-_BUYER = ("id", "name", "email", "contact", "country", "language", "cc", "bcc")
+# What is kept of a buyer where a file does not say it.
+_OF_BUYERS = ("email", "contact", "country", "language", "cc", "bcc")
 _CACHED = 1_000
 _ARRIVE_AS = {Status.REJECTED.value: Status.NEEDS_OC.value}
 # The types of the columns that are not text, for rows that are passed as JSON.
@@ -128,17 +129,10 @@ class Sighting:
 _Words = tuple[str | None, int | None, int | None]
 
 
-_NOTHING: tuple[_Words, bool | None] = ((None, None, None), None)
-
-
 class _Known(NamedTuple):
-    """What the store holds of an order that a file brings again.
+    """What the store holds of an order that a file brings again."""
 
-    `heard` is whether its source has spoken of it since the file; None if it never did. `said` is what it said.
-    """
-
-    said: _Words
-    heard: bool | None
+    id: str
     status: str
     fingerprint: str
     rejected_at: object
@@ -257,7 +251,8 @@ class OrderImport:
         }
 
     def _sorted(self, orders: Sequence[SaidOrder], seen_at: datetime, *, lower_counts: bool, lock: str) -> _Sorted:
-        orders, known = self._identified(orders, seen_at, lock)
+        orders, known = self._identified(orders, lock)
+        told_before = self._told(known, seen_at) if known else {}
         final = {order_id for order_id, stored in known.items() if stored.status == Status.REJECTED}
         prints = dict(zip((order.id for order in orders), fingerprints(orders), strict=True))
         new = [order for order in orders if order.id not in known] if known else list(orders)
@@ -270,7 +265,7 @@ class OrderImport:
             if known_as.fingerprint != prints[order_id] and order_id not in final:
                 other[order_id] = order
             # The fingerprint does not tell: it differs where the store kept something that the file does not say.
-            if known_as.heard is None or known_as.said != _said(order):
+            if order_id not in told_before or told_before[order_id][:-1] != _said(order):
                 told.append(order)
             else:
                 same.append(order_id)
@@ -296,21 +291,19 @@ class OrderImport:
             rejected_at_source=tuple(rejected_at_source),
             unsaid=_unsaid(orders, known, final),
             seen_again=tuple(order_id for order_id, known_as in known.items() if known_as.is_gone),
-            older=sum(bool(known_as.heard) for known_as in known.values()),
+            older=sum(bool(heard) for *__, heard in told_before.values()),
             against_us=_against_us(orders, known, final, seen_at),
         )
         return _Sorted(new=new, same=same, told=told, changed=changed, columns=columns, prints=prints, counts=counts)
 
-    def _identified(
-        self, orders: Sequence[SaidOrder], seen_at: datetime, lock: str
-    ) -> tuple[Sequence[SaidOrder], dict[str, _Known]]:
+    def _identified(self, orders: Sequence[SaidOrder], lock: str) -> tuple[Sequence[SaidOrder], dict[str, _Known]]:
         """The orders by the ids that they have in the store, and which are there.
 
         Earlier versions kept an id as its file wrote it, with accents apart (NFD) too: such an order stays the same.
         """
         other = (order.id for order in orders if not order.id.isascii())
         apart = {order_id: form for order_id in other for form in forms_of(order_id) if form != order_id}
-        known = self._known([*(order.id for order in orders), *apart.values()], seen_at, lock)
+        known = self._known([*(order.id for order in orders), *apart.values()], lock)
         kept = {order_id: form for order_id, form in apart.items() if order_id not in known and form in known}
         if not kept:
             return orders, known
@@ -320,7 +313,8 @@ class OrderImport:
         self._insert(found.new, found.prints)
         self._update(found, event)
         written = [*found.new, *found.changed]
-        self._connection.insert("order_line", _LINE, _lines(written))
+        if lines := [(order.id, *content) for order in written for content in _contents(order.lines)]:
+            self._connection.insert("order_line", dict(zip(_LINE, zip(*lines, strict=True), strict=True)))
         self._merge_rows("order_tag", _tags(written), "DO NOTHING")
         self._arrive_rejected([order.id for order in found.new if order.status is Status.REJECTED], event)
 
@@ -328,8 +322,11 @@ class OrderImport:
         """Write what the source says of each order, also of those that stay as they are."""
         dialect = self._connection.dialect
         by = {"source": seen.source, "seen_at": dialect.instant(seen.at), "import_id": seen.import_id}
-        sighting = tuple(by.values())
-        self._connection.insert("order_source", _SAID, [(order.id, *sighting, *_said(order)) for order in found.new])
+        if found.new:
+            ids = [order.id for order in found.new]
+            said = zip(_SAID[4:], zip(*map(_said, found.new), strict=True), strict=True)
+            by_all = {name: [value] * len(ids) for name, value in by.items()}
+            self._connection.insert("order_source", {"order_id": ids, **by_all, **dict(said)})
         if found.same:
             self._connection.execute(
                 "UPDATE order_source SET source = :source, seen_at = :seen_at, import_id = :import_id"
@@ -376,25 +373,26 @@ class OrderImport:
         chosen = Fragment(f"id {dialect.among('stored')}", {"stored": dialect.bind_ids(ids)})
         return map(SaidOrder.of, stream_orders(self._connection, chosen))
 
-    def _known(self, ids: list[str], seen_at: datetime, lock: str) -> dict[str, _Known]:
+    def _known(self, ids: list[str], lock: str) -> dict[str, _Known]:
         """The stored orders among these."""
-        bound = {"ids": self._connection.dialect.bind_ids(ids)}
-        among = self._connection.dialect.among("ids")
+        dialect = self._connection.dialect
         rows = self._connection.execute(
             "SELECT o.id, o.status, o.fingerprint, o.rejected_at, o.archived_at IS NOT NULL, o.gone_at IS NOT NULL"
-            f" FROM orders AS o WHERE o.account = :account AND o.id {among} ORDER BY o.id {lock}",
-            bound,
-        ).fetchall()
-        if not rows:
-            return {}
-        # No join: without statistics PostgreSQL reads all that sources said again for each order.
-        sources = self._connection.execute(
-            "SELECT order_id, status, delivery_notes, invoices, seen_at > :seen_at FROM order_source"
-            f" WHERE account = :account AND order_id {among}",
-            {**bound, "seen_at": self._connection.dialect.instant(seen_at)},
+            f" FROM orders AS o WHERE o.account = :account AND o.id {dialect.among('ids')} ORDER BY o.id {lock}",
+            {"ids": dialect.bind_ids(ids)},
         )
-        told = {order_id: ((status, notes, invoices), heard) for order_id, status, notes, invoices, heard in sources}
-        return {row[0]: _Known(*told.get(row[0], _NOTHING), *row[1:]) for row in rows}
+        return {known.id: known for known in map(_Known._make, rows)}
+
+    def _told(self, ids: Iterable[str], seen_at: datetime) -> dict[str, Row]:
+        """What sources last said of these orders, as `_Words`, and whether they have spoken since that time."""
+        dialect = self._connection.dialect
+        # No join: without statistics PostgreSQL reads all that sources said again for each order.
+        rows = self._connection.execute(
+            "SELECT order_id, status, delivery_notes, invoices, seen_at > :seen_at FROM order_source"
+            f" WHERE account = :account AND order_id {dialect.among('ids')}",
+            {"ids": dialect.bind_ids(list(ids)), "seen_at": dialect.instant(seen_at)},
+        )
+        return {order_id: tuple(told) for order_id, *told in rows}
 
     def _store_buyers(self, buyers: Iterable[Buyer]) -> None:
         merged: dict[str, Buyer] = {}
@@ -404,7 +402,7 @@ class OrderImport:
                 merged[buyer.id] = buyer if earlier is None or earlier == buyer else _merged(earlier, buyer)
         # Files repeat their buyers: one that this transaction has already written is skipped.
         merged = {buyer_id: buyer for buyer_id, buyer in merged.items() if self._written.get(buyer_id) != buyer}
-        kept = ", ".join(f"{column} = coalesce(excluded.{column}, buyer.{column})" for column in _BUYER[2:])
+        kept = ", ".join(f"{column} = coalesce(excluded.{column}, buyer.{column})" for column in _OF_BUYERS)
         # Without a name in the file the id is used, which must not replace a name.
         named = "excluded.name NOT IN ('', excluded.id)"
         rows = [_buyer_row(merged[buyer_id]) for buyer_id in sorted(merged)]
@@ -427,7 +425,7 @@ class OrderImport:
         columns.append([ARRIVING if status == Status.REJECTED else 1 for status in columns[_STATUS]])
         columns[_STATUS] = [_ARRIVE_AS.get(status, status) for status in columns[_STATUS]]
         try:
-            self._connection.insert("orders", (*_COLUMNS, "version"), list(zip(*columns, strict=True)))
+            self._connection.insert("orders", dict(zip((*_COLUMNS, "version"), columns, strict=True)))
         except RowExistsError as error:
             raise OrderctlError(
                 _("another program imported some of the same orders at the same moment; nothing was changed"),
@@ -577,7 +575,7 @@ def _merged(earlier: Buyer | None, later: Buyer) -> Buyer:
 
 
 def _buyer_row(buyer: Buyer) -> dict[str, object]:
-    return {"name_folded": fold(buyer.name), **{column: getattr(buyer, column) for column in _BUYER}}
+    return {**vars(buyer), "name_folded": fold(buyer.name)}
 
 
 def _by_column(orders: Sequence[SaidOrder], prints: Mapping[str, str], dialect: Dialect) -> list[Sequence[Any]]:
@@ -595,26 +593,9 @@ def _by_column(orders: Sequence[SaidOrder], prints: Mapping[str, str], dialect: 
     return [*said, list(map(searched_text, orders)), [prints[order.id] for order in orders], digests, archived]
 
 
-def _lines(orders: Iterable[SaidOrder]) -> list[Row]:
-    """The values of `_LINE`."""
-    return [(order.id, *content) for order in orders for content in _contents(order.lines)]
-
-
 def _contents(lines: Iterable[OrderLine]) -> list[Row]:
-    """What the lines of an order say, their numbers first. Attribute by attribute: `attrgetter` takes longer."""
-    return [
-        (
-            line.number,
-            line.sku,
-            line.name,
-            line.color,
-            line.size,
-            line.quantity,
-            line.unit_price,
-            line.quantity_decimals,
-        )
-        for line in lines
-    ]
+    """What the lines of an order say, in the order of their fields, which is that of `LINES`; their numbers first."""
+    return [tuple(vars(line).values()) for line in lines]
 
 
 def _tags(orders: Iterable[SaidOrder]) -> list[dict[str, object]]:
