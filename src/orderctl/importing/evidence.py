@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, zip_longest
 
 from orderctl.errors import UsageError
 from orderctl.files.cells import Cell, decimal_readings, written_currency
@@ -37,22 +37,26 @@ class Evidence:
         self._point = self._comma = ""
         self.currencies: dict[str, str] = {}
 
-    def see(self, cells: Mapping[str, Cell]) -> None:
-        """Look at a row."""
+    def see(self, columns: Mapping[str, Sequence[Cell]]) -> None:
+        """Look at rows, a column of cells for each field."""
         for name in self._amounts:
-            cell = cells.get(name)
-            if isinstance(cell, str) and not cell.isdigit():
-                self._see_amount(cell)
-        days = [_day(cells.get(name)) for name in self._days]
-        if any(days):
-            self._formats.see(days)
+            for cell in dict.fromkeys(columns.get(name, ())):
+                if isinstance(cell, str) and not cell.isdigit():
+                    self._see_amount(cell)
+        days = [list(map(_day, columns.get(name, ()))) for name in self._days]
+        if any(map(any, days)):
+            for texts in zip_longest(*days, fillvalue=""):
+                self._formats.see(texts)
 
-    def currency(self, cells: Mapping[str, Cell]) -> str:
-        """The currency that the amounts of a row are written with, in a file that has no column for it."""
-        found = {code: cell for name in self._prices if (code := written_currency(cell := cells.get(name)))}
+    def currency(self, columns: Mapping[str, Sequence[Cell]]) -> list[Cell]:
+        """The currency that the amounts of each row are written with, in a file that has no column for it."""
+        return [self._currency(cells) for cells in zip_longest(*(columns.get(name, ()) for name in self._prices))]
+
+    def _currency(self, amounts: Iterable[Cell]) -> str | None:
+        found = {code: cell for cell in amounts if (code := written_currency(cell))}
         for code, cell in found.items():
             self.currencies.setdefault(code, str(cell))
-        return next(iter(found)) if len(found) == 1 else ""
+        return next(iter(found)) if len(found) == 1 else None
 
     def _see_amount(self, cell: str) -> None:
         # Once the decimal mark is known, only a cell that contradicts it matters.

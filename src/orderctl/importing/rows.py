@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Protocol
+from itertools import groupby, islice
+from typing import Any, Protocol
 
 from orderctl.core.text import closest
 from orderctl.files.cells import LONGEST_TEXT, Cell, is_blank, read_text
@@ -13,7 +14,7 @@ from orderctl.files.jsonl import Broken
 from orderctl.importing.column_map import OTHER_WORDS, ColumnMap
 from orderctl.importing.fields import FIELDS, NESTED_LINES, READ_LINE_FIELDS, field_of, line_field_of
 from orderctl.importing.figures import RowProblem
-from orderctl.importing.orders import ReadingRules, Row
+from orderctl.importing.orders import TOGETHER, Block, ReadingRules, Row
 from orderctl.language import _
 
 # Words that mean nothing in any source; the pattern is for 0, 0.00, 0 %, -, 0000-00-00 00:00:00.
@@ -26,8 +27,8 @@ class RowReader(Protocol):
 
     columns: Mapping[str, str]
 
-    def rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
-        """Each row, or what is wrong with one of which nobody can say whose it is."""
+    def rows(self, rules: ReadingRules) -> Iterator[Block | RowProblem]:
+        """The rows, or what is wrong with one of which nobody can say whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,43 +93,60 @@ class TableReader:
         self._map = columns
         self._id: Cell = None
 
-    def rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
-        """Each row; one that has not the cells of the header is none. `rules` count what the map leaves out."""
+    def rows(self, rules: ReadingRules) -> Iterator[Block | RowProblem]:
+        """The rows; one that has not the cells of the header is none. `rules` count what the map leaves out."""
         width = len(self._table.header)
-        for number, cells in self._table.rows:
-            if len(cells) == width or (len(cells) > width and all(map(is_blank, cells[width:]))):
-                if self._skipped and any(_says(cells[place], words) for place, words in self._skipped):
+        coming = iter(self._table.rows)
+        while read := list(islice(coming, TOGETHER)):
+            rows = []
+            for number, cells in read:
+                if len(cells) != width and (len(cells) < width or not all(map(is_blank, cells[width:]))):
+                    reason = _("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
+                    yield rules.problem(number, "id", cells[0], reason)
+                elif self._skipped and any(_says(cells[place], words) for place, words in self._skipped):
                     rules.left_out["rows"] += 1
-                    continue
-                found = self._by_field(cells)
-                if self._lines and not all(_says(cells[place], words) for place, words in self._lines):
-                    rules.left_out["lines"] += any(not is_blank(found.get(name)) for name in READ_LINE_FIELDS)
-                    found = {name: cell for name, cell in found.items() if name not in READ_LINE_FIELDS}
-                yield Row(number, found)
-            else:
-                reason = _("has {cells} cells, but the header has {width}", cells=len(cells), width=width)
-                yield rules.problem(number, "id", cells[0], reason)
+                else:
+                    rows.append((number, cells))
+            if rows:
+                numbers, cells_of_rows = zip(*rows, strict=True)
+                yield Block(numbers, self._by_field(cells_of_rows, rules))
 
-    def _by_field(self, cells: Sequence[Cell]) -> dict[str, Cell]:
+    def _by_field(self, rows: Sequence[Sequence[Cell]], rules: ReadingRules) -> dict[str, Sequence[Cell]]:
         if self._map.drop_apostrophes:
-            cells = [cell.removeprefix("'") if isinstance(cell, str) else cell for cell in cells]
-        found = {name: cells[place] for name, place in self._plain}
+            rows = [[cell.removeprefix("'") if isinstance(cell, str) else cell for cell in cells] for cells in rows]
+        columns = list(zip(*rows, strict=False))  # blank cells beyond the header are no column
+        found: dict[str, Sequence[Cell]] = {name: columns[place] for name, place in self._plain}
         for name, source in self._combined:
-            found[name] = source.cell(cells)
+            found[name] = list(map(source.cell, rows))
         for name, words in self._words.items():
-            cell = found[name]
-            found[name] = words.get(cell.strip().casefold(), cell) if isinstance(cell, str) else cell
-        return self._with_id(found)
-
-    def _with_id(self, found: dict[str, Cell]) -> dict[str, Cell]:
-        cell = found.get("id")
-        if isinstance(cell, str) and self._map.id_prefix:
-            found["id"] = cell.strip().removeprefix(self._map.id_prefix)
-        if self._map.fill_down:
-            if is_blank(cell):
-                found["id"] = self._id
-            self._id = found["id"]
+            found[name] = [
+                words.get(cell.strip().casefold(), cell) if isinstance(cell, str) else cell for cell in found[name]
+            ]
+        if self._lines:
+            self._leave_out_lines(rows, found, rules)
+        if "id" in found:
+            found["id"] = list(map(self._id_of, found["id"]))
+        elif self._map.fill_down:
+            found["id"] = [None] * len(rows)
         return found
+
+    def _leave_out_lines(
+        self, rows: Sequence[Sequence[Cell]], found: dict[str, Sequence[Cell]], rules: ReadingRules
+    ) -> None:
+        """Blank what the rows say of lines whose row holds none."""
+        is_line = [all(_says(cells[place], words) for place, words in self._lines) for cells in rows]
+        fields = [name for name in READ_LINE_FIELDS if name in found]
+        of_lines = zip(is_line, zip(*(found[name] for name in fields), strict=True), strict=False)
+        rules.left_out["lines"] += sum(not is_one and not all(map(is_blank, cells)) for is_one, cells in of_lines)
+        for name in fields:
+            found[name] = [cell if is_one else None for cell, is_one in zip(found[name], is_line, strict=True)]
+
+    def _id_of(self, cell: Cell) -> Cell:
+        if isinstance(cell, str) and self._map.id_prefix:
+            cell = cell.strip().removeprefix(self._map.id_prefix)
+        if self._map.fill_down:
+            self._id = cell = self._id if is_blank(cell) else cell
+        return cell
 
 
 def _says(cell: Cell, words: frozenset[str]) -> bool:
@@ -159,8 +177,16 @@ class JsonReader:
         objects = (found for __, found in self._objects() if isinstance(found, dict))
         return self._by_field(next(objects, {}))[0]
 
-    def rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
-        """Each object; a line that is none is a problem."""
+    def rows(self, rules: ReadingRules) -> Iterator[Block | RowProblem]:
+        """The objects; a line that is none is a problem."""
+        for fields, rows in groupby(self._rows(rules), _fields_of):
+            if fields is None:
+                yield from (row if isinstance(row, RowProblem) else _block([row]) for row in rows)
+            else:
+                while together := list(islice(rows, TOGETHER)):
+                    yield _block(together)
+
+    def _rows(self, rules: ReadingRules) -> Iterator[Row | RowProblem]:
         for number, found in self._objects():
             if isinstance(found, Broken):
                 yield rules.problem(number, "", found.text, found.reason)
@@ -215,6 +241,17 @@ class JsonReader:
                     cells[name] = cell
             lines.append(cells)
         return lines
+
+
+def _fields_of(row: Row | RowProblem) -> tuple[str, ...] | None:
+    """The fields of a row that may stand together with others."""
+    return None if isinstance(row, RowProblem) or row.wrong else tuple(row.cells)
+
+
+def _block(rows: Sequence[Any]) -> Block:
+    """Rows that have the same fields."""
+    cells = zip(*(row.cells.values() for row in rows), strict=True)
+    return Block([row.number for row in rows], dict(zip(rows[0].cells, cells, strict=True)), rows[0].wrong)
 
 
 def _flat(found: Mapping[str, Cell]) -> Iterator[tuple[str, Cell]]:

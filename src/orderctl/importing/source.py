@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -42,15 +41,13 @@ from orderctl.importing.fields import (
     how_to_say_currency,
 )
 from orderctl.importing.figures import ProblemGroup, RowProblem, SourceRequest, TotalChecks
-from orderctl.importing.orders import PlainOrders, ReadingRules, Row, StagedRow, build_order, read_order_id
+from orderctl.importing.orders import Block, PlainOrders, ReadingRules, Row, StagedRow, build_order, read_order_id
 from orderctl.importing.rows import JsonReader, RowReader, TableReader
 from orderctl.importing.staging import Staging
 from orderctl.language import _
 from orderctl.orders.orders import Order, SaidOrder
 
 _JSON = {Kind.JSON: read_json, Kind.JSON_LINES: read_jsonl}
-_REPORT_EVERY = 1_000
-_TOGETHER = 1_000
 _ADDED_UP = frozenset({"total", "quantity", "line_total", "line_quantity"})
 
 
@@ -107,16 +104,19 @@ class FileSource:
 
     def _checked(self, checks: TotalChecks) -> Iterator[SaidOrder]:
         """Build every order once: the good ones, while the problems of the others are noted."""
-        plain, coming = PlainOrders(self._rules), self._staging.rows()
-        while block := list(islice(coming, _TOGETHER)):
-            for (order_id, rows), order in zip(block, plain.read(block), strict=True):
-                if order is not None and not self._staging.bad_rows(order_id):
-                    yield order
+        plain = PlainOrders(self._rules)
+        for rows in self._staging.rows():
+            for order, staged in plain.read(rows):
+                if order is None or self._staging.bad_rows(order.id):
+                    yield from self._built(staged, checks)
                 else:
-                    yield from self._built(order_id, rows, checks)
+                    if order.lines:
+                        checks.see(order, staged[0][1])
+                    yield order
 
-    def _built(self, order_id: str, staged: Sequence[StagedRow], checks: TotalChecks) -> Iterator[SaidOrder]:
-        rows = [Row(number, dict(zip(fields, cells, strict=True))) for number, fields, cells in staged]
+    def _built(self, staged: Sequence[StagedRow], checks: TotalChecks) -> Iterator[SaidOrder]:
+        order_id = staged[0][0]
+        rows = [Row(number, dict(zip(fields, cells, strict=True))) for __, number, fields, cells in staged]
         found = build_order(order_id, rows, self._rules)
         if isinstance(found, list):
             self._staging.complain(found, order_id)
@@ -387,12 +387,13 @@ def _stage(
     """Set all rows aside under their orders; gives how many there are, but for those of a sheet of lines."""
     count = 0
 
-    def counted(rows: Iterator[Row | RowProblem]) -> Iterator[Row | RowProblem]:
+    def counted(rows: Iterator[Block | RowProblem]) -> Iterator[Block | RowProblem]:
         nonlocal count
-        for count, row in enumerate(rows, start=1):
-            if progress and count % _REPORT_EVERY == 0:
+        for found in rows:
+            if progress and count and isinstance(found, Block):
                 progress(count, total)
-            yield row
+            count += len(found.numbers) if isinstance(found, Block) else 1
+            yield found
         if progress:
             progress(count, count)
 
@@ -404,25 +405,36 @@ def _stage(
 
 
 def _identified(
-    rows: Iterator[Row | RowProblem], rules: ReadingRules, staging: Staging, evidence: Evidence
-) -> Iterator[tuple[str, Row]]:
-    """The rows under the ids of their orders; what belongs to none is refused."""
-    for row in rows:
-        if isinstance(row, RowProblem):
-            staging.refuse(row)
+    rows: Iterator[Block | RowProblem], rules: ReadingRules, staging: Staging, evidence: Evidence
+) -> Iterator[tuple[list[str], Block]]:
+    """The rows with the ids of their orders; what belongs to none is refused."""
+    for block in rows:
+        if isinstance(block, RowProblem):
+            staging.refuse(block)
             continue
-        cell = row.cells.get("id")
-        cell = rules.map.defaults.get("id") if is_blank(cell) else cell
+        ids = list(_ids(block, rules, staging))
+        there = [place for place, order_id in enumerate(ids) if order_id]
+        columns = block.columns
+        if len(there) < len(ids):
+            columns = {name: [column[place] for place in there] for name, column in columns.items()}
+        for problem in block.wrong if there else ():
+            staging.complain([problem], ids[0])
+        evidence.see(columns)
+        if evidence.seeks_currency and (codes := evidence.currency(columns)):
+            columns = {**columns, "currency": codes}
+        yield [ids[place] for place in there], Block([block.numbers[place] for place in there], columns)
+
+
+def _ids(block: Block, rules: ReadingRules, staging: Staging) -> Iterator[str]:
+    """The id of the order of each row; empty for one that is refused."""
+    default = rules.map.defaults.get("id")
+    for number, cell in zip(block.numbers, block.columns.get("id", [None] * len(block.numbers)), strict=True):
+        meant = default if is_blank(cell) else cell
         try:
-            order_id = read_order_id(cell)
+            yield read_order_id(meant)
         except ValueError as error:
-            staging.refuse(rules.problem(row.number, "id", cell, error.args[0]))
-            continue
-        if row.wrong:
-            staging.complain(row.wrong, order_id)
-        evidence.see(row.cells)
-        code = evidence.currency(row.cells) if evidence.seeks_currency else ""
-        yield order_id, row._replace(cells={**row.cells, "currency": code}) if code else row
+            staging.refuse(rules.problem(number, "id", meant, error.args[0]))
+            yield ""
 
 
 def _refuse_gaps(rules: ReadingRules, map_name: str, evidence: Evidence | None = None) -> None:

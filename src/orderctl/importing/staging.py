@@ -4,27 +4,24 @@ import pickle
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby, islice
-from operator import itemgetter
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Self
 
 from orderctl.errors import UsageError
 from orderctl.files.safe import ScratchFolder
 from orderctl.importing.figures import ProblemGroup, RowProblem, SourceFigures
-from orderctl.importing.orders import Row, StagedRow
+from orderctl.importing.orders import TOGETHER, Block, StagedRow
 from orderctl.language import Said, _, english
 from orderctl.orders.orders import SaidOrder
 
-_BATCH = 5_000
 # Problems with the same values in these columns are counted together.
 _ALIKE = "field, column_name, value, reason, english"
-_BUILT = 250
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE staged (order_id TEXT NOT NULL, number INTEGER NOT NULL, fields INTEGER NOT NULL, cells BLOB NOT NULL);
-CREATE TABLE built (orders BLOB NOT NULL);
+CREATE TABLE built (number INTEGER NOT NULL, columns BLOB NOT NULL);
 CREATE TABLE problem (
   number INTEGER NOT NULL, field TEXT, column_name TEXT, value TEXT, reason TEXT, english TEXT,
   left_out INTEGER NOT NULL
@@ -59,19 +56,15 @@ class Staging:
         self._base.close()
         self._home.close()
 
-    def put(self, rows: Iterable[tuple[str, Row]]) -> None:
-        """Set rows aside under their orders."""
-        staged = (
-            (order_id, number, self._number_of(tuple(cells)), pickle.dumps(tuple(cells.values())))
-            for order_id, (number, cells, __) in rows
-        )
+    def put(self, blocks: Iterable[tuple[list[str], Block]]) -> None:
+        """Set rows aside under the ids of their orders."""
         with self._room():
-            while batch := list(islice(staged, _BATCH)):
-                self._base.executemany("INSERT INTO staged VALUES (?, ?, ?, ?)", batch)
-
-    def _number_of(self, fields: tuple[str, ...]) -> int:
-        """Most rows have the same fields, whose names are kept once."""
-        return self._fields.setdefault(fields, len(self._fields))
+            for ids, (numbers, columns, __) in blocks:
+                # Most rows have the same fields, whose names are kept once.
+                fields = self._fields.setdefault(tuple(columns), len(self._fields))
+                cells = zip(*columns.values(), strict=True) if columns else repeat((), len(ids))
+                rows = zip(ids, numbers, repeat(fields), map(pickle.dumps, cells), strict=False)
+                self._base.executemany("INSERT INTO staged VALUES (?, ?, ?, ?)", rows)
 
     @contextmanager
     def _room(self) -> Iterator[None]:
@@ -83,26 +76,40 @@ class Staging:
                 hint=_("free some space, or let TMPDIR name a folder that has some"),
             ) from None
 
-    def rows(self) -> Iterator[tuple[str, list[StagedRow]]]:
-        """Each order's id with its rows in the order of the file, sorted by id."""
+    def rows(self) -> Iterator[list[StagedRow]]:
+        """The rows of some orders at a time, sorted by the ids of these, then in the order of the file."""
         names = list(self._fields)
         found = self._base.execute("SELECT order_id, number, fields, cells FROM staged ORDER BY order_id, rowid")
-        for order_id, group in groupby(found, itemgetter(0)):
+        held: list[StagedRow] = []
+        while read := found.fetchmany(TOGETHER):
             # What this process wrote, in a folder that nobody else can enter.
-            yield order_id, [(number, names[fields], pickle.loads(cells)) for __, number, fields, cells in group]  # noqa: S301
+            held += [(order_id, number, names[fields], pickle.loads(cells)) for order_id, number, fields, cells in read]  # noqa: S301
+            # More rows of the last order may follow.
+            end = next((place for place in range(len(held), 0, -1) if held[place - 1][0] != held[-1][0]), 0)
+            if end:
+                yield held[:end]
+                held = held[end:]
+        if held:
+            yield held
 
     def keep(self, orders: Iterable[SaidOrder]) -> None:
         """Set orders aside that were built, in the order in which they come."""
-        # As plain tuples, which pickle without a call for each.
-        coming = map(tuple, orders)
+        coming = iter(orders)
         with self._room():
-            while batch := list(islice(coming, _BUILT)):
-                self._base.execute("INSERT INTO built VALUES (?)", (pickle.dumps(batch),))
+            while batch := list(islice(coming, TOGETHER)):
+                # A column at a time; what all orders of the batch have is kept once.
+                columns = [
+                    column[:1] if column[0] is column[-1] and column.count(column[0]) == len(column) else column
+                    for column in zip(*batch, strict=True)
+                ]
+                self._base.execute("INSERT INTO built VALUES (?, ?)", (len(batch), pickle.dumps(columns)))
 
     def orders(self) -> Iterator[SaidOrder]:
         """The orders that were kept, in that order."""
-        for (content,) in self._base.execute("SELECT orders FROM built ORDER BY rowid"):
-            yield from map(SaidOrder._make, pickle.loads(content))  # noqa: S301 - see above
+        for count, content in self._base.execute("SELECT number, columns FROM built ORDER BY rowid"):
+            columns = pickle.loads(content)  # noqa: S301 - see above
+            whole = (column * (count // len(column)) for column in columns)
+            yield from map(SaidOrder._make, zip(*whole, strict=True))
 
     def complain(self, problems: Sequence[RowProblem], order_id: str | None = None) -> None:
         """Keep problems, and which order they spoil."""
