@@ -439,7 +439,8 @@ class _Draft:
         """The order; not to be used if there are problems."""
         currency = self._currency()
         lines = self._lines(currency)
-        ordered = self._all("ordered", self._instant, needed=True)
+        instant = partial(read_instant, formats=self._rules.map.date_formats, zone=self._rules.zone)
+        ordered = self._all("ordered", instant, needed=True)
         archived = self._first("archived", read_truth)
         first, last = self._delivery()
         self._refuse_repetition()
@@ -485,22 +486,18 @@ class _Draft:
         return max(self._all(name, read_count), default=0) if name in self._found else 0
 
     def _delivery(self) -> tuple[date | None, date | None]:
-        first, last = self._first("delivery_from", self._day), self._first("delivery_to", self._day)
+        day = partial(read_day, formats=self._rules.map.date_formats)
+        first, last = self._first("delivery_from", day), self._first("delivery_to", day)
         if first and last and first > last:
-            self._complain(
-                self._rows[0].number, "delivery_from", str(first), _("is after the last day, {last}", last=last)
-            )
+            reason = _("is after the last day, {last}", last=last)
+            self._complain(self._rows[0].number, "delivery_from", str(first), reason)
         return first, last
 
     def _refuse_repetition(self) -> None:
         if not self._rules.one_line_a_row:
             for row in self._rows[1:]:
-                self._complain(
-                    row.number,
-                    "id",
-                    self._id,
-                    _("is in the file twice; first in row {number}", number=self._rows[0].number),
-                )
+                reason = _("is in the file twice; first in row {number}", number=self._rows[0].number)
+                self._complain(row.number, "id", self._id, reason)
 
     def _all(self, name: str, read: Callable[[Cell], T], *, needed: bool = False) -> list[T]:
         if needed and name not in self._found:
@@ -527,12 +524,6 @@ class _Draft:
 
     def _complain(self, row: int, name: str, cell: Cell, reason: str) -> None:
         self.problems.append(self._rules.problem(row, name, cell, reason))
-
-    def _instant(self, cell: Cell) -> datetime:
-        return read_instant(cell, self._rules.map.date_formats, self._rules.zone)
-
-    def _day(self, cell: Cell) -> date:
-        return read_day(cell, self._rules.map.date_formats)
 
     def _currency(self) -> str | None:
         return self._agreed("currency", _currency, needed=True)
@@ -590,9 +581,7 @@ class _Draft:
         return total
 
     def _quantity(self, lines: tuple[OrderLine, ...]) -> int:
-        quantity = self._agreed(
-            "quantity", lambda cell: read_integer(cell, decimal_comma=self._rules.map.decimal_comma)
-        )
+        quantity = self._agreed("quantity", partial(read_integer, decimal_comma=self._rules.map.decimal_comma))
         if quantity is None:
             quantity = ceil(sum(line.pieces for line in lines))
             if abs(quantity) > LARGEST_NUMBER:
@@ -648,7 +637,8 @@ class _Draft:
         def amount(cell: Cell) -> int:
             return _read_amount(cell, currency, self._rules.map)
 
-        quantity, places = read("line_quantity", self._line_quantity, (0, 0), needed=True)
+        in_parts = partial(read_quantity, decimal_comma=self._rules.map.decimal_comma)
+        quantity, places = read("line_quantity", in_parts, (0, 0), needed=True)
         line_total = read("line_total", amount, None)
         price = read("unit_price", amount, None, needed=line_total is None)
         if price is None:
@@ -662,9 +652,6 @@ class _Draft:
         )
         self._line_totals.append(line.total if line_total is None else line_total)
         return line
-
-    def _line_quantity(self, cell: Cell) -> tuple[int, int]:
-        return read_quantity(cell, decimal_comma=self._rules.map.decimal_comma)
 
     def _price(self, row: int, line_total: int, quantity: int | Decimal) -> int:
         """The price of a piece, of a line of which only the amount is said."""

@@ -405,7 +405,7 @@ class OrderImport:
         kept = ", ".join(f"{column} = coalesce(excluded.{column}, buyer.{column})" for column in _OF_BUYERS)
         # Without a name in the file the id is used, which must not replace a name.
         named = "excluded.name NOT IN ('', excluded.id)"
-        rows = [_buyer_row(merged[buyer_id]) for buyer_id in sorted(merged)]
+        rows = [{**vars(merged[each]), "name_folded": fold(merged[each].name)} for each in sorted(merged)]
         self._merge_rows(
             "buyer",
             rows,
@@ -572,10 +572,6 @@ def _merged(earlier: Buyer | None, later: Buyer) -> Buyer:
         cc=earlier.cc if later.cc is None else later.cc,
         bcc=earlier.bcc if later.bcc is None else later.bcc,
     )
-
-
-def _buyer_row(buyer: Buyer) -> dict[str, object]:
-    return {**vars(buyer), "name_folded": fold(buyer.name)}
 
 
 def _by_column(orders: Sequence[SaidOrder], prints: Mapping[str, str], dialect: Dialect) -> list[Sequence[Any]]:

@@ -77,13 +77,10 @@ class TableReader:
             (
                 name,
                 _Source(
-                    tuple(place[column] for column in each.columns),
-                    each.joined_with,
-                    each.counted,
-                    each.nothing,
+                    tuple(place[each] for each in all_of.columns), all_of.joined_with, all_of.counted, all_of.nothing
                 ),
             )
-            for name, each in combined.items()
+            for name, all_of in combined.items()
         ]
         self._skipped, self._lines = (
             [(place[column], words) for column, words in conditions.items() if column in place]

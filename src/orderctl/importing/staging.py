@@ -141,15 +141,8 @@ class Staging:
         """All problems, in the order of the file."""
         found = self._base.execute("SELECT * FROM problem ORDER BY number, rowid")
         for row, name, column, value, reason, __, left_out in found:
-            yield RowProblem(
-                file=file,
-                row=row,
-                column=column,
-                value=value,
-                reason=reason,
-                field=name,
-                left_out=bool(left_out),
-            )
+            here = {"column": column, "value": value, "reason": reason, "field": name}
+            yield RowProblem(file=file, row=row, left_out=bool(left_out), **here)
 
     def problem_groups(self, file: str, most: int) -> tuple[ProblemGroup, ...]:
         """Equal problems together, those of the most rows first; without the rows that are only left out."""
