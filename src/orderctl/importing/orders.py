@@ -200,9 +200,9 @@ def _different_cells(rows: Sequence[Row], defaults: Mapping[str, Cell]) -> dict[
 _ODD: Any = object()
 _NO_BUYER = (None,) * len(BUYER_FIELDS)
 _MORE_OF_BUYERS = tuple(name.removeprefix("buyer_") for name in BUYER_FIELDS[2:])
-# The fields of a file that are called otherwise than what they say of an order.
 # The texts of a line by the fields of a file.
 _LINE_TEXTS = {"sku": "sku", "line_name": "name", "color": "color", "size": "size"}
+# The fields of a file that are called otherwise than what they say of an order.
 _FIELDS = {"ordered_at": "ordered", "archived_at": "archived"}
 
 
