@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from support.project import ROOT, python_files
+
 SOURCE = ROOT / "src/orderctl"
 PAGE = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 TRAILS = re.findall(r"^### (.*)\n\nAt most (\d+) files\.\n\n((?:\d+\. .*\n)+)", PAGE, re.MULTILINE)
@@ -74,7 +75,7 @@ OLD_MODULES = {
 
 def test_the_old_words_are_in_no_name():
     found = set()
-    for path in (path for folder in ("src", "tests", "bench") for path in (ROOT / folder).rglob("*.py")):
+    for path in python_files("src", "tests", "bench"):
         if path.stem.lower() in OLD_WORDS | OLD_MODULES:
             found.add(str(path.relative_to(ROOT)))
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -22,7 +22,7 @@ from support import tryton
 from support.cli import Cli, running_shell
 from support.generator import docs_module
 from support.postgres_server import installed_package
-from support.project import ROOT
+from support.project import ROOT, python_files
 from support.smtp_server import DROP, HOST, PASSWORD, USER, ca_file, real_server, scripted_server
 
 SOURCE = ROOT / "src/orderctl"
@@ -59,8 +59,7 @@ def test_the_code_refers_to_sections_that_the_design_has():
     sections = set(re.findall(r"^## (\w+)\.", (ROOT / "docs/design.md").read_text("utf-8"), re.MULTILINE))
     missing = [
         f"{path.relative_to(ROOT)}: section {number}"
-        for folder in ("src", "tests", "bench")
-        for path in sorted((ROOT / folder).rglob("*.py"))
+        for path in python_files("src", "tests", "bench")
         for listed in re.findall(r"design\.md, (?:sections? )?(\w+(?:(?:, | and )\d\w*)*)", path.read_text("utf-8"))
         for number in re.findall(r"\d\w*", listed)
         if number not in sections

@@ -3,7 +3,7 @@
 import ast
 import re
 
-from support.project import ROOT
+from support.project import ROOT, python_files
 
 TESTS = ROOT / "tests"
 # No room: the promises of docs/reliability.md, what is said of the project, what all of them use, and `make stress`.
@@ -20,7 +20,7 @@ def imported(path):
 
 
 def test_no_module_imports_a_test_module():
-    files = [path for folder in ("tests", "bench", "docs") for path in (ROOT / folder).rglob("*.py")]
+    files = python_files("tests", "bench", "docs")
     modules = {path.stem for path in TESTS.rglob("test_*.py")} | {"conftest"}
     found = [f"{path.relative_to(ROOT)}: {name}" for path in files for name in imported(path)]
     assert [each for each in found if modules & set(re.split(r"\W+", each.partition(": ")[2]))] == []
