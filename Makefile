@@ -68,7 +68,7 @@ check: $(EXTRA)dev  ## lint, format, types, import layers
 bench: $(EXTRA)test  ## measure beside the floors: make bench ARGS="--row startup --size small"
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-peers: $(EXTRA)test  ## cancel orders with django-oscar and Tryton beside orderctl
+bench-peers: $(EXTRA)test  ## cancel orders with django-oscar, Tryton and Vendure (npm) beside orderctl
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 docs: $(EXTRA)test  ## make the pages and pictures from the program, then the site in docs/_site; a dead link ends it

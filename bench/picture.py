@@ -1,4 +1,4 @@
-"""The results as a picture: the ratio of each row beside its goal, and how bulk rejections grow. Plain SVG."""
+"""The results as a picture: ratios beside their goals, how bulk rejections grow, rates of peers. Plain SVG."""
 
 import math
 from collections.abc import Iterator
@@ -17,7 +17,29 @@ def draw(results: list[Result]) -> str:
     bars = 40 + _STEP * len(compared)
     series = _series(results)
     height = bars + (_GROWTH + 60 + 16 * len(series) if series else 20)
-    body = [*_bars(compared), *(_growth(series, bars + 30) if series else ())]
+    return _document(height, [*_bars(compared), *(_growth(series, bars + 30) if series else ())])
+
+
+def draw_rates(title: str, rates: dict[str, float]) -> str:
+    """One SVG document: a bar for each rate, ten times as much being as far everywhere."""
+    body = [f'<text x="10" y="20" font-weight="bold">{escape(title)}, each line ten times the one before</text>']
+    decades = max(1, math.ceil(math.log10(max(rates.values()))))
+    bottom = 34 + _STEP * len(rates)
+    for decade in range(decades + 1):
+        x = _LABEL + 8 + decade / decades * _BAR
+        body.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="30" y2="{bottom}" stroke="#d4d4d4"/>')
+        body.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{10**decade:,}</text>')
+    for place, (name, rate) in enumerate(rates.items()):
+        y = 34 + place * _STEP
+        length = max(0.0, math.log10(rate)) / decades * _BAR
+        color = _COLORS[0] if name.startswith("orderctl") else _COLORS[3]
+        body.append(f'<text x="{_LABEL}" y="{y + 12}" text-anchor="end">{escape(name)}</text>')
+        body.append(f'<rect x="{_LABEL + 8}" y="{y}" width="{length:.1f}" height="15" fill="{color}" opacity="0.75"/>')
+        body.append(f'<text x="{_LABEL + 14 + length:.1f}" y="{y + 12}">{rate:,.{1 if rate < 10 else 0}f}</text>')
+    return _document(bottom + 30, body)
+
+
+def _document(height: int, body: list[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" font-family="sans-serif"'
         f' font-size="12"><rect width="100%" height="100%" fill="white"/>{"".join(body)}</svg>\n'

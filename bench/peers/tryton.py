@@ -48,9 +48,9 @@ with Transaction().start("bench", 1, context={"_check_access": False}) as transa
             ]
         )
         transaction.commit()
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         Sale.cancel(sales)
         transaction.commit()
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         assert all(sale.state == "cancelled" for sale in Sale.browse(sales))
-print(json.dumps({"orders": number, "seconds": seconds}))
+print(json.dumps({"orders": number, "seconds": seconds, "cpu_seconds": cpu}))

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from email import message_from_bytes
@@ -7,6 +8,7 @@ from importlib.util import find_spec, module_from_spec
 import pytest
 from bench.goals import Goal, goals_of
 from bench.measuring import Cost, Result
+from bench.picture import draw_rates
 from bench.without import MESSAGE, WITHOUT
 
 from orderctl.delivery.outbox import DeliveryState
@@ -52,6 +54,13 @@ def test_the_time_per_order_may_grow_by_a_fifth():
     (grown,) = goals_of([few, many])
     assert (round(grown.value, 2), grown.bound, grown.met) == (1.1, 1.2, True)
     assert list(goals_of([many])) == []
+
+
+def test_a_rate_ten_times_as_high_is_a_step_further_in_the_picture():
+    picture = draw_rates("Orders", {"R&D": 0.5, "ten": 10, "hundred": 100, "thousand": 1000})
+    assert {"R&amp;D", "0.5", "1,000"} <= set(re.findall(r"<text[^>]*>([^<]*)</text>", picture))
+    lengths = [float(width) for width in re.findall(r'width="([\d.]+)" height="15"', picture)]
+    assert lengths == pytest.approx([0, lengths[1], 2 * lengths[1], 3 * lengths[1]], abs=0.2)
 
 
 @pytest.mark.parametrize("trick", WITHOUT)
