@@ -1,5 +1,6 @@
 """Whatever becomes of standard output, signals, files and memory: one line, and a code that says what was done."""
 
+import base64
 import functools
 import json
 import re
@@ -125,7 +126,11 @@ def prepared(tmp_path_factory):
     with closing(sqlite3.connect(store, isolation_level=None)) as connection:
         connection.execute("UPDATE order_source SET source = 'erp' WHERE order_id LIKE '2%'")
     system = folder / "system.toml"
-    system.write_text(f"[profile.default.systems.erp]\nkind = 'file'\nfolder = '{folder}/cancelled'\n")
+    secret = folder / "secret"
+    secret.write_text(f"whsec_{base64.b64encode(bytes(range(32))).decode()}")
+    secret.chmod(0o600)
+    nobody_there = f"kind = 'webhook'\nurl = 'http://127.0.0.1:9/'\nsecret_file = '{secret}'\ntimeout = 1\n"
+    system.write_text(f"[profile.default.systems.erp]\n{nobody_there}")
     cli = maildir_cli(str(store), folder, ORDERCTL_CONFIG=str(system))
     del cli.environ["ORDERCTL_MAIL_MAILDIR"]
     cli.environ |= {"ORDERCTL_MAIL_TRANSPORT": "smtp", "ORDERCTL_MAIL_HOST": "127.0.0.1", "ORDERCTL_MAIL_PORT": "9"}
@@ -133,6 +138,7 @@ def prepared(tmp_path_factory):
     assert cli(*rejected).code == ExitCode.MAILS_REMAIN
     del cli.environ["ORDERCTL_CONFIG"]
     (folder / "cancelled").mkdir()
+    system.write_text(f"[profile.default.systems.erp]\nkind = 'file'\nfolder = '{folder}/cancelled'\n")
     untold, conflict, unsettled = cli("writeback", "list", "--format", "ids").lines
     mail, cancelled, unknown = cli("mail", "list", "--format", "ids").lines
     assert cli("mail", "cancel", cancelled).code == DONE

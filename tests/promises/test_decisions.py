@@ -207,7 +207,7 @@ def test_a_batch_that_left_some_out_adds_up_what_it_took_and_names_the_rest(stor
 def test_the_mails_that_are_being_sent_are_known_by_the_token_of_their_sender(store):
     put(store, make_order("D1"), make_order("D2", buyer=KUMO))
     batch_id = reject(store, ids("D1", "D2"), notify=True).batch_id
-    letter = {"subject": "s", "text": "t", "html": "h"}
+    letter = {"subject": "s", "text": "t", "html": "h", "sent_digest": ""}
     until = CLOCK.at + timedelta(minutes=10)
 
     def begin(connection):
@@ -286,7 +286,9 @@ def test_a_mail_is_read_as_it_was_written(store):
     )  # fmt: skip
     letter = Letter(subject="s", text="t", html="h")
     begun = {"until": later, "now": later + timedelta(minutes=1)}
-    store.write(lambda connection: start(connection, MAILS, "mine", {mail_id: asdict(letter)}, **begun))
+    store.write(
+        lambda connection: start(connection, MAILS, "mine", {mail_id: {**asdict(letter), "sent_digest": ""}}, **begun)
+    )
     with store.snapshot() as connection:
         assert list(list_mails(connection, MailQuery(ids=(mail.id,)))) == [
             replace(mail, state=DeliveryState.SENDING, attempts=1, updated_at=begun["now"], letter=letter)

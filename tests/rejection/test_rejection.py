@@ -3,6 +3,7 @@
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import uuid6
@@ -13,9 +14,9 @@ from orderctl.core.money import Money
 from orderctl.database.store import login
 from orderctl.delivery.outbox import DeliveryState
 from orderctl.errors import UnexpectedPlanError, UsageError
-from orderctl.mail.letters import Composer
 from orderctl.mail.outbox import MailQuery
 from orderctl.mail.queries import list_mails, mail_order_ids, queued_letters
+from orderctl.mail.transports import Mailing
 from orderctl.orders.eligibility import Mode
 from orderctl.orders.orders import Status
 from orderctl.orders.queries import get_order, order_events
@@ -25,6 +26,7 @@ from orderctl.rejection.service import Expectations, RejectionRequest, check_exp
 from orderctl.selection.queries import selected_orders
 from orderctl.selection.selection import Choice, IdList, SelectionScope
 from orderctl.selection.service import add_to_selection, clear_selection, remove_from_selection
+from orderctl.settings import read_settings
 from support.factories import ACME, KUMO, MUTE, make_order, put, put_all
 from support.rejection import BY, CLOCK, execute, ids, matching, plan_for, reject, statuses
 from support.stores import open_store
@@ -208,7 +210,7 @@ def test_one_mail_a_buyer_with_an_address(store):
     assert (plan.mail.mails, plan.mail.buyers_without_address, plan.mail.orders_without_buyer) == (2, 1, 1)
     assert plan.mail.languages == (("fr", 1), ("ja", 1))
     assert plan.totals == (Money("EUR", 4 * 12_050), Money("JPY", 90_000))
-    french, japanese = compose_samples(store, Composer(), plan)
+    french, japanese = compose_samples(store, Mailing(read_settings(Path("none.toml"), {}, {})), plan)
     assert (french.buyer, french.language, french.written_in, french.orders) == (ACME.name, "fr", "fr", 2)
     assert (japanese.buyer, japanese.written_in, japanese.orders) == (KUMO.name, "ja", 1)
     assert (french.mark, japanese.mark) == ("longest", "shortest")
