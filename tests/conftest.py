@@ -26,6 +26,11 @@ _numbers = count(1)
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(reachable_folder()))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Three workers for two processors: tests wait for servers and for other processes much of their time."""
+    return max(1, (os.cpu_count() or 1) * 3 // 2)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With TEST_PGBOUNCER, leave out what has no store behind the pooler."""
     if not os.environ.get("TEST_PGBOUNCER"):
