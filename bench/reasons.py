@@ -15,7 +15,7 @@ _REASONS = {
     r"^reject .* postgresql": "of 4.0 s for 100,000 by filter, the server's with them: the plan 0.5, the checks of"
     " events and batch 0.7, the client 0.5; what writes the orders takes as long as the floor",
     r"^write-backs": "a table with three indexes and a guard for each order; at the end all that waits is listed",
-    r"^import .* again.* postgresql": "until the server has analysed the tables, it reads all orders for each chunk of"
+    r"^import .* again.* postgresql": "until the server has analysed the tables, it reads too much for each chunk of"
     " changed ones",
     r"^import .* postgresql": "of 5 s the server's inserting is 2, the start 0.6; reading, checking, digests and the"
     " scratch file the rest",
