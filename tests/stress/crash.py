@@ -225,6 +225,7 @@ class Bench:
         places: dict[str, str] = {}
         for call in self._written("calls"):
             places.setdefault(call.rpartition(" ")[0], call)
+        assert places, "no call was seen after the first change"
         return list(places.values())
 
     def _written(self, what: str) -> list[str]:

@@ -63,7 +63,8 @@ class Calls:
     def stated(self, statement: object, begin: str) -> None:
         """A statement was executed: the calls count from the first end of a transaction that may write."""
         if str(statement).startswith("BEGIN"):
-            self._writing = statement == begin
+            # On PostgreSQL the settings of the transaction stand behind it.
+            self._writing = str(statement).partition(";")[0] == begin
         elif statement == "COMMIT" and self._writing and not self._seen:
             threading.setprofile(self._called)
             sys.setprofile(self._called)
